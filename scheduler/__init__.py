@@ -1,0 +1,18 @@
+"""Learning-rate schedules as numbers: the contract, the kinds, the table. No HTTP, no torch at import."""
+
+from scheduler.registry import KINDS, parse
+from scheduler.schedule import Schedule, ScheduleWarning
+from scheduler.spec import Spec
+from scheduler.table import CachedScheduler, PastEndError, Table, TableError
+
+__all__ = [
+    "KINDS",
+    "CachedScheduler",
+    "PastEndError",
+    "Schedule",
+    "ScheduleWarning",
+    "Spec",
+    "Table",
+    "TableError",
+    "parse",
+]

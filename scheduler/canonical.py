@@ -1,0 +1,62 @@
+"""Canonical JSON (RFC 8785): one text for one value, so that a hash of it is an identity."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+_MAX_SAFE_INTEGER = 2**53 - 1  # JSON numbers are doubles: RFC 8785 allows no integer that a double would round
+
+
+def canonical_json(value: Any) -> str:
+    """The RFC 8785 text of JSON data: keys sorted by UTF-16, shortest numbers, no spaces.
+
+    Raises `ValueError` for NaN, infinities and integers beyond 2**53 - 1, `TypeError` for what JSON cannot hold.
+    """
+    if value is None or isinstance(value, (bool, str)):
+        return json.dumps(value, ensure_ascii=False)
+    if isinstance(value, int):
+        if abs(value) > _MAX_SAFE_INTEGER:
+            raise ValueError(f"integer {value} is beyond 2**53 - 1, the largest that JSON can hold exactly")
+        return str(value)
+    if isinstance(value, float):
+        return _number(value)
+    if isinstance(value, Mapping):
+        for key in value:
+            if not isinstance(key, str):
+                raise TypeError(f"JSON keys are strings, got {key!r}")
+        keys = sorted(value, key=lambda key: key.encode("utf-16-be"))
+        return "{" + ",".join(f"{canonical_json(key)}:{canonical_json(value[key])}" for key in keys) + "}"
+    if isinstance(value, Sequence):
+        return "[" + ",".join(canonical_json(item) for item in value) + "]"
+    raise TypeError(f"JSON cannot hold a {type(value).__name__}")
+
+
+def canonical_hash(value: Any) -> str:
+    """SHA-256 of the canonical JSON, as 64 hexadecimal digits."""
+    return hashlib.sha256(canonical_json(value).encode()).hexdigest()
+
+
+def _number(value: float) -> str:
+    """A double as ECMAScript writes it: Python's shortest digits, with the exponent placed by its rules."""
+    if not math.isfinite(value):
+        raise ValueError(f"JSON cannot hold {value}")
+    if value == 0:
+        return "0"
+    sign = "-" if value < 0 else ""
+    mantissa, _, exponent = repr(abs(value)).partition("e")
+    whole, _, fraction = mantissa.partition(".")
+    digits = (whole + fraction).lstrip("0")
+    point = len(whole) + int(exponent or 0) - (len(whole + fraction) - len(digits))
+    digits = digits.rstrip("0")
+    if len(digits) <= point <= 21:
+        return sign + digits + "0" * (point - len(digits))
+    if 0 < point <= 21:
+        return f"{sign}{digits[:point]}.{digits[point:]}"
+    if -6 < point <= 0:
+        return f"{sign}0.{'0' * -point}{digits}"
+    head = digits[0] + ("." + digits[1:] if len(digits) > 1 else "")
+    return f"{sign}{head}e{point - 1:+d}"

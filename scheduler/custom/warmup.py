@@ -1,0 +1,174 @@
+"""Warmups: the rate rises from next to nothing to `base_lr`, and stays there or decays."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import KW_ONLY
+from decimal import Decimal
+from typing import Literal, Self
+
+from pydantic import model_validator
+from typing_extensions import override
+
+from scheduler import portable
+from scheduler.schedule import PositiveRate, Rate, Schedule, StepCount, Values, schedule
+
+
+class _Warmup(Schedule):
+    """What the warmups share: `warmup_steps` steps of rise, then something else."""
+
+    base_lr: Rate
+    warmup_steps: StepCount
+
+    @override
+    def caveats(self, total_steps: int) -> list[str]:
+        if total_steps > self.warmup_steps:
+            return []
+        return [
+            f"the warmup is as long as the training: {total_steps} steps are no more than the {self.warmup_steps} "
+            f"warmup_steps of this {self.kind}, so the rate only ever rises"
+        ]
+
+    def _joints(self, total_steps: int) -> Iterable[int]:
+        del total_steps
+        return (self.warmup_steps - 1, self.warmup_steps)
+
+    def _fill(self, out: Values, start: int) -> None:
+        # Position k = t + 1: the first step is already one part of the rise, the last of the warmup is base_lr.
+        rising = min(max(self.warmup_steps - start, 0), len(out))
+        self._rise(out[:rising], start + 1)
+        self._after(out[rising:], start + rising - self.warmup_steps)
+
+    def _rise(self, out: Values, position: int) -> None:
+        raise NotImplementedError
+
+    def _after(self, out: Values, step: int) -> None:
+        """The values from `step` steps after the warmup on."""
+        del step
+        out.fill(self.base_lr)
+
+
+@schedule
+class LinearWarmup(_Warmup):
+    """Linear warmup to a constant rate.
+
+    Formula: lr(t) = base_lr (t + 1) / warmup_steps for t < warmup_steps, then base_lr; t is the step, counted from 0.
+
+    Step 0: base_lr / warmup_steps. Step warmup_steps - 1 and every later step: base_lr, exactly. It has no end.
+
+    Accuracy: within 2 ULP of the formula. Source: the user's `scheduler.custom`; Goyal et al., "Accurate, Large
+    Minibatch SGD", 2017, use it with the first step at 0.
+
+    Example: `LinearWarmup(1e-3, 1000).get_lr(499)` is 5e-4.
+    """
+
+    base_lr: Rate
+    warmup_steps: StepCount
+    _: KW_ONLY
+    kind: Literal["custom.LinearWarmup"] = "custom.LinearWarmup"
+
+    def _rise(self, out: Values, position: int) -> None:
+        portable.linear(out, position, 0.0, self.base_lr, self.warmup_steps)
+
+
+@schedule
+class ExponentialWarmup(_Warmup):
+    """Exponential warmup to a constant rate: the rate grows by the same factor every step.
+
+    Formula: lr(t) = start_lr (base_lr / start_lr)^((t + 1) / warmup_steps) for t < warmup_steps, then base_lr.
+
+    Step 0: one factor above start_lr. Step warmup_steps - 1 and every later step: base_lr, exactly. It has no end.
+
+    Accuracy: within 2 ULP of the formula. Raises for start_lr > base_lr. Source: the user's `scheduler.custom`.
+
+    Example: `ExponentialWarmup(1e-3, 4, start_lr=1e-7).get_lr(1)` is 1e-5.
+    """
+
+    base_lr: PositiveRate
+    warmup_steps: StepCount
+    start_lr: PositiveRate = 1e-7
+    _: KW_ONLY
+    kind: Literal["custom.ExponentialWarmup"] = "custom.ExponentialWarmup"
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.start_lr > self.base_lr:
+            raise ValueError(f"start_lr must be <= base_lr, got {self.start_lr} > {self.base_lr}")
+        return self
+
+    def _rise(self, out: Values, position: int) -> None:
+        if len(out) and position + len(out) > self.warmup_steps:  # the last value of the warmup: exactly base_lr
+            out[-1] = self.base_lr
+            out = out[:-1]
+        ratio = portable.root(Decimal(self.base_lr) / Decimal(self.start_lr), self.warmup_steps)
+        portable.geometric(out, position, self.start_lr, ratio, self.warmup_steps)
+
+
+@schedule
+class CosineWarmup(_Warmup):
+    """Cosine warmup to a constant rate: slow, fast, slow.
+
+    Formula: lr(t) = base_lr (1 - cos(pi (t + 1) / warmup_steps)) / 2 for t < warmup_steps, then base_lr.
+
+    Step 0: base_lr (pi / (2 warmup_steps))^2, about. Step warmup_steps - 1 and every later step: base_lr, exactly. It
+    has no end.
+
+    Accuracy: within 4 ULP of the formula, also where the rate is small. Source: the user's `scheduler.custom`.
+
+    Example: `CosineWarmup(1e-3, 1000).get_lr(499)` is 5e-4.
+    """
+
+    base_lr: Rate
+    warmup_steps: StepCount
+    _: KW_ONLY
+    kind: Literal["custom.CosineWarmup"] = "custom.CosineWarmup"
+
+    def _rise(self, out: Values, position: int) -> None:
+        portable.cosine(out, position, 0.0, self.base_lr, self.warmup_steps)
+
+
+@schedule
+class WarmupWithDecay(_Warmup):
+    """Linear warmup, then half a cosine down to `min_lr`: the usual schedule of transformers.
+
+    Formula: lr(t) = base_lr (t + 1) / warmup_steps for t < warmup_steps, then
+    min_lr + (base_lr - min_lr) (1 + cos(pi p)) / 2 with p = min(1, (t - warmup_steps) / (total_steps - warmup_steps)).
+
+    Step 0: base_lr / warmup_steps. Steps warmup_steps - 1 and warmup_steps: base_lr, exactly. Step total_steps - 1: the
+    last step of the decay, just above min_lr. Step total_steps, its end, and past it: min_lr, exactly.
+
+    Accuracy: within 4 ULP of the formula, also in the cosine's tail near min_lr. Raises for warmup_steps >= total_steps
+    and for min_lr > base_lr. Source: the user's `scheduler.custom`; the decay is that of Loshchilov and Hutter, "SGDR",
+    2016.
+
+    Example: `WarmupWithDecay(5e-4, 10_000, 100_000, min_lr=1e-6).get_lr(55_000)` is 2.505e-4.
+    """
+
+    base_lr: Rate
+    warmup_steps: StepCount
+    total_steps: StepCount
+    min_lr: Rate = 0.0
+    _: KW_ONLY
+    kind: Literal["custom.WarmupWithDecay"] = "custom.WarmupWithDecay"
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.warmup_steps >= self.total_steps:
+            raise ValueError(f"warmup_steps must be < total_steps, got {self.warmup_steps} >= {self.total_steps}")
+        if self.min_lr > self.base_lr:
+            raise ValueError(f"min_lr must be <= base_lr, got {self.min_lr} > {self.base_lr}")
+        return self
+
+    @property
+    @override
+    def end(self) -> int:
+        return self.total_steps
+
+    def _rise(self, out: Values, position: int) -> None:
+        portable.linear(out, position, 0.0, self.base_lr, self.warmup_steps)
+
+    def _after(self, out: Values, step: int) -> None:
+        length = self.total_steps - self.warmup_steps
+        decaying = min(max(length - step, 0), len(out))
+        portable.cosine(out[:decaying], step, self.base_lr, self.min_lr, length)
+        out[decaying:] = self.min_lr

@@ -1,0 +1,42 @@
+"""Every kind of schedule by name, and the union through which JSON becomes one of them."""
+
+from __future__ import annotations
+
+import json
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Annotated, Any, Union
+
+from pydantic import Field, TypeAdapter
+
+from scheduler.custom import cyclical, warmup
+from scheduler.libraries import transformers
+from scheduler.schedule import Schedule
+
+_MODULES = (warmup, cyclical, transformers)
+
+
+def _collect() -> dict[str, type[Schedule]]:
+    """Each module's own kinds, in the order they are written."""
+    return {
+        value.kind: value
+        for module in _MODULES
+        for value in vars(module).values()
+        if isinstance(value, type) and issubclass(value, Schedule) and value.__module__ == module.__name__
+        if "kind" in vars(value)
+    }
+
+
+KINDS = MappingProxyType(_collect())
+"""Kind name to class: `KINDS["custom.WarmupWithDecay"]`."""
+
+if TYPE_CHECKING:
+    AnySchedule = Schedule
+else:
+    AnySchedule = Annotated[Union[tuple(KINDS.values())], Field(discriminator="kind")]  # noqa: UP007
+
+_adapter: TypeAdapter[Schedule] = TypeAdapter(AnySchedule)
+
+
+def parse(data: Any) -> Schedule:
+    """A schedule from JSON text, or from JSON data. Raises `pydantic.ValidationError`, naming field and value."""
+    return _adapter.validate_json(data if isinstance(data, (str, bytes)) else json.dumps(data))

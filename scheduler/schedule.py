@@ -1,0 +1,236 @@
+"""The contract every schedule keeps, and the types of its parameters.
+
+A schedule is a pure function from step to value. In code it is a frozen, validated, serialisable object: it can be
+printed, compared, hashed, sent as JSON and computed anywhere, and it never carries a training run's state.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import operator
+import warnings
+from abc import abstractmethod
+from collections.abc import Iterable
+from typing import Annotated, Any, ClassVar, TypeVar, dataclass_transform
+
+import numpy as np
+import pydantic
+from numpy.typing import NDArray
+from pydantic import BeforeValidator, ConfigDict, Field, TypeAdapter
+
+Values = NDArray[np.float64]
+"""One float64 per step, shape [n]."""
+
+MAX_STEP = 10**10
+"""Largest step count a schedule accepts: past it the portable arithmetic has not been proven."""
+
+_FIRST_WINDOW, _LAST_WINDOW = 4096, 65536  # steps computed at once for get_lr: quick to start, cheap in a long loop
+
+
+class ScheduleWarning(UserWarning):
+    """A schedule is used in a way that is legal and rarely meant."""
+
+
+def _whole(value: object) -> object:
+    """Turn 10_000.0 and NumPy integers into int; leave bool and everything else to be refused."""
+    if isinstance(value, (bool, np.bool_, str)):
+        return value
+    if isinstance(value, (float, np.floating)):
+        return int(value) if float(value).is_integer() else value
+    try:
+        return operator.index(value)  # type: ignore[arg-type]  # refuses what is not an integer, which is the question
+    except TypeError:
+        return value
+
+
+def _real(value: object) -> object:
+    """Turn ints and NumPy numbers into float; leave bool and everything else to be refused."""
+    if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, float, np.integer, np.floating)):
+        return value
+    try:
+        return float(value)
+    except OverflowError:
+        return value
+
+
+Rate = Annotated[float, Field(ge=0.0, le=1e6), BeforeValidator(_real)]
+"""A learning rate: finite, not negative."""
+PositiveRate = Annotated[float, Field(ge=1e-100, le=1e6), BeforeValidator(_real)]
+"""A learning rate that something is divided by."""
+Factor = Annotated[float, Field(gt=0.0, le=1e12), BeforeValidator(_real)]
+"""A positive multiplier without a unit."""
+Decay = Annotated[float, Field(gt=0.0, le=1.0), BeforeValidator(_real)]
+"""What something is multiplied by again and again: at most 1, so that it cannot grow without bound."""
+Fraction = Annotated[float, Field(ge=0.0, le=1.0), BeforeValidator(_real)]
+"""A share of a whole, 0 to 1."""
+NonNegative = Annotated[float, Field(ge=0.0, le=1e6), BeforeValidator(_real)]
+"""A plain number, finite and not negative: a ratio, a power, a number of waves."""
+StepCount = Annotated[int, Field(ge=1, le=MAX_STEP), BeforeValidator(_whole)]
+"""A number of optimizer steps, at least 1."""
+Steps = Annotated[int, Field(ge=0, le=MAX_STEP), BeforeValidator(_whole)]
+"""A number of optimizer steps, 0 included."""
+
+
+class Schedule:
+    """The abstract schedule: what every kind promises.
+
+    A kind is a frozen dataclass (decorator `schedule`) with its parameters in the order people pass them, a
+    keyword-only `kind` and the method `_fill`. Everything else follows from those: validation, JSON, the table,
+    `get_lr`, pictures, the catalogue.
+
+    Parameters out of range raise `pydantic.ValidationError` (a `ValueError`) that names the field and the value.
+    """
+
+    revision: ClassVar[int] = 1
+    """Number of the arithmetic: raised when the values of the same parameters change, and part of the spec id."""
+
+    kind: str
+
+    @abstractmethod
+    def _fill(self, out: Values, start: int) -> None:
+        """Write the values of steps start, start + 1, ... into `out` (shape [m], contiguous).
+
+        The value of a step must not depend on `start` or on the length of `out`, bit for bit.
+        """
+
+    @property
+    def end(self) -> int | None:
+        """Steps after which the schedule has nothing more to say (it holds its last value); None: never."""
+        return None
+
+    def joints(self, total_steps: int) -> list[int]:
+        """Steps below `total_steps` at which the curve changes its formula, the first and last step included."""
+        steps = {0, total_steps - 1, *self._joints(total_steps)}
+        return sorted(step for step in steps if 0 <= step < total_steps)
+
+    def _joints(self, total_steps: int) -> Iterable[int]:
+        del total_steps
+        return ()
+
+    def caveats(self, total_steps: int) -> list[str]:
+        """What people should know before they train `total_steps` steps with this: sentences, usually none."""
+        del total_steps
+        return []
+
+    @property
+    def column_names(self) -> tuple[str, ...]:
+        """Names of the columns, `lr` first; more where the schedule also drives momentum or weight decay."""
+        return ("lr",)
+
+    def fill(self, out: Values, start: int = 0, *, column: str = "lr") -> None:
+        """Write one column's values of steps start, start + 1, ... into `out` (float64, shape [m])."""
+        if column != "lr":
+            raise KeyError(f"{self.kind} has no column {column!r}, only {', '.join(self.column_names)}")
+        self._fill(out, start)
+
+    def values(self, n: int) -> Values:
+        """The learning rates of steps 0..n-1: a new read-only float64 array, shape [n].
+
+        `values(n)[:m]` equals `values(m)` bit for bit. Raises `ValueError` for a negative n.
+        """
+        return self.columns(n)["lr"]
+
+    def columns(self, n: int) -> dict[str, Values]:
+        """Every column's values of steps 0..n-1: new read-only float64 arrays, shape [n]."""
+        if n < 0:
+            raise ValueError(f"n must be >= 0, got {n}")
+        columns = {name: np.empty(n) for name in self.column_names}
+        for name, out in columns.items():
+            self.fill(out, column=name)
+            out.flags.writeable = False
+        return columns
+
+    def get_lr(self, step: int) -> float:
+        """The learning rate in force during optimizer update `step`, counted from 0.
+
+        Equals `values(step + 1)[step]` bit for bit. A window of steps is computed at a time and kept, so a call in
+        a loop is a look-up. One step past the schedule's `end` is answered silently (loops log once more after the
+        last update); further on the last value is held and a `ScheduleWarning` is given once.
+        Raises `ValueError` for a negative step, `TypeError` for one that is not an integer.
+        """
+        first, window = self._window
+        index = step - first
+        if index >= 0:
+            try:
+                return window[index]
+            except (IndexError, TypeError):
+                pass
+        return self._get_lr_outside(step)
+
+    # first step of the window, and its values as Python floats (a memoryview over the array)
+    _window: ClassVar[tuple[int, memoryview[float]]] = (0, memoryview(b"").cast("d"))
+
+    def _get_lr_outside(self, step: int) -> float:
+        """Move the window to `step` and read it there."""
+        step = _step_index(step)
+        if self.end is not None and step > self.end:
+            self._warn_past_end(step)
+        first, window = self._next_window(step)
+        # One assignment, so that threads sharing a schedule never pair one window's start with another's values.
+        object.__setattr__(self, "_window", (first, window))
+        return float(window[step - first])
+
+    def _next_window(self, step: int) -> tuple[int, memoryview[float]]:
+        first, window = self._window
+        follows = step == first + len(window)
+        size = min(max(2 * len(window), _FIRST_WINDOW), _LAST_WINDOW) if follows else _FIRST_WINDOW
+        first = step if follows else step - step % _FIRST_WINDOW
+        if self.end is not None and step <= self.end:
+            size = min(size, self.end + 1 - first)  # a step past the end must come by here, to be warned about
+        values = np.empty(size)
+        self._fill(values, first)
+        return first, values.data.toreadonly()  # type: ignore[return-value]  # its format is 'd': indexing gives floats
+
+    def _warn_past_end(self, step: int) -> None:
+        if "_warned" not in self.__dict__:
+            object.__setattr__(self, "_warned", True)
+            warnings.warn(
+                f"step {step} is past the end of this {self.kind}, which has {self.end} steps: "
+                f"its last value is held. Give the schedule as many steps as the training has.",
+                ScheduleWarning,
+                stacklevel=4,
+            )
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Pickle and copy the parameters alone: the window is a cache."""
+        return {key: value for key, value in self.__dict__.items() if not key.startswith("_")}
+
+    def to_dict(self) -> dict[str, Any]:
+        """The schedule as JSON data: `kind`, and every parameter with its default filled in."""
+        data: dict[str, Any] = TypeAdapter(type(self)).dump_python(self, mode="json")
+        return {"kind": data.pop("kind"), **data}
+
+
+def _step_index(step: object) -> int:
+    """A step as an int: `TypeError` where it is none, `ValueError` where it is negative or absurd."""
+    try:
+        index = operator.index(step)  # type: ignore[arg-type]  # refuses what is not an integer, which is the question
+    except TypeError:
+        raise TypeError(f"step must be an integer, got {step!r}") from None
+    if not 0 <= index <= MAX_STEP:
+        raise ValueError(f"step must be from 0 to {MAX_STEP}, got {index}")
+    return index
+
+
+S = TypeVar("S", bound=type[Schedule])
+
+
+@dataclass_transform(frozen_default=True, field_specifiers=(Field,))
+def schedule(cls: S) -> S:
+    """Make a class a schedule kind: a frozen pydantic dataclass that refuses unknown fields, NaN and infinity."""
+    config = ConfigDict(extra="forbid", allow_inf_nan=False, strict=True)
+    made: Any = pydantic.dataclasses.dataclass(frozen=True, config=config)(cls)
+    names = [field.name for field in dataclasses.fields(made) if not field.kw_only]
+    validate = made.__init__
+
+    @functools.wraps(validate)
+    def init(self: Schedule, *args: Any, **kwargs: Any) -> None:
+        if len(args) > len(names):
+            raise TypeError(f"{cls.__name__} takes {len(names)} parameters ({', '.join(names)}), got {len(args)}")
+        if twice := kwargs.keys() & names[: len(args)]:
+            raise TypeError(f"{cls.__name__} got {', '.join(sorted(twice))} twice")
+        validate(self, **dict(zip(names, args, strict=False)), **kwargs)  # by name: errors then say which parameter
+
+    made.__init__ = init
+    return made  # type: ignore[no-any-return]  # the same class, made a dataclass in place

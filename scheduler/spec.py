@@ -1,0 +1,85 @@
+"""A spec: the request for a table, as JSON."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Annotated, Any, Self
+
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, model_validator
+
+from scheduler.canonical import canonical_hash, canonical_json
+from scheduler.registry import AnySchedule
+from scheduler.schedule import Schedule, StepCount
+from scheduler.table import After, Axis
+
+MAX_GROUPS = 1000
+
+
+def _one_or_groups(value: object) -> str:
+    return "groups" if isinstance(value, (list, tuple)) else "one"
+
+
+OneOrGroups = Annotated[
+    Annotated[AnySchedule, Tag("one")]
+    | Annotated[tuple[AnySchedule, ...], Field(min_length=1, max_length=MAX_GROUPS, strict=False), Tag("groups")],
+    Discriminator(_one_or_groups),  # decided by the shape, so that an error speaks of the one that was meant
+]
+
+
+class Spec(BaseModel):
+    """What a table is computed from: schedule, length, and what the rows count.
+
+    A spec is refused where the table would go on past the end of a schedule that has one: the two step counts
+    contradict each other. A table may be shorter than its schedule (the first steps of a long run).
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    schedule: OneOrGroups = Field(description="the schedule, or a list with one per parameter group")
+    total_steps: StepCount = Field(description="rows of the table: steps 0..total_steps-1")
+    axis: Axis = Field("step", description="what the rows count")
+    stride: StepCount = Field(1, description="units of progress per row")
+    after: After = Field("hold", description="past the last row: hold its values, raise an error, or release the rate")
+
+    @model_validator(mode="after")
+    def _check_length(self) -> Self:
+        for schedule in self.schedules:
+            if schedule.end is not None and self.total_steps > schedule.end:
+                raise ValueError(
+                    f"total_steps must be <= {schedule.end}, where this {schedule.kind} ends, got {self.total_steps}; "
+                    "past a table's last row its values are held anyway"
+                )
+        return self
+
+    @property
+    def schedules(self) -> tuple[Schedule, ...]:
+        """The schedules, one per parameter group where there are several."""
+        return self.schedule if isinstance(self.schedule, tuple) else (self.schedule,)
+
+    def plan(self) -> dict[str, tuple[Schedule, str]]:
+        """Column name to the schedule and the schedule's column that fill it."""
+        if not isinstance(self.schedule, tuple):
+            return {name: (self.schedule, name) for name in self.schedule.column_names}
+        return {
+            f"{name}.{group}": (schedule, name)
+            for group, schedule in enumerate(self.schedule)
+            for name in schedule.column_names
+        }
+
+    def caveats(self) -> list[str]:
+        """What people should know before they train with this table: sentences, usually none."""
+        return list(dict.fromkeys(text for schedule in self.schedules for text in schedule.caveats(self.total_steps)))
+
+    def canonical(self) -> str:
+        """The RFC 8785 JSON of the spec, every default filled in."""
+        return canonical_json(self.model_dump(mode="json"))
+
+    @cached_property
+    def id(self) -> str:
+        """SHA-256 of the canonical spec and of each kind's revision, 64 hexadecimal digits.
+
+        The revisions are in it because a corrected formula must not be served from an old store.
+        """
+        data: dict[str, Any] = self.model_dump(mode="json")
+        data["revisions"] = {schedule.kind: schedule.revision for schedule in self.schedules}
+        return canonical_hash(data)

@@ -1,0 +1,392 @@
+"""A schedule's values as a table: named float64 columns, named as a whole by a digest.
+
+The digest is SHA-256 over one line of canonical JSON, the frame (`after`, `axis`, `columns` in name order, `stride`,
+`total_steps`), a newline, and each column's values as little-endian float64 in that order. It covers all that decides
+which rate is applied when, and nothing else: not the spec the values came from, not the file format.
+
+The file format is safetensors: 8 bytes with the header's length, a JSON header, one F64 tensor per column, in name
+order. It is written and read here, not through the safetensors package, because that package's Python functions copy
+the values and do not say where in the file they lie; a table is mapped instead of read.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import mmap
+import os
+import re
+import secrets
+import struct
+import sys
+from collections.abc import Iterator, Mapping
+from functools import cached_property
+from importlib.metadata import version
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Literal, get_args
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from scheduler.canonical import canonical_json
+from scheduler.schedule import Values, _step_index
+
+if TYPE_CHECKING:
+    from scheduler.spec import Spec
+
+Axis = Literal["step", "epoch", "sample", "token"]
+"""What a table's rows count."""
+After = Literal["hold", "error", "release"]
+"""What happens past the last row: its values are held, asking is an error, or nothing is written any more."""
+
+_COLUMN = re.compile(r"[a-z][a-z0-9_]{0,63}(\.(0|[1-9][0-9]{0,5}))?")
+_MAX_HEADER = 64 * 2**20
+_ALIGNMENT = 64  # bytes: a mapped table starts on a cache line
+
+
+class TableError(ValueError):
+    """Bytes or values that are not a table, or not the table they say they are."""
+
+
+class PastEndError(IndexError):
+    """A step past the last row was asked of a table whose `after` is `error`."""
+
+
+class Table:
+    """Named float64 columns over the rows of a schedule: read-only, verified, the same for everyone.
+
+    Row k holds the values in force during optimizer update k, counted from 0; with `stride` s and an `axis` other than
+    `step`, it holds those in force while progress is in s*k .. s*(k+1)-1. Columns are `lr`, `momentum`, `beta1`,
+    `weight_decay` or another hyperparameter's name; a name with a suffix, `lr.0`, belongs to that parameter group.
+
+    Args:
+        columns: name to values, each of shape [total_steps]; copied. Raises `TableError` for a bad name, for columns of
+            different lengths or none, and for values that are not finite.
+        axis: what rows count.
+        stride: units of progress per row, at least 1.
+        after: what happens past the last row.
+        spec: the spec the values were computed from, where there is one.
+    """
+
+    def __init__(
+        self,
+        columns: Mapping[str, ArrayLike],
+        *,
+        axis: Axis = "step",
+        stride: int = 1,
+        after: After = "hold",
+        spec: Spec | None = None,
+    ) -> None:
+        names = sorted(columns)
+        arrays = [np.asarray(columns[name], dtype=np.float64) for name in names]
+        for name, array in zip(names, arrays, strict=True):
+            if array.ndim != 1:
+                raise TableError(f"column {name!r} must have one value per step, got shape {list(array.shape)}")
+        if len({len(array) for array in arrays}) > 1:
+            lengths = ", ".join(f"{name} {len(array)}" for name, array in zip(names, arrays, strict=True))
+            raise TableError(f"columns must have equal lengths, got {lengths}")
+        data = np.stack(arrays) if arrays else np.empty((0, 0))
+        for name, array in zip(names, data, strict=True):
+            if not np.isfinite(array).all():
+                step = int(np.argmin(np.isfinite(array)))
+                raise TableError(f"column {name!r} must be finite, got {array[step]} at step {step}")
+        self._adopt(names, data, axis=axis, stride=stride, after=after, spec=spec)
+
+    def _adopt(
+        self,
+        names: list[str],
+        data: Values,
+        *,
+        axis: Axis,
+        stride: int,
+        after: After,
+        spec: Spec | None,
+        digest: str | None = None,
+    ) -> None:
+        """Take `data` (shape [columns, total_steps], contiguous, in name order) as it is."""
+        _check_frame(names, axis=axis, stride=stride, after=after)
+        if not names or data.shape[1] == 0:
+            raise TableError("a table needs at least one column and one step")
+        data.flags.writeable = False
+        self.axis = axis
+        self.stride = stride
+        self.after = after
+        self.spec = spec
+        self.total_steps: int = data.shape[1]
+        self.columns: Mapping[str, Values] = MappingProxyType(dict(zip(names, data, strict=True)))
+        self._data = data
+        self._floats = {name: row.data for name, row in self.columns.items()}  # index to a Python float, in 60 ns
+        self._lr = self._floats.get("lr", self._floats.get("lr.0"))
+        if digest is not None:
+            self.__dict__["digest"] = digest
+
+    @classmethod
+    def compute(cls, spec: Spec) -> Table:
+        """The table of a spec. The values are computed into the memory that the table keeps, and nowhere else."""
+        plan = sorted(spec.plan().items())
+        data = np.empty((len(plan), spec.total_steps))
+        for row, (_, (schedule, column)) in zip(data, plan, strict=True):
+            schedule.fill(row, column=column)
+        table = cls.__new__(cls)
+        names = [name for name, _ in plan]
+        table._adopt(names, data, axis=spec.axis, stride=spec.stride, after=spec.after, spec=spec)
+        return table
+
+    # -- what it holds ------------------------------------------------------------------------------------------------
+
+    @property
+    def lr(self) -> Values:
+        """The learning rates, shape [total_steps], read-only. Raises `TableError` where each group has its own."""
+        if "lr" not in self.columns:
+            raise TableError(f"this table has no column 'lr', only {', '.join(self.columns)}")
+        return self.columns["lr"]
+
+    @property
+    def groups(self) -> int | None:
+        """The number of parameter groups with columns of their own; None where every group gets the same values."""
+        numbers = {int(name.partition(".")[2]) for name in self.columns if "." in name}
+        return max(numbers) + 1 if numbers else None
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the values."""
+        return self._data.nbytes
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 of the frame and the values, 64 hexadecimal digits (see the module)."""
+        frame = {
+            "after": self.after,
+            "axis": self.axis,
+            "columns": list(self.columns),
+            "stride": self.stride,
+            "total_steps": self.total_steps,
+        }
+        digest = hashlib.sha256(canonical_json(frame).encode() + b"\n")
+        digest.update(self._bytes())
+        return digest.hexdigest()
+
+    def get_lr(self, progress: int, *, group: int = 0) -> float:
+        """The learning rate in force at `progress`, a Python float.
+
+        `progress` counts applied updates from 0 on the `step` axis, and the axis's own units on the others. Past the
+        last row: the last row's value with `after` `hold` or `release`; with `error`, `PastEndError`, except exactly
+        at the end (trainers step once more after the last update). Raises `ValueError` for a negative progress.
+        """
+        row = progress if self.stride == 1 else progress // self.stride
+        if not group and row >= 0:
+            try:
+                return self._lr[row]  # type: ignore[index]  # None is a TypeError, answered below
+            except (IndexError, TypeError):
+                pass
+        return self.row(progress, group=group)["lr"]
+
+    def row(self, progress: int, *, group: int = 0) -> dict[str, float]:
+        """Every value in force at `progress` for a parameter group: column name without suffix to Python float."""
+        row = _step_index(progress) // self.stride
+        if row >= self.total_steps:
+            if self.after == "error" and row > self.total_steps:
+                end = self.total_steps * self.stride
+                raise PastEndError(f"{self.axis} {progress} is past the end of this table, which ends at {end}")
+            row = self.total_steps - 1
+        groups = self.groups
+        if group < 0 or (groups is not None and group >= groups):
+            raise ValueError(f"group must be from 0 to {(groups or 1) - 1}, got {group}")
+        suffix = f".{group}"
+        return {
+            name.partition(".")[0]: floats[row]
+            for name, floats in self._floats.items()
+            if "." not in name or name.endswith(suffix)
+        }
+
+    def __eq__(self, other: object) -> bool:
+        return self.digest == other.digest if isinstance(other, Table) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash(self.digest)
+
+    def __repr__(self) -> str:
+        return f"<Table {self.digest[:12]} {'+'.join(self.columns)} x {self.total_steps} {self.axis}s>"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _from_bytes, (self.to_bytes(),)
+
+    def _bytes(self) -> memoryview:
+        """The values as little-endian bytes, column after column."""
+        data = self._data if sys.byteorder == "little" else self._data.astype("<f8")
+        return data.reshape(-1).view(np.uint8).data
+
+    # -- as a file ----------------------------------------------------------------------------------------------------
+
+    @cached_property
+    def header(self) -> bytes:
+        """The first bytes of the safetensors file: the header's length and the header, padded to 64 bytes."""
+        size = 8 * self.total_steps
+        tensors = {
+            name: {"dtype": "F64", "shape": [self.total_steps], "data_offsets": [i * size, (i + 1) * size]}
+            for i, name in enumerate(self.columns)
+        }
+        text = json.dumps({"__metadata__": self.metadata, **tensors}, separators=(",", ":")).encode()
+        text += b" " * (-(8 + len(text)) % _ALIGNMENT)
+        return struct.pack("<Q", len(text)) + text
+
+    @cached_property
+    def metadata(self) -> dict[str, str]:
+        """What the file says of itself beside the values: frame, digest, spec and provenance."""
+        metadata = {
+            "format": "lrtables",
+            "digest": self.digest,
+            "axis": self.axis,
+            "stride": str(self.stride),
+            "after": self.after,
+            "lrtables": version("lrtables"),
+            "numpy": np.__version__,
+        }
+        if self.spec is not None:
+            metadata["spec"] = self.spec.canonical()
+            metadata["spec_id"] = self.spec.id
+        return metadata
+
+    def parts(self) -> list[bytes | memoryview]:
+        """The safetensors file as its header and a view of the values: nothing is copied."""
+        return [self.header, self._bytes()]
+
+    def to_bytes(self) -> bytes:
+        """The whole safetensors file."""
+        return b"".join(self.parts())
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the safetensors file: whole, under its name, or not at all."""
+        target = Path(path)
+        temporary = target.with_name(f".{target.name}.{secrets.token_hex(8)}.tmp")
+        try:
+            with temporary.open("xb") as file:
+                file.writelines(self.parts())
+                file.flush()
+                os.fsync(file.fileno())
+            temporary.replace(target)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Table:
+        """Map a safetensors file and verify it. Raises `TableError` where it is damaged, `OSError` from the system."""
+        with Path(path).open("rb") as file:
+            if os.fstat(file.fileno()).st_size == 0:
+                raise TableError("not a table: the file is empty")
+            return cls.from_bytes(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+
+    @classmethod
+    def from_bytes(cls, data: bytes | bytearray | memoryview | mmap.mmap) -> Table:
+        """The table in the bytes of a safetensors file, verified. The values stay where they are: no copy.
+
+        Raises `TableError` where the bytes are no table, or their values do not have the digest they claim.
+        """
+        header, values = _split(memoryview(data))
+        metadata, names, total_steps = _read_header(header, len(values))
+        # frombuffer keeps `data` alive, and with it the mapping of a file
+        array = np.frombuffer(values, dtype="<f8").astype(np.float64, copy=False).reshape(len(names), total_steps)
+        if not np.isfinite(array).all():
+            raise TableError("not a table: a value is not finite")
+        table = cls.__new__(cls)
+        stride = metadata.get("stride", "1")
+        table._adopt(
+            names,
+            array,
+            axis=metadata.get("axis", "step"),  # type: ignore[arg-type]  # any text: _adopt checks it
+            stride=int(stride) if stride.isascii() and stride.isdigit() and len(stride) < 16 else 0,
+            after=metadata.get("after", "hold"),  # type: ignore[arg-type]  # any text: _adopt checks it
+            spec=_read_spec(metadata.get("spec")),
+        )
+        claimed = metadata.get("digest", "")
+        if table.digest != claimed:
+            raise TableError(f"damaged table: its values have the digest {table.digest}, not {claimed or 'none'}")
+        return table
+
+    def __iter__(self) -> Iterator[str]:
+        raise TypeError("a Table is not a sequence: use table.lr, table.columns or table.get_lr(step)")
+
+
+def _from_bytes(data: bytes) -> Table:
+    return Table.from_bytes(data)
+
+
+def _check_frame(names: list[str], *, axis: str, stride: int, after: str) -> None:
+    for name in names:
+        if not _COLUMN.fullmatch(name):
+            raise TableError(f"column names are like 'lr' or 'weight_decay.1', got {name!r}")
+    if axis not in get_args(Axis):
+        raise TableError(f"axis must be one of {', '.join(get_args(Axis))}, got {axis!r}")
+    if after not in get_args(After):
+        raise TableError(f"after must be one of {', '.join(get_args(After))}, got {after!r}")
+    if stride < 1:
+        raise TableError(f"stride must be at least 1, got {stride}")
+
+
+def _split(data: memoryview) -> tuple[bytes, memoryview]:
+    """A safetensors file's header and its values."""
+    if len(data) < 8:
+        raise TableError(f"not a table: {len(data)} bytes are too few for a safetensors file")
+    (size,) = struct.unpack_from("<Q", data)
+    if size > min(_MAX_HEADER, len(data) - 8):
+        raise TableError(f"not a table: a header of {size} bytes does not fit a file of {len(data)}")
+    return bytes(data[8 : 8 + size]), data[8 + size :]
+
+
+def _read_header(header: bytes, size: int) -> tuple[dict[str, str], list[str], int]:
+    """The metadata, the column names in order and the number of rows; everything is checked."""
+    try:
+        tensors = json.loads(header)
+        metadata = tensors.pop("__metadata__", {})
+        names = list(tensors)
+        rows = math.prod(tensors[names[0]]["shape"]) if names else 0
+        expected = {
+            name: {"dtype": "F64", "shape": [rows], "data_offsets": [8 * rows * i, 8 * rows * (i + 1)]}
+            for i, name in enumerate(sorted(names))
+        }
+        whole = all(isinstance(key, str) and isinstance(text, str) for key, text in metadata.items())
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+        raise TableError(f"not a table: the safetensors header cannot be read ({error})") from error
+    if not whole or tensors != expected or 8 * rows * len(names) != size:
+        raise TableError("not a table: the tensors are not F64 columns of one length, in name order, filling the file")
+    return metadata, sorted(names), rows
+
+
+def _read_spec(text: str | None) -> Spec | None:
+    """The spec in a file's metadata; None where there is none, or it is of a kind that this version does not know."""
+    from scheduler.spec import Spec  # noqa: PLC0415  # the spec builds tables, and a table remembers its spec
+
+    try:
+        return Spec.model_validate_json(text) if text else None
+    except ValueError:
+        return None
+
+
+class CachedScheduler:
+    """Any object with `get_lr(step)`, computed once for all steps and looked up ever after.
+
+    Args:
+        scheduler: an object with `get_lr(step)`; one of our schedules is computed as an array.
+        total_steps: how many steps to compute, at least 1.
+
+    `lrs` holds the rates (read-only floats, length total_steps); `table` is the same as a `Table`. `get_lr` past the
+    last step raises `PastEndError` (an `IndexError`), except at `total_steps` itself, where the last rate is held.
+    Raises `TableError` where the scheduler returns NaN or infinity, naming the step.
+    """
+
+    def __init__(self, scheduler: Any, total_steps: int) -> None:
+        if _step_index(total_steps) < 1:
+            raise ValueError(f"total_steps must be at least 1, got {total_steps}")
+        from scheduler.schedule import Schedule  # noqa: PLC0415
+
+        values = (
+            scheduler.values(total_steps)
+            if isinstance(scheduler, Schedule)
+            else np.fromiter((scheduler.get_lr(step) for step in range(total_steps)), np.float64, total_steps)
+        )
+        self.table = Table({"lr": values}, after="error")
+        self.lrs: memoryview = self.table.lr.data
+        self.get_lr = self.table.get_lr

@@ -1,0 +1,59 @@
+"""Adds missing lines to the golden digests: python -m tests.scheduler.make_golden. It never changes a line."""
+
+from __future__ import annotations
+
+import json
+
+from scheduler import Schedule, Spec, Table
+from scheduler.canonical import canonical_json
+from scheduler.custom import (
+    CosineAnnealingWarmRestarts,
+    CosineWarmup,
+    CyclicLR,
+    ExponentialCyclicLR,
+    ExponentialWarmup,
+    LinearWarmup,
+    OneCycleLR,
+    WarmupWithDecay,
+)
+from tests.scheduler.test_portable import ENTRIES, GOLDEN
+
+N = 200_000
+
+SCHEDULES: list[Schedule] = [
+    LinearWarmup(1e-3, 70_000),
+    ExponentialWarmup(1e-3, 70_000),
+    ExponentialWarmup(3e-4, 7, start_lr=1e-5),
+    CosineWarmup(1e-3, 70_001),
+    WarmupWithDecay(5e-4, 10_000, N, min_lr=1e-6),
+    WarmupWithDecay(1e-4, 10_000, 1_000_000),
+    CyclicLR(1e-4, 1e-1, 2000),
+    CyclicLR(1e-4, 1e-1, 50_000),
+    CyclicLR(1e-4, 1e-1, 2000, mode="triangular2"),
+    CyclicLR(1e-4, 1e-1, 50_000, mode="triangular2"),
+    CyclicLR(1e-4, 1e-1, 2000, mode="exp_range"),
+    CyclicLR(1e-4, 1e-1, 50_000, mode="exp_range"),
+    OneCycleLR(0.1, N),
+    OneCycleLR(0.1, N, anneal_strategy="linear"),
+    CosineAnnealingWarmRestarts(0.1, 1e-5, 1000),
+    CosineAnnealingWarmRestarts(0.1, 1e-5, 3, t_mult=3),
+    CosineAnnealingWarmRestarts(0.1, 1e-5, 777, t_mult=1),
+    CosineAnnealingWarmRestarts(0.1, 1e-5, 77_777, t_mult=1),
+    ExponentialCyclicLR(1e-4, 1e-2, 2000),
+    ExponentialCyclicLR(1e-4, 1e-2, 333),
+    ExponentialCyclicLR(1e-4, 1e-2, 77_777),
+]
+
+
+def main() -> None:
+    """Write the file."""
+    known = {canonical_json(entry["spec"]): entry["digest"] for entry in ENTRIES}
+    for schedule in SCHEDULES:
+        spec = Spec(schedule=schedule, total_steps=N)
+        known.setdefault(spec.canonical(), Table.compute(spec).digest)
+    lines = [json.dumps({"digest": digest, "spec": json.loads(spec)}) for spec, digest in known.items()]
+    GOLDEN.write_text("[\n" + ",\n".join(lines) + "\n]\n")
+
+
+if __name__ == "__main__":
+    main()

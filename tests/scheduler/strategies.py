@@ -1,0 +1,80 @@
+"""Hypothesis strategies for every kind, read from its JSON schema: a new kind is tested without a line here."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hypothesis import reject
+from hypothesis import strategies as st
+from pydantic import TypeAdapter, ValidationError
+
+from scheduler import KINDS, Schedule, parse
+
+MAX_STEPS = 3000
+"""Step counts drawn for parameters: enough for several rows and columns of every grid."""
+
+
+def schedules(kind: str) -> st.SearchStrategy[Schedule]:
+    """Schedules of one kind, with parameters from the whole of their ranges; what the kind refuses is not drawn."""
+    schema = TypeAdapter(KINDS[kind]).json_schema()
+
+    def build(data: dict[str, Any]) -> Schedule:
+        try:
+            return parse(data)
+        except ValidationError:
+            reject()
+            raise
+
+    return _value(schema, schema.get("$defs", {}), depth=0).map(build)
+
+
+def _value(schema: dict[str, Any], definitions: dict[str, Any], depth: int) -> st.SearchStrategy[Any]:
+    """Any JSON value that a schema describes."""
+    if "$ref" in schema:
+        return _value(definitions[schema["$ref"].rpartition("/")[2]], definitions, depth + 1)
+    for choices in (schema.get("oneOf"), schema.get("anyOf")):
+        if choices:
+            return st.one_of([_value(choice, definitions, depth) for choice in choices])
+    if "const" in schema:
+        return st.just(schema["const"])
+    if "enum" in schema:
+        return st.sampled_from(schema["enum"])
+    match schema.get("type"):
+        case "object":
+            return _object(schema, definitions, depth)
+        case "array":
+            items = _value(schema["items"], definitions, depth + 1)
+            return st.lists(items, min_size=schema.get("minItems", 0), max_size=min(schema.get("maxItems", 4), 4))
+        case "integer":
+            low = schema.get("minimum", 0)
+            return st.integers(low, min(schema.get("maximum", MAX_STEPS), MAX_STEPS))
+        case "number":
+            return _number(schema)
+        case "boolean":
+            return st.booleans()
+        case "null":
+            return st.none()
+    raise AssertionError(f"no strategy for {schema}")
+
+
+def _object(schema: dict[str, Any], definitions: dict[str, Any], depth: int) -> st.SearchStrategy[Any]:
+    properties = {name: _value(part, definitions, depth) for name, part in schema["properties"].items()}
+    required = {*schema.get("required", ()), "kind"}
+    return st.fixed_dictionaries(
+        {name: value for name, value in properties.items() if name in required},
+        optional={name: value for name, value in properties.items() if name not in required},
+    )
+
+
+def _number(schema: dict[str, Any]) -> st.SearchStrategy[float]:
+    low, high = schema.get("minimum", schema.get("exclusiveMinimum", -1e6)), schema.get("maximum", 1e6)
+    whole = st.floats(
+        low,
+        high,
+        exclude_min="exclusiveMinimum" in schema,
+        allow_nan=False,
+        allow_infinity=False,
+        allow_subnormal=False,
+    )
+    usual = [value for value in (1e-5, 1e-3, 0.1, 0.5, 0.9, 1.0) if low <= value <= high]
+    return st.one_of(st.sampled_from(usual), whole) if usual else whole

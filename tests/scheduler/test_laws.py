@@ -1,0 +1,150 @@
+"""The laws of a schedule, for every kind there is."""
+
+from __future__ import annotations
+
+import copy
+import json
+import pickle
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from tests.scheduler.strategies import MAX_STEPS, schedules
+
+from scheduler import KINDS, Schedule, Spec, parse
+from scheduler.schedule import Values
+
+ALL = sorted(KINDS)
+OURS = [kind for kind in ALL if kind.startswith("custom.") or "." not in kind]
+LENGTHS = st.integers(0, 2 * MAX_STEPS)
+
+relaxed = settings(suppress_health_check=[HealthCheck.filter_too_much, HealthCheck.too_slow])
+
+
+def bits(values: Values) -> list[int]:
+    """The values as integers, so that equal means equal to the last bit."""
+    return np.asarray(values).view(np.int64).tolist()  # type: ignore[no-any-return]
+
+
+@pytest.mark.parametrize("kind", ALL)
+@given(data=st.data())
+@relaxed
+def test_values_are_one_float64_per_step_and_a_prefix_of_more(kind: str, data: st.DataObject) -> None:
+    """values(n) is a new read-only float64 array [n], and values(n)[:m] equals values(m) bit for bit."""
+    schedule, n = data.draw(schedules(kind)), data.draw(LENGTHS)
+    m = data.draw(st.integers(0, n))
+    values = schedule.values(n)
+    assert (values.shape, values.dtype, values.flags.writeable) == ((n,), np.float64, False)
+    assert bits(values[:m]) == bits(schedule.values(m))
+    assert values is not schedule.values(n)
+
+
+@pytest.mark.parametrize("kind", ALL)
+@given(data=st.data())
+@relaxed
+def test_a_window_equals_its_part_of_the_whole(kind: str, data: st.DataObject) -> None:
+    """fill(out, start) writes the same bits as the values from start on, for every column."""
+    schedule, n = data.draw(schedules(kind)), data.draw(st.integers(1, 2 * MAX_STEPS))
+    start = data.draw(st.integers(0, n - 1))
+    stop = data.draw(st.integers(start, n))
+    for name, column in schedule.columns(n).items():
+        window = np.empty(stop - start)
+        schedule.fill(window, start, column=name)
+        assert bits(window) == bits(column[start:stop])
+
+
+@pytest.mark.parametrize("kind", ALL)
+@given(data=st.data())
+@relaxed
+@pytest.mark.filterwarnings("ignore::scheduler.ScheduleWarning")
+def test_get_lr_equals_the_value_of_its_step(kind: str, data: st.DataObject) -> None:
+    """get_lr(step) equals values(step + 1)[step] bit for bit, in a loop and out of order."""
+    schedule, n = data.draw(schedules(kind)), data.draw(st.integers(1, 300))
+    steps = [*range(n), *data.draw(st.lists(st.integers(0, 2 * MAX_STEPS), max_size=5))]
+    values = schedule.values(max(steps) + 1)
+    got = [schedule.get_lr(step) for step in steps]
+    assert {type(lr) for lr in got} == {float}
+    assert bits(np.array(got)) == bits(values[steps])
+
+
+@pytest.mark.parametrize("kind", ALL)
+@given(data=st.data())
+@relaxed
+def test_values_are_finite(kind: str, data: st.DataObject) -> None:
+    """No parameter that is accepted makes NaN or infinity, in the schedule's span or far past it."""
+    schedule = data.draw(schedules(kind))
+    start = data.draw(st.sampled_from([0, 10**6, 10**9]) if kind in OURS else st.just(0))
+    window = np.empty(data.draw(LENGTHS))
+    schedule.fill(window, start)
+    assert np.isfinite(window).all()
+
+
+@pytest.mark.parametrize("kind", OURS)
+@given(data=st.data())
+@relaxed
+def test_our_own_values_are_never_negative(kind: str, data: st.DataObject) -> None:
+    """A rate below zero climbs: none of our own kinds makes one."""
+    assert (data.draw(schedules(kind)).values(data.draw(LENGTHS)) >= 0).all()
+
+
+@pytest.mark.parametrize("kind", ALL)
+@given(data=st.data())
+@relaxed
+def test_json_keeps_schedule_and_identity(kind: str, data: st.DataObject) -> None:
+    """JSON and back gives an equal schedule with the same spec id, as do copying and pickling after use."""
+    schedule = data.draw(schedules(kind))
+    schedule.get_lr(0)
+    again = parse(json.dumps(schedule.to_dict()))
+    for other in (again, copy.deepcopy(schedule), pickle.loads(pickle.dumps(schedule))):  # noqa: S301  # our own bytes
+        assert other == schedule
+        assert hash(other) == hash(schedule)
+        assert Spec(schedule=other, total_steps=1).id == Spec(schedule=schedule, total_steps=1).id
+
+
+@pytest.mark.parametrize("kind", ALL)
+@given(data=st.data())
+@relaxed
+def test_a_default_written_out_does_not_change_the_identity(kind: str, data: st.DataObject) -> None:
+    """Leaving a default away, or writing 1 for 1.0, gives the same spec id."""
+    schedule = data.draw(schedules(kind))
+    data_out = schedule.to_dict()
+    spec_id = Spec(schedule=schedule, total_steps=1).id
+    short = {key: _as_integer(value) for key, value in data_out.items() if not _is_default(schedule, key, value)}
+    assert Spec(schedule=parse({**short, "kind": kind}), total_steps=1).id == spec_id
+
+
+def _is_default(schedule: Schedule, name: str, value: Any) -> bool:
+    field = type(schedule).__dataclass_fields__[name]  # type: ignore[attr-defined]  # every kind is a dataclass
+    return bool(field.default == value) and type(field.default) is type(value)
+
+
+def _as_integer(value: Any) -> Any:
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+@pytest.mark.parametrize("kind", ALL)
+@given(data=st.data())
+@relaxed
+def test_joints_are_steps_of_the_table(kind: str, data: st.DataObject) -> None:
+    """Joints are sorted, distinct steps below total_steps, the first and the last among them."""
+    schedule, n = data.draw(schedules(kind)), data.draw(st.integers(1, 2 * MAX_STEPS))
+    joints = schedule.joints(n)
+    assert joints == sorted(set(joints))
+    assert (joints[0], joints[-1]) == (0, n - 1)
+
+
+@pytest.mark.parametrize("kind", ALL)
+def test_the_docstring_says_what_people_need(kind: str) -> None:
+    """Every kind documents its formula, its first step and its source, in sentences."""
+    text = KINDS[kind].__doc__ or ""
+    for word in ("Step 0", "Source", "Formula"):
+        assert word in text, f"{kind} does not say its {word}"
+
+
+@pytest.mark.parametrize("kind", ALL)
+def test_unknown_fields_are_refused_by_name(kind: str) -> None:
+    """A misspelt parameter is an error that names it, never ignored."""
+    with pytest.raises(ValueError, match="warmupsteps"):
+        parse({"kind": kind, "warmupsteps": 3})

@@ -1,0 +1,93 @@
+"""Portable arithmetic: the same bytes everywhere, whatever NumPy and libc have switched on."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from scheduler import Spec, Table, parse, portable
+
+GOLDEN = Path(__file__).parent / "golden_digests.json"
+"""A list of {"spec", "digest"}: digests of portable tables, pinned for good. A line that changes is a new revision."""
+
+ENTRIES = json.loads(GOLDEN.read_text())
+
+PLAIN_CPU = {
+    "NPY_DISABLE_CPU_FEATURES": "X86_V3 X86_V4 AVX512_ICL AVX512_SPR",
+    "GLIBC_TUNABLES": "glibc.cpu.hwcaps=-AVX512F,-AVX2,-AVX,-FMA,-FMA4",
+}
+DIGESTS = """
+import json, sys, warnings
+warnings.simplefilter("ignore")  # NumPy warns of features to switch off that this CPU does not have
+import math
+import numpy as np
+from scheduler import Spec, Table
+digests = [Table.compute(Spec.model_validate_json(json.dumps(entry["spec"]))).digest for entry in json.load(sys.stdin)]
+powers = [math.pow(1 + 1e-3 * k, 0.3) for k in range(20000)]
+exponentials = np.exp(np.linspace(-20, 1, 100000)).tobytes()
+print(json.dumps({"digests": digests, "libm": hash(tuple(powers)), "numpy": hash(exponentials)}))
+"""
+
+
+def digests_with(environment: dict[str, str]) -> dict[str, object]:
+    """The digests of the golden specs from a fresh process with some CPU features switched off."""
+    variables = {**os.environ, **environment, "PYTHONHASHSEED": "0"}
+    done = subprocess.run(
+        [sys.executable, "-c", DIGESTS],
+        input=GOLDEN.read_text(),
+        env=variables,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return json.loads(done.stdout)  # type: ignore[no-any-return]
+
+
+@pytest.mark.parametrize(
+    "entry", ENTRIES, ids=[f"{n}-{entry['spec']['schedule']['kind']}" for n, entry in enumerate(ENTRIES)]
+)
+def test_golden_digest(entry: dict[str, object]) -> None:
+    """The digest of a portable table never changes: not with the machine, not with a release."""
+    assert Table.compute(Spec.model_validate_json(json.dumps(entry["spec"]))).digest == entry["digest"]
+
+
+def test_every_portable_kind_is_pinned() -> None:
+    """The golden file has each of our own kinds, and each mode of those that have modes."""
+    from scheduler import KINDS  # noqa: PLC0415  # only this test needs it
+
+    pinned = {entry["spec"]["schedule"]["kind"] for entry in ENTRIES}
+    assert {kind for kind in KINDS if kind.startswith("custom.")} <= pinned
+
+
+def test_digests_do_not_depend_on_cpu_features() -> None:
+    """With AVX-512, AVX2 and FMA off in NumPy and glibc every digest is the same, though exp and pow are not."""
+    usual, plain = digests_with({}), digests_with(PLAIN_CPU)
+    assert usual["digests"] == plain["digests"] == [entry["digest"] for entry in ENTRIES]
+    if (usual["libm"], usual["numpy"]) == (plain["libm"], plain["numpy"]):
+        pytest.skip("this machine's exp and pow do not change with these features: the comparison shows nothing")
+
+
+@pytest.mark.parametrize("length", [1, 2, 3, 63, 64, 65, 4095, 4096, 100_001])
+@pytest.mark.parametrize(("start", "stop"), [(0.0, 0.3), (0.3, 0.0), (0.3, 0.1), (0.2, 0.2)])
+def test_ramps_reach_both_ends_exactly(length: int, start: float, stop: float) -> None:
+    """A ramp is `start` at position 0 and `stop` at position length, to the last bit, and never leaves the range."""
+    for ramp in (portable.linear, portable.cosine):
+        out = np.empty(length + 1)
+        ramp(out, 0, start, stop, length)
+        assert (out[0], out[-1]) == (start, stop)
+        assert out.min() >= min(start, stop)
+        assert out.max() <= max(start, stop)
+
+
+def test_forgetting_the_tables_changes_nothing() -> None:
+    """Factor tables are a cache: values computed with and without them are the same."""
+    schedule = parse({"kind": "custom.CosineWarmup", "base_lr": 0.1, "warmup_steps": 5000})
+    before = schedule.values(5000).tobytes()
+    portable.forget()
+    assert schedule.values(5000).tobytes() == before

@@ -1,0 +1,83 @@
+"""Specs: identity, lengths, groups."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from scheduler import Spec
+from scheduler.custom import LinearWarmup, OneCycleLR, WarmupWithDecay
+
+WARMUP = {"kind": "custom.LinearWarmup", "base_lr": 0.1, "warmup_steps": 5}
+
+
+def read(**data: Any) -> Spec:
+    """A spec as a server reads it."""
+    return Spec.model_validate_json(json.dumps(data))
+
+
+def test_the_spec_id_is_pinned() -> None:
+    """The spec id of one spec, once and for all: changing how it is made is a decision, not an accident."""
+    spec = Spec(schedule=WarmupWithDecay(5e-4, 10_000, 100_000, min_lr=1e-6), total_steps=100_000)
+    assert spec.canonical() == (
+        '{"after":"hold","axis":"step","schedule":{"base_lr":0.0005,"kind":"custom.WarmupWithDecay","min_lr":0.000001,'
+        '"total_steps":100000,"warmup_steps":10000},"stride":1,"total_steps":100000}'
+    )
+    assert spec.id == "df6904a6ce047e358b8735eced3eeb289867aee32130bf52b77e5ff4a36cc9ea"
+
+
+def test_the_revision_is_part_of_the_identity(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A corrected formula gets another spec id, so that an old store never answers for it."""
+    before = read(schedule=WARMUP, total_steps=10).id
+    monkeypatch.setattr(LinearWarmup, "revision", 2)
+    assert read(schedule=WARMUP, total_steps=10).id != before
+
+
+@pytest.mark.parametrize("change", [{"total_steps": 9}, {"axis": "sample"}, {"stride": 2}, {"after": "error"}], ids=str)
+def test_everything_that_decides_a_rate_is_part_of_the_identity(change: dict[str, Any]) -> None:
+    """Length, axis, stride and what happens past the end each give another spec id."""
+    base = {"schedule": WARMUP, "total_steps": 10}
+    assert read(**base).id != read(**{**base, **change}).id
+
+
+def test_groups_have_a_column_each() -> None:
+    """A list of schedules is one per parameter group, named by number."""
+    spec = read(schedule=[WARMUP, {**WARMUP, "base_lr": 0.2}], total_steps=10)
+    assert list(spec.plan()) == ["lr.0", "lr.1"]
+    assert spec == Spec(schedule=[LinearWarmup(0.1, 5), LinearWarmup(0.2, 5)], total_steps=10)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("schedule", [OneCycleLR(0.1, 1000), WarmupWithDecay(0.1, 10, 1000)], ids=str)
+def test_a_table_longer_than_its_schedule_is_refused(schedule: OneCycleLR | WarmupWithDecay) -> None:
+    """Pitfall 2: step counts that contradict each other are an error before training; shorter is legal."""
+    with pytest.raises(ValueError, match=r"total_steps must be <= 1000, where this custom\.\w+ ends, got 1001"):
+        Spec(schedule=schedule, total_steps=1001)
+    assert Spec(schedule=schedule, total_steps=200).total_steps == 200
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        pytest.param({"schedule": WARMUP}, "total_steps", id="no-length"),
+        pytest.param({"schedule": WARMUP, "total_steps": 0}, "total_steps", id="no-steps"),
+        pytest.param({"schedule": WARMUP, "total_steps": True}, "total_steps", id="bool"),
+        pytest.param({"schedule": WARMUP, "total_steps": "10"}, "total_steps", id="text"),
+        pytest.param({"schedule": WARMUP, "total_steps": 10**12}, "total_steps", id="huge"),
+        pytest.param({"schedule": [], "total_steps": 10}, "schedule", id="no-groups"),
+        pytest.param({"schedule": {"kind": "custom.Warmup"}, "total_steps": 10}, "custom.Warmup", id="unknown-kind"),
+        pytest.param({"schedule": WARMUP, "total_steps": 10, "axis": "day"}, "axis", id="axis"),
+        pytest.param({"schedule": WARMUP, "total_steps": 10, "stride": 0}, "stride", id="stride"),
+        pytest.param({"schedule": WARMUP, "total_steps": 10, "total_step": 10}, "total_step", id="unknown-field"),
+    ],
+)
+def test_a_bad_spec_is_refused_by_field(data: dict[str, Any], message: str) -> None:
+    """What is missing, out of range, of the wrong type or unknown is named."""
+    with pytest.raises(ValueError, match=message):
+        read(**data)
+
+
+def test_caveats_are_said_once() -> None:
+    """The same caveat of several groups is one sentence."""
+    assert len(read(schedule=[WARMUP, WARMUP], total_steps=5).caveats()) == 1

@@ -1,0 +1,238 @@
+"""Tables: identity, look-up, file."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import pickle
+import struct
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import safetensors.numpy
+import safetensors.torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from scheduler import CachedScheduler, PastEndError, Spec, Table, TableError
+from scheduler.custom import LinearWarmup, WarmupWithDecay
+
+SPEC = Spec(schedule=WarmupWithDecay(5e-4, 100, 1000, min_lr=1e-6), total_steps=1000)
+
+
+def small(**frame: Any) -> Table:
+    """Three steps of values that every format holds exactly."""
+    return Table({"lr": [0.5, 0.25, 0.125]}, **frame)
+
+
+def test_the_digest_is_of_frame_and_values() -> None:
+    """SHA-256 of the frame's canonical JSON, a newline and the little-endian float64 of the columns in name order."""
+    table = Table({"momentum": [0.9, 0.95], "lr": [0.5, 0.25]})
+    frame = b'{"after":"hold","axis":"step","columns":["lr","momentum"],"stride":1,"total_steps":2}\n'
+    assert table.digest == hashlib.sha256(frame + struct.pack("<4d", 0.5, 0.25, 0.9, 0.95)).hexdigest()
+
+
+@pytest.mark.parametrize("frame", [{"axis": "sample"}, {"stride": 2}, {"after": "error"}], ids=str)
+def test_the_frame_is_part_of_the_identity(frame: dict[str, Any]) -> None:
+    """A digest in a checkpoint says what the rows count and what happens past the last: another frame, another name."""
+    assert small(**frame) != small()
+
+
+def test_compute_fills_every_column() -> None:
+    """The table of a spec holds the schedule's values, read-only, and remembers its spec."""
+    table = Table.compute(SPEC)
+    assert table.lr.tobytes() == SPEC.schedules[0].values(1000).tobytes()
+    assert table.spec is SPEC
+    with pytest.raises(ValueError, match="read-only"):
+        table.lr[0] = 1.0
+
+
+def test_get_lr_is_a_python_float_at_every_row() -> None:
+    """get_lr(k) is row k as a Python float, never a NumPy one; index total_steps itself never raises."""
+    table = small(after="error")
+    assert [table.get_lr(step) for step in range(4)] == [0.5, 0.25, 0.125, 0.125]
+    assert {type(table.get_lr(step)) for step in range(4)} == {float}
+    assert type(table.get_lr(np.int64(1))) is float  # type: ignore[arg-type]  # people pass NumPy steps
+
+
+@pytest.mark.parametrize("after", ["hold", "release"])
+def test_past_the_end_the_last_row_is_held(after: Any) -> None:
+    """With hold and release a look-up past the end gives the last row."""
+    assert small(after=after).get_lr(10**9) == 0.125
+
+
+def test_past_the_end_is_an_error_where_asked() -> None:
+    """With after="error" a step beyond total_steps raises, naming step and end."""
+    with pytest.raises(PastEndError, match="step 4 is past the end of this table, which ends at 3"):
+        small(after="error").get_lr(4)
+
+
+def test_a_row_lasts_for_its_stride() -> None:
+    """On the sample axis with stride 256, row k is in force for samples 256 k .. 256 k + 255."""
+    table = small(axis="sample", stride=256)
+    assert [table.get_lr(n) for n in (0, 255, 256, 511, 512, 768)] == [0.5, 0.5, 0.25, 0.25, 0.125, 0.125]
+
+
+@pytest.mark.parametrize(
+    ("step", "error", "message"),
+    [(-1, ValueError, "got -1"), (1.5, TypeError, "step must be an integer, got 1.5"), ("1", TypeError, "'str'")],
+)
+def test_a_bad_step_is_refused(step: Any, error: type[Exception], message: str) -> None:
+    """No negative step from the end of the array, no step between two rows."""
+    with pytest.raises(error, match=message):
+        small().get_lr(step)
+
+
+def test_groups_have_rows_of_their_own() -> None:
+    """A suffixed column belongs to its group; one without suffix to all."""
+    table = Table({"lr.0": [0.1], "lr.1": [0.2], "weight_decay": [0.01]})
+    assert table.groups == 2
+    assert table.row(0, group=1) == {"lr": 0.2, "weight_decay": 0.01}
+    assert table.get_lr(0) == 0.1
+    with pytest.raises(ValueError, match="group must be from 0 to 1, got 2"):
+        table.row(0, group=2)
+    with pytest.raises(TableError, match=r"no column 'lr', only lr\.0, lr\.1, weight_decay"):
+        table.lr  # noqa: B018  # the property raises
+
+
+@pytest.mark.parametrize(
+    ("columns", "message"),
+    [
+        ({}, "at least one column"),
+        ({"lr": []}, "at least one column and one step"),
+        ({"lr": [1.0], "momentum": [1.0, 2.0]}, "equal lengths, got lr 1, momentum 2"),
+        ({"lr": [1.0, float("nan")]}, "'lr' must be finite, got nan at step 1"),
+        ({"lr": [[1.0]]}, r"one value per step, got shape \[1, 1\]"),
+        ({"LR!": [1.0]}, "got 'LR!'"),
+        ({"../lr": [1.0]}, r"got '\.\./lr'"),
+    ],
+)
+def test_what_is_no_table_is_refused(columns: Any, message: str) -> None:
+    """Bad names, lengths, shapes and values are named."""
+    with pytest.raises(TableError, match=message):
+        Table(columns)
+
+
+def test_the_file_is_safetensors(tmp_path: Path) -> None:
+    """The package people have reads the file: one F64 tensor per column, the rest in the metadata."""
+    table = Table.compute(SPEC)
+    table.save(tmp_path / "t.safetensors")
+    assert safetensors.numpy.load_file(tmp_path / "t.safetensors")["lr"].tobytes() == table.lr.tobytes()
+    assert safetensors.torch.load_file(tmp_path / "t.safetensors")["lr"].numpy().tobytes() == table.lr.tobytes()
+    with safetensors.safe_open(tmp_path / "t.safetensors", "numpy") as file:
+        metadata = file.metadata()
+    assert metadata["digest"] == table.digest
+    assert Spec.model_validate_json(metadata["spec"]) == SPEC
+
+
+def test_save_and_load_keep_everything(tmp_path: Path) -> None:
+    """A loaded table is equal, mapped and not read, with frame and spec; saving leaves no other file behind."""
+    table = Table({"lr": [0.5, 0.25], "beta1": [0.9, 0.8]}, axis="token", stride=512, after="release")
+    for original in (table, Table.compute(SPEC)):
+        original.save(tmp_path / "t.safetensors")
+        loaded = Table.load(tmp_path / "t.safetensors")
+        assert (loaded, loaded.digest, loaded.spec) == (original, original.digest, original.spec)
+        assert (loaded.axis, loaded.stride, loaded.after) == (original.axis, original.stride, original.after)
+        assert pickle.loads(pickle.dumps(loaded)) == original  # noqa: S301  # our own bytes, to other processes
+    assert [path.name for path in tmp_path.iterdir()] == ["t.safetensors"]
+
+
+def test_the_exact_bytes_of_a_small_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The format, byte for byte: a change of it is a decision."""
+    table = small()
+    table.metadata = {"digest": table.digest}
+    header, values = table.parts()
+    text = '{"__metadata__":{"digest":"%s"},"lr":{"dtype":"F64","shape":[3],"data_offsets":[0,24]}}' % table.digest
+    assert header == struct.pack("<Q", 184) + text.encode().ljust(184)
+    assert bytes(values) == struct.pack("<3d", 0.5, 0.25, 0.125)
+
+
+@given(st.data())
+def test_a_flipped_bit_is_never_served(data: st.DataObject) -> None:
+    """Any single changed bit of the values, or of the frame in the header, is found."""
+    original = Table.compute(Spec(schedule=LinearWarmup(0.1, 3), total_steps=5))
+    damaged = bytearray(original.to_bytes())
+    bit = data.draw(st.integers(0, 8 * len(damaged) - 1))
+    damaged[bit // 8] ^= 1 << bit % 8
+    try:
+        loaded = Table.from_bytes(bytes(damaged))
+    except TableError:
+        return
+    assert loaded == original  # the bit was in the spec or the provenance: the values are the right ones
+
+
+def header_of(**tensors: Any) -> bytes:
+    """The start of a safetensors file with any header."""
+    text = json.dumps(tensors).encode()
+    return struct.pack("<Q", len(text)) + text
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        pytest.param(b"", "too few", id="empty"),
+        pytest.param(b"\xff" * 16, "does not fit", id="huge-header"),
+        pytest.param(struct.pack("<Q", 2) + b"[]", "cannot be read", id="list"),
+        pytest.param(struct.pack("<Q", 3) + b"{'}", "cannot be read", id="not-json"),
+        pytest.param(header_of(lr={"dtype": "F32", "shape": [1], "data_offsets": [0, 4]}) + b"1234", "F64", id="f32"),
+        pytest.param(
+            header_of(lr={"dtype": "F64", "shape": [2], "data_offsets": [0, 16]}) + b"12345678", "F64", id="cut"
+        ),
+        pytest.param(
+            header_of(lr={"dtype": "F64", "shape": [1], "data_offsets": [0, 8]}) + b"12345678", "digest", id="no-digest"
+        ),
+        pytest.param(header_of(), "at least one column", id="no-columns"),
+        pytest.param(header_of(__metadata__={"a": 1}), "F64", id="metadata-number"),
+        pytest.param(header_of(lr=3), "cannot be read", id="not-a-tensor"),
+    ],
+)
+def test_hostile_bytes_are_refused(data: bytes, message: str) -> None:
+    """Bytes that are no table raise TableError, whatever they are."""
+    with pytest.raises(TableError, match=message):
+        Table.from_bytes(data)
+
+
+@given(st.binary(max_size=400))
+def test_random_bytes_never_raise_anything_else(data: bytes) -> None:
+    """Reading noise is a TableError, never another exception."""
+    with pytest.raises(TableError, match=r"."):
+        Table.from_bytes(data)
+
+
+class Foreign:
+    """A scheduler of somebody else: an object with get_lr, and nothing more."""
+
+    def __init__(self, *, bad: int | None = None) -> None:
+        self.calls: list[int] = []
+        self.bad = bad
+
+    def get_lr(self, step: int) -> float:
+        self.calls.append(step)
+        return float("nan") if step == self.bad else 1 / (step + 1)
+
+
+def test_cached_scheduler_computes_once() -> None:
+    """Any object with get_lr is asked once per step, in order, and looked up ever after (guide, Tip 2)."""
+    foreign = Foreign()
+    cached = CachedScheduler(foreign, 4)
+    assert [cached.get_lr(step) for step in (3, 0, 3)] == [0.25, 1.0, 0.25]
+    assert foreign.calls == [0, 1, 2, 3]
+    assert list(cached.lrs) == [1.0, 0.5, 1 / 3, 0.25]
+
+
+def test_cached_scheduler_of_ours_is_the_table() -> None:
+    """One of our schedules is computed as an array, with the same values."""
+    schedule = SPEC.schedules[0]
+    assert CachedScheduler(schedule, 500).table.lr.tobytes() == schedule.values(500).tobytes()
+
+
+def test_cached_scheduler_refuses_what_is_no_rate_and_no_step() -> None:
+    """NaN is named with its step, a step past the end raises IndexError as a list would, an empty cache makes no sense."""
+    with pytest.raises(TableError, match="nan at step 2"):
+        CachedScheduler(Foreign(bad=2), 4)
+    with pytest.raises(IndexError, match="step 5 is past the end"):
+        CachedScheduler(Foreign(), 4).get_lr(5)
+    with pytest.raises(ValueError, match="total_steps must be at least 1, got 0"):
+        CachedScheduler(Foreign(), 0)
