@@ -13,9 +13,8 @@ from collections.abc import Callable
 from dataclasses import asdict
 
 import numpy as np
-import plain
-import straightforward
 
+from benchmarks import plain, straightforward
 from scheduler import Schedule, custom, portable
 from scheduler.schedule import Values
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from scheduler import Schedule, custom
@@ -10,14 +12,19 @@ from scheduler.schedule import Values
 
 def values(schedule: Schedule, n: int) -> Values:
     """The values of steps 0..n-1."""
-    t = np.arange(n, dtype=np.float64)
+    result: Values = _formula(schedule, np.arange(n, dtype=np.float64))
+    return result
+
+
+def _formula(schedule: Schedule, t: Values) -> Any:
     match schedule:
         case custom.LinearWarmup(base_lr, warmup_steps):
             return np.where(t < warmup_steps, base_lr * (t + 1) / warmup_steps, base_lr)
         case custom.ExponentialWarmup(base_lr, warmup_steps, start_lr):
             return start_lr * (base_lr / start_lr) ** np.minimum(1.0, (t + 1) / warmup_steps)
         case custom.CosineWarmup(base_lr, warmup_steps):
-            return base_lr * (1 - np.cos(np.pi * np.minimum(1.0, (t + 1) / warmup_steps))) / 2
+            progress = np.minimum(1.0, (t + 1) / warmup_steps)
+            return base_lr * (1 - np.cos(np.pi * progress)) / 2
         case custom.WarmupWithDecay(base_lr, warmup_steps, total_steps, min_lr):
             progress = np.minimum(1.0, (t - warmup_steps) / (total_steps - warmup_steps))
             decay = min_lr + (base_lr - min_lr) * 0.5 * (1 + np.cos(np.pi * progress))

@@ -24,7 +24,7 @@ from collections.abc import Callable, Iterable
 from decimal import Decimal, localcontext
 from fractions import Fraction
 from functools import lru_cache
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -41,7 +41,6 @@ BLOCK = 32768
 _PI = Decimal("3.1415926535897932384626433832795028841971693993751058209749445923").as_integer_ratio()
 _STEPS = np.arange(BLOCK, dtype=np.float64)
 _TABLE = 1024  # rows, and columns, of a geometric grid
-_FROM_START, _FROM_STOP = (float(1 / (Decimal(1).exp() - 1)), float(1 / (1 - Decimal(-1).exp())))
 _DIGITS = 60  # decimal digits of the constants: twice what a double-double holds
 
 # (1 - cos 2y) / 2 = z + z**2 (c[0] + c[1] z + ...), z = y**2; the first coefficient left out is below 2**-90
@@ -65,16 +64,25 @@ def cosine(out: Values, first: int, start: float, stop: float, length: int) -> N
     _haversine(out[half:], first + half, stop, start - stop, length, towards=True)
 
 
-def exponential(out: Values, first: int, start: float, stop: float, length: int) -> None:
-    """A growing exponential from `start` at position 0 to `stop` at position `length`, positions two apart.
+def exponential(
+    out: Values, first: int, start: float, stop: float, length: int, *, rate: float = 1.0, stride: int = 1
+) -> None:
+    """An exponential from `start` at position 0 to `stop` at position `length`: slow first for rate > 0, else fast.
 
-    start + (stop - start) (e**x - 1) / (e - 1), x = position / length, at positions first, first + 2, ... (a half of a
-    cycle with an odd number of steps ends between two steps).
+    start + (stop - start) (e**(rate x) - 1) / (e**rate - 1), x = position / length, at positions first, first + stride,
+    ...: with a stride of 2 a length may lie between two steps.
     """
-    half = _until((length * 62 // 100 - first) // 2 + 1, 0, out)  # x = 0.62, where the curve is half way up
+    near_start, near_stop, halfway = _exponential_constants(rate, length)
+    half = _until(max(halfway - first, -1) // stride + 1, 0, out)
     span = stop - start
-    _growth(out[:half], first, start, span * _FROM_START, length, 1)
-    _growth(out[half:], length - first - 2 * half, stop, span * _FROM_STOP, length, -1)
+    _growth(out[:half], first, start, span * near_start, _Growth(rate, length, halfway, stride))
+    _growth(
+        out[half:],
+        length - first - stride * half,
+        stop,
+        span * near_stop,
+        _Growth(-rate, length, length - halfway, stride, towards=True),
+    )
 
 
 def geometric(out: Values, first: int, scale: float, ratio: Decimal, length: int | None = None) -> None:
@@ -96,6 +104,16 @@ def repeated(out: Values, first: int, row: Values) -> None:
         out[done : done + count] = tile[column : column + count]
         done += count
         column = (column + count) % len(row)
+
+
+def scaled(out: Values, first: int, row: Values, ratio: Decimal) -> None:
+    """One period over and over, each time `ratio` times the one before; `ratio` is at most 1."""
+    if ratio == 1:
+        return repeated(out, first, row)
+    cycle = first // len(row)
+    factors = np.empty((first + len(out)) // len(row) + 1 - cycle)
+    geometric(factors, cycle, 1.0, ratio)
+    return _grid(out, first % len(row), (factors,), (row,))
 
 
 def cycles(out: Values, first: int, low: float, tops: Values, row: tuple[Values, Values]) -> None:
@@ -205,8 +223,8 @@ def _haversines(numbers: Values, strides: list[tuple[int, int]], length: int) ->
     bits = max(1, 53 - 2 * max(counts).bit_length())
     uppers, lowers = zip(*(_split_zeta(stride, length, bits) for _, stride in strides), strict=True)
     squares = numbers * numbers
-    high = squares * np.repeat(uppers, counts)
-    low = squares * np.repeat(lowers, counts)
+    high: Values = squares * np.repeat(uppers, counts)
+    low: Values = squares * np.repeat(lowers, counts)
     z = high + low
     series = np.full_like(z, _HAVERSINE[-1])
     for coefficient in _HAVERSINE[-2::-1]:
@@ -231,7 +249,7 @@ def _split_zeta(stride: int, length: int, bits: int) -> tuple[float, float]:
 def _geometric_tables(ratio: Decimal, length: int) -> tuple[Values, Pair]:
     """ratio**j of the columns, and (ratio**_TABLE)**i of the rows within a chunk of _TABLE rows, as many as needed."""
     columns, _ = _powers(ratio, min(_TABLE, length))
-    return columns, _powers(_power(ratio, _TABLE), min(_TABLE, -(-length // _TABLE)))
+    return columns, _powers(whole_power(ratio, _TABLE), min(_TABLE, -(-length // _TABLE)))
 
 
 def _geometric_rows(numbers: range, scale: float, ratio: Decimal, table: Pair) -> Values:
@@ -240,54 +258,70 @@ def _geometric_rows(numbers: range, scale: float, ratio: Decimal, table: Pair) -
     for chunk in range(numbers.start // _TABLE, (numbers.stop - 1) // _TABLE + 1):
         begin, end = max(numbers.start, chunk * _TABLE), min(numbers.stop, (chunk + 1) * _TABLE)
         within = slice(begin - chunk * _TABLE, end - chunk * _TABLE)
-        factor = _pair(Decimal(scale) * _power(ratio, chunk * _TABLE * _TABLE))
+        factor = _pair(Decimal(scale) * whole_power(ratio, chunk * _TABLE * _TABLE))
         rows[begin - numbers.start : end - numbers.start], _ = _multiply((table[0][within], table[1][within]), factor)
     return rows
 
 
-def _growth(out: Values, first: int, anchor: float, span: float, length: int, sign: Literal[1, -1]) -> None:
-    """anchor + span * (e**(sign * x) - 1), x = position / length; positions two apart, growing (1) or falling (-1)."""
+class _Growth(NamedTuple):
+    """e**(rate * position / length) for positions up to `reach`, `stride` apart; in falling order where `towards`."""
+
+    rate: float
+    length: int
+    reach: int
+    stride: int
+    towards: bool = False
+
+
+def _growth(out: Values, first: int, anchor: float, span: float, growth: _Growth) -> None:
+    """anchor + span * (e**(rate * position / length) - 1), the position growing, or falling where `towards`."""
     if len(out) == 0:
         return
-    parity = first % 2
-    coarse, coarse_minus_one, fine_minus_one = _growth_tables(length, parity, sign)
+    coarse, coarse_minus_one, fine_minus_one = _growth_tables(growth, first % growth.stride)
     width, rows = len(fine_minus_one), len(coarse)
-    cell = (first - parity) // 2
-    if sign == -1:  # the last row ends where the distance is smallest
+    cell = first // growth.stride
+    if growth.towards:  # the last row ends where the position is smallest
         cell = rows * width - 1 - cell
     within = slice(cell // width, (cell + len(out) - 1) // width + 1)
-    _grid(
-        out,
-        cell % width,
-        (span * coarse[within],),
-        (fine_minus_one,),
-        bias=anchor + span * coarse_minus_one[within],
-    )
+    bias = anchor + span * coarse_minus_one[within]
+    _grid(out, cell % width, (span * coarse[within],), (fine_minus_one,), bias=bias)
 
 
 @lru_cache(maxsize=64)
-def _growth_tables(length: int, parity: int, sign: Literal[1, -1]) -> tuple[Values, Values, Values]:
-    """e**a and e**a - 1 of the rows, e**b - 1 of the columns, in the order of growing positions."""
-    cells = length // 3 + 1  # 0.62 of the length, two positions to a cell
+def _growth_tables(growth: _Growth, remainder: int) -> tuple[Values, Values, Values]:
+    """e**a and e**a - 1 of the rows, e**b - 1 of the columns; positions are `remainder` more than whole strides."""
+    cells = max(growth.reach, 0) // growth.stride + 1
     width = _width(cells)
     with localcontext(prec=_DIGITS):
-        unit = (Decimal(sign) / length).exp()
-    fine = _powers(_power(unit, 2), width)
-    coarse = _multiply(_powers(_power(unit, 2 * width), cells // width + 1), _pair(_power(unit, parity)))
+        unit = (Decimal(growth.rate) / growth.length).exp()
+        step = whole_power(unit, growth.stride)
+    fine = _powers(step, width)
+    coarse = _multiply(_powers(whole_power(step, width), cells // width + 1), _pair(whole_power(unit, remainder)))
     tables = coarse[0], (coarse[0] - 1.0) + coarse[1], (fine[0] - 1.0) + fine[1]
-    return tables if sign == 1 else (tables[0][::-1], tables[1][::-1], tables[2][::-1].copy())
+    if not growth.towards:
+        return tables
+    return tables[0][::-1], tables[1][::-1], tables[2][::-1].copy()
+
+
+@lru_cache(maxsize=256)
+def _exponential_constants(rate: float, length: int) -> tuple[float, float, int]:
+    """1 / (e**rate - 1), 1 / (1 - e**-rate), and the last position before the curve is half way."""
+    with localcontext(prec=_DIGITS):
+        growth = Decimal(rate).exp()
+        halfway = ((growth + 1) / 2).ln() / Decimal(rate)
+        return float(1 / (growth - 1)), float(1 / (1 - 1 / growth)), int(halfway * length)
 
 
 def _powers(ratio: Decimal, count: int) -> Pair:
     """ratio**0 .. ratio**(count - 1) as double-doubles, by doubling: relative error about count * 2**-100."""
     high, low = np.ones(1), np.zeros(1)
     while len(high) < count:
-        more_high, more_low = _multiply((high, low), _pair(_power(ratio, len(high))))
+        more_high, more_low = _multiply((high, low), _pair(whole_power(ratio, len(high))))
         high, low = np.concatenate((high, more_high)), np.concatenate((low, more_low))
     return high[:count], low[:count]
 
 
-def _power(ratio: Decimal, exponent: int) -> Decimal:
+def whole_power(ratio: Decimal, exponent: int) -> Decimal:
     """ratio**exponent by squaring: products only, which decimal rounds correctly on every platform."""
     result = Decimal(1)
     with localcontext(prec=_DIGITS):
@@ -297,6 +331,12 @@ def _power(ratio: Decimal, exponent: int) -> Decimal:
             ratio *= ratio
             exponent >>= 1
         return result
+
+
+def quotient(over: float, under: float) -> Decimal:
+    """over / under to 60 digits."""
+    with localcontext(prec=_DIGITS):
+        return Decimal(over) / Decimal(under)
 
 
 def root(value: Decimal | float, degree: int) -> Decimal:

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Annotated, Any, Union
 
 from pydantic import Field, TypeAdapter
 
+from scheduler import compose, literal
 from scheduler.custom import cyclical, warmup
 from scheduler.libraries import transformers
-from scheduler.schedule import Schedule
+from scheduler.schedule import Schedule, complete
 
-_MODULES = (warmup, cyclical, transformers)
+_MODULES = (warmup, cyclical, compose, literal, transformers)
 
 
 def _collect() -> dict[str, type[Schedule]]:
@@ -32,7 +33,11 @@ KINDS = MappingProxyType(_collect())
 if TYPE_CHECKING:
     AnySchedule = Schedule
 else:
+    # A tuple of classes made at run time: only the subscript can take it.
     AnySchedule = Annotated[Union[tuple(KINDS.values())], Field(discriminator="kind")]  # noqa: UP007
+
+for _kind in KINDS.values():
+    complete(_kind, {"AnySchedule": AnySchedule})
 
 _adapter: TypeAdapter[Schedule] = TypeAdapter(AnySchedule)
 

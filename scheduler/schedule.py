@@ -9,15 +9,23 @@ from __future__ import annotations
 import dataclasses
 import functools
 import operator
+import os
+import sys
 import warnings
 from abc import abstractmethod
-from collections.abc import Iterable
-from typing import Annotated, Any, ClassVar, TypeVar, dataclass_transform
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self, TypeVar, dataclass_transform
 
 import numpy as np
 import pydantic
 from numpy.typing import NDArray
 from pydantic import BeforeValidator, ConfigDict, Field, TypeAdapter
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from scheduler.spec import Spec
+    from scheduler.table import After, Axis, Table
 
 Values = NDArray[np.float64]
 """One float64 per step, shape [n]."""
@@ -99,6 +107,43 @@ class Schedule:
         """Steps after which the schedule has nothing more to say (it holds its last value); None: never."""
         return None
 
+    random_access: ClassVar[bool] = True
+    """Whether a window costs its own length only; False where it takes all the steps before it, too."""
+
+    @property
+    def members(self) -> tuple[Schedule, ...]:
+        """The schedules this one is made of."""
+        return ()
+
+    def walk(self) -> Iterator[Schedule]:
+        """This schedule, and all that it is made of, at every depth."""
+        yield self
+        for member in self.members:
+            yield from member.walk()
+
+    @property
+    def depth(self) -> int:
+        """Levels of composition: 1 where there is none."""
+        return 1 + max((member.depth for member in self.members), default=0)
+
+    @property
+    def needs_previous(self) -> bool:
+        """Whether it starts from a value that only its place in a composition gives it."""
+        return False
+
+    def after(self, previous: float) -> Self:
+        """This schedule, started from `previous` where it needs that."""
+        del previous
+        return self
+
+    def replaced(self, **changes: Any) -> Self:
+        """The same schedule with other parameters, validated anew."""
+        return dataclasses.replace(self, **changes)  # type: ignore[type-var]  # every kind is a dataclass, this base is not
+
+    def stretched(self, factor: int) -> Self:
+        """The same curve over `factor` times as many steps. Raises `ValueError` where the kind has no such lengths."""
+        raise ValueError(f"{self.kind} cannot be stretched (by {factor}): its curve is not made of lengths")
+
     def joints(self, total_steps: int) -> list[int]:
         """Steps below `total_steps` at which the curve changes its formula, the first and last step included."""
         steps = {0, total_steps - 1, *self._joints(total_steps)}
@@ -141,6 +186,22 @@ class Schedule:
             out.flags.writeable = False
         return columns
 
+    def table(self, total_steps: int, *, axis: Axis = "step", stride: int = 1, after: After = "hold") -> Table:
+        """The schedule's table: see `scheduler.Table`. Warns (`ScheduleWarning`) of what is rarely meant."""
+        return self._spec(total_steps, axis=axis, stride=stride, after=after).table()
+
+    def plot(self, total_steps: int, path: str | os.PathLike[str] | None = None, *, title: str | None = None) -> Figure:
+        """Draw the first `total_steps` steps and return the matplotlib Figure; save it as .png or .svg."""
+        return self._spec(total_steps).table().plot(path, title=title)
+
+    def _spec(self, total_steps: int, **frame: Any) -> Spec:
+        """The spec of a table, its caveats said at the line that called this one's caller."""
+        from scheduler.spec import Spec  # noqa: PLC0415  # a spec is made of schedules
+
+        spec = Spec(schedule=self, total_steps=total_steps, **frame)
+        spec.warn(stacklevel=3)
+        return spec
+
     def get_lr(self, step: int) -> float:
         """The learning rate in force during optimizer update `step`, counted from 0.
 
@@ -163,7 +224,7 @@ class Schedule:
 
     def _get_lr_outside(self, step: int) -> float:
         """Move the window to `step` and read it there."""
-        step = _step_index(step)
+        step = step_index(step)
         if self.end is not None and step > self.end:
             self._warn_past_end(step)
         first, window = self._next_window(step)
@@ -202,7 +263,7 @@ class Schedule:
         return {"kind": data.pop("kind"), **data}
 
 
-def _step_index(step: object) -> int:
+def step_index(step: object) -> int:
     """A step as an int: `TypeError` where it is none, `ValueError` where it is negative or absurd."""
     try:
         index = operator.index(step)  # type: ignore[arg-type]  # refuses what is not an integer, which is the question
@@ -220,17 +281,31 @@ S = TypeVar("S", bound=type[Schedule])
 def schedule(cls: S) -> S:
     """Make a class a schedule kind: a frozen pydantic dataclass that refuses unknown fields, NaN and infinity."""
     config = ConfigDict(extra="forbid", allow_inf_nan=False, strict=True)
-    made: Any = pydantic.dataclasses.dataclass(frozen=True, config=config)(cls)
-    names = [field.name for field in dataclasses.fields(made) if not field.kw_only]
-    validate = made.__init__
+    made: S = pydantic.dataclasses.dataclass(frozen=True, config=config)(cls)  # type: ignore[assignment]  # made in place
+    _bind_names(made)
+    return made
+
+
+def complete(kind: type[Schedule], names: dict[str, Any]) -> None:
+    """Finish a kind whose fields name types that did not exist when it was written: the union of all kinds."""
+    dataclass: Any = kind
+    if not pydantic.dataclasses.is_pydantic_dataclass(dataclass) or dataclass.__pydantic_complete__:
+        return
+    pydantic.dataclasses.rebuild_dataclass(dataclass, _types_namespace={**vars(sys.modules[kind.__module__]), **names})
+    _bind_names(kind)
+
+
+def _bind_names(kind: Any) -> None:
+    """Pass positional parameters on by name, so that an error says which one it means."""
+    names = [field.name for field in dataclasses.fields(kind) if not field.kw_only]
+    validate = kind.__init__
 
     @functools.wraps(validate)
     def init(self: Schedule, *args: Any, **kwargs: Any) -> None:
         if len(args) > len(names):
-            raise TypeError(f"{cls.__name__} takes {len(names)} parameters ({', '.join(names)}), got {len(args)}")
+            raise TypeError(f"{kind.__name__} takes {len(names)} parameters ({', '.join(names)}), got {len(args)}")
         if twice := kwargs.keys() & names[: len(args)]:
-            raise TypeError(f"{cls.__name__} got {', '.join(sorted(twice))} twice")
-        validate(self, **dict(zip(names, args, strict=False)), **kwargs)  # by name: errors then say which parameter
+            raise TypeError(f"{kind.__name__} got {', '.join(sorted(twice))} twice")
+        validate(self, **dict(zip(names, args, strict=False)), **kwargs)
 
-    made.__init__ = init
-    return made  # type: ignore[no-any-return]  # the same class, made a dataclass in place
+    kind.__init__ = init

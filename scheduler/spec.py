@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from functools import cached_property
 from typing import Annotated, Any, Self
 
@@ -9,8 +10,8 @@ from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, model_val
 
 from scheduler.canonical import canonical_hash, canonical_json
 from scheduler.registry import AnySchedule
-from scheduler.schedule import Schedule, StepCount
-from scheduler.table import After, Axis
+from scheduler.schedule import Schedule, ScheduleWarning, StepCount
+from scheduler.table import After, Axis, Table
 
 MAX_GROUPS = 1000
 
@@ -44,6 +45,8 @@ class Spec(BaseModel):
     @model_validator(mode="after")
     def _check_length(self) -> Self:
         for schedule in self.schedules:
+            if schedule.needs_previous:
+                raise ValueError(f'this {schedule.kind} starts from "previous", and nothing goes before it')
             if schedule.end is not None and self.total_steps > schedule.end:
                 raise ValueError(
                     f"total_steps must be <= {schedule.end}, where this {schedule.kind} ends, got {self.total_steps}; "
@@ -66,9 +69,18 @@ class Spec(BaseModel):
             for name in schedule.column_names
         }
 
+    def table(self) -> Table:
+        """The table of this spec, computed here. Raises `TableError` where a value leaves the floats."""
+        return Table.compute(self)
+
     def caveats(self) -> list[str]:
         """What people should know before they train with this table: sentences, usually none."""
         return list(dict.fromkeys(text for schedule in self.schedules for text in schedule.caveats(self.total_steps)))
+
+    def warn(self, *, stacklevel: int = 2) -> None:
+        """Give each caveat as a `ScheduleWarning`, at the line `stacklevel` calls up."""
+        for caveat in self.caveats():
+            warnings.warn(caveat, ScheduleWarning, stacklevel=stacklevel + 1)
 
     def canonical(self) -> str:
         """The RFC 8785 JSON of the spec, every default filled in."""
@@ -81,5 +93,5 @@ class Spec(BaseModel):
         The revisions are in it because a corrected formula must not be served from an old store.
         """
         data: dict[str, Any] = self.model_dump(mode="json")
-        data["revisions"] = {schedule.kind: schedule.revision for schedule in self.schedules}
+        data["revisions"] = {part.kind: part.revision for schedule in self.schedules for part in schedule.walk()}
         return canonical_hash(data)

@@ -31,9 +31,11 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from scheduler.canonical import canonical_json
-from scheduler.schedule import Values, _step_index
+from scheduler.schedule import Schedule, Values, step_index
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
     from scheduler.spec import Spec
 
 Axis = Literal["step", "epoch", "sample", "token"]
@@ -124,11 +126,17 @@ class Table:
 
     @classmethod
     def compute(cls, spec: Spec) -> Table:
-        """The table of a spec. The values are computed into the memory that the table keeps, and nowhere else."""
+        """The table of a spec. The values are computed into the memory that the table keeps, and nowhere else.
+
+        Raises `TableError` where a value leaves the floats (products of large numbers can).
+        """
         plan = sorted(spec.plan().items())
         data = np.empty((len(plan), spec.total_steps))
-        for row, (_, (schedule, column)) in zip(data, plan, strict=True):
+        for row, (name, (schedule, column)) in zip(data, plan, strict=True):
             schedule.fill(row, column=column)
+            if not math.isfinite(row.sum()):  # rates are bounded, so only their products can leave the floats
+                step = int(np.argmin(np.isfinite(row)))
+                raise TableError(f"column {name!r} must be finite, got {row[step]} at step {step}")
         table = cls.__new__(cls)
         names = [name for name, _ in plan]
         table._adopt(names, data, axis=spec.axis, stride=spec.stride, after=spec.after, spec=spec)
@@ -185,7 +193,7 @@ class Table:
 
     def row(self, progress: int, *, group: int = 0) -> dict[str, float]:
         """Every value in force at `progress` for a parameter group: column name without suffix to Python float."""
-        row = _step_index(progress) // self.stride
+        row = step_index(progress) // self.stride
         if row >= self.total_steps:
             if self.after == "error" and row > self.total_steps:
                 end = self.total_steps * self.stride
@@ -200,6 +208,21 @@ class Table:
             for name, floats in self._floats.items()
             if "." not in name or name.endswith(suffix)
         }
+
+    def plot(
+        self,
+        path: str | os.PathLike[str] | None = None,
+        *,
+        title: str | None = None,
+        applied: ArrayLike | Mapping[str, ArrayLike] | None = None,
+    ) -> Figure:
+        """Draw the table, over it the rates a training applied; save as .png or .svg (see `scheduler.plot`)."""
+        from scheduler.plot import plot  # noqa: PLC0415  # pictures need matplotlib, an extra
+
+        return plot(self, path, title=title, applied=applied)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Table:
+        return self  # nothing in it can change
 
     def __eq__(self, other: object) -> bool:
         return self.digest == other.digest if isinstance(other, Table) else NotImplemented
@@ -378,9 +401,8 @@ class CachedScheduler:
     """
 
     def __init__(self, scheduler: Any, total_steps: int) -> None:
-        if _step_index(total_steps) < 1:
+        if step_index(total_steps) < 1:
             raise ValueError(f"total_steps must be at least 1, got {total_steps}")
-        from scheduler.schedule import Schedule  # noqa: PLC0415
 
         values = (
             scheduler.values(total_steps)

@@ -237,8 +237,8 @@ class ExponentialCyclicLR(Schedule):
     lr(t) = base_lr + (top - base_lr) (e^(2p) - 1) / (e - 1) for p < 1/2, else
     top - (top - base_lr) (e^(2p - 1) - 1) / (e - 1).
 
-    Step 0 and the first step of each cycle: base_lr, exactly. Half way (where cycle_length is even): top. The rate stays between
-    base_lr and top, also when top has decayed below base_lr. It has no end.
+    Step 0 and the first step of each cycle: base_lr, exactly. Half way (where cycle_length is even): top. The rate
+    stays between base_lr and top, also when top has decayed below base_lr. It has no end.
 
     Accuracy: within 4 ULP of the formula. Raises for max_lr < base_lr. Source: the user's `scheduler.custom`.
 
@@ -279,7 +279,7 @@ class ExponentialCyclicLR(Schedule):
         rise = (length + 1) // 2
 
         def fill(out: Values, step: int, *, start: float, stop: float, offset: int) -> None:
-            portable.exponential(out, 2 * step + offset, start, stop, length)
+            portable.exponential(out, 2 * step + offset, start, stop, length, stride=2)
 
         return [
             (rise, partial(fill, start=low, stop=high, offset=0)),

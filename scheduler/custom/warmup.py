@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import KW_ONLY
-from decimal import Decimal
 from typing import Literal, Self
 
 from pydantic import model_validator
@@ -100,7 +99,7 @@ class ExponentialWarmup(_Warmup):
         if len(out) and position + len(out) > self.warmup_steps:  # the last value of the warmup: exactly base_lr
             out[-1] = self.base_lr
             out = out[:-1]
-        ratio = portable.root(Decimal(self.base_lr) / Decimal(self.start_lr), self.warmup_steps)
+        ratio = portable.root(portable.quotient(self.base_lr, self.start_lr), self.warmup_steps)
         portable.geometric(out, position, self.start_lr, ratio, self.warmup_steps)
 
 

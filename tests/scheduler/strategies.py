@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 from hypothesis import reject
@@ -14,27 +15,40 @@ MAX_STEPS = 3000
 """Step counts drawn for parameters: enough for several rows and columns of every grid."""
 
 
-def schedules(kind: str) -> st.SearchStrategy[Schedule]:
-    """Schedules of one kind, with parameters from the whole of their ranges; what the kind refuses is not drawn."""
+SIMPLE = ("Constant", "Ramp", "LinearWarmup")
+"""The kinds at the bottom of drawn compositions."""
+
+
+@lru_cache
+def schedules(kind: str, depth: int = 1) -> st.SearchStrategy[Schedule]:
+    """Schedules of one kind, with parameters from the whole of their ranges; what the kind refuses is not drawn.
+
+    A composite's parts are of any kind, nested `depth` deep.
+    """
     schema = TypeAdapter(KINDS[kind]).json_schema()
 
     def build(data: dict[str, Any]) -> Schedule:
         try:
-            return parse(data)
+            schedule = parse(data)
         except ValidationError:
             reject()
             raise
+        if schedule.needs_previous:  # only its place in a composition gives it values
+            reject()
+        return schedule
 
-    return _value(schema, schema.get("$defs", {}), depth=0).map(build)
+    return _value(schema, schema.get("$defs", {}), depth).map(build)
 
 
 def _value(schema: dict[str, Any], definitions: dict[str, Any], depth: int) -> st.SearchStrategy[Any]:
     """Any JSON value that a schema describes."""
     if "$ref" in schema:
-        return _value(definitions[schema["$ref"].rpartition("/")[2]], definitions, depth + 1)
-    for choices in (schema.get("oneOf"), schema.get("anyOf")):
-        if choices:
-            return st.one_of([_value(choice, definitions, depth) for choice in choices])
+        name = schema["$ref"].rpartition("/")[2]
+        return st.deferred(lambda: _value(definitions[name], definitions, depth))
+    if "oneOf" in schema:
+        return _part(schema["oneOf"], definitions, depth)
+    if "anyOf" in schema:
+        return st.one_of([_value(choice, definitions, depth) for choice in schema["anyOf"]])
     if "const" in schema:
         return st.just(schema["const"])
     if "enum" in schema:
@@ -43,10 +57,10 @@ def _value(schema: dict[str, Any], definitions: dict[str, Any], depth: int) -> s
         case "object":
             return _object(schema, definitions, depth)
         case "array":
-            items = _value(schema["items"], definitions, depth + 1)
-            return st.lists(items, min_size=schema.get("minItems", 0), max_size=min(schema.get("maxItems", 4), 4))
+            items = _value(schema["items"], definitions, depth)
+            return st.lists(items, min_size=schema.get("minItems", 0), max_size=min(schema.get("maxItems", 3), 3))
         case "integer":
-            low = schema.get("minimum", 0)
+            low = max(schema.get("minimum", 0), -MAX_STEPS)
             return st.integers(low, min(schema.get("maximum", MAX_STEPS), MAX_STEPS))
         case "number":
             return _number(schema)
@@ -54,7 +68,16 @@ def _value(schema: dict[str, Any], definitions: dict[str, Any], depth: int) -> s
             return st.booleans()
         case "null":
             return st.none()
+        case "string":  # the name of a column, or the digest of a table that nobody would have
+            return st.nothing() if "pattern" in schema else st.just("lr")
     raise AssertionError(f"no strategy for {schema}")
+
+
+def _part(choices: list[dict[str, Any]], definitions: dict[str, Any], depth: int) -> st.SearchStrategy[Any]:
+    """A part of a composite: any kind, and where the depth is used up one that has no parts."""
+    if depth == 0:
+        choices = [choice for choice in choices if choice["$ref"].rpartition("/")[2] in SIMPLE]
+    return st.sampled_from(choices).flatmap(lambda choice: _value(choice, definitions, max(depth - 1, 0)))
 
 
 def _object(schema: dict[str, Any], definitions: dict[str, Any], depth: int) -> st.SearchStrategy[Any]:

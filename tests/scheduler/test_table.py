@@ -135,7 +135,7 @@ def test_save_and_load_keep_everything(tmp_path: Path) -> None:
         loaded = Table.load(tmp_path / "t.safetensors")
         assert (loaded, loaded.digest, loaded.spec) == (original, original.digest, original.spec)
         assert (loaded.axis, loaded.stride, loaded.after) == (original.axis, original.stride, original.after)
-        assert pickle.loads(pickle.dumps(loaded)) == original  # noqa: S301  # our own bytes, to other processes
+        assert pickle.loads(pickle.dumps(loaded)) == original  # our own bytes, to other processes
     assert [path.name for path in tmp_path.iterdir()] == ["t.safetensors"]
 
 
@@ -144,7 +144,8 @@ def test_the_exact_bytes_of_a_small_file(monkeypatch: pytest.MonkeyPatch) -> Non
     table = small()
     table.metadata = {"digest": table.digest}
     header, values = table.parts()
-    text = '{"__metadata__":{"digest":"%s"},"lr":{"dtype":"F64","shape":[3],"data_offsets":[0,24]}}' % table.digest
+    metadata, column = {"digest": table.digest}, {"dtype": "F64", "shape": [3], "data_offsets": [0, 24]}
+    text = json.dumps({"__metadata__": metadata, "lr": column}, separators=(",", ":"))
     assert header == struct.pack("<Q", 184) + text.encode().ljust(184)
     assert bytes(values) == struct.pack("<3d", 0.5, 0.25, 0.125)
 
@@ -229,7 +230,7 @@ def test_cached_scheduler_of_ours_is_the_table() -> None:
 
 
 def test_cached_scheduler_refuses_what_is_no_rate_and_no_step() -> None:
-    """NaN is named with its step, a step past the end raises IndexError as a list would, an empty cache makes no sense."""
+    """NaN is named with its step; a step past the end raises IndexError, as a list would; an empty cache is refused."""
     with pytest.raises(TableError, match="nan at step 2"):
         CachedScheduler(Foreign(bad=2), 4)
     with pytest.raises(IndexError, match="step 5 is past the end"):

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tests.scheduler.formulas import formula
 
 from scheduler import Schedule, ScheduleWarning
 from scheduler.custom import (
@@ -20,6 +19,7 @@ from scheduler.custom import (
     OneCycleLR,
     WarmupWithDecay,
 )
+from tests.scheduler.formulas import formula
 
 import mpmath  # isort: skip  # the precision is set in formulas
 

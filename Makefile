@@ -1,0 +1,57 @@
+# A fresh clone needs Python 3.11 or newer, git and make: each target makes what it needs, .venv first.
+PYTHON ?= python3
+BIN := .venv/bin
+STAMP := .venv/.installed
+PYTEST := $(BIN)/python -m pytest
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help venv demo test slow bench lint types format clean
+
+help: ## list the targets
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
+
+venv: $(STAMP) ## make .venv, with every package at the version that constraints.txt pins
+
+# PyTorch comes first and pinned: asked for by another package, pip would take a newest build with gigabytes of CUDA.
+# Without build isolation hatchling is the pinned one too.
+$(STAMP): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "lrtables needs Python 3.11+, got " + sys.version)'
+	@echo "Setting up .venv as constraints.txt says: minutes the first time (PyTorch is large), seconds later."
+	@$(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install -qq -c constraints.txt torch hatchling editables
+	@$(BIN)/python -m pip install -qq -c constraints.txt --no-build-isolation -e '.[demo,dev]'
+	@touch $@
+
+demo: $(STAMP) ## a server, two training processes, one table: the main job from end to end
+	@echo "Running examples/demo.py: a server, and two processes that train with one table."
+	@$(BIN)/python examples/demo.py
+
+test: $(STAMP) ## run the tests, but for the slow ones
+	@echo "Running the tests in two processes, in random order (the slow ones: make slow)."
+	@$(PYTEST) -n 2
+
+# One at a time: among them are measurements of time and memory, which a neighbour would spoil.
+slow: $(STAMP) ## run the slow tests: packaging, crashes, load, README
+	@echo "Running the slow tests, one at a time."
+	@$(PYTEST) -m slow -v
+
+bench: $(STAMP) ## run the benchmarks side by side and print their ratios
+	@for name in compute step herd; do $(BIN)/python benchmarks/$$name.py || exit 1; done
+
+lint: $(STAMP) ## check style: Python, shell, Dockerfile
+	@$(BIN)/ruff check
+	@$(BIN)/ruff format --check
+	@$(BIN)/shellcheck .ci/run
+	@$(BIN)/hadolint Dockerfile
+
+types: $(STAMP) ## check types, strictly
+	@$(BIN)/mypy
+
+format: $(STAMP) ## bring the Python files into shape
+	@$(BIN)/ruff check --fix
+	@$(BIN)/ruff format
+
+clean: ## remove .venv and everything else that can be made again
+	@rm -rf .venv dist .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

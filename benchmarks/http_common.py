@@ -1,0 +1,213 @@
+"""A real server in a process of its own, and a herd of clients that ask it all at once. Used by tests too."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self, cast
+
+import uvloop
+
+TABLE = 8_000_000  # bytes of a table of 1M steps
+
+
+class ServerProcess:
+    """`lrtables serve` on a free port of 127.0.0.1, with this data directory. Stopped, or killed, on exit."""
+
+    def __init__(self, data_dir: Path, *, cores: set[int] | None = None, **settings: object) -> None:
+        environment = {f"LRTABLES_{name.upper()}": str(value) for name, value in settings.items()}
+        command = [sys.executable, "-m", "service", "serve", "--port", "0", "--data-dir", str(data_dir)]
+        self.process = subprocess.Popen(
+            command, env={**os.environ, **environment}, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+        if cores:
+            os.sched_setaffinity(self.process.pid, cores)
+        assert self.process.stdout is not None
+        self.url = self.process.stdout.readline().strip()
+        if not self.url:
+            raise RuntimeError(f"the server did not start: {self.process.communicate()[1]}")
+        self.port = int(self.url.rpartition(":")[2])
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.communicate()
+
+    def stop(self) -> tuple[int, str]:
+        """Ask it to stop; what is returned is its exit status and what it wrote to stderr."""
+        self.process.send_signal(signal.SIGTERM)
+        _, errors = self.process.communicate(timeout=30)
+        return self.process.returncode, errors
+
+    def kill(self) -> None:
+        """SIGKILL: no chance to tidy up."""
+        self.process.kill()
+        self.process.communicate()
+
+    def get(self, path: str) -> bytes:
+        """The body of a GET that succeeds."""
+        with urllib.request.urlopen(self.url + path, timeout=60) as response:
+            body: bytes = response.read()
+            return body
+
+    def counters(self) -> dict[str, int]:
+        """What the server has done."""
+        counters: dict[str, int] = json.loads(self.get("/v1/server"))["counters"]
+        return counters
+
+    def memory(self, what: str = "VmRSS") -> int:
+        """Resident bytes: now, or with `VmHWM` at most since the start or the last `forget_peak`."""
+        status = Path(f"/proc/{self.process.pid}/status").read_text()
+        return 1024 * int(next(line for line in status.splitlines() if line.startswith(what)).split()[1])
+
+    def cpu_seconds(self) -> float:
+        """Processor time spent so far, in user and kernel mode."""
+        fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
+        return sum(map(int, fields[11:13])) / os.sysconf("SC_CLK_TCK")
+
+    def forget_peak(self) -> None:
+        """Let the peak of resident bytes be counted from now on."""
+        Path(f"/proc/{self.process.pid}/clear_refs").write_text("5")
+
+
+class Answer:
+    """An HTTP answer as it comes in: status, headers, and how many bytes of the body are there."""
+
+    def __init__(self) -> None:
+        self.head = b""
+        self.received = 0
+        self.length = -1
+
+    @property
+    def status(self) -> int:
+        """The status code."""
+        return int(self.head.split(b" ", 2)[1])
+
+    def header(self, name: bytes) -> bytes:
+        """The value of a header that is there."""
+        return self.head.lower().split(b"\r\n" + name + b": ")[1].split(b"\r\n")[0]
+
+
+class HerdClient(asyncio.BufferedProtocol):
+    """One connection that posts a spec, then fetches the table that the answer points at.
+
+    `expected`, where given, is compared with every byte of the table as it arrives.
+    """
+
+    scratch = bytearray(2**20)  # what arrives is looked at and forgotten: one buffer for all
+
+    def __init__(self, post: bytes, done: asyncio.Future[None], expected: bytes | None) -> None:
+        self.status = 0
+        self.location = b""
+        self._post = post
+        self._done = done
+        self._expected = expected
+        self._answer = Answer()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """The connection stands."""
+        self.transport = cast(asyncio.WriteTransport, transport)  # uvloop's has the methods and not the base class
+
+    def start(self) -> None:
+        """Ask."""
+        self.transport.write(self._post)
+
+    def get_buffer(self, sizehint: int) -> bytearray:
+        """Where the next bytes go."""
+        return self.scratch
+
+    def buffer_updated(self, nbytes: int) -> None:
+        """Bytes have come."""
+        try:
+            self._take(bytes(self.scratch[:nbytes]) if self._wants_bytes else b"", nbytes)
+        except Exception as error:
+            self._fail(error)
+
+    @property
+    def _wants_bytes(self) -> bool:
+        return self._answer.length < 0 or self._expected is not None
+
+    def _take(self, data: bytes, nbytes: int) -> None:
+        answer = self._answer
+        if answer.length < 0:
+            answer.head += data
+            head, found, data = answer.head.partition(b"\r\n\r\n")
+            if not found:
+                return
+            answer.head, nbytes = head + b"\r\n", len(data)
+            answer.length = int(answer.header(b"content-length"))
+        if self.location and self._expected is not None:
+            assert data == self._expected[answer.received : answer.received + nbytes], "other bytes than expected"
+        answer.received += nbytes
+        if answer.received == answer.length:
+            self._finish(answer)
+
+    def _finish(self, answer: Answer) -> None:
+        if self.location:
+            assert answer.status == 200, answer.head
+            self.transport.close()
+            self._done.set_result(None)
+            return
+        assert answer.status in (200, 201), answer.head
+        self.status, self.location = answer.status, answer.header(b"location")
+        self._answer = Answer()
+        self.transport.write(b"GET %s.safetensors HTTP/1.1\r\nHost: localhost\r\n\r\n" % self.location)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The connection is gone."""
+        self._fail(exc or ConnectionError("closed before the answer was whole"))
+
+    def _fail(self, error: Exception) -> None:
+        if not self._done.done():
+            self._done.set_exception(error)
+        self.transport.close()
+
+
+class Herd:
+    """How a herd fared: seconds from the first request to the last byte, statuses of the POSTs, addresses."""
+
+    def __init__(self, seconds: float, clients: Sequence[HerdClient]) -> None:
+        self.seconds = seconds
+        self.statuses = sorted(client.status for client in clients)
+        self.locations = {client.location for client in clients}
+
+
+def herd(port: int, spec: Mapping[str, Any], clients: int, expected: bytes | None = None) -> Herd:
+    """Connect `clients` times, then ask with all of them at once for the table of a spec."""
+    return uvloop.run(_herd(port, spec, clients, expected))
+
+
+def _same(protocol: HerdClient) -> HerdClient:
+    return protocol
+
+
+async def _herd(port: int, spec: Mapping[str, Any], clients: int, expected: bytes | None) -> Herd:
+    loop = asyncio.get_running_loop()
+    body = json.dumps(spec).encode()
+    head = (
+        b"POST /v1/tables HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
+    )
+    post = head % len(body) + body
+    done = [loop.create_future() for _ in range(clients)]
+    protocols = [HerdClient(post, one, expected) for one in done]
+    for protocol in protocols:
+        await loop.create_connection(partial(_same, protocol), "127.0.0.1", port)
+    started = time.perf_counter()
+    for protocol in protocols:
+        protocol.start()
+    async with asyncio.timeout(300):
+        await asyncio.gather(*done)
+    return Herd(time.perf_counter() - started, protocols)

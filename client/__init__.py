@@ -1,0 +1,23 @@
+"""What a training job imports: fetch a table, prove that it is the right one, apply it. No torch at import."""
+
+from client.client import Client
+from client.errors import (
+    ClientError,
+    DeadlineExceededError,
+    DigestMismatchError,
+    FieldError,
+    RequestRefusedError,
+    ServiceUnreachableError,
+    UnexpectedAnswerError,
+)
+
+__all__ = [
+    "Client",
+    "ClientError",
+    "DeadlineExceededError",
+    "DigestMismatchError",
+    "FieldError",
+    "RequestRefusedError",
+    "ServiceUnreachableError",
+    "UnexpectedAnswerError",
+]

@@ -1,0 +1,137 @@
+"""The client: a schedule in, a verified table out."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from collections.abc import Sequence
+from types import TracebackType
+from typing import Any, Self
+
+from client.errors import DigestMismatchError, UnexpectedAnswerError
+from client.transport import Transport
+from scheduler import Schedule, Spec, Table, TableError
+from scheduler.table import After, Axis
+
+_DIGEST = re.compile(r"[0-9a-f]{64}")
+
+
+class Client:
+    """Fetches tables from a service and proves that they are the right ones.
+
+    Nothing is sent before the first call. A client may be shared by threads; close it, or use it in a `with` block.
+
+    Args:
+        base_url: where the service is, like `http://127.0.0.1:8000`. Raises `ValueError` for anything else.
+        timeout: seconds to wait for a connection, and for the next bytes of an answer.
+        deadline: seconds that a call may take in all, every retry included.
+
+    Every call raises a `ClientError`: `ServiceUnreachableError`, `DeadlineExceededError`, `RequestRefusedError`,
+    `UnexpectedAnswerError` or `DigestMismatchError` (see `client.errors`).
+    """
+
+    def __init__(self, base_url: str, *, timeout: float = 10.0, deadline: float = 60.0) -> None:
+        for name, seconds in {"timeout": timeout, "deadline": deadline}.items():
+            if not seconds > 0:
+                raise ValueError(f"{name} must be a positive number of seconds, got {seconds}")
+        self._transport = Transport(base_url, timeout=timeout)
+        self._deadline = deadline
+
+    def fetch(
+        self,
+        schedule: Schedule | Sequence[Schedule] | Spec,
+        total_steps: int | None = None,
+        *,
+        axis: Axis = "step",
+        stride: int = 1,
+        after: After = "hold",
+    ) -> Table:
+        """The table of a schedule: the service computes it, or has it; its digest is verified here.
+
+        Args:
+            schedule: a schedule, a sequence with one per parameter group, or a whole spec.
+            total_steps: rows of the table. May be left out where the schedule has an end of its own.
+            axis: what the rows count: step, epoch, sample or token.
+            stride: units of progress per row.
+            after: past the last row, `hold` its values, raise an `error`, or `release` the rate to another scheduler.
+
+        A request that contradicts itself raises `ValueError` before anything is sent; one that is rarely meant, such as
+        a warmup as long as the training, is warned of (`scheduler.ScheduleWarning`).
+        """
+        spec = _spec(schedule, total_steps, axis=axis, stride=stride, after=after)
+        spec.warn(stacklevel=2)
+        until = self._until()
+        answer = self._transport.request("POST", "/v1/tables", until=until, body=spec.canonical().encode())
+        return self._table(_digest_of(answer, self._transport.base_url), until)
+
+    def get(self, digest: str) -> Table:
+        """The table with this digest (64 hexadecimal digits), for instance the one that a checkpoint names.
+
+        Raises `ValueError` for what is not a digest, `RequestRefusedError` (404) where the service has no such table.
+        """
+        if not _DIGEST.fullmatch(digest):
+            raise ValueError(f"digest must be 64 hexadecimal digits, got {digest!r}")
+        return self._table(digest, self._until())
+
+    def close(self) -> None:
+        """Close the idle connections."""
+        self._transport.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"Client({self._transport.base_url!r})"
+
+    def _until(self) -> float:
+        return time.monotonic() + self._deadline
+
+    def _table(self, digest: str, until: float) -> Table:
+        content = self._transport.request("GET", f"/v1/tables/{digest}.safetensors", until=until)
+        try:
+            table = Table.from_bytes(content)
+        except TableError as error:
+            raise DigestMismatchError(f"what the service sent is not table {digest}: {error}") from error
+        if table.digest != digest:
+            raise DigestMismatchError(f"the service sent table {table.digest} instead of {digest}")
+        return table
+
+
+def _spec(schedule: Schedule | Sequence[Schedule] | Spec, total_steps: int | None, **frame: Any) -> Spec:
+    if not isinstance(schedule, Spec):
+        steps = _own_length(schedule) if total_steps is None else total_steps
+        return Spec(
+            schedule=schedule if isinstance(schedule, Schedule) else tuple(schedule), total_steps=steps, **frame
+        )
+    if total_steps is not None or frame != {"axis": "step", "stride": 1, "after": "hold"}:
+        raise ValueError("a spec already says its total_steps, axis, stride and after: give them there")
+    return schedule
+
+
+def _own_length(schedule: Schedule | Sequence[Schedule]) -> int:
+    """The end that a schedule has by itself, or all of several schedules have alike."""
+    schedules = [schedule] if isinstance(schedule, Schedule) else list(schedule)
+    ends = {each.end for each in schedules}
+    end = ends.pop() if len(ends) == 1 else None
+    if end is None:
+        raise ValueError(f"total_steps is needed: {', '.join(each.kind for each in schedules)} has no end of its own")
+    return end
+
+
+def _digest_of(answer: bytearray, base_url: str) -> str:
+    """The digest in a manifest."""
+    try:
+        digest = json.loads(answer)["digest"]
+    except (ValueError, TypeError, KeyError, RecursionError):
+        digest = None
+    if not isinstance(digest, str) or not _DIGEST.fullmatch(digest):
+        raise UnexpectedAnswerError(
+            f"{base_url} did not answer with a table's manifest, but with {bytes(answer[:80])!r}"
+        )
+    return digest

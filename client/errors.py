@@ -1,0 +1,101 @@
+"""Every way a call of the client can fail.
+
+ClientError
+├── ServiceUnreachableError (ConnectionError)   no connection could be made, or kept, until the deadline
+├── DeadlineExceededError (TimeoutError)        the service was there, and had not answered when the time was up
+├── RequestRefusedError                         the service answered with an error: `status`, `code`, `errors`
+├── UnexpectedAnswerError (ValueError)          something answered that does not speak as the service does
+└── DigestMismatchError (ValueError)            a table that is not the one it should be
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+
+class ClientError(Exception):
+    """The base of every error of the client."""
+
+
+class ServiceUnreachableError(ClientError, ConnectionError):
+    """No connection could be made, or kept, until the deadline."""
+
+
+class DeadlineExceededError(ClientError, TimeoutError):
+    """The service was there, and had not given its answer when the time was up."""
+
+
+class UnexpectedAnswerError(ClientError, ValueError):
+    """Something answered that does not speak as the service does: is the URL right?"""
+
+
+class DigestMismatchError(ClientError, ValueError):
+    """A table is not the one it should be."""
+
+
+@dataclass(frozen=True)
+class FieldError:
+    """One refused field: a JSON pointer into the request, what is wrong with it, and the value it had."""
+
+    pointer: str
+    detail: str
+    value: Any = None
+
+    def __str__(self) -> str:
+        return f"{self.pointer or '/'}: {self.detail}"
+
+
+class RequestRefusedError(ClientError):
+    """The service answered with an error status and, as a rule, a problem document (RFC 9457) that says why.
+
+    Args:
+        url: what was asked for.
+        status: the HTTP status, 300 to 599.
+        body: the body of the answer.
+        retry_after: seconds after which the service asks to be tried again, where it says so.
+    """
+
+    def __init__(self, url: str, status: int, body: bytes, retry_after: float | None = None) -> None:
+        super().__init__(url, status, body, retry_after)  # the arguments, so that the error can be pickled
+        self.url = url
+        self.status = status
+        self.retry_after = retry_after
+        self.problem = _problem(body)
+
+    @property
+    def code(self) -> str:
+        """The problem's stable name, for programs; empty where the answer has none."""
+        return str(self.problem.get("code", ""))
+
+    @property
+    def errors(self) -> tuple[FieldError, ...]:
+        """The refused fields, in the order the service lists them."""
+        fields = self.problem.get("errors")
+        return tuple(map(_field_error, fields)) if isinstance(fields, list) else ()
+
+    @property
+    def request_id(self) -> str:
+        """The name under which the service's log has this request."""
+        return str(self.problem.get("request_id", ""))
+
+    def __str__(self) -> str:
+        reason = self.problem.get("detail") or self.problem.get("title") or "no reason given"
+        lines = [f"{self.url} answered {self.status}: {reason}"]
+        lines += [f"  {error}" for error in self.errors]
+        return "\n".join([*lines, f"  request {self.request_id}"] if self.request_id else lines)
+
+
+def _problem(body: bytes) -> dict[str, Any]:
+    try:
+        problem = json.loads(body)
+    except (ValueError, RecursionError):
+        return {}
+    return problem if isinstance(problem, dict) else {}
+
+
+def _field_error(field: Any) -> FieldError:
+    if not isinstance(field, dict):
+        return FieldError("", str(field))
+    return FieldError(str(field.get("pointer", "")), str(field.get("detail", "")), field.get("value"))

@@ -1,0 +1,284 @@
+"""Twins that set rate and momentum in closed form: triangular cycles, and one cycle."""
+
+from __future__ import annotations
+
+import math
+from abc import abstractmethod
+from collections.abc import Iterable, Iterator
+from dataclasses import KW_ONLY
+from typing import ClassVar, Literal, NamedTuple, Self
+
+import numpy as np
+from pydantic import model_validator
+from typing_extensions import override
+
+from scheduler import libm
+from scheduler.builtin.twin import Closed, Group, Twin, blocks, steps_before
+from scheduler.schedule import MAX_STEP, Factor, Fraction, Rate, StepCount, Steps, Values, schedule
+
+MomentumColumn = Literal["momentum", "beta1"]
+"""What torch calls the optimizer's momentum: `beta1` where it is the first of Adam's betas."""
+
+_JOINTS = 16  # joints that are listed
+
+
+class _Cycling(Closed):
+    """What drives the momentum against the rate."""
+
+    reads_rate: ClassVar[bool] = False
+
+    cycle_momentum: bool
+    base_momentum: float
+    max_momentum: float
+    momentum_column: MomentumColumn
+
+    @property
+    @override
+    def column_names(self) -> tuple[str, ...]:
+        return ("lr", self.momentum_column) if self.cycle_momentum else ("lr",)
+
+    @override
+    def _enter(self, group: Group) -> Twin:
+        self._enter_rate(group)
+        if self.cycle_momentum:
+            group.update(base_momentum=self.base_momentum, max_momentum=self.max_momentum)
+        return self
+
+    @abstractmethod
+    def _enter_rate(self, group: Group) -> None:
+        """Do to the group's rates what torch's constructor does before its first step."""
+
+
+@schedule
+class CyclicLR(_Cycling):
+    """Triangles between base_lr and max_lr, step_size_up steps up and step_size_down steps down, for ever.
+
+    Formula, with S = step_size_up + step_size_down, cycle = floor(1 + t / S), x = 1 + t / S - cycle and
+    u = step_size_up / S: lr(t) = base_lr + (max_lr - base_lr) h s, h = x / u for x <= u, else (x - 1) / (u - 1);
+    s is 1 (`triangular`), 1 / 2^(cycle - 1) (`triangular2`) or gamma^t (`exp_range`). With cycle_momentum a second
+    column, momentum(t) = max_momentum - (max_momentum - base_momentum) h s.
+
+    Step 0 and every S steps: base_lr and max_momentum. Step step_size_up of a cycle: max_lr and base_momentum but for
+    roundings, with s 1. It has no end.
+
+    The optimizer's own rate is ignored, as in torch. Where torch has a bug: from step 1024 S on, `triangular2` raises
+    OverflowError there; here the rate stays at base_lr, where it has long been. Narrower than torch: `scale_fn` and
+    `scale_mode`, which counts only beside it, are left out; gamma and the momenta are at most 1.
+
+    `momentum_column` is `beta1` for an optimizer with betas, such as Adam. Source: torch.optim.lr_scheduler.CyclicLR.
+
+    Example: `CyclicLR(0.001, 0.1, step_size_up=2000).get_lr(2000)` is 0.1.
+    """
+
+    base_lr: Rate
+    max_lr: Rate
+    step_size_up: StepCount = 2000
+    step_size_down: Steps | None = None
+    mode: Literal["triangular", "triangular2", "exp_range"] = "triangular"
+    gamma: Fraction = 1.0
+    cycle_momentum: bool = True
+    base_momentum: Fraction = 0.8
+    max_momentum: Fraction = 0.9
+    _: KW_ONLY
+    momentum_column: MomentumColumn = "momentum"
+    kind: Literal["torch.CyclicLR"] = "torch.CyclicLR"
+
+    @property
+    def _period(self) -> int:
+        return self.step_size_up + (self.step_size_up if self.step_size_down is None else self.step_size_down)
+
+    def _joints(self, total_steps: int) -> Iterable[int]:
+        for start in range(0, min(total_steps, _JOINTS * self._period), self._period):
+            yield from (start, start + self.step_size_up)
+
+    @override
+    def _enter_rate(self, group: Group) -> None:
+        group["lr"] = self.base_lr
+        group.setdefault("initial_lr", self.base_lr)
+
+    @override
+    def _build(self, group: Group) -> float:
+        return group["initial_lr"]  # torch's constructor notes its own base_lr only after its first step
+
+    @override
+    def _write(self, out: Values, start: int) -> None:
+        self._swing(out, start, self.base_lr, self.max_lr - self.base_lr)
+
+    @override
+    def _write_momentum(self, out: Values, start: int) -> None:
+        self._swing(out, start, self.max_momentum, -(self.max_momentum - self.base_momentum))
+
+    def _swing(self, out: Values, start: int, foot: float, height: float) -> None:
+        for block, step in blocks(out, start):
+            steps = steps_before(step, len(block))[1:]
+            turns = steps / self._period
+            turns += 1.0
+            cycles = np.floor(turns)
+            turns -= cycles
+            self._triangle(turns, block)
+            block *= height
+            self._fade(block, steps, cycles)
+            block += foot
+
+    def _triangle(self, x: Values, out: Values) -> None:
+        ratio = self.step_size_up / self._period
+        np.divide(x, ratio, out=out)
+        if ratio < 1.0:
+            falling = x > ratio
+            x -= 1.0
+            np.divide(x, ratio - 1, out=out, where=falling)
+
+    def _fade(self, heights: Values, steps: Values, cycles: Values) -> None:
+        if self.mode == "triangular2":
+            cycles -= 1.0
+            heights *= np.ldexp(1.0, -cycles.astype(np.int32))
+        elif self.mode == "exp_range" and self.gamma != 1.0:
+            libm.power(self.gamma, steps, out=steps)
+            heights *= steps
+
+
+class _Phase(NamedTuple):
+    """A phase of the one cycle. Its steps are whole, its ends, which torch does not round, need not be."""
+
+    first: int
+    stop: int
+    start: float
+    end: float
+
+
+@schedule
+class OneCycleLR(_Cycling):
+    """One cycle: from max_lr / div_factor up to max_lr, then down to far below the start; momentum the other way.
+
+    Formula, with T = total_steps, initial = max_lr / div_factor and minimum = initial / final_div_factor: a phase from
+    e to e' anneals from a to b by b + (a - b) / 2 (cos(pi p) + 1) (`cos`) or (b - a) p + a (`linear`),
+    p = (t - e) / (e' - e). The first rises from initial at 0 to max_lr at pct_start T - 1, which need not be whole;
+    the second falls to minimum at T - 1, or with three_phase to initial at 2 pct_start T - 2, and the third from there.
+    With cycle_momentum a second column goes from max_momentum to base_momentum in the first phase and back in the next.
+
+    Step 0: initial (below max_lr in its fall already, where pct_start T < 1). Step T - 1: minimum but for roundings.
+
+    Step T, its end: torch allows one step more, whose p is above 1, so that the cosine **rebounds** (to 5 % of max_lr
+    for T = 10) and the line goes below minimum, and below 0; so do we. Past it torch raises; the value of step T is
+    held here, with a warning.
+
+    `total_steps` counts before `epochs` times `steps_per_epoch`, as in torch. `momentum_column` is `beta1` for an
+    optimizer with betas, such as Adam. Narrower than torch: momenta are at most 1, initial and minimum at most 1e6.
+    Raises where torch divides by zero at some step: where a phase that has steps ends where it begins (pct_start T is
+    1, or T), and without a number of steps. Source: torch.optim.lr_scheduler.OneCycleLR, after Smith and Topin,
+    "Super-Convergence", 2017.
+
+    Example: `OneCycleLR(0.1, total_steps=1000).get_lr(299)` is 0.1.
+    """
+
+    max_lr: Rate
+    total_steps: StepCount | None = None
+    epochs: StepCount | None = None
+    steps_per_epoch: StepCount | None = None
+    pct_start: Fraction = 0.3
+    anneal_strategy: Literal["cos", "linear"] = "cos"
+    cycle_momentum: bool = True
+    base_momentum: Fraction = 0.85
+    max_momentum: Fraction = 0.95
+    div_factor: Factor = 25.0
+    final_div_factor: Factor = 1e4
+    three_phase: bool = False
+    _: KW_ONLY
+    momentum_column: MomentumColumn = "momentum"
+    kind: Literal["torch.OneCycleLR"] = "torch.OneCycleLR"
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.end > MAX_STEP:
+            raise ValueError(f"epochs * steps_per_epoch must be <= {MAX_STEP}, got {self.end}")
+        for name, rate in (("max_lr / div_factor", self._initial), ("minimum rate", self._minimum)):
+            if rate > 1e6:
+                factors = f"div_factor={self.div_factor} and final_div_factor={self.final_div_factor}"
+                raise ValueError(f"{name} must be <= 1e6, got {rate} from {factors}")
+        for phase in self._phases():
+            if phase.first < phase.stop and phase.start == phase.end:
+                raise ValueError(
+                    f"pct_start must not make a phase of no length: with pct_start={self.pct_start} and "
+                    f"{self.end} steps torch divides by zero at step {phase.first}"
+                )
+        return self
+
+    @property
+    @override
+    def end(self) -> int:
+        if self.total_steps is not None:
+            return self.total_steps
+        if self.epochs is None or self.steps_per_epoch is None:
+            given = f"epochs={self.epochs} and steps_per_epoch={self.steps_per_epoch}"
+            raise ValueError(f"total_steps, or both epochs and steps_per_epoch, must be given, got {given}")
+        return self.epochs * self.steps_per_epoch
+
+    @property
+    def _initial(self) -> float:
+        return self.max_lr / self.div_factor
+
+    @property
+    def _minimum(self) -> float:
+        return self._initial / self.final_div_factor
+
+    def _phases(self) -> Iterator[_Phase]:
+        """All phases, those without a step too."""
+        steps = self.end
+        ends = [float(self.pct_start * steps) - 1, float(2 * self.pct_start * steps) - 2, float(steps - 1)]
+        if not self.three_phase:
+            del ends[1]
+        first, start = 0, 0.0
+        for end in ends:
+            stop = steps + 1 if end is ends[-1] else min(max(first, math.floor(end) + 1), steps + 1)
+            yield _Phase(first, stop, start, end)
+            first, start = stop, end
+
+    def _joints(self, total_steps: int) -> Iterable[int]:
+        del total_steps
+        return [*(phase.first for phase in self._phases()), self.end - 1]
+
+    @override
+    def _write(self, out: Values, start: int) -> None:
+        middle = [self._initial] if self.three_phase else []
+        self._anneal(out, start, [self._initial, self.max_lr, *middle, self._minimum])
+
+    @override
+    def _write_momentum(self, out: Values, start: int) -> None:
+        last = [self.max_momentum] if self.three_phase else []
+        self._anneal(out, start, [self.max_momentum, self.base_momentum, self.max_momentum, *last])
+
+    def _anneal(self, out: Values, start: int, corners: list[float]) -> None:
+        """The phases in the window: each from one of the corners to the next."""
+        for phase, before, after in zip(self._phases(), corners, corners[1:], strict=False):
+            begin, stop = max(phase.first, start), min(phase.stop, start + len(out))
+            if begin < stop:
+                for block, step in blocks(out[begin - start : stop - start], begin):
+                    block[:] = steps_before(step, len(block))[1:]
+                    block -= phase.start
+                    block /= phase.end - phase.start
+                    self._between(block, before, after)
+
+    def _between(self, p: Values, before: float, after: float) -> None:
+        if self.anneal_strategy == "linear":
+            p *= after - before
+            p += before
+            return
+        p *= math.pi
+        np.cos(p, out=p)
+        p += 1.0
+        p *= (before - after) / 2.0
+        p += after
+
+    # In a composite: torch's class reads its rates and momenta from the group, where the last one built wrote them.
+
+    @override
+    def _enter_rate(self, group: Group) -> None:
+        group.update(initial_lr=self._initial, max_lr=self.max_lr)
+        group.update(div_factor=self.div_factor, final_div_factor=self.final_div_factor)
+
+    @override
+    def _as_seen(self, group: Group) -> Twin:
+        names = ["max_lr", "div_factor", "final_div_factor"]
+        if self.cycle_momentum:
+            names += ["base_momentum", "max_momentum"]
+        return self.replaced(**{name: group[name] for name in names})

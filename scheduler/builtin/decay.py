@@ -1,0 +1,150 @@
+"""Twins that multiply the rate by gamma: at every step, every so many steps, or at milestones."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import KW_ONLY
+from functools import cached_property
+from typing import Literal, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import model_validator
+from typing_extensions import override
+
+from scheduler.builtin.stepped import Product
+from scheduler.builtin.twin import Milestones
+from scheduler.schedule import Fraction, NonNegative, Rate, StepCount, Values, schedule
+
+_JOINTS = 16  # drops that are listed
+
+
+@schedule
+class StepLR(Product):
+    """The rate is multiplied by gamma every step_size steps.
+
+    Formula: lr(0) = base_lr; lr(t) = lr(t - 1) gamma where t is a multiple of step_size, else lr(t - 1).
+
+    Step 0: base_lr. Step step_size: base_lr gamma, and so on; it has no end.
+
+    Narrower than torch: gamma is at most 1, since a rate that grows for ever overflows.
+    Source: torch.optim.lr_scheduler.StepLR.
+
+    Example: `StepLR(0.1, 30).get_lr(30)` is 0.1 * 0.1.
+    """
+
+    base_lr: Rate
+    step_size: StepCount
+    gamma: Fraction = 0.1
+    _: KW_ONLY
+    kind: Literal["torch.StepLR"] = "torch.StepLR"
+
+    def _joints(self, total_steps: int) -> Iterable[int]:
+        return range(self.step_size, min(total_steps, _JOINTS * self.step_size + 1), self.step_size)
+
+    @override
+    def _factors(self, out: Values, clock: int) -> None:
+        out.fill(1.0)
+        out[-clock % self.step_size :: self.step_size] = self.gamma
+        if clock == 0:
+            out[:1] = 1.0
+
+    @override
+    def _rests(self, clock: int, lr: float) -> bool:
+        return lr * self.gamma == lr
+
+
+@schedule
+class MultiStepLR(Product):
+    """The rate is multiplied by gamma at every milestone.
+
+    Formula: lr(t) = lr(t - 1) gamma^k where t is k times among the milestones, else lr(t - 1); lr(-1) = base_lr.
+
+    Step 0: base_lr, or base_lr gamma^k where 0 is k times among the milestones. Each milestone: the new rate. From the
+    last milestone on it is constant; it has no end. The order of the milestones does not matter, their number does.
+
+    Narrower than torch: gamma^n of n milestones is at most 1e100. Raises where it is more.
+    Source: torch.optim.lr_scheduler.MultiStepLR.
+
+    Example: `MultiStepLR(0.1, [30, 80]).get_lr(80)` is 0.1 * 0.1 * 0.1.
+    """
+
+    base_lr: Rate
+    milestones: Milestones
+    gamma: NonNegative = 0.1
+    _: KW_ONLY
+    kind: Literal["torch.MultiStepLR"] = "torch.MultiStepLR"
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.gamma > 1.0 and len(self.milestones) * np.log10(self.gamma) > 100.0:
+            raise ValueError(
+                f"gamma must be small enough that gamma ** {len(self.milestones)}, one factor per milestone, "
+                f"is at most 1e100, got {self.gamma}"
+            )
+        return self
+
+    def _joints(self, total_steps: int) -> Iterable[int]:
+        del total_steps
+        return self.milestones
+
+    @cached_property
+    def _drops(self) -> tuple[NDArray[np.int64], Values]:
+        """The milestones in order, each once, and what each multiplies by."""
+        counts = sorted(Counter(self.milestones).items())
+        powers = [self.gamma**count for _, count in counts]
+        return np.array([step for step, _ in counts], dtype=np.int64), np.array(powers, dtype=np.float64)
+
+    @override
+    def _factors(self, out: Values, clock: int) -> None:
+        steps, powers = self._drops
+        first, last = np.searchsorted(steps, [clock, clock + len(out)])
+        out.fill(1.0)
+        out[steps[first:last] - clock] = powers[first:last]
+
+    @override
+    def _first(self, lr: float) -> float:
+        count = self.milestones.count(0)
+        return lr * self.gamma**count if count else lr
+
+    @override
+    def _restart(self, lr: float) -> float:
+        return self.base_lr * self.gamma ** self.milestones.count(0)
+
+    @override
+    def _rests(self, clock: int, lr: float) -> bool:
+        return clock > max(self.milestones, default=0)
+
+    @property
+    @override
+    def _growth(self) -> float:
+        return max(1.0, self.gamma ** len(self.milestones))
+
+
+@schedule
+class ExponentialLR(Product):
+    """The rate is multiplied by gamma at every step.
+
+    Formula: lr(0) = base_lr; lr(t) = lr(t - 1) gamma.
+
+    Step 0: base_lr. Step t: base_lr gamma^t but for the roundings of t products, which are torch's. It has no end.
+
+    Narrower than torch: gamma is at most 1, since a rate that grows for ever overflows.
+    Source: torch.optim.lr_scheduler.ExponentialLR.
+
+    Example: `ExponentialLR(0.1, 0.95).get_lr(1)` is 0.1 * 0.95.
+    """
+
+    base_lr: Rate
+    gamma: Fraction
+    _: KW_ONLY
+    kind: Literal["torch.ExponentialLR"] = "torch.ExponentialLR"
+
+    @override
+    def _factors(self, out: Values, clock: int) -> None:
+        out.fill(self.gamma)
+
+    @override
+    def _rests(self, clock: int, lr: float) -> bool:
+        return lr * self.gamma == lr

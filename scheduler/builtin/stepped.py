@@ -1,0 +1,276 @@
+"""Rates that torch computes from the rate of the step before: products, affine steps, and both in a row.
+
+Such a schedule cannot start in the middle. A `Programme` starts from the nearest of the rates it has noted, one for
+every BLOCK steps, and goes on in order, so that any window costs at most a block more than its own steps.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
+from functools import cached_property
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from typing_extensions import override
+
+from scheduler.builtin.twin import BLOCK, Closed, Twin
+from scheduler.schedule import Values
+
+Moves = NDArray[np.float64]
+"""What steps do to the rate, shape [4, n]: lr becomes (lr - moves[0]) / moves[1] * moves[2] + moves[3]."""
+
+LOOP = 4096
+"""Steps of a Python loop at once: their floats are objects, several times as large as an array's."""
+
+
+class Stepped(Twin):
+    """A twin whose steps change the rate that is there."""
+
+    @abstractmethod
+    def _moves(self, out: Moves, clock: int) -> None:
+        """Write what the steps with these clocks do."""
+
+    @abstractmethod
+    def _apply(self, rates: Values, clock: int) -> None:
+        """Step each of the rates once, the first with this clock, the others with those that follow."""
+
+    @abstractmethod
+    def _run(self, out: Values, lr: float, clock: int) -> None:
+        """Write the rates after each of the steps with these clocks, `lr` being that before them."""
+
+    @cached_property
+    def _programme(self) -> Programme:
+        first = self._first(self.base_lr)  # type: ignore[attr-defined]  # a field of every stepped kind
+        return Programme(first, [Stretch(1, (Part(self, 1),))])
+
+    @override
+    def _write(self, out: Values, start: int) -> None:
+        self._programme.fill(out, start)
+
+    @override
+    def _restart(self, lr: float) -> float:
+        return self.base_lr  # type: ignore[attr-defined,no-any-return]  # a field of every stepped kind
+
+
+class Product(Stepped):
+    """A twin whose steps multiply the rate."""
+
+    @abstractmethod
+    def _factors(self, out: Values, clock: int) -> None:
+        """Write what the steps with these clocks multiply by, for at most BLOCK of them."""
+
+    @override
+    def _moves(self, out: Moves, clock: int) -> None:
+        # these leave every number as it is, a negative zero included
+        out[0], out[1], out[3] = 0.0, 1.0, -0.0
+        self._factors(out[2], clock)
+
+    @override
+    def _apply(self, rates: Values, clock: int) -> None:
+        factors = np.empty(len(rates))
+        self._factors(factors, clock)
+        rates *= factors
+
+    @override
+    def _run(self, out: Values, lr: float, clock: int) -> None:
+        self._factors(out, clock)
+        multiply(out, lr)
+
+
+class Affine(Stepped):
+    """A twin whose steps multiply and add: every step is rounded more than once, so that only a loop has its bits."""
+
+    @override
+    def _apply(self, rates: Values, clock: int) -> None:
+        moves = np.empty((4, len(rates)))
+        self._moves(moves, clock)
+        rates -= moves[0]
+        rates /= moves[1]
+        rates *= moves[2]
+        rates += moves[3]
+
+    @override
+    def _run(self, out: Values, lr: float, clock: int) -> None:
+        _loop(out, lr, [(self, clock)])
+
+
+Mover = tuple[Twin, int]
+"""A twin and the clock of its next step."""
+
+
+def advance(out: Values, lr: float, movers: Sequence[Mover]) -> None:
+    """Write the rates of steps in each of which all movers step once, in order; `lr` is the rate before.
+
+    At most BLOCK steps. What comes before a closed twin is overwritten by it, so that only the rest counts.
+    """
+    last_closed = max((i for i, (twin, _) in enumerate(movers) if isinstance(twin, Closed)), default=None)
+    if last_closed is not None:
+        closed, clock = movers[last_closed]
+        closed._write(out, clock)
+    stepped = [(twin, clock) for twin, clock in movers[(last_closed or 0) :] if isinstance(twin, Stepped)]
+    if last_closed is not None:
+        for twin, clock in stepped:
+            twin._apply(out, clock)
+    elif len(stepped) == 1:
+        stepped[0][0]._run(out, lr, stepped[0][1])
+    elif all(isinstance(twin, Product) for twin, _ in stepped):
+        _interleave(out, lr, stepped)
+    else:
+        _loop(out, lr, stepped)
+
+
+def multiply(factors: Values, lr: float) -> None:
+    """Turn factors into the rates that they lead to from `lr`, in place, each product rounded as in a loop."""
+    if len(factors):
+        factors[0] *= lr
+        np.multiply.accumulate(factors, out=factors)
+
+
+def _interleave(out: Values, lr: float, movers: Sequence[tuple[Stepped, int]]) -> None:
+    """Products in a row: one running product over the factors of all."""
+    factors = np.empty((len(out), len(movers)))
+    for column, (twin, clock) in zip(factors.T, movers, strict=True):
+        assert isinstance(twin, Product)
+        twin._factors(column, clock)
+    multiply(factors.reshape(-1), lr)
+    out[:] = factors[:, -1]
+
+
+def _loop(out: Values, lr: float, movers: Sequence[tuple[Stepped, int]]) -> None:
+    for begin in range(0, len(out), LOOP):
+        chunk = out[begin : begin + LOOP]
+        moves = np.empty((4, len(chunk), len(movers)))
+        for i, (twin, clock) in enumerate(movers):
+            twin._moves(moves[:, :, i], clock + begin)
+        rates = _fold(lr, moves.reshape(4, -1))
+        lr = rates[-1]
+        chunk[:] = rates[len(movers) - 1 :: len(movers)]
+
+
+def _fold(lr: float, moves: Moves) -> list[float]:
+    if np.all(moves[1] == 1.0):  # as with all but SWALR: a division less
+        return [lr := (lr - m) * f + p for m, f, p in zip(*moves[[0, 2, 3]].tolist(), strict=True)]
+    return [lr := (lr - m) / d * f + p for m, d, f, p in zip(*moves.tolist(), strict=True)]
+
+
+class Part(NamedTuple):
+    """A twin that takes part in every step of a stretch."""
+
+    twin: Twin
+    clock: int
+    """Its clock at the first step of the stretch."""
+    restarts: bool = False
+    """Whether SequentialLR sets it anew at that step, instead of stepping it."""
+
+
+class Stretch(NamedTuple):
+    """Steps, from `start` on, in each of which the same twins take part, in order."""
+
+    start: int
+    parts: tuple[Part, ...]
+
+    def run(self, out: Values, lr: float, step: int) -> None:
+        """Write the rates of steps from `step` on, at most BLOCK of them, `lr` being that of the step before."""
+        past = step - self.start
+        if past == 0 and any(part.restarts for part in self.parts):
+            out[0] = self.enter(lr)
+            self.run(out[1:], float(out[0]), step + 1)
+        else:
+            advance(out, lr, [(part.twin, part.clock + past) for part in self.parts])
+
+    def enter(self, lr: float) -> float:
+        """The rate of the first step."""
+        rate = np.full(1, lr)
+        for twin, clock, restarts in self.parts:
+            if restarts:
+                rate[0] = twin._restart(float(rate[0]))
+            else:
+                advance(rate, float(rate[0]), [(twin, clock)])
+        return float(rate[0])
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether the rates do not depend on those before."""
+        return any(isinstance(part.twin, Closed) for part in self.parts)
+
+
+class Piece(NamedTuple):
+    """The part of a window of steps that lies in one stretch."""
+
+    number: int
+    """Of the stretch, in order."""
+    stretch: Stretch
+    begin: int
+    stop: int
+
+
+class Programme:
+    """Which twins take part in which steps, and the rates that follow.
+
+    Args:
+        first: the rate of step 0.
+        stretches: what happens from step 1 on, by start, the first of them 1.
+    """
+
+    def __init__(self, first: float, stretches: Sequence[Stretch]) -> None:
+        self.stretches = [Stretch(0, ()), *stretches]
+        self._starts = [stretch.start for stretch in self.stretches]
+        # Block number to the rate just before it, for all blocks from 0 to len - 1. Threads may write the same
+        # entry twice; both write the same rate.
+        self._noted = {0: first}
+
+    def pieces(self, start: int, stop: int) -> Iterator[Piece]:
+        """The window from `start` to `stop`, cut where a stretch ends."""
+        while start < stop:
+            index = bisect_right(self._starts, start) - 1
+            end = min(stop, self.stop(index) or stop)
+            yield Piece(index, self.stretches[index], start, end)
+            start = end
+
+    def stop(self, index: int) -> int | None:
+        """The step at which this stretch is over; None for the last."""
+        return self._starts[index + 1] if index + 1 < len(self._starts) else None
+
+    def fill(self, out: Values, start: int) -> None:
+        """Write the rates of steps start, start + 1, ..."""
+        if len(out) == 0:
+            return
+        begin, lr = self._nearest(start)
+        while begin < start + len(out):
+            if self._rests(begin, lr):
+                out[max(begin - start, 0) :] = lr
+                return
+            stop = min(begin - begin % BLOCK + BLOCK, start + len(out))
+            rates = out[begin - start : stop - start] if begin >= start else np.empty(stop - begin)
+            lr = self._run(rates, lr, begin)
+            if begin < start < stop:
+                out[: stop - start] = rates[start - begin :]
+            begin = stop
+            if begin == len(self._noted) * BLOCK:
+                self._noted[len(self._noted)] = lr
+
+    def _nearest(self, start: int) -> tuple[int, float]:
+        """The step to begin at, and the rate before it."""
+        stretch = self.stretches[bisect_right(self._starts, start) - 1]
+        if stretch.is_closed and start > stretch.start:
+            return start, 0.0
+        block = min(start // BLOCK, len(self._noted) - 1)
+        return block * BLOCK, self._noted[block]
+
+    def _run(self, out: Values, lr: float, start: int) -> float:
+        for _, stretch, begin, stop in self.pieces(start, start + len(out)):
+            rates = out[begin - start : stop - start]
+            if stretch.parts:
+                stretch.run(rates, lr, begin)
+            else:
+                rates.fill(lr)
+            lr = float(rates[-1])
+        return lr
+
+    def _rests(self, step: int, lr: float) -> bool:
+        stretch = self.stretches[-1]
+        past = step - stretch.start
+        return past > 0 and all(part.twin._rests(part.clock + past, lr) for part in stretch.parts)

@@ -1,0 +1,151 @@
+"""What the twins of torch's schedulers have in common, and what they do to each other in a composite.
+
+A twin equals stepping the real class (torch 2.13) bit for bit, at every length. It keeps that class's parameter names
+and defaults, without `optimizer` and `last_epoch`; `base_lr` comes first where torch takes the rate from the optimizer.
+
+Narrower than torch: a number has the bounds of its field, so that no rate can overflow; steps are whole and not
+negative; functions (`scale_fn`) are left out. What torch refuses, at once or in the middle of a training, is refused
+at once.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
+from typing import Annotated, ClassVar
+
+import numpy as np
+from pydantic import AfterValidator, Field
+from typing_extensions import override
+
+from scheduler import libm
+from scheduler.schedule import Schedule, Steps, Values
+
+Milestones = Annotated[Sequence[Steps], Field(max_length=10_000), AfterValidator(tuple)]
+"""Steps at which something happens: a list or a tuple, kept as a tuple."""
+
+Group = dict[str, float]
+"""What torch's schedulers read and write in a parameter group of the optimizer, by torch's keys."""
+
+NOT_TWINNED: Mapping[str, str] = MappingProxyType(
+    {
+        "LRScheduler": "the base class of the others: it has no rates",
+        "LambdaLR": "its rates come from a Python function, which no JSON can name: they are captured by stepping it",
+        "MultiplicativeLR": "its factors come from a Python function, as LambdaLR's rates do",
+        "ReduceLROnPlateau": "its rates follow the metrics of the training and are not known before it",
+    }
+)
+"""The classes of torch.optim.lr_scheduler that have no twin, and why."""
+
+BLOCK = 32768
+"""Steps computed at once: a few such arrays stay in the second-level cache."""
+
+MAX_GROWTH = 1e200
+"""How many times as large the steps of a schedule may make a rate."""
+
+_COUNT = np.arange(-1.0, BLOCK)
+_COUNT.flags.writeable = False
+
+
+def steps_before(step: int, n: int) -> Values:
+    """The steps step - 1, step, ..., step + n - 1 as floats, for n <= BLOCK: each step's predecessor is there."""
+    return _COUNT[: n + 1] + step
+
+
+def blocks(out: Values, start: int) -> list[tuple[Values, int]]:
+    """`out` in pieces of at most BLOCK steps, each with the step that it begins at."""
+    return [(out[begin : begin + BLOCK], start + begin) for begin in range(0, len(out), BLOCK)]
+
+
+class Twin(Schedule):
+    """A torch scheduler as a function of the step.
+
+    Inside a composite every member drives the same parameter group. There torch's counter of the member (the `clock`
+    of the methods below) is what a step is to the member alone.
+    """
+
+    reads_rate: ClassVar[bool] = True
+    """Whether torch's class takes the rate from the optimizer (field `base_lr`), rather than setting it."""
+    counts_calls: ClassVar[bool] = False
+    """Whether the clock is the number of calls of step(), which a composite's construction does not turn back."""
+
+    @abstractmethod
+    def _write(self, out: Values, start: int) -> None:
+        """Write the rates of steps start, start + 1, ..., none of them past `end`."""
+
+    def _write_momentum(self, out: Values, start: int) -> None:
+        """The same for the second column, where there is one."""
+        raise NotImplementedError
+
+    @override
+    def fill(self, out: Values, start: int = 0, *, column: str = "lr") -> None:
+        if column in self.column_names[1:]:
+            self._write_and_hold(self._write_momentum, out, start)
+        else:
+            super().fill(out, start, column=column)
+
+    def _fill(self, out: Values, start: int) -> None:
+        self._write_and_hold(self._write, out, start)
+
+    def _write_and_hold(self, write: Callable[[Values, int], None], out: Values, start: int) -> None:
+        libm.check_platform()
+        if self.end is None or start + len(out) <= self.end + 1:
+            write(out, start)
+            return
+        known = max(self.end + 1 - start, 0)
+        last = np.empty(1)
+        write(last, self.end)
+        write(out[:known], start)
+        out[known:] = last
+
+    # -- in a composite -----------------------------------------------------------------------------------------------
+
+    def _enter(self, group: Group) -> Twin:
+        """Do to the group what torch's constructor does before its first step; the twin with the rate found there."""
+        group.setdefault("initial_lr", group["lr"])
+        return self.replaced(base_lr=group["initial_lr"])
+
+    def _as_seen(self, group: Group) -> Twin:
+        """The twin with the parameters that torch reads from the group, where another member may have written them."""
+        del group
+        return self
+
+    def _build(self, group: Group) -> float:
+        """The rate after the first step, which torch's constructor takes."""
+        return self._as_seen(group)._first(group["lr"])
+
+    def _first(self, lr: float) -> float:
+        """The rate after a first step taken where the group has the rate `lr`."""
+        return lr
+
+    @abstractmethod
+    def _restart(self, lr: float) -> float:
+        """The rate that SequentialLR puts in force at this member's milestone, `lr` being that before.
+
+        Raises `ValueError` where torch's class fails to.
+        """
+
+    def _rests(self, clock: int, lr: float) -> bool:
+        """Whether steps from this clock on leave the rate at `lr` for ever."""
+        del clock, lr
+        return False
+
+    @property
+    def _growth(self) -> float:
+        """How many times as large the steps can make a rate that comes from elsewhere."""
+        return 1.0
+
+
+class Closed(Twin):
+    """A twin whose rate follows from the step alone: whatever was there before is overwritten."""
+
+    @override
+    def _first(self, lr: float) -> float:
+        return self._restart(lr)
+
+    @override
+    def _restart(self, lr: float) -> float:
+        first = np.empty(1)
+        self._write(first, 0)
+        return float(first[0])

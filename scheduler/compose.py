@@ -1,0 +1,691 @@
+"""Composition: schedules made of schedules, each a pure function of its own clock.
+
+Our building blocks, in portable arithmetic: where the parts are portable, so is the whole. Parts are any kinds, nested
+up to `MAX_DEPTH` deep. A composite drives the learning rate alone: a part that also drives momentum is refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import KW_ONLY
+from decimal import Decimal
+from functools import partial
+from itertools import accumulate, chain, count, islice
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Self
+
+import numpy as np
+from pydantic import Field, model_validator
+from typing_extensions import override
+
+from scheduler import portable, shapes
+from scheduler.schedule import (
+    MAX_STEP,
+    Decay,
+    NonNegative,
+    PositiveRate,
+    Rate,
+    Schedule,
+    StepCount,
+    Steps,
+    Values,
+    schedule,
+)
+
+if TYPE_CHECKING:
+    from scheduler.registry import AnySchedule
+
+MAX_DEPTH = 16
+"""Levels of composition; more is a mistake or an attack."""
+MAX_PARTS = 1000
+"""Parts of one composite."""
+_JOINTS = 8  # cycles whose joints are listed
+
+Parts = Annotated["tuple[AnySchedule, ...]", Field(min_length=1, max_length=MAX_PARTS, strict=False)]
+"""One schedule or more."""
+Clock = Annotated[int, Field(ge=-MAX_STEP, le=MAX_STEP)]
+
+
+def _nothing_before() -> ValueError:
+    return ValueError('a schedule that starts from "previous" has no values of its own: nothing goes before it')
+
+
+class _Composite(Schedule):
+    """What the composites share: parts that keep the rules."""
+
+    def _check_parts(self, fed: Iterable[Schedule] = ()) -> None:
+        """Refuse parts that cannot be part of this; those `fed` may start from a value before them."""
+        for part in self.members:
+            if part.needs_previous and part not in fed:
+                raise ValueError(f'"previous" has no meaning in this place of {self.kind}: nothing goes before')
+            if part.column_names != ("lr",):
+                others = ", ".join(part.column_names[1:])
+                raise ValueError(
+                    f"a part of {self.kind} must drive lr alone, got {part.kind}, which also drives {others}"
+                )
+        if self.depth > MAX_DEPTH:
+            raise ValueError(f"schedules must be nested at most {MAX_DEPTH} deep, got {self.depth}")
+
+
+def _latest_end(parts: Iterable[Schedule]) -> int | None:
+    """The step at which the last of several schedules ends; None where one never does."""
+    ends = [part.end for part in parts]
+    return None if None in ends else max(end for end in ends if end is not None)
+
+
+@schedule
+class Constant(Schedule):
+    """One rate for ever.
+
+    Formula: lr(t) = value. Step 0 and every other step: value, exactly. It has no end.
+
+    `value` may be "previous": the value at the cut, as the tail of a `Splice` or a later part of a `Sequence`.
+
+    Source: optax `constant_schedule`.
+    """
+
+    value: Rate | Literal["previous"]
+    _: KW_ONLY
+    kind: Literal["Constant"] = "Constant"
+
+    @property
+    @override
+    def needs_previous(self) -> bool:
+        return self.value == "previous"
+
+    @override
+    def after(self, previous: float) -> Self:
+        return self.replaced(value=previous) if self.needs_previous else self
+
+    @override
+    def stretched(self, factor: int) -> Self:
+        del factor
+        return self
+
+    def _fill(self, out: Values, start: int) -> None:
+        del start
+        if self.value == "previous":
+            raise _nothing_before()
+        out.fill(self.value)
+
+
+@schedule
+class Ramp(Schedule):
+    """From `start` to `stop` over `length` steps, in one of eleven shapes; then `stop`.
+
+    Formula: lr(t) = stop + (start - stop) S(t / length) for t < length, then stop. For the shapes S see
+    `scheduler.shapes`; `power` is the exponent of `polynomial` and `power`, `rate` that of `exponential` (> 0 falls
+    fast first), `low` and `high` the arguments of `tanh` at both ends.
+
+    Step 0: start, exactly. Step length and past it: stop, exactly. It has no end: it holds.
+
+    `start` may be "previous": the value at the cut, as the tail of a `Splice` or a later part of a `Sequence`. Raises
+    where a shape cannot be had: `geometric` needs start and stop above 0, `inverse_sqrt` start > stop > 0.
+
+    Accuracy: within 4 ULP of the formula, 16 for `log` and for a `power` that is no multiple of 1/2. Source: the warmup
+    and decay shapes of the literature and the libraries (linear to zero; cosine; 1-sqrt, Haegele et al. 2024; REX, Chen
+    et al. 2021; tanh, Hsueh et al. 2019; log, DeepSpeed's warmup).
+
+    Example: `Ramp(0.0, 1e-3, 1000).get_lr(500)` is 5e-4.
+    """
+
+    start: Rate | Literal["previous"]
+    stop: Rate
+    length: StepCount
+    shape: shapes.Shape = "linear"
+    _: KW_ONLY
+    power: Annotated[NonNegative, Field(gt=0.0, le=100.0)] = 2.0
+    rate: Annotated[NonNegative, Field(ge=1e-3, le=100.0)] = 5.0
+    low: Annotated[float, Field(ge=-15.0, le=15.0)] = -7.0
+    high: Annotated[float, Field(ge=-15.0, le=15.0)] = 3.0
+    kind: Literal["Ramp"] = "Ramp"
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.low >= self.high:
+            raise ValueError(f"low must be < high, got {self.low} >= {self.high}")
+        if self.start == "previous":
+            return self
+        if self.shape == "geometric" and min(self.start, self.stop) < 1e-100:
+            raise ValueError(f"a geometric ramp needs start and stop above 0, got {self.start} and {self.stop}")
+        if self.shape == "inverse_sqrt" and not self.start > self.stop >= 1e-100:
+            raise ValueError(f"an inverse_sqrt ramp needs start > stop > 0, got {self.start} and {self.stop}")
+        return self
+
+    @property
+    @override
+    def needs_previous(self) -> bool:
+        return self.start == "previous"
+
+    @override
+    def after(self, previous: float) -> Self:
+        return self.replaced(start=previous) if self.needs_previous else self
+
+    @override
+    def stretched(self, factor: int) -> Self:
+        return self.replaced(length=self.length * factor)
+
+    def _joints(self, total_steps: int) -> Iterable[int]:
+        del total_steps
+        return (self.length,)
+
+    def _fill(self, out: Values, start: int) -> None:
+        ramping = min(max(self.length - start, 0), len(out))
+        out[ramping:] = self.stop
+        self._curve(out[:ramping], start)
+
+    def _curve(self, out: Values, first: int) -> None:
+        if self.start == "previous":
+            raise _nothing_before()
+        ends = (self.start, self.stop, self.length)
+        match self.shape:
+            case "linear":
+                portable.linear(out, first, *ends)
+            case "cosine":
+                portable.cosine(out, first, *ends)
+            case "exponential":
+                portable.exponential(out, first, *ends, rate=-self.rate)
+            case "geometric":
+                ratio = portable.root(portable.quotient(self.stop, self.start), self.length)
+                portable.geometric(out, first, self.start, ratio, self.length)
+            case "inverse_sqrt":
+                shapes.inverse_sqrt(out, first, *ends)
+            case _:
+                shapes.blend(out, first, self.start, self.stop, self._shape())
+
+    def _shape(self) -> Callable[[Values], shapes.Pieces]:
+        match self.shape:
+            case "1-sqrt":
+                return shapes.one_minus_sqrt(self.length)
+            case "rex":
+                return shapes.rex(self.length)
+            case "polynomial":
+                return shapes.polynomial(self.length, self.power)
+            case "power":
+                return shapes.rising_power(self.length, self.power)
+            case "log":
+                return shapes.logarithm(self.length)
+        return shapes.hyperbolic(self.length, self.low, self.high)
+
+
+@schedule
+class Power(Schedule):
+    """A power law that never ends: inverse square root, Noam's tail, inverse time.
+
+    Formula: lr(t) = scale (shift + t / timescale)^exponent.
+
+    Step 0: scale shift^exponent. It has no end.
+
+    Accuracy: within 4 ULP for exponents that are multiples of 1/2, else 16. Raises where exponent > 0 (it would grow
+    without bound). Source: Vaswani et al., "Attention Is All You Need", 2017 (exponent -1/2); Shen et al., "Power
+    Scheduler", 2024 (exponent -0.51).
+
+    Example: `Power(1e-3, -0.5, timescale=100).get_lr(300)` is 5e-4.
+    """
+
+    scale: Rate
+    exponent: Annotated[float, Field(ge=-32.0, le=0.0)]
+    timescale: PositiveRate = 1.0
+    shift: Annotated[NonNegative, Field(ge=1e-3)] = 1.0
+    _: KW_ONLY
+    kind: Literal["Power"] = "Power"
+
+    def _fill(self, out: Values, start: int) -> None:
+        for begin in range(0, len(out), portable.BLOCK):
+            block = out[begin : begin + portable.BLOCK]
+            step = np.arange(start + begin, start + begin + len(block), dtype=np.float64)
+            np.multiply(shapes.power(self.shift + step / self.timescale, self.exponent), self.scale, out=block)
+
+
+@schedule
+class Sequence(_Composite):
+    """Schedules one after another, each on its own clock from 0.
+
+    Formula: lr(t) = schedules[i](t - lengths[0] - ... - lengths[i - 1]) in part i. There is a length for every
+    schedule, or for every one but the last, which then goes on for ever.
+
+    Step 0: the first schedule's step 0. The first step of each part: that part's step 0. Past the end, where every part
+    has a length: the last part goes on, on its own clock.
+
+    A part that starts from "previous" (a `Ramp`, a `Constant`, or a `Sequence` that begins with one) takes the value
+    that the part before would have had at its end.
+
+    Source: torch's SequentialLR and optax's `join_schedules`, without their state.
+
+    Example: `Sequence([LinearWarmup(1e-3, 100), Constant(1e-3), Ramp("previous", 0.0, 50)], [100, 800, 50])` is a WSD
+    schedule.
+    """
+
+    schedules: Parts
+    lengths: Annotated[tuple[StepCount, ...], Field(max_length=MAX_PARTS, strict=False)]
+    _: KW_ONLY
+    kind: Literal["Sequence"] = "Sequence"
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if len(self.schedules) - len(self.lengths) not in (0, 1):
+            raise ValueError(
+                f"lengths must be as many as schedules or one fewer, got {len(self.lengths)} for {len(self.schedules)}"
+            )
+        self._check_parts(fed=self.schedules)
+        return self
+
+    @property
+    @override
+    def members(self) -> tuple[Schedule, ...]:
+        return self.schedules
+
+    @property
+    @override
+    def needs_previous(self) -> bool:
+        return self.schedules[0].needs_previous
+
+    @override
+    def after(self, previous: float) -> Self:
+        return self.replaced(schedules=(self.schedules[0].after(previous), *self.schedules[1:]))
+
+    @override
+    def stretched(self, factor: int) -> Self:
+        return self.replaced(
+            schedules=tuple(part.stretched(factor) for part in self.schedules),
+            lengths=tuple(length * factor for length in self.lengths),
+        )
+
+    @property
+    @override
+    def end(self) -> int | None:
+        if len(self.lengths) == len(self.schedules):
+            return sum(self.lengths)
+        last = self.schedules[-1].end
+        return None if last is None else sum(self.lengths) + last
+
+    def _joints(self, total_steps: int) -> Iterable[int]:
+        for begin, part in zip(accumulate(self.lengths, initial=0), self.schedules, strict=False):
+            yield begin
+            yield from (begin + joint for joint in part.joints(max(total_steps - begin, 0)) if begin < total_steps)
+
+    def resolved(self) -> list[Schedule]:
+        """The parts, every "previous" replaced by the value it stands for."""
+        parts: list[Schedule] = [self.schedules[0]]
+        for part, length in zip(self.schedules[1:], self.lengths, strict=False):
+            parts.append(part.after(_value_at(parts[-1], length)) if part.needs_previous else part)
+        return parts
+
+    def _fill(self, out: Values, start: int) -> None:
+        parts = self.resolved()
+        lengths = [*self.lengths[: len(parts) - 1], 2**62]
+        portable.piecewise(out, start, zip(lengths, (part.fill for part in parts), strict=True))
+
+
+def _value_at(part: Schedule, step: int) -> float:
+    value = np.empty(1)
+    part.fill(value, step)
+    return float(value[0])
+
+
+class _Algebra(_Composite):
+    """What Product, Sum, Minimum and Maximum share: the parts' values combined from left to right."""
+
+    _operation: ClassVar[np.ufunc]
+    schedules: tuple[Schedule, ...]
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        self._check_parts()
+        return self
+
+    @property
+    @override
+    def members(self) -> tuple[Schedule, ...]:
+        return self.schedules
+
+    @property
+    @override
+    def end(self) -> int | None:
+        return _latest_end(self.schedules)
+
+    @override
+    def stretched(self, factor: int) -> Self:
+        return self.replaced(schedules=tuple(part.stretched(factor) for part in self.schedules))
+
+    def _joints(self, total_steps: int) -> Iterable[int]:
+        return chain.from_iterable(part.joints(total_steps) for part in self.schedules)
+
+    def _fill(self, out: Values, start: int) -> None:
+        size = portable.BLOCK if all(part.random_access for part in self.walk()) else max(len(out), 1)
+        other = np.empty(min(len(out), size))
+        for begin in range(0, len(out), size):
+            block = out[begin : begin + size]
+            self.schedules[0].fill(block, start + begin)
+            for part in self.schedules[1:]:
+                part.fill(other[: len(block)], start + begin)
+                self._operation(block, other[: len(block)], out=block)
+
+
+@schedule
+class Product(_Algebra):
+    """Schedules multiplied: a curve times multipliers, such as a warmup factor.
+
+    Formula: lr(t) = schedules[0](t) schedules[1](t) ..., from left to right. Step 0 and every joint: the product of the
+    parts there. It ends with the last of its parts.
+
+    Source: composer's lists of schedulers; big_vision's warmup and cooldown factors.
+    """
+
+    _operation: ClassVar[np.ufunc] = np.multiply
+    schedules: Parts
+    _: KW_ONLY
+    kind: Literal["Product"] = "Product"
+
+
+@schedule
+class Sum(_Algebra):
+    """Schedules added.
+
+    Formula: lr(t) = schedules[0](t) + schedules[1](t) + ..., from left to right. Step 0 and every joint: the sum of the
+    parts there. It ends with the last of its parts.
+
+    Source: the algebra of schedules.
+    """
+
+    _operation: ClassVar[np.ufunc] = np.add
+    schedules: Parts
+    _: KW_ONLY
+    kind: Literal["Sum"] = "Sum"
+
+
+@schedule
+class Minimum(_Algebra):
+    """The lowest of several schedules at each step.
+
+    Formula: lr(t) = min(schedules[0](t), schedules[1](t), ...). Step 0 and every joint: the lowest of the parts there.
+    It ends with the last of its parts.
+
+    Source: Noam, min(t^-1/2, t W^-3/2); Megatron's and big_vision's cooldowns.
+    """
+
+    _operation: ClassVar[np.ufunc] = np.minimum
+    schedules: Parts
+    _: KW_ONLY
+    kind: Literal["Minimum"] = "Minimum"
+
+
+@schedule
+class Maximum(_Algebra):
+    """The highest of several schedules at each step.
+
+    Formula: lr(t) = max(schedules[0](t), schedules[1](t), ...). Step 0 and every joint: the highest of the parts there.
+    It ends with the last of its parts.
+
+    Source: floors such as gpt-neox's max(lr, min_lr).
+    """
+
+    _operation: ClassVar[np.ufunc] = np.maximum
+    schedules: Parts
+    _: KW_ONLY
+    kind: Literal["Maximum"] = "Maximum"
+
+
+class _Wrapper(_Composite):
+    """What the composites of one schedule share."""
+
+    schedule: Schedule
+
+    @model_validator(mode="after")
+    def _check_schedule(self) -> Self:
+        self._check_parts()
+        return self
+
+    @property
+    @override
+    def members(self) -> tuple[Schedule, ...]:
+        return (self.schedule,)
+
+    @property
+    @override
+    def end(self) -> int | None:
+        return self.schedule.end
+
+    @override
+    def stretched(self, factor: int) -> Self:
+        return self.replaced(schedule=self.schedule.stretched(factor))
+
+    def _joints(self, total_steps: int) -> Iterable[int]:
+        return self.schedule.joints(total_steps)
+
+
+@schedule
+class Scale(_Wrapper):
+    """A schedule times a number: another peak, a layer's share, the linear scaling rule.
+
+    Formula: lr(t) = factor schedule(t). Step 0 and every joint: factor times the schedule there. It ends with it.
+
+    Source: Goyal et al., 2017 (batch size over 256); layer-wise decay.
+    """
+
+    schedule: AnySchedule
+    factor: NonNegative
+    _: KW_ONLY
+    kind: Literal["Scale"] = "Scale"
+
+    def _fill(self, out: Values, start: int) -> None:
+        self.schedule.fill(out, start)
+        out *= self.factor
+
+
+@schedule
+class Clamp(_Wrapper):
+    """A schedule kept between a floor and a ceiling.
+
+    Formula: lr(t) = min(max(schedule(t), low), high). Step 0 and every joint: the schedule there, or the limit it
+    exceeds. It ends with it. Raises for low > high.
+
+    Source: min_lr of most libraries.
+    """
+
+    schedule: AnySchedule
+    low: Rate = 0.0
+    high: Rate = 1e6
+    _: KW_ONLY
+    kind: Literal["Clamp"] = "Clamp"
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.low > self.high:
+            raise ValueError(f"low must be <= high, got {self.low} > {self.high}")
+        return self
+
+    def _fill(self, out: Values, start: int) -> None:
+        self.schedule.fill(out, start)
+        np.clip(out, self.low, self.high, out=out)
+
+
+@schedule
+class PerEpoch(_Wrapper):
+    """A schedule that counts epochs, on the axis of steps: each of its values lasts an epoch.
+
+    Formula: lr(t) = schedule(floor(t / steps_per_epoch)).
+
+    Step 0 .. steps_per_epoch - 1: the schedule's first value. Its end is that of the schedule, in steps.
+
+    Source: the usual `scheduler.step()` once per epoch; the guide's Pitfall 3.
+
+    Example: `PerEpoch(torch.StepLR(0.1, 30), steps_per_epoch=391)`.
+    """
+
+    schedule: AnySchedule
+    steps_per_epoch: StepCount
+    _: KW_ONLY
+    kind: Literal["PerEpoch"] = "PerEpoch"
+
+    @property
+    @override
+    def end(self) -> int | None:
+        return None if self.schedule.end is None else self.schedule.end * self.steps_per_epoch
+
+    @override
+    def stretched(self, factor: int) -> Self:
+        return self.replaced(steps_per_epoch=self.steps_per_epoch * factor)
+
+    def _joints(self, total_steps: int) -> Iterable[int]:
+        return (epoch * self.steps_per_epoch for epoch in self.schedule.joints(-(-total_steps // self.steps_per_epoch)))
+
+    def _fill(self, out: Values, start: int) -> None:
+        if len(out) == 0:
+            return
+        first = start // self.steps_per_epoch
+        epochs = np.empty((start + len(out) - 1) // self.steps_per_epoch + 1 - first)
+        self.schedule.fill(epochs, first)
+        for begin in range(0, len(out), portable.BLOCK):
+            block = out[begin : begin + portable.BLOCK]
+            steps = np.arange(start + begin, start + begin + len(block))
+            np.take(epochs, steps // self.steps_per_epoch - first, out=block)
+
+
+@schedule
+class Shift(_Wrapper):
+    """A schedule begun later, or begun in its middle.
+
+    Formula: lr(t) = schedule(max(0, t + offset)).
+
+    Step 0: the schedule's step `offset`, or its first where offset < 0; that lasts -offset steps longer. It ends as the
+    schedule does, `offset` steps earlier.
+
+    Source: resumed and delayed schedules; DeepSpeed's index, which starts at -1.
+    """
+
+    schedule: AnySchedule
+    offset: Clock
+    _: KW_ONLY
+    kind: Literal["Shift"] = "Shift"
+
+    @property
+    @override
+    def end(self) -> int | None:
+        return None if self.schedule.end is None else max(self.schedule.end - self.offset, 1)
+
+    @override
+    def stretched(self, factor: int) -> Self:
+        return self.replaced(schedule=self.schedule.stretched(factor), offset=self.offset * factor)
+
+    def _joints(self, total_steps: int) -> Iterable[int]:
+        return (joint - self.offset for joint in self.schedule.joints(max(total_steps + self.offset, 1)))
+
+    def _fill(self, out: Values, start: int) -> None:
+        waiting = min(max(-self.offset - start, 0), len(out))
+        out[:waiting] = _value_at(self.schedule, 0)
+        self.schedule.fill(out[waiting:], start + waiting + self.offset)
+
+
+@schedule
+class Cycle(_Wrapper):
+    """The first `length` steps of a schedule again and again, each time longer and lower if asked.
+
+    Formula, in cycle i of length growth^i steps: lr(t) = amplitude^i schedule stretched growth^i times, on the cycle's
+    own clock. Stretched means that the lengths inside are multiplied; kinds without such lengths are refused.
+
+    Step 0 and the first step of each cycle: the schedule's step 0, times amplitude^i. With a `count` it ends after that
+    many cycles, the last going on, on its own clock; without one it has no end.
+
+    Source: SGDR (growth is T_mult); cyclic WSD; Keras' CosineDecayRestarts (amplitude is m_mul).
+
+    Example: `Cycle(Ramp(0.1, 0.0, 100, "cosine"), 100, growth=2)` is SGDR.
+    """
+
+    schedule: AnySchedule
+    length: StepCount
+    count: StepCount | None = None
+    growth: StepCount = 1
+    amplitude: Decay = 1.0
+    _: KW_ONLY
+    kind: Literal["Cycle"] = "Cycle"
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.growth > 1:
+            self.schedule.stretched(self.growth)
+        return self
+
+    @property
+    @override
+    def end(self) -> int | None:
+        return None if self.count is None else sum(islice(self._lengths(), self.count))
+
+    @override
+    def stretched(self, factor: int) -> Self:
+        return self.replaced(schedule=self.schedule.stretched(factor), length=self.length * factor)
+
+    def _lengths(self) -> Iterator[int]:
+        return (self.length * self.growth**cycle for cycle in count())
+
+    def _joints(self, total_steps: int) -> Iterable[int]:
+        inner = self.schedule.joints(self.length)
+        begins = list(accumulate(islice(self._lengths(), _JOINTS), initial=0))
+        for cycle, begin in enumerate(begins[:_JOINTS]):
+            yield from (begin + joint * self.growth**cycle for joint in inner if begin < total_steps)
+
+    def _fill(self, out: Values, start: int) -> None:
+        if self.growth == 1 and self.count is None and self.length <= portable.BLOCK:
+            row = np.empty(self.length)
+            self.schedule.fill(row)
+            portable.scaled(out, start, row, Decimal(self.amplitude))
+        else:
+            portable.piecewise(out, start, self._pieces())
+
+    def _pieces(self) -> Iterator[tuple[int, portable.Fill]]:
+        for cycle, length in enumerate(self._lengths()):
+            last = self.count is not None and cycle + 1 >= self.count
+            part = self.schedule.stretched(self.growth**cycle) if self.growth > 1 else self.schedule
+            factor = float(portable.whole_power(Decimal(self.amplitude), cycle))
+            yield 2**62 if last else length, partial(_fill_scaled, part=part, factor=factor)
+
+
+def _fill_scaled(out: Values, start: int, *, part: Schedule, factor: float) -> None:
+    part.fill(out, start)
+    out *= factor
+
+
+@schedule
+class Splice(_Composite):
+    """A schedule until step `at`, then another on its own clock: "cool down now", an extended run.
+
+    Formula: lr(t) = schedule(t) for t < at, then tail(t - at). A tail that starts from "previous" starts from
+    schedule(at), the value that would have come next.
+
+    Step 0: the schedule's. Step at: the tail's step 0. It ends with the tail.
+
+    Source: OLMo's `override_decay`; WSD branches.
+
+    Example: `Splice(schedule, 60_000, Ramp("previous", 0.0, 10_000, "1-sqrt"))`.
+    """
+
+    schedule: AnySchedule
+    at: Steps
+    tail: AnySchedule
+    _: KW_ONLY
+    kind: Literal["Splice"] = "Splice"
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        self._check_parts(fed=(self.tail,))
+        if self.schedule.needs_previous:
+            raise ValueError('the schedule of a Splice must not start from "previous": nothing goes before')
+        return self
+
+    @property
+    @override
+    def members(self) -> tuple[Schedule, ...]:
+        return (self.schedule, self.tail)
+
+    @property
+    @override
+    def end(self) -> int | None:
+        return None if self.tail.end is None else self.at + self.tail.end
+
+    def _joints(self, total_steps: int) -> Iterable[int]:
+        yield from self.schedule.joints(max(min(self.at, total_steps), 1))
+        yield self.at
+        yield from (self.at + joint for joint in self.tail.joints(max(total_steps - self.at, 1)))
+
+    def _fill(self, out: Values, start: int) -> None:
+        tail = self.tail.after(_value_at(self.schedule, self.at)) if self.tail.needs_previous else self.tail
+        portable.piecewise(out, start, [(self.at, self.schedule.fill), (2**62, tail.fill)])

@@ -1,0 +1,98 @@
+"""Where and by how much two columns of rates differ: bit for bit, in value and in ULP."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scheduler.schedule import Values
+
+_HALF = np.uint64(2**63)
+
+
+@dataclass(frozen=True)
+class Difference:
+    """What `difference` found. Steps count from 0; where the columns are equal, every number is 0 and no step is.
+
+    A step that goes with a largest difference is the first that has it.
+    """
+
+    steps: int
+    """Steps compared."""
+    differing: int
+    """Steps whose bits differ."""
+    first: int | None
+    """First differing step."""
+    largest: float
+    """Largest absolute difference, in the rates' own unit."""
+    largest_at: int | None
+    """Its step."""
+    relative: float
+    """Largest difference as a share of the larger of the two values: 0 to 2, above 1 where their signs differ."""
+    relative_at: int | None
+    """Its step."""
+    ulp: int
+    """Largest difference counted in representable doubles between the two values."""
+    ulp_at: int | None
+    """Its step."""
+
+    @property
+    def equal(self) -> bool:
+        """Whether every compared step has the same bits."""
+        return self.first is None
+
+    @property
+    def prefix(self) -> int:
+        """Steps before the first that differs."""
+        return self.steps if self.first is None else self.first
+
+
+def difference(left: Values, right: Values) -> Difference:
+    """Compare two finite float64 columns of one length, shape [n], step by step.
+
+    Raises `ValueError` where their lengths differ. 0.0 and -0.0 differ in their bits, by 0 in value and 0 ULP.
+    """
+    if len(left) != len(right):
+        raise ValueError(f"columns to compare must have one length, got {len(left)} and {len(right)}")
+    left, right = np.ascontiguousarray(left), np.ascontiguousarray(right)
+    steps = np.flatnonzero(left.view(np.int64) != right.view(np.int64))
+    if len(steps) == 0:
+        return Difference(len(left), 0, None, 0.0, None, 0.0, None, 0, None)
+    pair = left[steps], right[steps]
+    absolute, relative, ulp = _absolute(*pair), _relative(*pair), _ulp(*pair)
+    return Difference(
+        steps=len(left),
+        differing=len(steps),
+        first=int(steps[0]),
+        largest=float(absolute.max()),
+        largest_at=int(steps[absolute.argmax()]),
+        relative=float(relative.max()),
+        relative_at=int(steps[relative.argmax()]),
+        ulp=int(ulp.max()),
+        ulp_at=int(steps[ulp.argmax()]),
+    )
+
+
+def _absolute(left: Values, right: Values) -> Values:
+    with np.errstate(over="ignore"):  # between the largest doubles of both signs there is infinity
+        return np.abs(left - right)
+
+
+def _relative(left: Values, right: Values) -> Values:
+    """Two zeros do not differ; where the difference is infinite, the signs do, and 2 is the most there is."""
+    larger = np.maximum(np.abs(left), np.abs(right))
+    shares = np.divide(_absolute(left, right), larger, out=np.zeros(len(left)), where=larger > 0)
+    return np.minimum(shares, 2.0, out=shares)
+
+
+def _ulp(left: Values, right: Values) -> NDArray[np.uint64]:
+    ranks = _rank(left), _rank(right)
+    return np.maximum(*ranks) - np.minimum(*ranks)
+
+
+def _rank(values: Values) -> NDArray[np.uint64]:
+    """The place of each double among all doubles, both zeros in the middle: differences fit 64 bits without a sign."""
+    bits = values.view(np.uint64)
+    return np.where(bits < _HALF, _HALF + bits, _HALF - (bits & ~_HALF))

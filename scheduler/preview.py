@@ -1,0 +1,87 @@
+"""What of a table to show where there is room for little: its schedule in one line, its extremes, its joints."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scheduler.schedule import Schedule, Values
+from scheduler.table import Table
+
+
+def call(schedule: Schedule) -> str:
+    """The schedule as the call that makes it: `custom.LinearWarmup(base_lr=0.001, warmup_steps=100)`."""
+    parameters = schedule.to_dict()
+    kind = parameters.pop("kind")
+    return f"{kind}({', '.join(f'{name}={value!r}' for name, value in parameters.items())})"
+
+
+def parameters(kind: type[Schedule]) -> dict[str, str]:
+    """A kind's parameters in the order of its fields: name to `name`, or to `name=default` where it has one."""
+    fields: dict[str, Any] = dict(kind.__pydantic_fields__)  # type: ignore[attr-defined]  # a kind is a pydantic dataclass
+    del fields["kind"]
+    return {
+        name: name if field.is_required() else f"{name}={field.get_default(call_default_factory=True)!r}"
+        for name, field in fields.items()
+    }
+
+
+def signature(kind: type[Schedule]) -> str:
+    """A kind as it is called: `custom.ExponentialWarmup(base_lr, warmup_steps, start_lr=1e-07)`."""
+    return f"{kind.kind}({', '.join(parameters(kind).values())})"
+
+
+def extremes(values: Values, buckets: int) -> NDArray[np.intp]:
+    """Rows, ascending, which drawn alone look like all of `values` (shape [n]): no spike is lost.
+
+    The rows are cut into at most `buckets` (at least 1) runs of equal length. Of each run the row of its lowest and
+    that of its highest value are kept, and of the whole the first and the last: shape [at most 2 * buckets + 2].
+    """
+    n = len(values)
+    if n <= 2 * buckets:
+        return np.arange(n)
+    width = -(-n // buckets)
+    whole = n - n % width
+    starts = np.arange(0, whole, width)
+    runs = values[:whole].reshape(-1, width)
+    kept = [starts + runs.argmin(axis=1), starts + runs.argmax(axis=1), np.array([0, n - 1])]
+    if whole < n:
+        kept.append(whole + np.array([values[whole:].argmin(), values[whole:].argmax()]))
+    return np.unique(np.concatenate(kept))
+
+
+def joints(table: Table, column: str) -> list[int]:
+    """Rows, ascending, at which a column's schedule changes its formula, with the first and the last row.
+
+    A table without a spec has only those two.
+    """
+    if table.spec is None:
+        return sorted({0, table.total_steps - 1})
+    schedule, _ = table.spec.plan()[column]
+    return schedule.joints(table.total_steps)
+
+
+def landmarks(table: Table) -> dict[int, str]:
+    """The rows to check before a training, ascending, each with its name: every column's joints, and the middle.
+
+    `initial`, `after warmup` (where a schedule has a warmup), `mid-training`, `final`, and `joint` for the others.
+    """
+    rows = set[int]().union(*(joints(table, column) for column in table.columns))
+    names = {table.total_steps // 2: "mid-training"}
+    names |= dict.fromkeys(rows - names.keys(), "joint")
+    names |= dict.fromkeys(rows & _warmup_ends(table), "after warmup")
+    names |= {table.total_steps - 1: "final", 0: "initial"}
+    return dict(sorted(names.items()))
+
+
+def _warmup_ends(table: Table) -> set[int]:
+    """Whole-number parameters that speak of a warmup, whatever their library calls it."""
+    schedules = table.spec.schedules if table.spec is not None else ()
+    return {
+        value
+        for schedule in schedules
+        for name, value in vars(schedule).items()
+        if "warmup" in name and isinstance(value, int)
+    }

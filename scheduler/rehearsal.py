@@ -1,0 +1,191 @@
+"""A rehearsal: a copy of a torch scheduler that is stepped in its place, while the training notices nothing.
+
+`copy.deepcopy` alone would copy the model with it, and leave a copied optimizer whose `step` is still the original's.
+"""
+
+from __future__ import annotations
+
+import copy
+import random
+import warnings
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from types import CellType, FunctionType, MethodType, ModuleType
+from typing import Any, Protocol, cast
+
+import numpy as np
+
+from scheduler.table import Table
+
+_ATOMIC = (type, ModuleType, str, bytes, int, float)  # nothing in them would be copied
+_CONTAINERS = (dict, list, set)
+
+
+class TorchScheduler(Protocol):
+    """What follows torch's protocol: `step()` writes the next values into the groups of `optimizer`."""
+
+    @property
+    def optimizer(self) -> Any:
+        """What has the `param_groups`: a list of dicts."""
+
+    def step(self) -> Any:
+        """Write the values of the next update."""
+
+
+class CaptureError(ValueError):
+    """A scheduler whose values cannot be known beforehand, and why."""
+
+
+@contextmanager
+def undisturbed() -> Iterator[None]:
+    """Silence warnings, and put the random generators of Python, NumPy and torch back as they were."""
+    import torch  # noqa: PLC0415  # an extra, and slow to import
+
+    used = torch.cuda.is_initialized()
+    devices = range(torch.cuda.device_count()) if used else ()
+    python, legacy = random.getstate(), np.random.get_state()
+    with torch.random.fork_rng(devices=[*devices]), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            yield
+        finally:
+            random.setstate(python)
+            np.random.set_state(legacy)
+
+
+def rehearsal(scheduler: TorchScheduler) -> TorchScheduler:
+    """A copy of a scheduler, on a stand-in for its optimizer: stepping it changes nothing of the original.
+
+    What has state is copied, parameter groups and callable objects with it. Parameters, modules, tables and the
+    optimizer's tensors are not copied, because they are large and no scheduler changes them. Functions that closed over
+    what is copied see the copy; what else they remember, a count in a closure or a global, is the original's.
+
+    Raises `TypeError` for what is no torch scheduler, `CaptureError` for one that needs a metric or cannot be copied.
+    """
+    check(scheduler)
+    memo: dict[int, Any] = {}
+    try:
+        _stand_in(scheduler.optimizer, memo)
+        cells = _prepare(scheduler, memo)
+        copied = copy.deepcopy(scheduler, memo)
+    except Exception as error:
+        raise CaptureError(f"this {_name(scheduler)} cannot be copied: {error}") from error
+    for cell, content in cells:
+        cell.cell_contents = _counterpart(content, memo)
+    return copied
+
+
+def check(scheduler: object) -> None:
+    """Raise `TypeError` for what is no torch scheduler, `CaptureError` for one that needs a metric."""
+    from torch.optim.lr_scheduler import ReduceLROnPlateau  # noqa: PLC0415  # an extra, and slow to import
+
+    inside = getattr(scheduler, "scheduler", None)
+    if isinstance(scheduler, type) or not callable(getattr(scheduler, "step", None)):
+        raise TypeError(f"this is no torch scheduler, it has no step(): {scheduler!r}")
+    if not hasattr(getattr(scheduler, "optimizer", None), "param_groups"):
+        advice = f"; give the {_name(inside)} inside it" if hasattr(inside, "optimizer") else ""
+        raise TypeError(f"this {_name(scheduler)} is no torch scheduler, it has no optimizer{advice}")
+    if isinstance(scheduler, ReduceLROnPlateau):
+        raise CaptureError("ReduceLROnPlateau has no values beforehand: each step needs a metric of the training")
+
+
+def _name(thing: object) -> str:
+    return type(thing).__name__
+
+
+def _prepare(scheduler: object, memo: dict[int, Any]) -> list[tuple[CellType, object]]:
+    """Note in a deep copy's memo what it is not to copy, wherever it would come by it, and functions made anew.
+
+    Returns the cells of those functions, still empty, each with what the original's holds.
+    """
+    from torch.nn import Module, Parameter  # noqa: PLC0415  # an extra, and slow to import
+    from torch.optim import Optimizer  # noqa: PLC0415  # an extra, and slow to import
+
+    waiting, seen = [scheduler], set[int]()
+    cells: list[tuple[CellType, object]] = []
+    while waiting:
+        item = waiting.pop()
+        if id(item) in memo or id(item) in seen:
+            continue
+        seen.add(id(item))
+        if isinstance(item, Optimizer):
+            _stand_in(item, memo)
+        elif isinstance(item, Module | Parameter | Table):
+            memo[id(item)] = item
+        elif isinstance(item, FunctionType) and item.__closure__:
+            contents = [cell.cell_contents for cell in item.__closure__]
+            memo[id(item)] = made = _made_anew(item)
+            cells += zip(made.__closure__ or (), contents, strict=True)
+            waiting.extend(content for content in contents if isinstance(content, FunctionType))
+        else:
+            waiting.extend(_parts(item))
+    return cells
+
+
+def _counterpart(thing: object, memo: dict[int, Any]) -> object:
+    """The copy of a thing, or a method of the copy; the thing itself where it was not copied."""
+    if isinstance(thing, MethodType):
+        return MethodType(thing.__func__, _counterpart(thing.__self__, memo))
+    return memo.get(id(thing), thing)
+
+
+def _made_anew(function: FunctionType) -> FunctionType:
+    """The same function with empty cells."""
+    cells = tuple(CellType() for _ in function.__closure__ or ())
+    made = FunctionType(function.__code__, function.__globals__, function.__name__, function.__defaults__, cells)
+    made.__kwdefaults__ = function.__kwdefaults__
+    made.__dict__.update(function.__dict__)
+    return made
+
+
+def _parts(item: object) -> Iterable[object]:
+    """What a deep copy would copy next."""
+    match item:
+        case dict():
+            return item.values()
+        case list() | tuple() | set() | frozenset():
+            return item
+        case MethodType():
+            return (item.__self__,)
+        case partial():
+            return (item.func, *item.args, *item.keywords.values())
+    return () if isinstance(item, _ATOMIC) else getattr(item, "__dict__", {}).values()
+
+
+def _stand_in(optimizer: Any, memo: dict[int, Any]) -> None:
+    """Note an optimizer of the same class in the memo: groups of its own, the same parameters, and no training."""
+    stand_in = memo[id(optimizer)] = object.__new__(type(optimizer))
+    for group in optimizer.param_groups:
+        memo.update((id(parameter), parameter) for parameter in group["params"])
+    for name, value in vars(optimizer).items():
+        vars(stand_in)[name] = _attribute(name, value, memo)
+    vars(stand_in)["step"] = _refuse_training
+
+
+def _attribute(name: str, value: Any, memo: dict[int, Any]) -> Any:
+    """One attribute of a stand-in: what schedulers write to is copied, the rest, hooks and tensors, is the same."""
+    if name in ("param_groups", "defaults"):
+        return copy.deepcopy(value, memo)
+    if name == "state":
+        return _per_parameter(value)
+    if hasattr(value, "param_groups"):  # the optimizer within a wrapper
+        if id(value) not in memo:
+            _stand_in(value, memo)
+        return memo[id(value)]
+    return copy.copy(value) if isinstance(value, _CONTAINERS) else value
+
+
+def _per_parameter(state: Any) -> Any:
+    """An optimizer's state with the same tensors."""
+    copied = copy.copy(state)
+    for key, value in copied.items():
+        copied[key] = copy.copy(value) if isinstance(value, _CONTAINERS) else value
+    return copied
+
+
+def _refuse_training(*arguments: object, **named: object) -> None:
+    raise RuntimeError("this scheduler steps its optimizer, which would be training")
+
+
+cast(Any, _refuse_training)._wrapped_by_lr_sched = True  # by this mark torch knows a step that it has prepared

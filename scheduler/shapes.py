@@ -1,0 +1,189 @@
+"""The shapes of a ramp, in portable arithmetic: from `start` at position 0 to `stop` at position `length`, both exact.
+
+A shape S falls from 1 to 0 while progress p = position / length goes from 0 to 1; q = 1 - p:
+
+    value = stop + (start - stop) S(p)
+
+    linear         q                            polynomial   q**power
+    cosine         (1 + cos(pi p)) / 2          power        1 - p**power
+    1-sqrt         1 - sqrt(p)                  exponential  (e**(-rate p) - e**-rate) / (1 - e**-rate)
+    rex            q / (1/2 + q/2)              log          1 - ln(1 + position) / ln(1 + length)
+    tanh           (1 - tanh(low q + high p)) / 2, scaled to reach 1 and 0
+
+and two that are no blend of the ends: `geometric`, start (stop / start)**p, and `inverse_sqrt`,
+start / sqrt(1 + p ((start / stop)**2 - 1)).
+
+A value is computed from the nearer end, so it keeps its relative accuracy near a small `stop` too: 4 ULP, for
+`polynomial` and `power` with a power that is no multiple of 1/2, and for `log`, 16 ULP.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from decimal import Decimal, localcontext
+from typing import Literal
+
+import numpy as np
+
+from scheduler import portable
+from scheduler.schedule import Values
+
+Shape = Literal[
+    "linear",
+    "cosine",
+    "1-sqrt",
+    "polynomial",
+    "power",
+    "exponential",
+    "geometric",
+    "inverse_sqrt",
+    "log",
+    "tanh",
+    "rex",
+]
+Pieces = tuple[Values, Values]
+"""S and 1 - S of a block: each accurate where it is small."""
+
+_LN2 = Decimal(2).ln()
+_LN2_HIGH = float(Decimal(math.ldexp(math.floor(math.ldexp(float(_LN2), 32)), -32)))  # exact times a small whole number
+_LN2_LOW = float(_LN2 - Decimal(_LN2_HIGH))
+_ATANH = [1.0 / (2 * k + 1) for k in range(12)]
+_EXP = [1.0 / math.factorial(k) for k in range(16)]
+
+
+def blend(out: Values, first: int, start: float, stop: float, shape: Callable[[Values], Pieces]) -> None:
+    """Fill with stop + (start - stop) S, block by block; `shape` makes S and 1 - S from positions."""
+    for begin in range(0, len(out), portable.BLOCK):
+        block = out[begin : begin + portable.BLOCK]
+        falling, risen = shape(np.arange(first + begin, first + begin + len(block), dtype=np.float64))
+        near_stop = falling <= risen
+        np.multiply(np.where(near_stop, falling, risen), np.where(near_stop, start - stop, stop - start), out=block)
+        block += np.where(near_stop, stop, start)
+
+
+def inverse_sqrt(out: Values, first: int, start: float, stop: float, length: int) -> None:
+    """start / sqrt(1 + p ((start / stop)**2 - 1))."""
+    growth = float(portable.quotient(start, stop) ** 2 - 1)
+    for begin in range(0, len(out), portable.BLOCK):
+        block = out[begin : begin + portable.BLOCK]
+        position = np.arange(first + begin, first + begin + len(block), dtype=np.float64)
+        np.divide(start, np.sqrt(1.0 + position / length * growth), out=block)
+
+
+def one_minus_sqrt(length: int) -> Callable[[Values], Pieces]:
+    """1 - sqrt(p), as q / (1 + sqrt(p)) where it is small."""
+
+    def shape(position: Values) -> Pieces:
+        root = np.sqrt(position / length)
+        return (length - position) / length / (1.0 + root), root
+
+    return shape
+
+
+def rex(length: int) -> Callable[[Values], Pieces]:
+    """q / (1/2 + q/2) = 2 q / (1 + q), and p / (1 + q)."""
+
+    def shape(position: Values) -> Pieces:
+        remaining = (length - position) / length
+        return 2.0 * remaining / (1.0 + remaining), position / length / (1.0 + remaining)
+
+    return shape
+
+
+def polynomial(length: int, exponent: float) -> Callable[[Values], Pieces]:
+    """q**exponent."""
+
+    def shape(position: Values) -> Pieces:
+        falling = power((length - position) / length, exponent)
+        return falling, 1.0 - falling
+
+    return shape
+
+
+def rising_power(length: int, exponent: float) -> Callable[[Values], Pieces]:
+    """1 - p**exponent."""
+
+    def shape(position: Values) -> Pieces:
+        risen = power(position / length, exponent)
+        return 1.0 - risen, risen
+
+    return shape
+
+
+def logarithm(length: int) -> Callable[[Values], Pieces]:
+    """1 - ln(1 + position) / ln(1 + length)."""
+    with localcontext(prec=40):
+        whole = float(Decimal(1 + length).ln())
+
+    def shape(position: Values) -> Pieces:
+        risen = log(1.0 + position) / whole
+        return log((1.0 + length) / (1.0 + position)) / whole, risen
+
+    return shape
+
+
+def hyperbolic(length: int, low: float, high: float) -> Callable[[Values], Pieces]:
+    """(1 - tanh(low q + high p)) / 2 = 1 / (1 + g), g = e**(2 (low q + high p)), scaled to run from 1 to 0."""
+    with localcontext(prec=40):
+        begin, end = float((2 * Decimal(low)).exp()), float((2 * Decimal(high)).exp())
+    rate = 2.0 * (high - low)
+
+    def shape(position: Values) -> Pieces:
+        risen, falling = np.empty(len(position)), np.empty(len(position))
+        portable.exponential(risen, int(position[0]), 0.0, 1.0, length, rate=rate)
+        portable.exponential(falling, int(position[0]), 1.0, 0.0, length, rate=rate)
+        grown = 1.0 + (begin + (end - begin) * risen)
+        return falling * (1.0 + begin) / grown, risen * (1.0 + end) / grown
+
+    return shape
+
+
+# -- elementary functions of whole arrays, from + - * / and sqrt ------------------------------------------------------
+
+
+def power(base: Values, exponent: float) -> Values:
+    """base**exponent for bases 0 or more: by products and roots for multiples of 1/2, else by log and exp."""
+    doubled = 2.0 * exponent
+    if doubled.is_integer() and abs(doubled) <= 64:
+        return _half_integer_power(base, int(doubled))
+    with np.errstate(divide="ignore"):
+        logarithms = np.where(base > 0, log(np.where(base > 0, base, 1.0)), -np.inf)
+    return np.where(base > 0, exp(np.maximum(exponent * np.where(base > 0, logarithms, 0.0), -745.0)), 0.0)
+
+
+def _half_integer_power(base: Values, doubled: int) -> Values:
+    result = np.sqrt(base) if doubled % 2 else np.ones_like(base)
+    factor, exponent = base, abs(doubled) // 2
+    while exponent:
+        if exponent & 1:
+            result = result * factor
+        factor = factor * factor
+        exponent >>= 1
+    return result if doubled >= 0 else 1.0 / result
+
+
+def log(number: Values) -> Values:
+    """ln of positive numbers: exponent * ln 2 + 2 artanh((m - 1) / (m + 1)), the mantissa m near 1."""
+    mantissa, exponent = np.frexp(number)
+    small = mantissa < math.sqrt(0.5)
+    mantissa = np.where(small, 2.0 * mantissa, mantissa)
+    exponent = exponent - small
+    ratio = (mantissa - 1.0) / (mantissa + 1.0)
+    square = ratio * ratio
+    series = np.full_like(square, _ATANH[-1])
+    for coefficient in _ATANH[-2::-1]:
+        series *= square
+        series += coefficient
+    return exponent * _LN2_HIGH + (2.0 * ratio * series + exponent * _LN2_LOW)
+
+
+def exp(number: Values) -> Values:
+    """e**number: 2**k times the series of the rest, which is at most ln(2) / 2."""
+    whole = np.rint(number / float(_LN2))
+    rest = (number - whole * _LN2_HIGH) - whole * _LN2_LOW
+    series = np.full_like(rest, _EXP[-1])
+    for coefficient in _EXP[-2::-1]:
+        series *= rest
+        series += coefficient
+    return np.ldexp(series, whole.astype(np.int64))

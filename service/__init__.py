@@ -1,0 +1,1 @@
+"""The HTTP server: computes, keeps and serves tables. Imports the scheduler, never the client."""

@@ -1,0 +1,130 @@
+"""Request bodies: read up to a limit, and JSON that means one thing only."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from typing import Any
+
+from starlette.requests import Request
+
+from service.errors import BodyTooLargeError, FieldError, MalformedBodyError, UnsupportedMediaTypeError, shown
+
+_MOST_DIGITS = 4300  # of an integer: where Python's own limit is, and pydantic's
+
+
+async def read_body(request: Request, limit: int) -> bytes:
+    """The body of a JSON request, at most `limit` bytes: more is refused before it is read, or while.
+
+    Raises `UnsupportedMediaTypeError` and `BodyTooLargeError`.
+    """
+    _check_media_type(request.headers.get("content-type", ""))
+    length = request.headers.get("content-length", "")
+    if length.isdecimal() and len(length) < 20:
+        _check_size(int(length), limit)
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        _check_size(len(body), limit)
+    return bytes(body)
+
+
+def _check_media_type(header: str) -> None:
+    media_type, _, parameters = header.partition(";")
+    charset = parameters.strip().lower().replace('"', "")
+    if media_type.strip().lower() != "application/json" or charset not in ("", "charset=utf-8"):
+        detail = f"the body must be JSON in UTF-8, with Content-Type: application/json, got {shown(header)!r}"
+        raise UnsupportedMediaTypeError(detail, [FieldError(detail, parameter="content-type", value=header)])
+
+
+def _check_size(size: int, limit: int) -> None:
+    if size > limit:
+        raise BodyTooLargeError(f"the body must be at most {limit} bytes (max_body_bytes), got {size} or more")
+
+
+class _Refused:
+    """What a number or an object turns into where it cannot be taken: found again to say where it stood."""
+
+    def __init__(self, detail: str, value: str) -> None:
+        self.detail = detail
+        self.value = value
+
+
+def check_json(body: bytes, *, max_depth: int, max_items: int) -> Any:
+    """The JSON data of a body, every object with distinct keys; NaN and Infinity are left to the fields' own checks.
+
+    Raises `MalformedBodyError`: not UTF-8, not JSON, nested deeper than `max_depth`, more than `max_items` members and
+    list items (each could become an error of its own), a key twice in one object (which one counts is up to the
+    reader), an integer of more than 4,300 digits.
+    """
+    refused: list[_Refused] = []
+
+    def refuse(detail: str, value: str) -> _Refused:
+        refused.append(_Refused(detail, value))
+        return refused[-1]
+
+    def integer(text: str) -> object:
+        return int(text) if len(text) <= _MOST_DIGITS else refuse(f"a number of {len(text)} digits", text)
+
+    def pairs(members: list[tuple[str, Any]]) -> object:
+        data = dict(members)
+        return data if len(data) == len(members) else refuse(*_twice(key for key, _ in members))
+
+    try:
+        data = json.loads(body.decode(), object_pairs_hook=pairs, parse_int=integer)
+    except UnicodeDecodeError as error:
+        raise MalformedBodyError(f"the body is not UTF-8: {error.reason} at byte {error.start}") from error
+    except json.JSONDecodeError as error:
+        raise MalformedBodyError(f"the body is not JSON: {error}") from error
+    except RecursionError as error:
+        raise _too_deep(max_depth) from error
+    _check_extent(data, max_depth, max_items)
+    if refused:
+        errors = [FieldError(item.detail, pointer=pointer(_path(data, item)), value=item.value) for item in refused[:1]]
+        raise MalformedBodyError("; ".join(error.detail for error in errors), errors)
+    return data
+
+
+def _twice(keys: Iterable[str]) -> tuple[str, str]:
+    seen: set[str] = set()
+    key = next(key for key in keys if key in seen or seen.add(key))  # type: ignore[func-returns-value]  # add is None
+    return f"the key {shown(key)!r} stands twice in one object", key
+
+
+def _children(node: Any) -> Iterable[Any]:
+    return node.values() if isinstance(node, dict) else node
+
+
+def _check_extent(data: Any, max_depth: int, max_items: int) -> None:
+    level = [data] if isinstance(data, (dict, list)) else []
+    items = 0
+    for _ in range(max_depth):
+        items += sum(map(len, level))
+        if items > max_items:
+            raise MalformedBodyError(f"the JSON must have at most {max_items} members and items (max_items)")
+        level = [child for node in level for child in _children(node) if isinstance(child, (dict, list))]
+        if not level:
+            return
+    raise _too_deep(max_depth)
+
+
+def _too_deep(limit: int) -> MalformedBodyError:
+    return MalformedBodyError(f"the JSON must be nested at most {limit} deep (max_depth)")
+
+
+def _path(data: Any, target: object) -> list[str | int]:
+    """Where in the data the target stands."""
+    if data is target:
+        return []
+    found: Iterable[tuple[str | int, Any]] = data.items() if isinstance(data, dict) else enumerate(data)
+    for key, child in found:
+        if child is target:
+            return [key]
+        if isinstance(child, (dict, list)) and (path := _path(child, target)):
+            return [key, *path]
+    return []
+
+
+def pointer(path: Iterable[str | int]) -> str:
+    """A path as a JSON pointer (RFC 6901); the empty one is the whole document."""
+    return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in path)

@@ -1,0 +1,81 @@
+"""The catalogue of schedules, read off the classes."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping
+from functools import cache
+from typing import Any
+
+from pydantic import BaseModel, Field, TypeAdapter
+from pydantic.fields import FieldInfo
+from pydantic_core import to_jsonable_python
+
+from scheduler import KINDS
+
+
+class Parameter(BaseModel):
+    """A parameter of a schedule; a JSON schema of its values is in the entry's schema."""
+
+    name: str
+    required: bool
+    default: Any = Field(None, description="null where the parameter is required")
+
+
+class Summary(BaseModel):
+    """A kind of schedule in the list of them."""
+
+    kind: str
+    summary: str
+    links: dict[str, str]
+
+
+class Entry(Summary):
+    """A kind of schedule in full."""
+
+    description: str = Field(description="the formula, its symbols, and its values at step 0, at joints and at the end")
+    revision: int = Field(description="number of the arithmetic, which is part of the spec id")
+    parameters: list[Parameter] = Field(description="in the order in which Python code gives them")
+    json_schema: dict[str, Any] = Field(description="of the schedule in a spec")
+
+
+class Catalogue(BaseModel):
+    """Every kind of schedule."""
+
+    schedules: list[Summary]
+
+
+def catalogue() -> Catalogue:
+    """Every kind in one line."""
+    return Catalogue(schedules=[Summary(**_summary(kind)) for kind in KINDS])
+
+
+@cache
+def entry(kind: str) -> Entry:
+    """A kind in full; the schema of one that holds other schedules holds theirs. Raises `KeyError` for no kind."""
+    cls = KINDS[kind]
+    return Entry(
+        **_summary(kind),
+        description=inspect.getdoc(cls) or "",
+        revision=cls.revision,
+        parameters=_parameters(cls),
+        json_schema=TypeAdapter(cls).json_schema(),
+    )
+
+
+def _summary(kind: str) -> dict[str, Any]:
+    summary = (inspect.getdoc(KINDS[kind]) or "").partition("\n")[0]
+    return {"kind": kind, "summary": summary, "links": {"self": f"/v1/schedules/{kind}", "tables": "/v1/tables"}}
+
+
+def _parameters(cls: Any) -> list[Parameter]:
+    fields: Mapping[str, FieldInfo] = cls.__pydantic_fields__
+    return [
+        Parameter(
+            name=name,
+            required=field.is_required(),
+            default=None if field.is_required() else to_jsonable_python(field.get_default(call_default_factory=True)),
+        )
+        for name, field in fields.items()
+        if name != "kind"
+    ]

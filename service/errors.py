@@ -1,0 +1,128 @@
+"""Everything that can go wrong, as exceptions, and the one table that says what each means in HTTP."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any, NamedTuple
+
+from fastapi.exceptions import RequestValidationError
+from starlette.requests import ClientDisconnect
+
+from service.storage.store import StorageError
+
+_LONGEST = 100  # characters of a bad value that an answer repeats
+_SAFE_INTEGER = 2**53 - 1  # beyond it, many JSON readers would round the number that the answer repeats
+_ABSENT = object()
+
+
+@dataclass(frozen=True)
+class FieldError:
+    """One bad value: where it is (a JSON pointer into the body, or a parameter's name), what is wrong, what it was."""
+
+    detail: str
+    pointer: str | None = None
+    parameter: str | None = None
+    value: Any = _ABSENT
+
+    def to_dict(self) -> dict[str, Any]:
+        """The error as the JSON of an answer; a long value is shortened."""
+        data = {"pointer": self.pointer, "parameter": self.parameter, "detail": self.detail}
+        if self.value is not _ABSENT:
+            data["value"] = shown(self.value)
+        return {name: value for name, value in data.items() if value is not None or name == "value"}
+
+
+def shown(value: Any) -> Any:
+    """A value as an answer repeats it: JSON as it came where it is short, else a text that says what it was."""
+    if isinstance(value, (dict, list, tuple)):
+        return f"an object with {len(value)} members" if isinstance(value, dict) else f"a list of {len(value)}"
+    if isinstance(value, float) and not math.isfinite(value):
+        return {math.inf: "Infinity", -math.inf: "-Infinity"}.get(value, "NaN")
+    if isinstance(value, str) or (isinstance(value, int) and abs(value) > _SAFE_INTEGER):
+        text = str(value).encode(errors="backslashreplace").decode()  # a lone surrogate could not be sent
+        return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}… ({len(text)} characters)"
+    return value
+
+
+class ServiceError(Exception):
+    """What the service refuses or fails to do; the message is for the caller. `errors` names the bad values."""
+
+    def __init__(self, detail: str, errors: Sequence[FieldError] = ()) -> None:
+        super().__init__(detail)
+        self.errors = errors
+
+
+class InvalidRequestError(ServiceError):
+    """Values in the request that are not allowed."""
+
+
+class LimitExceededError(InvalidRequestError):
+    """A request for more than this server's settings allow."""
+
+
+class NotComputableError(InvalidRequestError):
+    """A valid spec without a table: its values leave the range of float64, or it names a table that is not known."""
+
+
+class MalformedBodyError(ServiceError):
+    """A body that is not JSON as RFC 8259 has it, or means two things at once."""
+
+
+class BodyTooLargeError(ServiceError):
+    """A body beyond the limit."""
+
+
+class UnsupportedMediaTypeError(ServiceError):
+    """A body in another format than the route takes."""
+
+
+class NotAcceptableError(ServiceError):
+    """No format that the client accepts."""
+
+
+class TableNotFoundError(ServiceError):
+    """No table with such a digest."""
+
+
+class KindNotFoundError(ServiceError):
+    """No schedule of such a kind."""
+
+
+class TableLostError(ServiceError):
+    """A stored table that is damaged, and cannot be computed again to the same digest."""
+
+
+class Meaning(NamedTuple):
+    """What an exception means in HTTP: the status, a code that never changes, and whether trying again may help."""
+
+    status: int
+    code: str
+    retryable: bool = False
+
+
+MEANINGS: Mapping[type[Exception], Meaning] = MappingProxyType(
+    {
+        MalformedBodyError: Meaning(400, "malformed-body"),
+        TableNotFoundError: Meaning(404, "table-not-found"),
+        KindNotFoundError: Meaning(404, "kind-not-found"),
+        NotAcceptableError: Meaning(406, "not-acceptable"),
+        BodyTooLargeError: Meaning(413, "body-too-large"),
+        UnsupportedMediaTypeError: Meaning(415, "unsupported-media-type"),
+        InvalidRequestError: Meaning(422, "invalid-request"),
+        RequestValidationError: Meaning(422, "invalid-request"),
+        LimitExceededError: Meaning(422, "limit-exceeded"),
+        NotComputableError: Meaning(422, "not-computable"),
+        TableLostError: Meaning(500, "table-lost"),
+        ClientDisconnect: Meaning(400, "client-disconnected"),  # nobody reads it; it is no error of the server
+        StorageError: Meaning(503, "storage-unavailable", retryable=True),
+        Exception: Meaning(500, "internal-error"),
+    }
+)
+
+
+def meaning(error: Exception) -> Meaning:
+    """What an exception, or the nearest of its bases that is in the table, means."""
+    return next(MEANINGS[base] for base in type(error).__mro__ if base in MEANINGS)

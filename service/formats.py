@@ -1,0 +1,83 @@
+"""The formats in which a table is served."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from scheduler import Table
+from service.storage.store import Part
+
+_BLOCK = 2048  # rows written as text at a time: about a millisecond, in which no other request is answered
+
+
+@dataclass(frozen=True)
+class Format:
+    """A way to write a table down: the ending of its address, its media type, and what it holds."""
+
+    extension: str
+    media_type: str
+    description: str
+
+    @property
+    def content_type(self) -> bytes:
+        """The Content-Type header."""
+        return (self.media_type + ("; charset=utf-8" if self.media_type.startswith("text/") else "")).encode()
+
+    def etag(self, digest: str) -> bytes:
+        """The strong entity tag: the digest names the values, the ending the way they are written."""
+        return f'"{digest}.{self.extension}"'.encode()
+
+
+SAFETENSORS = Format(
+    "safetensors",
+    "application/vnd.safetensors",
+    "one F64 tensor per column; digest, spec and frame in the metadata. Nobody has registered a media type for it",
+)
+NPY = Format("npy", "application/x-npy", "float64: [steps] of the only column, or [columns, steps] in name order")
+JSON = Format("json", "application/json", "an object: the frame, and each column as a list of numbers")
+CSV = Format("csv", "text/csv", "a row per step: the progress at which it begins, then the columns in name order")
+
+FORMATS = (SAFETENSORS, NPY, JSON, CSV)
+"""All of them, the one that a client without wishes gets first."""
+BY_MEDIA_TYPE = {item.media_type: item for item in FORMATS}
+MEDIA_TYPES = tuple(BY_MEDIA_TYPE)
+
+
+def npy_parts(table: Table) -> list[Part]:
+    """The table as a NumPy file: a header, and a view of the values."""
+    shape = (table.total_steps,) if len(table.columns) == 1 else (len(table.columns), table.total_steps)
+    header = io.BytesIO()
+    np.lib.format.write_array_header_1_0(header, {"descr": "<f8", "fortran_order": False, "shape": shape})
+    return [header.getvalue(), *table.parts()[1:]]
+
+
+def json_blocks(table: Table) -> Iterator[bytes]:
+    """The table as JSON, a block at a time."""
+    frame = {"digest": table.digest, "axis": table.axis, "stride": table.stride, "after": table.after}
+    yield json.dumps({**frame, "total_steps": table.total_steps})[:-1].encode() + b', "columns": {'
+    for number, (name, values) in enumerate(table.columns.items()):
+        yield (", " if number else "").encode() + json.dumps(name).encode() + b": ["
+        for start in range(0, table.total_steps, _BLOCK):
+            text = json.dumps(values[start : start + _BLOCK].tolist())[1:-1]
+            yield (", " if start else "").encode() + text.encode()
+        yield b"]"
+    yield b"}}\n"
+
+
+def csv_blocks(table: Table) -> Iterator[bytes]:
+    """The table as CSV with a header line, a block at a time. Numbers are Python's shortest that read back exactly."""
+    yield ",".join([table.axis, *table.columns]).encode() + b"\r\n"
+    for start in range(0, table.total_steps, _BLOCK):
+        stop = min(start + _BLOCK, table.total_steps)
+        columns = [range(start * table.stride, stop * table.stride, table.stride)]
+        rows = zip(*columns, *(values[start:stop].tolist() for values in table.columns.values()), strict=True)
+        yield "".join(",".join(map(repr, row)) + "\r\n" for row in rows).encode()
+
+
+BLOCKS = {JSON: json_blocks, CSV: csv_blocks}
+"""The formats that are written anew for each answer: far larger than the table, and rarely asked for."""

@@ -1,0 +1,44 @@
+"""Which format a client wants (RFC 9110, section 12.5.1), and whether it has it already (section 13.1.2)."""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+
+_QUALITY = re.compile(r"0(\.\d{0,3})?|1(\.0{0,3})?")
+
+
+@lru_cache(maxsize=256)
+def preferred(accept: str, offered: tuple[str, ...]) -> str | None:
+    """The offered media type that the Accept header likes best, the first of equals; None where it likes none.
+
+    The most specific range that matches a type decides its quality. No header, or an empty one, accepts everything;
+    a range whose q is not a number from 0 to 1 is ignored.
+    """
+    if not accept.strip():
+        return offered[0]
+    ranges = dict(filter(None, map(_range, accept.split(","))))
+    best = max(offered, key=lambda media_type: _quality(media_type, ranges))
+    return best if _quality(best, ranges) > 0 else None
+
+
+def _range(text: str) -> tuple[str, float] | None:
+    media_range, *parameters = (part.strip().lower() for part in text.split(";"))
+    for parameter in parameters:
+        name, _, value = parameter.partition("=")
+        if name.strip() == "q":
+            return (media_range, float(value)) if _QUALITY.fullmatch(value.strip()) else None
+    return media_range, 1.0
+
+
+def _quality(media_type: str, ranges: dict[str, float]) -> float:
+    wildcard = media_type.partition("/")[0] + "/*"
+    return next((ranges[name] for name in (media_type, wildcard, "*/*") if name in ranges), 0.0)
+
+
+def has_already(if_none_match: bytes, etag: bytes) -> bool:
+    """Whether an If-None-Match header names this entity tag: alone, in a list, weakly, or by `*`."""
+    if if_none_match == etag:
+        return True
+    tags = (tag.strip().removeprefix(b"W/") for tag in if_none_match.split(b","))
+    return any(tag in (etag, b"*") for tag in tags)

@@ -1,0 +1,113 @@
+"""Tables: asked for by spec, fetched by digest."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request, Response
+
+from scheduler import Spec
+from service.answer import IMMUTABLE, AnswerResponse, Immutable, Written, header
+from service.body import read_body
+from service.errors import NotAcceptableError
+from service.formats import BLOCKS, BY_MEDIA_TYPE, FORMATS, MEDIA_TYPES, Format
+from service.manifest import Manifest, location, manifest_etag
+from service.negotiation import has_already, preferred
+from service.routes.parts import Digest, Server, ServerDep, problems, readable
+from service.values import TableValues, ValuesQuery, select
+
+router = APIRouter(prefix="/v1/tables", tags=["tables"])
+
+_SPEC = {
+    "required": True,
+    "content": {"application/json": {"schema": {"$ref": f"#/components/schemas/{Spec.__name__}"}}},
+}
+
+
+@router.post(
+    "",
+    response_model=Manifest,
+    responses={
+        201: {"model": Manifest, "description": "the table was made by this request"},
+        **problems(400, 413, 415),
+    },
+    openapi_extra={"requestBody": _SPEC},
+)
+async def make_table(request: Request, server: ServerDep) -> Response:
+    """The manifest of a spec's table, which is computed and stored first where it is not known: 201, else 200."""
+    spec = await server.specs.read(await read_body(request, server.settings.max_body_bytes))
+    ready, made = await server.tables.obtain(spec)
+    manifest = ready.manifest if ready.manifest.spec_id == spec.id else ready.manifest.for_spec(spec)
+    headers = {"location": location(manifest.digest), "x-content-type-options": "nosniff"}
+    return Response(manifest.to_bytes(), 201 if made else 200, headers, "application/json")
+
+
+@readable(router, "/{digest}/manifest", response_model=Manifest, responses=problems(404))
+async def manifest(digest: Digest, request: Request, server: ServerDep) -> Response:
+    """The description of a table."""
+    if (unchanged := await _unchanged(digest, manifest_etag(digest), request, server)) is not None:
+        return unchanged
+    return AnswerResponse((await server.tables.get(digest)).manifest_answer)
+
+
+@readable(router, "/{digest}/values", response_model=TableValues, responses=problems(404))
+async def values(digest: Digest, query: Annotated[ValuesQuery, Query()], server: ServerDep) -> Response:
+    """Some of a table's values: listed steps, or a range thinned out for a plot."""
+    table = (await server.tables.get(digest)).table
+    body = await server.threads.text(select, table, query, server.settings.max_points)
+    return Response(body, headers={"cache-control": IMMUTABLE.decode()}, media_type="application/json")
+
+
+def _declare(item: Format) -> None:
+    """The address of a table in one format."""
+    content = {200: {"content": {item.media_type: {}}, "description": item.description}}
+
+    @readable(
+        router,
+        f"/{{digest}}.{item.extension}",
+        name=f"table_{item.extension}",
+        response_class=Response,
+        responses={**content, **problems(404)},
+    )
+    async def table_in_format(digest: Digest, request: Request, server: ServerDep) -> Response:
+        """The table in this format."""
+        return await _table(digest, item, request, server, varies=False)
+
+
+for _item in FORMATS:
+    _declare(_item)
+
+
+@readable(
+    router,
+    "/{digest}",
+    response_class=Response,
+    responses={200: {"content": {media_type: {} for media_type in MEDIA_TYPES}}, **problems(404, 406)},
+)
+async def table(digest: Digest, request: Request, server: ServerDep) -> Response:
+    """The table in the format that Accept likes best, safetensors without one."""
+    chosen = preferred(header(request.scope, b"accept").decode("latin-1"), MEDIA_TYPES)
+    if chosen is None:
+        raise NotAcceptableError(f"a table is served as {', '.join(MEDIA_TYPES)}")
+    return await _table(digest, BY_MEDIA_TYPE[chosen], request, server, varies=True)
+
+
+async def _table(digest: str, item: Format, request: Request, server: Server, *, varies: bool) -> Response:
+    etag = item.etag(digest)
+    if (unchanged := await _unchanged(digest, etag, request, server, varies=varies)) is not None:
+        return unchanged
+    ready = await server.tables.get(digest)
+    if (answer := ready.answer(item, varies=varies)) is not None:
+        return AnswerResponse(answer)
+    blocks = server.threads.blocks(BLOCKS[item](ready.table))
+    return AnswerResponse(Written(item.content_type, etag, blocks, varies=varies))
+
+
+async def _unchanged(
+    digest: str, etag: bytes, request: Request, server: Server, *, varies: bool = False
+) -> Response | None:
+    """304 where the client has what it asks for: nothing is loaded."""
+    known = header(request.scope, b"if-none-match")
+    if known and has_already(known, etag) and await server.tables.exists(digest):
+        return AnswerResponse(Immutable(b"", etag, varies=varies))
+    return None

@@ -1,0 +1,1 @@
+"""Where objects are kept: one contract, and the places that keep it."""

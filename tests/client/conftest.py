@@ -1,0 +1,113 @@
+"""Two servers for the client: a scripted one that can misbehave, and the real one."""
+
+from __future__ import annotations
+
+import contextlib
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+
+@dataclass
+class Answer:
+    """What the scripted server says."""
+
+    status: int = 200
+    body: bytes = b"{}"
+    headers: dict[str, str] = field(default_factory=dict)
+    length: int | None = None  # announced, where it is not the body's
+    pause: float = 0.0  # seconds after each byte
+    hang_up: bool = False  # close the connection without a word
+
+
+@dataclass
+class Seen:
+    """A request that the scripted server got, and when."""
+
+    method: str
+    path: str
+    body: bytes
+    headers: dict[str, str]
+    at: float
+
+
+class ScriptedServer(ThreadingHTTPServer):
+    """Says what the test tells it to, and remembers what it was asked."""
+
+    def __init__(self, port: int = 0) -> None:
+        super().__init__(("127.0.0.1", port), Handler)
+        self.seen: list[Seen] = []
+        self.script: Callable[[Seen], Answer] = lambda _: Answer()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_port}"
+
+
+class Handler(BaseHTTPRequestHandler):
+    server: ScriptedServer
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self) -> None:
+        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        seen = Seen(self.command, self.path, body, dict(self.headers), time.monotonic())
+        self.server.seen.append(seen)
+        answer = self.server.script(seen)
+        if answer.hang_up:
+            self.close_connection = True
+            return
+        self.send_response(answer.status)
+        length = len(answer.body) if answer.length is None else answer.length
+        for name, value in {"Content-Length": str(length), **answer.headers}.items():
+            self.send_header(name, value)
+        self.end_headers()
+        with contextlib.suppress(ConnectionError):  # the client may have had enough
+            self.write(answer)
+        self.close_connection = length != len(answer.body)
+
+    do_POST = do_GET  # noqa: N815  # the name is http.server's
+
+    def write(self, answer: Answer) -> None:
+        if not answer.pause:
+            self.wfile.write(answer.body)
+            return
+        for byte in answer.body:
+            self.wfile.write(bytes([byte]))
+            time.sleep(answer.pause)
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture
+def scripted() -> Iterator[ScriptedServer]:
+    with ScriptedServer() as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        yield server
+        server.shutdown()
+        thread.join()
+
+
+@pytest.fixture
+def answer() -> type[Answer]:
+    """What a script is made of; a fixture, because test files cannot import one another."""
+    return Answer
+
+
+@pytest.fixture(scope="session")
+def service_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a real server process."""
+    directory: Path = tmp_path_factory.mktemp("service")
+    command = [sys.executable, "-m", "service", "serve", "--port", "0", "--data-dir", str(directory)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
+        assert server.stdout is not None
+        yield server.stdout.readline().strip()
+        server.terminate()

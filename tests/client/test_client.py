@@ -1,0 +1,189 @@
+"""The client against the real server, and against one that lies."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import threading
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from pydantic import ValidationError
+
+from client import Client, DigestMismatchError, RequestRefusedError, UnexpectedAnswerError
+from scheduler import Schedule, Spec, Table
+from scheduler.custom import CyclicLR, ExponentialWarmup, LinearWarmup, OneCycleLR, WarmupWithDecay
+
+if TYPE_CHECKING:
+    from tests.client.conftest import Answer, ScriptedServer, Seen
+
+SCHEDULE = WarmupWithDecay(5e-4, 100, 1000, min_lr=1e-6)
+
+
+# -- against the real server ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("schedule", "frame"),
+    [
+        pytest.param(SCHEDULE, {}, id="own-length"),
+        pytest.param(SCHEDULE, {"total_steps": 300}, id="shorter"),
+        pytest.param(LinearWarmup(1e-3, 10), {"total_steps": 50, "after": "release"}, id="release"),
+        pytest.param(CyclicLR(1e-4, 0.1, 20), {"total_steps": 50, "axis": "sample", "stride": 64}, id="samples"),
+        pytest.param([SCHEDULE, OneCycleLR(0.1, 1000)], {}, id="groups"),
+    ],
+)
+def test_a_fetched_table_is_the_computed_one(service_url: str, schedule: Any, frame: dict[str, Any]) -> None:
+    """What the service sends is, digest and all, what the schedule gives here."""
+    whole = {"total_steps": 1000, **frame}
+    spec = Spec(schedule=schedule if isinstance(schedule, Schedule) else tuple(schedule), **whole)
+    with Client(service_url) as client:
+        table = client.fetch(schedule, **frame)
+        assert table == Table.compute(spec) == client.fetch(spec) == client.get(table.digest)
+    assert (table.axis, table.stride, table.after) == (spec.axis, spec.stride, spec.after)
+
+
+def test_an_unknown_digest_is_refused(service_url: str) -> None:
+    """A table that the service has not is a refusal with status 404 that names the digest."""
+    with Client(service_url) as client, pytest.raises(RequestRefusedError, match=r"answered 404: .*0000") as caught:
+        client.get("0" * 64)
+    assert caught.value.status == 404
+    assert caught.value.code == "table-not-found"
+
+
+def test_a_client_is_shared_by_threads(service_url: str) -> None:
+    """Threads may use one client at once."""
+    tables: list[Table] = []
+    with Client(service_url) as client:
+        threads = [threading.Thread(target=lambda: tables.append(client.fetch(SCHEDULE))) for _ in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert len(tables) == 8
+    assert len(set(tables)) == 1
+
+
+# -- requests that contradict themselves, before anything is sent -----------------------------------------------------
+
+NOWHERE = Client("http://127.0.0.1:9")
+
+
+def test_a_length_is_needed_where_the_schedule_has_none() -> None:
+    """A schedule without an end of its own needs total_steps, and so do several with different ends."""
+    with pytest.raises(ValueError, match=r"total_steps is needed: custom\.LinearWarmup has no end of its own"):
+        NOWHERE.fetch(LinearWarmup(1e-3, 10))
+    with pytest.raises(ValueError, match="total_steps is needed"):
+        NOWHERE.fetch([OneCycleLR(0.1, 10), OneCycleLR(0.1, 20)])
+    with pytest.raises(ValueError, match="total_steps is needed"):
+        NOWHERE.fetch([OneCycleLR(0.1, 10), ExponentialWarmup(0.1, 5)])
+
+
+def test_a_table_longer_than_its_schedule_is_refused() -> None:
+    """Pitfall 2: more steps than the schedule has is an error that names both numbers."""
+    with pytest.raises(ValidationError, match=r"total_steps must be <= 1000, where .* ends, got 5000"):
+        NOWHERE.fetch(OneCycleLR(1e-2, total_steps=1000), total_steps=5000)
+
+
+@pytest.mark.parametrize("extra", [{"total_steps": 5}, {"axis": "token"}, {"stride": 2}, {"after": "error"}], ids=str)
+def test_a_spec_is_whole(extra: dict[str, Any]) -> None:
+    """A spec already has its length and frame; saying them again is an error, not a choice."""
+    with pytest.raises(ValueError, match="a spec already says its total_steps, axis, stride and after"):
+        NOWHERE.fetch(Spec(schedule=SCHEDULE, total_steps=1000), **extra)
+
+
+@pytest.mark.parametrize("digest", ["", "0" * 63, "G" * 64, "0" * 64 + "\n", "../" + "0" * 61, "sha256:" + "0" * 64])
+def test_what_is_no_digest_is_refused(digest: str) -> None:
+    """A digest is 64 hexadecimal digits, nothing else."""
+    with pytest.raises(ValueError, match="digest must be 64 hexadecimal digits, got"):
+        NOWHERE.get(digest)
+
+
+@pytest.mark.parametrize("name", ["timeout", "deadline"])
+@pytest.mark.parametrize("seconds", [0, -1.0, float("nan")])
+def test_times_are_positive(name: str, seconds: float) -> None:
+    """A timeout or deadline that is not positive is refused by name and value."""
+    with pytest.raises(ValueError, match=f"{name} must be a positive number of seconds, got {seconds}"):
+        Client("http://127.0.0.1:8000", **{name: seconds})
+
+
+# -- against a server that lies ---------------------------------------------------------------------------------------
+
+
+def serve(scripted: ScriptedServer, answer: type[Answer], manifest: object, content: bytes) -> None:
+    def script(seen: Seen) -> Answer:
+        return answer(body=json.dumps(manifest).encode() if seen.method == "POST" else content)
+
+    scripted.script = script
+
+
+def test_the_requests_are_the_documented_ones(scripted: ScriptedServer, answer: type[Answer]) -> None:
+    """A fetch is one POST of the canonical spec and one GET of the digest it is answered with."""
+    spec = Spec(schedule=SCHEDULE, total_steps=1000)
+    table = Table.compute(spec)
+    serve(scripted, answer, {"digest": table.digest}, table.to_bytes())
+    with Client(scripted.url) as client:
+        assert client.fetch(spec) == table
+    post, get = scripted.seen
+    assert (post.method, post.path, post.body.decode()) == ("POST", "/v1/tables", spec.canonical())
+    assert (get.method, get.path) == ("GET", f"/v1/tables/{table.digest}.safetensors")
+
+
+def test_another_table_than_asked_for_is_refused(scripted: ScriptedServer, answer: type[Answer]) -> None:
+    """A sound table with another digest is refused, and both digests are named."""
+    table = Table.compute(Spec(schedule=SCHEDULE, total_steps=1000))
+    serve(scripted, answer, {}, table.to_bytes())
+    with (
+        Client(scripted.url) as client,
+        pytest.raises(DigestMismatchError, match=f"sent table {table.digest} instead of {'0' * 64}"),
+    ):
+        client.get("0" * 64)
+
+
+@pytest.mark.parametrize("damage", ["a bit", "the end", "everything"])
+def test_a_damaged_table_is_refused(scripted: ScriptedServer, answer: type[Answer], damage: str) -> None:
+    """One wrong bit is enough."""
+    table = Table.compute(Spec(schedule=SCHEDULE, total_steps=1000))
+    content = bytearray(table.to_bytes())
+    if damage == "a bit":
+        content[-1000] ^= 1
+    content = {"a bit": content, "the end": content[:-8], "everything": bytearray(b"<html>")}[damage]
+    serve(scripted, answer, {"digest": table.digest}, bytes(content))
+    with (
+        Client(scripted.url) as client,
+        pytest.raises(DigestMismatchError, match=r"is not table .*(damaged|not a table)"),
+    ):
+        client.fetch(SCHEDULE)
+
+
+@pytest.mark.parametrize("manifest", [{}, [], "x", None, {"digest": 3}, {"digest": "../etc"}], ids=str)
+def test_what_is_no_manifest_is_refused(scripted: ScriptedServer, answer: type[Answer], manifest: object) -> None:
+    """An answer without a digest comes from something else than the service."""
+    serve(scripted, answer, manifest, b"")
+    with (
+        Client(scripted.url) as client,
+        pytest.raises(UnexpectedAnswerError, match="did not answer with a table's man"),
+    ):
+        client.fetch(SCHEDULE)
+
+
+# -- importing --------------------------------------------------------------------------------------------------------
+
+
+def test_importing_the_client_loads_neither_torch_nor_fastapi() -> None:
+    """A job that only fetches pays for no more than numpy, pydantic and urllib3, and starts no thread."""
+    script = """
+import sys, threading
+import client
+client.Client("http://127.0.0.1:9")
+heavy = {"torch", "fastapi", "starlette", "uvicorn", "matplotlib", "service"} & sys.modules.keys()
+assert not heavy, heavy
+assert threading.active_count() == 1
+"""
+    subprocess.run([sys.executable, "-W", "error", "-c", script], check=True)
+
+
+def test_a_client_shows_its_address() -> None:
+    """A client's repr is how it was made."""
+    assert repr(Client("http://127.0.0.1:8000/")) == "Client('http://127.0.0.1:8000')"

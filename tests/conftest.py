@@ -1,0 +1,47 @@
+"""What every test file shares: hypothesis profiles, and what a machine must have."""
+
+import os
+import shutil
+import socket
+from collections.abc import Generator
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+IN_CI = os.environ.get("CI") == "true"
+
+# Two pytest workers with two arithmetic threads each would fight for the cores; read by torch when it is imported.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+# No deadline and no complaint about slowness: how fast a busy machine is says nothing about a law.
+settings.register_profile("lrtables", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile(
+    "lrtables-ci", settings.get_profile("lrtables"), derandomize=True, max_examples=300, print_blob=True
+)
+settings.load_profile("lrtables-ci" if IN_CI else "lrtables")
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip a test marked `needs("program")` where the program is missing."""
+    missing = [name for mark in item.iter_markers("needs") for name in mark.args if shutil.which(name) is None]
+    if missing:
+        pytest.skip(f"needs {', '.join(missing)}, which this machine lacks")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Turn a skip into a failure in CI, where `.ci/run` installs whatever a test needs."""
+    report = yield
+    if IN_CI and report.skipped and not hasattr(report, "wasxfail"):
+        report.outcome = "failed"
+        report.longrepr = f"skipped in CI: {report.longreprtext}"
+    return report
+
+
+@pytest.fixture
+def free_port() -> int:
+    """A port of the loopback that nothing listened on a moment ago."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port

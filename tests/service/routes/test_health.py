@@ -1,0 +1,53 @@
+"""Health, limits and counters."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from starlette.testclient import TestClient
+
+from service.manifest import VERSION
+from tests.service.conftest import MakeClient
+
+
+@pytest.mark.parametrize("path", ["/livez", "/readyz"])
+def test_a_server_is_well(client: TestClient, path: str) -> None:
+    """A server that works says so, and nobody keeps the answer."""
+    for method in ("GET", "HEAD"):
+        answer = client.request(method, path)
+        assert (answer.status_code, answer.headers["cache-control"]) == (200, "no-store")
+
+
+def test_a_server_without_a_store_is_not_ready(client: TestClient, tmp_path: Path) -> None:
+    """Where nothing can be stored the server lives, but is not ready: 503, worth a retry."""
+    (tmp_path / "data" / "tmp").rmdir()
+    answer = client.get("/readyz")
+    assert (answer.status_code, answer.json()["code"]) == (503, "storage-unavailable")
+    assert answer.json()["retryable"] is True
+    assert answer.headers["retry-after"] == "1"
+    assert client.get("/livez").status_code == 200
+
+
+def test_the_server_tells_its_limits(make_client: MakeClient) -> None:
+    """Version, limits, formats, counters and memory are told."""
+    info = make_client(max_steps=123).get("/v1/server").json()
+    assert info["version"] == VERSION
+    assert info["limits"]["max_steps"] == 123
+    assert info["formats"]["npy"] == "application/x-npy"
+    assert info["cache"]["tables"] == 0
+
+
+def test_the_server_counts(client: TestClient, spec: dict[str, Any]) -> None:
+    """Computations, hits and the memory in use are counted."""
+    digest = client.post("/v1/tables", json=spec).json()["digest"]
+    client.get(f"/v1/tables/{digest}")
+    info = client.get("/v1/server").json()
+    assert info["counters"] == {
+        "computations": 1,
+        "memory_hits": 1,
+        "disk_loads": 0,
+        "damaged": 0,
+        "mismatches": 0,
+        "waits": 0,
+    }
+    assert (info["cache"]["tables"], info["cache"]["bytes"]) == (1, 128)

@@ -1,0 +1,53 @@
+"""The catalogue of schedules."""
+
+import dataclasses
+import inspect
+from typing import Any, cast
+
+import pytest
+from starlette.testclient import TestClient
+
+from scheduler import KINDS
+
+
+def test_every_kind_is_in_the_list(client: TestClient) -> None:
+    """The list has every kind with a line that says what it is, and a link that works."""
+    listed = client.get("/v1/schedules").json()["schedules"]
+    assert [item["kind"] for item in listed] == list(KINDS)
+    for item in listed:
+        assert item["summary"]
+        assert client.get(item["links"]["self"]).json()["kind"] == item["kind"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_entry_is_the_class(client: TestClient, kind: str) -> None:
+    """An entry has the class's whole docstring, its revision, its parameters in order, and their schema."""
+    entry = client.get(f"/v1/schedules/{kind}").json()
+    cls = KINDS[kind]
+    names = [field.name for field in dataclasses.fields(cast(Any, cls)) if field.name != "kind"]
+    assert entry["description"] == inspect.getdoc(cls)
+    assert entry["revision"] == cls.revision
+    assert [parameter["name"] for parameter in entry["parameters"]] == names
+    schema = entry["json_schema"]
+    schema = schema["$defs"][schema["$ref"].rpartition("/")[2]] if "$ref" in schema else schema
+    assert set(schema["properties"]) == {*names, "kind"}
+    assert {parameter["name"] for parameter in entry["parameters"] if parameter["required"]} == set(
+        schema.get("required", [])
+    )
+
+
+def test_defaults_are_told(client: TestClient) -> None:
+    """A parameter that may be left out is told with its default."""
+    parameters = client.get("/v1/schedules/custom.CyclicLR").json()["parameters"]
+    assert parameters[2:] == [
+        {"name": "step_size", "required": True, "default": None},
+        {"name": "mode", "required": False, "default": "triangular"},
+        {"name": "gamma", "required": False, "default": 0.99994},
+    ]
+
+
+def test_an_unknown_kind_is_404(client: TestClient) -> None:
+    """A kind that there is not is named."""
+    answer = client.get("/v1/schedules/custom.Nope")
+    assert (answer.status_code, answer.json()["code"]) == (404, "kind-not-found")
+    assert answer.json()["errors"][0]["value"] == "custom.Nope"

@@ -1,0 +1,211 @@
+"""The routes of tables, through the whole application."""
+
+import io
+import json
+from typing import Any
+
+import numpy as np
+import pytest
+from starlette.testclient import TestClient
+
+from scheduler import Spec, Table
+from service.formats import FORMATS, MEDIA_TYPES
+from tests.service.conftest import MakeClient
+
+IMMUTABLE = "public, max-age=31536000, immutable, no-transform"
+
+
+@pytest.fixture
+def table(spec: dict[str, Any]) -> Table:
+    return Table.compute(Spec.model_validate_json(json.dumps(spec)))
+
+
+@pytest.fixture
+def digest(client: TestClient, spec: dict[str, Any]) -> str:
+    made: str = client.post("/v1/tables", json=spec).json()["digest"]
+    return made
+
+
+def test_a_table_is_made_once(client: TestClient, spec: dict[str, Any]) -> None:
+    """The first POST of a spec answers 201, every later one 200, with the same manifest and the same address."""
+    first, second = (client.post("/v1/tables", json=spec) for _ in range(2))
+    assert (first.status_code, second.status_code) == (201, 200)
+    assert first.content == second.content
+    assert first.headers["location"] == second.headers["location"] == f"/v1/tables/{first.json()['digest']}"
+    assert client.get("/v1/server").json()["counters"]["computations"] == 1
+
+
+def test_a_spec_written_otherwise_is_the_same_table(client: TestClient, spec: dict[str, Any]) -> None:
+    """Defaults written out and 4.0 for 4 are the same spec, which is computed once."""
+    verbose = {"stride": 1, "axis": "step", **spec, "schedule": {**spec["schedule"], "min_lr": 0, "warmup_steps": 4.0}}
+    manifests = [client.post("/v1/tables", json=body).json() for body in (spec, verbose)]
+    assert manifests[0] == manifests[1]
+    assert client.get("/v1/server").json()["counters"]["computations"] == 1
+
+
+def test_the_manifest_describes_the_table(client: TestClient, spec: dict[str, Any], table: Table) -> None:
+    """The manifest has the table's name, spec, frame, each column in four numbers, sizes and links that work."""
+    manifest = client.post("/v1/tables", json=spec).json()
+    assert table.spec is not None
+    assert (manifest["digest"], manifest["spec_id"], manifest["nbytes"]) == (table.digest, table.spec.id, 128)
+    assert manifest["spec"] == table.spec.model_dump(mode="json")
+    assert {name: manifest[name] for name in ("total_steps", "axis", "stride", "after")} == {
+        "total_steps": 16,
+        "axis": "step",
+        "stride": 1,
+        "after": "hold",
+    }
+    lr = table.lr
+    assert manifest["columns"] == {"lr": {"min": lr.min(), "max": lr.max(), "first": lr[0], "last": lr[-1]}}
+    for name, link in manifest["links"].items():
+        answer = client.get(link)
+        assert answer.status_code == 200, link
+        if manifest["sizes"].get(name):
+            assert len(answer.content) == manifest["sizes"][name]
+
+
+def test_two_specs_of_equal_values_share_a_table(client: TestClient) -> None:
+    """Specs whose values are equal have one table; each POST's manifest repeats its own spec."""
+    constant = {"kind": "custom.CyclicLR", "base_lr": 0.5, "max_lr": 0.5, "step_size": 3}
+    bodies = [{"schedule": {**constant, "step_size": size}, "total_steps": 8} for size in (3, 4)]
+    first, second = (client.post("/v1/tables", json=body).json() for body in bodies)
+    assert first["digest"] == second["digest"]
+    assert (first["spec"]["schedule"]["step_size"], second["spec"]["schedule"]["step_size"]) == (3, 4)
+    assert first["spec_id"] != second["spec_id"]
+
+
+@pytest.mark.parametrize("item", FORMATS, ids=lambda item: item.extension)
+def test_each_format_has_an_address(client: TestClient, digest: str, table: Table, item: Any) -> None:
+    """The ending decides the format, whatever Accept says; the answer is immutable, and the ending is in its tag."""
+    answer = client.get(f"/v1/tables/{digest}.{item.extension}", headers={"accept": "image/png"})
+    assert answer.status_code == 200
+    assert answer.headers["content-type"].partition(";")[0] == item.media_type
+    assert answer.headers["etag"] == f'"{digest}.{item.extension}"'
+    assert answer.headers["cache-control"] == IMMUTABLE
+    assert "vary" not in answer.headers
+    np.testing.assert_array_equal(values(item.extension, answer.content), table.lr)
+
+
+def values(extension: str, body: bytes) -> Any:
+    """The learning rates in a body."""
+    if extension == "safetensors":
+        return Table.from_bytes(body).lr
+    if extension == "npy":
+        return np.load(io.BytesIO(body), allow_pickle=False)
+    if extension == "json":
+        return json.loads(body)["columns"]["lr"]
+    return np.loadtxt(io.BytesIO(body), delimiter=",", skiprows=1)[:, 1]
+
+
+@pytest.mark.parametrize("media_type", MEDIA_TYPES)
+def test_the_bare_address_negotiates(client: TestClient, digest: str, media_type: str) -> None:
+    """Accept picks the format; the bytes are those of the format's own address, and caches are told that it varies."""
+    chosen = client.get(f"/v1/tables/{digest}", headers={"accept": f"{media_type}, */*;q=0.1"})
+    extension = chosen.headers["etag"].strip('"').partition(".")[2]
+    direct = client.get(f"/v1/tables/{digest}.{extension}")
+    assert chosen.headers["content-type"].partition(";")[0] == media_type
+    assert chosen.headers["vary"] == "Accept"
+    assert chosen.content == direct.content
+
+
+def test_what_nobody_accepts_is_406(client: TestClient, digest: str) -> None:
+    """A client that accepts none of the formats is told which there are."""
+    answer = client.get(f"/v1/tables/{digest}", headers={"accept": "image/png"})
+    assert (answer.status_code, answer.json()["code"]) == (406, "not-acceptable")
+    assert "text/csv" in answer.json()["detail"]
+
+
+@pytest.mark.parametrize("path", ["", ".safetensors", ".npy", ".json", ".csv", "/manifest"])
+def test_head_is_get_without_a_body(client: TestClient, digest: str, path: str) -> None:
+    """HEAD answers with the headers of GET, and no body."""
+    get, head = (client.request(method, f"/v1/tables/{digest}{path}") for method in ("GET", "HEAD"))
+    assert (head.status_code, head.content) == (200, b"")
+    assert head.headers == get.headers
+
+
+@pytest.mark.parametrize("path", ["", ".safetensors", ".npy", ".json", ".csv", "/manifest"])
+def test_what_the_client_has_is_not_sent_again(client: TestClient, digest: str, path: str) -> None:
+    """If-None-Match with the answer's tag gives 304, the same headers and no body; another tag gives 200."""
+    fresh = client.get(f"/v1/tables/{digest}{path}")
+    for method in ("GET", "HEAD"):
+        known = client.request(method, f"/v1/tables/{digest}{path}", headers={"if-none-match": fresh.headers["etag"]})
+        assert (known.status_code, known.content) == (304, b"")
+        for name in ("etag", "cache-control", "vary"):
+            assert known.headers.get(name) == fresh.headers.get(name)
+    other = client.get(f"/v1/tables/{digest}{path}", headers={"if-none-match": '"other"'})
+    assert other.status_code == 200
+
+
+def test_304_loads_nothing(make_client: MakeClient, spec: dict[str, Any]) -> None:
+    """After a restart, what the client has is confirmed without reading the table."""
+    digest = make_client().post("/v1/tables", json=spec).json()["digest"]
+    restarted = make_client()
+    for path in ("", ".safetensors", ".csv"):
+        tag = f'"{digest}{path or ".safetensors"}"'
+        assert restarted.get(f"/v1/tables/{digest}{path}", headers={"if-none-match": tag}).status_code == 304
+    assert restarted.get("/v1/server").json()["counters"]["disk_loads"] == 0
+    missing = "0" * 64
+    answer = restarted.get(f"/v1/tables/{missing}", headers={"if-none-match": f'"{missing}.safetensors"'})
+    assert answer.status_code == 404
+
+
+@pytest.mark.parametrize("path", ["", ".safetensors", ".npy", "/manifest", "/values?points=4", ".csv"])
+def test_cold_and_warm_answers_are_the_same(make_client: MakeClient, spec: dict[str, Any], path: str) -> None:
+    """The first answer after a restart, which FastAPI gives, and the second, which the front may, are equal."""
+    digest = make_client().post("/v1/tables", json=spec).json()["digest"]
+    restarted = make_client()
+    cold, warm = (restarted.get(f"/v1/tables/{digest}{path}") for _ in range(2))
+    assert (cold.status_code, cold.content) == (200, warm.content)
+    assert cold.headers == warm.headers
+
+
+def test_a_restart_keeps_everything(make_client: MakeClient, spec: dict[str, Any]) -> None:
+    """A table made before a restart is known after it: the same manifest, and nothing is computed."""
+    before = make_client().post("/v1/tables", json=spec)
+    restarted = make_client()
+    after = restarted.post("/v1/tables", json=spec)
+    assert (after.status_code, after.content) == (200, before.content)
+    assert restarted.get("/v1/server").json()["counters"]["computations"] == 0
+
+
+def test_groups_have_columns_of_their_own(client: TestClient, grouped_spec: dict[str, Any]) -> None:
+    """A spec with a schedule per parameter group gives a column per group, and a 2-D array as .npy."""
+    manifest = client.post("/v1/tables", json=grouped_spec).json()
+    assert list(manifest["columns"]) == ["lr.0", "lr.1"]
+    body = client.get(manifest["links"]["npy"]).content
+    assert np.load(io.BytesIO(body), allow_pickle=False).shape == (2, 16)
+
+
+def test_values_are_a_slice(client: TestClient, digest: str, table: Table) -> None:
+    """/values gives listed steps, or a range."""
+    listed = client.get(f"/v1/tables/{digest}/values", params={"steps": "0,5,15"}).json()
+    assert listed["columns"]["lr"] == {"steps": [0, 5, 15], "values": table.lr[[0, 5, 15]].tolist()}
+    ranged = client.get(f"/v1/tables/{digest}/values", params={"start": 2, "stop": 4}).json()
+    assert ranged["columns"]["lr"] == {"steps": [2, 3], "values": table.lr[2:4].tolist()}
+
+
+@pytest.mark.parametrize(
+    ("query", "parameter"),
+    [("points=3", "points"), ("start=-1", "start"), ("stop=99", "stop"), ("steps=16", "steps"), ("pionts=5", "pionts")],
+)
+def test_a_bad_parameter_is_named(client: TestClient, digest: str, query: str, parameter: str) -> None:
+    """A parameter out of range, or one that there is not, is a 422 that names it."""
+    answer = client.get(f"/v1/tables/{digest}/values?{query}")
+    assert answer.status_code == 422
+    assert [error["parameter"] for error in answer.json()["errors"]] == [parameter]
+
+
+@pytest.mark.parametrize("path", ["", ".npy", "/manifest", "/values"])
+def test_an_unknown_table_is_404(client: TestClient, path: str) -> None:
+    """A digest of no table is not found, by name."""
+    answer = client.get(f"/v1/tables/{'0' * 64}{path}")
+    assert (answer.status_code, answer.json()["code"]) == (404, "table-not-found")
+    assert "0" * 64 in answer.json()["detail"]
+
+
+@pytest.mark.parametrize("digest", ["x", "A" * 64, "0" * 63, "0" * 65, "%2e%2e", "0" * 64 + "%00", "%C3%A9" * 64])
+def test_what_is_no_digest_is_named(client: TestClient, digest: str) -> None:
+    """What does not look like a digest is refused as the parameter that it is."""
+    answer = client.get(f"/v1/tables/{digest}")
+    assert answer.status_code == 422
+    assert answer.json()["errors"][0]["parameter"] == "digest"

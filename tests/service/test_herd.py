@@ -1,0 +1,81 @@
+"""Many clients at once, against a real server."""
+
+import json
+import socket
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+import urllib3
+
+from benchmarks.herd import SPEC
+from benchmarks.http_common import TABLE, ServerProcess, herd
+from scheduler import Spec, Table
+
+
+@pytest.mark.parametrize("clients", [50, pytest.param(1000, marks=pytest.mark.slow)])
+def test_a_herd_shares_one_computation(server: ServerProcess, clients: int) -> None:
+    """However many ask at once for a cold table of a million steps: one computation, the same bytes for all."""
+    table = Table.compute(Spec.model_validate_json(json.dumps(SPEC)))
+    server.get("/readyz")
+    idle = server.memory()
+    server.forget_peak()
+    fared = herd(server.port, SPEC, clients, expected=table.to_bytes())
+    assert server.counters()["computations"] == 1
+    assert fared.statuses == [200] * (clients - 1) + [201]
+    assert fared.locations == {f"/v1/tables/{table.digest}".encode()}
+    assert server.memory("VmHWM") - idle <= 5 * TABLE
+
+
+def test_two_tables_do_not_wait_for_each_other(server: ServerProcess) -> None:
+    """Two specs asked for at once by many are two computations, each answered with its own table."""
+    specs = [{**SPEC, "total_steps": steps} for steps in (100_000, 200_000)]
+    digests = [Table.compute(Spec.model_validate_json(json.dumps(spec))).digest for spec in specs]
+    with urllib3.PoolManager(maxsize=20) as pool, ThreadPoolExecutor(20) as threads:
+
+        def ask(number: int) -> str:
+            digest: str = pool.request("POST", f"{server.url}/v1/tables", json=specs[number % 2]).json()["digest"]
+            return digest
+
+        assert list(threads.map(ask, range(40))) == digests * 20
+    assert server.counters()["computations"] == 2
+
+
+def test_clients_that_leave_harm_nobody(server: ServerProcess) -> None:
+    """Clients that go away while their table is computed leave the computation, which others get, undisturbed."""
+    body = json.dumps({**SPEC, "total_steps": 1_000_000}).encode()
+    head = (
+        f"POST /v1/tables HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: {len(body)}"
+    )
+    for _ in range(5):
+        leave(server.port, head.encode() + b"\r\n\r\n" + body)
+        leave(server.port, head.encode() + b"\r\n\r\n" + body[:20])
+    with urllib3.PoolManager() as pool:
+        answer = pool.request("POST", f"{server.url}/v1/tables", json=SPEC)
+    assert answer.status in (200, 201)
+    assert server.counters()["computations"] == 1
+    status, said = server.stop()
+    assert (status, said) == (0, "")
+
+
+def leave(port: int, request: bytes) -> None:
+    """Send something and hang up."""
+    with socket.create_connection(("127.0.0.1", port)) as connection:
+        connection.sendall(request)
+
+
+def test_stalled_readers_cost_little(server: ServerProcess) -> None:
+    """Thirty-two clients that ask for 8 MB and do not read cost the server far less than what they asked for."""
+    with urllib3.PoolManager() as pool:
+        manifest: dict[str, Any] = pool.request("POST", f"{server.url}/v1/tables", json=SPEC).json()
+    request = f"GET {manifest['links']['npy']} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode()
+    before = server.memory()
+    connections = [socket.create_connection(("127.0.0.1", server.port)) for _ in range(32)]
+    for connection in connections:
+        connection.sendall(request)
+    for connection in connections:
+        assert connection.recv(20) == b"HTTP/1.1 200 OK\r\ndat"
+    assert server.get("/livez") == b'{"status":"ok"}'
+    assert server.memory() - before <= 8 * 2**20
+    for connection in connections:
+        connection.close()

@@ -1,0 +1,106 @@
+"""The command line, in processes of its own."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import urllib3
+
+from benchmarks.http_common import ServerProcess
+
+
+def run(*arguments: str, **environment: str) -> tuple[int, str]:
+    """The exit status of a command that ends by itself, and what it wrote to stderr."""
+    command = [sys.executable, "-W", "error", "-m", "service", *arguments]
+    finished = subprocess.run(
+        command, env={**os.environ, **environment}, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert finished.stdout == ""
+    return finished.returncode, finished.stderr
+
+
+def test_the_first_line_is_the_address(server: ServerProcess) -> None:
+    """A server on port 0 prints where it listens, and answers there."""
+    assert server.url.startswith("http://127.0.0.1:")
+    assert server.get("/readyz") == b'{"status":"ok"}'
+
+
+def test_sigterm_ends_it_well(server: ServerProcess) -> None:
+    """A server that is asked to stop exits with 0, and says nothing; its data directory is free again."""
+    server.get("/livez")
+    assert server.stop() == (0, "")
+
+
+def test_sigterm_lets_requests_finish(server: ServerProcess, spec: dict[str, Any]) -> None:
+    """A body that is being sent when the server is asked to stop still comes whole."""
+    steps = 2_000_000
+    body = {"schedule": {**spec["schedule"], "total_steps": steps}, "total_steps": steps}
+    with urllib3.PoolManager() as pool:
+        manifest = pool.request("POST", f"{server.url}/v1/tables", json=body).json()
+    with socket.create_connection(("127.0.0.1", server.port)) as connection:
+        path = manifest["links"]["safetensors"]
+        connection.sendall(f"GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode())
+        received = len(connection.recv(1000))
+        server.process.send_signal(signal.SIGTERM)
+        while chunk := connection.recv(2**20):
+            received += len(chunk)
+    assert received > manifest["sizes"]["safetensors"]
+    assert server.process.wait(30) == 0
+
+
+def test_a_directory_in_use_is_refused(server: ServerProcess, tmp_path: Path) -> None:
+    """A second server on a data directory exits at once and says why."""
+    status, said = run("serve", "--port", "0", "--data-dir", str(tmp_path / "data"))
+    assert (status, said.strip()) == (2, f"lrtables: another server uses the data directory {tmp_path / 'data'}")
+
+
+def test_a_port_in_use_is_refused(server: ServerProcess, tmp_path: Path) -> None:
+    """A port that is taken is an error that says so."""
+    status, said = run("serve", "--port", str(server.port), "--data-dir", str(tmp_path / "other"))
+    assert (status, "Address already in use" in said) == (2, True)
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "somewhere.example"])
+def test_other_machines_are_kept_out(tmp_path: Path, host: str) -> None:
+    """Without authentication the server listens on the loopback alone, unless told that it may not matter."""
+    status, said = run("serve", "--host", host, "--port", "0", "--data-dir", str(tmp_path / "data"))
+    assert status == 2
+    assert f"refusing to listen on {host}" in said
+    assert "--insecure-no-auth" in said
+
+
+def test_other_machines_are_let_in_on_request(tmp_path: Path) -> None:
+    """The environment can say what the options say, and the flag opens the server to others."""
+    with ServerProcess(tmp_path / "data", host="0.0.0.0", insecure_no_auth=True) as server:
+        with urllib3.PoolManager() as pool:
+            assert pool.request("GET", f"http://127.0.0.1:{server.port}/livez").status == 200
+        assert server.url.startswith("http://0.0.0.0:")
+
+
+def test_a_senseless_setting_is_named() -> None:
+    """A setting out of its range is named, with the value."""
+    status, said = run("serve", LRTABLES_MAX_STEPS="-3")
+    assert status == 2
+    assert "max_steps" in said
+    assert "-3" in said
+
+
+def test_without_the_extra_it_says_what_to_install(tmp_path: Path) -> None:
+    """Where the service extra is missing, `serve` says how to install it, and the rest works."""
+    (tmp_path / "uvicorn.py").write_text("raise ModuleNotFoundError('No module named uvicorn', name='uvicorn')")
+    status, said = run("serve", PYTHONPATH=str(tmp_path))
+    assert (status, said.strip()) == (2, "lrtables: the server needs uvicorn: pip install 'lrtables[service]'")
+
+
+def test_the_command_line_loads_no_server() -> None:
+    """The command that needs no server loads none of it."""
+    script = (
+        "import sys, service.__main__; print(sorted({'fastapi', 'uvicorn', 'pydantic_settings'} & set(sys.modules)))"
+    )
+    finished = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert finished.stdout.strip() == "[]"

@@ -1,0 +1,200 @@
+"""The tables of a server: computed once, stored, and served only if they are what their name says."""
+
+import json
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from starlette.testclient import TestClient
+
+from scheduler import Spec, Table
+from service.records import Record, origin_key, spec_key, table_key
+from tests.service.conftest import MakeClient
+
+
+def parse(spec: dict[str, Any]) -> Spec:
+    """The spec in JSON data."""
+    return Spec.model_validate_json(json.dumps(spec))
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    return tmp_path / "data"
+
+
+@pytest.fixture
+def table(make_client: MakeClient, spec: dict[str, Any]) -> Table:
+    """A stored table, the server that made it stopped."""
+    client = make_client()
+    digest = client.post("/v1/tables", json=spec).json()["digest"]
+    table = Table.from_bytes(client.get(f"/v1/tables/{digest}.safetensors").content)
+    make_client()
+    return table
+
+
+def counters(client: TestClient) -> dict[str, int]:
+    """What the server has done."""
+    counted: dict[str, int] = client.get("/v1/server").json()["counters"]
+    return counted
+
+
+def damages(file: bytes, header_size: int) -> Iterator[tuple[str, bytes]]:
+    """The bytes of a stored table, damaged in every way that matters."""
+    spec_at, lr_at = file.index(b'\\"base_lr\\":') + 13, file.index(b'"lr":') + 1
+    places = {"length": 0, "brace": 8, "digest": file.index(b'"digest":"') + 12, "spec": spec_at, "name": lr_at}
+    places |= {"first": header_size, "middle": (header_size + len(file)) // 2, "last": len(file) - 1}
+    for name, at in places.items():
+        yield name, file[:at] + bytes([file[at] ^ 1]) + file[at + 1 :]
+    yield "empty", b""
+    yield "header-only", file[:header_size]
+    yield "cut-short", file[:-1]
+    yield "too-long", file + b"\0"
+    yield "zeros", bytes(len(file))
+
+
+def test_a_damaged_table_is_never_served(
+    make_client: MakeClient, table: Table, data: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """However a stored file is damaged, it is set aside, computed again, and served as it was."""
+    path, good = data / table_key(table.digest), table.to_bytes()
+    assert path.read_bytes() == good
+    for number, (name, bad) in enumerate(damages(good, len(table.header)), start=1):
+        path.unlink()
+        path.write_bytes(bad)
+        client = make_client()
+        with caplog.at_level(logging.ERROR, "lrtables"):
+            assert client.get(f"/v1/tables/{table.digest}.safetensors").content == good, name
+        assert counters(client) | {"memory_hits": 0} == {
+            "computations": 1,
+            "memory_hits": 0,
+            "disk_loads": 0,
+            "damaged": 1,
+            "mismatches": 0,
+            "waits": 0,
+        }
+        assert path.read_bytes() == good
+        assert f"the stored table {table.digest} is damaged" in caplog.text
+        assert len(list((data / "damaged").iterdir())) == number
+
+
+def test_damage_under_a_running_server_is_not_served(make_client: MakeClient, table: Table, data: Path) -> None:
+    """A file that changes, or is cut short, after it was read does not change what is served."""
+    client = make_client()
+    path, good = data / table_key(table.digest), table.to_bytes()
+    assert client.get(f"/v1/tables/{table.digest}.safetensors").content == good
+    with path.open("r+b") as file:
+        file.seek(-8, 2)
+        file.write(b"\xff" * 8)
+        assert client.get(f"/v1/tables/{table.digest}.safetensors").content == good
+        file.truncate(10)
+    assert client.get(f"/v1/tables/{table.digest}.npy").status_code == 200
+
+
+def test_a_table_under_another_name_is_not_served(make_client: MakeClient, table: Table, data: Path) -> None:
+    """A whole and intact table under a digest that is not its own is taken for damage."""
+    wrong = data / table_key("ab" * 32)
+    wrong.parent.mkdir()
+    wrong.write_bytes(table.to_bytes())
+    assert make_client().get(f"/v1/tables/{'ab' * 32}").status_code == 404
+    assert not wrong.exists()
+
+
+@pytest.mark.parametrize("ask", ["spec", "digest"])
+def test_a_missing_file_is_computed_again(
+    make_client: MakeClient, spec: dict[str, Any], table: Table, data: Path, ask: str
+) -> None:
+    """A table whose file was lost comes back, asked for by its spec or by its digest."""
+    (data / table_key(table.digest)).unlink()
+    client = make_client()
+    if ask == "spec":
+        assert client.post("/v1/tables", json=spec).json()["digest"] == table.digest
+    assert client.get(f"/v1/tables/{table.digest}.safetensors").content == table.to_bytes()
+    assert counters(client)["computations"] == 1
+
+
+def test_a_damaged_record_is_made_again(
+    make_client: MakeClient, spec: dict[str, Any], table: Table, data: Path
+) -> None:
+    """A damaged record is set aside and written anew; the table stays the one that was stored."""
+    record = data / spec_key(parse(spec).id)
+    intact = record.read_bytes()
+    record.unlink()
+    record.write_bytes(intact.replace(table.digest.encode(), b"0" * 64))
+    client = make_client()
+    assert client.post("/v1/tables", json=spec).json()["digest"] == table.digest
+    assert record.read_bytes() == intact
+
+
+def test_the_stored_digest_is_the_truth(
+    make_client: MakeClient, spec: dict[str, Any], table: Table, data: Path
+) -> None:
+    """What is on record for a spec is served, though this machine would compute something else."""
+    shorter = {**spec, "total_steps": 8}
+    record = data / spec_key(parse(shorter).id)
+    record.parent.mkdir(exist_ok=True)
+    record.write_bytes(Record(parse(shorter), table.digest).to_bytes())
+    client = make_client()
+    assert client.post("/v1/tables", json=shorter).json()["digest"] == table.digest
+    assert counters(client)["computations"] == 0
+
+
+def test_a_lost_table_is_not_replaced_by_another(
+    make_client: MakeClient, spec: dict[str, Any], table: Table, data: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A damaged table whose spec gives other values here is refused, logged with both digests and counted."""
+    shorter = parse({**spec, "total_steps": 8})
+    for key in (origin_key(table.digest), table_key(table.digest)):
+        (data / key).unlink()
+    (data / table_key(table.digest)).write_bytes(b"damaged")
+    (data / origin_key(table.digest)).write_bytes(Record(shorter, table.digest).to_bytes())
+    client = make_client()
+    with caplog.at_level(logging.ERROR, "lrtables"):
+        answer = client.get(f"/v1/tables/{table.digest}")
+    assert (answer.status_code, answer.json()["code"], answer.json()["retryable"]) == (500, "table-lost", False)
+    assert counters(client)["mismatches"] == 1
+    computed = Table.compute(shorter).digest
+    assert f"stored digest {table.digest}, computed digest {computed}" in caplog.text
+
+
+HUGE = {"kind": "Constant", "value": 1e6}
+LOST = {"kind": "Literal", "digest": "ab" * 32}
+
+
+@pytest.mark.parametrize(
+    ("schedule", "words"),
+    [
+        ({"kind": "Product", "schedules": [HUGE] * 60}, "column 'lr' must be finite, got inf at step 0"),
+        (LOST, f"the table {'ab' * 32} of this Literal has not been looked up"),
+    ],
+)
+def test_a_spec_without_a_table_is_refused(client: TestClient, schedule: dict[str, Any], words: str) -> None:
+    """A valid spec whose values cannot be had is an error of the request that says why, and nothing is stored."""
+    answer = client.post("/v1/tables", json={"schedule": schedule, "total_steps": 8})
+    assert (answer.status_code, answer.json()["code"]) == (422, "not-computable")
+    assert answer.json()["detail"] == words
+
+
+def test_a_full_disk_is_worth_a_retry(client: TestClient, spec: dict[str, Any], data: Path) -> None:
+    """Where a table cannot be stored it is not served either: 503, and once it can be, all is well."""
+    (data / "tables").write_bytes(b"in the way")
+    answer = client.post("/v1/tables", json=spec)
+    assert (answer.status_code, answer.json()["code"], answer.json()["retryable"]) == (503, "storage-unavailable", True)
+    (data / "tables").unlink()
+    assert client.post("/v1/tables", json=spec).status_code == 201
+
+
+def test_memory_is_bounded(make_client: MakeClient, spec: dict[str, Any]) -> None:
+    """However many tables are asked for, those in memory have no more bytes than the setting; all are served."""
+    client = make_client(memory_bytes=1000)
+    schedule = {**spec["schedule"], "total_steps": 10_000}
+    digests = [
+        client.post("/v1/tables", json={"schedule": schedule, "total_steps": 40 + extra}).json()["digest"]
+        for extra in range(10)
+    ]
+    assert len(set(digests)) == 10
+    assert client.get("/v1/server").json()["cache"]["bytes"] <= 1000
+    for digest in digests:
+        assert Table.from_bytes(client.get(f"/v1/tables/{digest}.safetensors").content).digest == digest
+    assert counters(client)["computations"] == 10
