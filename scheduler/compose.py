@@ -6,6 +6,7 @@ up to `MAX_DEPTH` deep. A composite drives the learning rate alone: a part that 
 
 from __future__ import annotations
 
+from collections import abc
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import KW_ONLY
 from decimal import Decimal
@@ -40,8 +41,12 @@ MAX_PARTS = 1000
 """Parts of one composite."""
 _JOINTS = 8  # cycles whose joints are listed
 
-Parts = Annotated["tuple[AnySchedule, ...]", Field(min_length=1, max_length=MAX_PARTS, strict=False)]
-"""One schedule or more."""
+if TYPE_CHECKING:
+    Parts = abc.Sequence[Schedule]
+    Lengths = abc.Sequence[int]
+else:  # any sequence is taken, and kept as a tuple
+    Parts = Annotated["tuple[AnySchedule, ...]", Field(min_length=1, max_length=MAX_PARTS, strict=False)]
+    Lengths = Annotated[tuple[StepCount, ...], Field(max_length=MAX_PARTS, strict=False)]
 Clock = Annotated[int, Field(ge=-MAX_STEP, le=MAX_STEP)]
 
 
@@ -256,7 +261,7 @@ class Sequence(_Composite):
     """
 
     schedules: Parts
-    lengths: Annotated[tuple[StepCount, ...], Field(max_length=MAX_PARTS, strict=False)]
+    lengths: Lengths
     _: KW_ONLY
     kind: Literal["Sequence"] = "Sequence"
 
@@ -272,7 +277,7 @@ class Sequence(_Composite):
     @property
     @override
     def members(self) -> tuple[Schedule, ...]:
-        return self.schedules
+        return tuple(self.schedules)
 
     @property
     @override
@@ -326,7 +331,7 @@ class _Algebra(_Composite):
     """What Product, Sum, Minimum and Maximum share: the parts' values combined from left to right."""
 
     _operation: ClassVar[np.ufunc]
-    schedules: tuple[Schedule, ...]
+    schedules: Parts
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -336,7 +341,7 @@ class _Algebra(_Composite):
     @property
     @override
     def members(self) -> tuple[Schedule, ...]:
-        return self.schedules
+        return tuple(self.schedules)
 
     @property
     @override

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import KW_ONLY
 from typing import TYPE_CHECKING, Annotated, Self
 from typing import Literal as OneOf
@@ -18,6 +18,12 @@ if TYPE_CHECKING:
 
 MAX_VALUES = 100_000
 """Values given inline; a longer table is published, and named by its digest."""
+
+
+if TYPE_CHECKING:
+    Given = Sequence[float]
+else:  # any sequence is taken, and kept as a tuple
+    Given = Annotated[tuple[Rate, ...], Field(min_length=1, max_length=MAX_VALUES, strict=False)]
 
 
 class UnresolvedError(LookupError):
@@ -38,7 +44,7 @@ class Literal(Schedule):
     Example: `Literal([0.1, 0.05, 0.01]).get_lr(1)` is 0.05.
     """
 
-    given: Annotated[tuple[Rate, ...], Field(min_length=1, max_length=MAX_VALUES, strict=False)] | None = None
+    given: Given | None = None
     digest: Annotated[str, Field(pattern="^[0-9a-f]{64}$")] | None = None
     _: KW_ONLY
     column: str = "lr"

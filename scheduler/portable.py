@@ -148,6 +148,15 @@ def piecewise(out: Values, first: int, pieces: Iterable[tuple[int, Fill]], origi
         origin += length
 
 
+def polynomial(x: Values, coefficients: list[float]) -> Values:
+    """coefficients[0] + coefficients[1] x + ..., by Horner's rule."""
+    result = np.full_like(x, coefficients[-1])
+    for coefficient in coefficients[-2::-1]:
+        result *= x
+        result += coefficient
+    return result
+
+
 def forget() -> None:
     """Drop the remembered factor tables: the next computation pays for its own (benchmarks ask for that)."""
     for table in (_haversine_table, _geometric_tables, _growth_tables):
@@ -226,11 +235,7 @@ def _haversines(numbers: Values, strides: list[tuple[int, int]], length: int) ->
     high: Values = squares * np.repeat(uppers, counts)
     low: Values = squares * np.repeat(lowers, counts)
     z = high + low
-    series = np.full_like(z, _HAVERSINE[-1])
-    for coefficient in _HAVERSINE[-2::-1]:
-        series *= z
-        series += coefficient
-    return high + (low + z * z * series)
+    return high + (low + z * z * polynomial(z, _HAVERSINE))
 
 
 def _split_zeta(stride: int, length: int, bits: int) -> tuple[float, float]:

@@ -12,10 +12,30 @@ from scheduler.table import Table
 
 
 def call(schedule: Schedule) -> str:
-    """The schedule as the call that makes it: `custom.LinearWarmup(base_lr=0.001, warmup_steps=100)`."""
-    parameters = schedule.to_dict()
-    kind = parameters.pop("kind")
-    return f"{kind}({', '.join(f'{name}={value!r}' for name, value in parameters.items())})"
+    """The schedule as the call that makes it: `custom.LinearWarmup(base_lr=0.001, warmup_steps=100)`.
+
+    The parts of a composition are written without their defaults, which would bury it.
+    """
+    names = [name for name in schedule.to_dict() if name != "kind"]
+    return f"{schedule.kind}({', '.join(f'{name}={_written(getattr(schedule, name))}' for name in names)})"
+
+
+def _written(value: Any) -> str:
+    if isinstance(value, tuple):
+        return f"[{', '.join(map(_written, value))}]"
+    return _part(value) if isinstance(value, Schedule) else repr(value)
+
+
+def _part(schedule: Schedule) -> str:
+    """A part of a composition, as short as it can be written."""
+    fields: dict[str, Any] = dict(type(schedule).__pydantic_fields__)  # type: ignore[attr-defined]  # a kind is a pydantic dataclass
+    written = {name: getattr(schedule, name) for name in fields if name != "kind"}
+    kept = [
+        f"{name}={_written(value)}"
+        for name, value in written.items()
+        if fields[name].is_required() or value != fields[name].get_default(call_default_factory=True)
+    ]
+    return f"{schedule.kind}({', '.join(kept)})"
 
 
 def parameters(kind: type[Schedule]) -> dict[str, str]:

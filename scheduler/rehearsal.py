@@ -39,7 +39,10 @@ class CaptureError(ValueError):
 
 @contextmanager
 def undisturbed() -> Iterator[None]:
-    """Silence warnings, and put the random generators of Python, NumPy and torch back as they were."""
+    """Silence warnings, and put the random generators of Python, NumPy and torch back as they were.
+
+    Both are the whole process's: a thread that warns or draws in the meantime is silenced, or its draws are repeated.
+    """
     import torch  # noqa: PLC0415  # an extra, and slow to import
 
     used = torch.cuda.is_initialized()

@@ -49,6 +49,8 @@ _LN2 = Decimal(2).ln()
 _LN2_HIGH = float(Decimal(math.ldexp(math.floor(math.ldexp(float(_LN2), 32)), -32)))  # exact times a small whole number
 _LN2_LOW = float(_LN2 - Decimal(_LN2_HIGH))
 _ATANH = [1.0 / (2 * k + 1) for k in range(12)]
+_NEAR = 0.3  # nearer to 1 than this, ln is taken of the difference
+_EXPM1 = [1.0 / math.factorial(k + 1) for k in range(20)]
 _EXP = [1.0 / math.factorial(k) for k in range(16)]
 
 
@@ -95,8 +97,8 @@ def polynomial(length: int, exponent: float) -> Callable[[Values], Pieces]:
     """q**exponent."""
 
     def shape(position: Values) -> Pieces:
-        falling = power((length - position) / length, exponent)
-        return falling, 1.0 - falling
+        progress, remaining = position / length, (length - position) / length
+        return power(remaining, exponent), one_minus_power(remaining, progress, exponent)
 
     return shape
 
@@ -105,8 +107,8 @@ def rising_power(length: int, exponent: float) -> Callable[[Values], Pieces]:
     """1 - p**exponent."""
 
     def shape(position: Values) -> Pieces:
-        risen = power(position / length, exponent)
-        return 1.0 - risen, risen
+        progress, remaining = position / length, (length - position) / length
+        return one_minus_power(progress, remaining, exponent), power(progress, exponent)
 
     return shape
 
@@ -117,8 +119,7 @@ def logarithm(length: int) -> Callable[[Values], Pieces]:
         whole = float(Decimal(1 + length).ln())
 
     def shape(position: Values) -> Pieces:
-        risen = log(1.0 + position) / whole
-        return log((1.0 + length) / (1.0 + position)) / whole, risen
+        return log1p((length - position) / (1.0 + position)) / whole, log(1.0 + position) / whole
 
     return shape
 
@@ -163,6 +164,21 @@ def _half_integer_power(base: Values, doubled: int) -> Values:
     return result if doubled >= 0 else 1.0 / result
 
 
+def one_minus_power(base: Values, rest: Values, exponent: float) -> Values:
+    """1 - base**exponent for bases 0 to 1 and rest = 1 - base: accurate where it is small, too."""
+    logarithm = np.where(rest < _NEAR, log1p(-np.minimum(rest, _NEAR)), log(np.maximum(base, 1e-300)))
+    argument = np.maximum(exponent * logarithm, -1.0)
+    return np.where(argument > -1.0, -argument * portable.polynomial(argument, _EXPM1), 1.0 - power(base, exponent))
+
+
+def log1p(number: Values) -> Values:
+    """ln(1 + number) for numbers above -1."""
+    ratio = number / (2.0 + number)
+    return np.where(
+        np.abs(number) <= _NEAR, 2.0 * ratio * portable.polynomial(ratio * ratio, _ATANH), log(1.0 + number)
+    )
+
+
 def log(number: Values) -> Values:
     """ln of positive numbers: exponent * ln 2 + 2 artanh((m - 1) / (m + 1)), the mantissa m near 1."""
     mantissa, exponent = np.frexp(number)
@@ -170,20 +186,11 @@ def log(number: Values) -> Values:
     mantissa = np.where(small, 2.0 * mantissa, mantissa)
     exponent = exponent - small
     ratio = (mantissa - 1.0) / (mantissa + 1.0)
-    square = ratio * ratio
-    series = np.full_like(square, _ATANH[-1])
-    for coefficient in _ATANH[-2::-1]:
-        series *= square
-        series += coefficient
-    return exponent * _LN2_HIGH + (2.0 * ratio * series + exponent * _LN2_LOW)
+    return exponent * _LN2_HIGH + (2.0 * ratio * portable.polynomial(ratio * ratio, _ATANH) + exponent * _LN2_LOW)
 
 
 def exp(number: Values) -> Values:
     """e**number: 2**k times the series of the rest, which is at most ln(2) / 2."""
     whole = np.rint(number / float(_LN2))
     rest = (number - whole * _LN2_HIGH) - whole * _LN2_LOW
-    series = np.full_like(rest, _EXP[-1])
-    for coefficient in _EXP[-2::-1]:
-        series *= rest
-        series += coefficient
-    return np.ldexp(series, whole.astype(np.int64))
+    return np.ldexp(portable.polynomial(rest, _EXP), whole.astype(np.int64))

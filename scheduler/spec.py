@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 from functools import cached_property
-from typing import Annotated, Any, Self
+from typing import TYPE_CHECKING, Annotated, Any, Self
 
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, model_validator
 
@@ -20,11 +21,14 @@ def _one_or_groups(value: object) -> str:
     return "groups" if isinstance(value, (list, tuple)) else "one"
 
 
-OneOrGroups = Annotated[
-    Annotated[AnySchedule, Tag("one")]
-    | Annotated[tuple[AnySchedule, ...], Field(min_length=1, max_length=MAX_GROUPS, strict=False), Tag("groups")],
-    Discriminator(_one_or_groups),  # decided by the shape, so that an error speaks of the one that was meant
-]
+if TYPE_CHECKING:
+    OneOrGroups = Schedule | Sequence[Schedule]
+else:
+    OneOrGroups = Annotated[
+        Annotated[AnySchedule, Tag("one")]
+        | Annotated[tuple[AnySchedule, ...], Field(min_length=1, max_length=MAX_GROUPS, strict=False), Tag("groups")],
+        Discriminator(_one_or_groups),  # decided by the shape, so that an error speaks of the one that was meant
+    ]
 
 
 class Spec(BaseModel):
@@ -57,11 +61,11 @@ class Spec(BaseModel):
     @property
     def schedules(self) -> tuple[Schedule, ...]:
         """The schedules, one per parameter group where there are several."""
-        return self.schedule if isinstance(self.schedule, tuple) else (self.schedule,)
+        return (self.schedule,) if isinstance(self.schedule, Schedule) else tuple(self.schedule)
 
     def plan(self) -> dict[str, tuple[Schedule, str]]:
         """Column name to the schedule and the schedule's column that fill it."""
-        if not isinstance(self.schedule, tuple):
+        if isinstance(self.schedule, Schedule):
             return {name: (self.schedule, name) for name in self.schedule.column_names}
         return {
             f"{name}.{group}": (schedule, name)

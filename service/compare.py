@@ -34,7 +34,7 @@ The exit code is 0 where they are equal bit for bit, 1 where they differ, 2 for 
 
 
 def add_parser(subparsers: Subparsers) -> None:
-    """Add `compare` to a command's subparsers; `run` of the parsed arguments is a function that returns the exit code."""
+    """Add `compare` to a command's subparsers; `run` of the parsed arguments is what returns the exit code."""
     parser = subparsers.add_parser(
         "compare",
         help="compare two schedules or tables step by step",
@@ -53,7 +53,7 @@ def add_parser(subparsers: Subparsers) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Compare what was asked for. Returns 0 where they are equal, 1 where not; 2 for bad input, after one line on stderr."""
+    """Compare what was asked for. Returns 0 where both are equal, 1 where not; 2 for bad input, said on stderr."""
     try:
         steps = None if arguments.steps is None else _step_count(arguments.steps)
         comparison = _compared(arguments.a, arguments.b, steps)

@@ -17,6 +17,7 @@ from scheduler import KINDS, Schedule, Spec, Table
 from scheduler.chart import chart, joint_lines, value_lines
 from scheduler.plot import plot
 from scheduler.preview import call, landmarks, signature
+from scheduler.recipes import RECIPES
 from service.typed import MAX_STEPS, TypingError, Words, typed_kind, typed_spec, unknown_kind
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ _USAGE = """
 examples:
   lrtables show                                            all kinds of schedules
   lrtables show WarmupWithDecay --help                     what one kind does
+  lrtables show bert-base                                  a recipe
   lrtables show WarmupWithDecay 5e-4 10000 100000 min_lr=1e-6
   lrtables show custom.CyclicLR --base-lr 1e-4 --max-lr=0.1 --step-size 2000 --steps 20000
   lrtables show LinearWarmup 1e-3 1000 --output warmup.png
@@ -44,7 +46,7 @@ def add_parser(subparsers: Subparsers) -> None:
     parser = subparsers.add_parser(
         "show",
         help="show a schedule: chart, picture, exact values",
-        usage="%(prog)s [KIND [PARAMETER ...] | SPEC] [--steps N] [--output FILE] [--at STEP,...] [--json]",
+        usage="%(prog)s [KIND [PARAMETER ...] | RECIPE | SPEC] [--steps N] [--output FILE] [--at STEP,...] [--json]",
         description="Show a schedule before the training.",
         epilog=_USAGE,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -53,8 +55,8 @@ def add_parser(subparsers: Subparsers) -> None:
     parser.add_argument(
         "words",
         nargs=argparse.REMAINDER,
-        metavar="KIND | SPEC",
-        help="a kind with its parameters, or the JSON of a schedule or spec, or a file of it",
+        metavar="KIND | RECIPE | SPEC",
+        help="a kind with its parameters, a recipe, or the JSON of a schedule or spec, or a file of it",
     )
     parser.set_defaults(run=run)
 
@@ -162,13 +164,14 @@ def _description(table: Table, spec: Spec, rows: list[int] | None) -> dict[str, 
 
 
 def _catalogue(*, as_json: bool) -> str:
-    """Every kind: its signature and what it is in one line."""
+    """Every kind, its signature and what it is in one line; and every recipe."""
     if as_json:
-        return json.dumps(
-            {name: {"signature": signature(kind), "summary": _summary(kind)} for name, kind in KINDS.items()}, indent=2
-        )
+        kinds = {name: {"signature": signature(kind), "summary": _summary(kind)} for name, kind in KINDS.items()}
+        return json.dumps(kinds | {name: {"summary": recipe.title} for name, recipe in RECIPES.items()}, indent=2)
     lines = [f"{signature(kind)}\n    {_summary(kind)}" for kind in KINDS.values()]
-    return "\n".join([*lines, "", "'lrtables show KIND --help' explains a kind, 'lrtables show --help' the command"])
+    recipes = [f"{name}\n    {recipe.title}" for name, recipe in RECIPES.items()]
+    help_line = "'lrtables show KIND --help' explains a kind, 'lrtables show --help' the command"
+    return "\n".join([*lines, "", "Recipes:", *recipes, "", help_line])
 
 
 def _summary(kind: type[Schedule]) -> str:

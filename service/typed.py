@@ -1,4 +1,4 @@
-"""A spec as a person types it: a kind with its parameters, or the JSON of a schedule or spec, or a file of it."""
+"""A spec as a person types it: a recipe, a kind with its parameters, or the JSON of a schedule or spec."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from typing import Any
 
 from scheduler import KINDS, Schedule, Spec, parse
 from scheduler.preview import parameters, signature
+from scheduler.recipes import RECIPES
 
 MAX_STEPS = 10**8
 """Longest table that a command computes, in rows: its values take 800 MB a column."""
@@ -77,6 +78,11 @@ def typed_spec(words: Words, steps: int | None) -> tuple[Spec, str]:
     Raises `TypingError` or `pydantic.ValidationError`, both `ValueError`, naming the field and the value; `OSError`
     for a file that cannot be read, `RecursionError` for JSON nested too deeply.
     """
+    if words.positional[0] in RECIPES:  # before a file of that name could be meant
+        words.refuse_parameters("beside a recipe")
+        recipe = RECIPES[words.positional[0]].spec.model_dump(mode="json")
+        why = "as the recipe says" if steps is None else "as asked"
+        return _bounded(recipe if steps is None else recipe | {"total_steps": steps}), why
     data = _json(words) if _is_json(words.positional[0]) else _from_parameters(words)
     if isinstance(data, dict) and "schedule" in data:
         why = "as the spec says" if steps is None else "as asked"
@@ -148,11 +154,11 @@ def typed_kind(name: str) -> type[Schedule]:
 
 def unknown_kind(name: str) -> str:
     """What to say of a kind that does not exist: with the kinds of a similar name."""
-    spellings = {kind: (kind.lower(), kind.lower().rpartition(".")[2]) for kind in KINDS}
+    spellings = {kind: (kind.lower(), kind.lower().rpartition(".")[2]) for kind in (*KINDS, *RECIPES)}
     close = difflib.get_close_matches(name.lower(), {spelling for both in spellings.values() for spelling in both})
     meant = dict.fromkeys(kind for spelling in close for kind, both in spellings.items() if spelling in both)
-    advice = f"did you mean {' or '.join(meant)}?" if meant else "'lrtables show' lists all kinds"
-    return f"there is no kind of schedule called {name!r}: {advice}"
+    advice = f"did you mean {' or '.join(meant)}?" if meant else "'lrtables show' lists them all"
+    return f"there is no kind of schedule called {name!r}, nor a recipe: {advice}"
 
 
 def _parameter(kind: type[Schedule], typed: str) -> str:

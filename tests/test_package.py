@@ -106,7 +106,7 @@ def test_the_set_up_is_as_pinned(pins: dict[str, str]) -> None:
 
 
 def test_the_core_needs_no_more_than_pydantic_does(project: dict[str, Any]) -> None:
-    """`pip install lrtables` asks for numpy, pydantic (which needs typing-extensions) and urllib3; torch is an extra."""
+    """The core asks for numpy, pydantic (which needs typing-extensions) and urllib3; torch is an extra."""
     assert [Requirement(text).name for text in project["dependencies"]] == [
         "numpy",
         "pydantic",

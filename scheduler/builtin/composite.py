@@ -1,37 +1,34 @@
 """Twins of torch's composites: several schedulers on one optimizer, one after the other or all at once.
 
-torch's composites are not functions of their members' rates. Every member's constructor already changes the
-parameter group, a composite's constructor turns the members' counters back, and members read what others wrote. So a
-composite is followed here through its construction and from one change of members to the next, by the few numbers
-that torch keeps; the steps in between are then computed as arrays.
-
-The order of construction is that of the text: members before their composite, each list from left to right.
+torch's composites are no functions of their members' rates: members change each other while they are built, and a
+composite starts them in its own ways (see `counters`). What they do is followed from one change to the next; the steps
+in between are computed as arrays.
 """
 
 from __future__ import annotations
 
 import math
-from abc import abstractmethod
-from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import KW_ONLY
 from functools import cached_property
-from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Protocol, Self
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Self
 
-import numpy as np
 from pydantic import AfterValidator, Field, model_validator
 from typing_extensions import override
 
 from scheduler.builtin.averaging import SWALR
 from scheduler.builtin.cosine import CosineAnnealingLR, CosineAnnealingWarmRestarts
+from scheduler.builtin.counters import Chain, Counter, Leaf, Series, stretches
 from scheduler.builtin.cycle import CyclicLR, OneCycleLR
 from scheduler.builtin.decay import ExponentialLR, MultiStepLR, StepLR
 from scheduler.builtin.ramp import ConstantLR, LinearLR, PolynomialLR
-from scheduler.builtin.stepped import Part, Piece, Programme, Stretch
-from scheduler.builtin.twin import MAX_GROWTH, Group, Milestones, Twin
+from scheduler.builtin.stepped import Piece, Programme
+from scheduler.builtin.twin import Group, Milestones, Twin
 from scheduler.schedule import Schedule, Values, complete, schedule
 
 MAX_MEMBERS = 100
+MAX_GROWTH = 1e200
+"""How many times as large the steps of a schedule may make a rate."""
 MAX_DEPTH = 8
 """Levels of composition; more is a mistake or an attack."""
 
@@ -95,8 +92,8 @@ class _Composite(Twin):
     def _built(self) -> tuple[Programme, float | None]:
         """The steps, and the momentum of step 0."""
         group: Group = {"lr": next((leaf.base_lr for _, leaf in self._leaves() if leaf.reads_rate), 0.0)}  # type: ignore[attr-defined]  # those have it
-        root = _node(self, group)
-        return Programme(group["lr"], list(_stretches(root, group))), group.get("momentum")
+        built = _build(self, group)
+        return Programme(group["lr"], list(stretches(built, group))), group.get("momentum")
 
     @property
     def _programme(self) -> Programme:
@@ -147,7 +144,7 @@ class _Composite(Twin):
     def _write_momentum(self, out: Values, start: int) -> None:
         for piece in self._programme.pieces(start, start + len(out)):
             momenta = out[piece.begin - start : piece.stop - start]
-            if part := _driving(piece.stretch):
+            if part := piece.stretch.driving:
                 part.twin._write_momentum(momenta, part.clock + piece.begin - piece.stretch.start)
             else:
                 momenta.fill(self._momentum_before(piece))
@@ -156,25 +153,10 @@ class _Composite(Twin):
         """The momentum that the last member to set it left behind, or that the constructors did."""
         for index in range(piece.number - 1, 0, -1):
             stretch, stop = self._programme.stretches[index], self._programme.stretches[index + 1].start
-            if part := _driving(stretch):
-                return _momentum(part.twin, part.clock + stop - 1 - stretch.start)
+            if part := stretch.driving:
+                return part.twin._momentum_at(part.clock + stop - 1 - stretch.start)
         assert self._built[1] is not None
         return self._built[1]
-
-    @override
-    def _restart(self, lr: float) -> float:
-        raise NotImplementedError
-
-
-def _driving(stretch: Stretch) -> Part | None:
-    """The member that has the last word on the momentum."""
-    return next((part for part in reversed(stretch.parts) if len(part.twin.column_names) > 1), None)
-
-
-def _momentum(twin: Twin, step: int) -> float:
-    value = np.empty(1)
-    twin._write_momentum(value, step)
-    return float(value[0])
 
 
 @schedule
@@ -188,10 +170,10 @@ class SequentialLR(_Composite):
     (for SWALR, which has none, the rate that is there). It ends where a member ends that is not relieved in time, and
     else has no end. Equal milestones skip a member; a milestone of 0 skips the first.
 
-    As in torch, and documented nowhere there: every member is built on the one optimizer before the first step, so a
-    CyclicLR or OneCycleLR anywhere in the list changes the rate that the others start from, and holds its first
-    momentum until its turn; of two OneCycleLR, or two SWALR, the last built decides the rates of both. A composite as
-    first member runs one step ahead of its milestones and counters; later, torch cannot start it at all.
+    As in torch, which does not say so: every member is built on the one optimizer before the first step, so a CyclicLR
+    or OneCycleLR anywhere in the list changes the rate that the others start from, and its first momentum holds until
+    its turn; of two OneCycleLR, or two SWALR, the last built decides the rates of both. A composite as first member
+    runs one step ahead of its milestones and counters; later, torch cannot start it at all.
 
     Raises for milestones that decrease or are not one fewer than the schedulers, for members whose base_lr differ
     (there is one optimizer), for a composite as a later member, and for a later LinearLR or PolynomialLR with
@@ -267,161 +249,15 @@ class ChainedScheduler(_Composite):
         return math.prod(member._growth for member in self.schedulers)
 
 
+def _build(twin: Twin, group: Group) -> Counter:
+    """Build torch's scheduler on the group."""
+    if not isinstance(twin, _Composite):
+        return Leaf(twin, group)
+    built = [_build(member, group) for member in twin.schedulers]
+    if isinstance(twin, SequentialLR):
+        return Series(twin.kind, built, twin.milestones, group)
+    return Chain(twin.kind, built)
+
+
 for _kind in (SequentialLR, ChainedScheduler):
     complete(_kind, {})  # `Member` names both, and one of them had to come first
-
-
-# -- following torch's counters ---------------------------------------------------------------------------------------
-
-
-class _Node(Protocol):
-    """A scheduler object of torch, reduced to its counter."""
-
-    def undo(self) -> None:
-        """Turn the counter back, as SequentialLR's constructor does."""
-
-    def begin(self, group: Group) -> None:
-        """Take the first step anew, as SequentialLR's constructor asks of the member that is first."""
-
-    def restart(self, group: Group) -> list[Part]:
-        """Start at a milestone. Raises `ValueError` where torch fails to."""
-
-    def step(self, group: Group) -> list[Part]:
-        """Step once: what takes part in the step, in order."""
-
-    def until_change(self) -> float:
-        """The number of the next step that differs from those before it, counted from here."""
-
-    def skip(self, steps: int) -> None:
-        """Take that many steps that do not differ."""
-
-
-def _node(twin: Twin, group: Group) -> _Node:
-    """Build the scheduler on the group, as torch does."""
-    if isinstance(twin, SequentialLR):
-        return _Sequence(twin, group)
-    if isinstance(twin, ChainedScheduler):
-        return _Chain(twin, group)
-    return _Leaf(twin, group)
-
-
-def _stretches(root: _Node, group: Group) -> Iterator[Stretch]:
-    step = 1
-    while True:
-        yield Stretch(step, tuple(root.step(group)))
-        steps = root.until_change()
-        if steps == math.inf:
-            return
-        root.skip(int(steps) - 1)
-        step += int(steps)
-
-
-class _Leaf:
-    def __init__(self, twin: Twin, group: Group) -> None:
-        self._twin = twin._enter(group)
-        self._clock = 0
-        group["lr"] = self._twin._build(group)
-        self._drive_momentum(group)
-
-    def _drive_momentum(self, group: Group) -> None:
-        if len(self._twin.column_names) > 1:
-            group["momentum"] = _momentum(self._twin._as_seen(group), 0)
-
-    def undo(self) -> None:
-        if not self._twin.counts_calls:
-            self._clock -= 1
-
-    def begin(self, group: Group) -> None:
-        self._clock = 0
-        group["lr"] = self._twin._as_seen(group)._first(group["lr"])
-        self._drive_momentum(group)
-
-    def restart(self, group: Group) -> list[Part]:
-        twin = self._twin._as_seen(group)
-        if twin.counts_calls:
-            return [Part(twin, self._clock)]
-        self._clock = 0
-        twin._restart(0.0)
-        return [Part(twin, 0, restarts=True)]
-
-    def step(self, group: Group) -> list[Part]:
-        self._clock += 1
-        return [Part(self._twin._as_seen(group), self._clock)]
-
-    def until_change(self) -> float:
-        return math.inf
-
-    def skip(self, steps: int) -> None:
-        self._clock += steps
-
-
-class _Branch:
-    """A composite's members."""
-
-    def __init__(self, twin: _Composite, group: Group) -> None:
-        self._kind = twin.kind
-        self._members = [_node(member, group) for member in twin.schedulers]
-
-    def undo(self) -> None:
-        for member in self._members:
-            member.undo()
-
-    def begin(self, group: Group) -> None:
-        first = Stretch(0, tuple(self.step(group)))
-        group["lr"] = first.enter(group["lr"])
-        if part := _driving(first):
-            group["momentum"] = _momentum(part.twin, part.clock)
-
-    def restart(self, group: Group) -> list[Part]:
-        raise ValueError(f"torch cannot start a {self._kind} at a milestone; only the first member may be a composite")
-
-    @abstractmethod
-    def step(self, group: Group) -> list[Part]:
-        """What takes part in the step."""
-
-
-class _Chain(_Branch):
-    def step(self, group: Group) -> list[Part]:
-        return [part for member in self._members for part in member.step(group)]
-
-    def until_change(self) -> float:
-        return min(member.until_change() for member in self._members)
-
-    def skip(self, steps: int) -> None:
-        for member in self._members:
-            member.skip(steps)
-
-
-class _Sequence(_Branch):
-    def __init__(self, twin: SequentialLR, group: Group) -> None:
-        super().__init__(twin, group)
-        self._milestones = twin.milestones
-        self._clock = 0
-        group["lr"] = group["initial_lr"]
-        self.undo()
-        self._active.begin(group)
-
-    @property
-    def _index(self) -> int:
-        return bisect_right(self._milestones, self._clock)
-
-    @property
-    def _active(self) -> _Node:
-        return self._members[self._index]
-
-    def step(self, group: Group) -> list[Part]:
-        self._clock += 1
-        if self._index == 0 or self._milestones[self._index - 1] != self._clock:
-            return self._active.step(group)
-        try:
-            return self._active.restart(group)
-        except ValueError as error:
-            raise ValueError(f"schedulers[{self._index}]: {error}") from None
-
-    def until_change(self) -> float:
-        following = self._milestones[self._index : self._index + 1]
-        return min(self._active.until_change(), *(milestone - self._clock for milestone in following), math.inf)
-
-    def skip(self, steps: int) -> None:
-        self._clock += steps
-        self._active.skip(steps)

@@ -192,6 +192,11 @@ class Stretch(NamedTuple):
         return float(rate[0])
 
     @property
+    def driving(self) -> Part | None:
+        """The twin that has the last word on the momentum, where one drives it."""
+        return next((part for part in reversed(self.parts) if len(part.twin.column_names) > 1), None)
+
+    @property
     def is_closed(self) -> bool:
         """Whether the rates do not depend on those before."""
         return any(isinstance(part.twin, Closed) for part in self.parts)

@@ -41,9 +41,6 @@ NOT_TWINNED: Mapping[str, str] = MappingProxyType(
 BLOCK = 32768
 """Steps computed at once: a few such arrays stay in the second-level cache."""
 
-MAX_GROWTH = 1e200
-"""How many times as large the steps of a schedule may make a rate."""
-
 _COUNT = np.arange(-1.0, BLOCK)
 _COUNT.flags.writeable = False
 
@@ -77,6 +74,11 @@ class Twin(Schedule):
     def _write_momentum(self, out: Values, start: int) -> None:
         """The same for the second column, where there is one."""
         raise NotImplementedError
+
+    def _momentum_at(self, step: int) -> float:
+        momentum = np.empty(1)
+        self._write_momentum(momentum, step)
+        return float(momentum[0])
 
     @override
     def fill(self, out: Values, start: int = 0, *, column: str = "lr") -> None:
@@ -119,12 +121,12 @@ class Twin(Schedule):
         """The rate after a first step taken where the group has the rate `lr`."""
         return lr
 
-    @abstractmethod
     def _restart(self, lr: float) -> float:
         """The rate that SequentialLR puts in force at this member's milestone, `lr` being that before.
 
-        Raises `ValueError` where torch's class fails to.
+        Raises `ValueError` where torch's class fails to. Not asked of a composite, nor of one that counts calls.
         """
+        raise NotImplementedError
 
     def _rests(self, clock: int, lr: float) -> bool:
         """Whether steps from this clock on leave the rate at `lr` for ever."""

@@ -180,7 +180,7 @@ class _Trainer:
         self.run.momenta.append(group["momentum"])
         loss: Tensor = self._loss(self._model(self._digits.images[batch]), self._digits.labels[batch])
         self.optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
+        loss.backward()
         self.optimizer.step()
         return loss.item() * len(batch)
 

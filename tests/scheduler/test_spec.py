@@ -46,7 +46,7 @@ def test_groups_have_a_column_each() -> None:
     """A list of schedules is one per parameter group, named by number."""
     spec = read(schedule=[WARMUP, {**WARMUP, "base_lr": 0.2}], total_steps=10)
     assert list(spec.plan()) == ["lr.0", "lr.1"]
-    assert spec == Spec(schedule=[LinearWarmup(0.1, 5), LinearWarmup(0.2, 5)], total_steps=10)  # type: ignore[arg-type]
+    assert spec == Spec(schedule=[LinearWarmup(0.1, 5), LinearWarmup(0.2, 5)], total_steps=10)
 
 
 @pytest.mark.parametrize("schedule", [OneCycleLR(0.1, 1000), WarmupWithDecay(0.1, 10, 1000)], ids=str)

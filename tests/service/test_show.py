@@ -11,6 +11,7 @@ import pytest
 
 from scheduler import KINDS, Spec, Table
 from scheduler.custom import CyclicLR, WarmupWithDecay
+from scheduler.recipes import RECIPES
 from service.show import add_parser
 
 SCHEDULE = WarmupWithDecay(5e-4, 100, 1000, min_lr=1e-6)
@@ -135,13 +136,13 @@ def test_a_picture_is_saved(capsys: pytest.CaptureFixture[str], tmp_path: Path, 
 
 
 def test_alone_it_lists_every_kind(capsys: pytest.CaptureFixture[str]) -> None:
-    """Without arguments every kind is listed with its signature and its summary."""
+    """Without arguments every kind is listed with its signature and its summary, then every recipe."""
     assert show() == 0
     out = capsys.readouterr().out
     assert [kind for kind in KINDS if f"{kind}(" not in out] == []
     assert "custom.WarmupWithDecay(base_lr, warmup_steps, total_steps, min_lr=0.0)\n    Linear warmup" in out
     assert show("--json") == 0
-    assert list(json.loads(capsys.readouterr().out)) == list(KINDS)
+    assert list(json.loads(capsys.readouterr().out)) == [*KINDS, *RECIPES]
 
 
 def test_a_kind_explains_itself(capsys: pytest.CaptureFixture[str]) -> None:
@@ -153,8 +154,11 @@ def test_a_kind_explains_itself(capsys: pytest.CaptureFixture[str]) -> None:
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["WarmupWithDecai"], "no kind of schedule called 'WarmupWithDecai': did you mean custom.WarmupWithDecay"),
-        (["zzz"], "no kind of schedule called 'zzz': 'lrtables show' lists all kinds"),
+        (
+            ["WarmupWithDecai"],
+            "no kind of schedule called 'WarmupWithDecai', nor a recipe: did you mean custom.WarmupWithDecay",
+        ),
+        (["zzz"], "no kind of schedule called 'zzz', nor a recipe: 'lrtables show' lists them all"),
         (["WarmupWithDecay", "1"], "min_lr=0.0) needs warmup_steps, total_steps"),
         (["WarmupWithDecay", "-1", "1", "2"], "base_lr: Input should be greater than or equal to 0, got -1"),
         (["WarmupWithDecay", "nan", "1", "2"], "base_lr: Input should be a finite number, got NaN"),

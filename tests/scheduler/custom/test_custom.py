@@ -196,7 +196,7 @@ def test_accuracy_against_the_formula_in_high_precision(schedule: Schedule) -> N
         pytest.param(lambda: ExponentialWarmup(0.1, 10, 0.0), "start_lr", id="start-zero"),
         pytest.param(lambda: CyclicLR(0.2, 0.1, 10), "max_lr must be >= base_lr, got 0.1 < 0.2", id="cyclic-top-below"),
         pytest.param(lambda: CyclicLR(0.1, 0.2, 10, gamma=1.5), "gamma", id="gamma-above-1"),
-        pytest.param(lambda: CyclicLR(0.1, 0.2, 10, mode="square"), "mode", id="mode"),  # type: ignore[arg-type]
+        pytest.param(lambda: CyclicLR(0.1, 0.2, 10, mode="square"), "mode", id="mode"),  # type: ignore[arg-type]  # a wrong type is the case
         pytest.param(lambda: OneCycleLR(0.1, 10, pct_start=1.5), "pct_start", id="pct_start"),
         pytest.param(lambda: OneCycleLR(0.1, 10, div_factor=0.5), "div_factor must be >= 1, got 0.5", id="div-below-1"),
         pytest.param(
@@ -210,11 +210,11 @@ def test_accuracy_against_the_formula_in_high_precision(schedule: Schedule) -> N
         ),
         pytest.param(lambda: LinearWarmup(0.1, 0), "warmup_steps", id="zero-steps"),
         pytest.param(lambda: LinearWarmup(0.1, 10**12), "warmup_steps", id="huge-steps"),
-        pytest.param(lambda: LinearWarmup(0.1, 1.5), "warmup_steps", id="half-a-step"),  # type: ignore[arg-type]
+        pytest.param(lambda: LinearWarmup(0.1, 1.5), "warmup_steps", id="half-a-step"),  # type: ignore[arg-type]  # a wrong type is the case
         pytest.param(lambda: LinearWarmup(-0.1, 10), "base_lr", id="negative"),
         pytest.param(lambda: LinearWarmup(math.nan, 10), "base_lr", id="nan"),
         pytest.param(lambda: LinearWarmup(math.inf, 10), "base_lr", id="infinity"),
-        pytest.param(lambda: LinearWarmup("0.1", 10), "base_lr", id="text"),  # type: ignore[arg-type]
+        pytest.param(lambda: LinearWarmup("0.1", 10), "base_lr", id="text"),  # type: ignore[arg-type]  # a wrong type is the case
         pytest.param(lambda: LinearWarmup(True, 10), "base_lr", id="bool"),
     ],
 )
@@ -227,7 +227,7 @@ def test_bad_parameters_are_refused_at_construction(make: Any, message: str) -> 
 def test_positional_construction_as_the_guide_writes_it() -> None:
     """The user's lines work word for word, with NumPy numbers and 1e4 for a count too."""
     scheduler = WarmupWithDecay(5e-4, 10000, 100000, min_lr=1e-6)
-    assert scheduler == WarmupWithDecay(base_lr=5e-4, warmup_steps=1e4, total_steps=np.int64(100000), min_lr=1e-6)  # type: ignore[arg-type]
+    assert scheduler == WarmupWithDecay(base_lr=5e-4, warmup_steps=1e4, total_steps=np.int64(100000), min_lr=1e-6)  # type: ignore[arg-type]  # a wrong type is the case
     assert OneCycleLR(np.float64(0.1), total_steps=1000) == OneCycleLR(max_lr=0.1, total_steps=1000)
     assert [type(scheduler.get_lr(step)) for step in range(3)] == [float] * 3
 

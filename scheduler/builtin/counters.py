@@ -1,0 +1,184 @@
+"""The counters of torch's scheduler objects, from their construction on: who steps when, and what it counts then.
+
+A scheduler's constructor already takes a step and changes the parameter group; SequentialLR's then sets the rate back,
+turns all counters below it back by one, and takes the first step of the member that is first once more. The order of
+construction is that of the text: members before their composite, each list from left to right.
+"""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
+
+from typing_extensions import override
+
+from scheduler.builtin.stepped import Part, Stretch
+from scheduler.builtin.twin import Group, Twin
+
+
+def stretches(built: Counter, group: Group) -> Iterator[Stretch]:
+    """What takes part in which steps from step 1 on."""
+    step = 1
+    while True:
+        yield Stretch(step, tuple(built.step(group)))
+        ahead = built.until_change()
+        if ahead == math.inf:
+            return
+        built.skip(int(ahead) - 1)
+        step += int(ahead)
+
+
+class Counter(ABC):
+    """A scheduler object of torch, reduced to what it counts. Building one builds the object on the group."""
+
+    @abstractmethod
+    def undo(self) -> None:
+        """Turn the counter back by one, as SequentialLR's constructor does."""
+
+    @abstractmethod
+    def begin(self, group: Group) -> None:
+        """Take the first step once more, as SequentialLR's constructor does with the member that is first."""
+
+    @abstractmethod
+    def restart(self, group: Group) -> list[Part]:
+        """Start at a milestone. Raises `ValueError` where torch fails to."""
+
+    @abstractmethod
+    def step(self, group: Group) -> list[Part]:
+        """Step once: what takes part in the step, in order."""
+
+    @abstractmethod
+    def until_change(self) -> float:
+        """In how many steps the next one comes that differs from those before it; infinity: never."""
+
+    @abstractmethod
+    def skip(self, steps: int) -> None:
+        """Take so many steps, none of which differs."""
+
+
+class Leaf(Counter):
+    """A scheduler that is no composite."""
+
+    def __init__(self, twin: Twin, group: Group) -> None:
+        self._twin = twin._enter(group)
+        self._clock = 0
+        group["lr"] = self._twin._build(group)
+        self._drive_momentum(group)
+
+    def _drive_momentum(self, group: Group) -> None:
+        if len(self._twin.column_names) > 1:
+            group["momentum"] = self._twin._as_seen(group)._momentum_at(0)
+
+    @override
+    def undo(self) -> None:
+        if not self._twin.counts_calls:
+            self._clock -= 1
+
+    @override
+    def begin(self, group: Group) -> None:
+        self._clock = 0
+        group["lr"] = self._twin._as_seen(group)._first(group["lr"])
+        self._drive_momentum(group)
+
+    @override
+    def restart(self, group: Group) -> list[Part]:
+        twin = self._twin._as_seen(group)
+        if twin.counts_calls:
+            return [Part(twin, self._clock)]
+        self._clock = 0
+        twin._restart(0.0)  # raises where it cannot; the rate before it is not known yet
+        return [Part(twin, 0, restarts=True)]
+
+    @override
+    def step(self, group: Group) -> list[Part]:
+        self._clock += 1
+        return [Part(self._twin._as_seen(group), self._clock)]
+
+    @override
+    def until_change(self) -> float:
+        return math.inf
+
+    @override
+    def skip(self, steps: int) -> None:
+        self._clock += steps
+
+
+class _Composite(Counter):
+    def __init__(self, kind: str, members: Sequence[Counter]) -> None:
+        self._kind = kind
+        self._members = members
+
+    @override
+    def undo(self) -> None:
+        for member in self._members:
+            member.undo()
+
+    @override
+    def begin(self, group: Group) -> None:
+        first = Stretch(0, tuple(self.step(group)))
+        group["lr"] = first.enter(group["lr"])
+        if part := first.driving:
+            group["momentum"] = part.twin._momentum_at(part.clock)
+
+    @override
+    def restart(self, group: Group) -> list[Part]:
+        raise ValueError(f"torch cannot start a {self._kind} at a milestone; only the first member may be a composite")
+
+
+class Chain(_Composite):
+    """A ChainedScheduler: every member steps at every step."""
+
+    @override
+    def step(self, group: Group) -> list[Part]:
+        return [part for member in self._members for part in member.step(group)]
+
+    @override
+    def until_change(self) -> float:
+        return min(member.until_change() for member in self._members)
+
+    @override
+    def skip(self, steps: int) -> None:
+        for member in self._members:
+            member.skip(steps)
+
+
+class Series(_Composite):
+    """A SequentialLR: one member steps at a time."""
+
+    def __init__(self, kind: str, members: Sequence[Counter], milestones: Sequence[int], group: Group) -> None:
+        super().__init__(kind, members)
+        self._milestones = milestones
+        self._clock = 0
+        group["lr"] = group["initial_lr"]
+        self.undo()
+        self._active.begin(group)
+
+    @property
+    def _index(self) -> int:
+        return bisect_right(self._milestones, self._clock)
+
+    @property
+    def _active(self) -> Counter:
+        return self._members[self._index]
+
+    @override
+    def step(self, group: Group) -> list[Part]:
+        self._clock += 1
+        if self._index == 0 or self._milestones[self._index - 1] != self._clock:
+            return self._active.step(group)
+        try:
+            return self._active.restart(group)
+        except ValueError as error:
+            raise ValueError(f"schedulers[{self._index}]: {error}") from None
+
+    @override
+    def until_change(self) -> float:
+        following = self._milestones[self._index : self._index + 1]
+        return min(self._active.until_change(), *(milestone - self._clock for milestone in following), math.inf)
+
+    @override
+    def skip(self, steps: int) -> None:
+        self._clock += steps
+        self._active.skip(steps)
