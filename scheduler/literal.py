@@ -83,6 +83,12 @@ class Literal(Schedule):
         out[inside:] = values[-1]
 
 
+def named_digests(schedules: Iterable[Schedule]) -> set[str]:
+    """The tables that the Literals among the schedules name, at any depth."""
+    parts = (part for top in schedules for part in top.walk())
+    return {part.digest for part in parts if isinstance(part, Literal) and part.digest is not None}
+
+
 def resolve(schedules: Iterable[Schedule], lookup: Callable[[str], Table]) -> None:
     """Give every Literal among the schedules, at any depth, the values of the table that it names.
 

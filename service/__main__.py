@@ -1,9 +1,10 @@
-"""The command line: `lrtables serve`, `lrtables show`; `python -m service` is the same."""
+"""The command line: `lrtables serve`, `show` and `compare`; `python -m service` is the same."""
 
 from __future__ import annotations
 
 import argparse
 import ipaddress
+import os
 import signal
 import socket
 import sys
@@ -11,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from service import show
+from service import compare, show
 
 if TYPE_CHECKING:
     from service.settings import Settings
@@ -28,6 +29,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return int(parsed.run(parsed) or 0)
     except KeyboardInterrupt:
         return 130
+    except BrokenPipeError:  # whoever read the output has enough of it, as `| head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the interpreter flushes once more
+        return 0
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -40,6 +44,7 @@ def _parser() -> argparse.ArgumentParser:
     serve.add_argument("--insecure-no-auth", action="store_true", default=None, help="listen beyond this machine")
     serve.set_defaults(run=_serve)
     show.add_parser(commands)
+    compare.add_parser(commands)
     return parser
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from scheduler import Table
 from scheduler.compare import Comparison, Operand, compare
 from scheduler.literal import UnresolvedError
-from service.show import _printable, _reason, _step_count
+from service.show import printable, reason, step_count
 from service.typed import TypingError, Words, typed_spec
 
 if TYPE_CHECKING:
@@ -55,14 +55,14 @@ def add_parser(subparsers: Subparsers) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Compare what was asked for. Returns 0 where both are equal, 1 where not; 2 for bad input, said on stderr."""
     try:
-        steps = None if arguments.steps is None else _step_count(arguments.steps)
+        steps = None if arguments.steps is None else step_count(arguments.steps)
         comparison = _compared(arguments.a, arguments.b, steps)
         if arguments.output:
             comparison.plot(arguments.output)
     except (ValueError, OSError, ImportError, RecursionError, UnresolvedError) as error:
-        print(f"lrtables compare: {_reason(error)}", file=sys.stderr)
+        print(f"lrtables compare: {reason(error)}", file=sys.stderr)
         return 2
-    print(_printable(json.dumps(_description(comparison), indent=2) if arguments.json else str(comparison)))
+    print(printable(json.dumps(_description(comparison), indent=2) if arguments.json else str(comparison)))
     return 0 if comparison.equal else 1
 
 

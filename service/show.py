@@ -75,9 +75,9 @@ def run(arguments: argparse.Namespace) -> int:
     try:
         text = _answer(arguments)
     except (ValueError, OSError, ImportError, RecursionError) as error:
-        print(f"lrtables show: {_reason(error)}", file=sys.stderr)
+        print(f"lrtables show: {reason(error)}", file=sys.stderr)
         return 2
-    print(_printable(text))
+    print(printable(text))
     return 0
 
 
@@ -89,11 +89,11 @@ def _answer(arguments: argparse.Namespace) -> str:
     if not words.positional:
         words.refuse_parameters("without a kind")
         return _catalogue(as_json=options.json)
-    spec, why = typed_spec(words, None if options.steps is None else _step_count(options.steps))
+    spec, why = typed_spec(words, None if options.steps is None else step_count(options.steps))
     return _shown(Table.compute(spec), spec, why, options)
 
 
-def _step_count(text: str) -> int:
+def step_count(text: str) -> int:
     steps = int(text) if re.fullmatch(r"\d+(_\d+)*", text) else 0
     if not 1 <= steps <= MAX_STEPS:
         raise TypingError(f"--steps must be a whole number from 1 to {MAX_STEPS:,}, got {text!r}")
@@ -182,7 +182,7 @@ def _explanation(kind: type[Schedule]) -> str:
     return f"{signature(kind)}\n\n{inspect.cleandoc(kind.__doc__ or '')}"
 
 
-def _reason(error: Exception) -> str:
+def reason(error: Exception) -> str:
     """An error in one line."""
     if isinstance(error, ValidationError):
         details = [dict(detail) for detail in error.errors(include_url=False)]
@@ -210,7 +210,7 @@ def _field_reason(detail: dict[str, Any]) -> str:
     return f"{field or 'input'}: {message}, got {json.dumps(detail['input'], default=repr)}"
 
 
-def _printable(text: str) -> str:
+def printable(text: str) -> str:
     """The text as this terminal's encoding can show it: a '?' for a dot that it cannot."""
     encoding = sys.stdout.encoding or "utf-8"
     return text.encode(encoding, errors="replace").decode(encoding)

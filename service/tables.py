@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from scheduler import Spec, Table, TableError
-from scheduler.literal import UnresolvedError
+from scheduler.literal import named_digests, resolve
 from service.cache import TableCache
 from service.errors import NotComputableError, TableLostError, TableNotFoundError
 from service.flights import SingleFlight
@@ -163,6 +163,13 @@ class TableService:
     # -- both ---------------------------------------------------------------------------------------------------------
 
     async def _compute(self, spec: Spec) -> Table:
+        try:
+            named = {digest: (await self.get(digest)).table for digest in named_digests(spec.schedules)}
+            resolve(spec.schedules, named.__getitem__)
+        except TableNotFoundError as error:
+            raise NotComputableError(f"a Literal names a table that is not here: {error}") from error
+        except KeyError as error:
+            raise NotComputableError(f"a Literal names column {error} of a table that has no such column") from error
         self.counters.computations += 1
         return await self._threads.compute(_compute, spec)
 
@@ -182,7 +189,7 @@ def _compute(spec: Spec) -> Table:
     try:
         with np.errstate(all="ignore"):  # what overflows is found, and named
             table = Table.compute(spec)
-    except (TableError, UnresolvedError) as error:
+    except TableError as error:
         raise NotComputableError(str(error)) from error
     _ = table.digest
     return table

@@ -166,7 +166,7 @@ LOST = {"kind": "Literal", "digest": "ab" * 32}
     ("schedule", "words"),
     [
         ({"kind": "Product", "schedules": [HUGE] * 60}, "column 'lr' must be finite, got inf at step 0"),
-        (LOST, f"the table {'ab' * 32} of this Literal has not been looked up"),
+        (LOST, f"a Literal names a table that is not here: there is no table {'ab' * 32}"),
     ],
 )
 def test_a_spec_without_a_table_is_refused(client: TestClient, schedule: dict[str, Any], words: str) -> None:
@@ -198,3 +198,18 @@ def test_memory_is_bounded(make_client: MakeClient, spec: dict[str, Any]) -> Non
     for digest in digests:
         assert Table.from_bytes(client.get(f"/v1/tables/{digest}.safetensors").content).digest == digest
     assert counters(client)["computations"] == 10
+
+
+def test_a_literal_takes_the_values_of_the_table_it_names(make_client: MakeClient, spec: dict[str, Any]) -> None:
+    """A spec may name a stored table by its digest, deep in a composition; a column it lacks is named."""
+    client = make_client()
+    digest = client.post("/v1/tables", json=spec).json()["digest"]
+    stored = Table.from_bytes(client.get(f"/v1/tables/{digest}.safetensors").content)
+    literal = {"kind": "Literal", "digest": digest}
+    halved = {"schedule": {"kind": "Scale", "factor": 0.5, "schedule": literal}, "total_steps": 3}
+    made = client.post("/v1/tables", json=halved).json()["digest"]
+    values = Table.from_bytes(client.get(f"/v1/tables/{made}.safetensors").content).lr
+    assert values.tolist() == (stored.lr[:3] * 0.5).tolist()
+    refused = client.post("/v1/tables", json={"schedule": {**literal, "column": "momentum"}, "total_steps": 3})
+    assert refused.status_code == 422
+    assert "'momentum'" in refused.text
