@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Annotated, Any, Self
 
@@ -31,8 +31,25 @@ else:
     ]
 
 
+ColumnName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
+"""What a column drives: the name of a hyperparameter in the optimizer's groups, beta1 and beta2 for Adam's betas."""
+
+
+def _several(given: OneOrGroups) -> tuple[Schedule, ...]:
+    return (given,) if isinstance(given, Schedule) else tuple(given)
+
+
+def _group_count(given: OneOrGroups) -> int | None:
+    """How many parameter groups have a schedule of their own; None where one serves all."""
+    return None if isinstance(given, Schedule) else len(given)
+
+
 class Spec(BaseModel):
-    """What a table is computed from: schedule, length, and what the rows count.
+    """What a table is computed from: schedules, length, and what the rows count.
+
+    `schedule` drives the learning rate, and what else its kind drives; `columns` drive other hyperparameters beside it:
+    `{"weight_decay": Ramp(0.04, 0.4, 1000, "cosine")}`. Each is one schedule for all parameter groups, or a list with
+    one per group.
 
     A spec is refused where the table would go on past the end of a schedule that has one: the two step counts
     contradict each other. A table may be shorter than its schedule (the first steps of a long run).
@@ -41,14 +58,18 @@ class Spec(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
     schedule: OneOrGroups = Field(description="the schedule, or a list with one per parameter group")
+    columns: dict[ColumnName, OneOrGroups] = Field(
+        default_factory=dict,
+        description="schedules of momentum, beta1, weight_decay, ... beside lr, each one or a list",
+    )
     total_steps: StepCount = Field(description="rows of the table: steps 0..total_steps-1")
     axis: Axis = Field("step", description="what the rows count")
     stride: StepCount = Field(1, description="units of progress per row")
     after: After = Field("hold", description="past the last row: hold its values, raise an error, or release the rate")
 
     @model_validator(mode="after")
-    def _check_length(self) -> Self:
-        for schedule in self.schedules:
+    def _check(self) -> Self:
+        for schedule in self.every_schedule():
             if schedule.needs_previous:
                 raise ValueError(f'this {schedule.kind} starts from "previous", and nothing goes before it')
             if schedule.end is not None and self.total_steps > schedule.end:
@@ -56,22 +77,45 @@ class Spec(BaseModel):
                     f"total_steps must be <= {schedule.end}, where this {schedule.kind} ends, got {self.total_steps}; "
                     "past a table's last row its values are held anyway"
                 )
+        self._check_columns()
         return self
+
+    def _check_columns(self) -> None:
+        driven = {name for schedule in self.schedules for name in schedule.column_names}
+        counts = {"schedule": _group_count(self.schedule)}
+        for name, given in self.columns.items():
+            if name in driven:
+                raise ValueError(f"columns must not name {name!r}, which the schedule itself drives")
+            for schedule in _several(given):
+                if schedule.column_names != ("lr",):
+                    raise ValueError(f"the schedule of column {name!r} must drive one value, got {schedule.kind}")
+            counts[name] = _group_count(given)
+        if len({number for number in counts.values() if number is not None}) > 1:
+            raise ValueError(f"the numbers of parameter groups must agree, got {counts}")
 
     @property
     def schedules(self) -> tuple[Schedule, ...]:
         """The schedules, one per parameter group where there are several."""
-        return (self.schedule,) if isinstance(self.schedule, Schedule) else tuple(self.schedule)
+        return _several(self.schedule)
+
+    def every_schedule(self) -> Iterator[Schedule]:
+        """The schedules of lr and of the other columns."""
+        yield from self.schedules
+        for given in self.columns.values():
+            yield from _several(given)
 
     def plan(self) -> dict[str, tuple[Schedule, str]]:
-        """Column name to the schedule and the schedule's column that fill it."""
-        if isinstance(self.schedule, Schedule):
-            return {name: (self.schedule, name) for name in self.schedule.column_names}
-        return {
-            f"{name}.{group}": (schedule, name)
-            for group, schedule in enumerate(self.schedule)
-            for name in schedule.column_names
-        }
+        """Column name to the schedule and the schedule's column that fill it.
+
+        Columns are named after what they drive; with one schedule per parameter group they end in the group's number.
+        """
+        plan: dict[str, tuple[Schedule, str]] = {}
+        owned: dict[str | None, OneOrGroups] = {None: self.schedule, **self.columns}
+        for own, given in owned.items():
+            for group, schedule in enumerate(_several(given)):
+                suffix = "" if _group_count(given) is None else f".{group}"
+                plan |= {f"{own or name}{suffix}": (schedule, name) for name in schedule.column_names}
+        return plan
 
     def table(self) -> Table:
         """The table of this spec, computed here. Raises `TableError` where a value leaves the floats."""
@@ -97,5 +141,5 @@ class Spec(BaseModel):
         The revisions are in it because a corrected formula must not be served from an old store.
         """
         data: dict[str, Any] = self.model_dump(mode="json")
-        data["revisions"] = {part.kind: part.revision for schedule in self.schedules for part in schedule.walk()}
+        data["revisions"] = {part.kind: part.revision for top in self.every_schedule() for part in top.walk()}
         return canonical_hash(data)

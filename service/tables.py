@@ -164,8 +164,8 @@ class TableService:
 
     async def _compute(self, spec: Spec) -> Table:
         try:
-            named = {digest: (await self.get(digest)).table for digest in named_digests(spec.schedules)}
-            resolve(spec.schedules, named.__getitem__)
+            named = {digest: (await self.get(digest)).table for digest in named_digests(spec.every_schedule())}
+            resolve(spec.every_schedule(), named.__getitem__)
         except TableNotFoundError as error:
             raise NotComputableError(f"a Literal names a table that is not here: {error}") from error
         except KeyError as error:

@@ -22,10 +22,10 @@ def test_the_spec_id_is_pinned() -> None:
     """The spec id of one spec, once and for all: changing how it is made is a decision, not an accident."""
     spec = Spec(schedule=WarmupWithDecay(5e-4, 10_000, 100_000, min_lr=1e-6), total_steps=100_000)
     assert spec.canonical() == (
-        '{"after":"hold","axis":"step","schedule":{"base_lr":0.0005,"kind":"custom.WarmupWithDecay","min_lr":0.000001,'
+        '{"after":"hold","axis":"step","columns":{},"schedule":{"base_lr":0.0005,"kind":"custom.WarmupWithDecay","min_lr":0.000001,'
         '"total_steps":100000,"warmup_steps":10000},"stride":1,"total_steps":100000}'
     )
-    assert spec.id == "df6904a6ce047e358b8735eced3eeb289867aee32130bf52b77e5ff4a36cc9ea"
+    assert spec.id == "24632211d66e7bc2569ab54c5c45c96d3c0fe207e330b1d4485f7dd7469ed0d7"
 
 
 def test_the_revision_is_part_of_the_identity(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -81,3 +81,36 @@ def test_a_bad_spec_is_refused_by_field(data: dict[str, Any], message: str) -> N
 def test_caveats_are_said_once() -> None:
     """The same caveat of several groups is one sentence."""
     assert len(read(schedule=[WARMUP, WARMUP], total_steps=5).caveats()) == 1
+
+
+RAMP = {"kind": "Ramp", "start": 0.04, "stop": 0.4, "length": 10, "shape": "cosine"}
+
+
+def test_other_columns_stand_beside_the_rate() -> None:
+    """Schedules of weight decay or momentum are columns of the same table, one for all groups or one each."""
+    spec = read(schedule=[WARMUP, WARMUP], columns={"weight_decay": RAMP, "beta1": [RAMP, RAMP]}, total_steps=5)
+    assert sorted(spec.plan()) == ["beta1.0", "beta1.1", "lr.0", "lr.1", "weight_decay"]
+    row = spec.table().row(4, group=1)
+    assert list(row) == ["beta1", "lr", "weight_decay"]
+    assert row["lr"] == 0.1
+    assert row["beta1"] == row["weight_decay"] == spec.table().columns["weight_decay"][4]
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        pytest.param({"columns": {"lr": RAMP}}, "must not name 'lr'", id="lr-twice"),
+        pytest.param({"columns": {"Lr!": RAMP}}, "Lr!", id="bad-name"),
+        pytest.param({"columns": {"beta1": [RAMP]}, "schedule": [WARMUP] * 2}, "must agree, got", id="counts"),
+        pytest.param(
+            {"columns": {"beta1": {"kind": "torch.OneCycleLR", "max_lr": 0.1, "total_steps": 10}}},
+            "column 'beta1' must drive one value, got torch.OneCycleLR",
+            id="two-values",
+        ),
+        pytest.param({"columns": {"beta1": {"kind": "Constant", "value": "previous"}}}, "nothing goes", id="previous"),
+    ],
+)
+def test_columns_that_contradict_are_refused(data: dict[str, Any], message: str) -> None:
+    """A column driven twice, group counts that differ and schedules of two values are named."""
+    with pytest.raises(ValueError, match=message):
+        read(**{"schedule": WARMUP, "total_steps": 5, **data})
