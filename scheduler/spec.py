@@ -110,8 +110,7 @@ class Spec(BaseModel):
         Columns are named after what they drive; with one schedule per parameter group they end in the group's number.
         """
         plan: dict[str, tuple[Schedule, str]] = {}
-        owned: dict[str | None, OneOrGroups] = {None: self.schedule, **self.columns}
-        for own, given in owned.items():
+        for own, given in [("", self.schedule), *self.columns.items()]:
             for group, schedule in enumerate(_several(given)):
                 suffix = "" if _group_count(given) is None else f".{group}"
                 plan |= {f"{own or name}{suffix}": (schedule, name) for name in schedule.column_names}
