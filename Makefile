@@ -6,7 +6,7 @@ PYTEST := $(BIN)/python -m pytest
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help venv demo test slow bench lint types format clean
+.PHONY: help venv demo test slow bench parity lint types format clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -38,6 +38,9 @@ slow: $(STAMP) ## run the slow tests: packaging, crashes, load, README
 
 bench: $(STAMP) ## run the benchmarks side by side and print their ratios
 	@for name in compute step herd; do $(BIN)/python benchmarks/$$name.py || exit 1; done
+
+parity: $(STAMP) ## step every twin's original 1,000,000 times, compare, and write PARITY.md
+	@$(BIN)/python -m benchmarks.parity
 
 lint: $(STAMP) ## check style: Python, shell, Dockerfile
 	@$(BIN)/ruff check

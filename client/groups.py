@@ -69,9 +69,8 @@ class RowWriter:
                 if ("betas" if name == "beta1" else name) not in group:
                     has = ", ".join(key for key in group if key != "params")
                     raise ValueError(f"the table has the column {name!r}, which group {index} has not, only {has}")
-        tensors = {id(group["lr"]) for group in groups if not isinstance(group["lr"], (float, int))}
-        if self._table.groups and 0 < len(tensors) < len(groups):
-            raise ValueError("the table has a rate for each group, but groups share one lr tensor: give each its own")
+        for name in {column.partition(".")[0] for column in self._table.columns if "." in column}:
+            _check_tensors(groups, name)
 
     def write(self, groups: Sequence[Group], row: int) -> list[float]:
         """Write one row into every group; the rates written, one per group."""
@@ -100,6 +99,15 @@ class RowWriter:
                 f"the table has rates for {self._table.groups} parameter groups ({', '.join(self._table.columns)}), "
                 f"the optimizer has {len(groups)} ({', '.join(_describe(*pair) for pair in enumerate(groups))})"
             )
+
+
+def _check_tensors(groups: Sequence[Group], name: str) -> None:
+    """Raise `ValueError` where one tensor would have to hold the values of several groups."""
+    tensors = [id(value) for value in (read(group, name) for group in groups) if not isinstance(value, (float, int))]
+    if len(set(tensors)) < len(tensors):
+        raise ValueError(
+            f"the table has a {name} for each group, but groups share one {name} tensor: give each its own"
+        )
 
 
 def _describe(index: int, group: Group) -> str:

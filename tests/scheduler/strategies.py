@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from functools import lru_cache
 from typing import Any
 
@@ -29,7 +30,7 @@ def schedules(kind: str, depth: int = 1) -> st.SearchStrategy[Schedule]:
 
     def build(data: dict[str, Any]) -> Schedule:
         try:
-            schedule = parse(data)
+            schedule = parse(_on_one_optimizer(data))
         except ValidationError:
             reject()
             raise
@@ -38,6 +39,16 @@ def schedules(kind: str, depth: int = 1) -> st.SearchStrategy[Schedule]:
         return schedule
 
     return _value(schema, schema.get("$defs", {}), depth).map(build)
+
+
+def _on_one_optimizer(data: Any) -> Any:
+    """The same data, where the members of a composite of torch's all start from one rate, as they do in torch."""
+    if not isinstance(data, dict) or "schedulers" not in data:
+        return data
+    members = [_on_one_optimizer(member) for member in data["schedulers"]]
+    agreed = [{**member, "base_lr": 0.1} if "base_lr" in member else member for member in members]
+    ordered = {"milestones": sorted(data["milestones"])[: len(agreed) - 1]} if "milestones" in data else {}
+    return {**data, "schedulers": agreed, **ordered}
 
 
 def _value(schema: dict[str, Any], definitions: dict[str, Any], depth: int) -> st.SearchStrategy[Any]:
@@ -76,7 +87,9 @@ def _value(schema: dict[str, Any], definitions: dict[str, Any], depth: int) -> s
 def _part(choices: list[dict[str, Any]], definitions: dict[str, Any], depth: int) -> st.SearchStrategy[Any]:
     """A part of a composite: any kind, and where the depth is used up one that has no parts."""
     if depth == 0:
-        choices = [choice for choice in choices if choice["$ref"].rpartition("/")[2] in SIMPLE]
+        named = {choice["$ref"].rpartition("/")[2]: choice for choice in choices}
+        leaves = [choice for name, choice in named.items() if "$ref" not in json.dumps(definitions[name])]
+        choices = [named[name] for name in SIMPLE if name in named] or leaves
     return st.sampled_from(choices).flatmap(lambda choice: _value(choice, definitions, max(depth - 1, 0)))
 
 

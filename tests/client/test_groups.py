@@ -1,0 +1,130 @@
+"""Columns in parameter groups, written into real optimizers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from torch.optim import SGD, Adam, AdamW, Optimizer
+
+from client.lr_scheduler import TableLR
+from scheduler import Spec, Table
+from scheduler.builtin import CyclicLR, OneCycleLR
+from scheduler.compose import Ramp
+
+ROWS = 12
+RATES = [0.1 / (row + 1) for row in range(ROWS)]
+
+
+def make_groups(count: int, **options: Any) -> list[dict[str, Any]]:
+    return [{"params": [torch.nn.Parameter(torch.ones(2))], **options} for _ in range(count)]
+
+
+def train(optimizer: Optimizer, scheduler: Any, read: Callable[[dict[str, Any]], Any]) -> list[list[Any]]:
+    """What `read` sees in every group, in force during each of as many updates as the tables have rows."""
+    seen = []
+    for _ in range(ROWS):
+        seen.append([read(group) for group in optimizer.param_groups])
+        optimizer.step()
+        scheduler.step()
+    return seen
+
+
+def sgd() -> Optimizer:
+    return SGD(make_groups(2), lr=0.05, momentum=0.9)
+
+
+def adam() -> Optimizer:
+    return Adam(make_groups(2), lr=0.05)
+
+
+def rate_and_momentum(group: dict[str, Any]) -> tuple[float, Any]:
+    return group["lr"], group["betas"] if "betas" in group else group["momentum"]
+
+
+@pytest.mark.parametrize(("make_optimizer", "column"), [(sgd, "momentum"), (adam, "beta1")])
+def test_momentum_is_driven_as_torch_drives_it(make_optimizer: Callable[[], Optimizer], column: Any) -> None:
+    """The twins of OneCycleLR and CyclicLR write the rates and momenta that the real classes write, bit for bit."""
+    one_cycle = OneCycleLR(0.1, total_steps=ROWS, momentum_column=column)
+    cyclic = CyclicLR(0.01, 0.1, step_size_up=3, momentum_column=column)
+    originals: list[tuple[OneCycleLR | CyclicLR, Callable[[Optimizer], Any]]] = [
+        (one_cycle, lambda optimizer: torch.optim.lr_scheduler.OneCycleLR(optimizer, 0.1, total_steps=ROWS + 1)),
+        (cyclic, lambda optimizer: torch.optim.lr_scheduler.CyclicLR(optimizer, 0.01, 0.1, step_size_up=3)),
+    ]
+    for twin, original in originals:
+        ours, theirs = make_optimizer(), make_optimizer()
+        applied = train(ours, TableLR(ours, twin.table(ROWS)), rate_and_momentum)
+        assert applied == train(theirs, original(theirs), rate_and_momentum), twin.kind
+
+
+def test_every_column_of_a_spec_is_applied() -> None:
+    """Rates per group, weight decay per group and one beta1 for all meet in the optimizer, each from its schedule."""
+    rates = [Ramp(0.0, 0.1, 5), Ramp(0.0, 0.01, 5)]
+    decays = [Ramp(0.04, 0.4, ROWS, "cosine"), Ramp(0.0, 0.1, ROWS)]
+    beta = Ramp(0.95, 0.85, ROWS)
+    spec = Spec(schedule=rates, columns={"weight_decay": decays, "beta1": beta}, total_steps=ROWS)
+    optimizer = AdamW(make_groups(2), betas=(0.9, 0.98))
+    applied = train(
+        optimizer, TableLR(optimizer, spec.table()), lambda group: (group["lr"], group["weight_decay"], group["betas"])
+    )
+    assert applied == [
+        [
+            (rate.get_lr(row), decay.get_lr(row), (beta.get_lr(row), 0.98))
+            for rate, decay in zip(rates, decays, strict=True)
+        ]
+        for row in range(ROWS)
+    ]
+
+
+@pytest.mark.parametrize("optimizer_first", [True, False], ids=["optimizer-first", "scheduler-first"])
+def test_beta1_comes_back_on_resume(optimizer_first: bool) -> None:
+    """A resumed optimizer has the row's beta1 and its own other betas, in either load order."""
+    table = Table({"lr": RATES, "beta1": [0.9 - 0.01 * row for row in range(ROWS)]})
+    optimizer = adam()
+    scheduler = TableLR(optimizer, table)
+    scheduler.set_progress(7)
+    saved = optimizer.state_dict(), scheduler.state_dict()
+
+    optimizer = adam()
+    scheduler = TableLR(optimizer, table)
+    if optimizer_first:
+        optimizer.load_state_dict(saved[0])
+    scheduler.load_state_dict(saved[1])
+    if not optimizer_first:
+        optimizer.load_state_dict(saved[0])
+    assert [group["betas"] for group in optimizer.param_groups] == [(float(table.columns["beta1"][7]), 0.999)] * 2
+
+
+@pytest.mark.parametrize("groups", [1, 3])
+def test_the_number_of_groups_counts_for_every_column(groups: int) -> None:
+    """Weight decay for two groups is refused by an optimizer of another number, though one rate would serve all."""
+    table = Table({"lr": RATES, "weight_decay.0": RATES, "weight_decay.1": RATES})
+    expected = rf"2 parameter groups \(lr, weight_decay.0, weight_decay.1\), the optimizer has {groups} \(0: 1 para"
+    with pytest.raises(ValueError, match=expected):
+        TableLR(AdamW(make_groups(groups)), table)
+
+
+def test_one_tensor_cannot_hold_a_beta_for_each_group() -> None:
+    """Groups that share a tensor of beta1 are refused where each has its own column."""
+    betas: Any = (torch.tensor(0.9), torch.tensor(0.999))
+    optimizer = Adam(make_groups(2), lr=torch.tensor(0.1), betas=betas, foreach=False)
+    with pytest.raises(ValueError, match="a beta1 for each group, but groups share one beta1 tensor: give each its ow"):
+        TableLR(optimizer, Table({"lr": RATES, "beta1.0": RATES, "beta1.1": RATES}))
+
+
+def test_a_shared_tensor_is_fine_where_the_value_is_shared() -> None:
+    """One lr tensor for all groups serves a table with one rate and a weight decay for each group."""
+    optimizer = AdamW(make_groups(2), lr=torch.tensor(1.0))
+    TableLR(optimizer, Table({"lr": RATES, "weight_decay.0": [0.1] * ROWS, "weight_decay.1": [0.2] * ROWS}))
+    assert [group["weight_decay"] for group in optimizer.param_groups] == [0.1, 0.2]
+    assert [float(group["lr"]) for group in optimizer.param_groups] == pytest.approx([0.1, 0.1])
+
+
+def test_a_tensor_and_a_number_share_nothing() -> None:
+    """Groups may mix tensor rates and plain ones where each has its own column."""
+    first, second = make_groups(2)
+    optimizer = SGD([{**first, "lr": torch.tensor(1.0)}, second], lr=1.0)
+    TableLR(optimizer, Table({"lr.0": RATES, "lr.1": [rate / 2 for rate in RATES]}))
+    assert [float(group["lr"]) for group in optimizer.param_groups] == pytest.approx([0.1, 0.05])
