@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -22,10 +23,10 @@ def real(twin: Schedule) -> Real:
     return optimizer, scheduler
 
 
-def function() -> Real:
-    """torch's LambdaLR over a function that returns at once: what stepping costs at least, whatever the schedule."""
-    optimizer = _optimizer(0.1, 0.1)
-    scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: 1.0)
+def over(function: Callable[[int], float]) -> Real:
+    """A new LambdaLR of torch, over this function from step to rate."""
+    optimizer = _optimizer(1.0, 1.0)
+    scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, function)
     optimizer.step()
     return optimizer, scheduler
 

@@ -96,7 +96,7 @@ class RowWriter:
     def _check_number(self, groups: Sequence[Group]) -> None:
         if self._table.groups not in (None, len(groups)):
             raise ValueError(
-                f"the table has rates for {self._table.groups} parameter groups ({', '.join(self._table.columns)}), "
+                f"the table has values for {self._table.groups} parameter groups ({', '.join(self._table.columns)}), "
                 f"the optimizer has {len(groups)} ({', '.join(_describe(*pair) for pair in enumerate(groups))})"
             )
 
@@ -105,9 +105,7 @@ def _check_tensors(groups: Sequence[Group], name: str) -> None:
     """Raise `ValueError` where one tensor would have to hold the values of several groups."""
     tensors = [id(value) for value in (read(group, name) for group in groups) if not isinstance(value, (float, int))]
     if len(set(tensors)) < len(tensors):
-        raise ValueError(
-            f"the table has a {name} for each group, but groups share one {name} tensor: give each its own"
-        )
+        raise ValueError(f"the table has a {name} per group, and groups share one {name} tensor: give each its own")
 
 
 def _describe(index: int, group: Group) -> str:

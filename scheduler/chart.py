@@ -83,7 +83,9 @@ def _limits(values: Values) -> tuple[float, float]:
     if not np.isfinite([low, high]).all():
         step = int(np.argmin(np.isfinite(values)))
         raise ValueError(f"values must be finite, got {values[step]} at step {step}")
-    return (min(low, 0.0), max(high, 0.0) or 1.0) if low == high else (low, high)
+    if high - low < np.finfo(np.float64).tiny:  # nothing that a label could tell apart
+        return (min(low, 0.0), max(high, 0.0)) if abs(high) >= np.finfo(np.float64).tiny else (0.0, 1.0)
+    return low, high
 
 
 def _labels(low: float, high: float, height: int) -> dict[int, str]:

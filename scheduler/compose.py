@@ -15,7 +15,7 @@ from itertools import accumulate, chain, count, islice
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Self
 
 import numpy as np
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 from typing_extensions import override
 
 from scheduler import portable, shapes
@@ -23,13 +23,14 @@ from scheduler.schedule import (
     MAX_STEP,
     Decay,
     NonNegative,
-    PositiveRate,
     Rate,
     Schedule,
     StepCount,
     Steps,
     Values,
+    real,
     schedule,
+    whole,
 )
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ if TYPE_CHECKING:
 else:  # any sequence is taken, and kept as a tuple
     Parts = Annotated["tuple[AnySchedule, ...]", Field(min_length=1, max_length=MAX_PARTS, strict=False)]
     Lengths = Annotated[tuple[StepCount, ...], Field(max_length=MAX_PARTS, strict=False)]
-Clock = Annotated[int, Field(ge=-MAX_STEP, le=MAX_STEP)]
+Clock = Annotated[int, Field(ge=-MAX_STEP, le=MAX_STEP), BeforeValidator(whole)]
 
 
 def _nothing_before() -> ValueError:
@@ -138,10 +139,10 @@ class Ramp(Schedule):
     length: StepCount
     shape: shapes.Shape = "linear"
     _: KW_ONLY
-    power: Annotated[NonNegative, Field(gt=0.0, le=100.0)] = 2.0
-    rate: Annotated[NonNegative, Field(ge=1e-3, le=100.0)] = 5.0
-    low: Annotated[float, Field(ge=-15.0, le=15.0)] = -7.0
-    high: Annotated[float, Field(ge=-15.0, le=15.0)] = 3.0
+    power: Annotated[float, Field(gt=0.0, le=100.0), BeforeValidator(real)] = 2.0
+    rate: Annotated[float, Field(ge=1e-3, le=100.0), BeforeValidator(real)] = 5.0
+    low: Annotated[float, Field(ge=-15.0, le=15.0), BeforeValidator(real)] = -7.0
+    high: Annotated[float, Field(ge=-15.0, le=15.0), BeforeValidator(real)] = 3.0
     kind: Literal["Ramp"] = "Ramp"
 
     @model_validator(mode="after")
@@ -228,9 +229,9 @@ class Power(Schedule):
     """
 
     scale: Rate
-    exponent: Annotated[float, Field(ge=-32.0, le=0.0)]
-    timescale: PositiveRate = 1.0
-    shift: Annotated[NonNegative, Field(ge=1e-3)] = 1.0
+    exponent: Annotated[float, Field(ge=-32.0, le=0.0), BeforeValidator(real)]
+    timescale: Annotated[float, Field(ge=1e-6, le=1e12), BeforeValidator(real)] = 1.0
+    shift: Annotated[float, Field(ge=1e-3, le=1e6), BeforeValidator(real)] = 1.0
     _: KW_ONLY
     kind: Literal["Power"] = "Power"
 
@@ -586,10 +587,12 @@ class Cycle(_Wrapper):
     """The first `length` steps of a schedule again and again, each time longer and lower if asked.
 
     Formula, in cycle i of length growth^i steps: lr(t) = amplitude^i schedule stretched growth^i times, on the cycle's
-    own clock. Stretched means that the lengths inside are multiplied; kinds without such lengths are refused.
+    own clock. Stretched means that the lengths inside are multiplied; kinds without such lengths are refused, and so are
+    lengths far beyond that of the cycle, which could not grow with it.
 
     Step 0 and the first step of each cycle: the schedule's step 0, times amplitude^i. With a `count` it ends after that
-    many cycles, the last going on, on its own clock; without one it has no end.
+    many cycles, the last going on, on its own clock; without one it has no end. `growth` is at most 10: a longer cycle
+    could not be reached.
 
     Source: SGDR (growth is T_mult); cyclic WSD; Keras' CosineDecayRestarts (amplitude is m_mul).
 
@@ -599,7 +602,7 @@ class Cycle(_Wrapper):
     schedule: AnySchedule
     length: StepCount
     count: StepCount | None = None
-    growth: StepCount = 1
+    growth: Annotated[int, Field(ge=1, le=10), BeforeValidator(whole)] = 1
     amplitude: Decay = 1.0
     _: KW_ONLY
     kind: Literal["Cycle"] = "Cycle"
@@ -607,7 +610,9 @@ class Cycle(_Wrapper):
     @model_validator(mode="after")
     def _check(self) -> Self:
         if self.growth > 1:
-            self.schedule.stretched(self.growth)
+            begins = accumulate(self._lengths(), initial=0)
+            last = next(cycle for cycle, begin in enumerate(begins) if begin > MAX_STEP // 10) - 1
+            self.schedule.stretched(self.growth**last)  # refused here rather than in the middle of a table
         return self
 
     @property
@@ -639,14 +644,12 @@ class Cycle(_Wrapper):
     def _pieces(self) -> Iterator[tuple[int, portable.Fill]]:
         for cycle, length in enumerate(self._lengths()):
             last = self.count is not None and cycle + 1 >= self.count
-            part = self.schedule.stretched(self.growth**cycle) if self.growth > 1 else self.schedule
-            factor = float(portable.whole_power(Decimal(self.amplitude), cycle))
-            yield 2**62 if last else length, partial(_fill_scaled, part=part, factor=factor)
+            yield 2**62 if last else length, partial(self._fill_cycle, cycle=cycle)
 
-
-def _fill_scaled(out: Values, start: int, *, part: Schedule, factor: float) -> None:
-    part.fill(out, start)
-    out *= factor
+    def _fill_cycle(self, out: Values, start: int, *, cycle: int) -> None:
+        part = self.schedule.stretched(self.growth**cycle) if self.growth > 1 else self.schedule
+        part.fill(out, start)
+        out *= float(portable.whole_power(Decimal(self.amplitude), cycle))
 
 
 @schedule

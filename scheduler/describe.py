@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import fields
 from typing import Any
 
@@ -127,8 +127,14 @@ def _cyclic(scheduler: Any, group: int, base_lr: float) -> Parameters:
         "step_size_down": None if scheduler.total_size == 2 * up else scheduler.total_size - up,
         "mode": scheduler.mode,
         "gamma": scheduler.gamma,
-        **_momentum(scheduler, group),
+        **_momentum(scheduler, _own_momenta(scheduler, group)),
     }
+
+
+def _own_momenta(scheduler: Any, group: int) -> dict[str, Any]:
+    """A CyclicLR's own: in the group, a OneCycleLR that was built later has written over them."""
+    names = ("base_momentum", "max_momentum") if scheduler.cycle_momentum else ()
+    return {name: getattr(scheduler, f"{name}s")[group] for name in names}
 
 
 def _one_cycle(scheduler: Any, group: int, base_lr: float) -> Parameters:
@@ -146,7 +152,7 @@ def _one_cycle(scheduler: Any, group: int, base_lr: float) -> Parameters:
         "div_factor": _divisor("div_factor", rates["max_lr"], rates["initial_lr"]),
         "final_div_factor": _divisor("final_div_factor", rates["initial_lr"], rates["min_lr"]),
         "three_phase": len(ends) > 1,
-        **_momentum(scheduler, group),
+        **_momentum(scheduler, rates),
     }
 
 
@@ -155,13 +161,12 @@ def _phase_ends(pct_start: float, steps: int, phases: int) -> list[float]:
     return [pct_start * steps - 1, 2 * pct_start * steps - 2][:phases]
 
 
-def _momentum(scheduler: Any, group: int) -> Parameters:
+def _momentum(scheduler: Any, momenta: Mapping[str, Any]) -> Parameters:
     if not scheduler.cycle_momentum:
         return {"cycle_momentum": False}
-    values = scheduler.optimizer.param_groups[group]
     return {
-        "base_momentum": float(values["base_momentum"]),
-        "max_momentum": float(values["max_momentum"]),
+        "base_momentum": float(momenta["base_momentum"]),
+        "max_momentum": float(momenta["max_momentum"]),
         "momentum_column": "beta1" if scheduler.use_beta1 else "momentum",
     }
 

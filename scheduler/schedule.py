@@ -40,7 +40,7 @@ class ScheduleWarning(UserWarning):
     """A schedule is used in a way that is legal and rarely meant."""
 
 
-def _whole(value: object) -> object:
+def whole(value: object) -> object:
     """Turn 10_000.0 and NumPy integers into int; leave bool and everything else to be refused."""
     if isinstance(value, (bool, np.bool_, str)):
         return value
@@ -52,31 +52,31 @@ def _whole(value: object) -> object:
         return value
 
 
-def _real(value: object) -> object:
+def real(value: object) -> object:
     """Turn ints and NumPy numbers into float; leave bool and everything else to be refused."""
     if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, float, np.integer, np.floating)):
         return value
     try:
-        return float(value)
+        return float(value) + 0.0  # -0.0 becomes 0.0, which has the same JSON and other bits
     except OverflowError:
         return value
 
 
-Rate = Annotated[float, Field(ge=0.0, le=1e6), BeforeValidator(_real)]
+Rate = Annotated[float, Field(ge=0.0, le=1e6), BeforeValidator(real)]
 """A learning rate: finite, not negative."""
-PositiveRate = Annotated[float, Field(ge=1e-100, le=1e6), BeforeValidator(_real)]
+PositiveRate = Annotated[float, Field(ge=1e-100, le=1e6), BeforeValidator(real)]
 """A learning rate that something is divided by."""
-Factor = Annotated[float, Field(gt=0.0, le=1e12), BeforeValidator(_real)]
+Factor = Annotated[float, Field(gt=0.0, le=1e12), BeforeValidator(real)]
 """A positive multiplier without a unit."""
-Decay = Annotated[float, Field(gt=0.0, le=1.0), BeforeValidator(_real)]
+Decay = Annotated[float, Field(gt=0.0, le=1.0), BeforeValidator(real)]
 """What something is multiplied by again and again: at most 1, so that it cannot grow without bound."""
-Fraction = Annotated[float, Field(ge=0.0, le=1.0), BeforeValidator(_real)]
+Fraction = Annotated[float, Field(ge=0.0, le=1.0), BeforeValidator(real)]
 """A share of a whole, 0 to 1."""
-NonNegative = Annotated[float, Field(ge=0.0, le=1e6), BeforeValidator(_real)]
+NonNegative = Annotated[float, Field(ge=0.0, le=1e6), BeforeValidator(real)]
 """A plain number, finite and not negative: a ratio, a power, a number of waves."""
-StepCount = Annotated[int, Field(ge=1, le=MAX_STEP), BeforeValidator(_whole)]
+StepCount = Annotated[int, Field(ge=1, le=MAX_STEP), BeforeValidator(whole)]
 """A number of optimizer steps, at least 1."""
-Steps = Annotated[int, Field(ge=0, le=MAX_STEP), BeforeValidator(_whole)]
+Steps = Annotated[int, Field(ge=0, le=MAX_STEP), BeforeValidator(whole)]
 """A number of optimizer steps, 0 included."""
 
 

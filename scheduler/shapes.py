@@ -156,11 +156,12 @@ def power(base: Values, exponent: float) -> Values:
 def _half_integer_power(base: Values, doubled: int) -> Values:
     result = np.sqrt(base) if doubled % 2 else np.ones_like(base)
     factor, exponent = base, abs(doubled) // 2
-    while exponent:
-        if exponent & 1:
-            result = result * factor
-        factor = factor * factor
-        exponent >>= 1
+    with np.errstate(over="ignore", under="ignore"):  # a factor may overflow beyond the last that is needed
+        while exponent:
+            if exponent & 1:
+                result = result * factor
+            factor = factor * factor
+            exponent >>= 1
     return result if doubled >= 0 else 1.0 / result
 
 

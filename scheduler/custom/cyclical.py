@@ -7,14 +7,14 @@ from dataclasses import KW_ONLY
 from decimal import Decimal
 from functools import partial
 from itertools import count, islice, repeat
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
 import numpy as np
-from pydantic import model_validator
+from pydantic import BeforeValidator, Field, model_validator
 from typing_extensions import override
 
 from scheduler import portable
-from scheduler.schedule import Decay, Factor, Fraction, Rate, Schedule, StepCount, Values, schedule
+from scheduler.schedule import Decay, Factor, Fraction, Rate, Schedule, StepCount, Values, schedule, whole
 
 _LONG = 2 * portable.BLOCK  # steps: a cycle longer than this is computed where it lies, a shorter one once
 _JOINTS = 8  # cycles whose joints are listed
@@ -199,7 +199,7 @@ class CosineAnnealingWarmRestarts(Schedule):
     max_lr: Rate
     min_lr: Rate
     t_0: StepCount
-    t_mult: StepCount = 2
+    t_mult: Annotated[int, Field(ge=1, le=100), BeforeValidator(whole)] = 2
     _: KW_ONLY
     kind: Literal["custom.CosineAnnealingWarmRestarts"] = "custom.CosineAnnealingWarmRestarts"
 

@@ -18,13 +18,13 @@ from abc import abstractmethod
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import KW_ONLY
 from functools import partial
-from itertools import repeat
 from types import MappingProxyType
 from typing import Any, Literal, Protocol, Self
 
 import numpy as np
 from pydantic import model_validator
 
+from scheduler import libm
 from scheduler.schedule import NonNegative, PositiveRate, Rate, Schedule, StepCount, Steps, Values, schedule
 
 Shape = Literal["linear", "cosine", "1-sqrt"]
@@ -47,6 +47,7 @@ class _LambdaSchedule(Schedule):
         """The pieces of f, the first from step 0; none begins before the one that it follows."""
 
     def _fill(self, out: Values, start: int) -> None:
+        libm.check_platform()
         pieces, stop = self._pieces(), start + len(out)
         ends = [*(first for first, _ in pieces[1:]), stop]
         for (first, write), end in zip(pieces, ends, strict=True):
@@ -117,12 +118,6 @@ def _lift(block: Values, *, floor: float) -> None:
     block += floor
 
 
-def _power(block: Values, exponent: float) -> None:
-    """Each value to the power of `exponent`, by the C library like Python's own: NumPy's last bits differ."""
-    if exponent != 1.0:
-        block[:] = np.fromiter(map(math.pow, block.data, repeat(exponent)), np.float64, len(block))
-
-
 # The pieces themselves.
 
 
@@ -151,7 +146,8 @@ def _restarts(block: Values, *, first: int, length: int, num_cycles: float) -> N
 def _polynomial(block: Values, *, first: int, length: int, power: float, lr_init: float, lr_end: float) -> None:
     _progress(block, first=first, length=length)
     _one_minus(block)
-    _power(block, power)
+    if power != 1.0:  # which changes nothing
+        libm.power(block, power, block)
     block *= lr_init - lr_end
     block += lr_end
     block /= lr_init

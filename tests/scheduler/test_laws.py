@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from scheduler import KINDS, Schedule, Spec, parse
@@ -88,7 +88,9 @@ def test_values_are_finite(kind: str, data: st.DataObject) -> None:
 @relaxed
 def test_our_own_values_are_never_negative(kind: str, data: st.DataObject) -> None:
     """A rate below zero climbs: none of our own kinds makes one."""
-    assert (data.draw(schedules(kind)).values(data.draw(LENGTHS)) >= 0).all()
+    schedule = data.draw(schedules(kind))
+    assume({part.kind for part in schedule.walk()} <= set(OURS))  # a library's own schedule may be negative
+    assert (schedule.values(data.draw(LENGTHS)) >= 0).all()
 
 
 @pytest.mark.parametrize("kind", ALL)
