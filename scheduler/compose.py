@@ -587,8 +587,8 @@ class Cycle(_Wrapper):
     """The first `length` steps of a schedule again and again, each time longer and lower if asked.
 
     Formula, in cycle i of length growth^i steps: lr(t) = amplitude^i schedule stretched growth^i times, on the cycle's
-    own clock. Stretched means that the lengths inside are multiplied; kinds without such lengths are refused, and so are
-    lengths far beyond that of the cycle, which could not grow with it.
+    own clock. Stretched means that the lengths inside are multiplied; kinds without such lengths are refused, and so
+    are lengths far beyond that of the cycle, which could not grow with it.
 
     Step 0 and the first step of each cycle: the schedule's step 0, times amplitude^i. With a `count` it ends after that
     many cycles, the last going on, on its own clock; without one it has no end. `growth` is at most 10: a longer cycle

@@ -94,6 +94,7 @@ def _answer(arguments: argparse.Namespace) -> str:
 
 
 def step_count(text: str) -> int:
+    """A typed number of steps. Raises `TypingError`, naming it, where it is none or too large."""
     steps = int(text) if re.fullmatch(r"\d+(_\d+)*", text) else 0
     if not 1 <= steps <= MAX_STEPS:
         raise TypingError(f"--steps must be a whole number from 1 to {MAX_STEPS:,}, got {text!r}")
