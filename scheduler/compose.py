@@ -48,7 +48,7 @@ if TYPE_CHECKING:
 else:  # any sequence is taken, and kept as a tuple
     Parts = Annotated["tuple[AnySchedule, ...]", Field(min_length=1, max_length=MAX_PARTS, strict=False)]
     Lengths = Annotated[tuple[StepCount, ...], Field(max_length=MAX_PARTS, strict=False)]
-Clock = Annotated[int, Field(ge=-MAX_STEP, le=MAX_STEP), BeforeValidator(whole)]
+Clock = Annotated[int, Field(ge=-(10**8), le=10**8), BeforeValidator(whole)]
 
 
 def _nothing_before() -> ValueError:
@@ -309,17 +309,17 @@ class Sequence(_Composite):
             yield begin
             yield from (begin + joint for joint in part.joints(max(total_steps - begin, 0)) if begin < total_steps)
 
-    def resolved(self) -> list[Schedule]:
-        """The parts, every "previous" replaced by the value it stands for."""
-        parts: list[Schedule] = [self.schedules[0]]
-        for part, length in zip(self.schedules[1:], self.lengths, strict=False):
-            parts.append(part.after(_value_at(parts[-1], length)) if part.needs_previous else part)
-        return parts
-
     def _fill(self, out: Values, start: int) -> None:
-        parts = self.resolved()
-        lengths = [*self.lengths[: len(parts) - 1], 2**62]
-        portable.piecewise(out, start, zip(lengths, (part.fill for part in parts), strict=True))
+        portable.piecewise(out, start, self._pieces())
+
+    def _pieces(self) -> Iterator[tuple[int, portable.Fill]]:
+        """The parts with their lengths, each "previous" replaced once its part is reached."""
+        before: tuple[Schedule, int] | None = None
+        lengths = (*self.lengths[: len(self.schedules) - 1], 2**62)
+        for part, length in zip(self.schedules, lengths, strict=True):
+            given = part.after(_value_at(*before)) if before and part.needs_previous else part
+            yield length, given.fill
+            before = given, length
 
 
 def _value_at(part: Schedule, step: int) -> float:
@@ -357,10 +357,9 @@ class _Algebra(_Composite):
         return chain.from_iterable(part.joints(total_steps) for part in self.schedules)
 
     def _fill(self, out: Values, start: int) -> None:
-        size = portable.BLOCK if all(part.random_access for part in self.walk()) else max(len(out), 1)
-        other = np.empty(min(len(out), size))
-        for begin in range(0, len(out), size):
-            block = out[begin : begin + size]
+        other = np.empty(min(len(out), portable.BLOCK))
+        for begin in range(0, len(out), portable.BLOCK):
+            block = out[begin : begin + portable.BLOCK]
             self.schedules[0].fill(block, start + begin)
             for part in self.schedules[1:]:
                 part.fill(other[: len(block)], start + begin)
@@ -695,5 +694,8 @@ class Splice(_Composite):
         yield from (self.at + joint for joint in self.tail.joints(max(total_steps - self.at, 1)))
 
     def _fill(self, out: Values, start: int) -> None:
+        portable.piecewise(out, start, [(self.at, self.schedule.fill), (2**62, self._fill_tail)])
+
+    def _fill_tail(self, out: Values, start: int) -> None:
         tail = self.tail.after(_value_at(self.schedule, self.at)) if self.tail.needs_previous else self.tail
-        portable.piecewise(out, start, [(self.at, self.schedule.fill), (2**62, tail.fill)])
+        tail.fill(out, start)

@@ -139,9 +139,9 @@ def piecewise(out: Values, first: int, pieces: Iterable[tuple[int, Fill]], origi
     `pieces` are (length, fill) with fill(out, position on the piece's clock). Those outside the window are passed over.
     """
     last = first + len(out)
-    for length, fill in pieces:
-        if origin >= last:
-            return
+    following = iter(pieces)
+    while origin < last and (piece := next(following, None)):  # no piece is asked for that is not reached
+        length, fill = piece
         begin, end = max(first, origin), min(last, origin + length)
         if begin < end:
             fill(out[begin - first : end - first], begin - origin)

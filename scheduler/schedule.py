@@ -107,9 +107,6 @@ class Schedule:
         """Steps after which the schedule has nothing more to say (it holds its last value); None: never."""
         return None
 
-    random_access: ClassVar[bool] = True
-    """Whether a window costs its own length only; False where it takes all the steps before it, too."""
-
     @property
     def members(self) -> tuple[Schedule, ...]:
         """The schedules this one is made of."""

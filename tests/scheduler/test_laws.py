@@ -77,7 +77,8 @@ def test_get_lr_equals_the_value_of_its_step(kind: str, data: st.DataObject) -> 
 def test_values_are_finite(kind: str, data: st.DataObject) -> None:
     """No parameter that is accepted makes NaN or infinity, in the schedule's span or far past it."""
     schedule = data.draw(schedules(kind))
-    start = data.draw(st.sampled_from([0, 10**6, 10**9]) if kind in OURS else st.just(0))
+    far = not any(part.kind.startswith("torch.") for part in schedule.walk())  # those would step there one by one
+    start = data.draw(st.sampled_from([0, 10**6, 10**9]) if far else st.just(0))
     window = np.empty(data.draw(LENGTHS))
     schedule.fill(window, start)
     assert np.isfinite(window).all()
