@@ -578,7 +578,8 @@ class Shift(_Wrapper):
     def _fill(self, out: Values, start: int) -> None:
         waiting = min(max(-self.offset - start, 0), len(out))
         out[:waiting] = _value_at(self.schedule, 0)
-        self.schedule.fill(out[waiting:], start + waiting + self.offset)
+        if waiting < len(out):
+            self.schedule.fill(out[waiting:], start + waiting + self.offset)
 
 
 @schedule
@@ -633,12 +634,25 @@ class Cycle(_Wrapper):
             yield from (begin + joint * self.growth**cycle for joint in inner if begin < total_steps)
 
     def _fill(self, out: Values, start: int) -> None:
-        if self.growth == 1 and self.count is None and self.length <= portable.BLOCK:
+        if self.growth > 1:
+            portable.piecewise(out, start, self._pieces())
+            return
+        last = MAX_STEP if self.count is None else self.count - 1
+        repeating = min(max((last + 1) * self.length - start, 0), len(out))
+        self._repeat(out[:repeating], start)
+        if repeating < len(out):
+            self._fill_cycle(out[repeating:], start + repeating - last * self.length, cycle=last)
+
+    def _repeat(self, out: Values, start: int) -> None:
+        """Cycles of one length: computed once where they are short."""
+        if self.length <= portable.BLOCK:
             row = np.empty(self.length)
             self.schedule.fill(row)
             portable.scaled(out, start, row, Decimal(self.amplitude))
         else:
-            portable.piecewise(out, start, self._pieces())
+            first = start // self.length
+            pieces = ((self.length, partial(self._fill_cycle, cycle=cycle)) for cycle in count(first))
+            portable.piecewise(out, start, pieces, origin=first * self.length)
 
     def _pieces(self) -> Iterator[tuple[int, portable.Fill]]:
         for cycle, length in enumerate(self._lengths()):

@@ -21,16 +21,18 @@ _VECTORISED: dict[str, tuple[Callable[[Values], Values], Callable[[float], float
     "cos": (np.cos, math.cos),
     "sin": (np.sin, math.sin),
 }
+_LISTED = 4096  # values at once: a list of floats is read faster than an array, and is four times as large
 _CHECKED = 4096  # angles of each size
 
 
 def power(base: Values | float, exponent: Values | float, out: Values) -> None:
     """Write `base ** exponent` into `out` (shape [m]); either may be one number for all values, neither negative."""
-    bases, exponents = (
-        repeat(given) if isinstance(given, float) else given.tolist()  # a list of floats is read faster than an array
-        for given in (base, exponent)
-    )
-    out[:] = np.fromiter(map(math.pow, bases, exponents), np.float64, len(out))
+    for begin in range(0, len(out), _LISTED):
+        part = slice(begin, begin + _LISTED)
+        bases, exponents = (
+            repeat(given) if isinstance(given, float) else given[part].tolist() for given in (base, exponent)
+        )
+        out[part] = np.fromiter(map(math.pow, bases, exponents), np.float64, len(out[part]))
 
 
 def exp(values: Values, out: Values) -> None:
@@ -49,7 +51,9 @@ def tanh(values: Values, out: Values) -> None:
 
 
 def _each(function: Callable[[float], float], values: Values, out: Values) -> None:
-    out[:] = np.fromiter(map(function, values.tolist()), np.float64, len(values))
+    for begin in range(0, len(out), _LISTED):
+        part = slice(begin, begin + _LISTED)
+        out[part] = np.fromiter(map(function, values[part].tolist()), np.float64, len(out[part]))
 
 
 @cache

@@ -161,7 +161,12 @@ class Schedule:
         return ("lr",)
 
     def fill(self, out: Values, start: int = 0, *, column: str = "lr") -> None:
-        """Write one column's values of steps start, start + 1, ... into `out` (float64, shape [m])."""
+        """Write one column's values of steps start, start + 1, ... into `out` (float64, shape [m]).
+
+        Raises `ValueError` for a negative start, `KeyError` for a column that the schedule does not drive.
+        """
+        if start < 0:
+            raise ValueError(f"start must be >= 0, got {start}")
         if column != "lr":
             raise KeyError(f"{self.kind} has no column {column!r}, only {', '.join(self.column_names)}")
         self._fill(out, start)

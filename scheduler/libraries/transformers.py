@@ -190,7 +190,7 @@ def _stable_decay(block: Values, *, first: int, length: int, shape: Shape, num_c
 class Constant(_LambdaSchedule):
     """The group's own rate at every step, for ever.
 
-    Source: `get_constant_schedule`.
+    base_lr · 1. Step 0 and every other: base_lr. Source: `get_constant_schedule`.
     """
 
     base_lr: Rate

@@ -27,7 +27,7 @@ from scheduler.compose import (
     Splice,
     Sum,
 )
-from scheduler.custom import CosineAnnealingWarmRestarts, LinearWarmup, OneCycleLR, WarmupWithDecay
+from scheduler.custom import CosineAnnealingWarmRestarts, ExponentialCyclicLR, LinearWarmup, OneCycleLR, WarmupWithDecay
 from scheduler.literal import Literal, UnresolvedError, resolve
 from tests.scheduler.strategies import schedules
 
@@ -51,6 +51,7 @@ CASES: list[tuple[Schedule, list[float]]] = [
     (PerEpoch(STEPS, 2), [1, 1, 2, 2, 3, 3, 3]),
     (Shift(STEPS, 1), [2, 3, 3]),
     (Shift(STEPS, -2), [1, 1, 1, 2, 3]),
+    (Shift(ExponentialCyclicLR(1.0, 1.0, 4), -5), [1]),
     (Cycle(STEPS, 2), [1, 2, 1, 2, 1]),
     (Cycle(STEPS, 2, count=2), [1, 2, 1, 2, 3, 3]),
     (Cycle(STEPS, 2, amplitude=0.5), [1, 2, 0.5, 1, 0.25, 0.5]),
