@@ -125,7 +125,8 @@ class Ramp(Schedule):
     Step 0: start, exactly. Step length and past it: stop, exactly. It has no end: it holds.
 
     `start` may be "previous": the value at the cut, as the tail of a `Splice` or a later part of a `Sequence`. Raises
-    where a shape cannot be had: `geometric` needs start and stop above 0, `inverse_sqrt` start > stop > 0.
+    where a shape cannot be had: `geometric` needs start and stop above 0, `inverse_sqrt` start > stop > 0, and both a
+    number to start from.
 
     Accuracy: within 4 ULP of the formula, 16 for `log` and for a `power` that is no multiple of 1/2. Source: the warmup
     and decay shapes of the literature and the libraries (linear to zero; cosine; 1-sqrt, Haegele et al. 2024; REX, Chen
@@ -150,6 +151,8 @@ class Ramp(Schedule):
         if self.low >= self.high:
             raise ValueError(f"low must be < high, got {self.low} >= {self.high}")
         if self.start == "previous":
+            if self.shape in ("geometric", "inverse_sqrt"):  # the value before may be 0, which these cannot start from
+                raise ValueError(f'start must be a number for the shape {self.shape}, got "previous"')
             return self
         if self.shape == "geometric" and min(self.start, self.stop) < 1e-100:
             raise ValueError(f"a geometric ramp needs start and stop above 0, got {self.start} and {self.stop}")
