@@ -239,8 +239,8 @@ class Power(Schedule):
     kind: Literal["Power"] = "Power"
 
     def _fill(self, out: Values, start: int) -> None:
-        for begin in range(0, len(out), portable.BLOCK):
-            block = out[begin : begin + portable.BLOCK]
+        for begin in range(0, len(out), shapes.BLOCK):
+            block = out[begin : begin + shapes.BLOCK]
             step = np.arange(start + begin, start + begin + len(block), dtype=np.float64)
             np.multiply(shapes.power(self.shift + step / self.timescale, self.exponent), self.scale, out=block)
 

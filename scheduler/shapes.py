@@ -45,6 +45,9 @@ Shape = Literal[
 Pieces = tuple[Values, Values]
 """S and 1 - S of a block: each accurate where it is small."""
 
+BLOCK = 8192
+"""Values computed at once: a shape needs up to ten arrays of this length beside the result."""
+
 _LN2 = Decimal(2).ln()
 _LN2_HIGH = float(Decimal(math.ldexp(math.floor(math.ldexp(float(_LN2), 32)), -32)))  # exact times a small whole number
 _LN2_LOW = float(_LN2 - Decimal(_LN2_HIGH))
@@ -56,8 +59,8 @@ _EXP = [1.0 / math.factorial(k) for k in range(16)]
 
 def blend(out: Values, first: int, start: float, stop: float, shape: Callable[[Values], Pieces]) -> None:
     """Fill with stop + (start - stop) S, block by block; `shape` makes S and 1 - S from positions."""
-    for begin in range(0, len(out), portable.BLOCK):
-        block = out[begin : begin + portable.BLOCK]
+    for begin in range(0, len(out), BLOCK):
+        block = out[begin : begin + BLOCK]
         falling, risen = shape(np.arange(first + begin, first + begin + len(block), dtype=np.float64))
         near_stop = falling <= risen
         np.multiply(np.where(near_stop, falling, risen), np.where(near_stop, start - stop, stop - start), out=block)
@@ -67,8 +70,8 @@ def blend(out: Values, first: int, start: float, stop: float, shape: Callable[[V
 def inverse_sqrt(out: Values, first: int, start: float, stop: float, length: int) -> None:
     """start / sqrt(1 + p ((start / stop)**2 - 1))."""
     growth = float(portable.quotient(start, stop) ** 2 - 1)
-    for begin in range(0, len(out), portable.BLOCK):
-        block = out[begin : begin + portable.BLOCK]
+    for begin in range(0, len(out), BLOCK):
+        block = out[begin : begin + BLOCK]
         position = np.arange(first + begin, first + begin + len(block), dtype=np.float64)
         np.divide(start, np.sqrt(1.0 + position / length * growth), out=block)
 
@@ -167,9 +170,19 @@ def _half_integer_power(base: Values, doubled: int) -> Values:
 
 def one_minus_power(base: Values, rest: Values, exponent: float) -> Values:
     """1 - base**exponent for bases 0 to 1 and rest = 1 - base: accurate where it is small, too."""
+    if (2.0 * exponent).is_integer() and exponent <= 32:
+        return _one_minus_half_integer_power(base, rest, int(2.0 * exponent))
     logarithm = np.where(rest < _NEAR, log1p(-np.minimum(rest, _NEAR)), log(np.maximum(base, 1e-300)))
     argument = np.maximum(exponent * logarithm, -1.0)
     return np.where(argument > -1.0, -argument * portable.polynomial(argument, _EXPM1), 1.0 - power(base, exponent))
+
+
+def _one_minus_half_integer_power(base: Values, rest: Values, doubled: int) -> Values:
+    """1 - r**n = (1 - r) (1 + r + ... + r**(n - 1)), r the base or its root: all terms have one sign."""
+    if doubled % 2 == 0:
+        return rest * portable.polynomial(base, [1.0] * (doubled // 2))
+    root = np.sqrt(base)
+    return rest / (1.0 + root) * portable.polynomial(root, [1.0] * doubled)
 
 
 def log1p(number: Values) -> Values:
