@@ -7,7 +7,7 @@ up to `MAX_DEPTH` deep. A composite drives the learning rate alone: a part that 
 from __future__ import annotations
 
 from collections import abc
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import KW_ONLY
 from decimal import Decimal
 from functools import partial
@@ -201,7 +201,7 @@ class Ramp(Schedule):
             case _:
                 shapes.blend(out, first, self.start, self.stop, self._shape())
 
-    def _shape(self) -> Callable[[Values], shapes.Pieces]:
+    def _shape(self) -> shapes.Curve:
         match self.shape:
             case "1-sqrt":
                 return shapes.one_minus_sqrt(self.length)

@@ -22,7 +22,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from decimal import Decimal, localcontext
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 
@@ -42,11 +42,8 @@ Shape = Literal[
     "tanh",
     "rex",
 ]
-Pieces = tuple[Values, Values]
-"""S and 1 - S of a block: each accurate where it is small."""
-
 BLOCK = 8192
-"""Values computed at once: a shape needs up to ten arrays of this length beside the result."""
+"""Values computed at once: a shape needs several arrays of this length beside the result."""
 
 _LN2 = Decimal(2).ln()
 _LN2_HIGH = float(Decimal(math.ldexp(math.floor(math.ldexp(float(_LN2), 32)), -32)))  # exact times a small whole number
@@ -57,14 +54,29 @@ _EXPM1 = [1.0 / math.factorial(k + 1) for k in range(20)]
 _EXP = [1.0 / math.factorial(k) for k in range(16)]
 
 
-def blend(out: Values, first: int, start: float, stop: float, shape: Callable[[Values], Pieces]) -> None:
-    """Fill with stop + (start - stop) S, block by block; `shape` makes S and 1 - S from positions."""
+class Curve(NamedTuple):
+    """A shape: its two halves, each from positions, and the first position of the second."""
+
+    risen: Callable[[Values], Values]
+    """1 - S, accurate where it is small."""
+    falling: Callable[[Values], Values]
+    """S, accurate where it is small."""
+    halfway: int
+    """About where S is 1/2: before it the values are made from 1 - S, from it on from S."""
+
+
+def blend(out: Values, first: int, start: float, stop: float, curve: Curve) -> None:
+    """Fill with stop + (start - stop) S: from the nearer end, block by block."""
+    half = min(max(curve.halfway - first, 0), len(out))
+    _from_end(out[:half], first, start, stop - start, curve.risen)
+    _from_end(out[half:], first + half, stop, start - stop, curve.falling)
+
+
+def _from_end(out: Values, first: int, anchor: float, span: float, share: Callable[[Values], Values]) -> None:
     for begin in range(0, len(out), BLOCK):
         block = out[begin : begin + BLOCK]
-        falling, risen = shape(np.arange(first + begin, first + begin + len(block), dtype=np.float64))
-        near_stop = falling <= risen
-        np.multiply(np.where(near_stop, falling, risen), np.where(near_stop, start - stop, stop - start), out=block)
-        block += np.where(near_stop, stop, start)
+        np.multiply(share(np.arange(first + begin, first + begin + len(block), dtype=np.float64)), span, out=block)
+        block += anchor
 
 
 def inverse_sqrt(out: Values, first: int, start: float, stop: float, length: int) -> None:
@@ -76,71 +88,81 @@ def inverse_sqrt(out: Values, first: int, start: float, stop: float, length: int
         np.divide(start, np.sqrt(1.0 + position / length * growth), out=block)
 
 
-def one_minus_sqrt(length: int) -> Callable[[Values], Pieces]:
+def one_minus_sqrt(length: int) -> Curve:
     """1 - sqrt(p), as q / (1 + sqrt(p)) where it is small."""
-
-    def shape(position: Values) -> Pieces:
-        root = np.sqrt(position / length)
-        return (length - position) / length / (1.0 + root), root
-
-    return shape
-
-
-def rex(length: int) -> Callable[[Values], Pieces]:
-    """q / (1/2 + q/2) = 2 q / (1 + q), and p / (1 + q)."""
-
-    def shape(position: Values) -> Pieces:
-        remaining = (length - position) / length
-        return 2.0 * remaining / (1.0 + remaining), position / length / (1.0 + remaining)
-
-    return shape
+    return Curve(
+        risen=lambda position: np.sqrt(position / length),
+        falling=lambda position: (length - position) / length / (1.0 + np.sqrt(position / length)),
+        halfway=length // 4,
+    )
 
 
-def polynomial(length: int, exponent: float) -> Callable[[Values], Pieces]:
+def rex(length: int) -> Curve:
+    """q / (1/2 + q/2) = 2 q / (1 + q), and p / (1 + q), both multiplied by the length."""
+    return Curve(
+        risen=lambda position: position / (2.0 * length - position),
+        falling=lambda position: 2.0 * (length - position) / (2.0 * length - position),
+        halfway=2 * length // 3,
+    )
+
+
+def polynomial(length: int, exponent: float) -> Curve:
     """q**exponent."""
+    return Curve(
+        risen=lambda position: one_minus_power((length - position) / length, position / length, exponent),
+        falling=lambda position: power((length - position) / length, exponent),
+        halfway=length - _half_power(length, exponent),
+    )
 
-    def shape(position: Values) -> Pieces:
-        progress, remaining = position / length, (length - position) / length
-        return power(remaining, exponent), one_minus_power(remaining, progress, exponent)
 
-    return shape
-
-
-def rising_power(length: int, exponent: float) -> Callable[[Values], Pieces]:
+def rising_power(length: int, exponent: float) -> Curve:
     """1 - p**exponent."""
+    return Curve(
+        risen=lambda position: power(position / length, exponent),
+        falling=lambda position: one_minus_power(position / length, (length - position) / length, exponent),
+        halfway=_half_power(length, exponent),
+    )
 
-    def shape(position: Values) -> Pieces:
-        progress, remaining = position / length, (length - position) / length
-        return one_minus_power(progress, remaining, exponent), power(progress, exponent)
 
-    return shape
+def _half_power(length: int, exponent: float) -> int:
+    """Where (position / length)**exponent is 1/2."""
+    with localcontext(prec=40):
+        return int(length * (-_LN2 / Decimal(exponent)).exp())
 
 
-def logarithm(length: int) -> Callable[[Values], Pieces]:
+def logarithm(length: int) -> Curve:
     """1 - ln(1 + position) / ln(1 + length)."""
     with localcontext(prec=40):
         whole = float(Decimal(1 + length).ln())
+    return Curve(
+        risen=lambda position: log(1.0 + position) / whole,
+        falling=lambda position: log1p((length - position) / (1.0 + position)) / whole,
+        halfway=math.isqrt(1 + length),
+    )
 
-    def shape(position: Values) -> Pieces:
-        return log1p((length - position) / (1.0 + position)) / whole, log(1.0 + position) / whole
 
-    return shape
-
-
-def hyperbolic(length: int, low: float, high: float) -> Callable[[Values], Pieces]:
+def hyperbolic(length: int, low: float, high: float) -> Curve:
     """(1 - tanh(low q + high p)) / 2 = 1 / (1 + g), g = e**(2 (low q + high p)), scaled to run from 1 to 0."""
-    with localcontext(prec=40):
-        begin, end = float((2 * Decimal(low)).exp()), float((2 * Decimal(high)).exp())
     rate = 2.0 * (high - low)
+    with localcontext(prec=40):
+        first, last = (2 * Decimal(low)).exp(), (2 * Decimal(high)).exp()
+        middle = ((1 + (1 + first) / (2 + first + last) * (Decimal(rate).exp() - 1)).ln()) / Decimal(rate)
+    begin, end = float(first), float(last)
 
-    def shape(position: Values) -> Pieces:
-        risen, falling = np.empty(len(position)), np.empty(len(position))
-        portable.exponential(risen, int(position[0]), 0.0, 1.0, length, rate=rate)
-        portable.exponential(falling, int(position[0]), 1.0, 0.0, length, rate=rate)
-        grown = 1.0 + (begin + (end - begin) * risen)
-        return falling * (1.0 + begin) / grown, risen * (1.0 + end) / grown
+    def exponential(position: Values, start: float, stop: float) -> Values:
+        out = np.empty(len(position))
+        portable.exponential(out, int(position[0]), start, stop, length, rate=rate)
+        return out
 
-    return shape
+    def risen(position: Values) -> Values:
+        grown = exponential(position, 0.0, 1.0)
+        return grown * (1.0 + end) / (1.0 + (begin + (end - begin) * grown))
+
+    def falling(position: Values) -> Values:
+        grown = exponential(position, 0.0, 1.0)
+        return exponential(position, 1.0, 0.0) * (1.0 + begin) / (1.0 + (begin + (end - begin) * grown))
+
+    return Curve(risen, falling, int(middle * length))
 
 
 # -- elementary functions of whole arrays, from + - * / and sqrt ------------------------------------------------------
