@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+from typing import get_args
 
 from scheduler import Schedule, Spec, Table
 from scheduler.canonical import canonical_json
+from scheduler.compose import Constant, Cycle, Power, Ramp, Sequence
 from scheduler.custom import (
     CosineAnnealingWarmRestarts,
     CosineWarmup,
@@ -16,6 +18,7 @@ from scheduler.custom import (
     OneCycleLR,
     WarmupWithDecay,
 )
+from scheduler.shapes import Shape
 from tests.scheduler.test_portable import ENTRIES, GOLDEN
 
 N = 200_000
@@ -42,6 +45,11 @@ SCHEDULES: list[Schedule] = [
     ExponentialCyclicLR(1e-4, 1e-2, 2000),
     ExponentialCyclicLR(1e-4, 1e-2, 333),
     ExponentialCyclicLR(1e-4, 1e-2, 77_777),
+    *[Ramp(0.1, 1e-4, 150_001, shape) for shape in get_args(Shape)],
+    *[Ramp(0.1, 0.0, 150_001, "polynomial", power=power) for power in (0.5, 0.9, 1.5, 3.7)],
+    *[Power(1e-3, exponent, 100.0) for exponent in (-0.5, -0.51, -1.0)],
+    Sequence([LinearWarmup(1e-3, 1000), Constant(1e-3), Ramp("previous", 0.0, 50_000)], [1000, 149_000, 50_000]),
+    Cycle(Ramp(0.1, 0.0, 1000, "cosine"), 1000, growth=2, amplitude=0.5),
 ]
 
 
