@@ -168,6 +168,19 @@ def _end(process: subprocess.Popen[bytes]) -> None:
     if process.poll() is None:
         os.killpg(process.pid, SIGTERM)
     process.wait(timeout=PATIENCE)
+    _await_group(process.pid)
+
+
+def _await_group(group: int) -> None:
+    """Wait until nothing that the block started is left: the shell may end before the server it ran."""
+    until = time.monotonic() + PATIENCE
+    while time.monotonic() < until:
+        try:
+            os.killpg(group, 0)
+        except ProcessLookupError:
+            return
+        time.sleep(0.01)
+    raise AssertionError(f"a background block's processes are still there after {PATIENCE} s")
 
 
 @contextmanager
