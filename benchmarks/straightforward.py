@@ -31,7 +31,7 @@ def _formula(schedule: Schedule, t: Values) -> Any:
             return np.where(t < warmup_steps, base_lr * (t + 1) / warmup_steps, decay)
         case custom.CyclicLR(base_lr, max_lr, step_size, mode, gamma):
             cycle = np.floor(1 + t / (2 * step_size))
-            scale = {"triangular": 1.0, "triangular2": 1 / 2.0 ** (cycle - 1), "exp_range": gamma**t}[mode]
+            scale = {"triangular": 1.0, "triangular2": 0.5 ** (cycle - 1), "exp_range": gamma**t}[mode]
             return base_lr + (max_lr - base_lr) * np.maximum(0.0, 1 - np.abs(t / step_size - 2 * cycle + 1)) * scale
         case custom.OneCycleLR(max_lr, total_steps, pct_start, div_factor, final_div_factor, anneal_strategy):
             up, start, floor = int(total_steps * pct_start), max_lr / div_factor, max_lr / final_div_factor
