@@ -7,16 +7,13 @@ from collections.abc import Mapping
 from textwrap import shorten
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from scheduler.preview import extremes
+from scheduler.plot import empty_figure, levels
 from scheduler.schedule import Values
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-_BUCKETS = 2000  # more than the picture has pixels across
 _BELOW: dict[str, Any] = {"linewidth": 3.0}
 _OVER: dict[str, Any] = {"linewidth": 1.0, "linestyle": "--", "color": "black"}  # to be seen on top of A
 
@@ -34,7 +31,7 @@ def overlay(path: str | os.PathLike[str], pairs: Pairs, *, names: tuple[str, str
     if not pairs:
         raise ValueError("there is nothing to draw: A and B have no column in common")
     panels = _panels(pairs)
-    figure = _figure(2 * len(panels))
+    figure = empty_figure(1.5 + 4.4 * len(panels))
     axes = figure.subplots(2 * len(panels), sharex=True, squeeze=False)[:, 0]
     for (name, columns), above, below in zip(panels.items(), axes[::2], axes[1::2], strict=True):
         above.set_ylabel(name.replace("_", " "))
@@ -59,27 +56,10 @@ def _panels(pairs: Pairs) -> dict[str, list[str]]:
     return panels
 
 
-def _figure(panels: int) -> Figure:
-    """An empty figure. The class itself, not pyplot: pyplot keeps every figure alive and is one for all threads."""
-    try:
-        from matplotlib.figure import Figure  # noqa: PLC0415  # an extra, and slow to import
-    except ModuleNotFoundError as error:
-        raise ImportError(
-            "drawing a picture needs matplotlib: pip install 'lrtables[plot]'", name=error.name
-        ) from error
-    return Figure(figsize=(10, 1.5 + 2.2 * panels), layout="constrained")
-
-
 def _draw(above: Axes, below: Axes, column: str, a: Values, b: Values) -> None:
-    _levels(above, a, label=f"{column} of A", **_BELOW)
-    _levels(above, b, label=f"{column} of B", **_OVER)
-    _levels(below, a - b, linewidth=1.0)
+    levels(above, a, 1, label=f"{column} of A", **_BELOW)
+    levels(above, b, 1, label=f"{column} of B", **_OVER)
+    levels(below, a - b, 1, linewidth=1.0)
     for panel in (above, below):
         panel.grid(visible=True, alpha=0.3)
         panel.spines[["top", "right"]].set_visible(False)
-
-
-def _levels(panel: Axes, values: Values, **style: Any) -> None:
-    """Draw values as levels, the last one as long as the others: a few thousand rows among which every spike is."""
-    rows = extremes(values, _BUCKETS)
-    panel.plot(np.append(rows, len(values)), np.append(values[rows], values[-1]), drawstyle="steps-post", **style)

@@ -60,7 +60,7 @@ def plot(
     target = None if path is None else _target(path)
     actual = _applied(table, applied)
     panels = _panels(table)
-    figure = _figure(len(panels))
+    figure = empty_figure(1.2 + 2.8 * len(panels))
     axes = figure.subplots(len(panels), sharex=True, squeeze=False)[:, 0]
     for panel, (name, columns) in zip(axes, panels.items(), strict=True):
         panel.set_ylabel(_UNITS.get(name, name.replace("_", " ")))
@@ -87,7 +87,7 @@ def plot_lines(
     `over` is drawn on top, thin and dashed, so that equal lines show as equal. Raises as `plot` does.
     """
     target = _target(path)
-    figure = _figure(1)
+    figure = empty_figure(1.2 + 2.8)
     panel = figure.subplots()
     for drawn, style in ((lines, {"linewidth": _WIDE if over else _NORMAL}), (over or {}, _OVER)):
         for name, values in drawn.items():
@@ -100,15 +100,18 @@ def plot_lines(
     return figure
 
 
-def _figure(panels: int) -> Figure:
-    """An empty figure. The class itself, not pyplot: pyplot keeps every figure alive and is one for all threads."""
+def empty_figure(height: float) -> Figure:
+    """An empty figure, `height` inches high.
+
+    The class itself, not pyplot: pyplot keeps every figure alive and is one for all threads.
+    """
     try:
         from matplotlib.figure import Figure  # noqa: PLC0415  # an extra, and slow to import
     except ModuleNotFoundError as error:
         raise ImportError(
             "drawing a picture needs matplotlib: pip install 'lrtables[plot]'", name=error.name
         ) from error
-    return Figure(figsize=(10, 1.2 + 2.8 * panels), layout="constrained")
+    return Figure(figsize=(10, height), layout="constrained")
 
 
 def _target(path: str | os.PathLike[str]) -> Path:
@@ -147,14 +150,14 @@ def _applied(table: Table, applied: ArrayLike | Mapping[str, ArrayLike] | None) 
 
 def _draw(panel: Axes, table: Table, column: str, actual: Values | None) -> None:
     values = table.columns[column]
-    line = _levels(panel, values, table.stride, label=column, linewidth=_NORMAL if actual is None else _WIDE)
+    line = levels(panel, values, table.stride, label=column, linewidth=_NORMAL if actual is None else _WIDE)
     _mark_joints(panel, table, column, line)
     if actual is not None:
         label = f"{column} applied: {_verdict(values, actual)}"
-        _levels(panel, actual, table.stride, label=label, **_OVER)
+        levels(panel, actual, table.stride, label=label, **_OVER)
 
 
-def _levels(panel: Axes, values: Values, stride: int, **style: Any) -> Line2D:
+def levels(panel: Axes, values: Values, stride: int, **style: Any) -> Line2D:
     """Draw values as levels, the last one as long as the others."""
     rows = extremes(values, _BUCKETS)
     edges = np.append(rows, len(values)) * stride
