@@ -8,7 +8,8 @@ makes every value from one number of its row and one of its column:
     g**(a + b) = g**a g**b
     e**(a + b) - 1 = (e**a - 1) + e**a (e**b - 1)
 
-so about 2 sqrt(D) transcendental values are needed; they come from polynomials in + and *, and from products of
+so about 2 sqrt(D) transcendental values are needed. Powers and logarithms of the position, which have no such theorem,
+are a Taylor series within each row. The values per row come from polynomials in + and *, and from products of
 double-doubles (an unevaluated sum of two float64, about 106 bits). Constants (pi, roots, logarithms) come from Python's
 integers and from `decimal`, which are the same everywhere. The terms of each sum have one sign, and a ramp is computed
 from its nearer end, so a value close to the ramp's low end keeps its relative accuracy: nothing cancels.
@@ -20,13 +21,15 @@ at a position depends neither on `first` nor on m.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from decimal import Decimal, localcontext
 from fractions import Fraction
 from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from scheduler.schedule import Values
 
@@ -40,11 +43,29 @@ BLOCK = 32768
 
 _PI = Decimal("3.1415926535897932384626433832795028841971693993751058209749445923").as_integer_ratio()
 _STEPS = np.arange(BLOCK, dtype=np.float64)
+_LARGE = 2 * BLOCK  # values computed at once where that takes many calls of NumPy
+_ROW, _ROWS = 1024, 1024  # steps of a row of a power law, and rows computed at once
+_CENTRE = (_ROW - 1) / 2  # of a row of a power law, from its first position
+_DISTANCES = (_STEPS[: _ROW // 2] + 0.5) / _ROW  # from there, in rows
+_SQUARES = _DISTANCES * _DISTANCES
 _TABLE = 1024  # rows, and columns, of a geometric grid
 _DIGITS = 60  # decimal digits of the constants: twice what a double-double holds
 
 # (1 - cos 2y) / 2 = z + z**2 (c[0] + c[1] z + ...), z = y**2; the first coefficient left out is below 2**-90
 _HAVERSINE = [float(Fraction((-1) ** (k + 1) * 2 ** (2 * k - 1), math.factorial(2 * k))) for k in range(2, 16)]
+
+
+class Law(NamedTuple):
+    """A function f of the position with (position - pole) f' = exponent * f + constant.
+
+    Such are a power of the distance from the pole, any multiple of it plus a number, and the logarithm.
+    """
+
+    values: Callable[[Values], Values]
+    """f at each of several positions, not only whole ones."""
+    pole: float
+    exponent: float
+    constant: float = 0.0
 
 
 def linear(out: Values, first: int, start: float, stop: float, length: int) -> None:
@@ -75,14 +96,22 @@ def exponential(
     near_start, near_stop, halfway = _exponential_constants(rate, length)
     half = _until(max(halfway - first, -1) // stride + 1, 0, out)
     span = stop - start
-    _growth(out[:half], first, start, span * near_start, _Growth(rate, length, halfway, stride))
-    _growth(
-        out[half:],
-        length - first - stride * half,
-        stop,
-        span * near_stop,
-        _Growth(-rate, length, length - halfway, stride, towards=True),
-    )
+    rising, falling = _Growth(rate, length, halfway, stride), _Growth(-rate, length, length - halfway, stride)
+    _growth(out[:half], first, start, span * near_start, rising, towards=False)
+    _growth(out[half:], length - first - stride * half, stop, span * near_stop, falling, towards=True)
+
+
+def logistic(out: Values, first: int, start: float, stop: float, length: int, *, low: float, high: float) -> None:
+    """From `start` to `stop` as 1 / (1 + e**(2 x)) = (1 - tanh(x)) / 2 falls while x goes from `low` to `high`.
+
+    The way from the nearer end is a multiple of (E - 1) / (1 + c E), E = e**(2 (high - low) distance / length) and
+    c = e**(2 low) at the start, e**(-2 high) at the stop.
+    """
+    from_start, from_stop, rate, halfway = _logistic_constants(low, high, length)
+    growth = _Growth(rate, length, max(halfway, length - halfway), stride=1)
+    half = _until(halfway, first, out)
+    _share(out[:half], first, start, stop - start, from_start, growth, towards=False)
+    _share(out[half:], length - first - half, stop, start - stop, from_stop, growth, towards=True)
 
 
 def geometric(out: Values, first: int, scale: float, ratio: Decimal, length: int | None = None) -> None:
@@ -146,6 +175,24 @@ def piecewise(out: Values, first: int, pieces: Iterable[tuple[int, Fill]], origi
         if begin < end:
             fill(out[begin - first : end - first], begin - origin)
         origin += length
+
+
+def power_law(out: Values, first: int, anchor: float, span: float, law: Law, origin: int = 0) -> None:
+    """anchor + span * f(position), for positions on one side of `origin`, at which f must be defined.
+
+    Rows are counted from the origin. Within a row f is its Taylor series about the centre; close to the pole, where
+    that converges slowly, and beside the origin, where its terms may cancel, f is computed value by value.
+    """
+    aligned = first - (first - origin) % _ROW
+    for begin in range(aligned, first + len(out), _ROW * _ROWS):
+        start = max(first, begin)
+        window = out[start - first : begin + _ROW * _ROWS - first]
+        rows = begin + _ROW * _STEPS[: -(-(start + len(window) - begin) // _ROW)]
+        near = _near(rows, law, origin)
+        _expand(window, start - begin, _series(rows, near, anchor, span, law, origin))
+        positions = (rows[near, None] + _STEPS[:_ROW]).ravel()
+        positions = positions[(positions >= start) & (positions < start + len(window))]
+        window[(positions - start).astype(np.intp)] = anchor + span * law.values(positions)
 
 
 def polynomial(x: Values, coefficients: list[float]) -> Values:
@@ -247,6 +294,61 @@ def _split_zeta(stride: int, length: int, bits: int) -> tuple[float, float]:
     return upper, (over * upper_under - upper_over * under) / (under * upper_under)
 
 
+# -- power laws -------------------------------------------------------------------------------------------------------
+
+
+def _near(rows: Values, law: Law, origin: int) -> NDArray[np.bool_]:
+    """Which rows, given by their first positions, are close to the pole or beside the origin."""
+    centres = rows + _CENTRE
+    reach = _ROW * max(4.0, abs(law.exponent))
+    near: NDArray[np.bool_] = (np.abs(centres - law.pole) < reach) | (np.abs(centres - origin) < _ROW)
+    return near
+
+
+def _series(rows: Values, near: NDArray[np.bool_], anchor: float, span: float, law: Law, origin: int) -> Values:
+    """The Taylor series about each row's centre, in rows, without the terms that change nothing; 0 where `near`.
+
+    Shape [n, 2, rows]: the terms of order 0 and 1, 2 and 3, and so on; n is at least 2.
+    """
+    centres = np.where(near, float(origin), rows + _CENTRE)
+    step = np.where(near, 0.0, _ROW / (rows + _CENTRE - law.pole))
+    values = law.values(centres)
+    terms = [anchor + span * values, span * (law.exponent * values + law.constant) * step]
+    least = 2.0**-53 * np.abs(terms[0])
+    while terms[-1].any() or len(terms) % 2 or len(terms) < 4:
+        order = len(terms)
+        least *= 2.0  # at the ends of the row a term is halved `order` times
+        term = (law.exponent + 1.0 - order) / order * step * terms[-1]
+        terms.append(np.where(np.abs(term) < least, 0.0, term))
+    return np.array(terms).reshape(-1, 2, len(rows))
+
+
+def _expand(out: Values, column: int, terms: Values) -> None:
+    """The series' values, from a column of the first row on; a block is spared the orders that none of its rows has."""
+    used = 1 + np.count_nonzero(terms[1:].any(axis=1), axis=0)
+    scratch = np.empty(min(_LARGE, -(-len(out) // _ROW) * _ROW))
+    with _unbuffered():
+        for block, rows, columns in _blocks(out, _ROW, column, _LARGE):
+            whole = block if block.shape[1] == _ROW else np.empty((1, _ROW))
+            _mirror(whole, terms[: max(2, *used[rows]), :, rows, None], scratch)
+            if whole is not block:
+                block[:] = whole[:, columns]
+
+
+def _mirror(block: Values, terms: Values, scratch: Values) -> None:
+    """Whole rows, both halves at once: the even orders plus, and minus, the odd ones."""
+    sums = scratch[: block.size].reshape(2, len(block), -1)
+    np.multiply(terms[-1], _SQUARES, out=sums)
+    for pair in terms[-2:0:-1]:
+        sums += pair
+        sums *= _SQUARES
+    sums += terms[0]
+    even, odd = sums
+    odd *= _DISTANCES
+    np.add(even, odd, out=block[:, _ROW // 2 :])
+    np.subtract(even, odd, out=block[:, _ROW // 2 - 1 :: -1])
+
+
 # -- powers -----------------------------------------------------------------------------------------------------------
 
 
@@ -269,27 +371,27 @@ def _geometric_rows(numbers: range, scale: float, ratio: Decimal, table: Pair) -
 
 
 class _Growth(NamedTuple):
-    """e**(rate * position / length) for positions up to `reach`, `stride` apart; in falling order where `towards`."""
+    """e**(rate * position / length) for positions up to `reach`, `stride` apart."""
 
-    rate: float
+    rate: float | Decimal
     length: int
     reach: int
     stride: int
-    towards: bool = False
 
 
-def _growth(out: Values, first: int, anchor: float, span: float, growth: _Growth) -> None:
+def _growth(out: Values, first: int, anchor: float, span: float, growth: _Growth, *, towards: bool) -> None:
     """anchor + span * (e**(rate * position / length) - 1), the position growing, or falling where `towards`."""
     if len(out) == 0:
         return
     coarse, coarse_minus_one, fine_minus_one = _growth_tables(growth, first % growth.stride)
     width, rows = len(fine_minus_one), len(coarse)
     cell = first // growth.stride
-    if growth.towards:  # the last row ends where the position is smallest
+    if towards:  # the last row ends where the position is smallest
         cell = rows * width - 1 - cell
     within = slice(cell // width, (cell + len(out) - 1) // width + 1)
-    bias = anchor + span * coarse_minus_one[within]
-    _grid(out, cell % width, (span * coarse[within],), (fine_minus_one,), bias=bias)
+    order = slice(None, None, -1 if towards else 1)
+    bias = anchor + span * coarse_minus_one[order][within]
+    _grid(out, cell % width, (span * coarse[order][within],), (fine_minus_one[order].copy(),), bias=bias)
 
 
 @lru_cache(maxsize=64)
@@ -302,10 +404,44 @@ def _growth_tables(growth: _Growth, remainder: int) -> tuple[Values, Values, Val
         step = whole_power(unit, growth.stride)
     fine = _powers(step, width)
     coarse = _multiply(_powers(whole_power(step, width), cells // width + 1), _pair(whole_power(unit, remainder)))
-    tables = coarse[0], (coarse[0] - 1.0) + coarse[1], (fine[0] - 1.0) + fine[1]
-    if not growth.towards:
-        return tables
-    return tables[0][::-1], tables[1][::-1], tables[2][::-1].copy()
+    return coarse[0], (coarse[0] - 1.0) + coarse[1], (fine[0] - 1.0) + fine[1]
+
+
+def _share(
+    out: Values,
+    first: int,
+    anchor: float,
+    span: float,
+    constants: tuple[float, float],
+    growth: _Growth,
+    *,
+    towards: bool,
+) -> None:
+    """anchor + span * factor * (E - 1) / (1 + c E), E the growth, for the constants factor and c."""
+    factor, c = constants
+    _growth(out, first, 0.0, span * factor, growth, towards=towards)
+    divisors = np.empty(min(_LARGE, len(out)))
+    for begin in range(0, len(out), _LARGE):
+        block = out[begin : begin + _LARGE]
+        position = first - begin if towards else first + begin
+        _growth(divisors[: len(block)], position, 1.0 + c, c, growth, towards=towards)
+        block /= divisors[: len(block)]
+        block += anchor
+
+
+@lru_cache(maxsize=256)
+def _logistic_constants(
+    low: float, high: float, length: int
+) -> tuple[tuple[float, float], tuple[float, float], Decimal, int]:
+    """Factor and c at the start, and at the stop; the rate; and the first position past half of the way."""
+    with localcontext(prec=_DIGITS):
+        first, last = (2 * Decimal(low)).exp(), (2 * Decimal(high)).exp()
+        growth = last / first - 1
+        from_start, from_stop = ((1 + last) / growth, first), ((1 + 1 / first) / growth, 1 / last)
+        rate = 2 * (Decimal(high) - Decimal(low))
+        halfway = (1 + growth * (1 + first) / (2 + first + last)).ln() / rate
+        at_start, at_stop = ((float(factor), float(c)) for factor, c in (from_start, from_stop))
+        return at_start, at_stop, rate, int(halfway * length) + 1
 
 
 @lru_cache(maxsize=256)
@@ -397,23 +533,39 @@ def _grid(
     offsets: Values | None = None,
 ) -> None:
     """out = sum of coarse[row] * fine[column] + bias[row] + offsets[column], cell by cell from `column` of row 0 on."""
-    width = len(fine[0])
     scratch = np.empty(min(BLOCK, len(out)) if len(coarse) > 1 else 0)
+    with _unbuffered():
+        for block, rows, columns in _blocks(out, len(fine[0]), column):
+            np.multiply(coarse[0][rows, None], fine[0][columns], out=block)
+            for by_row, by_column in zip(coarse[1:], fine[1:], strict=True):
+                product = scratch[: block.size].reshape(block.shape)
+                np.multiply(by_row[rows, None], by_column[columns], out=product)
+                block += product
+            if bias is not None:
+                block += bias[rows, None]
+            if offsets is not None:
+                block += offsets[columns]
+
+
+def _blocks(out: Values, width: int, column: int, size: int = BLOCK) -> Iterator[tuple[Values, slice, slice]]:
+    """`out`, from `column` of row 0 on, in blocks of whole rows or of a part of one, each with its rows and columns."""
     row = done = 0
     while done < len(out):
         left = len(out) - done
-        count = min(width - column, left, BLOCK)
-        rows = max(1, min(BLOCK // width, left // width)) if count == width else 1
+        count = min(width - column, left, size)
+        rows = max(1, min(size // width, left // width)) if count == width else 1
         block = out[done : done + rows * count].reshape(rows, count)
-        np.multiply(coarse[0][row : row + rows, None], fine[0][column : column + count], out=block)
-        for by_row, by_column in zip(coarse[1:], fine[1:], strict=True):
-            product = scratch[: block.size].reshape(block.shape)
-            np.multiply(by_row[row : row + rows, None], by_column[column : column + count], out=product)
-            block += product
-        if bias is not None:
-            block += bias[row : row + rows, None]
-        if offsets is not None:
-            block += offsets[column : column + count]
+        yield block, slice(row, row + rows), slice(column, column + count)
         done += block.size
         column = (column + count) % width
         row += rows if column == 0 else 0
+
+
+@contextmanager
+def _unbuffered() -> Iterator[None]:
+    """Let NumPy read a broadcast row or column where it lies: to copy it first, as usual, takes twice as long."""
+    before = np.setbufsize(16)
+    try:
+        yield
+    finally:
+        np.setbufsize(before)

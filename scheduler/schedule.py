@@ -13,13 +13,15 @@ import os
 import sys
 import warnings
 from abc import abstractmethod
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self, TypeVar, dataclass_transform
 
 import numpy as np
 import pydantic
 from numpy.typing import NDArray
 from pydantic import BeforeValidator, ConfigDict, Field, TypeAdapter
+
+from scheduler.interruption import checkpoint
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -169,6 +171,7 @@ class Schedule:
             raise ValueError(f"start must be >= 0, got {start}")
         if column != "lr":
             raise KeyError(f"{self.kind} has no column {column!r}, only {', '.join(self.column_names)}")
+        checkpoint()
         self._fill(out, start)
 
     def values(self, n: int) -> Values:
@@ -183,10 +186,15 @@ class Schedule:
         if n < 0:
             raise ValueError(f"n must be >= 0, got {n}")
         columns = {name: np.empty(n) for name in self.column_names}
-        for name, out in columns.items():
-            self.fill(out, column=name)
+        self.fill_columns(columns)
+        for out in columns.values():
             out.flags.writeable = False
         return columns
+
+    def fill_columns(self, columns: Mapping[str, Values], start: int = 0) -> None:
+        """Write several columns of steps start, start + 1, ...: work that they share may be done once."""
+        for name, out in columns.items():
+            self.fill(out, start, column=name)
 
     def table(self, total_steps: int, *, axis: Axis = "step", stride: int = 1, after: After = "hold") -> Table:
         """The schedule's table: see `scheduler.Table`. Warns (`ScheduleWarning`) of what is rarely meant."""

@@ -4,52 +4,38 @@ The digest is SHA-256 over one line of canonical JSON, the frame (`after`, `axis
 `total_steps`), a newline, and each column's values as little-endian float64 in that order. It covers all that decides
 which rate is applied when, and nothing else: not the spec the values came from, not the file format.
 
-The file format is safetensors: 8 bytes with the header's length, a JSON header, one F64 tensor per column, in name
-order. It is written and read here, not through the safetensors package, because that package's Python functions copy
-the values and do not say where in the file they lie; a table is mapped instead of read.
+The file format is safetensors (see `scheduler.frame`). It is written and read here, not through the safetensors
+package, because that package's Python functions copy the values and do not say where in the file they lie; a table is
+mapped instead of read.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
 import math
 import mmap
 import os
-import re
 import secrets
-import struct
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
-from importlib.metadata import version
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from scheduler.canonical import canonical_json
+from scheduler.frame import After as After
+from scheduler.frame import Axis as Axis
+from scheduler.frame import Frame, Header
+from scheduler.frame import TableError as TableError
+from scheduler.provenance import provenance
 from scheduler.schedule import Schedule, Values, step_index
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from scheduler.spec import Spec
-
-Axis = Literal["step", "epoch", "sample", "token"]
-"""What a table's rows count."""
-After = Literal["hold", "error", "release"]
-"""What happens past the last row: its values are held, asking is an error, or nothing is written any more."""
-
-_COLUMN = re.compile(r"[a-z][a-z0-9_]{0,63}(\.(0|[1-9][0-9]{0,5}))?")
-_MAX_HEADER = 64 * 2**20
-_ALIGNMENT = 64  # bytes: a mapped table starts on a cache line
-
-
-class TableError(ValueError):
-    """Bytes or values that are not a table, or not the table they say they are."""
 
 
 class PastEndError(IndexError):
@@ -94,35 +80,23 @@ class Table:
             if not np.isfinite(array).all():
                 step = int(np.argmin(np.isfinite(array)))
                 raise TableError(f"column {name!r} must be finite, got {array[step]} at step {step}")
-        self._adopt(names, data, axis=axis, stride=stride, after=after, spec=spec)
+        frame = Frame(tuple(names), data.shape[1], axis=axis, stride=stride, after=after)
+        self._adopt(frame, data, spec=spec, provenance=provenance())
 
-    def _adopt(
-        self,
-        names: list[str],
-        data: Values,
-        *,
-        axis: Axis,
-        stride: int,
-        after: After,
-        spec: Spec | None,
-        digest: str | None = None,
-    ) -> None:
+    def _adopt(self, frame: Frame, data: Values, *, spec: Spec | None, provenance: Mapping[str, str]) -> None:
         """Take `data` (shape [columns, total_steps], contiguous, in name order) as it is."""
-        _check_frame(names, axis=axis, stride=stride, after=after)
-        if not names or data.shape[1] == 0:
-            raise TableError("a table needs at least one column and one step")
         data.flags.writeable = False
-        self.axis = axis
-        self.stride = stride
-        self.after = after
+        self.frame = frame
+        self.axis = frame.axis
+        self.stride = frame.stride
+        self.after = frame.after
+        self.total_steps = frame.total_steps
         self.spec = spec
-        self.total_steps: int = data.shape[1]
-        self.columns: Mapping[str, Values] = MappingProxyType(dict(zip(names, data, strict=True)))
+        self.provenance = provenance
+        self.columns: Mapping[str, Values] = MappingProxyType(dict(zip(frame.columns, data, strict=True)))
         self._data = data
         self._floats = {name: row.data for name, row in self.columns.items()}  # index to a Python float, in 60 ns
         self._lr = self._floats.get("lr", self._floats.get("lr.0"))
-        if digest is not None:
-            self.__dict__["digest"] = digest
 
     @classmethod
     def compute(cls, spec: Spec) -> Table:
@@ -132,14 +106,17 @@ class Table:
         """
         plan = sorted(spec.plan().items())
         data = np.empty((len(plan), spec.total_steps))
-        for row, (name, (schedule, column)) in zip(data, plan, strict=True):
-            schedule.fill(row, column=column)
+        rows = dict(zip([name for name, _ in plan], data, strict=True))
+        for schedule, columns in _by_schedule(plan):
+            schedule.fill_columns({column: rows[name] for name, column in columns})
+        for name, row in rows.items():
             if not math.isfinite(row.sum()):  # rates are bounded, so only their products can leave the floats
                 step = int(np.argmin(np.isfinite(row)))
                 raise TableError(f"column {name!r} must be finite, got {row[step]} at step {step}")
+        names = tuple(name for name, _ in plan)
+        frame = Frame(names, spec.total_steps, axis=spec.axis, stride=spec.stride, after=spec.after)
         table = cls.__new__(cls)
-        names = [name for name, _ in plan]
-        table._adopt(names, data, axis=spec.axis, stride=spec.stride, after=spec.after, spec=spec)
+        table._adopt(frame, data, spec=spec, provenance=provenance())
         return table
 
     # -- what it holds ------------------------------------------------------------------------------------------------
@@ -165,14 +142,7 @@ class Table:
     @cached_property
     def digest(self) -> str:
         """SHA-256 of the frame and the values, 64 hexadecimal digits (see the module)."""
-        frame = {
-            "after": self.after,
-            "axis": self.axis,
-            "columns": list(self.columns),
-            "stride": self.stride,
-            "total_steps": self.total_steps,
-        }
-        digest = hashlib.sha256(canonical_json(frame).encode() + b"\n")
+        digest = self.frame.hasher()
         digest.update(self._bytes())
         return digest.hexdigest()
 
@@ -245,32 +215,14 @@ class Table:
 
     @cached_property
     def header(self) -> bytes:
-        """The first bytes of the safetensors file: the header's length and the header, padded to 64 bytes."""
-        size = 8 * self.total_steps
-        tensors = {
-            name: {"dtype": "F64", "shape": [self.total_steps], "data_offsets": [i * size, (i + 1) * size]}
-            for i, name in enumerate(self.columns)
-        }
-        text = json.dumps({"__metadata__": self.metadata, **tensors}, separators=(",", ":")).encode()
-        text += b" " * (-(8 + len(text)) % _ALIGNMENT)
-        return struct.pack("<Q", len(text)) + text
+        """The bytes of the safetensors file before the values."""
+        return self.frame.header(self.metadata)
 
-    @cached_property
+    @property
     def metadata(self) -> dict[str, str]:
-        """What the file says of itself beside the values: frame, digest, spec and provenance."""
-        metadata = {
-            "format": "lrtables",
-            "digest": self.digest,
-            "axis": self.axis,
-            "stride": str(self.stride),
-            "after": self.after,
-            "lrtables": version("lrtables"),
-            "numpy": np.__version__,
-        }
-        if self.spec is not None:
-            metadata["spec"] = self.spec.canonical()
-            metadata["spec_id"] = self.spec.id
-        return metadata
+        """What the file says of itself beside frame and values: digest, spec and provenance."""
+        spec = {} if self.spec is None else {"spec": self.spec.canonical(), "spec_id": self.spec.id}
+        return {"format": "lrtables", **self.provenance, **spec, "digest": self.digest}
 
     def parts(self) -> list[bytes | memoryview]:
         """The safetensors file as its header and a view of the values: nothing is copied."""
@@ -308,84 +260,40 @@ class Table:
 
         Raises `TableError` where the bytes are no table, or their values do not have the digest they claim.
         """
-        header, values = _split(memoryview(data))
-        metadata, names, total_steps = _read_header(header, len(values))
+        view = memoryview(data)
+        header = Header.from_bytes(view, len(view))
         # frombuffer keeps `data` alive, and with it the mapping of a file
-        array = np.frombuffer(values, dtype="<f8").astype(np.float64, copy=False).reshape(len(names), total_steps)
-        if not np.isfinite(array).all():
+        values = np.frombuffer(view[header.size :], dtype="<f8").astype(np.float64, copy=False)
+        if not np.isfinite(values).all():
             raise TableError("not a table: a value is not finite")
         table = cls.__new__(cls)
-        stride = metadata.get("stride", "1")
         table._adopt(
-            names,
-            array,
-            axis=metadata.get("axis", "step"),  # type: ignore[arg-type]  # any text: _adopt checks it
-            stride=int(stride) if stride.isascii() and stride.isdigit() and len(stride) < 16 else 0,
-            after=metadata.get("after", "hold"),  # type: ignore[arg-type]  # any text: _adopt checks it
-            spec=_read_spec(metadata.get("spec")),
+            header.frame,
+            values.reshape(len(header.frame.columns), -1),
+            spec=header.spec(),
+            provenance=header.provenance,
         )
-        claimed = metadata.get("digest", "")
-        if table.digest != claimed:
-            raise TableError(f"damaged table: its values have the digest {table.digest}, not {claimed or 'none'}")
+        if table.digest != header.digest:
+            claimed = header.digest or "none"
+            raise TableError(f"damaged table: its values have the digest {table.digest}, not {claimed}")
         return table
 
     def __iter__(self) -> Iterator[str]:
         raise TypeError("a Table is not a sequence: use table.lr, table.columns or table.get_lr(step)")
 
 
+def _by_schedule(plan: list[tuple[str, tuple[Schedule, str]]]) -> Iterable[tuple[Schedule, list[tuple[str, str]]]]:
+    """Each schedule, as often as the plan uses it, with the names that its columns have in the table and in itself."""
+    found: dict[tuple[int, str, str], tuple[Schedule, list[tuple[str, str]]]] = {}
+    for name, (schedule, column) in plan:
+        driven, _, group = name.partition(".")
+        use = (id(schedule), group, "" if driven == column else driven)
+        found.setdefault(use, (schedule, []))[1].append((name, column))
+    return found.values()
+
+
 def _from_bytes(data: bytes) -> Table:
     return Table.from_bytes(data)
-
-
-def _check_frame(names: list[str], *, axis: str, stride: int, after: str) -> None:
-    for name in names:
-        if not _COLUMN.fullmatch(name):
-            raise TableError(f"column names are like 'lr' or 'weight_decay.1', got {name!r}")
-    if axis not in get_args(Axis):
-        raise TableError(f"axis must be one of {', '.join(get_args(Axis))}, got {axis!r}")
-    if after not in get_args(After):
-        raise TableError(f"after must be one of {', '.join(get_args(After))}, got {after!r}")
-    if stride < 1:
-        raise TableError(f"stride must be at least 1, got {stride}")
-
-
-def _split(data: memoryview) -> tuple[bytes, memoryview]:
-    """A safetensors file's header and its values."""
-    if len(data) < 8:
-        raise TableError(f"not a table: {len(data)} bytes are too few for a safetensors file")
-    (size,) = struct.unpack_from("<Q", data)
-    if size > min(_MAX_HEADER, len(data) - 8):
-        raise TableError(f"not a table: a header of {size} bytes does not fit a file of {len(data)}")
-    return bytes(data[8 : 8 + size]), data[8 + size :]
-
-
-def _read_header(header: bytes, size: int) -> tuple[dict[str, str], list[str], int]:
-    """The metadata, the column names in order and the number of rows; everything is checked."""
-    try:
-        tensors = json.loads(header)
-        metadata = tensors.pop("__metadata__", {})
-        names = list(tensors)
-        rows = math.prod(tensors[names[0]]["shape"]) if names else 0
-        expected = {
-            name: {"dtype": "F64", "shape": [rows], "data_offsets": [8 * rows * i, 8 * rows * (i + 1)]}
-            for i, name in enumerate(sorted(names))
-        }
-        whole = all(isinstance(key, str) and isinstance(text, str) for key, text in metadata.items())
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
-        raise TableError(f"not a table: the safetensors header cannot be read ({error})") from error
-    if not whole or tensors != expected or 8 * rows * len(names) != size:
-        raise TableError("not a table: the tensors are not F64 columns of one length, in name order, filling the file")
-    return metadata, sorted(names), rows
-
-
-def _read_spec(text: str | None) -> Spec | None:
-    """The spec in a file's metadata; None where there is none, or it is of a kind that this version does not know."""
-    from scheduler.spec import Spec  # noqa: PLC0415  # the spec builds tables, and a table remembers its spec
-
-    try:
-        return Spec.model_validate_json(text) if text else None
-    except ValueError:
-        return None
 
 
 class CachedScheduler:

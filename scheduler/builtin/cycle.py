@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import KW_ONLY
 from typing import ClassVar, Literal, NamedTuple, Self
 
@@ -13,7 +13,8 @@ from pydantic import model_validator
 from typing_extensions import override
 
 from scheduler import libm
-from scheduler.builtin.twin import Closed, Group, Twin, blocks, steps_before
+from scheduler.builtin.twin import BLOCK, Closed, Group, Twin, blocks, steps_before
+from scheduler.interruption import checkpoint
 from scheduler.schedule import MAX_STEP, Factor, Fraction, Rate, StepCount, Steps, Values, schedule
 
 MomentumColumn = Literal["momentum", "beta1"]
@@ -238,36 +239,64 @@ class OneCycleLR(_Cycling):
         return [*(phase.first for phase in self._phases()), self.end - 1]
 
     @override
+    def fill_columns(self, columns: Mapping[str, Values], start: int = 0) -> None:
+        # docstring inherited; a cosine, which takes longer than all the rest, serves both columns
+        shared = set(columns) == {"lr", "momentum"}
+        if not shared or start < 0 or start + len(columns["lr"]) > self.end + 1:
+            super().fill_columns(columns, start)
+            return
+        checkpoint()
+        libm.check_platform()
+        self._anneal([(columns["lr"], self._rates), (columns["momentum"], self._momenta)], start)
+
+    @property
+    def _rates(self) -> tuple[float, ...]:
+        """The corners of the rate: where each phase begins, and the end."""
+        middle = (self._initial,) if self.three_phase else ()
+        return (self._initial, self.max_lr, *middle, self._minimum)
+
+    @property
+    def _momenta(self) -> tuple[float, ...]:
+        """The corners of the momentum."""
+        last = (self.max_momentum,) if self.three_phase else ()
+        return (self.max_momentum, self.base_momentum, self.max_momentum, *last)
+
+    @override
     def _write(self, out: Values, start: int) -> None:
-        middle = [self._initial] if self.three_phase else []
-        self._anneal(out, start, [self._initial, self.max_lr, *middle, self._minimum])
+        self._anneal([(out, self._rates)], start)
 
     @override
     def _write_momentum(self, out: Values, start: int) -> None:
-        last = [self.max_momentum] if self.three_phase else []
-        self._anneal(out, start, [self.max_momentum, self.base_momentum, self.max_momentum, *last])
+        self._anneal([(out, self._momenta)], start)
 
-    def _anneal(self, out: Values, start: int, corners: list[float]) -> None:
-        """The phases in the window: each from one of the corners to the next."""
-        for phase, before, after in zip(self._phases(), corners, corners[1:], strict=False):
-            begin, stop = max(phase.first, start), min(phase.stop, start + len(out))
-            if begin < stop:
-                for block, step in blocks(out[begin - start : stop - start], begin):
-                    block[:] = steps_before(step, len(block))[1:]
-                    block -= phase.start
-                    block /= phase.end - phase.start
-                    self._between(block, before, after)
+    def _anneal(self, outs: list[tuple[Values, tuple[float, ...]]], start: int) -> None:
+        """The phases in the window: in each, every array goes from one of its corners to the next."""
+        n = len(outs[0][0])
+        for number, phase in enumerate(self._phases()):
+            begin, stop = max(phase.first, start), min(phase.stop, start + n)
+            for step in range(begin, stop, BLOCK):
+                share = self._share(phase, step, min(BLOCK, stop - step))
+                for out, corners in outs:
+                    self._between(share, corners[number], corners[number + 1], out[step - start :][: len(share)])
 
-    def _between(self, p: Values, before: float, after: float) -> None:
-        if self.anneal_strategy == "linear":
-            p *= after - before
-            p += before
-            return
-        p *= math.pi
-        np.cos(p, out=p)
-        p += 1.0
-        p *= (before - after) / 2.0
-        p += after
+    def _share(self, phase: _Phase, step: int, n: int) -> Values:
+        """What decides between the ends of a phase: progress p, or cos(pi p) + 1."""
+        share = steps_before(step, n)[1:]
+        share -= phase.start
+        share /= phase.end - phase.start
+        if self.anneal_strategy == "cos":
+            share *= math.pi
+            np.cos(share, out=share)
+            share += 1.0
+        return share
+
+    def _between(self, share: Values, before: float, after: float, out: Values) -> None:
+        if self.anneal_strategy == "cos":
+            np.multiply(share, (before - after) / 2.0, out=out)
+            out += after
+        else:
+            np.multiply(share, after - before, out=out)
+            out += before
 
     # In a composite: torch's class reads its rates and momenta from the group, where the last one built wrote them.
 

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from typing_extensions import override
 
 from scheduler.builtin.twin import BLOCK, Closed, Twin
+from scheduler.interruption import checkpoint
 from scheduler.schedule import Values
 
 Moves = NDArray[np.float64]
@@ -245,6 +246,7 @@ class Programme:
             return
         begin, lr = self._nearest(start)
         while begin < start + len(out):
+            checkpoint()
             if self._rests(begin, lr):
                 out[max(begin - start, 0) :] = lr
                 return

@@ -11,7 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from scheduler import Spec, Table, parse, portable
+from scheduler import Schedule, Spec, Table, parse, portable, shapes
+from scheduler.compose import Power, Ramp
 
 GOLDEN = Path(__file__).parent / "golden_digests.json"
 """A list of {"spec", "digest"}: digests of portable tables, pinned for good. A line that changes is a new revision."""
@@ -83,6 +84,44 @@ def test_ramps_reach_both_ends_exactly(length: int, start: float, stop: float) -
         assert (out[0], out[-1]) == (start, stop)
         assert out.min() >= min(start, stop)
         assert out.max() <= max(start, stop)
+
+
+POWER_LAWS = [
+    Ramp(0.1, 1e-4, 50_001, "log"),
+    Ramp(0.1, 0.0, 50_001, "1-sqrt"),
+    Ramp(0.0, 0.1, 50_001, "polynomial", power=3.7),
+    Ramp(0.1, 1e-4, 1500, "power", power=0.01),
+    Ramp(0.1, 0.09, 50_001, "inverse_sqrt"),
+    Power(1e-3, -0.51),
+    Power(1e-3, -0.5, timescale=1e5),
+]
+
+
+@pytest.mark.parametrize("schedule", POWER_LAWS, ids=str)
+def test_a_power_law_has_the_same_bits_in_every_window(schedule: Schedule) -> None:
+    """A value depends on its position alone, wherever the window lies in the rows of the series."""
+    whole = schedule.values(60_000)
+    for first, count in [(0, 1), (1, 1023), (1023, 2), (1024, 1024), (3000, 5000), (48_976, 1025), (50_000, 3), (7, 0)]:
+        window = np.empty(count)
+        schedule.fill(window, first)
+        assert window.tobytes() == whole[first : first + count].tobytes()
+
+
+@pytest.mark.parametrize("exponent", [-2.0, -0.51, 0.5, 1.0, 2.5])
+def test_series_and_single_values_agree(exponent: float) -> None:
+    """Where a power law is computed by series it is within 4 ULP of what it is value by value."""
+    law = portable.Law(lambda position: shapes.power(position + 1.0, exponent), pole=-1.0, exponent=exponent)
+    out = np.empty(1_200_000)
+    portable.power_law(out, 0, 0.0, 1.0, law)
+    single = law.values(np.arange(len(out), dtype=np.float64))
+    assert np.abs(out.view(np.int64) - single.view(np.int64)).max() <= 4
+
+
+def test_numpys_buffer_is_left_as_it_was() -> None:
+    """Computing changes NumPy's buffer size for its own loops only."""
+    before = np.getbufsize()
+    Ramp(0.1, 0.0, 5000, "cosine").values(5000)
+    assert np.getbufsize() == before
 
 
 def test_forgetting_the_tables_changes_nothing() -> None:

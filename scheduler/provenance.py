@@ -1,0 +1,24 @@
+"""What computed a table: kept in its file, for the day on which two machines disagree about a last bit."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Mapping
+from functools import cache
+from importlib.metadata import version
+from types import MappingProxyType
+
+import numpy as np
+
+
+@cache
+def provenance() -> Mapping[str, str]:
+    """The versions of lrtables, NumPy and the C library, and the processor's class as NumPy sees it."""
+    return MappingProxyType(
+        {
+            "lrtables": version("lrtables"),
+            "numpy": np.__version__,
+            "libm": " ".join(platform.libc_ver()).strip() or platform.platform(),
+            "cpu": " ".join([platform.machine(), *np.show_config(mode="dicts")["SIMD Extensions"].get("found", [])]),
+        }
+    )
