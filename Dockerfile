@@ -2,11 +2,11 @@
 #
 #   docker run --network host -v lrtables:/data lrtables
 #       for this machine alone: the server listens on 127.0.0.1:8000
-#   docker run -p 127.0.0.1:8000:8000 -v lrtables:/data lrtables serve --host 0.0.0.0 --insecure-no-auth
-#       behind a proxy on this machine that authenticates
+#   docker run --rm -v lrtables:/data lrtables token create admin --scope admin
+#   docker run -p 8000:8000 -v lrtables:/data lrtables serve --host 0.0.0.0
+#       for others too, who need a token, and a proxy with TLS in front; deploy/ has one
 #
-# It listens on the loopback unless told otherwise: `-p 8000:8000` publishes on every interface of the machine, and
-# nothing here may be public without authentication. So the flag that gives that up is the caller's, not the image's.
+# It listens on the loopback unless told otherwise: whether others may reach it is for the caller to say.
 
 FROM python:3.11-slim AS build
 WORKDIR /src
@@ -20,7 +20,7 @@ COPY service service
 RUN /opt/build/bin/python -m build --wheel --no-isolation --outdir /dist \
     && python -m venv /opt/lrtables \
     && for wheel in /dist/*.whl; do \
-        /opt/lrtables/bin/pip install --no-cache-dir -c constraints.txt "${wheel}[service,plot]" || exit 1; \
+        /opt/lrtables/bin/pip install --no-cache-dir -c constraints.txt "${wheel}[service,plot,postgres,s3,otel]" || exit 1; \
     done
 
 FROM python:3.11-slim

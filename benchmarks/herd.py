@@ -1,7 +1,8 @@
 """1,000 clients ask at once for one table of 1M steps, cold and then warm. Run: python benchmarks/herd.py
 
-Every round starts a new server with an empty data directory on one core, the clients on another. Each client posts
-the spec and fetches the table, 8 MB. Memory is the server's peak above what it held when idle, in tables of 8 MB.
+`--clients 4096` is a large cluster. Every round starts a new server with an empty data directory on one core, the
+clients on another. Each client posts the spec and fetches the table, 8 MB; a herd that is not served whole within five
+minutes is an error. Memory is the server's peak above what it held when idle.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from benchmarks.http_common import TABLE, ServerProcess, herd
+from service.connections import raise_file_limit
 
 STEPS = 1_000_000
 SPEC = {
@@ -29,15 +31,21 @@ SPEC = {
 
 
 class Round(NamedTuple):
-    """The figures of one round."""
+    """The figures of one round: seconds, requests that were answered, computations, and bytes of memory."""
 
     cold: float
     warm: float
     cold_cpu: float
     warm_cpu: float
+    served: int
     computations: int
-    tables_cold: float
-    tables_warm: float
+    cold_memory: int
+    warm_memory: int
+
+
+def memory_bound(clients: int) -> int:
+    """The bytes that a server may take for so many clients of one table: five tables, and 10 kB for each client."""
+    return 5 * TABLE + 10_000 * clients
 
 
 def measure(clients: int, cores: list[int]) -> Round:
@@ -47,14 +55,15 @@ def measure(clients: int, cores: list[int]) -> Round:
         idle = server.memory()
         server.forget_peak()
         spent = [server.cpu_seconds()]
-        peaks, seconds = [], []
+        peaks, herds = [], []
         for _ in ("cold", "warm"):
-            seconds.append(herd(server.port, SPEC, clients).seconds)
+            herds.append(herd(server.port, SPEC, clients))
             spent.append(server.cpu_seconds())
-            peaks.append((server.memory("VmHWM") - idle) / TABLE)
+            peaks.append(server.memory("VmHWM") - idle)
         computations = server.counters()["computations"]
-    cold, warm = seconds
-    return Round(cold, warm, spent[1] - spent[0], spent[2] - spent[1], computations, peaks[0], peaks[1])
+    cold, warm = (one.seconds for one in herds)
+    served = sum(len(one.statuses) for one in herds)
+    return Round(cold, warm, spent[1] - spent[0], spent[2] - spent[1], served, computations, *peaks)
 
 
 def main() -> None:
@@ -63,6 +72,7 @@ def main() -> None:
     parser.add_argument("--clients", type=int, default=1000)
     parser.add_argument("--rounds", type=int, default=5)
     options = parser.parse_args()
+    raise_file_limit(options.clients)
     cores = sorted(os.sched_getaffinity(0))
     os.sched_setaffinity(0, {cores[-1]})
     rounds = [measure(options.clients, cores) for _ in range(options.rounds)]
@@ -72,9 +82,12 @@ def main() -> None:
     print(f"  cold {cold:.2f} s, warm {warm:.2f} s, cold/warm {ratio:.2f}  (goal: at most 1.30)")
     cpu = statistics.median(r.cold_cpu / r.warm_cpu for r in rounds)
     print(f"  server's processor time, cold/warm {cpu:.2f}  (steadier than the clock when others use the machine)")
+    print(f"  served {min(r.served for r in rounds)} of {2 * options.clients}")
     print(f"  computations {max(r.computations for r in rounds)}  (goal: 1)")
-    print(f"  memory above idle, cold {max(r.tables_cold for r in rounds):.1f} tables  (goal: at most 5)")
-    print(f"  memory above idle, both {max(r.tables_warm for r in rounds):.1f} tables")
+    bound = memory_bound(options.clients) / TABLE
+    for name in ("cold", "warm"):
+        most = max(getattr(r, f"{name}_memory") for r in rounds) / TABLE
+        print(f"  memory above idle until {name} is over {most:.1f} tables  (goal: at most {bound:.1f})")
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.request
 from collections.abc import Mapping, Sequence
@@ -27,15 +28,19 @@ class ServerProcess:
     def __init__(self, data_dir: Path, *, cores: set[int] | None = None, **settings: object) -> None:
         environment = {f"LRTABLES_{name.upper()}": str(value) for name, value in settings.items()}
         command = [sys.executable, "-m", "service", "serve", "--port", "0", "--data-dir", str(data_dir)]
+        self._log = tempfile.NamedTemporaryFile("a")  # noqa: SIM115  # closed on exit; a pipe that nobody reads fills up
         self.process = subprocess.Popen(
-            command, env={**os.environ, **environment}, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+            command, env={**os.environ, **environment}, stdout=subprocess.PIPE, stderr=self._log, text=True
         )
         if cores:
             os.sched_setaffinity(self.process.pid, cores)
         assert self.process.stdout is not None
         self.url = self.process.stdout.readline().strip()
         if not self.url:
-            raise RuntimeError(f"the server did not start: {self.process.communicate()[1]}")
+            self.process.communicate()
+            said = self.log()
+            self._log.close()
+            raise RuntimeError(f"the server did not start: {said}")
         self.port = int(self.url.rpartition(":")[2])
 
     def __enter__(self) -> Self:
@@ -44,18 +49,24 @@ class ServerProcess:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         if self.process.poll() is None:
             self.process.kill()
-        self.process.communicate()
+        self.process.wait()
+        assert self.process.stdout is not None
+        self.process.stdout.close()
+        self._log.close()
+
+    def log(self) -> str:
+        """What it has written to stderr."""
+        return Path(self._log.name).read_text()
 
     def stop(self) -> tuple[int, str]:
         """Ask it to stop; what is returned is its exit status and what it wrote to stderr."""
         self.process.send_signal(signal.SIGTERM)
-        _, errors = self.process.communicate(timeout=30)
-        return self.process.returncode, errors
+        return self.process.wait(timeout=60), self.log()
 
     def kill(self) -> None:
         """SIGKILL: no chance to tidy up."""
         self.process.kill()
-        self.process.communicate()
+        self.process.wait()
 
     def get(self, path: str) -> bytes:
         """The body of a GET that succeeds."""

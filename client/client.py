@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import time
 from collections.abc import Sequence
@@ -15,6 +16,7 @@ from scheduler import Schedule, Spec, Table, TableError
 from scheduler.table import After, Axis
 
 _DIGEST = re.compile(r"[0-9a-f]{64}")
+_MEDIA_TYPE = "application/vnd.safetensors"
 
 
 class Client:
@@ -26,16 +28,21 @@ class Client:
         base_url: where the service is, like `http://127.0.0.1:8000`. Raises `ValueError` for anything else.
         timeout: seconds to wait for a connection, and for the next bytes of an answer.
         deadline: seconds that a call may take in all, every retry included.
+        token: for a service that asks for one; without it, the environment variable `LRTABLES_TOKEN`. It is shown by
+            no repr, error or log, and sent to this service only. Raises `ValueError` for what no header can hold.
 
     Every call raises a `ClientError`: `ServiceUnreachableError`, `DeadlineExceededError`, `RequestRefusedError`,
     `UnexpectedAnswerError` or `DigestMismatchError` (see `client.errors`).
     """
 
-    def __init__(self, base_url: str, *, timeout: float = 10.0, deadline: float = 60.0) -> None:
+    def __init__(
+        self, base_url: str, *, timeout: float = 10.0, deadline: float = 60.0, token: str | None = None
+    ) -> None:
         for name, seconds in {"timeout": timeout, "deadline": deadline}.items():
             if not seconds > 0:
                 raise ValueError(f"{name} must be a positive number of seconds, got {seconds}")
-        self._transport = Transport(base_url, timeout=timeout)
+        token = os.environ.get("LRTABLES_TOKEN") or None if token is None else token
+        self._transport = Transport(base_url, timeout=timeout, token=token)
         self._deadline = deadline
 
     def fetch(
@@ -62,7 +69,7 @@ class Client:
         spec = _spec(schedule, total_steps, axis=axis, stride=stride, after=after)
         spec.warn(stacklevel=2)
         until = self._until()
-        answer = self._transport.request("POST", "/v1/tables", until=until, body=spec.canonical().encode())
+        answer = self._transport.request("POST", "/v1/tables", until=until, body=[spec.canonical().encode()])
         return self._table(_digest_of(answer, self._transport.base_url), until)
 
     def get(self, digest: str) -> Table:
@@ -73,6 +80,19 @@ class Client:
         if not _DIGEST.fullmatch(digest):
             raise ValueError(f"digest must be 64 hexadecimal digits, got {digest!r}")
         return self._table(digest, self._until())
+
+    def publish(self, table: Table) -> str:
+        """Keep a table at the service by its values, for instance one captured from a live scheduler.
+
+        What is returned is its digest, by which `get` fetches it, once the service has stored it. To publish a table
+        that is there already changes nothing.
+        """
+        path = f"/v1/tables/{table.digest}"
+        answer = self._transport.request("PUT", path, until=self._until(), body=table.parts(), media_type=_MEDIA_TYPE)
+        digest = _digest_of(answer, self._transport.base_url)
+        if digest != table.digest:
+            raise DigestMismatchError(f"the service stored table {digest} instead of {table.digest}")
+        return digest
 
     def close(self) -> None:
         """Close the idle connections."""

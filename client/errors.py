@@ -4,6 +4,7 @@ ClientError
 ├── ServiceUnreachableError (ConnectionError)   no connection could be made, or kept, until the deadline
 ├── DeadlineExceededError (TimeoutError)        the service was there, and had not answered when the time was up
 ├── RequestRefusedError                         the service answered with an error: `status`, `code`, `errors`
+│   └── NotAllowedError                         it asks for a token (401), or for one that allows more (403)
 ├── UnexpectedAnswerError (ValueError)          something answered that does not speak as the service does
 └── DigestMismatchError (ValueError)            a table that is not the one it should be
 """
@@ -85,6 +86,34 @@ class RequestRefusedError(ClientError):
         lines = [f"{self.url} answered {self.status}: {reason}"]
         lines += [f"  {error}" for error in self.errors]
         return "\n".join([*lines, f"  request {self.request_id}"] if self.request_id else lines)
+
+
+_ASK = "whoever runs the service makes one: lrtables token create NAME --scope SCOPE"
+_ADVICE = {
+    (401, False): f"no token was sent: set LRTABLES_TOKEN, or say Client(url, token=...); {_ASK}",
+    (401, True): f"the token that was sent is not valid there, or not any more; {_ASK}",
+    (403, True): f"the token that was sent does not allow this; {_ASK}",
+}
+
+
+class NotAllowedError(RequestRefusedError):
+    """The service asks for a token (401), or for one that allows more (403); the message says what to do.
+
+    Args:
+        url: what was asked for.
+        status: the HTTP status, 401 or 403.
+        body: the body of the answer.
+        with_token: whether a token was sent.
+    """
+
+    def __init__(self, url: str, status: int, body: bytes, with_token: bool) -> None:
+        super().__init__(url, status, body)
+        self.args = (url, status, body, with_token)  # so that the error can be pickled
+        self.with_token = with_token
+
+    def __str__(self) -> str:
+        advice = _ADVICE.get((self.status, self.with_token))
+        return super().__str__() + (f"\n  {advice}" if advice else "")
 
 
 def _problem(body: bytes) -> dict[str, Any]:

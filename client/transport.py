@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import logging
 import random
+import re
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib.metadata import version
 from itertools import count
@@ -20,11 +21,21 @@ from urllib3.exceptions import (
     ReadTimeoutError,
 )
 
-from client.errors import ClientError, DeadlineExceededError, RequestRefusedError, ServiceUnreachableError
+from client.errors import (
+    ClientError,
+    DeadlineExceededError,
+    NotAllowedError,
+    RequestRefusedError,
+    ServiceUnreachableError,
+)
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 5.0  # seconds: the most that is waited after the first failure, and after any
 _BUSY = (429, 503)
+_NOT_ALLOWED = (401, 403)
 _CHUNK = 2**20
+_TOKEN = re.compile(r"[!-~]+")  # what may stand in a header, in one piece
+
+Part = bytes | memoryview
 
 _logger = logging.getLogger(__name__)
 # Not the shared generator: training scripts seed it, alike on every rank, and count on its sequence.
@@ -41,23 +52,42 @@ class Transport:
     Args:
         base_url: where the service is, `http://host:port`; a path is kept. Raises `ValueError` for anything else.
         timeout: seconds to wait for a connection, and for the next bytes of an answer.
+        token: what each request is allowed by. It goes to this service only: a redirect is an error, not followed.
     """
 
-    def __init__(self, base_url: str, *, timeout: float) -> None:
+    def __init__(self, base_url: str, *, timeout: float, token: str | None = None) -> None:
         self.base_url = _checked(base_url)
         self._timeout = timeout
+        self._authorization = {} if token is None else {"Authorization": f"Bearer {_checked_token(token)}"}
         headers = {"User-Agent": f"lrtables/{version('lrtables')}", "Accept-Encoding": "identity"}
-        self._pool = urllib3.PoolManager(headers=headers, retries=False)
+        self._pool = urllib3.PoolManager(headers={**headers, **self._authorization}, retries=False)
 
     def close(self) -> None:
         """Close the idle connections."""
         self._pool.clear()
 
-    def request(self, method: str, path: str, *, until: float, body: bytes | None = None) -> bytearray:
-        """The body of the answer, when it is a success. `until`: the deadline, on the clock `time.monotonic`."""
+    def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        until: float,
+        body: Sequence[Part] = (),
+        media_type: str = "application/json",
+    ) -> bytearray:
+        """The body of the answer, when it is a success.
+
+        Args:
+            method: of HTTP.
+            path: behind the base URL, beginning with a slash.
+            until: the deadline, on the clock `time.monotonic`.
+            body: what is sent, in parts: none of them is copied as a whole.
+            media_type: of the body.
+        """
+        headers = _body_headers(body, media_type) if body else {}
         for attempt in count():
             try:
-                return self._attempt(method, self.base_url + path, until, body)
+                return self._attempt(method, self.base_url + path, until, body, headers)
             except ClientError as error:
                 pause = _pause(error, attempt)
                 if pause is None:
@@ -68,15 +98,16 @@ class Transport:
                 time.sleep(pause)
         raise AssertionError("count() never ends")
 
-    def _attempt(self, method: str, url: str, until: float, body: bytes | None) -> bytearray:
+    def _attempt(
+        self, method: str, url: str, until: float, body: Sequence[Part], headers: Mapping[str, str]
+    ) -> bytearray:
         remaining = max(until - time.monotonic(), 0.001)
         timeout = urllib3.Timeout(connect=min(self._timeout, remaining), read=min(self._timeout, remaining))
-        headers = {"Content-Type": "application/json"} if body is not None else {}
         with _translated(method, url):
             response = self._pool.request(
                 method,
                 url,
-                body=body,
+                body=_chunks(body, until) if body else None,
                 headers={**self._pool.headers, **headers},
                 timeout=timeout,
                 redirect=False,
@@ -89,8 +120,28 @@ class Transport:
                 raise
             response.release_conn()
             if response.status >= 300:
-                raise RequestRefusedError(url, response.status, bytes(content), _retry_after(response))
+                raise self._refusal(url, response, bytes(content))
             return content
+
+    def _refusal(self, url: str, response: urllib3.BaseHTTPResponse, content: bytes) -> RequestRefusedError:
+        if response.status in _NOT_ALLOWED:
+            return NotAllowedError(url, response.status, content, with_token=bool(self._authorization))
+        return RequestRefusedError(url, response.status, content, _retry_after(response))
+
+
+def _body_headers(body: Sequence[Part], media_type: str) -> Mapping[str, str]:
+    return {"Content-Type": media_type, "Content-Length": str(sum(map(len, body)))}
+
+
+def _chunks(body: Sequence[Part], until: float) -> Iterator[bytes]:
+    sent = 0
+    for part in body:
+        for start in range(0, len(part), _CHUNK):
+            if time.monotonic() > until:
+                raise TimeoutError(f"{sent} bytes were sent when the deadline came")
+            chunk = bytes(part[start : start + _CHUNK])
+            yield chunk
+            sent += len(chunk)
 
 
 def _read(response: urllib3.BaseHTTPResponse, url: str, until: float) -> bytearray:
@@ -136,6 +187,8 @@ def _translated(method: str, url: str) -> Iterator[None]:
     except ReadTimeoutError as error:
         raise DeadlineExceededError(f"{method} {url} was not answered in time") from error
     except (ConnectTimeoutError, ProtocolError) as error:  # a refused connection is a ConnectTimeoutError in urllib3
+        if isinstance(error.args[-1], TimeoutError):  # of the socket while it sends, or of `_chunks`
+            raise DeadlineExceededError(f"{method} {url} was not taken in time: {error.args[-1]}") from error
         raise ServiceUnreachableError(f"{method} {url} failed: {_reason(error)}") from error
     except HTTPError as error:
         raise ClientError(f"{method} {url} failed: {error}") from error
@@ -154,3 +207,9 @@ def _checked(base_url: str) -> str:
     if url.scheme not in ("http", "https") or not url.host or url.query or url.fragment:
         raise ValueError(f"base_url must be like 'http://127.0.0.1:8000', got {base_url!r}")
     return base_url.rstrip("/")
+
+
+def _checked_token(token: str) -> str:
+    if not _TOKEN.fullmatch(token):  # the message must not show it
+        raise ValueError("token (or LRTABLES_TOKEN) must be printable ASCII without spaces and line ends; it is not")
+    return token

@@ -1,98 +1,240 @@
-"""Answers that never change: sent from memory without a copy, or written while they are sent."""
+"""Answers that never change: sent from memory without a copy, or read or written while they are sent."""
 
 from __future__ import annotations
 
 import asyncio
+import base64
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from hashlib import sha256
+from typing import Protocol
 
+from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
-from starlette.types import Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
+from service import problems
+from service.errors import RangeNotSatisfiableError
 from service.negotiation import has_already
+from service.ranges import wanted
 from service.storage.store import Part
+from service.tokens import IDENTITY
 
-IMMUTABLE = b"public, max-age=31536000, immutable, no-transform"
-_SLICE = 2**20  # bytes between two turns of other connections
+_PUBLIC = b"public, max-age=31536000, immutable, no-transform"
+_OWN = b"private, max-age=31536000, immutable, no-transform"
+_CONDITIONS = frozenset((b"if-none-match", b"range", b"if-range"))
+_SPECIAL = _CONDITIONS | {b"x-request-id"}
+_NO_BODY = {"type": "http.response.body", "body": b""}
+_SLICE = 2**19  # bytes between two turns of other connections
 
-Headers = list[tuple[bytes, bytes]]
+Headers = tuple[tuple[bytes, bytes], ...]
+"""Shared by all who are sent the answer: so nobody can add to them."""
 
 
 def header(scope: Scope, name: bytes) -> bytes:
     """A request's header; several of one name are one list, none is empty."""
-    return b",".join(value for key, value in scope["headers"] if key == name)
+    return b",".join([value for key, value in scope["headers"] if key == name])
 
 
-class Immutable:
-    """An answer to GET and HEAD that never changes: 200 with its headers, or 304 where the client has it already.
+def _start(status: int, headers: Headers) -> Message:
+    return {"type": "http.response.start", "status": status, "headers": headers}
+
+
+class Answer:
+    """An answer to GET and HEAD that never changes: 200, 206 for a part, or 304 where the client has it already.
 
     Args:
         content_type: of the body.
         etag: a strong entity tag.
+        length: bytes of the body; None where that is not known beforehand, and no part of it is served.
         varies: whether the address answers with other formats too, by Accept.
+        sha256: the SHA-256 of the body, 32 bytes, to be sent along where it is known.
+
+    `sending` counts the bodies that are on their way: their memory is in use even where nobody else knows it any more.
     """
 
-    def __init__(self, content_type: bytes, etag: bytes, *, varies: bool = False) -> None:
+    def __init__(
+        self,
+        content_type: bytes,
+        etag: bytes,
+        *,
+        length: int | None = None,
+        varies: bool = False,
+        sha256: bytes | None = None,
+    ) -> None:
         self.etag = etag
-        vary = [(b"vary", b"Accept")] if varies else []
-        self._unchanged: Headers = [(b"etag", etag), (b"cache-control", IMMUTABLE), *vary]
-        self._headers: Headers = [(b"content-type", content_type), (b"x-content-type-options", b"nosniff")]
-        self._headers += self._unchanged
+        self.sending = 0
+        self.length = length
+        self._has_it = (b"if-none-match", etag)
+        vary: Headers = ((b"vary", b"Accept"),) if varies else ()
+        always: list[Headers] = [((b"etag", etag), (b"cache-control", caching), *vary) for caching in (_PUBLIC, _OWN)]
+        about = ((b"content-type", content_type), (b"x-content-type-options", b"nosniff"), *_about(length, sha256))
+        self._unchanged = always
+        self._whole = [about + headers for headers in always]
+
+    def plain_status(self, headers: Headers) -> int | None:
+        """200 or 304, where a GET with these headers gets that and they ask for nothing else; None where they may."""
+        names = [name for name, _ in headers]
+        if self._has_it in headers:
+            return None if b"x-request-id" in names else 304
+        return 200 if _SPECIAL.isdisjoint(names) else None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer as an ASGI application."""
+        if self._has_it in scope["headers"]:
+            await send(_start(304, self._unchanged[IDENTITY in scope]))
+            await send(_NO_BODY)
+        elif scope["method"] == "HEAD" or not _CONDITIONS.isdisjoint([name for name, _ in scope["headers"]]):
+            await self._answer_rarer(scope, receive, send)
+        else:
+            await self._send(scope, receive, send, _start(200, self._whole[IDENTITY in scope]), None)
+
+    async def _answer_rarer(self, scope: Scope, receive: Receive, send: Send) -> None:
         known = header(scope, b"if-none-match")
         if known and has_already(known, self.etag):
-            await send({"type": "http.response.start", "status": 304, "headers": self._unchanged})
-            await send({"type": "http.response.body", "body": b""})
-        elif scope["method"] == "HEAD":
-            await send({"type": "http.response.start", "status": 200, "headers": self._headers})
-            await send({"type": "http.response.body", "body": b""})
+            await send(_start(304, self._unchanged[IDENTITY in scope]))
+            await send(_NO_BODY)
+        elif scope["method"] == "HEAD":  # for which ranges mean nothing
+            await send(_start(200, self._whole[IDENTITY in scope]))
+            await send(_NO_BODY)
+        elif self.length is None or header(scope, b"if-range") not in (b"", self.etag):
+            await self._send(scope, receive, send, _start(200, self._whole[IDENTITY in scope]), None)
         else:
-            await self._send_whole(scope, receive, send)
+            await self._send_wanted(scope, receive, send, self._whole[IDENTITY in scope], self.length)
 
-    async def _send_whole(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _send_wanted(self, scope: Scope, receive: Receive, send: Send, whole: Headers, length: int) -> None:
+        """What the Range header asks for: a part, all, or an error that says how long the body is."""
+        try:
+            places = wanted(header(scope, b"range"), length)
+        except RangeNotSatisfiableError as error:
+            response = await problems.answer(Request(scope), error)
+            response.headers["content-range"] = f"bytes */{length}"
+            await response(scope, receive, send)
+            return
+        head = _start(200, whole) if places is None else _start(206, _of_part(whole, places, length))
+        await self._send(scope, receive, send, head, places)
+
+    async def _send(self, scope: Scope, receive: Receive, send: Send, head: Message, places: range | None) -> None:
+        """Send the head, and these places of the body; all of it for None."""
         raise NotImplementedError
 
 
-class InMemory(Immutable):
+def _about(length: int | None, sha256: bytes | None) -> Headers:
+    ranges = () if length is None else ((b"content-length", b"%d" % length), (b"accept-ranges", b"bytes"))
+    return ranges if sha256 is None else (*ranges, (b"repr-digest", b"sha-256=:%b:" % base64.b64encode(sha256)))
+
+
+def _of_part(headers: Headers, places: range, length: int) -> Headers:
+    """The headers of these places of a body, from those of the whole."""
+    kept = (pair for pair in headers if pair[0] != b"content-length")
+    placed = b"bytes %d-%d/%d" % (places.start, places.stop - 1, length)
+    return (*kept, (b"content-range", placed), (b"content-length", b"%d" % len(places)))
+
+
+class InMemory(Answer):
     """Bytes that lie in memory, sent as they lie there, a slice at a time so that no connection waits for another."""
 
-    def __init__(self, content_type: bytes, etag: bytes, parts: Sequence[Part], *, varies: bool = False) -> None:
-        super().__init__(content_type, etag, varies=varies)
-        self._headers.append((b"content-length", str(sum(map(len, parts))).encode()))
-        *self._slices, self._last = _slices(parts)
+    def __init__(
+        self,
+        content_type: bytes,
+        etag: bytes,
+        parts: Sequence[Part],
+        *,
+        varies: bool = False,
+        sha256: bytes | None = None,
+    ) -> None:
+        length = sum(map(len, parts))
+        super().__init__(content_type, etag, length=length, varies=varies, sha256=sha256)
+        self._parts = parts
+        self._slices = list(_slices(parts, range(length)))
 
-    async def _send_whole(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await send({"type": "http.response.start", "status": 200, "headers": self._headers})
-        for body in self._slices:
-            await send({"type": "http.response.body", "body": body, "more_body": True})
-            await asyncio.sleep(0)  # a send that finds room does not yield
-        await send({"type": "http.response.body", "body": self._last})
+    @classmethod
+    def made(cls, content_type: bytes, body: bytes, *, varies: bool = False) -> InMemory:
+        """The answer with a body that was made for it. Its tag is its SHA-256, so a long body is for a thread."""
+        digest = sha256(body).digest()
+        return cls(content_type, b'"%b"' % digest.hex().encode(), [body], varies=varies, sha256=digest)
+
+    async def _send(self, scope: Scope, receive: Receive, send: Send, head: Message, places: range | None) -> None:
+        slices = self._slices if places is None else list(_slices(self._parts, places))
+        await send(head)
+        if len(slices) > 1:
+            await self._send_slices(send, slices)
+        else:
+            await send({"type": "http.response.body", "body": slices[0]})
+
+    async def _send_slices(self, send: Send, slices: Sequence[memoryview]) -> None:
+        self.sending += 1
+        try:
+            for body in slices:
+                await send({"type": "http.response.body", "body": body, "more_body": True})
+                await asyncio.sleep(0)  # a send that finds room does not yield
+            await send(_NO_BODY)  # which waits until the last slice is taken
+        finally:
+            self.sending -= 1
 
 
-def _slices(parts: Iterable[Part]) -> Iterator[memoryview]:
+def _slices(parts: Iterable[Part], places: range) -> Iterator[memoryview]:
+    """These places of the joined parts, in slices."""
+    start, stop = places.start, places.stop
     for part in parts:
-        view = memoryview(part)
-        yield from (view[start : start + _SLICE] for start in range(0, len(view), _SLICE))
+        piece = memoryview(part)[max(start, 0) : max(stop, 0)]
+        yield from (piece[place : place + _SLICE] for place in range(0, len(piece), _SLICE))
+        start, stop = start - len(part), stop - len(part)
 
 
-class Written(Immutable):
-    """A body that is written block by block while it is sent: no more than one block of it is ever in memory."""
+class Source(Protocol):
+    """A body of a known length that is not in memory."""
+
+    @property
+    def length(self) -> int:
+        """Bytes of the whole."""
+
+    def read(self, start: int, stop: int) -> AsyncIterator[Part]:
+        """The bytes from `start` up to but without `stop`, piece by piece. Raises where they cannot be had."""
+
+
+class Streamed(Answer):
+    """Bytes that are read while they are sent."""
+
+    def __init__(
+        self, content_type: bytes, etag: bytes, source: Source, *, varies: bool = False, sha256: bytes | None = None
+    ) -> None:
+        super().__init__(content_type, etag, length=source.length, varies=varies, sha256=sha256)
+        self._source = source
+
+    async def _send(self, scope: Scope, receive: Receive, send: Send, head: Message, places: range | None) -> None:
+        start, stop = (0, self._source.length) if places is None else (places.start, places.stop)
+        await _stream(self._source.read(start, stop), scope, receive, send, head)
+
+
+class Written(Answer):
+    """A body that is written block by block while it is sent, once: no more than one block of it is ever in memory."""
 
     def __init__(self, content_type: bytes, etag: bytes, blocks: AsyncIterator[bytes], *, varies: bool = False) -> None:
         super().__init__(content_type, etag, varies=varies)
         self._blocks = blocks
 
-    async def _send_whole(self, scope: Scope, receive: Receive, send: Send) -> None:
-        response = StreamingResponse(self._blocks)  # which stops when the client goes away
-        response.raw_headers = self._headers
-        await response(scope, receive, send)
+    async def _send(self, scope: Scope, receive: Receive, send: Send, head: Message, places: range | None) -> None:
+        await _stream(self._blocks, scope, receive, send, head)
+
+
+async def _stream(pieces: AsyncIterator[Part], scope: Scope, receive: Receive, send: Send, head: Message) -> None:
+    """Send pieces until they end or the client goes away. The first is there before the head: it can still fail."""
+    first = await anext(pieces)
+
+    async def all_pieces() -> AsyncIterator[Part]:
+        yield first
+        async for piece in pieces:
+            yield piece
+
+    response = StreamingResponse(all_pieces(), head["status"])
+    response.raw_headers = list(head["headers"])
+    await response(scope, receive, send)
 
 
 class AnswerResponse(Response):
     """An answer as the response of a FastAPI route."""
 
-    def __init__(self, answer: Immutable) -> None:
+    def __init__(self, answer: Answer) -> None:
         super().__init__()
         self._answer = answer
 

@@ -2,34 +2,66 @@
 
 from __future__ import annotations
 
+import logging
+from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
 from starlette.types import ASGIApp
 
-from service import openapi, problems
+from service import openapi, problems, tracing
+from service.auth import Authenticator
 from service.front import Front
+from service.guard import Guard
+from service.limiter import Limiter
 from service.manifest import VERSION
-from service.routes import health, schedules, tables
+from service.metadata import open_metadata
+from service.metrics import Metrics
+from service.routes import docs, health, lr, schedules, tables, token
 from service.routes.parts import Server
+from service.secured import Secured
 from service.settings import Settings
 from service.specs import SpecReader
-from service.storage.local import LocalStore
+from service.storage.opening import open_store
 from service.tables import TableService
+from service.telemetry import Telemetry
 from service.threads import Threads
+from service.uploads import Uploads
+from service.warm import Warm
+
+_ROUTERS = [module.router for module in (tables, schedules, lr, docs, token, health)]
 
 
-def create_app(settings: Settings) -> ASGIApp:
-    """The server as an ASGI application, its data directory open and locked until the application's shutdown.
+def open_server(settings: Settings) -> Server:
+    """The parts of a server, its store and its metadata open.
 
-    Raises `StorageError` where the data directory cannot be used, or another server uses it.
+    Raises `StorageError` where they cannot be opened, or another server uses the data directory.
     """
-    store = LocalStore(settings.data_dir)
+    store = open_store(settings)
+    try:
+        metadata = open_metadata(settings)
+    except BaseException:
+        store.close()
+        raise
     threads = Threads()
-    service = TableService(store, threads, settings.memory_bytes)
-    server = Server(settings, store, threads, SpecReader(settings, threads), service)
-    app = FastAPI(
+    tables = TableService(store, metadata, threads, settings)
+    return Server(
+        settings,
+        store,
+        metadata,
+        threads,
+        SpecReader(settings, threads),
+        tables,
+        Uploads(settings, threads),
+        Metrics(),
+        Counter[str](),
+    )
+
+
+def create_app(server: Server) -> ASGIApp:
+    """A server as an ASGI application, which closes the server's parts at its shutdown."""
+    routes = FastAPI(
         title="lrtables",
         version=VERSION,
         description="Learning-rate schedules as tables: computed once, named by their values.",
@@ -38,18 +70,28 @@ def create_app(settings: Settings) -> ASGIApp:
         docs_url=None,  # FastAPI's pages of documentation load their scripts from the internet
         redoc_url=None,
         redirect_slashes=False,
+        telemetry=tracing.telemetry(),
     )
-    app.state.server = server
-    for module in (tables, schedules, health):
-        app.include_router(module.router)
-    problems.install(app)
-    openapi.install(app)
-    return Front(app, server)
+    routes.state.server = server
+    for router in _ROUTERS:
+        routes.include_router(router)
+    problems.install(routes)
+    openapi.install(routes)
+    app: ASGIApp = Front(Secured(routes), server)
+    authenticator = None
+    if server.settings.asks_for_tokens:
+        authenticator = Authenticator(server.metadata, server.threads)
+        app = Guard(app, authenticator, Limiter())
+    app = Telemetry(app, server.metrics)
+    has_line_per_request = logging.getLogger("lrtables").isEnabledFor(logging.INFO)
+    return app if has_line_per_request else Warm(app, server, authenticator)
 
 
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     yield
     server: Server = app.state.server
+    server.tables.computations.close()
     server.threads.close()
+    server.metadata.close()
     server.store.close()

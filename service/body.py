@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from starlette.requests import Request
@@ -18,28 +18,43 @@ async def read_body(request: Request, limit: int) -> bytes:
 
     Raises `UnsupportedMediaTypeError` and `BodyTooLargeError`.
     """
-    _check_media_type(request.headers.get("content-type", ""))
-    length = request.headers.get("content-length", "")
-    if length.isdecimal() and len(length) < 20:
-        _check_size(int(length), limit)
+    check_media_type(request, ("application/json",), "JSON in UTF-8")
+    return bytes(await read_up_to(request, limit, "max_body_bytes"))
+
+
+def check_media_type(request: Request, media_types: Sequence[str], what: str) -> None:
+    """Raise `UnsupportedMediaTypeError` for a body of another type than these, in another charset, or compressed."""
+    header = request.headers.get("content-type", "")
+    media_type, _, parameters = header.partition(";")
+    charset = parameters.strip().lower().replace('"', "")
+    if media_type.strip().lower() not in media_types or charset not in ("", "charset=utf-8"):
+        detail = f"the body must be {what}, with Content-Type: {' or '.join(media_types)}, got {shown(header)!r}"
+        raise UnsupportedMediaTypeError(detail, [FieldError(detail, parameter="content-type", value=header)])
+    coding = request.headers.get("content-encoding", "identity")
+    if coding.strip().lower() != "identity":
+        detail = f"the body must come as it is, without Content-Encoding, got {shown(coding)!r}"
+        raise UnsupportedMediaTypeError(detail, [FieldError(detail, parameter="content-encoding", value=coding)])
+
+
+async def read_up_to(request: Request, limit: int, setting: str) -> bytearray:
+    """The body, at most `limit` bytes, which `setting` sets. Raises `BodyTooLargeError`."""
+    _check_size(announced(request) or 0, limit, setting)
     body = bytearray()
     async for chunk in request.stream():
         body += chunk
-        _check_size(len(body), limit)
-    return bytes(body)
+        _check_size(len(body), limit, setting)
+    return body
 
 
-def _check_media_type(header: str) -> None:
-    media_type, _, parameters = header.partition(";")
-    charset = parameters.strip().lower().replace('"', "")
-    if media_type.strip().lower() != "application/json" or charset not in ("", "charset=utf-8"):
-        detail = f"the body must be JSON in UTF-8, with Content-Type: application/json, got {shown(header)!r}"
-        raise UnsupportedMediaTypeError(detail, [FieldError(detail, parameter="content-type", value=header)])
+def announced(request: Request) -> int | None:
+    """How many bytes the request says that its body has; None where it does not say, or says nothing sensible."""
+    length = request.headers.get("content-length", "")
+    return int(length) if length.isdecimal() and len(length) < 20 else None
 
 
-def _check_size(size: int, limit: int) -> None:
+def _check_size(size: int, limit: int, setting: str) -> None:
     if size > limit:
-        raise BodyTooLargeError(f"the body must be at most {limit} bytes (max_body_bytes), got {size} or more")
+        raise BodyTooLargeError(f"the body must be at most {limit} bytes ({setting}), got {size} or more")
 
 
 class _Refused:

@@ -3,39 +3,90 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from typing import Generic, Protocol, TypeVar
 
-from service.ready import ReadyTable
+
+class Keepable(Protocol):
+    """What a cache keeps."""
+
+    @property
+    def digest(self) -> str:
+        """The table's digest."""
+
+    @property
+    def nbytes(self) -> int:
+        """The memory it takes."""
+
+    @property
+    def is_lent(self) -> bool:
+        """Whether an answer is being sent out of that memory now: dropping it frees nothing yet."""
 
 
-class TableCache:
-    """Ready tables by digest, the least recently used ones dropped beyond `capacity` bytes. Not for several threads.
+T = TypeVar("T", bound=Keepable)
 
-    The table kept last stays, however large it is: a herd that asks for it shares one copy.
+
+class TableCache(Generic[T]):
+    """Tables by digest, the least recently used ones dropped for new ones. Not for several threads.
+
+    A table that is being sent when it is dropped counts until it was sent: `nbytes` stays within `capacity`, as long
+    as memory is reserved before it is taken.
     """
 
     def __init__(self, capacity: int) -> None:
         self.capacity = capacity
-        self.nbytes = 0
-        self._kept: OrderedDict[str, ReadyTable] = OrderedDict()
+        self._kept: OrderedDict[str, T] = OrderedDict()
+        self._kept_bytes = 0
+        self._reserved = 0
+        self._leaving: list[T] = []
 
     def __len__(self) -> int:
         return len(self._kept)
 
-    def get(self, digest: str) -> ReadyTable | None:
-        """The table, now the most recently used one; None where it is not kept."""
-        ready = self._kept.get(digest)
-        if ready is not None:
-            self._kept.move_to_end(digest)
-        return ready
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the tables that are kept, of those dropped that are still being sent, and what is reserved."""
+        self._leaving = [item for item in self._leaving if item.is_lent]
+        return self._kept_bytes + self._reserved + sum(item.nbytes for item in self._leaving)
 
-    def keep(self, ready: ReadyTable) -> ReadyTable:
+    def get(self, digest: str) -> T | None:
+        """The table, now the most recently used one; None where it is not kept."""
+        item = self._kept.get(digest)
+        if item is not None:
+            self._kept.move_to_end(digest)
+        return item
+
+    def reserve(self, nbytes: int) -> bool:
+        """Set bytes aside for a table that is about to be kept; others, but those being sent, are dropped for it.
+
+        False where there is no room. What was reserved is given back by `release`, once the table is kept or is not.
+        """
+        missing = self.nbytes + nbytes - self.capacity
+        for item in list(self._kept.values()) if missing > 0 and nbytes <= self.capacity else []:
+            if missing > 0 and not item.is_lent:
+                self.drop(item.digest)
+                missing -= item.nbytes
+        if missing > 0:
+            return False
+        self._reserved += nbytes
+        return True
+
+    def release(self, nbytes: int) -> None:
+        """Give back what was reserved."""
+        self._reserved -= nbytes
+
+    def keep(self, item: T) -> T:
         """Keep a table as the most recently used one; what is returned is the copy that was there first."""
-        digest = ready.table.digest
-        if (known := self.get(digest)) is not None:
+        if (known := self.get(item.digest)) is not None:
             return known
-        self._kept[digest] = ready
-        self.nbytes += ready.nbytes
-        while self.nbytes > self.capacity and len(self._kept) > 1:
-            _, dropped = self._kept.popitem(last=False)
-            self.nbytes -= dropped.nbytes
-        return ready
+        self._kept[item.digest] = item
+        self._kept_bytes += item.nbytes
+        return item
+
+    def drop(self, digest: str) -> None:
+        """Keep the table no longer."""
+        item = self._kept.pop(digest, None)
+        if item is None:
+            return
+        self._kept_bytes -= item.nbytes
+        if item.is_lent:
+            self._leaving.append(item)

@@ -11,7 +11,8 @@ from typing import Any, NamedTuple
 from fastapi.exceptions import RequestValidationError
 from starlette.requests import ClientDisconnect
 
-from service.storage.store import StorageError
+from scheduler import TableError
+from service.storage.store import DatabaseError, StorageError
 
 _LONGEST = 100  # characters of a bad value that an answer repeats
 _SAFE_INTEGER = 2**53 - 1  # beyond it, many JSON readers would round the number that the answer repeats
@@ -95,6 +96,42 @@ class TableLostError(ServiceError):
     """A stored table that is damaged, and cannot be computed again to the same digest."""
 
 
+class RangeNotSatisfiableError(ServiceError):
+    """A range of bytes that begins past the end."""
+
+
+class UnauthenticatedError(ServiceError):
+    """No token, or one that is not known, has expired or was revoked."""
+
+
+class ForbiddenError(ServiceError):
+    """A token that does not allow this."""
+
+
+class BusyError(ServiceError):
+    """Nothing is wrong with the request but the moment: worth a retry after `retry_after` seconds."""
+
+    def __init__(self, detail: str, retry_after: int = 1, errors: Sequence[FieldError] = ()) -> None:
+        super().__init__(detail, errors)
+        self.retry_after = retry_after
+
+
+class QueueFullError(BusyError):
+    """More computations wait than `max_queue` allows."""
+
+
+class DeadlineExceededError(BusyError):
+    """A computation that took longer than `compute_seconds`."""
+
+
+class NotReadyError(BusyError):
+    """The server cannot serve tables, not yet or not any more."""
+
+
+class RateLimitedError(BusyError):
+    """A token that has asked for more than its limits allow for now."""
+
+
 class Meaning(NamedTuple):
     """What an exception means in HTTP: the status, a code that never changes, and whether trying again may help."""
 
@@ -108,16 +145,25 @@ MEANINGS: Mapping[type[Exception], Meaning] = MappingProxyType(
         MalformedBodyError: Meaning(400, "malformed-body"),
         TableNotFoundError: Meaning(404, "table-not-found"),
         KindNotFoundError: Meaning(404, "kind-not-found"),
+        UnauthenticatedError: Meaning(401, "unauthenticated"),
+        ForbiddenError: Meaning(403, "forbidden"),
         NotAcceptableError: Meaning(406, "not-acceptable"),
         BodyTooLargeError: Meaning(413, "body-too-large"),
         UnsupportedMediaTypeError: Meaning(415, "unsupported-media-type"),
+        RangeNotSatisfiableError: Meaning(416, "range-not-satisfiable"),
         InvalidRequestError: Meaning(422, "invalid-request"),
         RequestValidationError: Meaning(422, "invalid-request"),
         LimitExceededError: Meaning(422, "limit-exceeded"),
         NotComputableError: Meaning(422, "not-computable"),
+        RateLimitedError: Meaning(429, "rate-limited", retryable=True),
         TableLostError: Meaning(500, "table-lost"),
         ClientDisconnect: Meaning(400, "client-disconnected"),  # nobody reads it; it is no error of the server
+        TableError: Meaning(503, "table-damaged", retryable=True),  # found while it was read: next time it is made anew
+        NotReadyError: Meaning(503, "not-ready", retryable=True),
+        QueueFullError: Meaning(503, "queue-full", retryable=True),
+        DeadlineExceededError: Meaning(503, "deadline-exceeded", retryable=True),
         StorageError: Meaning(503, "storage-unavailable", retryable=True),
+        DatabaseError: Meaning(503, "database-unavailable", retryable=True),
         Exception: Meaning(500, "internal-error"),
     }
 )

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
 from scheduler import Table
+from scheduler.frame import Frame
+from scheduler.schedule import Values
 from service.storage.store import Part
+from service.streamed import StoredColumn, StoredTable
 
 _BLOCK = 2048  # rows written as text at a time: about a millisecond, in which no other request is answered
 
@@ -48,19 +51,25 @@ BY_MEDIA_TYPE = {item.media_type: item for item in FORMATS}
 MEDIA_TYPES = tuple(BY_MEDIA_TYPE)
 
 
-def npy_parts(table: Table) -> list[Part]:
-    """The table as a NumPy file: a header, and a view of the values."""
-    shape = (table.total_steps,) if len(table.columns) == 1 else (len(table.columns), table.total_steps)
+def npy_header(frame: Frame) -> bytes:
+    """The start of the table as a NumPy file; the values follow."""
+    shape = (frame.total_steps,) if len(frame.columns) == 1 else (len(frame.columns), frame.total_steps)
     header = io.BytesIO()
     np.lib.format.write_array_header_1_0(header, {"descr": "<f8", "fortran_order": False, "shape": shape})
-    return [header.getvalue(), *table.parts()[1:]]
+    return header.getvalue()
 
 
-def json_blocks(table: Table) -> Iterator[bytes]:
+def npy_parts(table: Table) -> list[Part]:
+    """The table as a NumPy file: a header, and a view of the values."""
+    return [npy_header(table.frame), *table.parts()[1:]]
+
+
+def json_blocks(table: Table | StoredTable) -> Iterator[bytes]:
     """The table as JSON, a block at a time."""
     frame = {"digest": table.digest, "axis": table.axis, "stride": table.stride, "after": table.after}
     yield json.dumps({**frame, "total_steps": table.total_steps})[:-1].encode() + b', "columns": {'
-    for number, (name, values) in enumerate(table.columns.items()):
+    columns: Mapping[str, Values | StoredColumn] = table.columns
+    for number, (name, values) in enumerate(columns.items()):
         yield (", " if number else "").encode() + json.dumps(name).encode() + b": ["
         for start in range(0, table.total_steps, _BLOCK):
             text = json.dumps(values[start : start + _BLOCK].tolist())[1:-1]
@@ -69,7 +78,7 @@ def json_blocks(table: Table) -> Iterator[bytes]:
     yield b"}}\n"
 
 
-def csv_blocks(table: Table) -> Iterator[bytes]:
+def csv_blocks(table: Table | StoredTable) -> Iterator[bytes]:
     """The table as CSV with a header line, a block at a time. Numbers are Python's shortest that read back exactly."""
     yield ",".join([table.axis, *table.columns]).encode() + b"\r\n"
     for start in range(0, table.total_steps, _BLOCK):

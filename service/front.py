@@ -6,14 +6,16 @@ from starlette.requests import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from service import problems
-from service.answer import Immutable, header
+from service.answer import Answer, InMemory, header
 from service.formats import BY_MEDIA_TYPE, MEDIA_TYPES
 from service.negotiation import preferred
+from service.ready import Ready
 from service.routes.parts import Server
 from service.routes.tables import make_table
 
 _TABLES = "/v1/tables"
 _DIGEST = slice(len(_TABLES) + 1, len(_TABLES) + 65)
+_READS = ("GET", "HEAD")
 
 
 class Front:
@@ -25,15 +27,18 @@ class Front:
     def __init__(self, app: ASGIApp, server: Server) -> None:
         self._app = app
         self._server = server
+        self._warm = server.tables.warm
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer as an ASGI application."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
+        elif (answer := self._ready(scope)) is not None:
+            await answer(scope, receive, send)
         elif scope["method"] == "POST" and scope["path"] == _TABLES:
             await self._make(scope, receive, send)
         else:
-            await (self._ready(scope) or self._app)(scope, receive, send)
+            await self._app(scope, receive, send)
 
     async def _make(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive)
@@ -43,14 +48,17 @@ class Front:
             response = await problems.answer(request, error)
         await response(scope, receive, send)
 
-    def _ready(self, scope: Scope) -> Immutable | None:
+    def _ready(self, scope: Scope) -> InMemory | None:
+        """The answer out of memory, which cannot fail any more; None where there is more to do."""
         path: str = scope["path"]
-        if scope["method"] not in ("GET", "HEAD") or not path.startswith(_TABLES + "/"):
-            return None
-        if (ready := self._server.tables.warm(path[_DIGEST])) is None:
+        ready = self._warm(path[_DIGEST])
+        if ready is None or not path.startswith(_TABLES) or scope["method"] not in _READS:
             return None
         rest = path[_DIGEST.stop :]
-        if rest:
-            return ready.paths.get(rest)
-        chosen = preferred(header(scope, b"accept").decode("latin-1"), MEDIA_TYPES)
-        return None if chosen is None else ready.answer(BY_MEDIA_TYPE[chosen], varies=True)
+        answer = ready.paths.get(rest) if rest else _preferred(ready, scope)
+        return answer if isinstance(answer, InMemory) else None
+
+
+def _preferred(ready: Ready, scope: Scope) -> Answer | None:
+    chosen = preferred(header(scope, b"accept").decode("latin-1"), MEDIA_TYPES)
+    return None if chosen is None else ready.answer(BY_MEDIA_TYPE[chosen], varies=True)

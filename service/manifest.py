@@ -10,7 +10,8 @@ from pydantic import BaseModel, Field
 from scheduler import Spec, Table
 from scheduler.schedule import Values
 from scheduler.table import After, Axis
-from service.formats import FORMATS, NPY, SAFETENSORS, npy_parts
+from service.formats import FORMATS, NPY, SAFETENSORS, npy_header
+from service.streamed import StoredColumn, StoredTable
 
 VERSION = version("lrtables")
 
@@ -24,7 +25,7 @@ class Column(BaseModel):
     last: float
 
     @classmethod
-    def of(cls, values: Values) -> Column:
+    def of(cls, values: Values | StoredColumn) -> Column:
         """The four numbers of a column's values, shape [total_steps]."""
         return cls(min=values.min(), max=values.max(), first=values[0], last=values[-1])
 
@@ -45,10 +46,10 @@ class Manifest(BaseModel):
     links: dict[str, str]
 
     @classmethod
-    def of(cls, table: Table, file_size: int) -> Manifest:
+    def of(cls, table: Table | StoredTable, file_size: int) -> Manifest:
         """The description of a table and of the spec in it; `file_size` is that of its safetensors file in bytes."""
         spec = table.spec
-        sizes = {SAFETENSORS: file_size, NPY: sum(map(len, npy_parts(table)))}
+        sizes = {SAFETENSORS: file_size, NPY: len(npy_header(table.frame)) + table.nbytes}
         return cls(
             digest=table.digest,
             spec=None if spec is None else spec.model_dump(mode="json"),

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import re
-import secrets
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
@@ -18,14 +16,15 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.routing import Match
 
-from service.errors import FieldError, Meaning, ServiceError, meaning, shown
-from service.storage.store import StorageError
+from scheduler import TableError
+from service.correlation import REQUEST_ID, request_id
+from service.errors import BusyError, FieldError, Meaning, ServiceError, meaning, shown
+from service.storage.store import DatabaseError, StorageError
 
 _logger = logging.getLogger("lrtables")
-_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _MOST_ERRORS = 20  # a list of a thousand bad schedules must not be answered with a thousand errors
 _METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
-_RETRY_AFTER = "1"  # seconds
+_RETRY_AFTER = 1  # seconds
 
 
 class Problem(BaseModel):
@@ -42,13 +41,21 @@ class Problem(BaseModel):
         default_factory=list,
         description="the bad values: a JSON pointer into the body or the name of a parameter, detail, value",
     )
-    request_id: str = Field(description="the request's X-Request-ID, or one made up for the log")
+    request_id: str = Field(description="the request's X-Request-ID, or the one it was given: the log has it too")
     retryable: bool = Field(description="whether the same request may succeed later")
 
 
 def install(app: FastAPI) -> None:
     """Make the application answer every error as a problem."""
-    for error in (ServiceError, StorageError, RequestValidationError, ClientDisconnect, HTTPException, Exception):
+    for error in (
+        ServiceError,
+        StorageError,
+        TableError,
+        RequestValidationError,
+        ClientDisconnect,
+        HTTPException,
+        Exception,
+    ):
         app.add_exception_handler(error, answer)
 
 
@@ -58,16 +65,34 @@ async def answer(request: Request, error: Exception) -> Response:
         found = Meaning(error.status_code, _phrase(error.status_code).lower().replace(" ", "-"))
         return _problem(request, found, _explain(request, error), (), _headers(request, error))
     found = meaning(error)
-    if found.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        _logger.error("request %s: %s %s", _request_id(request), request.method, request.url.path, exc_info=error)
+    _report(request, found, error)
     if isinstance(error, RequestValidationError):
         errors = [_parameter_error(item) for item in error.errors()]
         return _problem(request, found, "; ".join(item.detail for item in errors), errors)
+    later = _later(error, found)
     if isinstance(error, ServiceError):
-        return _problem(request, found, str(error), error.errors)
+        return _problem(request, found, str(error), error.errors, later)
     if isinstance(error, StorageError):
-        return _problem(request, found, f"the store failed: {error}", (), {"retry-after": _RETRY_AFTER})
+        failed = "database" if isinstance(error, DatabaseError) else "store"
+        return _problem(request, found, f"the {failed} failed: {error}", (), later)
+    if isinstance(error, TableError):
+        return _problem(request, found, str(error), (), later)
     return _problem(request, found, "an error of the server, which is in its log under the request_id", ())
+
+
+def _later(error: Exception, found: Meaning) -> Mapping[str, str] | None:
+    """When to try again, where that may help."""
+    if not found.retryable:
+        return None
+    return {"retry-after": str(error.retry_after if isinstance(error, BusyError) else _RETRY_AFTER)}
+
+
+def _report(request: Request, found: Meaning, error: Exception) -> None:
+    """Log an error of the server: with its trace, unless it is of a kind that passes."""
+    if found.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        level = logging.INFO if isinstance(error, BusyError) else logging.ERROR
+        said = (_request_id(request), request.method, request.url.path, error)
+        _logger.log(level, "request %s: %s %s: %s", *said, exc_info=None if found.retryable else error)
 
 
 def _problem(
@@ -86,7 +111,7 @@ def _problem(
         request_id=_request_id(request),
         retryable=found.retryable,
     )
-    always = {"cache-control": "no-store", "x-content-type-options": "nosniff", "x-request-id": problem.request_id}
+    always = {"cache-control": "no-store", "x-content-type-options": "nosniff"}
     body = json.dumps(problem.model_dump(), ensure_ascii=False).encode()
     return Response(body, found.status, {**always, **(headers or {})}, "application/problem+json")
 
@@ -125,9 +150,5 @@ def _parameter_error(error: dict[str, Any]) -> FieldError:
 
 
 def _request_id(request: Request) -> str:
-    """The caller's id for the request where it is a plain one, else an id made up once per request."""
-    given = request.headers.get("x-request-id", "")
-    if _REQUEST_ID.fullmatch(given):
-        return given
-    made: str = request.scope.setdefault("lrtables.request_id", secrets.token_hex(8))
-    return made
+    found: str | None = request.scope.get(REQUEST_ID)
+    return request_id(request.scope["headers"]) if found is None else found

@@ -3,32 +3,38 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
-from scheduler import Spec, Table, TableError
+from scheduler import Spec, Table
 from scheduler.literal import named_digests, resolve
+from service.budget import Budget
 from service.cache import TableCache
-from service.errors import NotComputableError, TableLostError, TableNotFoundError
+from service.computations import Computations
+from service.errors import LimitExceededError, NotComputableError, TableLostError, TableNotFoundError
+from service.files import TableFiles
 from service.flights import SingleFlight
-from service.ready import ReadyTable
-from service.records import Record, origin_key, read_record, spec_key, table_key
+from service.metadata import Metadata
+from service.ready import ReadyTable, StreamedTable
+from service.settings import Settings
 from service.storage.store import ObjectStore
 from service.threads import Threads
 
 _logger = logging.getLogger("lrtables")
+_MOST_DIGESTS = 100_000  # specs remembered: about 20 MB
+
+Served = ReadyTable | StreamedTable
 
 
 @dataclass
 class Counters:
     """What the service has done since it started."""
 
-    computations: int = 0
     memory_hits: int = 0
-    disk_loads: int = 0
-    damaged: int = 0
+    loads: int = 0
+    published: int = 0
     mismatches: int = 0
 
 
@@ -36,125 +42,138 @@ class TableService:
     """Tables by spec and by digest.
 
     The stored spec id -> digest is the truth: a computation that gives another digest is logged with both, counted,
-    and never served in place of what is stored. An instance belongs to one event loop; what blocks runs in threads.
+    and never served in place of what is stored. Tables that are larger than `stream_bytes`, or find no room in memory,
+    are sent from the store. An instance belongs to one event loop; what blocks runs in threads.
     """
 
-    def __init__(self, store: ObjectStore, threads: Threads, memory_bytes: int) -> None:
+    def __init__(self, store: ObjectStore, metadata: Metadata, threads: Threads, settings: Settings) -> None:
         self.counters = Counters()
-        self.cache = TableCache(memory_bytes)
-        self._store = store
+        self.cache: TableCache[Served] = TableCache(settings.memory_bytes)
+        self.computations = Computations(threads, settings)
+        self.files = TableFiles(store, threads)
+        self._metadata = metadata
         self._threads = threads
+        self._settings = settings
+        self._making = Budget(2 * settings.max_table_bytes)
         self._digests: dict[str, str] = {}
-        self._by_spec: SingleFlight[tuple[ReadyTable, bool]] = SingleFlight()
-        self._by_digest: SingleFlight[ReadyTable] = SingleFlight()
+        self._by_spec: SingleFlight[tuple[Served, bool]] = SingleFlight()
+        self._by_digest: SingleFlight[Served] = SingleFlight()
 
     @property
     def waits(self) -> int:
         """How many requests waited for work that another had begun."""
         return self._by_spec.waits + self._by_digest.waits
 
-    def warm(self, digest: str) -> ReadyTable | None:
-        """The table if it is in memory."""
+    def warm(self, digest: str) -> Served | None:
+        """The table if it is ready to be sent."""
         ready = self.cache.get(digest)
+        if ready is not None and ready.is_damaged:
+            self.cache.drop(digest)
+            return None
         self.counters.memory_hits += ready is not None
         return ready
 
+    def known(self, spec: Spec) -> Served | None:
+        """The table of this spec if it is ready to be sent."""
+        return self.warm(self._digests.get(spec.id, ""))
+
     async def exists(self, digest: str) -> bool:
         """Whether there is such a table; it is not read."""
-        return self.cache.get(digest) is not None or await self._threads.disk(self._store.exists, table_key(digest))
+        return self.cache.get(digest) is not None or await self._threads.disk(self.files.size, digest) is not None
 
-    async def get(self, digest: str) -> ReadyTable:
+    async def get(self, digest: str) -> Served:
         """The table of this digest. Raises `TableNotFoundError` and `TableLostError`."""
         if (ready := self.warm(digest)) is not None:
             return ready
         ready, _ = await self._by_digest.run(digest, lambda: self._load(digest))
         return ready
 
-    async def obtain(self, spec: Spec) -> tuple[ReadyTable, bool]:
+    async def obtain(self, spec: Spec) -> tuple[Served, bool]:
         """The table of this spec, and whether this call was the one that made it.
 
-        Raises `NotComputableError` where a value leaves the floats, `TableLostError` where the stored table is lost.
+        Raises `NotComputableError` where a value leaves the floats, `TableLostError` where the stored table is lost,
+        `QueueFullError` and `DeadlineExceededError` where it has to be computed and there is no time.
         """
-        if (ready := self.warm(self._digests.get(spec.id, ""))) is not None:
+        if (ready := self.known(spec)) is not None:
             return ready, False
         (ready, made), leads = await self._by_spec.run(spec.id, lambda: self._find_or_make(spec))
         return ready, made and leads
 
+    async def publish(self, table: Table) -> tuple[Served, bool]:
+        """Store a table by value, and whether it is new here. No spec is said to have it: only computing says that.
+
+        Raises `LimitExceededError` where it is larger than this server computes.
+        """
+        if table.nbytes > self._settings.max_table_bytes:
+            limit = self._settings.max_table_bytes
+            raise LimitExceededError(f"a table must have at most {limit} bytes of values (max_table_bytes)")
+        written = await self._threads.disk(self.files.write, table)
+        spec = None if table.spec is None else table.spec.model_dump_json()
+        new = await self._threads.sql(self._metadata.publish, table.digest, table.nbytes, spec)
+        self.counters.published += new
+        return await self._keep(table, written=written), new
+
     # -- by digest ----------------------------------------------------------------------------------------------------
 
-    async def _load(self, digest: str) -> ReadyTable:
-        ready = await self._threads.disk(self._read, digest)
-        if ready is not None:
-            self.counters.disk_loads += 1
-            return self.cache.keep(ready)
+    async def _load(self, digest: str) -> Served:
+        size = await self._threads.disk(self.files.size, digest)
+        if size is not None and (ready := await self._read(digest, size)) is not None:
+            self.counters.loads += 1
+            return ready
         return await self._restore(digest)
 
-    def _read(self, digest: str) -> ReadyTable | None:
-        """The table from the store, verified; None where it is missing, or it was damaged and has been set aside."""
-        key = table_key(digest)
-        file = self._store.get(key)
-        if file is None:
-            return None
+    async def _read(self, digest: str, size: int) -> Served | None:
+        async with self._room(size) as into_memory:
+            ready = await self._threads.disk(self.files.read, digest, into_memory=into_memory)
+            return None if ready is None else self.cache.keep(ready)
+
+    @asynccontextmanager
+    async def _room(self, nbytes: int) -> AsyncIterator[bool]:
+        """Whether a table of this size has its place in memory, which is held for it meanwhile."""
+        into_memory = nbytes <= self._settings.stream_bytes and self.cache.reserve(nbytes)
         try:
-            table = Table.from_bytes(file)
-            self._check(file, table, digest)
-        except TableError as error:
-            self.counters.damaged += 1
-            _logger.error("the stored table %s is damaged (%s) and was set aside", digest, error)  # noqa: TRY400  # expected: no trace
-            self._store.set_aside(key)
-            return None
-        return ReadyTable(table, [file])
+            yield into_memory
+        finally:
+            self.cache.release(nbytes if into_memory else 0)
 
-    def _check(self, file: memoryview, table: Table, digest: str) -> None:
-        """The values have the digest that the file claims; here the rest: that it is this table, its spec intact."""
-        if table.digest != digest:
-            raise TableError(f"it is the table {table.digest}")
-        origin = read_record(self._store, origin_key(digest))
-        header = bytes(file[: len(file) - table.nbytes])
-        if origin is not None and (table.spec is None or not table.spec.id == origin.spec.id in header.decode()):
-            raise TableError("its spec is not the one it was computed from")
-
-    async def _restore(self, digest: str) -> ReadyTable:
+    async def _restore(self, digest: str) -> Served:
         """Compute a missing or damaged table again, from the record of what it was first computed from."""
-        origin = await self._threads.disk(read_record, self._store, origin_key(digest))
+        origin = await self._threads.sql(self._metadata.origin, digest)
         if origin is None:
+            if await self._threads.sql(self._metadata.has_table, digest):
+                raise TableLostError(f"the table {digest} was damaged, and nothing says what it was computed from")
             raise TableNotFoundError(f"there is no table {digest}")
-        table = await self._compute(origin.spec)
-        if table.digest != digest:
-            self._report_mismatch(origin.spec, digest, table.digest)
-            raise TableLostError(f"the table {digest} was damaged, and this machine computes other values for its spec")
-        return self.cache.keep(await self._threads.disk(self._write, table))
+        spec = _spec(origin, digest)
+        async with self._computed(spec) as table:
+            if table.digest != digest:
+                self._report_mismatch(spec, digest, table.digest)
+                raise TableLostError(f"the table {digest} was damaged, and this machine computes other values for it")
+            written = await self._threads.disk(self.files.write, table)
+            return await self._keep(table, written=written)
 
     # -- by spec ------------------------------------------------------------------------------------------------------
 
-    async def _find_or_make(self, spec: Spec) -> tuple[ReadyTable, bool]:
-        record = await self._threads.disk(read_record, self._store, spec_key(spec.id))
-        made = record is None
-        ready = await self._make(spec) if record is None else await self.get(record.digest)
+    async def _find_or_make(self, spec: Spec) -> tuple[Served, bool]:
+        digest = await self._threads.sql(self._metadata.digest_of, spec.id)
+        ready = await self._make(spec) if digest is None else await self.get(digest)
         self._remember(spec, ready)
-        return ready, made
+        return ready, digest is None
 
-    async def _make(self, spec: Spec) -> ReadyTable:
-        table = await self._compute(spec)
-        ready = await self._threads.disk(self._write, table)
-        stored = await self._threads.disk(self._record, spec, ready.table)
-        if stored != table.digest:
-            self._report_mismatch(spec, stored, table.digest)
-            return await self.get(stored)
-        return self.cache.keep(ready)
+    async def _make(self, spec: Spec) -> Served:
+        async with self._computed(spec) as table:
+            written = await self._threads.disk(self.files.write, table)
+            stored = await self._threads.sql(
+                self._metadata.record, spec.id, spec.model_dump_json(), table.digest, table.nbytes
+            )
+            if stored == table.digest:
+                return await self._keep(table, written=written)
+        self._report_mismatch(spec, stored, table.digest)
+        return await self.get(stored)
 
-    def _record(self, spec: Spec, table: Table) -> str:
-        """Record what the stored table is from, and the spec's digest unless that is on record: which is returned."""
-        self._store.put(origin_key(table.digest), [Record(table.spec or spec, table.digest).to_bytes()])
-        if self._store.put(spec_key(spec.id), [Record(spec, table.digest).to_bytes()]):
-            return table.digest
-        stored = read_record(self._store, spec_key(spec.id))
-        return stored.digest if stored is not None else table.digest
-
-    def _remember(self, spec: Spec, ready: ReadyTable) -> None:
+    def _remember(self, spec: Spec, ready: Served) -> None:
         if len(self._digests) >= _MOST_DIGESTS:
             self._digests.clear()
-        self._digests[spec.id] = ready.table.digest
+        self._digests[spec.id] = ready.digest
 
     def _report_mismatch(self, spec: Spec, stored: str, computed: str) -> None:
         self.counters.mismatches += 1
@@ -162,39 +181,56 @@ class TableService:
 
     # -- both ---------------------------------------------------------------------------------------------------------
 
-    async def _compute(self, spec: Spec) -> Table:
+    @asynccontextmanager
+    async def _computed(self, spec: Spec) -> AsyncIterator[Table]:
+        """The table of a spec, newly computed; its memory counts as taken until the block ends."""
         try:
-            named = {digest: (await self.get(digest)).table for digest in named_digests(spec.every_schedule())}
+            named = {digest: await self._whole(digest) for digest in named_digests(spec.every_schedule())}
             resolve(spec.every_schedule(), named.__getitem__)
         except TableNotFoundError as error:
             raise NotComputableError(f"a Literal names a table that is not here: {error}") from error
         except KeyError as error:
             raise NotComputableError(f"a Literal names column {error} of a table that has no such column") from error
-        self.counters.computations += 1
-        return await self._threads.compute(_compute, spec)
+        async with self._making.lend(8 * spec.total_steps * len(spec.plan())):
+            yield await self.computations.run(spec)
 
-    def _write(self, table: Table) -> ReadyTable:
-        """Make the table durable. Where one with these values is there, from another spec, its file is served."""
-        if self._store.put(table_key(table.digest), table.parts()):
-            return ReadyTable(table, table.parts())
-        ready = self._read(table.digest)
-        return ready if ready is not None else self._write(table)
+    async def _whole(self, digest: str) -> Table:
+        """A table with all its values in memory, whatever its size."""
+        table = (await self.get(digest)).table
+        if isinstance(table, Table):
+            return table
+        whole = await self._threads.disk(self.files.whole, digest)
+        if whole is None:
+            raise TableLostError(f"the table {digest} was damaged while it was read")
+        return whole
+
+    async def _keep(self, table: Table, *, written: bool) -> Served:
+        """A durable table, ready to be sent; where its file was not written from here it is read: bytes may differ."""
+        if (known := self.warm(table.digest)) is not None:
+            return known
+        async with self._room(table.nbytes) as into_memory:
+            if written and into_memory:
+                return self.cache.keep(await self._threads.disk(ReadyTable, table, table.parts()))
+        size = await self._threads.disk(self.files.size, table.digest)
+        ready = None if size is None else await self._read(table.digest, size)
+        if ready is None:
+            raise TableLostError(f"the table {table.digest} was damaged as soon as it was stored")
+        return ready
 
 
-_MOST_DIGESTS = 100_000  # specs remembered: about 20 MB
-
-
-def _compute(spec: Spec) -> Table:
-    """The table, its digest taken."""
+def _spec(text: str, digest: str) -> Spec:
+    """The spec in a record. Raises `TableLostError` where it is of a kind that this version does not know."""
     try:
-        with np.errstate(all="ignore"):  # what overflows is found, and named
-            table = Table.compute(spec)
-    except TableError as error:
-        raise NotComputableError(str(error)) from error
-    _ = table.digest
-    return table
+        return Spec.model_validate_json(text)
+    except ValueError as error:
+        raise TableLostError(f"the table {digest} was damaged, and this version does not know its kind") from error
 
 
 def counters(tables: TableService) -> dict[str, Any]:
     """What the service has done, as `/v1/server` tells it."""
-    return {**vars(tables.counters), "waits": tables.waits}
+    return {
+        **vars(tables.counters),
+        "computations": tables.computations.started,
+        "damaged": tables.files.damaged,
+        "waits": tables.waits,
+    }

@@ -3,24 +3,38 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import sys
+import threading
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import contextmanager
+from contextvars import copy_context
 from typing import ParamSpec, TypeVar
+
+from service.storage.store import StorageError
+
+_NICE = 10
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
 
 class Threads:
-    """One thread that computes tables, one that writes text, four that wait for the disk.
+    """One thread that computes tables, one that writes text, four that wait for objects, four for the database.
 
-    One each for what keeps a core busy: two would share the interpreter's lock and finish later, both.
+    One each for what keeps a core busy: two would share the interpreter's lock and finish later, both. What computes
+    and hashes gives way to the event loop where they share a core: on Linux, where threads have priorities.
+    `errors` counts what the store for objects and the database failed to do.
     """
 
     def __init__(self) -> None:
-        self._compute = ThreadPoolExecutor(1, "compute")
-        self._text = ThreadPoolExecutor(1, "text")
-        self._disk = ThreadPoolExecutor(4, "disk")
+        self.errors = Counter[str](objects=0, database=0)
+        self._compute = ThreadPoolExecutor(1, "compute", _give_way)
+        self._text = ThreadPoolExecutor(1, "text", _give_way)
+        self._disk = ThreadPoolExecutor(4, "disk", _give_way)
+        self._sql = ThreadPoolExecutor(4, "sql")
 
     async def compute(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run arithmetic."""
@@ -28,7 +42,13 @@ class Threads:
 
     async def disk(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run what waits for the disk, or hashes what came from it."""
-        return await _run(self._disk, lambda: work(*args, **kwargs))
+        with self._counted("objects"):
+            return await _run(self._disk, lambda: work(*args, **kwargs))
+
+    async def sql(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run what waits for the database."""
+        with self._counted("database"):
+            return await _run(self._sql, lambda: work(*args, **kwargs))
 
     async def text(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run what turns numbers into text, or large text into numbers."""
@@ -39,11 +59,26 @@ class Threads:
         while (block := await self.text(next, blocks, b"")) != b"":
             yield block
 
+    @contextmanager
+    def _counted(self, what: str) -> Iterator[None]:
+        try:
+            yield
+        except StorageError:
+            self.errors[what] += 1
+            raise
+
     def close(self) -> None:
         """Let work under way finish, and drop what has not begun."""
-        for executor in (self._compute, self._text, self._disk):
+        for executor in (self._compute, self._text, self._disk, self._sql):
             executor.shutdown(cancel_futures=True)
 
 
+def _give_way() -> None:
+    """Let this thread run when the event loop has nothing to do, nearly; at 19 it would starve beside a busy one."""
+    if sys.platform == "linux":
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICE)
+
+
 async def _run(executor: Executor, work: Callable[[], T]) -> T:
-    return await asyncio.get_running_loop().run_in_executor(executor, work)
+    context = copy_context()  # so that what the work logs names its request
+    return await asyncio.get_running_loop().run_in_executor(executor, context.run, work)

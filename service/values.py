@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from scheduler import Table
 from scheduler.schedule import Values
 from service.errors import FieldError, InvalidRequestError, LimitExceededError, shown
+from service.streamed import StoredColumn, StoredTable
 
 Steps = NDArray[np.int64]
 """Row numbers, ascending or as they were asked for, shape [m]."""
@@ -44,7 +45,7 @@ class TableValues(BaseModel):
     columns: dict[str, Curve]
 
 
-def select(table: Table, query: ValuesQuery, max_points: int) -> bytes:
+def select(table: Table | StoredTable, query: ValuesQuery, max_points: int) -> bytes:
     """The JSON of the values that are wanted.
 
     A range longer than `points` is cut into equal parts, and of each the smallest and the largest value are kept,
@@ -59,7 +60,7 @@ def select(table: Table, query: ValuesQuery, max_points: int) -> bytes:
     return json.dumps({"digest": table.digest, "columns": _curves(table, chosen)}).encode()
 
 
-def _curves(table: Table, chosen: dict[str, Steps]) -> dict[str, Any]:
+def _curves(table: Table | StoredTable, chosen: dict[str, Steps]) -> dict[str, Any]:
     return {
         name: {"steps": steps.tolist(), "values": table.columns[name][steps].tolist()} for name, steps in chosen.items()
     }
@@ -99,7 +100,7 @@ def _too_many(parameter: str, amount: int, limit: int) -> LimitExceededError:
     return LimitExceededError(detail, [FieldError(detail, parameter=parameter, value=amount)])
 
 
-def extremes(values: Values, start: int, stop: int, points: int) -> Steps:
+def extremes(values: Values | StoredColumn, start: int, stop: int, points: int) -> Steps:
     """Rows of the range, at most `points` (4 or more) of them: first, last, and each part's smallest and largest."""
     if stop - start <= points:
         return np.arange(start, stop)

@@ -3,7 +3,9 @@
 import os
 import shutil
 import socket
+import sys
 from collections.abc import Generator
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -23,7 +25,9 @@ settings.load_profile("lrtables-ci" if IN_CI else "lrtables")
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Skip a test marked `needs("program")` where the program is missing."""
-    missing = [name for mark in item.iter_markers("needs") for name in mark.args if shutil.which(name) is None]
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
+    needed = [name for mark in item.iter_markers("needs") for name in mark.args]
+    missing = [name for name in needed if shutil.which(name, path=path) is None]
     if missing:
         pytest.skip(f"needs {', '.join(missing)}, which this machine lacks")
 

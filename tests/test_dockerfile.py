@@ -53,7 +53,7 @@ def test_the_image_runs_the_wheel_without_torch(stages: list[list[Instruction]])
     """The image installs the built wheel with the server's extras, as pinned, and no torch."""
     steps = [instruction.argument for instruction in stages[0] if instruction.word == "RUN"]
     assert "-m build --wheel" in steps[-1]
-    assert '-c constraints.txt "${wheel}[service,plot]"' in steps[-1]
+    assert '-c constraints.txt "${wheel}[service,plot,postgres,s3,otel]"' in steps[-1]
     assert not [step for step in steps if "torch" in step]
 
 
@@ -77,7 +77,7 @@ def test_the_image_knows_its_health(stages: list[list[Instruction]]) -> None:
 
 
 def test_the_image_listens_on_the_loopback(stages: list[list[Instruction]]) -> None:
-    """Published as it is, the image serves nobody: to open an unauthenticated address takes the caller's word."""
+    """Published as it is, the image serves nobody: that others may reach it is for the caller to say."""
     command = json.loads(only(stages[-1], "ENTRYPOINT")) + json.loads(only(stages[-1], "CMD"))
     assert command == ["lrtables", "serve"]
     assert "0.0.0.0" not in only(stages[-1], "ENV")
@@ -127,6 +127,7 @@ def test_the_steps_make_a_healthy_server(image: Path, stages: list[list[Instruct
     check = only(stages[-1], "HEALTHCHECK").replace("8000", str(free_port))
     script = json.loads(check[check.index("[") :])[-1]
     assert subprocess.run([commands / "python", "-c", "import torch"], capture_output=True, check=False).returncode == 1
+    subprocess.run([commands / "python", "-c", "import obstore, opentelemetry.sdk, psycopg"], check=True)
     with subprocess.Popen([commands / "lrtables", "serve"], cwd=image, env=environment) as server:
         try:
             assert _is_healthy([str(commands / "python"), "-c", script], server)

@@ -35,6 +35,10 @@ HOSTS = {
     "localhost": "this machine",
     "0.0.0.0": "every interface of this machine, in what refuses or documents such a bind",
     "host": "stands for any host in a sentence",
+    "bucket": "stands for any bucket of an S3-compatible store",
+    "no-such-bucket": "a bucket that there is none of, in tests",
+    "lrtables": "the servers, by their name in deploy/",
+    "s3": "the store, by its name in deploy/",
     "testserver": "what starlette's TestClient calls the application; never looked up",
     "arxiv.org": "literature",
     "doi.org": "literature",
@@ -191,7 +195,8 @@ def test_every_public_method_is_described(package: str) -> None:
 
 def _undescribed(path: Path) -> Iterator[str]:
     source = path.read_text(encoding="utf-8").splitlines()
-    classes = [node for node in ast.walk(ast.parse("\n".join(source), str(path))) if isinstance(node, ast.ClassDef)]
+    found = ast.walk(ast.parse("\n".join(source), str(path)))
+    classes = [node for node in found if isinstance(node, ast.ClassDef) and node.name[0] != "_"]
     for method in (node for owner in classes for node in owner.body):
         if isinstance(method, ast.FunctionDef | ast.AsyncFunctionDef) and method.name[0] != "_":
             inherits = any(
@@ -248,19 +253,23 @@ print(json.dumps(touched))
 
 
 def test_every_setting_is_in_the_readme(readme: str) -> None:
-    """README names every setting of the server by its environment variable."""
+    """README's table has every setting of the server: its environment variable, its default, what it means."""
     script = """
 import json
 from service.settings import Settings
 prefix = Settings.model_config["env_prefix"]
-print(json.dumps([(prefix + name).upper() for name in Settings.model_fields]))
+rows = []
+for name, field in Settings.model_fields.items():
+    default = "the user's data directory" if field.default_factory else f"`{field.default}`"
+    rows.append(f"| `{(prefix + name).upper()}` | {'' if default == '`None`' else default} | {field.description} |")
+print(json.dumps(rows))
 """
-    assert [name for name in python(script) if name not in readme] == []
+    assert [row for row in python(script) if row not in readme] == []
 
 
 def test_every_extra_is_in_the_readme(readme: str, project: dict[str, Any]) -> None:
     """README names every extra of the distribution, as pip takes it."""
-    named = {name for group in re.findall(r"\[([a-z, ]+)\]", readme) for name in re.split(r",\s*", group)}
+    named = {name for group in re.findall(r"\[([a-z0-9, ]+)\]", readme) for name in re.split(r",\s*", group)}
     assert set(project["optional-dependencies"]) - named == set()
 
 

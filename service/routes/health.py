@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Awaitable
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Query, Response
 from pydantic import BaseModel, Field
 
+from service.errors import NotReadyError
 from service.formats import FORMATS
 from service.manifest import VERSION
-from service.routes.parts import ServerDep, problems, readable
+from service.metrics import CONTENT_TYPE, Readings
+from service.routes.parts import Server, ServerDep, problems, readable
+from service.storage.store import StorageError
 from service.tables import counters
 
 router = APIRouter(tags=["server"])
@@ -19,6 +23,12 @@ class Status(BaseModel):
     """That all is well."""
 
     status: str = "ok"
+
+
+class Readiness(Status):
+    """Whether the server can work, and where it was asked for, which of its parts can."""
+
+    parts: dict[str, str] | None = Field(None, description="`ok`, or what is wrong, by part")
 
 
 class ServerInfo(BaseModel):
@@ -42,12 +52,53 @@ async def livez(response: Response) -> Any:
     return Status()
 
 
-@readable(router, "/readyz", response_model=Status, responses=problems(503))
-async def readyz(response: Response, server: ServerDep) -> Any:
-    """The server can compute and keep tables: until this answers, send it no requests."""
+@readable(router, "/readyz", response_model=Readiness, response_model_exclude_none=True, responses=problems(503))
+async def readyz(
+    response: Response,
+    server: ServerDep,
+    verbose: Annotated[bool | None, Query(description="say of each part whether it is well")] = None,
+) -> Any:
+    """The server can serve tables: until this answers, send it no requests.
+
+    A server that has tables in memory can serve them without store and database, so it stays ready when those are
+    away. One that was told to stop is not ready any more.
+    """
     _no_store(response)
-    await server.threads.disk(server.store.check)
-    return Status()
+    if server.draining:
+        raise NotReadyError("the server was told to stop")
+    parts = {} if len(server.tables.cache) and not verbose else await _parts(server)
+    ill = {name: said for name, said in parts.items() if said != "ok"}
+    if ill and not len(server.tables.cache):
+        raise NotReadyError("; ".join(f"{name}: {said}" for name, said in ill.items()))
+    return Readiness(parts=parts if verbose else None)
+
+
+async def _parts(server: Server) -> dict[str, str]:
+    return {
+        "store": await _said(server.threads.disk(server.store.check)),
+        "database": await _said(server.threads.sql(server.metadata.check)),
+    }
+
+
+async def _said(check: Awaitable[None]) -> str:
+    try:
+        await check
+    except StorageError as error:
+        return str(error)
+    return "ok"
+
+
+@readable(router, "/metrics", response_class=Response, responses={200: {"content": {"text/plain": {}}}})
+async def metrics(server: ServerDep) -> Response:
+    """What the server does, in the text format that Prometheus reads."""
+    readings = Readings.of(
+        server.tables,
+        damaged_rows=server.metadata.damaged_rows,
+        store_errors=server.threads.errors,
+        connections_cut=server.connections_cut,
+    )
+    text = await server.threads.text(server.metrics.text, readings)
+    return Response(text, headers={"cache-control": "no-store"}, media_type=CONTENT_TYPE)
 
 
 @readable(router, "/v1/server", response_model=ServerInfo)

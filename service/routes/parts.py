@@ -2,29 +2,40 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Path, Request
 
+from scheduler import Spec
+from service.leaving import while_connected
+from service.metadata import Metadata
+from service.metrics import Metrics
 from service.problems import Problem
 from service.settings import Settings
 from service.specs import SpecReader
 from service.storage.store import ObjectStore
-from service.tables import TableService
+from service.tables import Served, TableService
 from service.threads import Threads
+from service.uploads import Uploads
 
 
-@dataclass(frozen=True)
+@dataclass
 class Server:
-    """The parts of a running server."""
+    """The parts of a running server, and whether it has been told to stop."""
 
     settings: Settings
     store: ObjectStore
+    metadata: Metadata
     threads: Threads
     specs: SpecReader
     tables: TableService
+    uploads: Uploads
+    metrics: Metrics
+    connections_cut: Counter[str]
+    draining: bool = False
 
 
 async def _server(request: Request) -> Server:
@@ -34,6 +45,16 @@ async def _server(request: Request) -> Server:
 
 ServerDep = Annotated[Server, Depends(_server)]
 Digest = Annotated[str, Path(pattern="^[0-9a-f]{64}$", description="the table's digest: 64 hexadecimal digits")]
+
+
+async def obtain(spec: Spec, request: Request, server: Server) -> tuple[Served, bool]:
+    """The table of a spec for the client of this request, and whether it was made for it; see `TableService.obtain`.
+
+    When the client goes away, and no other waits for the table, its computation ends.
+    """
+    if (ready := server.tables.known(spec)) is not None:
+        return ready, False
+    return await while_connected(request.receive, server.tables.obtain(spec))
 
 
 def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:

@@ -5,18 +5,37 @@ from __future__ import annotations
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
+from starlette.convertors import Convertor, register_url_convertor
 
-from scheduler import Spec
-from service.answer import IMMUTABLE, AnswerResponse, Immutable, Written, header
+from scheduler import Spec, Table
+from service.answer import Answer, AnswerResponse, InMemory, Written, header
 from service.body import read_body
 from service.errors import NotAcceptableError
 from service.formats import BLOCKS, BY_MEDIA_TYPE, FORMATS, MEDIA_TYPES, Format
+from service.guard import identity_of
 from service.manifest import Manifest, location, manifest_etag
 from service.negotiation import has_already, preferred
-from service.routes.parts import Digest, Server, ServerDep, problems, readable
+from service.routes.parts import Digest, Server, ServerDep, obtain, problems, readable
+from service.streamed import StoredTable
+from service.uploads import MEDIA_TYPES as UPLOADS
 from service.values import TableValues, ValuesQuery, select
 
 router = APIRouter(prefix="/v1/tables", tags=["tables"])
+
+
+class _Bare(Convertor[str]):
+    """A name without an ending, so that nothing can be put where only one format of a table is served."""
+
+    regex = "[^/.]+"
+
+    def convert(self, value: str) -> str:  # docstring inherited
+        return value
+
+    def to_string(self, value: str) -> str:  # docstring inherited
+        return value
+
+
+register_url_convertor("bare", _Bare())
 
 _SPEC = {
     "required": True,
@@ -24,22 +43,58 @@ _SPEC = {
 }
 
 
+_FILE = {
+    "required": True,
+    "content": {media_type: {"schema": {"type": "string", "format": "binary"}} for media_type in UPLOADS},
+}
+_NEW = {"model": Manifest, "description": "the table is new here"}
+
+
 @router.post(
     "",
     response_model=Manifest,
-    responses={
-        201: {"model": Manifest, "description": "the table was made by this request"},
-        **problems(400, 413, 415),
-    },
+    responses={201: _NEW, **problems(400, 413, 415, 422, 503)},
     openapi_extra={"requestBody": _SPEC},
 )
 async def make_table(request: Request, server: ServerDep) -> Response:
     """The manifest of a spec's table, which is computed and stored first where it is not known: 201, else 200."""
     spec = await server.specs.read(await read_body(request, server.settings.max_body_bytes))
-    ready, made = await server.tables.obtain(spec)
-    manifest = ready.manifest if ready.manifest.spec_id == spec.id else ready.manifest.for_spec(spec)
+    identity_of(request.scope).check_steps(spec.total_steps)
+    ready, made = await obtain(spec, request, server)
+    return _described(ready.manifest if ready.manifest.spec_id == spec.id else ready.manifest.for_spec(spec), new=made)
+
+
+@router.put(
+    "",
+    response_model=Manifest,
+    responses={201: _NEW, **problems(413, 415, 422, 503)},
+    openapi_extra={"requestBody": _FILE},
+)
+async def publish_table(request: Request, server: ServerDep) -> Response:
+    """Store a table that was made elsewhere: a safetensors file with its digest, as `Table.save` writes it."""
+    return await _publish(None, request, server)
+
+
+@router.put(
+    "/{digest:bare}",
+    response_model=Manifest,
+    responses={201: _NEW, **problems(413, 415, 422, 503)},
+    openapi_extra={"requestBody": _FILE},
+)
+async def publish_table_as(digest: Digest, request: Request, server: ServerDep) -> Response:
+    """Store a table that was made elsewhere, if it is the one with this digest."""
+    return await _publish(digest, request, server)
+
+
+async def _publish(digest: str | None, request: Request, server: Server) -> Response:
+    async with server.uploads.receive(request, digest) as table:
+        ready, new = await server.tables.publish(table)
+    return _described(ready.manifest, new=new)
+
+
+def _described(manifest: Manifest, *, new: bool) -> Response:
     headers = {"location": location(manifest.digest), "x-content-type-options": "nosniff"}
-    return Response(manifest.to_bytes(), 201 if made else 200, headers, "application/json")
+    return Response(manifest.to_bytes(), 201 if new else 200, headers, "application/json")
 
 
 @readable(router, "/{digest}/manifest", response_model=Manifest, responses=problems(404))
@@ -54,8 +109,11 @@ async def manifest(digest: Digest, request: Request, server: ServerDep) -> Respo
 async def values(digest: Digest, query: Annotated[ValuesQuery, Query()], server: ServerDep) -> Response:
     """Some of a table's values: listed steps, or a range thinned out for a plot."""
     table = (await server.tables.get(digest)).table
-    body = await server.threads.text(select, table, query, server.settings.max_points)
-    return Response(body, headers={"cache-control": IMMUTABLE.decode()}, media_type="application/json")
+    return AnswerResponse(await server.threads.text(_selected, table, query, server.settings.max_points))
+
+
+def _selected(table: Table | StoredTable, query: ValuesQuery, max_points: int) -> Answer:
+    return InMemory.made(b"application/json", select(table, query, max_points))
 
 
 def _declare(item: Format) -> None:
@@ -109,5 +167,5 @@ async def _unchanged(
     """304 where the client has what it asks for: nothing is loaded."""
     known = header(request.scope, b"if-none-match")
     if known and has_already(known, etag) and await server.tables.exists(digest):
-        return AnswerResponse(Immutable(b"", etag, varies=varies))
+        return AnswerResponse(Answer(b"", etag, varies=varies))
     return None

@@ -72,7 +72,7 @@ class Handler(BaseHTTPRequestHandler):
             self.write(answer)
         self.close_connection = length != len(answer.body)
 
-    do_POST = do_GET  # noqa: N815  # the name is http.server's
+    do_POST = do_PUT = do_GET  # noqa: N815  # the names are http.server's
 
     def write(self, answer: Answer) -> None:
         if not answer.pause:

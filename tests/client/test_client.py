@@ -6,7 +6,7 @@ import json
 import subprocess
 import sys
 import threading
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 from pydantic import ValidationError
@@ -105,7 +105,7 @@ def test_what_is_no_digest_is_refused(digest: str) -> None:
 def test_times_are_positive(name: str, seconds: float) -> None:
     """A timeout or deadline that is not positive is refused by name and value."""
     with pytest.raises(ValueError, match=f"{name} must be a positive number of seconds, got {seconds}"):
-        Client("http://127.0.0.1:8000", **{name: seconds})
+        Client("http://127.0.0.1:8000", **cast(Any, {name: seconds}))
 
 
 # -- against a server that lies ---------------------------------------------------------------------------------------
@@ -166,6 +166,61 @@ def test_what_is_no_manifest_is_refused(scripted: ScriptedServer, answer: type[A
         pytest.raises(UnexpectedAnswerError, match="did not answer with a table's man"),
     ):
         client.fetch(SCHEDULE)
+
+
+@pytest.mark.parametrize(
+    ("argument", "variable", "header"),
+    [
+        pytest.param(None, None, None, id="none"),
+        pytest.param("lrt_a", None, "Bearer lrt_a", id="argument"),
+        pytest.param(None, "lrt_v", "Bearer lrt_v", id="variable"),
+        pytest.param("lrt_a", "lrt_v", "Bearer lrt_a", id="argument-first"),
+        pytest.param(None, "", None, id="empty-variable"),
+    ],
+)
+def test_a_token_comes_from_the_argument_or_the_environment(
+    scripted: ScriptedServer,
+    answer: type[Answer],
+    monkeypatch: pytest.MonkeyPatch,
+    argument: str | None,
+    variable: str | None,
+    header: str | None,
+) -> None:
+    """The argument is sent, else LRTABLES_TOKEN where it is not empty; neither is shown by the client."""
+    monkeypatch.delenv("LRTABLES_TOKEN", raising=False)
+    if variable is not None:
+        monkeypatch.setenv("LRTABLES_TOKEN", variable)
+    table = Table.compute(Spec(schedule=SCHEDULE, total_steps=1000))
+    serve(scripted, answer, {"digest": table.digest}, table.to_bytes())
+    with Client(scripted.url, token=argument) as client:
+        client.fetch(SCHEDULE)
+        assert repr(client) == f"Client({scripted.url!r})"
+    assert [seen.headers.get("Authorization") for seen in scripted.seen] == [header] * 2
+
+
+# -- publishing -------------------------------------------------------------------------------------------------------
+
+
+def test_a_table_is_published_by_its_values(scripted: ScriptedServer, answer: type[Answer]) -> None:
+    """Publishing is one PUT of the table's file to the address of its digest, which is what the call returns."""
+    table = Table({"lr": [0.5, 0.25]})
+    scripted.script = lambda _: answer(201, body=json.dumps({"digest": table.digest}).encode())
+    with Client(scripted.url) as client:
+        assert client.publish(table) == table.digest
+    (seen,) = scripted.seen
+    assert (seen.method, seen.path, seen.body) == ("PUT", f"/v1/tables/{table.digest}", table.to_bytes())
+    assert seen.headers["Content-Type"] == "application/vnd.safetensors"
+
+
+def test_another_table_than_published_is_an_error(scripted: ScriptedServer, answer: type[Answer]) -> None:
+    """A service that claims to have stored other values is not believed, and both digests are named."""
+    table = Table({"lr": [0.5, 0.25]})
+    scripted.script = lambda _: answer(body=json.dumps({"digest": "0" * 64}).encode())
+    with (
+        Client(scripted.url) as client,
+        pytest.raises(DigestMismatchError, match=f"stored table {'0' * 64} instead of {table.digest}"),
+    ):
+        client.publish(table)
 
 
 # -- importing --------------------------------------------------------------------------------------------------------

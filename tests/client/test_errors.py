@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 import client
-from client import ClientError, FieldError, RequestRefusedError
+from client import ClientError, FieldError, NotAllowedError, RequestRefusedError
 
 PROBLEM = {
     "title": "Unprocessable Entity",
@@ -28,19 +28,23 @@ def refused(problem: Any, status: int = 422) -> RequestRefusedError:
     return RequestRefusedError("http://h/v1/tables", status, json.dumps(problem).encode())
 
 
+def subclasses(kind: type[ClientError]) -> list[type[ClientError]]:
+    return [each for child in kind.__subclasses__() for each in (child, *subclasses(child))]
+
+
 def test_every_error_is_in_the_tree_at_the_top() -> None:
     """The drawing in the module names every error that there is, and its builtin base."""
     drawing = client.errors.__doc__ or ""
-    for kind in ClientError.__subclasses__():
+    for kind in subclasses(ClientError):
         line = next(line for line in drawing.splitlines() if kind.__name__ in line)
-        builtins = [base.__name__ for base in kind.__bases__ if base is not ClientError]
+        builtins = [base.__name__ for base in kind.__bases__ if not issubclass(base, ClientError)]
         assert all(f"({name})" in line for name in builtins)
 
 
 def test_exports_are_sorted_and_complete() -> None:
     """`client.__all__` is sorted, and has every error."""
     assert sorted(client.__all__) == client.__all__
-    assert {kind.__name__ for kind in ClientError.__subclasses__()} <= set(client.__all__)
+    assert {kind.__name__ for kind in subclasses(ClientError)} <= set(client.__all__)
     assert all(hasattr(client, name) for name in client.__all__)
 
 
@@ -83,3 +87,21 @@ def test_a_refusal_can_be_pickled() -> None:
     """Errors travel between processes, as data loaders and launchers send them."""
     error = pickle.loads(pickle.dumps(refused(PROBLEM)))
     assert str(error) == str(refused(PROBLEM))
+
+
+@pytest.mark.parametrize(
+    ("status", "with_token", "advice"),
+    [
+        pytest.param(401, False, "no token was sent: set LRTABLES_TOKEN, or say Client(url, token=...)", id="none"),
+        pytest.param(401, True, "the token that was sent is not valid there, or not any more", id="invalid"),
+        pytest.param(403, True, "the token that was sent does not allow this", id="too-little"),
+    ],
+)
+def test_a_refused_token_says_what_to_do(status: int, with_token: bool, advice: str) -> None:
+    """A 401 or 403 carries the service's reason, and says what the user can do and who can help."""
+    error = NotAllowedError("http://h/v1/tables", status, json.dumps(PROBLEM).encode(), with_token)
+    first, *_, last = str(error).splitlines()
+    assert first == f"http://h/v1/tables answered {status}: 2 fields are wrong"
+    assert last == f"  {advice}; whoever runs the service makes one: lrtables token create NAME --scope SCOPE"
+    again = pickle.loads(pickle.dumps(error))
+    assert (str(again), again.status, again.with_token) == (str(error), status, with_token)

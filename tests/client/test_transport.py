@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import random
+import socket
 import threading
 import time
 from email.utils import formatdate
@@ -11,8 +13,8 @@ from typing import TYPE_CHECKING
 import pytest
 from urllib3.exceptions import HTTPError
 
-from client import ClientError, DeadlineExceededError, RequestRefusedError, ServiceUnreachableError
-from client.transport import Transport, _translated
+from client import ClientError, DeadlineExceededError, NotAllowedError, RequestRefusedError, ServiceUnreachableError
+from client.transport import Part, Transport, _translated
 
 if TYPE_CHECKING:
     from tests.client.conftest import Answer, ScriptedServer, Seen
@@ -22,7 +24,8 @@ def request(url: str, *, deadline: float = 30.0, timeout: float = 10.0, body: by
     transport = Transport(url, timeout=timeout)
     try:
         method = "GET" if body is None else "POST"
-        return bytes(transport.request(method, "/x", until=time.monotonic() + deadline, body=body))
+        parts = [] if body is None else [body]
+        return bytes(transport.request(method, "/x", until=time.monotonic() + deadline, body=parts))
     finally:
         transport.close()
 
@@ -42,6 +45,80 @@ def test_a_request_carries_what_it_should(scripted: ScriptedServer, answer: type
     assert seen.headers["Content-Type"] == "application/json"
     assert seen.headers["Accept-Encoding"] == "identity"
     assert seen.headers["User-Agent"].startswith("lrtables/")
+
+
+def test_a_body_goes_out_in_parts_under_its_whole_length(scripted: ScriptedServer, answer: type[Answer]) -> None:
+    """Parts of a body are one body, whose length and media type are announced, on a second attempt too."""
+    says(scripted, answer(503), answer(body=b"done"))
+    parts: list[Part] = [b"head", memoryview(bytes(range(256)) * 10_000)]
+    transport = Transport(scripted.url, timeout=10.0)
+    transport.request("PUT", "/x", until=time.monotonic() + 30.0, body=parts, media_type="x/y")
+    transport.close()
+    assert [seen.body for seen in scripted.seen] == [b"".join(parts)] * 2
+    assert scripted.seen[1].headers["Content-Type"] == "x/y"
+    assert scripted.seen[1].headers["Content-Length"] == str(4 + 2_560_000)
+    assert "Transfer-Encoding" not in scripted.seen[1].headers
+
+
+def test_a_body_that_nobody_takes_exceeds_the_deadline() -> None:
+    """A service that takes too little of a large body is a TimeoutError when the deadline comes, not later."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        transport = Transport(f"http://127.0.0.1:{listener.getsockname()[1]}", timeout=0.2)
+        with pytest.raises(DeadlineExceededError, match=r"PUT .*/x was not taken in time: .* after \d attempt"):
+            transport.request("PUT", "/x", until=time.monotonic() + 0.5, body=[bytes(2**26)])
+        transport.close()
+
+
+def test_a_deadline_that_comes_while_a_body_goes_out_is_one(scripted: ScriptedServer) -> None:
+    """Where no time is left for the next part of a body, the error says how much was taken."""
+    transport = Transport(scripted.url, timeout=10.0)
+    with pytest.raises(DeadlineExceededError, match="not taken in time: 0 bytes were sent when the deadline came"):
+        transport.request("PUT", "/x", until=time.monotonic(), body=[b"late"])
+    transport.close()
+
+
+@pytest.mark.parametrize(("token", "header"), [(None, None), ("lrt_secret", "Bearer lrt_secret")])
+def test_a_token_goes_with_every_request(
+    scripted: ScriptedServer, answer: type[Answer], token: str | None, header: str | None
+) -> None:
+    """A token is sent as RFC 6750 says; without one, no Authorization header is."""
+    says(scripted, answer(503), answer())
+    transport = Transport(scripted.url, timeout=10.0, token=token)
+    transport.request("GET", "/x", until=time.monotonic() + 30.0)
+    transport.request("POST", "/x", until=time.monotonic() + 30.0, body=[b"{}"])
+    transport.close()
+    assert [seen.headers.get("Authorization") for seen in scripted.seen] == [header] * 3
+
+
+@pytest.mark.parametrize("token", ["", "lrt_a b", "lrt_secret\n", "lrt_s\u00e9cret", "lrt_\x00"])
+def test_a_token_that_no_header_can_hold_is_refused(token: str) -> None:
+    """What is no single printable word is refused at once, and not shown."""
+    with pytest.raises(ValueError, match=r"^token \(or LRTABLES_TOKEN\) must be printable ASCII .*; it is not$"):
+        Transport("http://127.0.0.1:9", timeout=1.0, token=token)
+
+
+@pytest.mark.parametrize(
+    ("status", "token"), [(401, None), (401, "lrt_secret"), (403, "lrt_secret"), (302, "lrt_secret")]
+)
+def test_no_error_shows_the_token(
+    scripted: ScriptedServer,
+    answer: type[Answer],
+    caplog: pytest.LogCaptureFixture,
+    status: int,
+    token: str | None,
+) -> None:
+    """A token stands in no error, log or repr, and is not sent where a redirect points to."""
+    caplog.set_level(logging.DEBUG)
+    says(scripted, answer(503), answer(status, headers={"Location": scripted.url + "/elsewhere"}))
+    transport = Transport(scripted.url, timeout=10.0, token=token)
+    with pytest.raises(RequestRefusedError, match=f"answered {status}") as caught:
+        transport.request("GET", "/x", until=time.monotonic() + 30.0)
+    transport.close()
+    assert isinstance(caught.value, NotAllowedError) == (status in (401, 403))
+    assert [seen.path for seen in scripted.seen] == ["/x"] * 2
+    said = "".join([str(caught.value), repr(caught.value), repr(transport), caplog.text, repr(caught.value.__dict__)])
+    assert "secret" not in said
+    assert "trying again" in caplog.text
 
 
 @pytest.mark.parametrize("status", [429, 503])

@@ -1,17 +1,29 @@
 """What the service's tests share: an application in this process, and a real server in another."""
 
+import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import SecretStr
+from sqlalchemy import NullPool, create_engine, text
 from starlette.testclient import TestClient
 
 from benchmarks.http_common import ServerProcess
-from service.app import create_app
+from benchmarks.postgres import PostgresServer, is_installed
+from benchmarks.s3_server import S3Server
+from benchmarks.small_disk import SmallDisk
+from service.app import create_app, open_server
+from service.metadata import Metadata, open_metadata
 from service.settings import Settings
 
 MakeClient = Callable[..., TestClient]
+OpenDatabase = Callable[..., Metadata]
+Execute = Callable[..., list[dict[str, Any]]]
+AtOnce = Callable[[int, Callable[[int], str]], list[str]]
 
 
 @pytest.fixture
@@ -25,7 +37,7 @@ def make_client(tmp_path: Path) -> Iterator[MakeClient]:
 
     def make(**settings: Any) -> TestClient:
         close()
-        client = TestClient(create_app(Settings(data_dir=tmp_path / "data", **settings)))
+        client = TestClient(create_app(open_server(Settings(data_dir=tmp_path / "data", **settings))))
         open_clients.append(client.__enter__())
         return client
 
@@ -57,3 +69,108 @@ def spec() -> dict[str, Any]:
 def grouped_spec(spec: dict[str, Any]) -> dict[str, Any]:
     """A small spec with two parameter groups."""
     return {**spec, "schedule": [spec["schedule"], {"kind": "custom.LinearWarmup", "base_lr": 1.0, "warmup_steps": 8}]}
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    """A PostgreSQL server, for the tests of the session that need one."""
+    if not is_installed():
+        pytest.skip("needs PostgreSQL's server, which this machine lacks")
+    with PostgresServer() as running:
+        yield running
+
+
+@pytest.fixture
+def fragile_postgres(postgres: PostgresServer) -> Iterator[PostgresServer]:
+    """The same server, for a test that stops, kills or freezes it: it runs again afterwards."""
+    yield postgres
+    postgres.resume()
+    if not postgres.is_running:
+        postgres.start()
+
+
+@pytest.fixture(scope="session")
+def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
+    """A running S3 server. Whoever stops it starts it again."""
+    with S3Server(tmp_path_factory.mktemp("s3")) as server:
+        yield server
+
+
+@pytest.fixture
+def s3_variables(s3_server: S3Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The S3 server in this process's environment."""
+    for name, value in s3_server.environment.items():
+        monkeypatch.setenv(name, value)
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[SmallDisk]:
+    """A file system of 1 MiB."""
+    directory = tmp_path / "disk"
+    directory.mkdir()
+    try:
+        disk = SmallDisk(directory, 2**20)
+    except PermissionError as error:
+        pytest.skip(f"needs to mount a file system: {error}")
+    with disk:
+        yield disk
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The address of an empty database: in turn of either kind."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'metadata.sqlite'}"
+    postgres: PostgresServer = request.getfixturevalue("postgres")
+    return postgres.emptied_url()
+
+
+@pytest.fixture
+def open_database() -> Iterator[OpenDatabase]:
+    """Open the metadata in the database at an address; they are closed after the test.
+
+    A database that works is given a minute for an answer, for the machine may be busy.
+    """
+    with ExitStack() as stack:
+
+        def open_(url: str, seconds: float = 60.0) -> Metadata:
+            settings = Settings(database_url=SecretStr(url), database_seconds=seconds)
+            return stack.enter_context(closing(open_metadata(settings)))
+
+        yield open_
+
+
+@pytest.fixture
+def metadata(open_database: OpenDatabase, database_url: str) -> Metadata:
+    """Metadata in an empty database: in turn of either kind."""
+    return open_database(database_url)
+
+
+@pytest.fixture
+def execute(database_url: str) -> Execute:
+    """Run a statement behind the metadata's back; what is returned is the rows that it finds."""
+    engine = create_engine(database_url.replace("postgresql:", "postgresql+psycopg:"), poolclass=NullPool)
+
+    def run(statement: str, values: Any = None) -> list[dict[str, Any]]:
+        with engine.begin() as connection:
+            result = connection.execute(text(statement), values)
+            return [row._asdict() for row in result] if result.returns_rows else []
+
+    return run
+
+
+@pytest.fixture
+def at_once() -> AtOnce:
+    """What a function returns for 0, 1, ..., begun in as many threads at the same moment."""
+
+    def run(count: int, work: Callable[[int], str]) -> list[str]:
+        barrier = threading.Barrier(count)
+
+        def begin(number: int) -> str:
+            barrier.wait()
+            return work(number)
+
+        with ThreadPoolExecutor(count) as threads:
+            return list(threads.map(begin, range(count)))
+
+    return run

@@ -1,45 +1,74 @@
 """Tables in memory."""
 
-import numpy as np
+from dataclasses import dataclass
 
-from scheduler import Table
 from service.cache import TableCache
-from service.ready import ReadyTable
 
 
-def ready(value: float, steps: int = 100) -> ReadyTable:
-    """A ready table of 8 bytes per step."""
-    table = Table({"lr": np.full(steps, value)})
-    return ReadyTable(table, table.parts())
+@dataclass
+class Item:
+    """What a cache keeps: a name and a size."""
+
+    digest: str
+    nbytes: int = 800
+    is_lent: bool = False
+
+
+def keep(cache: TableCache[Item], item: Item) -> bool:
+    """Reserve, keep and release; whether there was room."""
+    if not cache.reserve(item.nbytes):
+        return False
+    cache.keep(item)
+    cache.release(item.nbytes)
+    return True
 
 
 def test_bytes_are_bounded() -> None:
     """The tables kept never have more bytes than the capacity, and the least recently used one goes first."""
-    cache = TableCache(2000)
-    first, second, third = (ready(value) for value in (1.0, 2.0, 3.0))
-    cache.keep(first)
-    cache.keep(second)
-    assert cache.get(first.table.digest) is first
-    cache.keep(third)
-    assert [cache.get(item.table.digest) for item in (first, second, third)] == [first, None, third]
+    cache = TableCache[Item](2000)
+    first, second, third = (Item(name) for name in "abc")
+    assert keep(cache, first)
+    assert keep(cache, second)
+    assert cache.get("a") is first
+    assert keep(cache, third)
+    assert [cache.get(name) for name in "abc"] == [first, None, third]
     assert (len(cache), cache.nbytes) == (2, 1600)
 
 
 def test_one_table_is_in_memory_once() -> None:
     """A second copy of a table gives way to the one that is there."""
-    cache = TableCache(2000)
-    first, second = ready(1.0), ready(1.0)
+    cache = TableCache[Item](2000)
+    first = Item("a")
     assert cache.keep(first) is first
-    assert cache.keep(second) is first
+    assert cache.keep(Item("a")) is first
     assert cache.nbytes == 800
 
 
-def test_a_table_larger_than_the_cache_is_shared_until_the_next_one() -> None:
-    """A table beyond the capacity is kept, alone, as long as no other is asked for."""
-    cache = TableCache(100)
-    large, next_one = ready(1.0), ready(2.0)
-    cache.keep(large)
-    assert cache.get(large.table.digest) is large
-    cache.keep(next_one)
-    assert cache.get(large.table.digest) is None
-    assert (len(cache), cache.nbytes) == (1, 800)
+def test_what_is_being_sent_still_counts() -> None:
+    """A table that is being sent is not dropped for another; dropped, it counts until it was sent."""
+    cache = TableCache[Item](1000)
+    sent = Item("a", is_lent=True)
+    assert keep(cache, sent)
+    assert not keep(cache, Item("b"))
+    cache.drop("a")
+    assert (cache.get("a"), cache.nbytes) == (None, 800)
+    assert not keep(cache, Item("b"))
+    sent.is_lent = False
+    assert keep(cache, Item("b"))
+
+
+def test_what_has_no_room_drops_nothing() -> None:
+    """A table beyond the capacity is refused, and those that are there stay."""
+    cache = TableCache[Item](1000)
+    assert keep(cache, Item("a"))
+    assert not cache.reserve(1001)
+    assert cache.get("a") is not None
+
+
+def test_what_is_reserved_counts() -> None:
+    """Two tables that are read at the same time cannot both have the last place."""
+    cache = TableCache[Item](1000)
+    assert cache.reserve(800)
+    assert not cache.reserve(800)
+    cache.release(800)
+    assert cache.reserve(800)

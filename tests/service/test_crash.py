@@ -1,8 +1,11 @@
-"""A server that is killed while it writes, and comes back."""
+"""A store and a server that are killed while they write, and come back."""
 
 import json
 import random
+import subprocess
+import sys
 import threading
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +14,19 @@ import urllib3
 
 from benchmarks.http_common import ServerProcess
 from scheduler import Spec, Table
+from service.storage.local import LocalStore
+
+WRITER = Path(__file__).with_name("killed_writer.py")
+KEY = f"tables/ab/{'ab' * 32}.safetensors"  # what the writer puts, and what is in it
+CONTENT = b"head" + bytes(100_000) + b"tail"
 
 STEPS = 100_000
 
 
 def spec(number: int) -> dict[str, Any]:
     """A spec like no other number's."""
-    schedule = {"kind": "custom.WarmupWithDecay", "base_lr": 0.1, "warmup_steps": 10 + number, "total_steps": STEPS}
+    rate = 1 / (1 + number)
+    schedule = {"kind": "custom.WarmupWithDecay", "base_lr": rate, "warmup_steps": 10, "total_steps": STEPS}
     return {"schedule": schedule, "total_steps": STEPS}
 
 
@@ -38,11 +47,37 @@ class Writer(threading.Thread):
                     answer = pool.request("POST", f"{self._url}/v1/tables", json=spec(number), timeout=30)
                 except urllib3.exceptions.HTTPError:
                     return
+                assert answer.status == 201, answer.data
                 self.answered[number] = answer.json()["digest"]
                 number += 1
 
 
-@pytest.mark.parametrize("rounds", [3, pytest.param(50, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("action", ["put", "put again", "set aside", "delete"])
+@pytest.mark.parametrize("stride", [9, pytest.param(1, marks=pytest.mark.slow)])
+def test_a_store_killed_at_any_step_has_no_half_object(tmp_path: Path, stride: int, action: str) -> None:
+    """Killed at each step of a write in turn, a store opens again with each object whole or absent, and tidied."""
+    command = [sys.executable, str(WRITER), str(tmp_path), action, str(stride)]
+    steps = int(subprocess.run(command, stdout=subprocess.PIPE, check=True, text=True).stdout)
+    assert steps > 100
+    for step in range(0, steps + stride, stride):
+        with closing(LocalStore(tmp_path / str(step))) as store:
+            check_store(store, action)
+
+
+def check_store(store: LocalStore, action: str) -> None:
+    """The object is whole, or absent where that can be; put again, it is there."""
+    assert list((store.directory / "tmp").iterdir()) == []
+    found = [bytes(data)] if (data := store.get(KEY)) is not None else []
+    assert found == [CONTENT] or (found == [] and action != "put again")
+    if action == "set aside":
+        assert [*found, *(path.read_bytes() for path in (store.directory / "damaged").iterdir())] == [CONTENT]
+    assert list(store.keys()) == [(KEY, len(CONTENT))] * len(found)
+    assert store.put(KEY, [CONTENT]) == (found == [])
+    assert bytes(store.get(KEY) or b"") == CONTENT
+
+
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize("rounds", [3, pytest.param(200, marks=pytest.mark.slow)])
 def test_a_killed_server_serves_no_damaged_table(tmp_path: Path, rounds: int) -> None:
     """Killed at random moments while writing, a server keeps all that it answered and serves nothing damaged."""
     moments = random.Random(rounds)

@@ -1,17 +1,21 @@
 """The short way to a table that is in memory."""
 
 import asyncio
+import json
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 from starlette.testclient import TestClient
 from starlette.types import Message, Receive, Scope, Send
 
-from scheduler import Table
-from service.answer import InMemory
+from scheduler import Spec, Table
+from service.app import create_app, open_server
 from service.front import Front
+from service.ready import ReadyTable
 from service.routes.parts import Server
+from service.settings import Settings
 
 
 class Nothing:
@@ -46,16 +50,22 @@ def behind() -> Nothing:
 
 
 @pytest.fixture
-def digest(client: TestClient, spec: dict[str, Any]) -> str:
-    made: str = client.post("/v1/tables", json=spec).json()["digest"]
-    return made
+def server(tmp_path: Path) -> Iterator[Server]:
+    """The parts of a server, in this process."""
+    server = open_server(Settings(data_dir=tmp_path / "data"))
+    with TestClient(create_app(server)):
+        yield server
 
 
 @pytest.fixture
-def front(client: TestClient, behind: Nothing, digest: str) -> Front:
-    """A front before nothing, with a warm table."""
-    application: Any = client.app
-    server: Server = application._app.state.server
+def digest(server: Server, spec: dict[str, Any]) -> str:
+    """A warm table's."""
+    table = Table.compute(Spec.model_validate_json(json.dumps(spec)))
+    return server.tables.cache.keep(ReadyTable(table, table.parts())).digest
+
+
+@pytest.fixture
+def front(server: Server, behind: Nothing) -> Front:
     return Front(behind, server)
 
 
@@ -79,6 +89,7 @@ def test_a_warm_table_needs_no_framework(front: Front, behind: Nothing, digest: 
         ("GET", "/values"),
         ("GET", "x"),
         ("GET", "/"),
+        ("PUT", ""),
     ],
 )
 def test_the_rest_goes_to_the_framework(front: Front, behind: Nothing, digest: str, method: str, path: str) -> None:
@@ -87,36 +98,3 @@ def test_the_rest_goes_to_the_framework(front: Front, behind: Nothing, digest: s
     assert ask(front, "GET", f"/v1/tables/{digest}", accept="image/png") == []
     assert ask(front, "GET", "/livez") == []
     assert behind.asked == 3
-
-
-def test_a_table_goes_out_in_slices_without_a_copy() -> None:
-    """A body is the table's own memory, at most a megabyte at a time, and says its whole length before."""
-    table = Table({"lr": [0.5] * 300_000})
-    answer = InMemory(b"x/y", b'"etag"', table.parts())
-    start, *bodies = ask(answer, "GET", "/")
-    assert b"".join(message["body"] for message in bodies) == table.to_bytes()
-    assert max(len(message["body"]) for message in bodies) <= 2**20
-    assert [message.get("more_body", False) for message in bodies] == [True] * (len(bodies) - 1) + [False]
-    assert dict(start["headers"])[b"content-length"] == str(len(table.to_bytes())).encode()
-    assert all(np.shares_memory(np.frombuffer(message["body"]), table.lr) for message in bodies[1:])
-
-
-def test_other_connections_have_their_turn() -> None:
-    """Two bodies that are sent at once go out slice by slice in turn."""
-    sent: list[str] = []
-
-    async def send_as(name: str, answer: InMemory) -> None:
-        async def send(message: Message) -> None:
-            sent.append(name)
-
-        async def receive() -> Message:
-            return {"type": "http.request"}
-
-        await answer({"type": "http", "method": "GET", "path": "/", "headers": []}, receive, send)
-
-    async def main() -> None:
-        answer = InMemory(b"x/y", b'"etag"', [bytes(4 * 2**20)])
-        await asyncio.gather(send_as("a", answer), send_as("b", answer))
-
-    asyncio.run(main())
-    assert sent == ["a", "a", "b", "b", "a", "b", "a", "b", "a", "b"]

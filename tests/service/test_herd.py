@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 import urllib3
 
-from benchmarks.herd import SPEC
-from benchmarks.http_common import TABLE, ServerProcess, herd
+from benchmarks.herd import SPEC, memory_bound
+from benchmarks.http_common import ServerProcess, herd
 from scheduler import Spec, Table
+from service.connections import raise_file_limit
 
 
 @pytest.mark.parametrize("clients", [50, pytest.param(1000, marks=pytest.mark.slow)])
@@ -24,7 +25,24 @@ def test_a_herd_shares_one_computation(server: ServerProcess, clients: int) -> N
     assert server.counters()["computations"] == 1
     assert fared.statuses == [200] * (clients - 1) + [201]
     assert fared.locations == {f"/v1/tables/{table.digest}".encode()}
-    assert server.memory("VmHWM") - idle <= 5 * TABLE
+    assert server.memory("VmHWM") - idle <= memory_bound(clients)
+
+
+@pytest.mark.slow
+def test_a_cluster_is_served(server: ServerProcess) -> None:
+    """4,096 clients at once get a table that nobody had asked for, and get it again: one computation, little memory."""
+    clients = 4096
+    raise_file_limit(clients)
+    server.get("/readyz")
+    idle = server.memory()
+    server.forget_peak()
+    cold, warm = (herd(server.port, SPEC, clients) for _ in ("cold", "warm"))
+    assert cold.statuses == [200] * (clients - 1) + [201]
+    assert warm.statuses == [200] * clients
+    assert cold.locations == warm.locations
+    assert len(cold.locations) == 1
+    assert server.counters()["computations"] == 1
+    assert server.memory("VmHWM") - idle <= memory_bound(clients)
 
 
 def test_two_tables_do_not_wait_for_each_other(server: ServerProcess) -> None:
@@ -41,21 +59,35 @@ def test_two_tables_do_not_wait_for_each_other(server: ServerProcess) -> None:
     assert server.counters()["computations"] == 2
 
 
-def test_clients_that_leave_harm_nobody(server: ServerProcess) -> None:
-    """Clients that go away while their table is computed leave the computation, which others get, undisturbed."""
-    body = json.dumps({**SPEC, "total_steps": 1_000_000}).encode()
+def asking(spec: dict[str, Any]) -> bytes:
+    """A request for the table of a spec."""
+    body = json.dumps(spec).encode()
     head = (
         f"POST /v1/tables HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: {len(body)}"
     )
+    return head.encode() + b"\r\n\r\n" + body
+
+
+def test_clients_that_leave_harm_nobody(server: ServerProcess) -> None:
+    """Clients that go away, while their table is computed or while they ask, leave those who stay undisturbed."""
     for _ in range(5):
-        leave(server.port, head.encode() + b"\r\n\r\n" + body)
-        leave(server.port, head.encode() + b"\r\n\r\n" + body[:20])
+        leave(server.port, asking(SPEC))
+        leave(server.port, asking(SPEC)[:-20])
     with urllib3.PoolManager() as pool:
         answer = pool.request("POST", f"{server.url}/v1/tables", json=SPEC)
     assert answer.status in (200, 201)
-    assert server.counters()["computations"] == 1
-    status, said = server.stop()
-    assert (status, said) == (0, "")
+    assert server.stop() == (0, "")
+
+
+def test_nothing_is_computed_for_nobody(server: ServerProcess) -> None:
+    """A computation that would take minutes ends when those who asked for it are gone, and another one begins."""
+    constant = {"kind": "Constant", "value": 1.0}
+    endless = {"kind": "Product", "schedules": [{"kind": "Product", "schedules": [constant] * 90}] * 90}
+    for _ in range(2):
+        leave(server.port, asking({"schedule": endless, "total_steps": 10_000_000}))
+    with urllib3.PoolManager(timeout=60, retries=False) as pool:
+        answer = pool.request("POST", f"{server.url}/v1/tables", json=SPEC)
+    assert answer.status == 201
 
 
 def leave(port: int, request: bytes) -> None:

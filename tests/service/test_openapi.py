@@ -2,28 +2,18 @@
 
 import json
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
 from starlette.testclient import TestClient
 
 from scheduler import KINDS
-
-ROUTES = {
-    ("post", "/v1/tables"),
-    ("get", "/v1/tables/{digest}"),
-    ("get", "/v1/tables/{digest}.safetensors"),
-    ("get", "/v1/tables/{digest}.npy"),
-    ("get", "/v1/tables/{digest}.json"),
-    ("get", "/v1/tables/{digest}.csv"),
-    ("get", "/v1/tables/{digest}/manifest"),
-    ("get", "/v1/tables/{digest}/values"),
-    ("get", "/v1/schedules"),
-    ("get", "/v1/schedules/{kind}"),
-    ("get", "/v1/server"),
-    ("get", "/livez"),
-    ("get", "/readyz"),
-}
+from service.app import create_app, open_server
+from service.examples import examples
+from service.openapi import operations
+from service.settings import Settings
+from tests.service.golden import OPENAPI, text
 
 
 @pytest.fixture
@@ -32,10 +22,39 @@ def document(client: TestClient) -> dict[str, Any]:
     return data
 
 
-def test_every_route_is_listed(document: dict[str, Any]) -> None:
-    """The document has every route, and no other."""
-    listed = {(method, path) for path, methods in document["paths"].items() for method in methods}
-    assert listed == ROUTES
+def test_the_document_is_as_it_was_reviewed(document: dict[str, Any]) -> None:
+    """Every change of the interface is seen in review: `python -m tests.service.golden` writes the file anew."""
+    assert text(document) == OPENAPI.read_text(encoding="utf-8")
+
+
+def test_every_route_has_an_example(document: dict[str, Any]) -> None:
+    """Each route has an example, with a value for each parameter that it needs, and there are no others."""
+    listed = dict(operations(document))
+    assert set(listed) == set(examples().routes)
+    for route, operation in listed.items():
+        required = {item["name"] for item in operation.get("parameters", ()) if item.get("required")}
+        assert required <= set(examples().routes[route].parameters), route
+
+
+@pytest.mark.parametrize("route", [route for route, example in examples().routes.items() if example.body is not None])
+def test_an_example_is_shown(document: dict[str, Any], route: str) -> None:
+    """The document shows what is asked, and what is answered, in the words of the example."""
+    operation, example = dict(operations(document))[route], examples().routes[route]
+    assert operation["requestBody"]["content"]["application/json"]["example"] == example.body
+    for media_type, answer in example.answers.items():
+        assert operation["responses"][str(example.status)]["content"][media_type]["example"] == answer
+
+
+def test_who_needs_a_token_is_said(tmp_path: Path) -> None:
+    """Where tokens are asked for the document says of which routes; the others answer without one."""
+    settings = Settings(data_dir=tmp_path / "data", require_tokens=True)
+    with TestClient(create_app(open_server(settings))) as client:
+        document = client.get("/v1/openapi.json").json()
+        for route, operation in operations(document):
+            method, path = route.split()
+            status = client.request(method, path.format_map(examples().routes[route].parameters)).status_code
+            assert (status == 401) == (operation.get("security") == [{"token": []}]), route
+    assert document["components"]["securitySchemes"]["token"]["scheme"] == "bearer"
 
 
 def test_every_reference_leads_somewhere(document: dict[str, Any]) -> None:

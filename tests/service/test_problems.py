@@ -8,7 +8,12 @@ from fastapi import FastAPI
 from starlette.testclient import TestClient
 
 from benchmarks.http_common import ServerProcess
+from scheduler import TableError
 from service import problems
+from service.errors import QueueFullError, RateLimitedError, TableLostError
+from service.metrics import Metrics
+from service.storage.store import DatabaseError, StorageError
+from service.telemetry import Telemetry
 
 NAN = '{"schedule": {"kind": "custom.LinearWarmup", "base_lr": %s, "warmup_steps": 5}, "total_steps": 10}'
 STEPS = '{"schedule": {"kind": "custom.LinearWarmup", "base_lr": 1, "warmup_steps": 5}, "total_steps": %s}'
@@ -58,6 +63,18 @@ def post(client: TestClient, body: str | bytes, content_type: str = "application
     return client.post("/v1/tables", content=body, headers={"content-type": content_type})
 
 
+def answer_to(error: Exception) -> Any:
+    """The answer of a route that raises this."""
+    app = FastAPI()
+    problems.install(app)
+
+    @app.get("/")
+    async def fail() -> None:
+        raise error
+
+    return TestClient(Telemetry(app, Metrics()), raise_server_exceptions=False).get("/")
+
+
 @pytest.mark.parametrize(("body", "status", "pointer"), HOSTILE)
 def test_a_hostile_spec_is_refused_by_name(client: TestClient, body: str, status: int, pointer: str | None) -> None:
     """A hostile spec is a 4xx problem that points at the bad value, and nothing is computed."""
@@ -78,6 +95,13 @@ def test_another_content_type_is_refused(client: TestClient, content_type: str) 
     assert problem["errors"][0] | {"detail": ""} == {"parameter": "content-type", "detail": "", "value": content_type}
 
 
+def test_a_compressed_body_is_refused(client: TestClient) -> None:
+    """A body that comes compressed is a 415 that names the header: limits are on what is sent."""
+    headers = {"content-type": "application/json", "content-encoding": "gzip"}
+    problem = check_problem(client.post("/v1/tables", content=STEPS % "1", headers=headers), 415)
+    assert problem["errors"][0]["parameter"] == "content-encoding"
+
+
 @pytest.mark.parametrize("content_type", ["application/json", "Application/JSON", 'application/json; charset="UTF-8"'])
 def test_json_is_taken(client: TestClient, content_type: str) -> None:
     """A body that says it is JSON in UTF-8 is taken, in whatever way it says so."""
@@ -95,15 +119,16 @@ def test_a_large_body_is_refused_before_it_is_read(client: TestClient) -> None:
 @pytest.mark.parametrize(
     ("method", "path", "status", "allow"),
     [
-        ("GET", "/", 404, None),
         ("GET", "/v1/tables/../../etc/passwd", 404, None),
         ("GET", "/v1/tables/%2e%2e%2fetc%2fpasswd", 404, None),
         ("GET", "/v1/tables/", 404, None),
         ("GET", "/livez/", 404, None),
         ("GET", "/docs", 404, None),
-        ("GET", "/v1/tables", 405, "POST"),
-        ("DELETE", f"/v1/tables/{'0' * 64}", 405, "GET, HEAD"),
+        ("GET", "/v1/tables", 405, "POST, PUT"),
+        ("DELETE", f"/v1/tables/{'0' * 64}", 405, "GET, HEAD, PUT"),
+        ("POST", "/", 405, "GET, HEAD"),
         ("POST", f"/v1/tables/{'0' * 64}.npy", 405, "GET, HEAD"),
+        ("PUT", f"/v1/tables/{'0' * 64}.npy", 405, "GET, HEAD"),
         ("BREW", "/livez", 405, "GET, HEAD"),
     ],
 )
@@ -128,16 +153,43 @@ def test_the_callers_request_id_is_kept(client: TestClient) -> None:
 
 def test_what_nobody_foresaw_tells_nothing() -> None:
     """An unforeseen error is a 500 without a word of what went wrong, which is in the log."""
-    app = FastAPI()
-    problems.install(app)
-
-    @app.get("/")
-    async def fail() -> None:
-        raise RuntimeError("a secret")
-
-    answer = TestClient(app, raise_server_exceptions=False).get("/")
+    answer = answer_to(RuntimeError("a secret"))
     assert check_problem(answer, 500)["code"] == "internal-error"
     assert b"secret" not in answer.content
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "code", "retry_after"),
+    [
+        (QueueFullError("full", retry_after=7), 503, "queue-full", "7"),
+        (RateLimitedError("too fast", retry_after=3), 429, "rate-limited", "3"),
+        (StorageError("the disk is full"), 503, "storage-unavailable", "1"),
+        (DatabaseError("it does not answer"), 503, "database-unavailable", "1"),
+        (TableError("its file has changed"), 503, "table-damaged", "1"),
+        (TableLostError("gone"), 500, "table-lost", None),
+    ],
+)
+def test_what_passes_says_when_to_ask_again(error: Exception, status: int, code: str, retry_after: str | None) -> None:
+    """An error that may pass says after how many seconds to try again, and what is wrong; another says nothing."""
+    answer = answer_to(error)
+    problem = check_problem(answer, status)
+    assert (problem["code"], problem["retryable"]) == (code, retry_after is not None)
+    assert answer.headers.get("retry-after") == retry_after
+    assert str(error) in problem["detail"]
+
+
+def test_an_error_that_passes_is_logged_in_a_line(caplog: pytest.LogCaptureFixture) -> None:
+    """What nobody foresaw is logged with its trace; what passes without, and what may come a thousand times quietly."""
+    caplog.set_level("INFO")
+    for error in (QueueFullError("full"), StorageError("full"), RuntimeError("bug")):
+        answer_to(error)
+    assert [
+        (record.levelname, record.exc_info is not None) for record in caplog.records if "request" in record.msg
+    ] == [
+        ("INFO", False),
+        ("ERROR", False),
+        ("ERROR", True),
+    ]
 
 
 def test_hostile_requests_leave_no_memory_behind(server: ServerProcess) -> None:

@@ -2,7 +2,9 @@
 
 import json
 import logging
+import sqlite3
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +12,9 @@ import pytest
 from starlette.testclient import TestClient
 
 from scheduler import Spec, Table
-from service.records import Record, origin_key, spec_key, table_key
+from service.files import table_key
+from service.metadata import Metadata, open_metadata
+from service.settings import Settings
 from tests.service.conftest import MakeClient
 
 
@@ -69,7 +73,8 @@ def test_a_damaged_table_is_never_served(
         assert counters(client) | {"memory_hits": 0} == {
             "computations": 1,
             "memory_hits": 0,
-            "disk_loads": 0,
+            "loads": 0,
+            "published": 0,
             "damaged": 1,
             "mismatches": 0,
             "waits": 0,
@@ -114,17 +119,26 @@ def test_a_missing_file_is_computed_again(
     assert counters(client)["computations"] == 1
 
 
-def test_a_damaged_record_is_made_again(
-    make_client: MakeClient, spec: dict[str, Any], table: Table, data: Path
-) -> None:
-    """A damaged record is set aside and written anew; the table stays the one that was stored."""
-    record = data / spec_key(parse(spec).id)
-    intact = record.read_bytes()
-    record.unlink()
-    record.write_bytes(intact.replace(table.digest.encode(), b"0" * 64))
+def test_a_damaged_row_is_made_again(make_client: MakeClient, spec: dict[str, Any], table: Table, data: Path) -> None:
+    """A damaged row of a spec is not used, and made anew; the table stays the one that was stored."""
+    with sqlite3.connect(data / "metadata.sqlite") as database:
+        changed = database.execute("UPDATE specs SET digest = ?", ["0" * 64])
+        assert changed.rowcount == 1
+    database.close()
     client = make_client()
     assert client.post("/v1/tables", json=spec).json()["digest"] == table.digest
-    assert record.read_bytes() == intact
+    assert counters(client)["computations"] == 1
+    make_client()
+    with metadata(data) as rows:
+        assert rows.digest_of(parse(spec).id) == table.digest
+
+
+@contextmanager
+def metadata(data: Path) -> Iterator[Metadata]:
+    """The metadata of a server that was stopped."""
+    opened = open_metadata(Settings(data_dir=data))
+    yield opened
+    opened.close()
 
 
 def test_the_stored_digest_is_the_truth(
@@ -132,9 +146,8 @@ def test_the_stored_digest_is_the_truth(
 ) -> None:
     """What is on record for a spec is served, though this machine would compute something else."""
     shorter = {**spec, "total_steps": 8}
-    record = data / spec_key(parse(shorter).id)
-    record.parent.mkdir(exist_ok=True)
-    record.write_bytes(Record(parse(shorter), table.digest).to_bytes())
+    with metadata(data) as rows:
+        rows.record(parse(shorter).id, json.dumps(shorter), table.digest, table.nbytes)
     client = make_client()
     assert client.post("/v1/tables", json=shorter).json()["digest"] == table.digest
     assert counters(client)["computations"] == 0
@@ -145,10 +158,11 @@ def test_a_lost_table_is_not_replaced_by_another(
 ) -> None:
     """A damaged table whose spec gives other values here is refused, logged with both digests and counted."""
     shorter = parse({**spec, "total_steps": 8})
-    for key in (origin_key(table.digest), table_key(table.digest)):
-        (data / key).unlink()
+    (data / table_key(table.digest)).unlink()
     (data / table_key(table.digest)).write_bytes(b"damaged")
-    (data / origin_key(table.digest)).write_bytes(Record(shorter, table.digest).to_bytes())
+    with metadata(data) as rows:
+        rows.forget(table.digest)
+        rows.record(shorter.id, shorter.model_dump_json(), table.digest, table.nbytes)
     client = make_client()
     with caplog.at_level(logging.ERROR, "lrtables"):
         answer = client.get(f"/v1/tables/{table.digest}")
@@ -156,6 +170,37 @@ def test_a_lost_table_is_not_replaced_by_another(
     assert counters(client)["mismatches"] == 1
     computed = Table.compute(shorter).digest
     assert f"stored digest {table.digest}, computed digest {computed}" in caplog.text
+
+
+def test_large_tables_are_sent_from_the_store(make_client: MakeClient, grouped_spec: dict[str, Any]) -> None:
+    """A table larger than `stream_bytes` is not kept in memory, and every answer is what it is from memory."""
+    paths = [".safetensors", ".npy", ".json", ".csv", "/manifest", "/values?points=10", "/values?steps=3,0,15"]
+    answers = []
+    for stream_bytes in (10**6, 100):
+        client = make_client(stream_bytes=stream_bytes)
+        digest = client.post("/v1/tables", json=grouped_spec).json()["digest"]
+        made = [client.get(f"/v1/tables/{digest}{path}") for path in paths]
+        part = client.get(f"/v1/tables/{digest}.npy", headers={"Range": "bytes=100-300"})
+        answers.append([(answer.status_code, answer.content) for answer in (*made, part)])
+    assert answers[0] == answers[1]
+    assert [status for status, _ in answers[0]] == [200] * len(paths) + [206]
+
+
+def test_a_large_table_that_is_damaged_while_it_is_sent_is_not_sent_whole(
+    make_client: MakeClient, spec: dict[str, Any], data: Path
+) -> None:
+    """What has changed in the store since it was verified is never sent; the table comes back as it was."""
+    steps = 100_000
+    client = make_client(stream_bytes=100)
+    schedule = {**spec["schedule"], "total_steps": steps}
+    digest = client.post("/v1/tables", json={"schedule": schedule, "total_steps": steps}).json()["digest"]
+    good = client.get(f"/v1/tables/{digest}.safetensors").content
+    path = data / table_key(digest)
+    path.write_bytes(good[:-1] + bytes([good[-1] ^ 1]))
+    with pytest.raises(RuntimeError, match="already started"):  # a real client sees the connection cut
+        client.get(f"/v1/tables/{digest}.safetensors")
+    assert client.get(f"/v1/tables/{digest}.safetensors").content == good
+    assert path.read_bytes() == good
 
 
 HUGE = {"kind": "Constant", "value": 1e6}

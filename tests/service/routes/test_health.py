@@ -6,7 +6,9 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
+from service.app import create_app, open_server
 from service.manifest import VERSION
+from service.settings import Settings
 from tests.service.conftest import MakeClient
 
 
@@ -22,10 +24,31 @@ def test_a_server_without_a_store_is_not_ready(client: TestClient, tmp_path: Pat
     """Where nothing can be stored the server lives, but is not ready: 503, worth a retry."""
     (tmp_path / "data" / "tmp").rmdir()
     answer = client.get("/readyz")
-    assert (answer.status_code, answer.json()["code"]) == (503, "storage-unavailable")
+    assert (answer.status_code, answer.json()["code"]) == (503, "not-ready")
+    assert answer.json()["detail"].startswith("store: ")
     assert answer.json()["retryable"] is True
     assert answer.headers["retry-after"] == "1"
     assert client.get("/livez").status_code == 200
+
+
+def test_a_warm_server_stays_ready(client: TestClient, spec: dict[str, Any], tmp_path: Path) -> None:
+    """With tables in memory the server is ready though its store is away; where it is asked, it says what is wrong."""
+    assert client.post("/v1/tables", json=spec).status_code == 201
+    assert client.get("/readyz?verbose=1").json() == {"status": "ok", "parts": {"store": "ok", "database": "ok"}}
+    (tmp_path / "data" / "tmp").rmdir()
+    assert client.get("/readyz").json() == {"status": "ok"}
+    parts = client.get("/readyz?verbose=1").json()["parts"]
+    assert parts["store"] != "ok"
+    assert parts["database"] == "ok"
+
+
+def test_a_server_that_ends_is_not_ready(tmp_path: Path) -> None:
+    """Once it was told to stop, the server takes no new work."""
+    server = open_server(Settings(data_dir=tmp_path))
+    with TestClient(create_app(server)) as client:
+        server.draining = True
+        answer = client.get("/readyz")
+        assert (answer.status_code, answer.json()["detail"]) == (503, "the server was told to stop")
 
 
 def test_the_server_tells_its_limits(make_client: MakeClient) -> None:
@@ -45,7 +68,8 @@ def test_the_server_counts(client: TestClient, spec: dict[str, Any]) -> None:
     assert info["counters"] == {
         "computations": 1,
         "memory_hits": 1,
-        "disk_loads": 0,
+        "loads": 0,
+        "published": 0,
         "damaged": 0,
         "mismatches": 0,
         "waits": 0,

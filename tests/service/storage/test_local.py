@@ -1,15 +1,22 @@
-"""The store in a directory of this machine."""
+"""The store in a directory of this machine: what only it promises, and what a bad disk does to it."""
 
-import threading
+import os
+import resource
+import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType
+from typing import Any
 
 import pytest
 
+from benchmarks.small_disk import SmallDisk
 from service.storage.local import DirectoryInUseError, LocalStore
 from service.storage.store import StorageError
 
 KEY = f"tables/ab/{'ab' * 32}.safetensors"
+OTHER = f"tables/cd/{'cd' * 32}.safetensors"
 
 
 @pytest.fixture
@@ -19,89 +26,68 @@ def store(tmp_path: Path) -> Iterator[LocalStore]:
     opened.close()
 
 
-def content(store: LocalStore) -> bytes:
-    """The bytes of the object that is there."""
-    data = store.get(KEY)
-    assert data is not None
-    return bytes(data)
+def temporary_files(store: LocalStore) -> list[Path]:
+    """What is left of writes."""
+    return list((store.directory / "tmp").iterdir())
 
 
-def test_what_is_put_is_got(store: LocalStore) -> None:
-    """An object is its parts, joined; the bytes cannot be written to."""
-    assert store.put(KEY, [b"one", memoryview(b"two"), b""])
-    data = store.get(KEY)
-    assert data is not None
-    assert (bytes(data), data.readonly) == (b"onetwo", True)
-    assert store.exists(KEY)
+def test_no_temporary_file_stays(store: LocalStore) -> None:
+    """Whether a put succeeds, finds the key taken or fails, its temporary file is gone."""
 
-
-def test_what_is_missing_is_none(store: LocalStore) -> None:
-    """A missing object is no error."""
-    assert store.get(KEY) is None
-    assert not store.exists(KEY)
-
-
-def test_a_key_is_written_once(store: LocalStore, tmp_path: Path) -> None:
-    """A second put to a key changes nothing, says so, and leaves no temporary file."""
-    assert store.put(KEY, [b"first"])
-    assert not store.put(KEY, [b"second"])
-    assert content(store) == b"first"
-    assert list((tmp_path / "tmp").iterdir()) == []
-
-
-def test_one_of_many_writers_wins(store: LocalStore) -> None:
-    """Of sixteen threads that put to one key at once, one succeeds, and its bytes are there."""
-    results: dict[int, bool] = {}
-    barrier = threading.Barrier(16)
-
-    def put(number: int) -> None:
-        barrier.wait()
-        results[number] = store.put(KEY, [bytes([number]) * 10_000])
-
-    threads = [threading.Thread(target=put, args=(number,)) for number in range(16)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    (winner,) = [number for number, won in results.items() if won]
-    assert content(store) == bytes([winner]) * 10_000
-
-
-def test_a_failed_write_leaves_nothing(store: LocalStore, tmp_path: Path) -> None:
-    """A writer that fails half way leaves neither an object nor a temporary file."""
-
-    def parts() -> Iterator[bytes]:
+    def broken() -> Iterator[bytes]:
         yield b"half"
         raise RuntimeError("the other half")
 
+    assert store.put(KEY, [b"first"])
+    assert not store.put(KEY, [b"second"])
     with pytest.raises(RuntimeError, match="the other half"):
-        store.put(KEY, parts())
-    assert store.get(KEY) is None
-    assert list((tmp_path / "tmp").iterdir()) == []
+        store.put(OTHER, broken())
+    assert temporary_files(store) == []
 
 
-def test_a_damaged_object_is_set_aside(store: LocalStore, tmp_path: Path) -> None:
-    """An object set aside is gone from its key, which is free again, and is kept elsewhere."""
-    store.put(KEY, [b"damaged"])
-    store.set_aside(KEY)
-    assert store.get(KEY) is None
-    assert store.put(KEY, [b"good"])
-    assert [path.read_bytes() for path in (tmp_path / "damaged").iterdir()] == [b"damaged"]
+def test_what_was_got_stays_as_it_was(store: LocalStore) -> None:
+    """Bytes that were got do not change when the file does."""
+    store.put(KEY, [b"good"])
+    data = store.get(KEY)
+    assert data is not None
+    with (store.directory / KEY).open("r+b") as file:
+        file.truncate(0)
+        file.write(b"evil")
+    assert bytes(data) == b"good"
 
 
-@pytest.mark.parametrize(
-    "key", ["", "tables/../../etc", "/tables/ab/x", f"tables/cd/{'ab' * 32}.json", "tables/ab/../x.json", f"{KEY}\n"]
-)
-def test_only_keys_are_keys(store: LocalStore, key: str) -> None:
-    """Nothing but a well-formed key reaches the file system."""
-    with pytest.raises(ValueError, match="keys are like"):
-        store.get(key)
+def test_a_damaged_object_is_kept_elsewhere(store: LocalStore) -> None:
+    """An object set aside is in the folder for damaged ones, as often as it comes to that."""
+    for content in (b"damaged", b"again"):
+        store.put(KEY, [content])
+        store.set_aside(KEY)
+    assert sorted(path.read_bytes() for path in (store.directory / "damaged").iterdir()) == [b"again", b"damaged"]
 
 
-def test_a_directory_has_one_server(store: LocalStore, tmp_path: Path) -> None:
-    """A second store on the directory is refused while the first is open, and not after."""
+def test_other_files_are_no_objects(store: LocalStore) -> None:
+    """Files among the objects whose names are no keys are not listed."""
+    store.put(KEY, [b"x"])
+    (store.directory / "tables" / "ab" / "notes.txt").write_bytes(b"mine")
+    assert list(store.keys()) == [(KEY, 1)]
+
+
+def test_a_directory_has_one_owner(store: LocalStore) -> None:
+    """A second store on the directory is refused while the first is open, unless it is only for reading."""
     with pytest.raises(DirectoryInUseError, match="another server uses the data directory"):
-        LocalStore(tmp_path)
+        LocalStore(store.directory)
+    store.put(KEY, [b"x"])
+    (store.directory / "tmp" / "in-the-making").write_bytes(b"x")
+    reader = LocalStore(store.directory, exclusive=False)
+    assert list(reader.keys()) == [(KEY, 1)]
+    reader.close()
+    assert len(temporary_files(store)) == 1
+
+
+def test_a_reader_makes_no_directory(tmp_path: Path) -> None:
+    """A store for reading is refused where there is nothing to read, and leaves nothing."""
+    with pytest.raises(StorageError, match=r"there is no data directory .*missing"):
+        LocalStore(tmp_path / "missing", exclusive=False)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_closed_directory_is_free_and_tidied(tmp_path: Path) -> None:
@@ -109,7 +95,7 @@ def test_a_closed_directory_is_free_and_tidied(tmp_path: Path) -> None:
     LocalStore(tmp_path).close()
     (tmp_path / "tmp" / "left-behind").write_bytes(b"x")
     again = LocalStore(tmp_path)
-    assert list((tmp_path / "tmp").iterdir()) == []
+    assert temporary_files(again) == []
     again.close()
 
 
@@ -125,3 +111,145 @@ def test_a_system_error_is_a_storage_error(store: LocalStore, tmp_path: Path) ->
     (tmp_path / "tables").write_bytes(b"in the way")
     with pytest.raises(StorageError, match=r"^(Not a directory|File exists)$"):
         store.put(KEY, [b"x"])
+
+
+# -- durability -------------------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def recorded(*names: str) -> Iterator[list[str]]:
+    """The system calls of these names, in the order in which this thread makes them."""
+    calls: list[str] = []
+
+    def record(_: FrameType, event: str, function: Any) -> None:
+        if event == "c_call" and function.__name__ in names:
+            calls.append(function.__name__)
+
+    sys.setprofile(record)
+    try:
+        yield calls
+    finally:
+        sys.setprofile(None)
+
+
+def test_a_name_is_given_to_synced_bytes_and_is_synced(store: LocalStore) -> None:
+    """Bytes are synced before they get their name, and the name before put returns: a power cut takes neither."""
+    store.put(KEY, [b"its folder is there from now on"])
+    store.delete(KEY)
+    with recorded("write", "fsync", "link") as calls:
+        store.put(KEY, [b"one", b"two"])
+    assert calls == ["write", "write", "fsync", "link", "fsync"]
+
+
+def test_new_folders_are_synced_too(store: LocalStore) -> None:
+    """The first object of a folder is as durable as any: the folder's name is synced, and its parent's."""
+    with recorded("fsync", "mkdir", "link") as calls:
+        store.put(KEY, [b"x"])
+    assert calls[-5:] == ["fsync", "fsync", "fsync", "link", "fsync"]
+
+
+def test_a_taken_name_is_synced_before_it_counts(store: LocalStore) -> None:
+    """Who finds the key taken may rely on it, though whoever took it may not have come to sync the name."""
+    store.put(KEY, [b"x"])
+    with recorded("fsync", "link") as calls:
+        assert not store.put(KEY, [b"x"])
+    assert calls == ["fsync", "link", "fsync"]
+
+
+# -- bad disks --------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def disk_store(disk: SmallDisk) -> Iterator[LocalStore]:
+    """A store on a file system of its own, with an object in it."""
+    opened = LocalStore(disk.directory / "data")
+    opened.put(KEY, [b"kept"])
+    yield opened
+    opened.close()
+
+
+def check_only_the_first(store: LocalStore) -> None:
+    """The object that was there is, and nothing else: no half, no temporary file."""
+    assert bytes(store.get(KEY) or b"") == b"kept"
+    assert list(store.keys()) == [(KEY, 4)]
+    assert store.get(OTHER) is None
+    assert temporary_files(store) == []
+
+
+def test_a_full_disk_takes_nothing_and_loses_nothing(disk: SmallDisk, disk_store: LocalStore) -> None:
+    """Where the disk is full, a put fails with that reason and leaves nothing; with space again, it works."""
+    with disk.full():
+        with pytest.raises(StorageError, match=r"^No space left on device$"):
+            disk_store.put(OTHER, [bytes(100_000)])
+        check_only_the_first(disk_store)
+    assert disk_store.put(OTHER, [bytes(100_000)])
+
+
+def test_a_disk_that_fills_up_half_way_keeps_no_half(disk_store: LocalStore) -> None:
+    """An object for which the space ends half way leaves nothing, and frees what it took."""
+    for _ in range(3):
+        with pytest.raises(StorageError, match=r"^No space left on device$"):
+            disk_store.put(OTHER, [bytes(100_000)] * 20)
+        check_only_the_first(disk_store)
+    assert disk_store.put(OTHER, [bytes(100_000)] * 5)
+
+
+def test_a_limit_on_file_sizes_keeps_no_half(store: LocalStore) -> None:
+    """An object that outgrows the largest file that the process may write leaves nothing."""
+    store.put(KEY, [b"kept"])
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, limits[1]))
+    try:
+        with pytest.raises(StorageError, match=r"^File too large$"):
+            store.put(OTHER, [bytes(30_000)] * 2)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    check_only_the_first(store)
+    assert store.put(OTHER, [bytes(30_000)] * 2)
+
+
+def test_a_read_only_disk_is_read(disk: SmallDisk, disk_store: LocalStore) -> None:
+    """What cannot be written to is still read; every write fails with the reason, and works once it is writable."""
+    writes = (lambda: disk_store.put(OTHER, [b"x"]), lambda: disk_store.set_aside(KEY), lambda: disk_store.delete(KEY))
+    with disk.read_only():
+        with pytest.raises(StorageError, match="cannot be written to"):
+            disk_store.check()
+        for write in writes:
+            with pytest.raises(StorageError, match=r"^Read-only file system$"):
+                write()
+        check_only_the_first(disk_store)
+    disk_store.check()
+    assert disk_store.put(OTHER, [b"x"])
+
+
+def test_a_read_only_directory_is_not_opened_to_write(disk: SmallDisk) -> None:
+    """A server does not start on a directory that it cannot write to; who only reads may open it."""
+    LocalStore(disk.directory / "data").close()
+    with disk.read_only():
+        with pytest.raises(StorageError, match=r"^Read-only file system$"):
+            LocalStore(disk.directory / "data")
+        assert list(LocalStore(disk.directory / "data", exclusive=False).keys()) == []
+
+
+@contextmanager
+def forbidden(folder: Path) -> Iterator[None]:
+    """Let this process have no right to the folder."""
+    folder.chmod(0)
+    if os.getuid() == 0:
+        os.seteuid(65534)  # the superuser has a right to everything, nobody has none
+    try:
+        yield
+    finally:
+        os.seteuid(os.getuid())
+        folder.chmod(0o700)
+
+
+def test_a_forbidden_folder_is_an_error(store: LocalStore) -> None:
+    """An object that may not be looked at is not taken for a missing one; nothing is written."""
+    store.put(KEY, [b"kept"])
+    uses = (lambda: store.get(KEY), lambda: store.size(KEY), lambda: store.put(OTHER, [b"x"]))
+    with forbidden(store.directory):
+        for use in uses:
+            with pytest.raises(StorageError, match=r"^Permission denied$"):
+                use()
+    check_only_the_first(store)

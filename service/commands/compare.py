@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 from scheduler import Table
 from scheduler.compare import Comparison, Operand, compare
 from scheduler.literal import UnresolvedError
-from service.show import printable, reason, step_count
-from service.typed import TypingError, Words, typed_spec
+from service.commands.show import printable, reason, step_count
+from service.commands.typed import TypingError, Words, typed_spec
 
 if TYPE_CHECKING:
     Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]

@@ -18,7 +18,7 @@ from scheduler.chart import chart, joint_lines, value_lines
 from scheduler.plot import plot
 from scheduler.preview import call, landmarks, signature
 from scheduler.recipes import RECIPES
-from service.typed import MAX_STEPS, TypingError, Words, typed_kind, typed_spec, unknown_kind
+from service.commands.typed import MAX_STEPS, TypingError, Words, typed_kind, typed_spec, unknown_kind
 
 if TYPE_CHECKING:
     Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]

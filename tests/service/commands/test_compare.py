@@ -12,7 +12,7 @@ import pytest
 
 from scheduler import Spec, Table
 from scheduler.custom import LinearWarmup
-from service import compare
+from service.commands import compare
 
 LINEAR, COSINE = "LinearWarmup 1e-3 100", "CosineWarmup base_lr=1e-3 --warmup-steps=100"
 SPEC = '{"schedule": {"kind": "custom.LinearWarmup", "base_lr": 1e-3, "warmup_steps": 100}, "total_steps": %d}'

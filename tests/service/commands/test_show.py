@@ -12,7 +12,7 @@ import pytest
 from scheduler import KINDS, Spec, Table
 from scheduler.custom import CyclicLR, WarmupWithDecay
 from scheduler.recipes import RECIPES
-from service.show import add_parser
+from service.commands.show import add_parser
 
 SCHEDULE = WarmupWithDecay(5e-4, 100, 1000, min_lr=1e-6)
 SPEC = Spec(schedule=SCHEDULE, total_steps=1000)

@@ -1,0 +1,128 @@
+"""The servers that are measured side by side, on one core, with the same bytes to serve."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import urllib.request
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+from benchmarks.deployment import configured
+from benchmarks.http_common import ServerProcess
+from benchmarks.nginx import NginxProcess, free_port
+from service.query import STEPS
+
+YARDSTICK = """
+worker_processes 1;
+pid nginx.pid;
+error_log stderr;
+events { worker_connections 1024; }
+http {
+    access_log off;
+    sendfile on;
+    keepalive_requests 1000000000;
+    open_file_cache max=100 inactive=1h;
+    client_body_temp_path body;
+    proxy_temp_path proxy;
+    fastcgi_temp_path fastcgi;
+    uwsgi_temp_path uwsgi;
+    scgi_temp_path scgi;
+    server { listen 127.0.0.1:%d backlog=4096; root files; }
+}
+"""
+"""nginx at its best with files; `tcp_nopush` would have it wait."""
+
+
+@dataclass(frozen=True)
+class Servers:
+    """The servers, and the digest of the table of 1M steps that they serve: `files` of `folder` are what ours sends."""
+
+    nginx: str
+    bare: str
+    ours: ServerProcess
+    folder: Path
+    digest: str
+    spec: Mapping[str, Any]
+    core: int
+
+    @property
+    def paths(self) -> dict[str, str]:
+        """The names of the files, and where our server has them."""
+        base = f"/v1/tables/{self.digest}"
+        tables = {"safetensors": f"{base}.safetensors", "npy": f"{base}.npy", "manifest": f"{base}/manifest"}
+        return {**tables, "lr": f"/v1/lr?{urlencode({**self.spec['schedule'], STEPS: '0,500,99999'})}"}
+
+
+@contextmanager
+def servers(core: int, spec: Mapping[str, Any]) -> Iterator[Servers]:
+    """nginx, the bare function and our server, with the table of this spec."""
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        stack.enter_context(on_core(core))
+        ours = stack.enter_context(ServerProcess(folder / "data"))
+        (folder / "files").mkdir()
+        nginx = stack.enter_context(file_server(folder))
+        found = Servers(nginx, "", ours, folder, post(ours, spec), spec, core)
+        for file, path in found.paths.items():
+            (folder / "files" / file).write_bytes(ours.get(path))
+        bare = stack.enter_context(bare_server(folder / "files"))
+        yield Servers(nginx, bare, ours, folder, found.digest, spec, core)
+
+
+@contextmanager
+def deployed(servers: Servers) -> Iterator[str]:
+    """The address of the nginx of deploy/, on the same core, in front of our server alone."""
+    port = free_port()
+    folder = configured(servers.folder / "deployed", [servers.ours.port], port)
+    with on_core(servers.core), NginxProcess(folder, port) as nginx:
+        yield nginx.url
+
+
+@contextmanager
+def file_server(folder: Path) -> Iterator[str]:
+    """The address of an nginx that serves the files of this folder's `files`."""
+    port = free_port()
+    (folder / "nginx.conf").write_text(YARDSTICK % port, encoding="utf-8")
+    with NginxProcess(folder, port) as nginx:
+        yield nginx.url
+
+
+@contextmanager
+def bare_server(folder: Path) -> Iterator[str]:
+    """The address of the bare function, with the files of this folder."""
+    command = [sys.executable, "-m", "benchmarks.bare", str(folder)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        try:
+            yield process.stdout.readline().strip()
+        finally:
+            process.terminate()
+
+
+@contextmanager
+def on_core(core: int) -> Iterator[None]:
+    """What is started meanwhile stays on this core."""
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {core})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
+
+
+def post(server: ServerProcess, spec: Mapping[str, Any]) -> str:
+    """The digest of a spec's table."""
+    request = urllib.request.Request(
+        f"{server.url}/v1/tables", json.dumps(spec).encode(), {"Content-Type": "application/json"}
+    )
+    with urllib.request.urlopen(request, timeout=120) as response:
+        digest: str = json.loads(response.read())["digest"]
+        return digest

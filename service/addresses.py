@@ -1,0 +1,37 @@
+"""Addresses by their route, for metrics: what most workers ask for never comes to FastAPI's router."""
+
+from __future__ import annotations
+
+from service.formats import FORMATS
+
+OTHER = "other"
+"""Stands for every address that is none of ours: a name per address would be a name per table, and per typing error."""
+
+_FIXED = (
+    "/",
+    "/livez",
+    "/readyz",
+    "/metrics",
+    "/v1/lr",
+    "/v1/openapi.json",
+    "/v1/schedules",
+    "/v1/server",
+    "/v1/tables",
+    "/v1/token",
+)
+_KIND = "/v1/schedules/"
+_TABLE = "/v1/tables/"
+_AFTER_DIGEST = slice(len(_TABLE) + 64, None)
+_PARTS = ("", "/manifest", "/values", *(f".{item.extension}" for item in FORMATS))
+
+_ROUTES = {path: path for path in _FIXED}
+_TABLE_ROUTES = {part: f"{_TABLE}{{digest}}{part}" for part in _PARTS}
+
+
+def route_of(path: str) -> str:
+    """The route of a path as the OpenAPI document writes it, `/v1/tables/{digest}/manifest`, or `other`."""
+    if path.startswith(_TABLE):
+        return _TABLE_ROUTES.get(path[_AFTER_DIGEST], OTHER)
+    if path.startswith(_KIND):
+        return f"{_KIND}{{kind}}"
+    return _ROUTES.get(path, OTHER)

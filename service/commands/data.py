@@ -1,0 +1,120 @@
+"""`lrtables verify`, `backup`, `restore` and `gc`: the data of a server in an operator's hands."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from service.commands.options import CommandError, add_data_options, settings_of
+
+if TYPE_CHECKING:
+    from service.commands.options import Subparsers
+    from service.metadata import Metadata
+    from service.storage.store import ObjectStore
+
+_VERIFY = """Read every table and every row of the metadata, and take every digest anew. Prints a line for each that is
+not as it should be, and exits with 1 where there was one. Nothing is changed; the server may run meanwhile."""
+_BACKUP = """Copy the metadata, as they are at one moment, and every table that they name, into a folder, each verified.
+A folder with an earlier backup is brought up to date. The server may run meanwhile."""
+_RESTORE = """Put a backup into a store and an empty database: the same specs, the same digests, the same tokens. Any
+backend takes the backup of any other."""
+_GC = """Remove the tables that nothing names: what a crash, or a client that left, leaves behind. With a data directory
+the server has to be stopped; with an S3-compatible store run it while nothing is computed or published."""
+
+
+def add_parser(subparsers: Subparsers) -> None:
+    """Add the commands to a command's subparsers; `run` of the parsed arguments is what returns the exit code."""
+    verify = _add(subparsers, "verify", "verify every stored byte", _VERIFY, _verify)
+    backup = _add(subparsers, "backup", "copy everything into a folder", _BACKUP, _backup)
+    restore = _add(subparsers, "restore", "put a backup in place", _RESTORE, _restore)
+    for parser in (backup, restore):
+        parser.add_argument("folder", type=Path, metavar="FOLDER", help="the backup")
+    collect = _add(subparsers, "gc", "remove tables that nothing names", _GC, _collect)
+    collect.add_argument("--dry-run", action="store_true", help="only say what would be removed")
+    for parser in (verify, backup, restore, collect):
+        add_data_options(parser)
+
+
+def _add(
+    subparsers: Subparsers, name: str, words: str, description: str, run: Callable[[argparse.Namespace], int]
+) -> argparse.ArgumentParser:
+    parser = subparsers.add_parser(name, help=words, description=description)
+    parser.set_defaults(run=run)
+    return parser
+
+
+@contextmanager
+def _opened(
+    parsed: argparse.Namespace, *, exclusive: bool, must_exist: bool = True
+) -> Iterator[tuple[ObjectStore, Metadata]]:
+    """The store and the metadata that the options name. What fails is one line on the terminal."""
+    settings = settings_of(parsed)
+    from service.maintenance import BackupError  # noqa: PLC0415  # only the server needs the service extra
+    from service.metadata import metadata_of, open_metadata  # noqa: PLC0415  # the same
+    from service.storage.opening import open_store  # noqa: PLC0415  # the same
+    from service.storage.store import StorageError  # noqa: PLC0415  # the same
+
+    try:
+        store = open_store(settings, exclusive=exclusive)
+        try:
+            with closing(metadata_of(settings)) as looked_at:
+                if must_exist and looked_at.status()[0] is None:
+                    raise CommandError(f"there is no metadata in {looked_at.url}")
+            metadata = open_metadata(settings)
+            try:
+                yield store, metadata
+            finally:
+                metadata.close()
+        finally:
+            store.close()
+    except (StorageError, BackupError, OSError) as error:
+        raise CommandError(str(error)) from error
+
+
+def _verify(parsed: argparse.Namespace) -> int:
+    with _opened(parsed, exclusive=False) as (store, metadata):
+        from service.maintenance import verify  # noqa: PLC0415  # only the server needs the service extra
+
+        well, problems = 0, 0
+        for problem in verify(store, metadata):
+            well += problem is None
+            problems += problem is not None
+            if problem is not None:
+                print(problem)
+    print(f"{well} files and rows verified, {problems} with problems")
+    return min(problems, 1)
+
+
+def _backup(parsed: argparse.Namespace) -> int:
+    with _opened(parsed, exclusive=False) as (store, metadata):
+        from service.maintenance import backup  # noqa: PLC0415  # only the server needs the service extra
+
+        copied = sum(1 for _ in backup(store, metadata, parsed.folder))
+    print(f"{copied} tables copied to {parsed.folder}, the metadata with them")
+    return 0
+
+
+def _restore(parsed: argparse.Namespace) -> int:
+    with _opened(parsed, exclusive=True, must_exist=False) as (store, metadata):
+        from service.maintenance import restore  # noqa: PLC0415  # only the server needs the service extra
+
+        copied = sum(1 for _ in restore(parsed.folder, store, metadata))
+    print(f"{copied} tables restored from {parsed.folder}, the metadata with them")
+    return 0
+
+
+def _collect(parsed: argparse.Namespace) -> int:
+    with _opened(parsed, exclusive=True) as (store, metadata):
+        from service.maintenance import garbage  # noqa: PLC0415  # only the server needs the service extra
+
+        found = list(garbage(store, metadata))
+        for key, size in found:
+            print(f"{key} {size}")
+            if not parsed.dry_run:
+                store.delete(key)
+    said = "would be removed" if parsed.dry_run else "removed"
+    print(f"{len(found)} tables, {sum(size for _, size in found)} bytes {said}")
+    return 0

@@ -1,0 +1,65 @@
+"""`lrtables db status` and `upgrade`: the revision of the database that holds the metadata."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from typing import TYPE_CHECKING
+
+from service.commands.options import CommandError, add_data_options, settings_of
+
+if TYPE_CHECKING:
+    from service.commands.options import Subparsers
+    from service.metadata import Metadata
+
+_STATUS = """Print which revision the database has and which this version needs. Exits with 1 where they differ. Nothing
+is changed."""
+_UPGRADE = """Bring the database to the revision that this version needs, all or nothing. Back it up before; stop the
+servers of earlier versions: they refuse the new revision. An empty database needs no upgrade; the server fills it."""
+
+
+def add_parser(subparsers: Subparsers) -> None:
+    """Add `db` to a command's subparsers; `run` of the parsed arguments is what returns the exit code."""
+    parser = subparsers.add_parser("db", help="see and change the revision of the database")
+    actions = parser.add_subparsers(required=True, metavar="ACTION")
+    _add(actions, "status", "print the revision of the database", _STATUS, _status)
+    _add(actions, "upgrade", "bring the database to the newest revision", _UPGRADE, _upgrade)
+
+
+def _add(
+    actions: Subparsers, name: str, words: str, description: str, run: Callable[[argparse.Namespace], int]
+) -> None:
+    parser = actions.add_parser(name, help=words, description=description)
+    add_data_options(parser)
+    parser.set_defaults(run=run)
+
+
+@contextmanager
+def _metadata(parsed: argparse.Namespace) -> Iterator[Metadata]:
+    """The metadata that the options name, of whatever revision. What fails is one line on the terminal."""
+    settings = settings_of(parsed)
+    from service.metadata import metadata_of  # noqa: PLC0415  # only the server needs the service extra
+    from service.storage.store import DatabaseError  # noqa: PLC0415  # the same
+
+    try:
+        with closing(metadata_of(settings)) as metadata:
+            yield metadata
+    except DatabaseError as error:
+        raise CommandError(str(error)) from error
+
+
+def _status(parsed: argparse.Namespace) -> int:
+    with _metadata(parsed) as metadata:
+        current, head = metadata.status()
+        print(f"{metadata.url} has revision {current or 'none'}, this version needs {head}")
+    return int(current != head)
+
+
+def _upgrade(parsed: argparse.Namespace) -> int:
+    with _metadata(parsed) as metadata:
+        before, _ = metadata.status()
+        metadata.upgrade()
+        after, _ = metadata.status()
+        print(f"{metadata.url} has revision {after} now, it had {before or 'none'}")
+    return 0

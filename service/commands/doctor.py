@@ -1,0 +1,72 @@
+"""`lrtables doctor`: whether a server would work here, and if not, why."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from typing import TYPE_CHECKING
+
+from service.commands.options import CommandError, add_data_options, settings_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from service.checks import Check, Source
+    from service.commands.options import Subparsers
+
+_DESCRIPTION = """Look at everything that a server with these settings needs: the settings and where each is from, the
+data directory, the store, the database, the tokens, the port, the installed packages. Exits with 1 where the server
+would not work. The server may run meanwhile."""
+
+
+def add_parser(subparsers: Subparsers) -> None:
+    """Add `doctor` to a command's subparsers; `run` of the parsed arguments is what returns the exit code."""
+    parser = subparsers.add_parser("doctor", help="find out what is wrong with a server", description=_DESCRIPTION)
+    parser.add_argument("--host", help="address to listen on (127.0.0.1)")
+    parser.add_argument("--port", type=int, help="port to listen on, 0 for a free one (8000)")
+    add_data_options(parser)
+    parser.add_argument("--insecure-no-auth", action="store_true", default=None, help="ask for no tokens, anywhere")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    parser.set_defaults(run=_examine)
+
+
+def _examine(parsed: argparse.Namespace) -> int:
+    settings, found = _findings(parsed)
+    well = all(check.state != "failed" for check in found)
+    if parsed.json:
+        print(json.dumps(_document(settings, found, well=well), indent=2))
+    else:
+        _print(settings, found)
+    return 0 if well else 1
+
+
+def _findings(parsed: argparse.Namespace) -> tuple[Mapping[str, Source], Sequence[Check]]:
+    """The settings, and what was found; without settings, why there are none."""
+    try:
+        settings = settings_of(parsed)
+    except CommandError as error:
+        if isinstance(error.__cause__, ModuleNotFoundError):
+            raise
+        from service.checks import Check  # noqa: PLC0415  # only the server needs the service extra
+
+        return {}, [Check("settings", "failed", str(error))]
+    from service.checks import checks, sources  # noqa: PLC0415  # only the server needs the service extra
+
+    return sources(settings, vars(parsed)), list(checks(settings))
+
+
+def _document(settings: Mapping[str, Source], found: Sequence[Check], *, well: bool) -> dict[str, object]:
+    return {
+        "well": well,
+        "settings": {name: setting._asdict() for name, setting in settings.items()},
+        "checks": [check._asdict() for check in found],
+    }
+
+
+def _print(settings: Mapping[str, Source], found: Sequence[Check]) -> None:
+    """Settings that are not the default, then a line per check."""
+    for name, (value, source) in settings.items():
+        if source != "default":
+            print(f"{'setting':8} {name} = {value} ({source})")
+    for check in found:
+        print(f"{check.state:8} {check.name}: {check.detail}")

@@ -1,0 +1,123 @@
+"""`lrtables serve`: the server, until it is told to stop."""
+
+from __future__ import annotations
+
+import argparse
+import math
+import signal
+import socket
+import sys
+from types import FrameType
+from typing import TYPE_CHECKING
+
+from service.commands.options import CommandError, add_data_options, settings_of
+
+if TYPE_CHECKING:
+    from service.commands.options import Subparsers
+    from service.routes.parts import Server
+    from service.settings import Settings
+
+_BACKLOG = 4096  # connections that wait to be accepted: a whole cluster starts at the same moment
+
+_DESCRIPTION = """Run the server until it is told to stop. The first line it prints is its address. Every option, and
+more, is also an environment variable, LRTABLES_PORT, LRTABLES_DATA_DIR, ..., and may stand in a TOML file."""
+
+
+def add_parser(subparsers: Subparsers) -> None:
+    """Add `serve` to a command's subparsers; `run` of the parsed arguments is what returns the exit code."""
+    parser = subparsers.add_parser("serve", help="run the server", description=_DESCRIPTION)
+    parser.add_argument("--host", help="address to listen on (127.0.0.1)")
+    parser.add_argument("--port", type=int, help="port to listen on, 0 for a free one (8000)")
+    add_data_options(parser)
+    parser.add_argument("--insecure-no-auth", action="store_true", default=None, help="ask for no tokens, anywhere")
+    parser.set_defaults(run=_serve)
+
+
+def _serve(parsed: argparse.Namespace) -> int:
+    """Answer requests until SIGTERM or SIGINT; requests under way are finished first."""
+    try:
+        import uvicorn  # noqa: F401, PLC0415  # only the server needs the service extra
+    except ModuleNotFoundError as error:
+        raise CommandError(f"the server needs {error.name}: pip install 'lrtables[service]'") from error
+    return _run(settings_of(parsed))
+
+
+def _run(settings: Settings) -> int:
+    from service import logs  # noqa: PLC0415  # only the server needs the service extra
+    from service.app import open_server  # noqa: PLC0415  # only the server needs the service extra
+    from service.connections import raise_file_limit  # noqa: PLC0415  # only the server needs the service extra
+    from service.storage.store import StorageError  # noqa: PLC0415  # only the server needs the service extra
+
+    logs.configure(settings)
+    try:
+        raise_file_limit(settings.max_connections)
+    except ValueError as error:
+        raise CommandError(str(error)) from error
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: sys.exit(0))  # uvicorn stops gracefully, then raises the signal once more
+    try:
+        server = open_server(settings)
+        _check_tokens(server)
+        with _listen(settings.host, settings.port) as listener:
+            _answer(listener, server)
+    except (OSError, StorageError) as error:
+        raise CommandError(str(error)) from error
+    return 0
+
+
+def _check_tokens(server: Server) -> None:
+    """Refuse to be reachable from elsewhere as long as nobody has a token, unless that is wanted."""
+    settings = server.settings
+    if settings.asks_for_tokens and not server.metadata.all_tokens():
+        raise CommandError(
+            f"refusing to listen on {settings.host}: it asks for tokens, and there are none. Make one with "
+            "'lrtables token create', listen on 127.0.0.1, or say --insecure-no-auth where nobody else can reach it"
+        )
+    if settings.is_exposed:
+        raise CommandError(
+            f"refusing to listen on {settings.host}: without tokens, anyone who reaches it may use it; "
+            "say --insecure-no-auth where that is meant"
+        )
+
+
+def _answer(listener: socket.socket, server: Server) -> None:
+    """Say where the server listens, and answer there."""
+    import uvicorn  # noqa: PLC0415  # only the server needs the service extra
+
+    from service.app import create_app  # noqa: PLC0415  # only the server needs the service extra
+    from service.connections import protocol  # noqa: PLC0415  # only the server needs the service extra
+
+    settings = server.settings
+    config = uvicorn.Config(
+        create_app(server),
+        loop="uvloop",  # plain asyncio copies what a slow reader has not taken: megabytes for each
+        http=protocol(settings, server.connections_cut),
+        ws="none",
+        lifespan="on",
+        backlog=_BACKLOG,
+        timeout_graceful_shutdown=math.ceil(settings.drain_seconds),  # the connections see to it before
+        access_log=False,
+        log_config=None,
+        log_level="error",  # uvicorn warns of every malformed request, which is its sender's to know
+        server_header=False,
+        proxy_headers=False,
+    )
+
+    class Running(uvicorn.Server):
+        def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+            server.draining = True
+            super().handle_exit(sig, frame)
+
+    print(_url(listener), flush=True)
+    Running(config).run(sockets=[listener])
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    """A socket that takes connections from now on."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    return socket.create_server((host, port), family=family, backlog=_BACKLOG)
+
+
+def _url(listener: socket.socket) -> str:
+    host, port = listener.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"

@@ -1,0 +1,175 @@
+"""`lrtables token`: make, list and revoke the tokens that a server asks for."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from service.commands.options import CommandError, add_data_options, settings_of
+
+if TYPE_CHECKING:
+    from service.commands.options import Subparsers
+    from service.metadata import Metadata, TokenRow
+    from service.tokens import Limits
+
+_SECONDS = {"m": 60, "h": 3600, "d": 86_400, "w": 604_800}
+_DURATION = re.compile(r"([1-9]\d{0,4})([mhdw])")
+_COLUMNS = ("token_id", "name", "state", "scopes", "namespaces", "limits", "expires_at")
+
+_CREATE = """Make a token, and print it: it is shown this once, and kept nowhere. The scopes are read (fetch tables),
+compute (have tables computed), publish (put tables by value) and admin (everything). Clients send the token that is in
+LRTABLES_TOKEN."""
+_LIMITS = "requests_per_second, bytes_per_second or max_steps; each server process counts for itself; repeat for more"
+
+
+def add_parser(subparsers: Subparsers) -> None:
+    """Add `token` to a command's subparsers; `run` of the parsed arguments is what returns the exit code."""
+    parser = subparsers.add_parser("token", help="make, list and revoke tokens", description=__doc__)
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    create = _add(commands, "create", _create, "make a token, and print it", _CREATE)
+    create.add_argument("name", metavar="NAME", help="what it is for, for those who read the list")
+    create.add_argument("--scope", action="append", required=True, metavar="SCOPE", help="as above; repeat for more")
+    create.add_argument("--namespace", action="append", metavar="PATTERN", help="team-a/* (default: *, all of them)")
+    create.add_argument(
+        "--expires", default="90d", metavar="IN", help="like 30m, 12h, 90d, 52w, or never (default: 90d)"
+    )
+    create.add_argument("--limit", action="append", default=[], metavar="LIMIT=N", help=_LIMITS)
+    _add(commands, "list", _list, "list all tokens, without their secrets")
+    revoke = _add(commands, "revoke", _revoke, "revoke a token; servers refuse it within 10 seconds")
+    revoke.add_argument("token_id", metavar="ID", help="as the list has it; not the token itself")
+
+
+def _add(
+    commands: Subparsers, name: str, run: Callable[[argparse.Namespace], int], short: str, long: str | None = None
+) -> argparse.ArgumentParser:
+    parser = commands.add_parser(name, help=short, description=long or f"{short[0].upper()}{short[1:]}.")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    add_data_options(parser)
+    parser.set_defaults(run=run)
+    return parser
+
+
+def _create(parsed: argparse.Namespace) -> int:
+    """Print the new token's text, and what it is on standard error."""
+    from service.tokens import new_token  # noqa: PLC0415  # only the server needs the service extra
+
+    expires_in, limits = _expires_in(parsed.expires), _limits(parsed.limit)
+    with _metadata(parsed) as metadata:
+        try:
+            token, row = new_token(parsed.name, parsed.scope, parsed.namespace or ["*"], limits, expires_in=expires_in)
+        except ValueError as error:
+            raise CommandError(str(error)) from error
+        metadata.add(row)
+    if parsed.json:
+        print(json.dumps({"token": token, **_description(row)}))
+    else:
+        print(token)
+        print(f"token {row.token_id} expires: {_cell(_date(row.expires_at))}; it is not shown again", file=sys.stderr)
+    return 0
+
+
+def _list(parsed: argparse.Namespace) -> int:
+    """Print every token, the newest last."""
+    with _metadata(parsed) as metadata:
+        found = [_description(row) for row in metadata.all_tokens()]
+    if parsed.json:
+        print(json.dumps(found, indent=2))
+    else:
+        print("\n".join(_table([_COLUMNS, *(tuple(map(_cell, map(item.get, _COLUMNS))) for item in found)])))
+    return 0
+
+
+def _revoke(parsed: argparse.Namespace) -> int:
+    """Revoke a token. To revoke it again changes nothing."""
+    with _metadata(parsed) as metadata:
+        rows = {row.token_id: row for row in metadata.all_tokens()}
+        if parsed.token_id not in rows:
+            raise CommandError(
+                f"there is no token with the ID {parsed.token_id[:20]!r}: 'lrtables token list' has them"
+            )
+        metadata.revoke(parsed.token_id, time.time())
+        found = next(_description(row) for row in metadata.all_tokens() if row.token_id == parsed.token_id)
+    print(json.dumps(found) if parsed.json else f"token {parsed.token_id} is revoked: servers refuse it in 10 seconds")
+    return 0
+
+
+@contextmanager
+def _metadata(parsed: argparse.Namespace) -> Iterator[Metadata]:
+    settings = settings_of(parsed)
+    from service.metadata import open_metadata  # noqa: PLC0415  # only the server needs the service extra
+    from service.storage.store import StorageError  # noqa: PLC0415  # the same
+
+    try:
+        with closing(open_metadata(settings)) as metadata:
+            yield metadata
+    except StorageError as error:
+        raise CommandError(str(error)) from error
+
+
+def _expires_in(text: str) -> float | None:
+    """Seconds, or None for never."""
+    if text == "never":
+        return None
+    found = _DURATION.fullmatch(text)
+    if found is None:
+        raise CommandError(f"--expires must be like 30m, 12h, 90d, 52w, or never, got {text!r}")
+    return float(found[1]) * _SECONDS[found[2]]
+
+
+def _limits(texts: Sequence[str]) -> Limits:
+    from pydantic import ValidationError  # noqa: PLC0415  # beside what needs the service extra
+
+    from service.tokens import Limits  # noqa: PLC0415  # only the server needs the service extra
+
+    given = dict(text.partition("=")[::2] for text in texts)
+    if len(given) < len(texts):
+        raise CommandError(f"--limit is given twice for one limit: {' '.join(texts)}")
+    try:
+        return Limits.model_validate(given)
+    except ValidationError as error:
+        found = error.errors()[0]
+        raise CommandError(f"--limit {found['loc'][0]}: {found['msg']}, got {found['input']!r}") from error
+
+
+def _description(row: TokenRow) -> dict[str, Any]:
+    """A token as JSON, without its hash."""
+    return {
+        "token_id": row.token_id,
+        "name": row.name,
+        "state": _state(row),
+        "scopes": list(row.scopes),
+        "namespaces": list(row.namespaces),
+        "limits": dict(row.limits),
+        "created_at": _date(row.created_at),
+        "expires_at": _date(row.expires_at),
+        "revoked_at": _date(row.revoked_at),
+    }
+
+
+def _state(row: TokenRow) -> str:
+    if row.revoked_at is not None:
+        return "revoked"
+    return "valid" if row.expires_at is None or time.time() < row.expires_at else "expired"
+
+
+def _date(seconds: float | None) -> str | None:
+    return None if seconds is None else datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds")
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, dict):
+        return " ".join(f"{name}={number:g}" for name, number in value.items()) or "-"
+    return ",".join(value) if isinstance(value, list) else str(value or "never")
+
+
+def _table(rows: Sequence[Sequence[str]]) -> Iterator[str]:
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        yield "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()

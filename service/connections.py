@@ -1,0 +1,306 @@
+"""Connections with deadlines: a client that is late, or does not take its answer, is not waited for without end.
+
+uvicorn waits for ever for what a client sends or takes. Here one sweep per server looks at every connection from time
+to time and ends those that have waited too long for their client; a request itself pays next to nothing for that.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import resource
+import secrets
+import socket
+import struct
+import sys
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping
+from enum import StrEnum
+from http import HTTPStatus
+from types import MappingProxyType
+from typing import Any
+
+from typing_extensions import override
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from service.errors import Meaning
+from service.problems import Problem
+from service.settings import Settings
+
+SLOWEST = 4 * 2**10  # bytes per second of a body or an answer: of a gigabit, 10,000 at a time have 12 kB each
+LEAVING_SECONDS = 2.0  # in which a client may read why its connection is closed
+SPARE_CONNECTIONS = 256  # beyond max_connections, which are told so; any more are closed without a word
+_OTHER_FILES = 256  # of the store, the database and the interpreter
+_MOST_HEADERS = 64 * 2**10  # bytes of a request's headers that arrive after those that came with its first byte
+_SWEEPS = 20  # per shortest deadline
+_DRAIN_SHARE = 0.9  # of drain_seconds: the rest is for closing the store and the database
+_MOVED = struct.Struct("=120xQQ")  # bytes acknowledged, bytes received: in Linux's struct tcp_info
+_RESET = struct.pack("ii", 1, 0)  # for SO_LINGER: what was not sent is dropped, and the other end told
+
+
+class Wait(StrEnum):
+    """What a connection waits for its client to do: the reason when it is cut."""
+
+    REQUEST = "idle"
+    HEADERS = "headers"
+    BODY = "body"
+    READING = "send"
+    LEAVING = "leave"
+
+
+_LATE = Meaning(408, "request-timeout", retryable=True)
+_MEANINGS: Mapping[str, Meaning] = MappingProxyType(
+    {
+        "malformed": Meaning(400, "malformed-http"),
+        Wait.HEADERS: _LATE,
+        Wait.BODY: _LATE,
+        "long-headers": Meaning(431, "headers-too-large"),
+        "connections": Meaning(503, "too-many-connections", retryable=True),
+    }
+)
+"""What is answered, where an answer can still be sent, by the reason for ending a connection."""
+
+
+def protocol(settings: Settings, cut: Counter[str] | None = None) -> type[HttpToolsProtocol]:
+    """The class of a server's connections, for `uvicorn.Config(http=...)`; one server per class.
+
+    Args:
+        settings: the deadlines, and how many connections there may be.
+        cut: counts the connections that were ended, by reason.
+    """
+
+    class Connection(_Connection):
+        sweep = _Sweep(settings, Counter() if cut is None else cut)
+
+    return Connection
+
+
+def raise_file_limit(max_connections: int) -> None:
+    """Let this process have as many files and connections open as its hard limit allows.
+
+    Raises `ValueError` where that is not enough for `max_connections`.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    others = SPARE_CONNECTIONS + _OTHER_FILES
+    if hard == resource.RLIM_INFINITY:
+        hard = max(soft, max_connections + others)
+    if max_connections + others > hard:
+        raise ValueError(
+            f"max_connections must be at most {hard - others}, got {max_connections}: "
+            f"this process may open {hard} files (ulimit -Hn), and needs {others} of them for other things"
+        )
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+class _Sweep:
+    """Looks at all connections of a server, again and again while there are any, and keeps their deadlines.
+
+    A connection ends at the earliest at its deadline, and at the latest two sweeps later.
+    """
+
+    def __init__(self, settings: Settings, cut: Counter[str]) -> None:
+        self.cut = cut
+        self.max_connections = settings.max_connections
+        self.limits = {
+            Wait.REQUEST: settings.idle_seconds,
+            Wait.HEADERS: settings.header_seconds,
+            Wait.BODY: settings.body_seconds,
+            Wait.READING: settings.send_seconds,
+            Wait.LEAVING: LEAVING_SECONDS,
+        }
+        shortest = min(seconds for wait, seconds in self.limits.items() if wait is not Wait.LEAVING)
+        self._interval = min(1.0, min(shortest, settings.drain_seconds) / _SWEEPS)
+        self._drain_seconds = _DRAIN_SHARE * settings.drain_seconds
+        self._end = math.inf
+        self._last = -math.inf
+        self._pending = False
+
+    def begin(self, connections: Collection[_Connection], loop: asyncio.AbstractEventLoop) -> None:
+        """Sweep until there are no connections left."""
+        if not self._pending:
+            self._pending = True
+            self._last = loop.time()
+            loop.call_later(self._interval, self._run, connections, loop)
+
+    def drain(self, now: float) -> None:
+        """End what is left once `drain_seconds` are nearly over."""
+        self._end = min(self._end, now + self._drain_seconds)
+
+    def _run(self, connections: Collection[_Connection], loop: asyncio.AbstractEventLoop) -> None:
+        now = loop.time()
+        elapsed = min(now - self._last, 2 * self._interval)  # while the server stood still, no client was late
+        self._pending = False
+        if connections:
+            self.begin(connections, loop)
+        for connection in list(connections):
+            if now >= self._end:
+                connection.abort()
+            else:
+                connection.look(elapsed)
+
+
+class _Connection(HttpToolsProtocol):
+    """A connection that ends when its client is late. What it relies on in uvicorn, its tests look at step by step."""
+
+    # beyond thirty attributes in its dictionary, an object of CPython loses the fast way to all of them
+    __slots__ = ("_closed_to_input", "_moved", "_request", "_unfinished", "_unfinished_bytes", "_wait", "_waited")
+
+    sweep: _Sweep
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._closed_to_input = False
+        self._unfinished: object = None  # the request whose headers have come in part
+        self._unfinished_bytes = 0
+        self._wait: Wait | None = None  # what the last look found
+        self._request: object = None
+        self._waited = 0.0  # seconds
+        self._moved = 0  # bytes
+
+    @override
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
+        super().connection_made(transport)
+        self.sweep.begin(self.connections, self.loop)  # type: ignore[arg-type]  # they are all of this class
+        too_many = len(self.connections) - self.sweep.max_connections
+        if 0 < too_many <= SPARE_CONNECTIONS:
+            self._refuse("connections", f"there are {self.sweep.max_connections} connections already (max_connections)")
+        elif too_many > 0:
+            self.sweep.cut["connections"] += 1
+            self.abort()
+
+    @override
+    def data_received(self, data: bytes) -> None:
+        if self._closed_to_input:
+            return
+        super().data_received(data)
+        if self.cycle is None or self.cycle.scope is not self.scope:
+            self._limit_headers(len(data))
+
+    def _limit_headers(self, nbytes: int) -> None:
+        if self._unfinished is not self.scope:
+            self._unfinished, self._unfinished_bytes = self.scope, 0
+            return
+        self._unfinished_bytes += nbytes
+        if self._unfinished_bytes > _MOST_HEADERS:
+            self._refuse("long-headers", f"the request's headers must be at most {_MOST_HEADERS} bytes")
+
+    @override
+    def on_response_complete(self) -> None:
+        if self.pipeline or self.transport.is_closing():
+            super().on_response_complete()
+        else:  # without the timer that uvicorn would start: the sweep keeps that deadline too
+            self.server_state.total_requests += 1
+            self.flow.resume_reading()
+
+    @override
+    def send_400_response(self, msg: str) -> None:
+        self._refuse("malformed", "the request is not HTTP/1.1 as RFC 9112 has it")
+
+    @override
+    def shutdown(self) -> None:
+        super().shutdown()
+        self.sweep.drain(self.loop.time())
+
+    def abort(self) -> None:
+        """End it at once: what the client has not taken is dropped."""
+        self.transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+        self.transport.abort()
+
+    def look(self, elapsed: float) -> None:
+        """Count the seconds since the last look, if it still waits for the same; end it where they are too many."""
+        wait, request = self._waits_for()
+        if wait is None:
+            return
+        if wait is not self._wait or request is not self._request:
+            self._wait, self._request, self._waited = wait, request, 0.0
+            self._moved = self._bytes_moved()
+            return
+        self._waited += elapsed
+        if wait in (Wait.BODY, Wait.READING):
+            self._credit()
+        if self._waited >= self.sweep.limits[wait]:
+            self._late(wait)
+
+    def _waits_for(self) -> tuple[Wait | None, object]:
+        """What the client has to do next, and for which request; None where it is the server's turn."""
+        if self.transport.get_write_buffer_size():
+            return Wait.READING, None
+        cycle = self.cycle
+        if cycle is not None and not cycle.response_complete and not cycle.disconnected:
+            held = self.flow.read_paused or self.pipeline or cycle.waiting_for_100_continue
+            return Wait.BODY if cycle.more_body and not held else None, cycle
+        if self._closed_to_input:
+            return Wait.LEAVING, None
+        if self.scope is not None and (cycle is None or cycle.scope is not self.scope):
+            return Wait.HEADERS, self.scope
+        return Wait.REQUEST, cycle
+
+    def _credit(self) -> None:
+        """Take off the waiting what the bytes that moved meanwhile may last."""
+        moved = self._bytes_moved()
+        self._waited = max(0.0, self._waited - (moved - self._moved) / SLOWEST)
+        self._moved = moved
+
+    def _bytes_moved(self) -> int:
+        """The bytes that the other end has sent, or acknowledged, as Linux counts them; 0 elsewhere."""
+        if sys.platform != "linux":
+            return 0
+        found = self.transport.get_extra_info("socket").getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _MOVED.size)
+        return sum(_MOVED.unpack(found))
+
+    def _late(self, wait: Wait) -> None:
+        if wait is Wait.HEADERS or (wait is Wait.BODY and not self.cycle.response_started):
+            self._refuse(wait, f"the request's {wait} took longer than {self.sweep.limits[wait]:g} seconds")
+            return
+        if wait is not Wait.LEAVING:  # which was counted when it was refused
+            self.sweep.cut[wait] += 1
+        if wait is Wait.REQUEST:
+            self.transport.close()
+        else:
+            self.abort()
+
+    def _refuse(self, reason: str, detail: str) -> None:
+        """Take no more input, and say why, unless an answer is under way: then it is the last."""
+        self._closed_to_input = True
+        self.sweep.cut[reason] += 1
+        cycle = self.cycle
+        if cycle is None or cycle.response_complete:
+            self._explain(_MEANINGS[reason], detail)
+        elif self.pipeline:
+            self.abort()
+        elif cycle.more_body and not cycle.response_started:
+            self._explain(_MEANINGS[reason], detail)
+            cycle.disconnected = True  # so the application is told, as when the client leaves
+            cycle.message_event.set()
+        else:
+            cycle.keep_alive = False
+
+    def _explain(self, meaning: Meaning, detail: str) -> None:
+        """Send a problem, and nothing after it."""
+        problem = Problem(
+            title=HTTPStatus(meaning.status).phrase,
+            status=meaning.status,
+            code=meaning.code,
+            detail=detail,
+            request_id=secrets.token_hex(8),
+            retryable=meaning.retryable,
+        )
+        self.transport.write(_answer(problem, self.server_state.default_headers))
+        self.transport.write_eof()
+
+
+def _answer(problem: Problem, headers: Iterable[tuple[bytes, bytes]]) -> bytes:
+    """A problem as the bytes of an HTTP answer."""
+    body = problem.model_dump_json().encode()
+    fields = {
+        "content-type": "application/problem+json",
+        "content-length": str(len(body)),
+        "cache-control": "no-store",
+        "x-content-type-options": "nosniff",
+        "x-request-id": problem.request_id,
+        **({"retry-after": "1"} if problem.status == HTTPStatus.SERVICE_UNAVAILABLE else {}),
+        "connection": "close",
+    }
+    always = b"".join(b"%s: %s\r\n" % header for header in headers)
+    lines = "".join(f"{name}: {value}\r\n" for name, value in fields.items())
+    return f"HTTP/1.1 {problem.status} {problem.title}\r\n".encode() + always + lines.encode() + b"\r\n" + body

@@ -1,0 +1,1 @@
+"""What `service.metadata` is made of: connections, schema, rows, revisions, backups."""

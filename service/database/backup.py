@@ -1,0 +1,86 @@
+"""Backups: every row as a line of JSON, the same from SQLite and from PostgreSQL, so that each takes the other's.
+
+The first line says what the file is and of which revision, the last how many rows there are: a file that was cut short
+has no such line.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from typing import Any
+
+from sqlalchemy import Connection, Table, exists, select
+
+from service.database.deadline import extend
+from service.database.revisions import head_revision
+from service.database.rows import Stored, is_sound
+from service.database.schema import SCHEMA
+from service.storage.store import DatabaseError
+
+FORMAT = "lrtables-metadata"
+
+_BATCH = 500  # rows that are inserted at a time
+
+
+def backup_lines(rows: Iterable[tuple[Table, Stored]]) -> Iterator[str]:
+    """The lines of a backup of these rows."""
+    yield _line({"format": FORMAT, "revision": head_revision()})
+    count = 0
+    for table, row in rows:
+        count += 1
+        yield _line({"table": table.name, "row": row})
+    yield _line({"rows": count})
+
+
+def restore_lines(connection: Connection, lines: Iterable[str], timeout_seconds: float) -> None:
+    """Insert the rows of a backup, `timeout_seconds` for each few hundred of them.
+
+    Raises `DatabaseError` where the database has rows, or the lines are no whole backup of its revision.
+    """
+    for table in SCHEMA.sorted_tables:
+        if connection.scalar(select(exists(table.select()))):
+            raise DatabaseError(f"a backup is restored into an empty database, and there are {table.name} in this one")
+    rows = _parsed(lines)
+    while batch := list(islice(rows, _BATCH)):
+        for table in {table for table, _ in batch}:
+            connection.execute(table.insert(), [row for owner, row in batch if owner is table])
+        extend(timeout_seconds)
+
+
+def _parsed(lines: Iterable[str]) -> Iterator[tuple[Table, dict[str, Any]]]:
+    items = map(_item, lines)
+    head = next(items, {})
+    if head.get("format") != FORMAT:
+        raise DatabaseError("this is no backup of the metadata")
+    if head["revision"] != head_revision():
+        raise DatabaseError(f"the backup has revision {head['revision']}, and this version needs {head_revision()}")
+    count = 0
+    for item in items:
+        if item == {"rows": count}:
+            return
+        count += 1
+        yield _row(item, count)
+    raise DatabaseError(f"the backup is not whole: it ends after {count} rows")
+
+
+def _item(line: str) -> dict[str, Any]:
+    try:
+        item = json.loads(line)
+    except ValueError:
+        item = None
+    if not isinstance(item, dict):
+        raise DatabaseError(f"the backup is damaged: {line[:100]!r} is no object of JSON")
+    return item
+
+
+def _row(item: dict[str, Any], count: int) -> tuple[Table, dict[str, Any]]:
+    table, row = SCHEMA.tables.get(str(item.get("table"))), item.get("row")
+    if table is None or not isinstance(row, dict) or set(row) != set(table.columns.keys()) or not is_sound(table, row):
+        raise DatabaseError(f"the backup is damaged: row {count} does not match its checksum")
+    return table, row
+
+
+def _line(item: dict[str, Any]) -> str:
+    return json.dumps(item, ensure_ascii=False) + "\n"

@@ -1,0 +1,98 @@
+"""Connections to SQLite or PostgreSQL, none of which waits for longer than it may."""
+
+from __future__ import annotations
+
+import sqlite3
+from typing import Any
+
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
+from sqlalchemy.exc import ArgumentError
+
+from service.storage.store import DatabaseError
+
+_DRIVERS = {"sqlite": "sqlite+pysqlite", "postgresql": "postgresql+psycopg"}
+
+
+def parse_url(text: str | URL) -> URL:
+    """The database's address with our driver for it. Raises `DatabaseError`, which does not repeat the address."""
+    try:
+        url = make_url(text)
+    except (ArgumentError, ValueError):
+        url = None
+    if url is None or url.get_backend_name() not in _DRIVERS or not url.database or "@" in (url.host or ""):
+        raise DatabaseError(
+            "database_url must be like postgresql://user:password@host/name or sqlite:///file, "
+            "with %40 for an @ in a password, and so on"
+        )
+    return url.set(drivername=_DRIVERS[url.get_backend_name()])
+
+
+def make_engine(url: URL, timeout_seconds: float) -> Engine:
+    """An engine for this address; nothing is connected yet.
+
+    `engine.execution_options(intent="write")` is for transactions that write, `intent="snapshot"` for those that read
+    much and want one state of it all. SQLite waits so many seconds for another writer, PostgreSQL until the deadline.
+    Raises `DatabaseError` where PostgreSQL's driver is not installed.
+    """
+    if url.get_backend_name() == "sqlite":
+        return _sqlite_engine(url, timeout_seconds)
+    return _postgres_engine(url, timeout_seconds)
+
+
+def _sqlite_engine(url: URL, timeout_seconds: float) -> Engine:
+    arguments = {"timeout": timeout_seconds, "isolation_level": None}
+    engine = create_engine(url, hide_parameters=True, pool_timeout=timeout_seconds, connect_args=arguments)
+    event.listen(engine, "connect", _prepare_sqlite)
+    event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
+def _prepare_sqlite(connection: sqlite3.Connection, record: object) -> None:
+    """What every connection to SQLite needs: durable commits, and readers that never wait."""
+    connection.text_factory = _text
+    if connection.execute("PRAGMA journal_mode").fetchone() != ("wal",):
+        connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA synchronous = FULL")
+
+
+def _text(data: bytes) -> str | bytes:
+    """Text out of SQLite; bytes where it is damaged so that it is none."""
+    try:
+        return data.decode()
+    except UnicodeDecodeError:
+        return data
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    # IMMEDIATE: a reader that turns into a writer later can be refused at once, instead of waiting for its turn.
+    writes = connection.get_execution_options().get("intent") == "write"
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+def _postgres_engine(url: URL, timeout_seconds: float) -> Engine:
+    try:
+        from service.database.postgres import connect  # noqa: PLC0415  # only PostgreSQL needs its extra
+    except ModuleNotFoundError as error:
+        raise DatabaseError(f"PostgreSQL needs {error.name}: pip install 'lrtables[postgres]'") from error
+    milliseconds = max(1, round(1000 * timeout_seconds))
+    # Should this process be frozen or cut off in a transaction, the server must not keep its locks for ever.
+    limits = f"-c statement_timeout={milliseconds} -c idle_in_transaction_session_timeout={10 * milliseconds}"
+    engine = create_engine(
+        url,
+        hide_parameters=True,
+        pool_timeout=timeout_seconds,
+        pool_pre_ping=True,  # a connection that the server closed meanwhile is replaced, and no caller sees it
+        connect_args={"options": limits, "prepare_threshold": None},
+    )
+
+    def connected(dialect: object, record: object, arguments: tuple[str, ...], options: dict[str, Any]) -> object:
+        return connect(*arguments, **options)
+
+    event.listen(engine, "do_connect", connected)
+    event.listen(engine, "begin", _begin_postgres)
+    return engine
+
+
+def _begin_postgres(connection: Connection) -> None:
+    if connection.get_execution_options().get("intent") == "snapshot":
+        connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")

@@ -1,0 +1,57 @@
+"""The tables of the database, as the newest migration leaves them."""
+
+from __future__ import annotations
+
+from sqlalchemy import BigInteger, Column, Double, MetaData, Table, Text
+
+# Byte order, whatever the server's locale: pages and backups come in the same order from both databases.
+_Key = Text().with_variant(Text(collation="C"), "postgresql")
+
+
+def _checksum() -> Column[str]:
+    return Column(
+        "checksum", Text, nullable=False, doc="SHA-256 of the row's other values: see `service.database.rows.checksum`"
+    )
+
+
+SCHEMA = MetaData()
+
+# WITHOUT ROWID: the row and its key are stored once, so that a damaged key cannot differ between table and index.
+# No foreign key: what a damaged row of `tables` is about stays true in `specs`, and comes back with the next record.
+TABLES = Table(
+    "tables",
+    SCHEMA,
+    Column("digest", _Key, primary_key=True),
+    Column("nbytes", BigInteger, nullable=False, doc="size of the table's values"),
+    Column("origin", Text, doc="JSON of the spec it was first computed from; none where it was published by value"),
+    Column("created_at", Double, nullable=False, doc="seconds since 1970"),
+    _checksum(),
+    sqlite_with_rowid=False,
+)
+
+SPECS = Table(
+    "specs",
+    SCHEMA,
+    Column("spec_id", _Key, primary_key=True),
+    Column("spec", Text, nullable=False, doc="JSON"),
+    Column("digest", Text, nullable=False, doc="the table that was first stored for the spec: the truth, for ever"),
+    Column("created_at", Double, nullable=False, doc="seconds since 1970"),
+    _checksum(),
+    sqlite_with_rowid=False,
+)
+
+TOKENS = Table(
+    "tokens",
+    SCHEMA,
+    Column("token_id", _Key, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("hash", Text, nullable=False, unique=True, doc="SHA-256 of the token, in hexadecimal digits"),
+    Column("scopes", Text, nullable=False, doc="JSON list"),
+    Column("namespaces", Text, nullable=False, doc="JSON list"),
+    Column("limits", Text, nullable=False, doc="JSON object"),
+    Column("created_at", Double, nullable=False, doc="seconds since 1970"),
+    Column("expires_at", Double, doc="seconds since 1970; none for never"),
+    Column("revoked_at", Double, doc="seconds since 1970; none while it is valid"),
+    _checksum(),
+    sqlite_with_rowid=False,
+)

@@ -1,0 +1,91 @@
+"""The tables in the store: verified whenever they are read, set aside where they are damaged."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Protocol, TypeVar
+
+from scheduler import Table, TableError
+from scheduler.frame import Header
+from service.ready import ReadyTable, StreamedTable
+from service.storage.store import ObjectStore
+from service.streamed import StoredTable
+from service.threads import Threads
+
+_logger = logging.getLogger("lrtables")
+
+
+class _Named(Protocol):
+    @property
+    def digest(self) -> str: ...
+
+
+T = TypeVar("T", bound=_Named)
+
+
+def table_key(digest: str) -> str:
+    """Where a table lies in a store."""
+    return f"tables/{digest[:2]}/{digest}.safetensors"
+
+
+class TableFiles:
+    """The files of tables. Everything blocks. `damaged` counts those that were found damaged."""
+
+    def __init__(self, store: ObjectStore, threads: Threads) -> None:
+        self.damaged = 0
+        self._store = store
+        self._threads = threads
+
+    def size(self, digest: str) -> int | None:
+        """Bytes of the table's file; None where there is none."""
+        return self._store.size(table_key(digest))
+
+    def read(self, digest: str, *, into_memory: bool) -> ReadyTable | StreamedTable | None:
+        """The table, verified; None where it is missing, or it was damaged and has been set aside."""
+        if into_memory:
+            return self._verified(digest, self._in_memory)
+        return self._verified(digest, self._streamed)
+
+    def whole(self, digest: str) -> Table | None:
+        """The same, with all its values in memory."""
+        return self._verified(digest, lambda key: self._whole(key)[0])
+
+    def write(self, table: Table) -> bool:
+        """Make a table durable. False where an intact one is there, from another spec or machine."""
+        if self._store.put(table_key(table.digest), table.parts()):
+            return True
+        intact = self.read(table.digest, into_memory=False) is not None
+        return not intact and self.write(table)
+
+    def _verified(self, digest: str, read: Callable[[str], T]) -> T | None:
+        key = table_key(digest)
+        for last in (False, True):  # what is damaged on the way here need not be damaged there
+            try:
+                return self._read(digest, key, read)
+            except TableError as error:
+                self.damaged += last
+                _logger.error("the stored table %s is damaged: %s%s", digest, error, "; set aside" if last else "")  # noqa: TRY400  # expected: no trace
+        self._store.set_aside(key)
+        return None
+
+    def _read(self, digest: str, key: str, read: Callable[[str], T]) -> T | None:
+        if self._store.size(key) is None:
+            return None
+        table = read(key)
+        if table.digest != digest:
+            raise TableError(f"it is the table {table.digest}")
+        return table
+
+    def _in_memory(self, key: str) -> ReadyTable:
+        table, file = self._whole(key)
+        return ReadyTable(table, [file])
+
+    def _whole(self, key: str) -> tuple[Table, memoryview]:
+        file = self._store.get(key) or memoryview(b"")
+        if not Header.from_bytes(file, len(file)).checked:
+            raise TableError("damaged table: its header has no check")
+        return Table.from_bytes(file), file
+
+    def _streamed(self, key: str) -> StreamedTable:
+        return StreamedTable(StoredTable(self._store, key, self._store.size(key) or 0), self._threads)

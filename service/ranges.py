@@ -1,0 +1,36 @@
+"""Which bytes of a body a client wants (RFC 9110, section 14)."""
+
+from __future__ import annotations
+
+import re
+
+from service.errors import FieldError, RangeNotSatisfiableError, shown
+
+_ONE_RANGE = re.compile(rb"bytes=[ \t]*(\d{0,18})-(\d{0,18})[ \t]*", re.IGNORECASE)
+
+
+def wanted(header: bytes, length: int) -> range | None:
+    """The places, in a body of `length` bytes, of the bytes that a Range header asks for; None for all of them.
+
+    A header is ignored, as section 14.2 allows, where it has another unit, several ranges, none, one that ends before
+    it begins, or a number of more than 18 digits. Raises `RangeNotSatisfiableError` for a range without a byte: it
+    begins past the end, or is of the last 0.
+    """
+    match = _ONE_RANGE.fullmatch(header)
+    if match is None or match[1] == match[2] == b"":
+        return None
+    if not match[1]:
+        places = range(max(length - int(match[2]), 0), length)
+    elif match[2] and int(match[2]) < int(match[1]):
+        return None
+    else:
+        places = range(int(match[1]), min(int(match[2]) + 1, length) if match[2] else length)
+    if not places:
+        raise _empty(header, length)
+    return places
+
+
+def _empty(header: bytes, length: int) -> RangeNotSatisfiableError:
+    value = header.decode("latin-1")
+    detail = f"the range must be within the {length} bytes that there are, got {shown(value)!r}"
+    return RangeNotSatisfiableError(detail, [FieldError(detail, parameter="range", value=value)])

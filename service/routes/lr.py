@@ -1,0 +1,83 @@
+"""Learning rates in one line of a shell: a schedule and steps in, numbers out."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+
+from fastapi import APIRouter, Request, Response
+
+from scheduler import KINDS, Table
+from service.answer import AnswerResponse, InMemory, header
+from service.errors import NotAcceptableError
+from service.guard import identity_of
+from service.negotiation import preferred
+from service.query import KIND, STEPS, read_query
+from service.routes.parts import ServerDep, obtain, problems, readable
+from service.streamed import StoredTable
+from service.values import TableValues, ValuesQuery, select
+
+router = APIRouter(tags=["schedules"])
+
+_JSON, _TEXT = "application/json", "text/plain"
+_CONTENT_TYPES: Mapping[str, bytes] = {_JSON: b"application/json", _TEXT: b"text/plain; charset=utf-8"}
+_PARAMETERS = [
+    {
+        "name": KIND,
+        "in": "query",
+        "required": True,
+        "description": "the kind of schedule, of /v1/schedules",
+        "schema": {"type": "string", "enum": list(KINDS)},
+        "example": "custom.WarmupWithDecay",
+    },
+    {
+        "name": STEPS,
+        "in": "query",
+        "required": True,
+        "description": "the steps, counted from 0, with commas between them",
+        "schema": {"type": "string", "pattern": "^[0-9]{1,15}(,[0-9]{1,15})*$"},
+        "example": "0,500,99999",
+    },
+    {
+        "name": "parameters",
+        "in": "query",
+        "style": "form",
+        "explode": True,
+        "description": "the kind's own parameters, each by its name: a value as JSON has it, a list also as `30,60`",
+        "schema": {"type": "object", "additionalProperties": {"type": "string"}},
+        "example": {"base_lr": "5e-4", "warmup_steps": "10000", "total_steps": "100000"},
+    },
+]
+
+
+@readable(
+    router,
+    "/v1/lr",
+    response_model=TableValues,
+    responses={
+        200: {"content": {_TEXT: {"schema": {"type": "string"}, "example": "5e-08\n2.505e-05\n"}}},
+        **problems(406, 422),
+    },
+    openapi_extra={"parameters": _PARAMETERS},
+)
+async def rates(request: Request, server: ServerDep) -> Response:
+    """The learning rates of a schedule at some steps, exactly as a table has them.
+
+    With `Accept: text/plain` the answer is one number per line: the learning rates alone.
+    """
+    chosen = preferred(header(request.scope, b"accept").decode("latin-1"), (_JSON, _TEXT))
+    if chosen is None:
+        raise NotAcceptableError(f"rates are served as {_JSON} or {_TEXT}")
+    question = await read_query(request.query_params.multi_items(), server.specs, server.settings)
+    identity_of(request.scope).check_steps(question.spec.total_steps)
+    ready, _ = await obtain(question.spec, request, server)
+    return AnswerResponse(
+        await server.threads.text(_answer, ready.table, question.steps, chosen, server.settings.max_points)
+    )
+
+
+def _answer(table: Table | StoredTable, steps: str, media_type: str, max_points: int) -> InMemory:
+    body = select(table, ValuesQuery(steps=steps), max_points)
+    if media_type == _TEXT:
+        body = "".join(f"{rate!r}\n" for rate in json.loads(body)["columns"]["lr"]["values"]).encode()
+    return InMemory.made(_CONTENT_TYPES[media_type], body, varies=True)

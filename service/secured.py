@@ -1,0 +1,24 @@
+"""Headers that keep browsers from guessing, on every answer."""
+
+from __future__ import annotations
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+NOSNIFF = (b"x-content-type-options", b"nosniff")
+
+
+class Secured:
+    """The application, each of its answers with a word to browsers: a body is what its Content-Type says it is."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer as an ASGI application."""
+
+        async def secured(message: Message) -> None:
+            if message["type"] == "http.response.start" and NOSNIFF not in message["headers"]:
+                message = {**message, "headers": [*message["headers"], NOSNIFF]}
+            await send(message)
+
+        await self._app(scope, receive, secured)

@@ -1,0 +1,188 @@
+"""Objects in a bucket of an S3-compatible store, which many servers may share."""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import obstore.store
+from obstore.exceptions import AlreadyExistsError, BaseError
+from pydantic import AnyHttpUrl
+
+from service.storage.store import Part, StorageError, check_range, checked, is_key
+
+if TYPE_CHECKING:
+    from obstore.store import ClientConfig, RetryConfig  # they are only there for type checkers
+
+_PAST_ALL = "~"  # no key comes after it
+_STATUS = re.compile(r"status code: (\d{3}[\w ]*)")
+
+
+class S3Store:
+    """An `ObjectStore` in a bucket. Where the store is and who asks is read from the `AWS_...` variables.
+
+    An object is made by one conditional request (`If-None-Match: *`): of many servers that put it, one does.
+    Damaged objects are kept under `damaged/`.
+
+    Args:
+        url: `s3://bucket` or `s3://bucket/prefix`; the bucket is there already.
+        timeout_seconds: the longest that one request, all its repetitions included, takes.
+
+    Raises `StorageError` where the variables make no sense.
+    """
+
+    def __init__(self, url: str, *, timeout_seconds: float) -> None:
+        self.url = url
+        _check_endpoint()
+        try:
+            self._bucket = _open(url, timeout_seconds)
+        except BaseError as error:
+            raise StorageError(f"the AWS_... variables make no sense: {str(error).splitlines()[0]}") from error
+
+    def get(self, key: str) -> memoryview | None:
+        # docstring inherited
+        with _store_errors():
+            try:
+                return memoryview(self._bucket.get(checked(key)).bytes())
+            except FileNotFoundError as error:
+                _check_bucket(error)
+                return None
+
+    def size(self, key: str) -> int | None:
+        # docstring inherited
+        with _store_errors():
+            try:
+                return self._bucket.head(checked(key))["size"]
+            except FileNotFoundError as error:
+                _check_bucket(error)
+                return None
+
+    def read(self, key: str, start: int, stop: int) -> memoryview | None:
+        # docstring inherited
+        check_range(start, stop)
+        with _store_errors():
+            try:
+                return memoryview(self._bucket.get_range(checked(key), start=start, end=stop))
+            except FileNotFoundError as error:
+                _check_bucket(error)
+                return None
+            except BaseError as error:
+                if _status(error).startswith("416"):  # it ends before `start`
+                    return memoryview(b"")
+                raise
+
+    def put(self, key: str, parts: Iterable[Part]) -> bool:
+        # docstring inherited
+        with _store_errors():
+            try:
+                self._bucket.put(checked(key), list(parts), mode="create")
+            except AlreadyExistsError:
+                return self._is_taken(key)
+            return True
+
+    def _is_taken(self, key: str) -> bool:
+        """False, as `put` returns it, once the object that the store speaks of is seen."""
+        if self.size(key) is None:
+            raise StorageError("the object store has the object, and has it not")
+        return False
+
+    def set_aside(self, key: str) -> None:
+        # docstring inherited
+        name = checked(key).rpartition("/")[2]
+        with _store_errors():
+            try:
+                self._bucket.copy(key, f"damaged/{name}.{secrets.token_hex(4)}")
+            except FileNotFoundError as error:
+                _check_bucket(error)
+            else:
+                self._bucket.delete(key)
+
+    def keys(self, prefix: str = "") -> Iterator[tuple[str, int]]:
+        # docstring inherited
+        with _store_errors():
+            for page in self._bucket.list(prefix.rpartition("/")[0]):
+                for item in page:
+                    key = item["path"]
+                    if is_key(key) and key.startswith(prefix):
+                        yield key, item["size"]
+
+    def delete(self, key: str) -> None:
+        # docstring inherited
+        with _store_errors():
+            self._bucket.delete(checked(key))
+
+    def check(self) -> None:
+        """Nothing, where the store answers and knows the bucket and us. Whether it is full shows only in a `put`."""
+        with _store_errors():
+            for _ in self._bucket.list(offset=_PAST_ALL):
+                pass
+
+    def close(self) -> None:
+        """Nothing: the bucket is not ours alone."""
+
+
+def _check_endpoint() -> None:
+    """Raises `StorageError` for an address that is none, with which every request would be a panic in obstore."""
+    for name in ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT"):
+        if value := os.environ.get(name):
+            try:
+                AnyHttpUrl(value)
+            except ValueError as error:
+                raise StorageError(f"{name} must be like https://host:port, got {value!r}") from error
+
+
+def _open(url: str, timeout_seconds: float) -> obstore.store.S3Store:
+    bucket, _, prefix = url.removeprefix("s3://").partition("/")
+    return obstore.store.S3Store(
+        bucket,
+        prefix=prefix or None,
+        client_options=_client_options(timeout_seconds),
+        retry_config=_retry_config(timeout_seconds),
+        # Not every store compares what arrives with the signature; with a checksum of its own, it does.
+        checksum_algorithm=os.environ.get("AWS_CHECKSUM_ALGORITHM", "SHA256"),
+        disable_bulk_delete=True,  # some S3-compatible stores know only how to delete one object
+    )
+
+
+def _client_options(timeout_seconds: float) -> ClientConfig:
+    attempt = timedelta(seconds=timeout_seconds / 2)
+    # Options given here hide those in the variables; this one is the one that a store inside a cluster needs.
+    allow_http = os.environ.get("AWS_ALLOW_HTTP", "").lower() in ("1", "true")
+    return {"timeout": attempt, "connect_timeout": attempt, "allow_http": allow_http}
+
+
+def _retry_config(timeout_seconds: float) -> RetryConfig:
+    """Repeat for so long that the last attempt, half of the time at most, ends in time."""
+    pause = timedelta(seconds=timeout_seconds / 10)
+    return {
+        "max_retries": 10,
+        "retry_timeout": timedelta(seconds=timeout_seconds / 2) - pause,
+        "backoff": {"init_backoff": pause / 10, "max_backoff": pause, "base": 2},
+    }
+
+
+@contextmanager
+def _store_errors() -> Iterator[None]:
+    """The store's errors as ours. Their text names addresses, which are for the log and not for the answer."""
+    try:
+        yield
+    except (BaseError, FileNotFoundError) as error:
+        status = _status(error)
+        raise StorageError(f"the object store {f'answers {status}' if status else 'does not answer'}") from error
+
+
+def _check_bucket(error: FileNotFoundError) -> None:
+    """Nothing, where it is the object that was not found. Raises the error where it was the bucket."""
+    if "NoSuchBucket" in str(error):
+        raise error
+
+
+def _status(error: Exception) -> str:
+    """The status that the store answered with; empty where it did not come to that."""
+    found = _STATUS.search(str(error))
+    return found[1] if found else ""

@@ -1,0 +1,184 @@
+"""Tables too large to keep in memory: read from the store while they are sent, and checked while they are read."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import AsyncIterator, Iterator
+from typing import overload
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scheduler import TableError
+from scheduler.frame import LENGTH, Header, header_size
+from scheduler.schedule import Values
+from service.storage.store import ObjectStore
+from service.threads import Threads
+
+CHUNK = 2**18  # bytes read at a time: a multiple of 8, as the header is, so that no value is cut in two
+
+
+class StoredTable:
+    """A table that stays in the store: it tells what `Table` tells, and reads the values that it is asked for.
+
+    The whole is verified once, here, and each chunk is compared with what it was then whenever it is read again.
+    Everything blocks, so it is for threads. Raises `TableError` where the object is no table, is not the one that its
+    header says, has no check of its header, or, later, has changed.
+
+    `size` and `sha256` are those of the file; `is_damaged` says whether it was found to have changed.
+    """
+
+    def __init__(self, store: ObjectStore, key: str, size: int) -> None:
+        self.size = size
+        self.is_damaged = False
+        self._store = store
+        self._key = key
+        header_bytes = self._read(0, header_size(self._read(0, min(LENGTH.size, size)), size))
+        header = Header.from_bytes(header_bytes, size)
+        self.header_size = header.size
+        self.frame = header.frame
+        self.axis, self.stride, self.after = self.frame.axis, self.frame.stride, self.frame.after
+        self.total_steps = self.frame.total_steps
+        self.nbytes = self.frame.nbytes
+        self.spec = header.spec()
+        self.digest = header.digest
+        self._checks: list[bytes] = []
+        self.columns = self._verified(header)
+
+    def _verified(self, header: Header) -> dict[str, StoredColumn]:
+        """The columns, once all bytes were read: their digest is the one that the header claims."""
+        whole, hasher = hashlib.sha256(), self.frame.hasher()
+        columns = {
+            name: StoredColumn(self, header.size // 8 + index * self.total_steps, self.total_steps)
+            for index, name in enumerate(self.frame.columns)
+        }
+        for start in range(0, self.size, CHUNK):
+            data = self._read(start, min(start + CHUNK, self.size))
+            self._checks.append(hashlib.sha256(data).digest())
+            whole.update(data)
+            values = data[max(header.size - start, 0) :]
+            hasher.update(values)
+            _take(np.frombuffer(values, "<f8"), max(start - header.size, 0) // 8, list(columns.values()))
+        if hasher.hexdigest() != header.digest or not header.checked:
+            raise TableError(f"damaged table: its values have the digest {hasher.hexdigest()}, not {header.digest}")
+        self.sha256 = whole.digest()
+        return columns
+
+    @property
+    def chunks(self) -> int:
+        """How many chunks the file has."""
+        return len(self._checks)
+
+    def chunk(self, index: int) -> memoryview:
+        """Bytes CHUNK * index and after, CHUNK of them or up to the end, as they were when the whole was verified."""
+        start = CHUNK * index
+        data = self._read(start, min(start + CHUNK, self.size))
+        if hashlib.sha256(data).digest() != self._checks[index]:
+            self.is_damaged = True
+            raise TableError("damaged table: its file has changed")
+        return data
+
+    def _read(self, start: int, stop: int) -> memoryview:
+        data = self._store.read(self._key, start, stop)
+        if data is None or len(data) != stop - start:
+            self.is_damaged = True
+            raise TableError("damaged table: its file is gone or cut short")
+        return data
+
+
+class StoredColumn:
+    """A column of a stored table: `column[a:b]` and `column[steps]` read those values, as an array would give them.
+
+    Not for several threads: the chunk read last is remembered, so that reading on costs one read per chunk.
+    """
+
+    def __init__(self, table: StoredTable, first: int, rows: int) -> None:
+        self._table = table
+        self._first = first  # where in the file the column begins, in values
+        self._rows = rows
+        self._lowest, self._highest = np.inf, -np.inf
+        self._chunk: tuple[int, Values] = (-1, np.empty(0))
+
+    def min(self) -> float:
+        """The smallest value."""
+        return self._lowest
+
+    def max(self) -> float:
+        """The largest value."""
+        return self._highest
+
+    def take(self, values: Values) -> None:
+        """Count in values of this column. Raises `TableError` where one is not finite."""
+        if not np.isfinite(values).all():
+            raise TableError("not a table: a value is not finite")
+        self._lowest = min(self._lowest, float(values.min()))
+        self._highest = max(self._highest, float(values.max()))
+
+    @overload
+    def __getitem__(self, rows: int) -> float: ...
+    @overload
+    def __getitem__(self, rows: slice | NDArray[np.int64]) -> Values: ...
+    def __getitem__(self, rows: int | slice | NDArray[np.int64]) -> float | Values:
+        if isinstance(rows, int):
+            return float(self._gather(np.array([rows % self._rows]))[0])
+        if isinstance(rows, slice):
+            start, stop, _ = rows.indices(self._rows)
+            return np.concatenate([*self._parts(start, stop), np.empty(0)])
+        return self._gather(rows)
+
+    def _parts(self, start: int, stop: int) -> Iterator[Values]:
+        """The values of a range of rows, by the chunk."""
+        while start < stop:
+            chunk, offset = divmod(self._first + start, CHUNK // 8)
+            part = self._values(chunk)[offset : offset + stop - start]
+            yield part
+            start += len(part)
+
+    def _gather(self, rows: NDArray[np.int64]) -> Values:
+        places = self._first + rows
+        found = np.empty(len(rows))
+        for chunk in np.unique(places // (CHUNK // 8)).tolist():
+            here = places // (CHUNK // 8) == chunk
+            found[here] = self._values(chunk)[places[here] - chunk * (CHUNK // 8)]
+        return found
+
+    def _values(self, chunk: int) -> Values:
+        if self._chunk[0] != chunk:
+            self._chunk = chunk, np.frombuffer(self._table.chunk(chunk), "<f8")
+        return self._chunk[1]
+
+
+def _take(values: Values, position: int, columns: list[StoredColumn]) -> None:
+    """Count in values that stand at `position` of all values, column after column."""
+    while len(values):
+        column, row = divmod(position, columns[0]._rows)
+        part = values[: columns[0]._rows - row]
+        columns[column].take(part)
+        position += len(part)
+        values = values[len(part) :]
+
+
+class StoredBody:
+    """A file that is made of a few bytes and the end of a stored table's: read, and checked, while it is sent.
+
+    Reading raises `TableError` where the table has changed since it was verified; what was sent until then is right.
+    """
+
+    def __init__(self, table: StoredTable, threads: Threads, start: bytes = b"", skip: int = 0) -> None:
+        self.length = len(start) + table.size - skip
+        self._table = table
+        self._threads = threads
+        self._start = start
+        self._shift = skip - len(start)  # from a place in this body to the place in the table's file
+
+    async def read(self, start: int, stop: int) -> AsyncIterator[memoryview]:
+        """The bytes from `start` up to but without `stop`, a chunk at a time."""
+        if start < len(self._start):
+            yield memoryview(self._start)[start:stop]
+        place, end = max(start, len(self._start)) + self._shift, stop + self._shift
+        while place < end:
+            index, offset = divmod(place, CHUNK)
+            chunk = await self._threads.disk(self._table.chunk, index)
+            part = chunk[offset : offset + end - place]
+            yield part
+            place += len(part)

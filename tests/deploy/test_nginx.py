@@ -1,0 +1,150 @@
+"""nginx, as deploy/ has it, in front of real servers."""
+
+import json
+import re
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from benchmarks.deployment import Answer, ask, configured, make
+from benchmarks.http_common import ServerProcess
+from benchmarks.nginx import NginxProcess, command, free_port
+from scheduler import Table
+
+pytestmark = pytest.mark.needs("nginx")
+
+
+class Site:
+    """Servers behind the nginx of deploy/."""
+
+    def __init__(self, stack: ExitStack, folder: Path, *, servers: int = 2, tokens: bool = False) -> None:
+        data = [folder / f"data-{number}" for number in range(servers)]
+        self.servers = [stack.enter_context(ServerProcess(one, require_tokens=tokens)) for one in data]
+        self.port = free_port()
+        ports = [server.port for server in self.servers]
+        stack.enter_context(NginxProcess(configured(folder / "nginx", ports, self.port), self.port))
+
+    def make(self) -> Answer:
+        """One server's answer to a small spec, which all of them know from now on."""
+        first, *_ = [make(server.port) for server in self.servers]
+        return first
+
+    def asked(self) -> int:
+        """How often the servers were asked for tables that they have in memory."""
+        return sum(server.counters()["memory_hits"] for server in self.servers)
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Iterator[Site]:
+    """Two servers and nginx."""
+    with ExitStack() as stack:
+        yield Site(stack, tmp_path)
+
+
+def test_nginx_takes_the_configuration(tmp_path: Path) -> None:
+    """nginx finds nothing wrong with the configuration, not even a warning."""
+    folder = configured(tmp_path / "nginx", [1, 2], free_port())
+    done = subprocess.run(command(folder, "", "-t"), capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert not re.search(r"\[(warn|error|emerg)\]", done.stderr), done.stderr
+
+
+def test_a_herd_reaches_a_server_once(site: Site) -> None:
+    """Of 100 clients that ask at once for a table that nginx has not, one reaches a server; all get the same bytes."""
+    digest = json.loads(site.make().body)["digest"]
+    before = site.asked()
+    together = threading.Barrier(100)
+
+    def fetch(_: int) -> Answer:
+        together.wait()
+        return ask(site.port, "GET", f"/v1/tables/{digest}.safetensors")
+
+    with ThreadPoolExecutor(100) as clients:
+        answers = list(clients.map(fetch, range(100)))
+    assert Counter(answer.cache for answer in answers) == {"MISS": 1, "HIT": 99}
+    assert site.asked() == before + 1
+    [body] = {answer.body for answer in answers}
+    assert Table.from_bytes(body).digest == digest
+
+
+def test_what_nginx_keeps_it_serves_as_a_server_would(site: Site) -> None:
+    """A kept table is revalidated, cut into ranges and described by HEAD by nginx itself; its request id is new."""
+    path = f"{site.make().headers['location']}.npy"
+    first = ask(site.port, "GET", path, X_Request_ID="mine")
+    again = ask(site.port, "GET", path)
+    assert (first.cache, again.cache, again.status) == ("MISS", "HIT", 200)
+    assert (again.body, again.headers["etag"]) == (first.body, first.headers["etag"])
+    assert first.headers["x-request-id"] == "mine" != again.headers["x-request-id"]
+    unchanged = ask(site.port, "GET", path, If_None_Match=first.headers["etag"])
+    part = ask(site.port, "GET", path, Range="bytes=100-199")
+    head = ask(site.port, "HEAD", path)
+    assert (unchanged.status, unchanged.cache, unchanged.body) == (304, "HIT", b"")
+    assert (part.status, part.cache, part.body) == (206, "HIT", first.body[100:200])
+    assert (head.cache, head.headers["content-length"]) == ("HIT", str(len(first.body)))
+
+
+def test_nginx_keeps_nothing_that_changes(site: Site) -> None:
+    """What the server says of itself comes from a server each time, and errors are not kept; metrics are not passed."""
+    missing = f"/v1/tables/{'0' * 64}.npy"
+    for _ in range(2):
+        assert (ask(site.port, "GET", "/v1/server").status, ask(site.port, "GET", "/v1/server").cache) == (200, "")
+        assert ask(site.port, "GET", missing).cache == "MISS"
+    assert ask(site.port, "GET", "/metrics").status == 404
+
+
+def test_the_servers_say_what_is_too_large(site: Site) -> None:
+    """A body beyond the servers' limit is within nginx's, so that the error is theirs; nginx has a limit too."""
+    sizes = (2**20 + 1, 2 * 2**20 + 1)
+    json_header = {"Content_Type": "application/json"}
+    answers = [ask(site.port, "POST", "/v1/schedules", b"0" * size, **json_header) for size in sizes]
+    table = ask(site.port, "POST", "/v1/tables", b"0" * sizes[0], **json_header)
+    assert [answer.status for answer in answers] == [405, 413]
+    assert (table.status, json.loads(table.body)["code"]) == (413, "body-too-large")
+
+
+@pytest.mark.slow
+def test_what_is_kept_outlives_the_servers(site: Site) -> None:
+    """With no server left, tables and catalogue are served from what is kept; the rest is a problem worth a retry."""
+    path = f"{site.make().headers['location']}.npy"
+    kept = [ask(site.port, "GET", path), ask(site.port, "GET", "/v1/schedules")]
+    for server in site.servers:
+        server.kill()
+    time.sleep(11)  # until the catalogue, and with it the permission to read, are out of date
+    again = [ask(site.port, "GET", path), ask(site.port, "GET", "/v1/schedules")]
+    assert [answer.cache for answer in again] == ["HIT", "STALE"]
+    assert [answer.body for answer in again] == [answer.body for answer in kept]
+    for answer in (make(site.port), ask(site.port, "GET", f"/v1/tables/{'0' * 64}.npy", Authorization="Bearer new")):
+        assert (answer.status, answer.headers["retry-after"]) == (503, "1")
+        assert answer.headers["content-type"] == "application/problem+json"
+        assert json.loads(answer.body)["retryable"] is True
+
+
+def test_a_kept_table_takes_a_token(tmp_path: Path) -> None:
+    """Where the servers ask for tokens, nginx gives a kept table to nobody else; the error is a server's own."""
+    token = create_token(tmp_path / "data-0", "read", "compute")
+    writer = create_token(tmp_path / "data-0", "compute")
+    with ExitStack() as stack:
+        site = Site(stack, tmp_path, servers=1, tokens=True)
+        path = f"{make(site.port, Authorization=token).headers['location']}.npy"
+        allowed = [ask(site.port, "GET", path, Authorization=token) for _ in range(2)]
+        refused = ask(site.port, "GET", path)
+        forbidden = ask(site.port, "GET", path, Authorization=writer)
+    assert [(answer.status, answer.cache) for answer in allowed] == [(200, "MISS"), (200, "HIT")]
+    assert (refused.status, json.loads(refused.body)["status"]) == (401, 401)
+    assert refused.headers["www-authenticate"].startswith("Bearer")
+    assert (forbidden.status, json.loads(forbidden.body)["status"]) == (403, 403)
+
+
+def create_token(data: Path, *scopes: str) -> str:
+    """The Authorization header of a new token with these scopes."""
+    options = [option for scope in scopes for option in ("--scope", scope)]
+    tool = [sys.executable, "-m", "service", "token", "create", "test", "--data-dir", str(data), *options]
+    return f"Bearer {subprocess.run(tool, check=True, capture_output=True, text=True).stdout.strip()}"

@@ -1,0 +1,89 @@
+"""`lrtables db` says which revision a database has, and brings it to the newest."""
+
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import make_url
+
+from service.__main__ import main
+from service.metadata import Metadata, metadata_of
+from service.settings import Settings
+
+Execute = Callable[..., list[dict[str, Any]]]
+
+
+def _head() -> str:
+    with closing(Metadata("sqlite:///nowhere", timeout_seconds=1)) as metadata:
+        return metadata.status()[1]
+
+
+def test_the_revision_of_nothing_is_none(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """`status` of a data directory without a database says so, exits with 1, and makes nothing."""
+    assert main(["db", "status", "--data-dir", str(tmp_path / "data")]) == 1
+    out = capsys.readouterr().out
+    assert out == f"{_address(tmp_path / 'data')} has revision none, this version needs {_head()}\n"
+    assert not any(tmp_path.iterdir())
+
+
+def test_an_upgrade_makes_what_is_needed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """`upgrade` of nothing makes the database; `status` exits with 0 then, and another upgrade changes nothing."""
+    options = ["--data-dir", str(tmp_path / "data")]
+    assert main(["db", "upgrade", *options]) == 0
+    assert main(["db", "status", *options]) == 0
+    assert main(["db", "upgrade", *options]) == 0
+    head, address = _head(), _address(tmp_path / "data")
+    assert capsys.readouterr().out.splitlines() == [
+        f"{address} has revision {head} now, it had none",
+        f"{address} has revision {head}, this version needs {head}",
+        f"{address} has revision {head} now, it had {head}",
+    ]
+
+
+def test_an_older_database_is_upgraded(database_url: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """From an older revision `status` exits with 1, and `upgrade` leads to the newest; no password is printed."""
+    with closing(Metadata(database_url, timeout_seconds=60)) as metadata:
+        metadata.upgrade("0001")
+        options = ["--database-url", database_url]
+        assert main(["db", "status", *options]) == 1
+        assert main(["db", "upgrade", *options]) == 0
+        assert metadata.status() == (_head(), _head())
+        out = capsys.readouterr().out
+        assert out.splitlines() == [
+            f"{metadata.url} has revision 0001, this version needs {_head()}",
+            f"{metadata.url} has revision {_head()} now, it had 0001",
+        ]
+    password = make_url(database_url).password
+    assert password is None or password not in out
+
+
+def test_a_later_database_is_not_upgraded(
+    metadata: Metadata, database_url: str, execute: Execute, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The revision of a later version is shown, and refused in one line."""
+    execute("UPDATE alembic_version SET version_num = 'f00d'")
+    assert main(["db", "status", "--database-url", database_url]) == 1
+    assert "has revision f00d" in capsys.readouterr().out
+    assert main(["db", "upgrade", "--database-url", database_url]) == 2
+    assert capsys.readouterr().err.splitlines() == [
+        "lrtables: the database has revision f00d, which this version does not know: a later version made it"
+    ]
+
+
+@pytest.mark.parametrize("action", ["status", "upgrade"])
+def test_a_database_that_cannot_be_had_is_one_line(
+    capsys: pytest.CaptureFixture[str], free_port: int, action: str
+) -> None:
+    """Without an answer the command exits with 2, and says why in a line without the password."""
+    assert main(["db", action, "--database-url", f"postgresql://user:secret@127.0.0.1:{free_port}/name"]) == 2
+    out, err = capsys.readouterr()
+    assert (out, err.count("\n")) == ("", 1)
+    assert "Connection refused" in err
+    assert "secret" not in err
+
+
+def _address(data_dir: Path) -> str:
+    with closing(metadata_of(Settings(data_dir=data_dir))) as metadata:
+        return metadata.url

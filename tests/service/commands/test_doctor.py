@@ -1,0 +1,94 @@
+"""`lrtables doctor`."""
+
+import argparse
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from service.commands.doctor import add_parser
+from service.commands.options import CommandError
+
+
+def doctor(*words: str) -> int:
+    parser = argparse.ArgumentParser("lrtables")
+    add_parser(parser.add_subparsers(required=True))
+    parsed = parser.parse_args(["doctor", *words])
+    status: int = parsed.run(parsed)
+    return status
+
+
+@pytest.fixture
+def well(tmp_path: Path, free_port: int) -> list[str]:
+    """Arguments with which nothing is wrong."""
+    return ["--data-dir", str(tmp_path / "data"), "--port", str(free_port)]
+
+
+def test_what_is_well_is_said(capsys: pytest.CaptureFixture[str], well: list[str]) -> None:
+    """A line for each setting that is not the default, and one for each check; exit status 0."""
+    assert doctor(*well) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert f"setting  port = {well[3]} (argument)" in lines
+    assert any(line.startswith("ok       database: ") for line in lines)
+    assert not any(line.startswith("failed") for line in lines)
+
+
+def test_what_is_wrong_is_said(
+    capsys: pytest.CaptureFixture[str], well: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What would keep a server from working is a line, and the exit status is 1."""
+    monkeypatch.setenv("LRTABLES_REQUIRE_TOKENS", "true")
+    assert doctor(*well) == 1
+    failed = [line for line in capsys.readouterr().out.splitlines() if line.startswith("failed")]
+    assert len(failed) == 1
+    assert "lrtables token create" in failed[0]
+
+
+def test_programs_read_json(capsys: pytest.CaptureFixture[str], well: list[str]) -> None:
+    """With --json the same is one document."""
+    assert doctor(*well, "--json") == 0
+    document = json.loads(capsys.readouterr().out)
+    assert document["well"] is True
+    assert document["settings"]["port"] == {"value": int(well[3]), "source": "argument"}
+    assert {"name", "state", "detail"} == set(document["checks"][0])
+
+
+def test_senseless_settings_are_a_finding(
+    capsys: pytest.CaptureFixture[str], well: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A setting that is not allowed is what the doctor finds, not what it stumbles over."""
+    monkeypatch.setenv("LRTABLES_MAX_STEPS", "-3")
+    assert doctor(*well) == 1
+    assert capsys.readouterr().out.startswith("failed   settings: ")
+    assert doctor(*well, "--json") == 1
+    document = json.loads(capsys.readouterr().out)
+    assert (document["well"], document["settings"]) == (False, {})
+    assert "max_steps" in document["checks"][0]["detail"]
+
+
+def test_without_the_extra_it_says_what_to_install(tmp_path: Path) -> None:
+    """Where the service extra is missing, the doctor says how to install it."""
+    (tmp_path / "pydantic_settings.py").write_text(
+        "raise ModuleNotFoundError('No module named pydantic_settings', name='pydantic_settings')"
+    )
+    script = """
+import argparse, sys
+from service.commands.doctor import add_parser
+parser = argparse.ArgumentParser()
+add_parser(parser.add_subparsers())
+parsed = parser.parse_args(["doctor"])
+try:
+    parsed.run(parsed)
+except Exception as error:
+    print(type(error).__name__, error)
+"""
+    finished = subprocess.run(
+        [sys.executable, "-c", f"import sys; sys.path.insert(0, {str(tmp_path)!r})\n{script}"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    expected = f"{CommandError.__name__} the server needs pydantic_settings: pip install 'lrtables[service]'"
+    assert finished.stdout.strip() == expected

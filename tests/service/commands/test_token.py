@@ -1,0 +1,205 @@
+"""`lrtables token` makes, lists and revokes tokens, shows a secret once, and says in one line what was wrong."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from contextlib import closing
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+from service.commands import token as command
+from service.commands.options import CommandError
+from service.metadata import TokenRow, open_metadata
+from service.settings import Settings
+from service.tokens import SCOPES, TOKEN, token_hash
+
+
+class Answer(NamedTuple):
+    code: int
+    out: str
+    err: str
+
+
+class Run:
+    """Runs the command as the command line does, on a data directory of its own."""
+
+    def __init__(self, capsys: pytest.CaptureFixture[str], data_dir: Path) -> None:
+        self._capsys = capsys
+        self._data_dir = data_dir
+
+    def __call__(self, *words: str) -> Answer:
+        parser = argparse.ArgumentParser("lrtables")
+        command.add_parser(parser.add_subparsers(required=True))
+        parsed = parser.parse_args(["token", *words, "--data-dir", str(self._data_dir)])
+        return Answer(parsed.run(parsed), *self._capsys.readouterr())
+
+    def json(self, *words: str) -> Any:
+        answer = self(*words, "--json")
+        assert (answer.code, answer.err) == (0, "")
+        return json.loads(answer.out)
+
+    def rows(self) -> list[TokenRow]:
+        with closing(open_metadata(Settings(data_dir=self._data_dir))) as metadata:
+            return metadata.all_tokens()
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Run:
+    return Run(capsys, tmp_path / "data")
+
+
+def test_a_token_is_all_that_is_printed(run: Run) -> None:
+    """A script takes the token from standard output; what it is called and when it ends is on standard error."""
+    answer = run("create", "ci", "--scope", "read")
+    token = answer.out.removesuffix("\n")
+    (row,) = run.rows()
+    assert answer.code == 0
+    assert TOKEN.fullmatch(token)
+    assert row.hash == token_hash(token)
+    assert answer.err.startswith(f"token {row.token_id} expires: 20")
+    assert answer.err.endswith("; it is not shown again\n")
+
+
+def test_everything_that_was_said_is_stored(run: Run) -> None:
+    """Scopes, namespaces, limits and expiry are those of the command line."""
+    begun = time.time()
+    words = ["--scope", "read", "--scope", "compute", "--namespace", "team-a/*", "--namespace=b", "--expires", "12h"]
+    made = run.json("create", "team a", *words, "--limit", "requests_per_second=0.5", "--limit=max_steps=100")
+    (row,) = run.rows()
+    assert (row.name, row.scopes, row.namespaces) == ("team a", ["read", "compute"], ["team-a/*", "b"])
+    assert row.limits == {"requests_per_second": 0.5, "max_steps": 100}
+    assert row.created_at >= begun
+    assert row.expires_at == row.created_at + 12 * 3600
+    assert made["token_id"] == row.token_id
+    assert token_hash(made["token"]) == row.hash
+
+
+@pytest.mark.parametrize(("text", "days"), [("90m", 0.0625), ("36h", 1.5), ("90d", 90.0), ("52w", 364.0)])
+def test_an_expiry_is_a_number_and_a_unit(run: Run, text: str, days: float) -> None:
+    """Minutes, hours, days and weeks have a letter each."""
+    run.json("create", "ci", "--scope", "read", "--expires", text)
+    (row,) = run.rows()
+    assert row.expires_at == row.created_at + days * 86_400
+
+
+def test_what_is_not_said_has_a_default(run: Run) -> None:
+    """Without options a token covers every namespace, has no limits, and ends after 90 days; `never` has to be said."""
+    run.json("create", "ci", "--scope", "read")
+    run.json("create", "ci", "--scope", "read", "--expires", "never")
+    first, second = run.rows()
+    assert (first.namespaces, first.limits) == (["*"], {})
+    assert first.expires_at == first.created_at + 90 * 86_400
+    assert second.expires_at is None
+
+
+@pytest.mark.parametrize("scope", SCOPES)
+def test_every_scope_is_in_the_help(capsys: pytest.CaptureFixture[str], scope: str) -> None:
+    """`lrtables token create --help` says what each scope is."""
+    parser = argparse.ArgumentParser("lrtables")
+    command.add_parser(parser.add_subparsers(required=True))
+    with pytest.raises(SystemExit, match="0"):
+        parser.parse_args(["token", "create", "--help"])
+    assert f"{scope} (" in capsys.readouterr().out
+
+
+def test_the_list_has_no_secret(run: Run) -> None:
+    """The list says everything of each token but its text and its hash, in columns or as JSON."""
+    token = run("create", "ci", "--scope", "read", "--limit", "max_steps=5").out.strip()
+    run("create", "other", "--scope", "admin", "--expires", "never")
+    listed, data = run("list").out, run.json("list")
+    assert [line.split()[1:4] for line in listed.splitlines()] == [
+        ["name", "state", "scopes"],
+        ["ci", "valid", "read"],
+        ["other", "valid", "admin"],
+    ]
+    assert listed.splitlines()[1].split()[5] == "max_steps=5"
+    assert listed.splitlines()[2].split()[4:] == ["*", "-", "never"]
+    assert [item["name"] for item in data] == ["ci", "other"]
+    for secret in (token, token_hash(token)):
+        assert secret not in listed + json.dumps(data)
+
+
+def test_an_empty_list_is_one(run: Run) -> None:
+    """Without tokens there are the titles of the columns, and an empty list in JSON."""
+    assert run("list").out.split() == ["token_id", "name", "state", "scopes", "namespaces", "limits", "expires_at"]
+    assert run.json("list") == []
+
+
+def test_a_revoked_token_stays_in_the_list(run: Run) -> None:
+    """Revoking takes the public ID, may be repeated, and keeps the first time."""
+    made = run.json("create", "ci", "--scope", "read")
+    assert (
+        run("revoke", made["token_id"]).out == f"token {made['token_id']} is revoked: servers refuse it in 10 seconds\n"
+    )
+    (first,) = run.json("list")
+    again = run.json("revoke", made["token_id"])
+    assert (first["state"], again) == ("revoked", first)
+
+
+def test_an_expired_token_says_so(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A token whose time is over is listed as expired."""
+    run.json("create", "ci", "--scope", "read", "--expires", "1m")
+    later = time.time() + 61
+    monkeypatch.setattr("service.commands.token.time.time", lambda: later)
+    assert [item["state"] for item in run.json("list")] == ["expired"]
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        pytest.param(["create", "a", "--scope", "write"], "scope must be read, compute, publish or admin", id="scope"),
+        pytest.param(
+            ["create", "", "--scope", "read"], "name must be 1 to 100 printable characters, got ''", id="name"
+        ),
+        pytest.param(
+            ["create", "a", "--scope", "read", "--namespace", "/"], "namespace must be like .* got '/'", id="namespace"
+        ),
+        pytest.param(
+            ["create", "a", "--scope", "read", "--expires", "soon"],
+            "--expires must be like 30m, 12h, 90d, 52w, or never, got 'soon'",
+            id="expires",
+        ),
+        pytest.param(["create", "a", "--scope=read", "--expires=0d"], "--expires must be like .* got '0d'", id="now"),
+        pytest.param(
+            ["create", "a", "--scope=read", "--limit", "steps=5"], "--limit steps: Extra inputs are not", id="limit"
+        ),
+        pytest.param(
+            ["create", "a", "--scope=read", "--limit", "max_steps=many"], "--limit max_steps: .* 'many'", id="number"
+        ),
+        pytest.param(
+            ["create", "a", "--scope=read", "--limit", "max_steps"], "--limit max_steps: .* ''", id="no-number"
+        ),
+        pytest.param(
+            ["create", "a", "--scope=read", "--limit=max_steps=1", "--limit=max_steps=2"],
+            "--limit is given twice",
+            id="twice",
+        ),
+        pytest.param(["revoke", "abc"], "there is no token with the ID 'abc': 'lrtables token list' has them", id="id"),
+    ],
+)
+def test_bad_input_is_one_line(run: Run, words: list[str], message: str) -> None:
+    """What is wrong is named with its value, in one line, and no token is made."""
+    with pytest.raises(CommandError, match=message) as caught:
+        run(*words)
+    assert "\n" not in str(caught.value)
+    assert run.rows() == []
+
+
+def test_a_token_given_as_an_id_is_not_repeated(run: Run) -> None:
+    """Whoever revokes by the secret is told of the ID, and the terminal does not show the secret again."""
+    made = run.json("create", "ci", "--scope", "read")
+    with pytest.raises(CommandError, match="there is no token with the ID") as caught:
+        run("revoke", made["token"])
+    assert made["token"] not in str(caught.value)
+
+
+def test_a_database_that_is_away_is_one_line(run: Run, free_port: int) -> None:
+    """Without its database the command says why, without the password."""
+    url = f"postgresql://user:hidden@127.0.0.1:{free_port}/name"
+    with pytest.raises(CommandError, match=r"127\.0\.0\.1|refused|database") as caught:
+        run("list", "--database-url", url)
+    assert "hidden" not in str(caught.value)

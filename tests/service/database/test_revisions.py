@@ -1,0 +1,86 @@
+"""The way from an empty database to the newest revision, and what is refused on it."""
+
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
+
+from service.database.database import Database
+from service.database.engine import parse_url
+from service.database.schema import SCHEMA
+from service.metadata import Metadata
+from service.storage.store import DatabaseError
+
+OpenDatabase = Callable[..., Metadata]
+Execute = Callable[..., list[dict[str, Any]]]
+
+_SPEC = '{"schedule":{},"total_steps":3}'
+
+
+def _digest(number: int) -> str:
+    return f"{number:064x}"
+
+
+def test_an_empty_database_is_given_its_tables(open_database: OpenDatabase, database_url: str, tmp_path: Path) -> None:
+    """Opening an empty database brings it to the revision that is needed, and opening it again changes nothing."""
+    with closing(Metadata(database_url, timeout_seconds=60)) as fresh:
+        current, head = fresh.status()
+        assert current is None
+        assert not any(tmp_path.iterdir())
+    for _ in range(2):
+        assert open_database(database_url).status() == (head, head)
+
+
+def test_an_older_revision_is_refused_until_it_is_upgraded(open_database: OpenDatabase, database_url: str) -> None:
+    """A database of an earlier version is not touched but by an upgrade, which keeps what is in it."""
+    with closing(Metadata(database_url, timeout_seconds=60)) as older:
+        older.upgrade("0001")
+        older.record("s", _SPEC, _digest(1), 24)
+        with pytest.raises(DatabaseError, match=r"revision 0001 and .* run 'lrtables db upgrade'"):
+            open_database(database_url)
+        assert older.status()[0] == "0001"
+        older.upgrade()
+        assert older.digest_of("s") == _digest(1)
+    open_database(database_url)
+
+
+def test_a_later_revision_is_refused(
+    metadata: Metadata, execute: Execute, open_database: OpenDatabase, database_url: str
+) -> None:
+    """A database of a later version is neither used nor upgraded."""
+    execute("UPDATE alembic_version SET version_num = 'f00d'")
+    for attempt in (lambda: open_database(database_url), metadata.upgrade):
+        with pytest.raises(DatabaseError, match="revision f00d, which this version does not know: a later version"):
+            attempt()
+    assert metadata.status()[0] == "f00d"
+
+
+def test_the_tables_of_others_are_left_alone(execute: Execute, open_database: OpenDatabase, database_url: str) -> None:
+    """A database that holds something else is refused."""
+    execute("CREATE TABLE users (name TEXT)")
+    with pytest.raises(DatabaseError, match="the database holds tables of something else: users"):
+        open_database(database_url)
+    assert execute("SELECT * FROM users") == []
+
+
+def test_the_migrations_lead_to_the_schema(open_database: OpenDatabase, database_url: str) -> None:
+    """After every migration the tables are those that the queries are written for, to the column."""
+    open_database(database_url)
+    with closing(Database(parse_url(database_url), 60)) as database, database.transaction("read") as connection:
+        assert compare_metadata(MigrationContext.configure(connection), SCHEMA) == []
+
+
+def test_a_failed_upgrade_changes_nothing(execute: Execute, database_url: str) -> None:
+    """A migration that fails half way leaves the database as it was."""
+    with closing(Metadata(database_url, timeout_seconds=60)) as metadata:
+        metadata.upgrade("0001")
+        execute("CREATE TABLE tokens (name TEXT)")
+        with pytest.raises(DatabaseError, match=r"tokens.* already exists"):
+            metadata.upgrade()
+        assert metadata.status()[0] == "0001"
+        execute("DROP TABLE tokens")
+        metadata.upgrade()

@@ -1,0 +1,46 @@
+"""Rows and their checksums."""
+
+from dataclasses import replace
+
+import pytest
+
+from service.database.rows import SpecRow, TableRow, TokenRow, checksum, is_sound, shown, stored
+from service.database.schema import SPECS, TABLES, TOKENS
+
+_TABLE = TableRow("ab", 8, None, 1.5)
+_TOKEN = TokenRow("id", "name", "5e" * 32, ["read"], ["*"], {"max_steps": 3}, 1.0, None, None)
+
+
+def test_a_row_comes_back_as_it_was_stored() -> None:
+    """What is stored is plain values with a checksum that they match, and leads back to the row."""
+    assert TableRow.of(stored(TABLES, _TABLE)) == _TABLE
+    assert TokenRow.of(stored(TOKENS, _TOKEN)) == _TOKEN
+    assert SpecRow.of(stored(SPECS, SpecRow("s", "{}", "d", 1.0))) == SpecRow("s", "{}", "d", 1.0)
+    assert is_sound(TOKENS, stored(TOKENS, _TOKEN))
+
+
+def test_a_checksum_covers_the_table_and_every_value() -> None:
+    """Another value, a value less or more, or the same values in another table: another checksum."""
+    values = stored(TABLES, _TABLE)
+    others = [stored(TABLES, replace(_TABLE, **change)) for change in ({"nbytes": 9}, {"origin": ""}, {"digest": "b"})]
+    sums = {checksum(TABLES, values), checksum(SPECS, values), *(checksum(TABLES, other) for other in others)}
+    assert len(sums) == 5
+
+
+def test_a_column_that_is_added_empty_changes_no_checksum() -> None:
+    """A later revision may add a column without a value, and every row stays sound."""
+    assert is_sound(TABLES, {**stored(TABLES, _TABLE), "later": None})
+
+
+@pytest.mark.parametrize("value", [float("inf"), 2**60, b"\xff", {1}])
+def test_what_no_row_of_ours_has_is_no_sound_row(value: object) -> None:
+    """A value that canonical JSON does not hold is damage, and no error."""
+    assert not is_sound(TABLES, {**stored(TABLES, _TABLE), "nbytes": value})
+
+
+def test_the_log_shows_no_hash() -> None:
+    """A damaged row is shown whole but for a token's hash, whatever its values have become."""
+    text = shown({**stored(TOKENS, _TOKEN), "name": b"\xff"})
+    assert _TOKEN.hash not in text
+    assert '"token_id": "id"' in text
+    assert "xff" in text

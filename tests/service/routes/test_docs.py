@@ -1,0 +1,118 @@
+"""The page of documentation."""
+
+import base64
+import hashlib
+import json
+import re
+import shlex
+import subprocess
+from html import escape
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pytest
+from starlette.testclient import TestClient
+
+from benchmarks.http_common import ServerProcess
+from scheduler import Spec, Table
+from service.errors import MEANINGS
+from service.examples import examples
+from service.openapi import operations
+
+
+class Page(HTMLParser):
+    """A page, read: its elements' attributes, what is open, and the text of its command lines."""
+
+    VOID = ("meta",)
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.attributes: list[tuple[str, dict[str, str | None]]] = []
+        self.commands: list[str] = []
+        self._open: list[str] = []
+        self.feed(html)
+        assert self._open == []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.attributes.append((tag, dict(attrs)))
+        self._open += [] if tag in self.VOID else [tag]
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self._open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        if self._open[-1:] == ["code"]:
+            self.commands += [line for line in data.splitlines() if line.startswith("curl ")]
+
+    def values(self, attribute: str) -> list[str]:
+        """Every value of an attribute."""
+        return [value for _, found in self.attributes if (value := found.get(attribute)) is not None]
+
+
+@pytest.fixture
+def html(client: TestClient) -> str:
+    return client.get("/").text
+
+
+@pytest.fixture
+def document(client: TestClient) -> dict[str, Any]:
+    data: dict[str, Any] = client.get("/v1/openapi.json").json()
+    return data
+
+
+def test_every_route_is_on_the_page(html: str, document: dict[str, Any]) -> None:
+    """The page shows each route of the OpenAPI document, each with a command line, and each code of an error."""
+    for route, operation in operations(document):
+        method, path = route.split()
+        assert f">{method}</span> {path}</h3>" in html, route
+        assert escape(operation["description"].partition(".")[0].partition("`")[0]) in html
+    assert len(Page(html).commands) == len(list(operations(document))) + 3  # and the quick start
+    assert {found.code for found in MEANINGS.values()} <= set(re.findall(r"<code>([a-z-]+)</code>", html))
+
+
+def test_the_page_needs_nothing_else(client: TestClient, html: str) -> None:
+    """The page loads nothing, runs nothing, and its policy would not let it; only its own style is allowed."""
+    page = Page(html)
+    assert {tag for tag, _ in page.attributes} & {"script", "img", "link", "iframe", "form", "input", "object"} == set()
+    assert [name for _, found in page.attributes for name in found if name.startswith("on") or name == "style"] == []
+    style = html.partition("<style>")[2].partition("</style>")[0]
+    assert "url(" not in style
+    assert "@import" not in style
+    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+    policy = client.get("/").headers["content-security-policy"]
+    assert policy.split("; ") == [
+        "default-src 'none'",
+        f"style-src 'sha256-{digest}'",
+        "base-uri 'none'",
+        "form-action 'none'",
+        "frame-ancestors 'none'",
+    ]
+
+
+def test_every_link_leads_somewhere(client: TestClient, html: str) -> None:
+    """Each link is to a place on the page, or to an address of this server; no place has two names."""
+    page = Page(html)
+    places = page.values("id")
+    assert len(places) == len(set(places))
+    for link in set(page.values("href")):
+        assert link[1:] in places if link.startswith("#") else client.get(link).status_code == 200, link
+
+
+def test_the_page_is_asked_for_anew(client: TestClient) -> None:
+    """The page changes with the version: it is not kept unasked, and says nothing of who asked."""
+    for method in ("GET", "HEAD"):
+        headers = client.request(method, "/").headers
+        assert (headers["cache-control"], headers["content-type"]) == ("no-cache", "text/html; charset=utf-8")
+
+
+@pytest.mark.needs("curl")
+def test_the_commands_work(server: ServerProcess, tmp_path: Path) -> None:
+    """Each command line on the page does what it says, in the order of the page, with a real server."""
+    spec = Spec.model_validate_json(json.dumps(examples().routes["post /v1/tables"].body))
+    Table.compute(spec).save(tmp_path / "table.safetensors")
+    for command in Page(server.get("/").decode()).commands:
+        words = [*shlex.split(command.replace("$LRTABLES", server.url)), "--fail", "--silent", "--show-error"]
+        done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, (command, done.stderr)
+    assert Table.load(tmp_path / "table.safetensors").spec == spec

@@ -1,0 +1,307 @@
+"""The store in a bucket: many servers on one, and what a bad S3 server, or a bad way to it, does to it."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
+
+import pytest
+
+from benchmarks.faults import Proxy, cut, failing, flipped, hung, shortened, slow
+from benchmarks.s3_server import S3Server, environment
+from scheduler import Spec, Table, TableError
+from scheduler.custom import WarmupWithDecay
+from service.storage.s3 import S3Store
+from service.storage.store import StorageError
+
+# Every wait for a server that does not answer must end by itself; obstore's own limits are minutes.
+pytestmark = [pytest.mark.needs("weed"), pytest.mark.timeout(60)]
+
+KEY = f"tables/ab/{'ab' * 32}.safetensors"
+OTHER = f"tables/cd/{'cd' * 32}.safetensors"
+NEXT = f"tables/ef/{'ef' * 32}.safetensors"
+SECONDS = 1.0  # for a request in the tests in which there will be no answer
+
+METHODS: dict[str, Callable[[S3Store], object]] = {
+    "get": lambda store: store.get(KEY),
+    "size": lambda store: store.size(KEY),
+    "read": lambda store: store.read(KEY, 0, 1),
+    "put": lambda store: store.put(OTHER, [b"x"]),
+    "set_aside": lambda store: store.set_aside(KEY),
+    "keys": lambda store: list(store.keys()),
+    "delete": lambda store: store.delete(OTHER),
+    "check": lambda store: store.check(),
+}
+
+
+@pytest.fixture
+def url(s3_server: S3Server) -> str:
+    return s3_server.new_url()
+
+
+@pytest.fixture
+def table() -> Table:
+    """A table of 800 kB: many packets."""
+    return Table.compute(Spec(schedule=WarmupWithDecay(0.5, 10, 100_000), total_steps=100_000))
+
+
+@pytest.fixture
+def proxy(s3_server: S3Server) -> Iterator[Proxy]:
+    """A way to the S3 server that can be made bad."""
+    with Proxy(s3_server.port) as proxy:
+        yield proxy
+
+
+@pytest.fixture
+def store(url: str, proxy: Proxy, monkeypatch: pytest.MonkeyPatch) -> S3Store:
+    """An empty store behind the proxy."""
+    for name, value in environment(proxy.port).items():
+        monkeypatch.setenv(name, value)
+    return S3Store(url, timeout_seconds=SECONDS)
+
+
+@pytest.fixture
+def direct(url: str, s3_variables: None) -> S3Store:
+    """The same corner of the bucket, without the proxy and with time."""
+    return S3Store(url, timeout_seconds=30)
+
+
+def content(store: S3Store, key: str = KEY) -> bytes:
+    """The bytes of an object that is there."""
+    data = store.get(key)
+    assert data is not None
+    return bytes(data)
+
+
+# -- many servers -----------------------------------------------------------------------------------------------------
+
+
+def test_one_of_two_servers_makes_the_object(url: str, s3_variables: None) -> None:
+    """Of two stores on one bucket, one put makes the object, and both get its bytes."""
+    first, second = S3Store(url, timeout_seconds=30), S3Store(url, timeout_seconds=30)
+    assert first.put(KEY, [b"first"])
+    assert not second.put(KEY, [b"second"])
+    assert content(first) == content(second) == b"first"
+
+
+def test_prefixes_are_apart(s3_server: S3Server, s3_variables: None) -> None:
+    """Two stores with two prefixes of one bucket know nothing of each other."""
+    first, second = (S3Store(s3_server.new_url(), timeout_seconds=30) for _ in range(2))
+    first.put(KEY, [b"x"])
+    assert second.get(KEY) is None
+    assert list(second.keys()) == []
+
+
+@pytest.mark.slow
+def test_more_objects_than_a_page_are_listed(direct: S3Store) -> None:
+    """A list that comes in several pages is whole and in order."""
+    digests = [f"{number % 256:02x}{number:062x}" for number in range(1_100)]
+    for digest in digests:
+        direct.put(f"tables/{digest[:2]}/{digest}.safetensors", [b"x"])
+    assert list(direct.keys()) == [(f"tables/{digest[:2]}/{digest}.safetensors", 1) for digest in sorted(digests)]
+
+
+# -- a server that refuses --------------------------------------------------------------------------------------------
+
+
+def test_a_wrong_secret_is_an_error(url: str, direct: S3Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever is not let in gets the status, and no secret is in the message."""
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "wrong-and-secret")
+    refused = S3Store(url, timeout_seconds=SECONDS)
+    for use in METHODS.values():
+        with pytest.raises(StorageError, match=r"^the object store answers 403 Forbidden$") as caught:
+            use(refused)
+        assert "wrong-and-secret" not in f"{caught.value} {caught.value.__cause__}"
+
+
+@pytest.mark.parametrize("method", ["get", "read", "set_aside", "keys", "check"])
+def test_a_missing_bucket_is_an_error(s3_variables: None, method: str) -> None:
+    """A bucket that is not there is not taken for one without objects."""
+    with pytest.raises(StorageError, match=r"^the object store answers 404 Not Found$"):
+        METHODS[method](S3Store("s3://no-such-bucket", timeout_seconds=SECONDS))
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("AWS_ENDPOINT_URL", "::nonsense", "AWS_ENDPOINT_URL must be like https://host:port, got '::nonsense'"),
+        ("AWS_ENDPOINT", "ftp://host", "AWS_ENDPOINT must be like https://host:port, got 'ftp://host'"),
+        ("AWS_CONDITIONAL_PUT", "never", 'the AWS_... variables make no sense: .*"never"'),
+    ],
+)
+def test_variables_without_sense_are_refused(
+    s3_variables: None, monkeypatch: pytest.MonkeyPatch, name: str, value: str, message: str
+) -> None:
+    """Variables that make no sense are refused when the store is opened, naming them or the value."""
+    monkeypatch.setenv(name, value)
+    with pytest.raises(StorageError, match=message):
+        S3Store("s3://bucket", timeout_seconds=SECONDS)
+
+
+def test_plain_http_is_used_where_it_is_allowed(url: str, s3_variables: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without `AWS_ALLOW_HTTP`, nothing is sent that others could read."""
+    monkeypatch.delenv("AWS_ALLOW_HTTP")
+    with pytest.raises(StorageError, match=r"^the object store does not answer$"):
+        S3Store(url, timeout_seconds=SECONDS).check()
+
+
+# -- a server that is away --------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def gone(server: S3Server) -> Iterator[None]:
+    """Let nothing listen where the server was."""
+    server.kill()
+    try:
+        yield
+    finally:
+        server.start()
+
+
+@contextmanager
+def frozen(server: S3Server) -> Iterator[None]:
+    """Let the server answer nothing."""
+    server.pause()
+    try:
+        yield
+    finally:
+        server.resume()
+
+
+@pytest.mark.parametrize("away", [gone, frozen])
+def test_a_server_that_is_away_is_an_error(
+    away: Callable[[S3Server], AbstractContextManager[None]], s3_server: S3Server, store: S3Store, direct: S3Store
+) -> None:
+    """Every method fails in bounded time while the server is gone or frozen, and works when it is back."""
+    assert direct.put(KEY, [b"kept"])
+    with away(s3_server):
+        for use in METHODS.values():
+            with pytest.raises(StorageError, match=r"^the object store does not answer$"):
+                use(store)
+    assert content(store) == b"kept"
+    assert store.put(NEXT, [b"x"])  # not the key of before: what a frozen server was asked for, it may do now
+
+
+@pytest.mark.slow
+def test_a_killed_server_keeps_what_it_took(s3_server: S3Server, direct: S3Store, table: Table) -> None:
+    """What a put said is durable is there after the server was killed."""
+    assert direct.put(KEY, table.parts())
+    s3_server.kill()
+    s3_server.start()
+    assert Table.from_bytes(memoryview(content(direct))).digest == table.digest
+
+
+# -- a bad way --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_way_on_which_answers_are_lost_is_an_error(store: S3Store, proxy: Proxy, method: str) -> None:
+    """Where the server does its work and no answer comes back, a method fails in bounded time, and works later."""
+    with proxy.faulty(answers=hung), pytest.raises(StorageError, match=r"^the object store does not answer$"):
+        METHODS[method](store)
+    METHODS[method](store)
+
+
+def test_a_slow_way_is_given_up(store: S3Store, direct: S3Store, proxy: Proxy, table: Table) -> None:
+    """An object that would take too long is an error; a small one comes."""
+    direct.put(KEY, table.parts())
+    direct.put(OTHER, [b"small"])
+    with proxy.faulty(answers=slow(100_000)):
+        with pytest.raises(StorageError, match=r"^the object store does not answer$"):
+            store.get(KEY)
+        assert content(store, OTHER) == b"small"
+
+
+def test_a_slow_write_is_given_up_and_is_whole_or_absent(
+    store: S3Store, direct: S3Store, proxy: Proxy, table: Table
+) -> None:
+    """A put that would take too long is an error; no half of the object is there, and the next put succeeds."""
+    with (
+        proxy.faulty(requests=slow(100_000)),
+        pytest.raises(StorageError, match=r"^the object store does not answer$"),
+    ):
+        store.put(KEY, table.parts())
+    assert direct.get(KEY) is None
+    assert direct.put(KEY, table.parts())
+
+
+@pytest.mark.parametrize("bytes_before", [0, 10, 1_000, 400_000])
+def test_a_connection_that_breaks_gives_no_half(
+    store: S3Store, direct: S3Store, proxy: Proxy, table: Table, bytes_before: int
+) -> None:
+    """Where every connection breaks after so many bytes, a get is whole, pieced together, or an error."""
+    direct.put(KEY, table.parts())
+    with proxy.faulty(answers=cut(bytes_before)), suppress(StorageError):
+        assert content(store) == b"".join(table.parts())
+    assert content(store) == b"".join(table.parts())
+
+
+@pytest.mark.parametrize("bytes_before", [0, 1_000, 400_000])
+def test_a_write_that_breaks_is_whole_or_absent(
+    store: S3Store, direct: S3Store, proxy: Proxy, table: Table, bytes_before: int
+) -> None:
+    """Where every connection breaks within the request, a put is an error, and no half of the object is there."""
+    with (
+        proxy.faulty(requests=cut(bytes_before)),
+        pytest.raises(StorageError, match=r"^the object store does not answer$"),
+    ):
+        store.put(KEY, table.parts())
+    assert direct.get(KEY) is None
+    assert direct.put(KEY, table.parts())
+
+
+@pytest.mark.parametrize("fault", [flipped, shortened])
+def test_damaged_answers_are_refused(
+    store: S3Store, direct: S3Store, proxy: Proxy, table: Table, fault: Callable[[Iterator[bytes]], Iterator[bytes]]
+) -> None:
+    """Bytes that changed or went missing on the way in a well-formed answer are not taken for the table."""
+    direct.put(KEY, table.parts())
+    with proxy.faulty(answers=fault):
+        data = store.get(KEY)
+        assert data is not None
+        with pytest.raises(TableError, match=r"."):
+            Table.from_bytes(data)
+    assert content(store) == b"".join(table.parts())
+
+
+def test_damaged_requests_are_not_kept(store: S3Store, direct: S3Store, proxy: Proxy, table: Table) -> None:
+    """Bytes that changed on the way to the server are refused by it: they do not match the request's checksum."""
+    with (
+        proxy.faulty(requests=flipped),
+        pytest.raises(StorageError, match=r"^the object store answers 400 Bad Request"),
+    ):
+        store.put(KEY, table.parts())
+    assert direct.get(KEY) is None
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_server_that_fails_is_an_error(store: S3Store, proxy: Proxy, method: str) -> None:
+    """A server that says 500 to everything is an error, that says so."""
+    with proxy.faulty(answers=failing), pytest.raises(StorageError, match=r"answers 500 Internal Server Error"):
+        METHODS[method](store)
+
+
+def test_a_write_whose_answer_is_lost_may_be_there(store: S3Store, direct: S3Store, proxy: Proxy) -> None:
+    """Where a put succeeds and its answer is lost, it is an error; the object is whole, and put again is "taken"."""
+    with proxy.faulty(answers=hung), pytest.raises(StorageError, match=r"^the object store does not answer$"):
+        store.put(KEY, [b"whole"])
+    assert content(direct) == b"whole"
+    assert not store.put(KEY, [b"whole"])
+
+
+def test_threads_go_on_while_one_waits(store: S3Store, proxy: Proxy) -> None:
+    """A request that gets no answer does not stop the other threads of the process."""
+    waiting = threading.Thread(target=refused, args=(store,))
+    turns = 0
+    with proxy.faulty(answers=hung):
+        waiting.start()
+        while waiting.is_alive():
+            turns += 1
+            time.sleep(0.001)
+    assert turns > 10
+
+
+def refused(store: S3Store) -> None:
+    """Get an object, in vain."""
+    with pytest.raises(StorageError, match="does not answer"):
+        store.get(KEY)

@@ -1,0 +1,185 @@
+"""What every store promises, tried with each of them."""
+
+import os
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from benchmarks.s3_server import S3Server
+from service.storage.local import LocalStore
+from service.storage.s3 import S3Store
+from service.storage.store import ObjectStore
+
+KEY = f"tables/ab/{'ab' * 32}.safetensors"
+OTHER = f"tables/cd/{'cd' * 32}.safetensors"
+
+METHODS: dict[str, Callable[[ObjectStore, str], object]] = {
+    "get": lambda store, key: store.get(key),
+    "size": lambda store, key: store.size(key),
+    "read": lambda store, key: store.read(key, 0, 1),
+    "put": lambda store, key: store.put(key, [b"x"]),
+    "set_aside": lambda store, key: store.set_aside(key),
+    "delete": lambda store, key: store.delete(key),
+}
+
+
+@pytest.fixture(params=["local", pytest.param("s3", marks=pytest.mark.needs("weed"))])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[ObjectStore]:
+    """An empty store of each sort."""
+    opened: ObjectStore
+    if request.param == "local":
+        opened = LocalStore(tmp_path)
+    else:
+        request.getfixturevalue("s3_variables")
+        server: S3Server = request.getfixturevalue("s3_server")
+        opened = S3Store(server.new_url(), timeout_seconds=30)
+    yield opened
+    opened.close()
+
+
+def content(store: ObjectStore, key: str = KEY) -> bytes:
+    """The bytes of an object that is there."""
+    data = store.get(key)
+    assert data is not None
+    return bytes(data)
+
+
+class TestObjectStore:
+    """The conformance suite: a store that passes it may be used."""
+
+    def test_what_is_put_is_got(self, store: ObjectStore) -> None:
+        """An object is its parts, joined; the bytes cannot be written to."""
+        assert store.put(KEY, [b"one", memoryview(b"two"), b""])
+        data = store.get(KEY)
+        assert data is not None
+        assert (bytes(data), data.readonly, data.format) == (b"onetwo", True, "B")
+        assert store.size(KEY) == 6
+
+    def test_what_is_missing_is_none(self, store: ObjectStore) -> None:
+        """A missing object is no error."""
+        assert store.get(KEY) is None
+        assert store.size(KEY) is None
+        assert store.read(KEY, 0, 1) is None
+
+    @pytest.mark.parametrize("nbytes", [0, 1, 20_000_000])
+    def test_every_size_is_kept(self, store: ObjectStore, nbytes: int) -> None:
+        """An object without bytes is one; a large one comes back bit for bit."""
+        sent = os.urandom(nbytes)
+        assert store.put(KEY, [sent])
+        assert content(store) == sent
+        assert store.size(KEY) == nbytes
+
+    def test_parts_may_come_one_by_one(self, store: ObjectStore) -> None:
+        """Parts may be of any iterable, one that is read once too."""
+        assert store.put(KEY, (bytes([number]) for number in range(3)))
+        assert content(store) == b"\0\1\2"
+
+    def test_a_key_is_written_once(self, store: ObjectStore) -> None:
+        """A second put to a key changes nothing and says so."""
+        assert store.put(KEY, [b"first"])
+        assert not store.put(KEY, [b"second"])
+        assert content(store) == b"first"
+
+    def test_one_of_many_writers_wins(self, store: ObjectStore) -> None:
+        """Of sixteen threads that put to one key at once, one succeeds, and its bytes are there."""
+        results: dict[int, bool] = {}
+        barrier = threading.Barrier(16)
+
+        def put(number: int) -> None:
+            barrier.wait()
+            results[number] = store.put(KEY, [bytes([number]) * 10_000])
+
+        threads = [threading.Thread(target=put, args=(number,)) for number in range(16)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        (winner,) = [number for number, won in results.items() if won]
+        assert len(results) == 16
+        assert content(store) == bytes([winner]) * 10_000
+
+    def test_a_failed_write_leaves_nothing(self, store: ObjectStore) -> None:
+        """A writer that fails half way leaves no object, and the key free."""
+
+        def parts() -> Iterator[bytes]:
+            yield b"half"
+            raise RuntimeError("the other half")
+
+        with pytest.raises(RuntimeError, match="the other half"):
+            store.put(KEY, parts())
+        assert store.get(KEY) is None
+        assert list(store.keys()) == []
+        assert store.put(KEY, [b"whole"])
+
+    @pytest.mark.parametrize(
+        ("start", "stop", "expected"), [(0, 3, b"abc"), (2, 6, b"cdef"), (4, 100, b"ef"), (6, 9, b""), (70, 90, b"")]
+    )
+    def test_a_range_ends_with_the_object(self, store: ObjectStore, start: int, stop: int, expected: bytes) -> None:
+        """A read gives the bytes from start until stop: fewer, or none, where the object ends before."""
+        store.put(KEY, [b"abcdef"])
+        data = store.read(KEY, start, stop)
+        assert data is not None
+        assert (bytes(data), data.readonly) == (expected, True)
+
+    @pytest.mark.parametrize(("start", "stop"), [(-1, 2), (2, 2), (3, 1)])
+    def test_a_range_holds_a_byte(self, store: ObjectStore, start: int, stop: int) -> None:
+        """A range without a byte in it is refused with its ends."""
+        with pytest.raises(ValueError, match=rf"0 <= start < stop, got {start} and {stop}"):
+            store.read(KEY, start, stop)
+
+    def test_a_damaged_object_is_set_aside(self, store: ObjectStore) -> None:
+        """An object set aside is gone from its key, which is free again; to do it twice is no error."""
+        store.put(KEY, [b"damaged"])
+        store.set_aside(KEY)
+        store.set_aside(KEY)
+        assert store.get(KEY) is None
+        assert list(store.keys()) == []
+        assert store.put(KEY, [b"good"])
+        assert content(store) == b"good"
+
+    def test_a_deleted_object_is_gone(self, store: ObjectStore) -> None:
+        """A deleted object is gone, its key is free, the others stay; to do it twice is no error."""
+        store.put(KEY, [b"one"])
+        store.put(OTHER, [b"two"])
+        store.delete(KEY)
+        store.delete(KEY)
+        assert list(store.keys()) == [(OTHER, 3)]
+        assert store.put(KEY, [b"again"])
+
+    def test_keys_are_listed_in_order(self, store: ObjectStore) -> None:
+        """Every object is listed once, with its size, in the order of the keys; a prefix chooses among them."""
+        digests = {f"{number:02x}" * 32: number for number in (255, 16, 0, 17, 171)} | {"11" + "0" * 62: 9}
+        for digest, size in digests.items():
+            store.put(f"tables/{digest[:2]}/{digest}.safetensors", [bytes(size)])
+        expected = [(f"tables/{name[:2]}/{name}.safetensors", size) for name, size in sorted(digests.items())]
+        assert list(store.keys()) == expected
+        assert list(store.keys("tables/1")) == expected[1:4]
+        assert list(store.keys("tables/11/110")) == [expected[2]]
+        assert list(store.keys("tables/2")) == []
+
+    @pytest.mark.parametrize("method", METHODS)
+    @pytest.mark.parametrize(
+        "key",
+        [
+            "",
+            "tables/../../etc",
+            "/tables/ab/x",
+            "tables/ab/../x.json",
+            f"damaged{KEY.removeprefix('tables')}",
+            f"{KEY}\n",
+            f"tables/cd/{'ab' * 32}.json",
+        ],
+    )
+    def test_only_keys_are_keys(self, store: ObjectStore, method: str, key: str) -> None:
+        """Nothing but a well-formed key reaches what is behind the store."""
+        with pytest.raises(ValueError, match="keys are like"):
+            METHODS[method](store, key)
+
+    def test_a_store_at_work_says_so(self, store: ObjectStore) -> None:
+        """A store that works passes its check, empty or not, and says where it is."""
+        store.check()
+        store.put(KEY, [b"x"])
+        store.check()
+        assert store.url.startswith(("file:///", "s3://"))

@@ -1,0 +1,121 @@
+"""Computations: one at a time, few that wait, none that is too long or for nobody."""
+
+import asyncio
+import threading
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+import pytest
+
+from scheduler import Spec
+from scheduler.compose import Constant, Product
+from scheduler.custom import LinearWarmup
+from service.computations import Computations
+from service.errors import DeadlineExceededError, NotComputableError, QueueFullError
+from service.settings import Settings
+from service.threads import Threads
+
+SMALL = Spec(schedule=LinearWarmup(0.1, 5), total_steps=10)
+# minutes of work, if it were let
+LONG = Spec(schedule=Product([Product([Constant(1.0)] * 1000)] * 100), total_steps=2_000_000)
+OVERFLOWING = Spec(schedule=Product([Constant(1e6)] * 60), total_steps=3)
+
+
+def run(work: Callable[[Computations], Coroutine[Any, Any, None]], **settings: Any) -> Computations:
+    """Do some work with new computations, which are closed then."""
+    threads = Threads()
+    computations = Computations(threads, Settings(**settings))
+    try:
+        asyncio.run(work(computations))
+    finally:
+        computations.close()
+        threads.close()
+    return computations
+
+
+def test_a_table_is_computed() -> None:
+    """What is computed is the spec's table; how many began and ended is counted."""
+
+    async def work(computations: Computations) -> None:
+        assert (await computations.run(SMALL)).digest == SMALL.table().digest
+        with pytest.raises(NotComputableError, match="column 'lr' must be finite, got inf at step 0"):
+            await computations.run(OVERFLOWING)
+
+    computations = run(work)
+    assert (computations.started, computations.ended, computations.depth) == (2, 2, 0)
+
+
+def test_too_long_a_computation_ends() -> None:
+    """A computation beyond the deadline is an error that says so, and the thread is free for the next one."""
+
+    async def work(computations: Computations) -> None:
+        with pytest.raises(DeadlineExceededError, match=r"did not end within 0\.2 s \(compute_seconds\)"):
+            await computations.run(LONG)
+        assert (await computations.run(SMALL)).total_steps == 10
+
+    run(work, compute_seconds=0.2)
+
+
+def test_the_wait_for_a_turn_counts() -> None:
+    """A short computation behind a long one meets its own deadline while it waits."""
+
+    async def work(computations: Computations) -> None:
+        results = await asyncio.gather(computations.run(LONG), computations.run(SMALL), return_exceptions=True)
+        assert isinstance(results[0], DeadlineExceededError)
+        assert isinstance(results[1], DeadlineExceededError)
+
+    assert run(work, compute_seconds=0.3).started == 1
+
+
+def test_a_full_queue_refuses() -> None:
+    """Beyond one that runs and `max_queue` that wait, the next is refused, with a time after which to come again."""
+
+    async def work(computations: Computations) -> None:
+        waiting = [asyncio.create_task(computations.run(LONG)) for _ in range(3)]
+        await asyncio.sleep(0.05)
+        with pytest.raises(QueueFullError, match="3 computations are under way or waiting") as refused:
+            await computations.run(SMALL)
+        assert 1 <= refused.value.retry_after <= 60
+        for task in waiting:
+            task.cancel()
+        await asyncio.gather(*waiting, return_exceptions=True)
+        assert computations.depth == 0
+        assert (await computations.run(SMALL)).total_steps == 10
+
+    run(work, max_queue=2)
+
+
+def test_nobody_is_computed_for_in_vain() -> None:
+    """A computation whose caller is cancelled stops; one that waited for its turn never starts."""
+
+    async def work(computations: Computations) -> None:
+        running, waiting = (asyncio.create_task(computations.run(LONG)) for _ in range(2))
+        await asyncio.sleep(0.05)
+        waiting.cancel()
+        running.cancel()
+        await asyncio.gather(running, waiting, return_exceptions=True)
+        await computations.run(SMALL)
+
+    computations = run(work)
+    assert (computations.started, computations.ended) == (2, 2)
+
+
+def test_closing_stops_what_runs() -> None:
+    """The server does not wait for a computation when it is told to stop."""
+    threads = Threads()
+    computations = Computations(threads, Settings())
+    began = threading.Event()
+
+    async def main() -> None:
+        task = asyncio.create_task(computations.run(LONG))
+        while not computations.started:
+            await asyncio.sleep(0.01)
+        began.set()
+        computations.close()
+        threads.close()
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+    asyncio.run(main())
+    assert began.is_set()
+    assert computations.ended == 1

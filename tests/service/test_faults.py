@@ -1,0 +1,197 @@
+"""Everything that can fail fails, one after the other, under a real server: no wrong byte, no restart needed."""
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import urllib3
+
+from benchmarks import faults
+from benchmarks.faults import Fault, Proxy
+from benchmarks.http_common import ServerProcess
+from benchmarks.postgres import PostgresServer
+from benchmarks.s3_server import S3Server, environment
+from benchmarks.small_disk import SmallDisk
+from scheduler import Spec, Table
+
+Ask = Callable[[int], urllib3.BaseHTTPResponse]
+
+RETRYABLE = {"storage-unavailable", "database-unavailable", "table-damaged", "not-ready"}
+
+
+def spec(steps: int) -> dict[str, Any]:
+    """A small spec, another one for each number of steps."""
+    return {"schedule": {"kind": "custom.LinearWarmup", "base_lr": 0.5, "warmup_steps": 8}, "total_steps": steps}
+
+
+def table(steps: int) -> Table:
+    """Its table."""
+    return Spec.model_validate_json(json.dumps(spec(steps))).table()
+
+
+class Asking:
+    """Asks a server for tables, and takes nothing for an answer but the right bytes or a word to come again."""
+
+    def __init__(self, server: ServerProcess) -> None:
+        self._server = server
+        self._pool = urllib3.PoolManager(retries=False, timeout=60)
+
+    def make(self, steps: int) -> bool:
+        """Whether the table of a spec is made, or found."""
+        return self._is_served(self._pool.request("POST", f"{self._server.url}/v1/tables", json=spec(steps)))
+
+    def fetch(self, steps: int) -> bool:
+        """Whether the table is served; every value of it is compared."""
+        path = f"/v1/tables/{table(steps).digest}.safetensors"
+        answer = self._pool.request("GET", self._server.url + path)
+        served = self._is_served(answer)
+        assert not served or Table.from_bytes(answer.data).digest == table(steps).digest
+        return served
+
+    def _is_served(self, answer: urllib3.BaseHTTPResponse) -> bool:
+        if answer.status in (200, 201):
+            return True
+        problem = answer.json()
+        assert (answer.status, problem["code"] in RETRYABLE, problem["retryable"]) == (503, True, True), problem
+        assert int(answer.headers["retry-after"]) >= 1
+        return False
+
+
+@contextmanager
+def asked(data: Path, **settings: Any) -> Iterator[Asking]:
+    """A server with one warm table (16 steps), and one that is stored and was forgotten (12 steps)."""
+    with ServerProcess(data, **settings) as first:
+        assert Asking(first).make(12)
+        first.stop()
+    with ServerProcess(data, **settings) as server:
+        asking = Asking(server)
+        assert asking.make(16)
+        assert asking.fetch(16)
+        yield asking
+
+
+def check(asking: Asking, fault: AbstractContextManager[object], *, cold: bool, stored: bool) -> None:
+    """While the fault lasts the warm table is served; afterwards everything is, without a restart.
+
+    Args:
+        asking: a server.
+        fault: for how long.
+        cold: whether a new table may be made all the same.
+        stored: whether the stored table may be read all the same.
+    """
+    with fault:
+        assert asking.fetch(16)
+        assert asking.make(16)
+        assert asking.make(20) <= cold
+        assert asking.fetch(12) <= stored
+        assert asking.fetch(16)
+    assert asking.make(20)
+    assert asking.fetch(20)
+    assert asking.fetch(12)
+
+
+def test_a_full_disk(disk: SmallDisk) -> None:
+    """With no byte left on the disk, what is stored is served and nothing new is made."""
+    with asked(disk.directory / "data") as asking:
+        check(asking, disk.full(), cold=False, stored=True)
+
+
+def test_a_read_only_disk(disk: SmallDisk) -> None:
+    """With a disk that takes no writes, what is stored is served and nothing new is made."""
+    with asked(disk.directory / "data") as asking:
+        check(asking, disk.read_only(), cold=False, stored=True)
+
+
+@contextmanager
+def postgres_stopped(postgres: PostgresServer) -> Iterator[None]:
+    """PostgreSQL is stopped, and started again."""
+    postgres.stop()
+    yield
+    postgres.start()
+
+
+@contextmanager
+def postgres_killed(postgres: PostgresServer) -> Iterator[None]:
+    """PostgreSQL crashes, and recovers."""
+    postgres.kill()
+    yield
+    postgres.start()
+
+
+@contextmanager
+def postgres_hung(postgres: PostgresServer) -> Iterator[None]:
+    """PostgreSQL stands still, and goes on."""
+    postgres.pause()
+    yield
+    postgres.resume()
+
+
+@pytest.mark.parametrize("fault", [postgres_stopped, postgres_killed, postgres_hung])
+def test_a_database_that_is_away(
+    fragile_postgres: PostgresServer,
+    tmp_path: Path,
+    fault: Callable[[PostgresServer], AbstractContextManager[None]],
+) -> None:
+    """While PostgreSQL is stopped, crashed or hung, tables that are stored are served, and nothing new is made."""
+    url = fragile_postgres.emptied_url()
+    with asked(tmp_path / "data", database_url=url, database_seconds=2) as asking:
+        check(asking, fault(fragile_postgres), cold=False, stored=True)
+
+
+@pytest.fixture
+def own_s3(tmp_path: Path) -> Iterator[S3Server]:
+    """An S3 server to be stopped."""
+    with S3Server(tmp_path / "s3") as server:
+        yield server
+
+
+@contextmanager
+def s3_stopped(server: S3Server) -> Iterator[None]:
+    """The S3 server is stopped, and started again."""
+    server.stop()
+    yield
+    server.start()
+
+
+@contextmanager
+def s3_hung(server: S3Server) -> Iterator[None]:
+    """The S3 server stands still, and goes on."""
+    server.pause()
+    yield
+    server.resume()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("fault", [s3_stopped, s3_hung])
+def test_a_store_that_is_away(
+    own_s3: S3Server,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    fault: Callable[[S3Server], AbstractContextManager[None]],
+) -> None:
+    """While the S3 server is stopped or hung, warm tables are served."""
+    for name, value in own_s3.environment.items():
+        monkeypatch.setenv(name, value)
+    with asked(tmp_path / "data", store_url=own_s3.new_url(), store_seconds=2) as asking:
+        check(asking, fault(own_s3), cold=False, stored=False)
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [faults.hung, faults.slow(100), faults.cut(60), faults.flipped, faults.shortened, faults.failing],
+    ids=["hung", "slow", "cut", "flipped", "shortened", "failing"],
+)
+def test_a_store_that_answers_wrongly(
+    s3_server: S3Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: Fault
+) -> None:
+    """Whatever becomes of the S3 server's answers on their way, no wrong byte is served, and it passes."""
+    with ExitStack() as stack:
+        proxy = stack.enter_context(Proxy(s3_server.port))
+        for name, value in environment(proxy.port).items():
+            monkeypatch.setenv(name, value)
+        settings = {"store_url": s3_server.new_url(), "store_seconds": 2}
+        asking = stack.enter_context(asked(tmp_path / "data", **settings))
+        check(asking, proxy.faulty(fault), cold=True, stored=True)

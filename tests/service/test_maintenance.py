@@ -1,0 +1,165 @@
+"""A server's data in an operator's hands: verified, backed up, restored, freed of what nothing names."""
+
+import json
+import sqlite3
+import subprocess
+import sys
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from scheduler import Spec, Table
+from service.files import table_key
+from service.metadata import open_metadata
+from service.settings import Settings
+from service.storage.local import LocalStore
+from tests.service.conftest import MakeClient
+
+STEPS = (16, 12, 8)
+
+
+def lrtables(*arguments: object) -> tuple[int, str]:
+    """The exit status of a command, and what it printed."""
+    command = [sys.executable, "-W", "error", "-m", "service", *map(str, arguments)]
+    finished = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    return finished.returncode, finished.stdout + finished.stderr
+
+
+@pytest.fixture
+def data(make_client: MakeClient, spec: dict[str, Any], tmp_path: Path) -> Path:
+    """The data directory of a server that made three tables, was given a fourth, and was stopped."""
+    client = make_client()
+    for steps in STEPS:
+        assert client.post("/v1/tables", json={**spec, "total_steps": steps}).status_code == 201
+    assert client.put("/v1/tables", content=published().to_bytes(), headers=SAFETENSORS).status_code == 201
+    client.__exit__(None, None, None)
+    return tmp_path / "data"
+
+
+SAFETENSORS = {"Content-Type": "application/vnd.safetensors"}
+
+
+def published() -> Table:
+    """A table that no spec describes."""
+    return Table({"lr": [0.5, 0.125, 0.25]})
+
+
+def digests(data: Path) -> dict[str, str]:
+    """Every spec id and its digest."""
+    metadata = open_metadata(Settings(data_dir=data))
+    found = {row.spec_id: row.digest for row in metadata.specs()}
+    metadata.close()
+    return found
+
+
+def flip(path: Path, at: int) -> None:
+    """Change one bit of a file."""
+    content = bytearray(path.read_bytes())
+    content[at] ^= 1
+    path.chmod(0o644)
+    path.write_bytes(content)
+
+
+def test_what_is_well_is_verified(data: Path) -> None:
+    """Four tables, with a row each, and three specs: all are read, and nothing is found."""
+    assert lrtables("verify", "--data-dir", data) == (0, "11 files and rows verified, 0 with problems\n")
+
+
+@pytest.mark.parametrize("at", [0, 9, 40, 200, 600, -40, -1])
+def test_a_flipped_bit_of_a_table_is_found(data: Path, at: int) -> None:
+    """One changed bit in a table's length, header, provenance, spec or values is a problem that names the file."""
+    path = max((data / "tables").rglob("*.safetensors"), key=lambda path: path.stat().st_size)
+    flip(path, at)
+    status, said = lrtables("verify", "--data-dir", data)
+    assert (status, path.name in said, "1 with problems" in said) == (1, True, True)
+
+
+@pytest.mark.parametrize(
+    ("table", "key", "change", "which"),
+    [
+        ("specs", "spec_id", "digest = replace(digest, substr(digest, 1, 1), 'f')", "digest NOT LIKE 'f%'"),
+        ("specs", "spec_id", "spec = replace(spec, '0.5', '0.25')", "true"),
+        ("tables", "digest", "nbytes = nbytes + 1", "origin IS NOT NULL"),
+        ("tables", "digest", "digest = substr(digest, 2) || '0'", "origin IS NULL"),
+    ],
+)
+def test_a_changed_row_is_found(data: Path, table: str, key: str, change: str, which: str) -> None:
+    """A row that is no longer what was written is a problem."""
+    with closing(sqlite3.connect(data / "metadata.sqlite")) as database, database:
+        one = f"(SELECT min({key}) FROM {table} WHERE {which})"
+        database.execute(f"UPDATE {table} SET {change} WHERE {key} = {one}")
+        assert database.total_changes == 1
+    status, said = lrtables("verify", "--data-dir", data)
+    assert status == 1, said
+
+
+def test_a_table_under_a_wrong_name_is_found(data: Path) -> None:
+    """A whole table that lies under another digest is a problem, and so is the one that is missing there."""
+    first, second = sorted((data / "tables").rglob("*.safetensors"))[:2]
+    second.write_bytes(first.read_bytes())
+    status, said = lrtables("verify", "--data-dir", data)
+    assert (status, f"it is the table {first.stem}" in said) == (1, True)
+    second.unlink()
+    status, said = lrtables("verify", "--data-dir", data)
+    assert (status, f"table {second.stem} has no file" in said) == (1, True)
+
+
+def test_a_backup_restores_the_same(data: Path, tmp_path: Path, make_client: MakeClient) -> None:
+    """A backup fills an empty server: the same specs, digests and bytes, those of a published table too."""
+    assert lrtables("token", "create", "someone", "--scope", "read", "--data-dir", data)[0] == 0
+    backup, other = tmp_path / "backup", tmp_path / "other"
+    assert lrtables("backup", backup, "--data-dir", data)[:2] == (
+        0,
+        f"4 tables copied to {backup}, the metadata with them\n",
+    )
+    assert lrtables("backup", backup, "--data-dir", data)[1].startswith("0 tables copied")
+    assert lrtables("restore", backup, "--data-dir", other)[1].startswith("4 tables restored")
+    assert digests(other) == digests(data)
+    assert lrtables("verify", "--data-dir", other)[0] == 0
+    files = {path.name: path.read_bytes() for path in (data / "tables").rglob("*.safetensors")}
+    assert {path.name: path.read_bytes() for path in (other / "tables").rglob("*.safetensors")} == files
+    assert "someone" in lrtables("token", "list", "--data-dir", other)[1]
+
+
+def test_a_damaged_table_is_not_backed_up(data: Path, tmp_path: Path) -> None:
+    """A backup ends at a damaged table, and what an earlier one put in place stays as it was."""
+    backup = tmp_path / "backup"
+    path = sorted((data / "tables").rglob("*.safetensors"))[0]
+    flip(path, -1)
+    status, said = lrtables("backup", backup, "--data-dir", data)
+    assert (status, path.name in said) == (2, True)
+    assert not (backup / "metadata.jsonl").exists()
+    assert lrtables("restore", backup, "--data-dir", tmp_path / "other")[0] == 2
+
+
+def test_a_damaged_backup_is_not_restored(data: Path, tmp_path: Path) -> None:
+    """A backup with one changed bit, in a table or in the metadata, is refused."""
+    for number, name in enumerate(["metadata.jsonl", "*.safetensors"]):
+        backup = tmp_path / f"backup-{number}"
+        assert lrtables("backup", backup, "--data-dir", data)[0] == 0
+        flip(sorted(backup.rglob(name))[0], 100)
+        assert lrtables("restore", backup, "--data-dir", tmp_path / f"other-{number}")[0] == 2
+
+
+def test_a_server_that_has_something_is_not_restored_over(data: Path, tmp_path: Path) -> None:
+    """A backup goes into an empty database only."""
+    assert lrtables("backup", tmp_path / "backup", "--data-dir", data)[0] == 0
+    status, said = lrtables("restore", tmp_path / "backup", "--data-dir", data)
+    assert (status, "empty" in said) == (2, True)
+
+
+def test_only_what_nothing_names_is_removed(data: Path) -> None:
+    """A table that has no row is removed, once it is not only asked what would be; the others stay."""
+    orphan = Spec.model_validate_json(
+        json.dumps({"schedule": {"kind": "Constant", "value": 1.0}, "total_steps": 3})
+    ).table()
+    store = LocalStore(data)
+    store.put(table_key(orphan.digest), orphan.parts())
+    store.close()
+    expected = f"{table_key(orphan.digest)} {len(orphan.to_bytes())}\n1 tables, {len(orphan.to_bytes())} bytes"
+    assert lrtables("gc", "--dry-run", "--data-dir", data) == (0, f"{expected} would be removed\n")
+    assert lrtables("gc", "--data-dir", data) == (0, f"{expected} removed\n")
+    assert lrtables("gc", "--data-dir", data) == (0, "0 tables, 0 bytes removed\n")
+    assert lrtables("verify", "--data-dir", data)[0] == 0

@@ -1,0 +1,59 @@
+"""A server that is asked thousands of things that its OpenAPI document allows, and that it does not."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from benchmarks.http_common import ServerProcess
+from tests.conftest import IN_CI
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+
+CONFIG = Path(__file__).with_name("schemathesis.toml")
+FEWEST = 5000  # requests
+LARGEST = 100_000  # steps: the tables that are asked for are made
+
+
+def check(url: str, folder: Path, *options: str) -> int:
+    """Let schemathesis ask with all its checks, in every way it knows; how many requests it made up."""
+    command = [sys.executable, "-m", "schemathesis.cli", "--config-file", str(CONFIG), "run", f"{url}/v1/openapi.json"]
+    command += ["--checks", "all", "--phases", "examples,coverage,fuzzing,stateful", "--mode", "all"]
+    command += ["--max-examples", "50", "--continue-on-failure", "--no-shrink", "--no-color", "--warnings", "off"]
+    command += ["--suppress-health-check", "all", *(["--seed", "1"] if IN_CI else []), *options]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    said = done.stdout + done.stderr
+    assert done.returncode == 0, said[-20_000:]
+    found = re.search(r"(\d+) generated, (\d+) passed", said)
+    assert found is not None, said[-20_000:]
+    return int(found[1])
+
+
+def test_anyone_may_ask_anything(tmp_path: Path) -> None:
+    """Without tokens no request fails a check: not one is a server's error, and every answer is as documented."""
+    with ServerProcess(tmp_path / "data", max_steps=LARGEST) as server:
+        asked = check(server.url, tmp_path)
+        assert server.stop() == (0, "")
+    print(f"{asked} requests")
+    assert asked >= FEWEST
+
+
+def test_the_owner_of_a_token_may_ask_anything(tmp_path: Path) -> None:
+    """The same where tokens are asked for; without the token, and with a wrong one, the same requests are refused."""
+    token = _token(tmp_path / "data")
+    with ServerProcess(tmp_path / "data", max_steps=LARGEST, require_tokens=True) as server:
+        asked = check(server.url, tmp_path, "--header", f"Authorization: Bearer {token}")
+        status, errors = server.stop()
+    print(f"{asked} requests")
+    assert asked >= FEWEST
+    assert (status, token in errors) == (0, False)
+
+
+def _token(folder: Path) -> str:
+    command = [sys.executable, "-m", "service", "token", "create", "tester", "--scope", "admin"]
+    done = subprocess.run([*command, "--data-dir", str(folder)], capture_output=True, text=True, check=True)
+    found = re.search(r"lrt_\w+", done.stdout)
+    assert found is not None, done.stdout
+    return found[0]
