@@ -13,6 +13,7 @@ import time
 import urllib.request
 from collections.abc import Mapping, Sequence
 from functools import partial
+from itertools import cycle
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, cast
@@ -196,16 +197,16 @@ class Herd:
         self.locations = {client.location for client in clients}
 
 
-def herd(port: int, spec: Mapping[str, Any], clients: int, expected: bytes | None = None) -> Herd:
-    """Connect `clients` times, then ask with all of them at once for the table of a spec."""
-    return uvloop.run(_herd(port, spec, clients, expected))
+def herd(ports: int | Sequence[int], spec: Mapping[str, Any], clients: int, expected: bytes | None = None) -> Herd:
+    """Connect `clients` times, to these ports in turn, then ask with all of them at once for the table of a spec."""
+    return uvloop.run(_herd([ports] if isinstance(ports, int) else ports, spec, clients, expected))
 
 
 def _same(protocol: HerdClient) -> HerdClient:
     return protocol
 
 
-async def _herd(port: int, spec: Mapping[str, Any], clients: int, expected: bytes | None) -> Herd:
+async def _herd(ports: Sequence[int], spec: Mapping[str, Any], clients: int, expected: bytes | None) -> Herd:
     loop = asyncio.get_running_loop()
     body = json.dumps(spec).encode()
     head = (
@@ -214,7 +215,7 @@ async def _herd(port: int, spec: Mapping[str, Any], clients: int, expected: byte
     post = head % len(body) + body
     done = [loop.create_future() for _ in range(clients)]
     protocols = [HerdClient(post, one, expected) for one in done]
-    for protocol in protocols:
+    for protocol, port in zip(protocols, cycle(ports), strict=False):
         await loop.create_connection(partial(_same, protocol), "127.0.0.1", port)
     started = time.perf_counter()
     for protocol in protocols:

@@ -71,13 +71,6 @@ class Answer:
         self._unchanged = always
         self._whole = [about + headers for headers in always]
 
-    def plain_status(self, headers: Headers) -> int | None:
-        """200 or 304, where a GET with these headers gets that and they ask for nothing else; None where they may."""
-        names = [name for name, _ in headers]
-        if self._has_it in headers:
-            return None if b"x-request-id" in names else 304
-        return 200 if _SPECIAL.isdisjoint(names) else None
-
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer as an ASGI application."""
         if self._has_it in scope["headers"]:
@@ -146,12 +139,33 @@ class InMemory(Answer):
         super().__init__(content_type, etag, length=length, varies=varies, sha256=sha256)
         self._parts = parts
         self._slices = list(_slices(parts, range(length)))
+        self._plain = {
+            304: [_start(304, headers) for headers in self._unchanged],
+            200: [_start(200, headers) for headers in self._whole],
+        }
 
     @classmethod
     def made(cls, content_type: bytes, body: bytes, *, varies: bool = False) -> InMemory:
         """The answer with a body that was made for it. Its tag is its SHA-256, so a long body is for a thread."""
         digest = sha256(body).digest()
         return cls(content_type, b'"%b"' % digest.hex().encode(), [body], varies=varies, sha256=digest)
+
+    def plain_status(self, headers: Headers) -> int | None:
+        """200 or 304, where a GET with these headers gets that and they ask for nothing else; None where they may."""
+        names = [name for name, _ in headers]
+        if self._has_it in headers:
+            return None if b"x-request-id" in names else 304
+        return 200 if _SPECIAL.isdisjoint(names) else None
+
+    async def send_plain(self, send: Send, status: int, *, private: bool) -> None:
+        """Send what `plain_status` told, and nothing more: the messages are shared, so `send` must not change them."""
+        await send(self._plain[status][private])
+        if status == 304:
+            await send(_NO_BODY)
+        elif len(self._slices) > 1:
+            await self._send_slices(send, self._slices)
+        else:
+            await send({"type": "http.response.body", "body": self._slices[0]})
 
     async def _send(self, scope: Scope, receive: Receive, send: Send, head: Message, places: range | None) -> None:
         slices = self._slices if places is None else list(_slices(self._parts, places))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from http import HTTPStatus
 from time import perf_counter
 
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -11,7 +10,6 @@ from service.answer import InMemory
 from service.auth import Authenticator
 from service.guard import authorization
 from service.routes.parts import Server
-from service.tokens import IDENTITY
 
 _TABLE = "/v1/tables/"
 _DIGEST = slice(len(_TABLE), len(_TABLE) + 64)
@@ -42,8 +40,8 @@ class Warm:
             return
         began = perf_counter()
         self._counters.memory_hits += 1
-        await answer(scope, receive, send)
-        nbytes = answer.length or 0 if status == HTTPStatus.OK else 0
+        await answer.send_plain(send, status, private=self._authenticator is not None)
+        nbytes = answer.length or 0 if status == 200 else 0
         self._observe("GET", scope["path"], status, perf_counter() - began, nbytes)
 
     def _answer(self, scope: Scope) -> InMemory | None:
@@ -58,7 +56,4 @@ class Warm:
         if self._authenticator is None:
             return True
         identity = self._authenticator.recall(authorization(scope))
-        if identity is None or identity.limits.has_rates or not identity.allows("read"):
-            return False
-        scope[IDENTITY] = identity
-        return True
+        return identity is not None and not identity.limits.has_rates and identity.allows("read")

@@ -10,6 +10,8 @@ import sys
 from types import FrameType
 from typing import TYPE_CHECKING
 
+from typing_extensions import override
+
 from service.commands.options import CommandError, add_data_options, settings_of
 
 if TYPE_CHECKING:
@@ -104,6 +106,7 @@ def _answer(listener: socket.socket, server: Server) -> None:
     )
 
     class Running(uvicorn.Server):
+        @override
         def handle_exit(self, sig: int, frame: FrameType | None) -> None:
             server.draining = True
             super().handle_exit(sig, frame)

@@ -45,6 +45,6 @@ def test_work_for_one_who_leaves_is_cancelled() -> None:
         finally:
             ends.append("ended")
 
-    with pytest.raises(ClientDisconnect, match="^$"):
+    with pytest.raises(ClientDisconnect, match=r"^$"):
         asyncio.run(while_connected(receiving("http.request", "http.disconnect"), work()))
     assert ends == ["ended"]
