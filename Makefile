@@ -6,7 +6,7 @@ PYTEST := $(BIN)/python -m pytest
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help venv demo test slow bench parity lint types format clean
+.PHONY: help venv demo test slow bench parity golden lint types format clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -41,6 +41,9 @@ bench: $(STAMP) ## run the benchmarks side by side and print their ratios
 
 parity: $(STAMP) ## step every twin's original 1,000,000 times, compare, and write PARITY.md
 	@$(BIN)/python -m benchmarks.parity
+
+golden: $(STAMP) ## write the OpenAPI document and its examples anew, to be looked at before they are committed
+	@$(BIN)/python -m tests.service.golden
 
 lint: $(STAMP) ## check style: Python, shell, Dockerfile
 	@$(BIN)/ruff check
