@@ -72,9 +72,10 @@ async def answer(request: Request, error: Exception) -> Response:
     later = _later(error, found)
     if isinstance(error, ServiceError):
         return _problem(request, found, str(error), error.errors, later)
+    if isinstance(error, DatabaseError):  # its text names hosts and ports, which are for the log
+        return _problem(request, found, "the database failed; the log says how, under the request_id", (), later)
     if isinstance(error, StorageError):
-        failed = "database" if isinstance(error, DatabaseError) else "store"
-        return _problem(request, found, f"the {failed} failed: {error}", (), later)
+        return _problem(request, found, f"the store failed: {error}", (), later)
     if isinstance(error, TableError):
         return _problem(request, found, str(error), (), later)
     return _problem(request, found, "an error of the server, which is in its log under the request_id", ())
