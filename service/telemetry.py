@@ -17,9 +17,9 @@ _logger = logging.getLogger("lrtables")
 
 
 class Telemetry:
-    """The application, observed. It stands in front of everything, so that refusals are counted as well.
+    """The application, observed. It stands in front of all that can fail, so that refusals are counted as well.
 
-    Each answer gets the request's id as X-Request-ID. It costs a 304 under three microseconds.
+    Each answer gets the request's id as X-Request-ID.
     """
 
     def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
