@@ -44,8 +44,8 @@ class Round(NamedTuple):
 
 
 def memory_bound(clients: int) -> int:
-    """The bytes that a server may take for so many clients of one table: five tables, and 10 kB for each client."""
-    return 5 * TABLE + 10_000 * clients
+    """The bytes that a server may take for so many clients of one table: five tables, and 16 kB for each client."""
+    return 5 * TABLE + 16_000 * clients
 
 
 def measure(clients: int, cores: list[int]) -> Round:
