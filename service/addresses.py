@@ -20,18 +20,20 @@ _FIXED = (
     "/v1/token",
 )
 _KIND = "/v1/schedules/"
-_TABLE = "/v1/tables/"
-_AFTER_DIGEST = slice(len(_TABLE) + 64, None)
+TABLE = "/v1/tables/"
+"""What the path of a table begins with; its digest follows, and then what of it is wanted."""
+DIGEST = slice(len(TABLE), len(TABLE) + 64)
+AFTER_DIGEST = slice(DIGEST.stop, None)
 _PARTS = ("", "/manifest", "/values", *(f".{item.extension}" for item in FORMATS))
 
 _ROUTES = {path: path for path in _FIXED}
-_TABLE_ROUTES = {part: f"{_TABLE}{{digest}}{part}" for part in _PARTS}
+_TABLE_ROUTES = {part: f"{TABLE}{{digest}}{part}" for part in _PARTS}
 
 
 def route_of(path: str) -> str:
     """The route of a path as the OpenAPI document writes it, `/v1/tables/{digest}/manifest`, or `other`."""
-    if path.startswith(_TABLE):
-        return _TABLE_ROUTES.get(path[_AFTER_DIGEST], OTHER)
+    if path.startswith(TABLE):
+        return _TABLE_ROUTES.get(path[AFTER_DIGEST], OTHER)
     if path.startswith(_KIND):
         return f"{_KIND}{{kind}}"
     return _ROUTES.get(path, OTHER)

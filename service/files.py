@@ -49,7 +49,7 @@ class TableFiles:
 
     def whole(self, digest: str) -> Table | None:
         """The same, with all its values in memory."""
-        return self._verified(digest, lambda key: self._whole(key)[0])
+        return self._verified(digest, self._whole)
 
     def write(self, table: Table) -> bool:
         """Make a table durable. False where an intact one is there, from another spec or machine."""
@@ -58,7 +58,7 @@ class TableFiles:
         intact = self.read(table.digest, into_memory=False) is not None
         return not intact and self.write(table)
 
-    def _verified(self, digest: str, read: Callable[[str], T]) -> T | None:
+    def _verified(self, digest: str, read: Callable[[str], T | None]) -> T | None:
         key = table_key(digest)
         for last in (False, True):  # what is damaged on the way here need not be damaged there
             try:
@@ -69,23 +69,26 @@ class TableFiles:
         self._store.set_aside(key)
         return None
 
-    def _read(self, digest: str, key: str, read: Callable[[str], T]) -> T | None:
-        if self._store.size(key) is None:
-            return None
+    def _read(self, digest: str, key: str, read: Callable[[str], T | None]) -> T | None:
         table = read(key)
-        if table.digest != digest:
+        if table is not None and table.digest != digest:
             raise TableError(f"it is the table {table.digest}")
         return table
 
-    def _in_memory(self, key: str) -> ReadyTable:
-        table, file = self._whole(key)
-        return ReadyTable(table, [file])
+    def _in_memory(self, key: str) -> ReadyTable | None:
+        file = self._store.get(key)
+        return None if file is None else ReadyTable(_table(file), [file])
 
-    def _whole(self, key: str) -> tuple[Table, memoryview]:
-        file = self._store.get(key) or memoryview(b"")
-        if not Header.from_bytes(file, len(file)).checked:
-            raise TableError("damaged table: its header has no check")
-        return Table.from_bytes(file), file
+    def _whole(self, key: str) -> Table | None:
+        file = self._store.get(key)
+        return None if file is None else _table(file)
 
-    def _streamed(self, key: str) -> StreamedTable:
-        return StreamedTable(StoredTable(self._store, key, self._store.size(key) or 0), self._threads)
+    def _streamed(self, key: str) -> StreamedTable | None:
+        size = self._store.size(key)
+        return None if size is None else StreamedTable(StoredTable(self._store, key, size), self._threads)
+
+
+def _table(file: memoryview) -> Table:
+    if not Header.from_bytes(file, len(file)).checked:
+        raise TableError("damaged table: its header has no check")
+    return Table.from_bytes(file)

@@ -6,6 +6,7 @@ from starlette.requests import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from service import problems
+from service.addresses import AFTER_DIGEST, DIGEST, TABLE
 from service.answer import Answer, InMemory, header
 from service.formats import BY_MEDIA_TYPE, MEDIA_TYPES
 from service.negotiation import preferred
@@ -14,7 +15,6 @@ from service.routes.parts import Server
 from service.routes.tables import make_table
 
 _TABLES = "/v1/tables"
-_DIGEST = slice(len(_TABLES) + 1, len(_TABLES) + 65)
 _READS = ("GET", "HEAD")
 
 
@@ -51,10 +51,10 @@ class Front:
     def _ready(self, scope: Scope) -> InMemory | None:
         """The answer out of memory, which cannot fail any more; None where there is more to do."""
         path: str = scope["path"]
-        ready = self._warm(path[_DIGEST])
-        if ready is None or not path.startswith(_TABLES) or scope["method"] not in _READS:
+        ready = self._warm(path[DIGEST])
+        if ready is None or not path.startswith(TABLE) or scope["method"] not in _READS:
             return None
-        rest = path[_DIGEST.stop :]
+        rest = path[AFTER_DIGEST]
         answer = ready.paths.get(rest) if rest else _preferred(ready, scope)
         return answer if isinstance(answer, InMemory) else None
 

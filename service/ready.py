@@ -86,7 +86,7 @@ class StreamedTable(Ready):
         }
         super().__init__(table, table.size, answers)
         self.table = table
-        self.nbytes = 4 * len(self.manifest.to_bytes()) + 100 * table.chunks  # about
+        self.nbytes = 4 * (self.manifest_answer.length or 0) + 100 * table.chunks  # about
 
     @property
     def is_damaged(self) -> bool:

@@ -6,14 +6,11 @@ from time import perf_counter
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from service.addresses import AFTER_DIGEST, DIGEST, TABLE
 from service.answer import InMemory
 from service.auth import Authenticator
 from service.guard import authorization
 from service.routes.parts import Server
-
-_TABLE = "/v1/tables/"
-_DIGEST = slice(len(_TABLE), len(_TABLE) + 64)
-_REST = slice(_DIGEST.stop, None)
 
 
 class Warm:
@@ -46,10 +43,10 @@ class Warm:
 
     def _answer(self, scope: Scope) -> InMemory | None:
         path: str = scope["path"]
-        ready = self._get(path[_DIGEST])
-        if ready is None or not path.startswith(_TABLE):
+        ready = self._get(path[DIGEST])
+        if ready is None or not path.startswith(TABLE):
             return None
-        answer = ready.paths.get(path[_REST])
+        answer = ready.paths.get(path[AFTER_DIGEST])
         return answer if isinstance(answer, InMemory) else None
 
     def _admits(self, scope: Scope) -> bool:

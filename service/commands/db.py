@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from service.commands.options import CommandError, add_data_options, settings_of
+from service.commands.options import add_data_options, metadata_for
 
 if TYPE_CHECKING:
     from service.commands.options import Subparsers
-    from service.metadata import Metadata
 
 _STATUS = """Print which revision the database has and which this version needs. Exits with 1 where they differ. Nothing
 is changed."""
@@ -35,29 +33,15 @@ def _add(
     parser.set_defaults(run=run)
 
 
-@contextmanager
-def _metadata(parsed: argparse.Namespace) -> Iterator[Metadata]:
-    """The metadata that the options name, of whatever revision. What fails is one line on the terminal."""
-    settings = settings_of(parsed)
-    from service.metadata import metadata_of  # noqa: PLC0415  # only the server needs the service extra
-    from service.storage.store import DatabaseError  # noqa: PLC0415  # the same
-
-    try:
-        with closing(metadata_of(settings)) as metadata:
-            yield metadata
-    except DatabaseError as error:
-        raise CommandError(str(error)) from error
-
-
 def _status(parsed: argparse.Namespace) -> int:
-    with _metadata(parsed) as metadata:
+    with metadata_for(parsed, of_any_revision=True) as metadata:
         current, head = metadata.status()
         print(f"{metadata.url} has revision {current or 'none'}, this version needs {head}")
     return int(current != head)
 
 
 def _upgrade(parsed: argparse.Namespace) -> int:
-    with _metadata(parsed) as metadata:
+    with metadata_for(parsed, of_any_revision=True) as metadata:
         before, _ = metadata.status()
         metadata.upgrade()
         after, _ = metadata.status()

@@ -6,7 +6,7 @@ import argparse
 import json
 from typing import TYPE_CHECKING
 
-from service.commands.options import CommandError, add_data_options, settings_of
+from service.commands.options import CommandError, add_server_options, settings_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -22,10 +22,7 @@ would not work. The server may run meanwhile."""
 def add_parser(subparsers: Subparsers) -> None:
     """Add `doctor` to a command's subparsers; `run` of the parsed arguments is what returns the exit code."""
     parser = subparsers.add_parser("doctor", help="find out what is wrong with a server", description=_DESCRIPTION)
-    parser.add_argument("--host", help="address to listen on (127.0.0.1)")
-    parser.add_argument("--port", type=int, help="port to listen on, 0 for a free one (8000)")
-    add_data_options(parser)
-    parser.add_argument("--insecure-no-auth", action="store_true", default=None, help="ask for no tokens, anywhere")
+    add_server_options(parser)
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.set_defaults(run=_examine)
 

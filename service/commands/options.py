@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from service.metadata import Metadata
     from service.settings import Settings
 
     Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]
@@ -26,6 +29,28 @@ def add_data_options(parser: argparse.ArgumentParser) -> None:
         "--database-url", metavar="URL", help="PostgreSQL for the metadata; better LRTABLES_DATABASE_URL"
     )
     parser.add_argument("--store-url", metavar="URL", help="s3://bucket/prefix for the tables")
+
+
+def add_server_options(parser: argparse.ArgumentParser) -> None:
+    """Let a command be told what a server is told."""
+    parser.add_argument("--host", help="address to listen on (127.0.0.1)")
+    parser.add_argument("--port", type=int, help="port to listen on, 0 for a free one (8000)")
+    add_data_options(parser)
+    parser.add_argument("--insecure-no-auth", action="store_true", default=None, help="ask for no tokens, anywhere")
+
+
+@contextmanager
+def metadata_for(parsed: argparse.Namespace, *, of_any_revision: bool = False) -> Iterator[Metadata]:
+    """The metadata that the options name, for a `with` block. What fails is a `CommandError`."""
+    settings = settings_of(parsed)
+    from service.metadata import metadata_of, open_metadata  # noqa: PLC0415  # only the server needs the service extra
+    from service.storage.store import StorageError  # noqa: PLC0415  # the same
+
+    try:
+        with closing((metadata_of if of_any_revision else open_metadata)(settings)) as metadata:
+            yield metadata
+    except StorageError as error:
+        raise CommandError(str(error)) from error
 
 
 def settings_of(parsed: argparse.Namespace) -> Settings:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from typing_extensions import override
 
-from service.commands.options import CommandError, add_data_options, settings_of
+from service.commands.options import CommandError, add_server_options, settings_of
 
 if TYPE_CHECKING:
     from service.commands.options import Subparsers
@@ -28,10 +28,7 @@ more, is also an environment variable, LRTABLES_PORT, LRTABLES_DATA_DIR, ..., an
 def add_parser(subparsers: Subparsers) -> None:
     """Add `serve` to a command's subparsers; `run` of the parsed arguments is what returns the exit code."""
     parser = subparsers.add_parser("serve", help="run the server", description=_DESCRIPTION)
-    parser.add_argument("--host", help="address to listen on (127.0.0.1)")
-    parser.add_argument("--port", type=int, help="port to listen on, 0 for a free one (8000)")
-    add_data_options(parser)
-    parser.add_argument("--insecure-no-auth", action="store_true", default=None, help="ask for no tokens, anywhere")
+    add_server_options(parser)
     parser.set_defaults(run=_serve)
 
 

@@ -8,15 +8,14 @@ import re
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from service.commands.options import CommandError, add_data_options, settings_of
+from service.commands.options import CommandError, add_data_options, metadata_for
 
 if TYPE_CHECKING:
     from service.commands.options import Subparsers
-    from service.metadata import Metadata, TokenRow
+    from service.metadata import TokenRow
     from service.tokens import Limits
 
 _SECONDS = {"m": 60, "h": 3600, "d": 86_400, "w": 604_800}
@@ -61,7 +60,7 @@ def _create(parsed: argparse.Namespace) -> int:
     from service.tokens import new_token  # noqa: PLC0415  # only the server needs the service extra
 
     expires_in, limits = _expires_in(parsed.expires), _limits(parsed.limit)
-    with _metadata(parsed) as metadata:
+    with metadata_for(parsed) as metadata:
         try:
             token, row = new_token(parsed.name, parsed.scope, parsed.namespace or ["*"], limits, expires_in=expires_in)
         except ValueError as error:
@@ -77,7 +76,7 @@ def _create(parsed: argparse.Namespace) -> int:
 
 def _list(parsed: argparse.Namespace) -> int:
     """Print every token, the newest last."""
-    with _metadata(parsed) as metadata:
+    with metadata_for(parsed) as metadata:
         found = [_description(row) for row in metadata.all_tokens()]
     if parsed.json:
         print(json.dumps(found, indent=2))
@@ -88,7 +87,7 @@ def _list(parsed: argparse.Namespace) -> int:
 
 def _revoke(parsed: argparse.Namespace) -> int:
     """Revoke a token. To revoke it again changes nothing."""
-    with _metadata(parsed) as metadata:
+    with metadata_for(parsed) as metadata:
         rows = {row.token_id: row for row in metadata.all_tokens()}
         if parsed.token_id not in rows:
             raise CommandError(
@@ -98,19 +97,6 @@ def _revoke(parsed: argparse.Namespace) -> int:
         found = next(_description(row) for row in metadata.all_tokens() if row.token_id == parsed.token_id)
     print(json.dumps(found) if parsed.json else f"token {parsed.token_id} is revoked: servers refuse it in 10 seconds")
     return 0
-
-
-@contextmanager
-def _metadata(parsed: argparse.Namespace) -> Iterator[Metadata]:
-    settings = settings_of(parsed)
-    from service.metadata import open_metadata  # noqa: PLC0415  # only the server needs the service extra
-    from service.storage.store import StorageError  # noqa: PLC0415  # the same
-
-    try:
-        with closing(open_metadata(settings)) as metadata:
-            yield metadata
-    except StorageError as error:
-        raise CommandError(str(error)) from error
 
 
 def _expires_in(text: str) -> float | None:
