@@ -62,9 +62,13 @@ async def _cost(application: ASGIApp, body: bytes) -> float:
 async def _ask(application: ASGIApp, body: bytes) -> bytes:
     """Post a body as uvicorn would; what is returned is the answer's last part."""
     sent: list[Message] = []
+    received = iter([body])
 
     async def receive() -> Message:
-        return {"type": "http.request", "body": body, "more_body": False}
+        for part in received:
+            return {"type": "http.request", "body": part, "more_body": False}
+        await asyncio.Event().wait()  # the client stays
+        raise AssertionError("nobody sets that event")
 
     async def send(message: Message) -> None:
         sent.append(message)

@@ -33,6 +33,7 @@ SPARE_CONNECTIONS = 256  # beyond max_connections, which are told so; any more a
 _OTHER_FILES = 256  # of the store, the database and the interpreter
 _MOST_HEADERS = 64 * 2**10  # bytes of a request's headers that arrive after those that came with its first byte
 _SWEEPS = 20  # per shortest deadline
+_AT_ONCE = 16  # connections: a look takes some microseconds, and no request waits for many of them
 _DRAIN_SHARE = 0.9  # of drain_seconds: the rest is for closing the store and the database
 _MOVED = struct.Struct("=120xQQ")  # bytes acknowledged, bytes received: in Linux's struct tcp_info
 _RESET = struct.pack("ii", 1, 0)  # for SO_LINGER: what was not sent is dropped, and the other end told
@@ -113,14 +114,17 @@ class _Sweep:
         self._drain_seconds = _DRAIN_SHARE * settings.drain_seconds
         self._end = math.inf
         self._last = -math.inf
-        self._pending = False
+        self._sweeping = False
 
     def begin(self, connections: Collection[_Connection], loop: asyncio.AbstractEventLoop) -> None:
         """Sweep until there are no connections left."""
-        if not self._pending:
-            self._pending = True
+        if not self._sweeping:
+            self._sweeping = True
             self._last = loop.time()
-            loop.call_later(self._interval, self._run, connections, loop)
+            self._schedule(connections, loop)
+
+    def _schedule(self, connections: Collection[_Connection], loop: asyncio.AbstractEventLoop) -> None:
+        loop.call_at(self._last + self._interval, self._run, connections, loop)
 
     def drain(self, now: float) -> None:
         """End what is left once `drain_seconds` are nearly over."""
@@ -129,14 +133,31 @@ class _Sweep:
     def _run(self, connections: Collection[_Connection], loop: asyncio.AbstractEventLoop) -> None:
         now = loop.time()
         elapsed = min(now - self._last, 2 * self._interval)  # while the server stood still, no client was late
-        self._pending = False
-        if connections:
-            self.begin(connections, loop)
-        for connection in list(connections):
-            if now >= self._end:
+        self._last = now
+        self._look(list(connections), connections, elapsed, loop)
+
+    def _look(
+        self,
+        left: list[_Connection],
+        connections: Collection[_Connection],
+        elapsed: float,
+        loop: asyncio.AbstractEventLoop,
+    ) -> None:
+        """Look at some of those that are left, then let requests have their turn."""
+        for connection in left[-_AT_ONCE:]:
+            if connection not in connections:
+                continue
+            if loop.time() >= self._end:
                 connection.abort()
             else:
                 connection.look(elapsed)
+        del left[-_AT_ONCE:]
+        if left:
+            loop.call_soon(self._look, left, connections, elapsed, loop)
+        elif connections:
+            self._schedule(connections, loop)
+        else:
+            self._sweeping = False
 
 
 class _Connection(HttpToolsProtocol):
