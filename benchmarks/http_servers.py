@@ -66,14 +66,15 @@ def servers(core: int, spec: Mapping[str, Any]) -> Iterator[Servers]:
     """nginx, the bare function and our server, with the table of this spec."""
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        stack.enter_context(on_core(core))
-        ours = stack.enter_context(ServerProcess(folder / "data"))
         (folder / "files").mkdir()
-        nginx = stack.enter_context(file_server(folder))
+        with on_core(core):
+            ours = stack.enter_context(ServerProcess(folder / "data"))
+            nginx = stack.enter_context(file_server(folder))
         found = Servers(nginx, "", ours, folder, post(ours, spec), spec, core)
         for file, path in found.paths.items():
             (folder / "files" / file).write_bytes(ours.get(path))
-        bare = stack.enter_context(bare_server(folder / "files"))
+        with on_core(core):
+            bare = stack.enter_context(bare_server(folder / "files"))
         yield Servers(nginx, bare, ours, folder, found.digest, spec, core)
 
 
@@ -82,7 +83,9 @@ def deployed(servers: Servers) -> Iterator[str]:
     """The address of the nginx of deploy/, on the same core, in front of our server alone."""
     port = free_port()
     folder = configured(servers.folder / "deployed", [servers.ours.port], port)
-    with on_core(servers.core), NginxProcess(folder, port) as nginx:
+    with ExitStack() as stack:
+        with on_core(servers.core):
+            nginx = stack.enter_context(NginxProcess(folder, port))
         yield nginx.url
 
 

@@ -336,6 +336,30 @@ def test_far_too_many_connections_are_closed_at_once(tmp_path: Path) -> None:
         assert opened < SPARE_CONNECTIONS + 3 + 100
 
 
+def test_a_sweep_lets_requests_have_their_turn() -> None:
+    """However many connections there are, few are looked at between two turns of the loop, and each once a sweep."""
+    looked = Counter[int]()
+
+    class Watched:
+        def look(self, elapsed: float) -> None:
+            looked[id(self)] += 1
+
+    async def most_at_once() -> int:
+        connections = {Watched() for _ in range(1000)}
+        sweep = protocol(Settings(**QUICK)).sweep  # type: ignore[attr-defined]  # of our class
+        sweep.begin(connections, asyncio.get_running_loop())
+        most = 0
+        while looked.total() < 2 * len(connections):
+            before = looked.total()
+            await asyncio.sleep(0)
+            most = max(most, looked.total() - before)
+        assert set(looked.values()) == {2}
+        connections.clear()
+        return most
+
+    assert asyncio.run(asyncio.wait_for(most_at_once(), PATIENCE)) == 16
+
+
 def first_answer(port: int) -> bytes:
     with connect(port) as connection:
         connection.sendall(GET)
