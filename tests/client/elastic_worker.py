@@ -79,6 +79,7 @@ def main() -> None:
         if dist.get_rank() == 0:
             training.save()
         time.sleep(arguments.pause)
+    dist.barrier()  # gloo may abort a process whose peer has gone already
     dist.destroy_process_group()
 
 

@@ -57,14 +57,24 @@ def test_too_long_a_computation_ends() -> None:
 
 
 def test_the_wait_for_a_turn_counts() -> None:
-    """A short computation behind a long one meets its own deadline while it waits."""
+    """A short computation that never gets its turn meets its deadline while it waits, and does not start later."""
+    threads, free = Threads(), threading.Event()
+    computations = Computations(threads, Settings(compute_seconds=0.05))
 
-    async def work(computations: Computations) -> None:
-        results = await asyncio.gather(computations.run(LONG), computations.run(SMALL), return_exceptions=True)
-        assert isinstance(results[0], DeadlineExceededError)
-        assert isinstance(results[1], DeadlineExceededError)
+    async def work() -> None:
+        busy = asyncio.create_task(threads.compute(free.wait))
+        await asyncio.sleep(0)  # so it is first
+        with pytest.raises(DeadlineExceededError):
+            await computations.run(SMALL)
+        free.set()
+        assert await busy
 
-    assert run(work, compute_seconds=0.3).started == 1
+    try:
+        asyncio.run(work())
+    finally:
+        free.set()
+        threads.close()
+    assert computations.started == 0
 
 
 def test_a_full_queue_refuses() -> None:
