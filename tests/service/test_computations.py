@@ -64,7 +64,7 @@ def test_the_wait_for_a_turn_counts() -> None:
     async def work() -> None:
         busy = asyncio.create_task(threads.compute(free.wait))
         await asyncio.sleep(0)  # so it is first
-        with pytest.raises(DeadlineExceededError):
+        with pytest.raises(DeadlineExceededError, match="did not end within"):
             await computations.run(SMALL)
         free.set()
         assert await busy
