@@ -66,14 +66,13 @@ def servers(core: int, spec: Mapping[str, Any]) -> Iterator[Servers]:
     """nginx, the bare function and our server, with the table of this spec."""
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        (folder / "files").mkdir()
         with on_core(core):
             ours = stack.enter_context(ServerProcess(folder / "data"))
+            (folder / "files").mkdir()
             nginx = stack.enter_context(file_server(folder))
-        found = Servers(nginx, "", ours, folder, post(ours, spec), spec, core)
-        for file, path in found.paths.items():
-            (folder / "files" / file).write_bytes(ours.get(path))
-        with on_core(core):
+            found = Servers(nginx, "", ours, folder, post(ours, spec), spec, core)
+            for file, path in found.paths.items():
+                (folder / "files" / file).write_bytes(ours.get(path))
             bare = stack.enter_context(bare_server(folder / "files"))
         yield Servers(nginx, bare, ours, folder, found.digest, spec, core)
 

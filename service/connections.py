@@ -144,10 +144,9 @@ class _Sweep:
         loop: asyncio.AbstractEventLoop,
     ) -> None:
         """Look at some of those that are left, then let requests have their turn."""
-        for connection in left[-_AT_ONCE:]:
-            if connection not in connections:
-                continue
-            if loop.time() >= self._end:
+        is_over = loop.time() >= self._end
+        for connection in filter(connections.__contains__, left[-_AT_ONCE:]):
+            if is_over:
                 connection.abort()
             else:
                 connection.look(elapsed)

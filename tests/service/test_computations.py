@@ -21,9 +21,11 @@ LONG = Spec(schedule=Product([Product([Constant(1.0)] * 1000)] * 100), total_ste
 OVERFLOWING = Spec(schedule=Product([Constant(1e6)] * 60), total_steps=3)
 
 
-def run(work: Callable[[Computations], Coroutine[Any, Any, None]], **settings: Any) -> Computations:
-    """Do some work with new computations, which are closed then."""
-    threads = Threads()
+def run(
+    work: Callable[[Computations], Coroutine[Any, Any, None]], threads: Threads | None = None, **settings: Any
+) -> Computations:
+    """Do some work with new computations, which are closed then, and their threads with them."""
+    threads = threads or Threads()
     computations = Computations(threads, Settings(**settings))
     try:
         asyncio.run(work(computations))
@@ -59,22 +61,18 @@ def test_too_long_a_computation_ends() -> None:
 def test_the_wait_for_a_turn_counts() -> None:
     """A short computation that never gets its turn meets its deadline while it waits, and does not start later."""
     threads, free = Threads(), threading.Event()
-    computations = Computations(threads, Settings(compute_seconds=0.05))
 
-    async def work() -> None:
+    async def work(computations: Computations) -> None:
         busy = asyncio.create_task(threads.compute(free.wait))
         await asyncio.sleep(0)  # so it is first
-        with pytest.raises(DeadlineExceededError, match="did not end within"):
-            await computations.run(SMALL)
-        free.set()
+        try:
+            with pytest.raises(DeadlineExceededError, match="did not end within"):
+                await computations.run(SMALL)
+        finally:
+            free.set()
         assert await busy
 
-    try:
-        asyncio.run(work())
-    finally:
-        free.set()
-        threads.close()
-    assert computations.started == 0
+    assert run(work, threads, compute_seconds=0.05).started == 0
 
 
 def test_a_full_queue_refuses() -> None:
