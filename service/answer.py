@@ -6,6 +6,7 @@ import asyncio
 import base64
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from hashlib import sha256
+from http import HTTPStatus
 from typing import Protocol
 
 from starlette.requests import Request
@@ -25,9 +26,13 @@ _CONDITIONS = frozenset((b"if-none-match", b"range", b"if-range"))
 _SPECIAL = _CONDITIONS | {b"x-request-id"}
 _NO_BODY = {"type": "http.response.body", "body": b""}
 _SLICE = 2**19  # bytes between two turns of other connections
+_SHORT = 2**14  # bytes of a body that is sent in one piece with its head
+
+Fields = Sequence[tuple[bytes, bytes]]
+"""A request's headers, their names in lower case."""
 
 Headers = tuple[tuple[bytes, bytes], ...]
-"""Shared by all who are sent the answer: so nobody can add to them."""
+"""Of an answer. Shared by all who are sent the answer: so nobody can add to them."""
 
 
 def header(scope: Scope, name: bytes) -> bytes:
@@ -65,36 +70,51 @@ class Answer:
         self.sending = 0
         self.length = length
         self._has_it = (b"if-none-match", etag)
-        vary: Headers = ((b"vary", b"Accept"),) if varies else ()
-        always: list[Headers] = [((b"etag", etag), (b"cache-control", caching), *vary) for caching in (_PUBLIC, _OWN)]
-        about = ((b"content-type", content_type), (b"x-content-type-options", b"nosniff"), *_about(length, sha256))
-        self._unchanged = always
-        self._whole = [about + headers for headers in always]
+        self._content_type = content_type
+        self._varies = varies
+        self._sha256 = sha256
+        self._headers: dict[tuple[int, bool], Headers] = {}  # as they are asked for: most tables want few of them
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer as an ASGI application."""
         if self._has_it in scope["headers"]:
-            await send(_start(304, self._unchanged[IDENTITY in scope]))
+            await send(self.head(304, private=IDENTITY in scope))
             await send(_NO_BODY)
         elif scope["method"] == "HEAD" or not _CONDITIONS.isdisjoint([name for name, _ in scope["headers"]]):
             await self._answer_rarer(scope, receive, send)
         else:
-            await self._send(scope, receive, send, _start(200, self._whole[IDENTITY in scope]), None)
+            await self._send(scope, receive, send, self.head(200, private=IDENTITY in scope), None)
+
+    def head(self, status: int, *, private: bool) -> Message:
+        """How the answer starts, as 200 or 304."""
+        headers = self._headers.get((status, private))
+        if headers is None:
+            headers = self._headers[status, private] = self._headers_of(status, private=private)
+        return _start(status, headers)
+
+    def _headers_of(self, status: int, *, private: bool) -> Headers:
+        caching = (b"cache-control", _OWN if private else _PUBLIC)
+        vary: Headers = ((b"vary", b"Accept"),) if self._varies else ()
+        always: Headers = ((b"etag", self.etag), caching, *vary)
+        if status == 304:
+            return always
+        about = _about(self.length, self._sha256)
+        return ((b"content-type", self._content_type), (b"x-content-type-options", b"nosniff"), *about, *always)
 
     async def _answer_rarer(self, scope: Scope, receive: Receive, send: Send) -> None:
-        known = header(scope, b"if-none-match")
+        known, private = header(scope, b"if-none-match"), IDENTITY in scope
         if known and has_already(known, self.etag):
-            await send(_start(304, self._unchanged[IDENTITY in scope]))
+            await send(self.head(304, private=private))
             await send(_NO_BODY)
         elif scope["method"] == "HEAD":  # for which ranges mean nothing
-            await send(_start(200, self._whole[IDENTITY in scope]))
+            await send(self.head(200, private=private))
             await send(_NO_BODY)
         elif self.length is None or header(scope, b"if-range") not in (b"", self.etag):
-            await self._send(scope, receive, send, _start(200, self._whole[IDENTITY in scope]), None)
+            await self._send(scope, receive, send, self.head(200, private=private), None)
         else:
-            await self._send_wanted(scope, receive, send, self._whole[IDENTITY in scope], self.length)
+            await self._send_wanted(scope, receive, send, self.head(200, private=private), self.length)
 
-    async def _send_wanted(self, scope: Scope, receive: Receive, send: Send, whole: Headers, length: int) -> None:
+    async def _send_wanted(self, scope: Scope, receive: Receive, send: Send, whole: Message, length: int) -> None:
         """What the Range header asks for: a part, all, or an error that says how long the body is."""
         try:
             places = wanted(header(scope, b"range"), length)
@@ -103,12 +123,19 @@ class Answer:
             response.headers["content-range"] = f"bytes */{length}"
             await response(scope, receive, send)
             return
-        head = _start(200, whole) if places is None else _start(206, _of_part(whole, places, length))
+        head = whole if places is None else _start(206, _of_part(whole["headers"], places, length))
         await self._send(scope, receive, send, head, places)
 
     async def _send(self, scope: Scope, receive: Receive, send: Send, head: Message, places: range | None) -> None:
         """Send the head, and these places of the body; all of it for None."""
         raise NotImplementedError
+
+
+def _written(head: Message) -> bytes:
+    """The head of an answer as HTTP/1.1 has it, but for the empty line at its end."""
+    status: int = head["status"]
+    lines = b"".join(b"%b: %b\r\n" % pair for pair in head["headers"])
+    return b"HTTP/1.1 %d %b\r\n%b" % (status, HTTPStatus(status).phrase.encode(), lines)
 
 
 def _about(length: int | None, sha256: bytes | None) -> Headers:
@@ -139,10 +166,7 @@ class InMemory(Answer):
         super().__init__(content_type, etag, length=length, varies=varies, sha256=sha256)
         self._parts = parts
         self._slices = list(_slices(parts, range(length)))
-        self._plain = {
-            304: [_start(304, headers) for headers in self._unchanged],
-            200: [_start(200, headers) for headers in self._whole],
-        }
+        self._short: dict[tuple[int, bool], bytes] = {}
 
     @classmethod
     def made(cls, content_type: bytes, body: bytes, *, varies: bool = False) -> InMemory:
@@ -150,7 +174,7 @@ class InMemory(Answer):
         digest = sha256(body).digest()
         return cls(content_type, b'"%b"' % digest.hex().encode(), [body], varies=varies, sha256=digest)
 
-    def plain_status(self, headers: Headers) -> int | None:
+    def plain_status(self, headers: Fields) -> int | None:
         """200 or 304, where a GET with these headers gets that and they ask for nothing else; None where they may."""
         names = [name for name, _ in headers]
         if self._has_it in headers:
@@ -158,14 +182,27 @@ class InMemory(Answer):
         return 200 if _SPECIAL.isdisjoint(names) else None
 
     async def send_plain(self, send: Send, status: int, *, private: bool) -> None:
-        """Send what `plain_status` told, and nothing more: the messages are shared, so `send` must not change them."""
-        await send(self._plain[status][private])
+        """Send what `plain_status` told, and nothing more."""
+        await send(self.head(status, private=private))
         if status == 304:
             await send(_NO_BODY)
         elif len(self._slices) > 1:
             await self._send_slices(send, self._slices)
         else:
             await send({"type": "http.response.body", "body": self._slices[0]})
+
+    def short(self, status: int, *, private: bool) -> tuple[bytes, Part] | None:
+        """What `plain_status` told as HTTP/1.1 for a connection that stays open, where that is not long; else None.
+
+        That is the head, without the headers that the server adds and the empty line, and the body.
+        """
+        whole = status == 200
+        if whole and (len(self._slices) != 1 or len(self._slices[0]) > _SHORT):
+            return None
+        found = self._short.get((status, private))
+        if found is None:
+            found = self._short[status, private] = _written(self.head(status, private=private))
+        return found, self._slices[0] if whole else b""
 
     async def _send(self, scope: Scope, receive: Receive, send: Send, head: Message, places: range | None) -> None:
         slices = self._slices if places is None else list(_slices(self._parts, places))

@@ -14,7 +14,7 @@ import socket
 import struct
 import sys
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from enum import StrEnum
 from http import HTTPStatus
 from types import MappingProxyType
@@ -23,9 +23,11 @@ from typing import Any
 from typing_extensions import override
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from service.answer import Fields
 from service.errors import Meaning
 from service.problems import Problem
 from service.settings import Settings
+from service.storage.store import Part
 
 SLOWEST = 4 * 2**10  # bytes per second of a body or an answer: of a gigabit, 10,000 at a time have 12 kB each
 LEAVING_SECONDS = 2.0  # in which a client may read why its connection is closed
@@ -62,16 +64,27 @@ _MEANINGS: Mapping[str, Meaning] = MappingProxyType(
 """What is answered, where an answer can still be sent, by the reason for ending a connection."""
 
 
-def protocol(settings: Settings, cut: Counter[str] | None = None) -> type[HttpToolsProtocol]:
+AtOnce = Callable[[str, Fields], tuple[bytes, Part] | None]
+"""A whole answer to a GET of this path with these headers, its head but for the server's own headers, and its body.
+
+None where the application is to be asked. It must not block, and not wait.
+"""
+
+
+def protocol(
+    settings: Settings, cut: Counter[str] | None = None, at_once: AtOnce = lambda path, headers: None
+) -> type[HttpToolsProtocol]:
     """The class of a server's connections, for `uvicorn.Config(http=...)`; one server per class.
 
     Args:
         settings: the deadlines, and how many connections there may be.
         cut: counts the connections that were ended, by reason.
+        at_once: is asked for an answer before the application is.
     """
 
     class Connection(_Connection):
         sweep = _Sweep(settings, Counter() if cut is None else cut)
+        answer_at_once = staticmethod(at_once)
 
     return Connection
 
@@ -115,6 +128,8 @@ class _Sweep:
         self._end = math.inf
         self._last = -math.inf
         self._sweeping = False
+        self._headers: Iterable[tuple[bytes, bytes]] = ()
+        self._lines = b""
 
     def begin(self, connections: Collection[_Connection], loop: asyncio.AbstractEventLoop) -> None:
         """Sweep until there are no connections left."""
@@ -125,6 +140,13 @@ class _Sweep:
 
     def _schedule(self, connections: Collection[_Connection], loop: asyncio.AbstractEventLoop) -> None:
         loop.call_at(self._last + self._interval, self._run, connections, loop)
+
+    def always(self, headers: Iterable[tuple[bytes, bytes]]) -> bytes:
+        """These headers as lines: uvicorn's own, new objects once a second."""
+        if headers is not self._headers:
+            self._headers = headers
+            self._lines = b"".join(b"%b: %b\r\n" % header for header in headers)
+        return self._lines
 
     def drain(self, now: float) -> None:
         """End what is left once `drain_seconds` are nearly over."""
@@ -159,17 +181,39 @@ class _Sweep:
             self._sweeping = False
 
 
+class _Finished:
+    """What uvicorn is to take for the request before a connection's first one."""
+
+    response_complete = True
+    message_event = asyncio.Event()  # set when the connection is lost; nobody waits for it
+
+
+_NONE_YET = _Finished()
+
+
 class _Connection(HttpToolsProtocol):
     """A connection that ends when its client is late. What it relies on in uvicorn, its tests look at step by step."""
 
     # beyond thirty attributes in its dictionary, an object of CPython loses the fast way to all of them
-    __slots__ = ("_closed_to_input", "_moved", "_request", "_unfinished", "_unfinished_bytes", "_wait", "_waited")
+    __slots__ = (
+        "_asked",
+        "_closed_to_input",
+        "_moved",
+        "_request",
+        "_unfinished",
+        "_unfinished_bytes",
+        "_wait",
+        "_waited",
+    )
 
     sweep: _Sweep
+    answer_at_once: AtOnce
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self.cycle = _NONE_YET  # type: ignore[assignment]  # no cycle, but all that is asked of a finished one
         self._closed_to_input = False
+        self._asked: object = None  # the last request whose headers have all come
         self._unfinished: object = None  # the request whose headers have come in part
         self._unfinished_bytes = 0
         self._wait: Wait | None = None  # what the last look found
@@ -193,7 +237,7 @@ class _Connection(HttpToolsProtocol):
         if self._closed_to_input:
             return
         super().data_received(data)
-        if self.cycle is None or self.cycle.scope is not self.scope:
+        if self._asked is not self.scope:
             self._limit_headers(len(data))
 
     def _limit_headers(self, nbytes: int) -> None:
@@ -203,6 +247,31 @@ class _Connection(HttpToolsProtocol):
         self._unfinished_bytes += nbytes
         if self._unfinished_bytes > _MOST_HEADERS:
             self._refuse("long-headers", f"the request's headers must be at most {_MOST_HEADERS} bytes")
+
+    @override
+    def on_headers_complete(self) -> None:
+        self._asked = self.scope
+        if not self._was_answered_at_once():
+            super().on_headers_complete()
+
+    def _was_answered_at_once(self) -> bool:
+        """Answer without a task, where it is this request's turn, the client takes its answers, and there is one."""
+        parser = self.parser
+        if (
+            not self.cycle.response_complete
+            or self.flow.write_paused
+            or parser.get_method() != b"GET"
+            or not parser.should_keep_alive()
+            or parser.get_http_version() != "1.1"
+        ):
+            return False
+        found = self.answer_at_once(self.url.decode("latin-1"), self.headers)
+        if found is None:
+            return False
+        head, body = found
+        self.transport.write(b"".join((head, self.sweep.always(self.server_state.default_headers), b"\r\n", body)))
+        self.server_state.total_requests += 1
+        return True
 
     @override
     def on_response_complete(self) -> None:
@@ -246,14 +315,12 @@ class _Connection(HttpToolsProtocol):
         if self.transport.get_write_buffer_size():
             return Wait.READING, None
         cycle = self.cycle
-        if cycle is not None and not cycle.response_complete and not cycle.disconnected:
+        if not cycle.response_complete and not cycle.disconnected:
             held = self.flow.read_paused or self.pipeline or cycle.waiting_for_100_continue
             return Wait.BODY if cycle.more_body and not held else None, cycle
         if self._closed_to_input:
             return Wait.LEAVING, None
-        if self.scope is not None and (cycle is None or cycle.scope is not self.scope):
-            return Wait.HEADERS, self.scope
-        return Wait.REQUEST, cycle
+        return Wait.REQUEST if self._asked is self.scope else Wait.HEADERS, self.scope
 
     def _credit(self) -> None:
         """Take off the waiting what the bytes that moved meanwhile may last."""
@@ -284,7 +351,7 @@ class _Connection(HttpToolsProtocol):
         self._closed_to_input = True
         self.sweep.cut[reason] += 1
         cycle = self.cycle
-        if cycle is None or cycle.response_complete:
+        if cycle.response_complete:
             self._explain(_MEANINGS[reason], detail)
         elif self.pipeline:
             self.abort()
@@ -305,12 +372,12 @@ class _Connection(HttpToolsProtocol):
             request_id=secrets.token_hex(8),
             retryable=meaning.retryable,
         )
-        self.transport.write(_answer(problem, self.server_state.default_headers))
+        self.transport.write(_answer(problem, self.sweep.always(self.server_state.default_headers)))
         self.transport.write_eof()
 
 
-def _answer(problem: Problem, headers: Iterable[tuple[bytes, bytes]]) -> bytes:
-    """A problem as the bytes of an HTTP answer."""
+def _answer(problem: Problem, always: bytes) -> bytes:
+    """A problem as the bytes of an HTTP answer, with the headers that every answer has."""
     body = problem.model_dump_json().encode()
     fields = {
         "content-type": "application/problem+json",
@@ -321,6 +388,5 @@ def _answer(problem: Problem, headers: Iterable[tuple[bytes, bytes]]) -> bytes:
         **({"retry-after": "1"} if problem.status == HTTPStatus.SERVICE_UNAVAILABLE else {}),
         "connection": "close",
     }
-    always = b"".join(b"%s: %s\r\n" % header for header in headers)
     lines = "".join(f"{name}: {value}\r\n" for name, value in fields.items())
     return f"HTTP/1.1 {problem.status} {problem.title}\r\n".encode() + always + lines.encode() + b"\r\n" + body

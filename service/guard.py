@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -45,7 +45,7 @@ class Guard:
         if scope["type"] == "lifespan" or _is_open(scope):
             await self._app(scope, receive, send)
             return
-        header = authorization(scope)
+        header = authorization(scope["headers"])
         try:
             who = self._authenticator
             scope[IDENTITY] = who.recall(header) or await who.authenticate(header)
@@ -97,11 +97,11 @@ class _Charging:
         self._account.charge(nbytes, self._limiter.clock())
 
 
-def authorization(scope: Scope) -> bytes:
+def authorization(headers: Iterable[tuple[bytes, bytes]]) -> bytes:
     """The Authorization header; empty where there is none."""
-    for name, value in scope["headers"]:
+    for name, value in headers:
         if name == b"authorization":
-            return bytes(value)
+            return value
     return b""
 
 
@@ -122,7 +122,8 @@ def _needed(scope: Scope) -> tokens.Scope | None:
 async def _refuse(error: Exception, scope: Scope, receive: Receive, send: Send) -> None:
     response = await problems.answer(Request(scope, receive), error)
     if isinstance(error, UnauthenticatedError):
-        response.headers["www-authenticate"] = _REALM + (', error="invalid_token"' if authorization(scope) else "")
+        was_sent = authorization(scope["headers"])
+        response.headers["www-authenticate"] = _REALM + (', error="invalid_token"' if was_sent else "")
     elif isinstance(error, ForbiddenError):
         response.headers["www-authenticate"] = f'{_REALM}, error="insufficient_scope", scope="{_needed(scope)}"'
     await response(scope, receive, send)

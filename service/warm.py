@@ -7,10 +7,11 @@ from time import perf_counter
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from service.addresses import AFTER_DIGEST, DIGEST, TABLE
-from service.answer import InMemory
+from service.answer import Fields, InMemory
 from service.auth import Authenticator
 from service.guard import authorization
 from service.routes.parts import Server
+from service.storage.store import Part
 
 
 class Warm:
@@ -19,6 +20,8 @@ class Warm:
     The answer is the one that the application would give, but for X-Request-ID: it cannot fail, so there is nothing to
     trace; who sends one gets it back, from the application. Requests are counted as there. A known token that may read
     and has no rates is let through here; everything that is not as plain as that goes on to the application.
+
+    What is short need not even become an ASGI request: connections ask for it with `at_once`.
     """
 
     def __init__(self, app: ASGIApp, server: Server, authenticator: Authenticator | None) -> None:
@@ -30,27 +33,50 @@ class Warm:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer as an ASGI application."""
-        answer = self._answer(scope) if scope["type"] == "http" and scope["method"] == "GET" else None
-        status = None if answer is None else answer.plain_status(scope["headers"])
-        if answer is None or status is None or not self._admits(scope):
+        found = self._find(scope["path"], scope["headers"]) if _is_get(scope) else None
+        if found is None:
             await self._app(scope, receive, send)
             return
+        answer, status = found
         began = perf_counter()
         self._counters.memory_hits += 1
         await answer.send_plain(send, status, private=self._authenticator is not None)
-        nbytes = answer.length or 0 if status == 200 else 0
-        self._observe("GET", scope["path"], status, perf_counter() - began, nbytes)
+        self._count(scope["path"], answer, status, began)
 
-    def _answer(self, scope: Scope) -> InMemory | None:
-        path: str = scope["path"]
+    def at_once(self, path: str, headers: Fields) -> tuple[bytes, Part] | None:
+        """A whole answer to GET, where it is short: as `InMemory.short` has it. It counts as sent."""
+        began = perf_counter()
+        found = self._find(path, headers)
+        if found is None:
+            return None
+        answer, status = found
+        sent = answer.short(status, private=self._authenticator is not None)
+        if sent is not None:
+            self._counters.memory_hits += 1
+            self._count(path, answer, status, began)
+        return sent
+
+    def _find(self, path: str, headers: Fields) -> tuple[InMemory, int] | None:
+        """The answer to a plain GET that is let through, and its status."""
         ready = self._get(path[DIGEST])
         if ready is None or not path.startswith(TABLE):
             return None
         answer = ready.paths.get(path[AFTER_DIGEST])
-        return answer if isinstance(answer, InMemory) else None
+        if not isinstance(answer, InMemory):
+            return None
+        status = answer.plain_status(headers)
+        return (answer, status) if status is not None and self._admits(headers) else None
 
-    def _admits(self, scope: Scope) -> bool:
+    def _count(self, path: str, answer: InMemory, status: int, began: float) -> None:
+        nbytes = answer.length or 0 if status == 200 else 0
+        self._observe("GET", path, status, perf_counter() - began, nbytes)
+
+    def _admits(self, headers: Fields) -> bool:
         if self._authenticator is None:
             return True
-        identity = self._authenticator.recall(authorization(scope))
+        identity = self._authenticator.recall(authorization(headers))
         return identity is not None and not identity.limits.has_rates and identity.allows("read")
+
+
+def _is_get(scope: Scope) -> bool:
+    return bool(scope["type"] == "http" and scope["method"] == "GET")

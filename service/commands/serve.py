@@ -85,12 +85,15 @@ def _answer(listener: socket.socket, server: Server) -> None:
 
     from service.app import create_app  # noqa: PLC0415  # only the server needs the service extra
     from service.connections import protocol  # noqa: PLC0415  # only the server needs the service extra
+    from service.warm import Warm  # noqa: PLC0415  # only the server needs the service extra
 
     settings = server.settings
+    app = create_app(server)
+    at_once = {"at_once": app.at_once} if isinstance(app, Warm) else {}
     config = uvicorn.Config(
-        create_app(server),
+        app,
         loop="uvloop",  # plain asyncio copies what a slow reader has not taken: megabytes for each
-        http=protocol(settings, server.connections_cut),
+        http=protocol(settings, server.connections_cut, **at_once),
         ws="none",
         lifespan="on",
         backlog=_BACKLOG,

@@ -29,7 +29,8 @@ from benchmarks.herd import SPEC
 from benchmarks.http_common import TABLE, ServerProcess
 from benchmarks.http_servers import post
 from benchmarks.slowloris import BODY, HEADERS, SILENT, Attacker, Life, live, reader
-from service.connections import SPARE_CONNECTIONS, protocol
+from service.answer import Fields
+from service.connections import SPARE_CONNECTIONS, AtOnce, protocol
 from service.settings import Settings
 
 PATIENCE = 30.0  # seconds: far beyond every deadline here
@@ -471,6 +472,139 @@ def test_more_connections_than_files_are_refused(tmp_path: Path) -> None:
     assert re.match(r"lrtables: max_connections must be at most \d+, got 1000000000: .*ulimit -Hn", finished.stderr)
 
 
+# -- what is answered at once -----------------------------------------------------------------------------------------
+
+ASK = b"GET /at-once HTTP/1.1\r\nHost: localhost\r\n\r\n"
+ANSWER = b"HTTP/1.1 200 OK\r\ncontent-length: 7\r\n"
+
+
+def at_once(path: str, headers: Fields) -> tuple[bytes, bytes] | None:
+    return (ANSWER, b"at once") if path == "/at-once" else None
+
+
+async def patiently(scope: Scope, receive: Receive, send: Send) -> None:
+    """An application that takes its time: what it answers is "well"."""
+    await asyncio.sleep(0.1)
+    await answer(send)
+
+
+def bodies(answers: bytes) -> list[bytes]:
+    """The bodies of the answers that came over a connection."""
+    return [part.partition(b"\r\n\r\n")[2] for part in answers.split(b"HTTP/1.1 200 OK\r\n")[1:]]
+
+
+def test_what_is_known_is_answered_without_the_application() -> None:
+    """An answer that is there goes out as it is, with uvicorn's own headers, and the connection stays open."""
+    with running(patiently, at_once=at_once) as port, connect(port) as connection:
+        for _ in range(2):
+            connection.sendall(ASK)
+            received = connection.recv(2**16)
+            head, _, body = received.partition(b"\r\n\r\n")
+            assert (head[: len(ANSWER)], body) == (ANSWER, b"at once")
+            assert re.fullmatch(rb"date: [^\r]+ GMT\r\nserver: uvicorn", head[len(ANSWER) :])
+
+
+@pytest.mark.parametrize(
+    ("request_bytes", "expected"),
+    [
+        pytest.param(ASK.replace(b"GET", b"HEAD"), b"", id="HEAD"),
+        pytest.param(ASK.replace(b"1.1", b"1.0"), b"well", id="HTTP/1.0"),
+        pytest.param(ASK[:-2] + b"Connection: close\r\n\r\n", b"well", id="the last of its connection"),
+        pytest.param(ASK.replace(b"/at-once", b"/at-once?x"), b"well", id="a query"),
+        pytest.param(ASK.replace(b"/at-once", b"http://localhost/at-once"), b"well", id="a whole address"),
+    ],
+)
+def test_what_is_not_plain_is_the_applications(request_bytes: bytes, expected: bytes) -> None:
+    """Whatever is not a plain GET goes to the application, which answers by the rules."""
+    with running(patiently, at_once=at_once) as port, connect(port) as connection:
+        connection.sendall(request_bytes)
+        assert bodies(everything(connection)) == [expected]
+
+
+def test_answers_keep_the_order_of_their_requests() -> None:
+    """What could be answered at once waits for what was asked before it."""
+
+    def every_third(path: str, headers: Fields) -> tuple[bytes, bytes] | None:
+        return (b"HTTP/1.1 200 OK\r\ncontent-length: 4\r\n", path.encode()) if int(path[1:]) % 3 == 0 else None
+
+    async def its_path(scope: Scope, receive: Receive, send: Send) -> None:
+        await asyncio.sleep(0.1)
+        await answer(send, scope["path"].encode())
+
+    paths = [b"/%03d" % number for number in range(10)]
+    with running(its_path, at_once=every_third) as port, connect(port) as connection:
+        connection.sendall(b"".join(GET.replace(b"/livez", path) for path in paths))
+        assert bodies(everything(connection)) == paths
+
+
+@pytest.mark.parametrize("framing", [b"Content-Length: 3\r\n\r\nabc", b"Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n"])
+def test_a_body_that_nobody_wants_is_passed_over(framing: bytes) -> None:
+    """A GET with a body is answered, and so is the next one."""
+    with running(patiently, at_once=at_once) as port, connect(port) as connection:
+        connection.sendall(ASK[:-2] + framing + ASK)
+        assert bodies(everything(connection)) == 2 * [b"at once"]
+
+
+def test_a_connection_that_asks_is_not_idle() -> None:
+    """As long as requests come, a connection stays open; after the last one for idle_seconds."""
+    with running(patiently, at_once=at_once) as port, connect(port) as connection:
+        for _ in range(8):
+            connection.sendall(ASK)
+            assert connection.recv(2**16).endswith(b"at once")
+            time.sleep(QUICK["idle_seconds"] / 3)
+        began = time.monotonic()
+        assert everything(connection) == b""
+        assert time.monotonic() - began > QUICK["idle_seconds"] / 3
+
+
+def test_headers_after_such_an_answer_have_their_deadline() -> None:
+    """Headers that do not end are answered 408, also after answers that were there."""
+    with running(patiently, at_once=at_once) as port:
+        life = attack(Attacker(ASK + HEADERS.opening, HEADERS.drip), port)
+    answered, _, refused = life.received.partition(b"at once")
+    assert answered.startswith(ANSWER)
+    assert problem(refused) == (408, "request-timeout")
+
+
+def test_nonsense_after_such_an_answer_is_answered_400() -> None:
+    """What follows an answer that was there is parsed as strictly as ever."""
+    with running(patiently, at_once=at_once) as port, connect(port) as connection:
+        connection.sendall(ASK + b"nonsense\r\n\r\n")
+        assert problem(everything(connection).partition(b"at once")[2]) == (400, "malformed-http")
+
+
+def test_answers_that_nobody_takes_do_not_pile_up(quick: ServerProcess) -> None:
+    """Who asks without end and takes nothing fills a bounded part of the memory, and is cut."""
+    digest = post(quick, SPEC)
+    ask = f"GET /v1/tables/{digest}/manifest HTTP/1.1\r\nHost: localhost\r\n\r\n".encode()
+    quick.forget_peak()
+    before = quick.memory("VmHWM")
+    with (
+        connect(quick.port, window=4096) as connection,
+        pytest.raises(ConnectionError, match=r"reset by peer|Broken pipe"),
+    ):
+        connection.sendall(500_000 * ask)  # 60 MB, and 1 GB to take
+    assert quick.memory("VmHWM") - before < 8 * 2**20
+
+
+def test_answers_at_once_are_the_applications(quick: ServerProcess) -> None:
+    """The bytes are those of the longer way, which who sends an id takes; but for the order of the headers."""
+    digest = post(quick, SPEC)
+    etag = f'If-None-Match: "{digest}.npy"'
+    for path, line in ((f"{digest}/manifest", "X: y"), (f"{digest}.npy", etag), (f"{digest}.npy", f"{etag}\r\nX: y")):
+        asked = f"GET /v1/tables/{path} HTTP/1.1\r\nHost: localhost\r\n{line}\r\n"
+        answers = []
+        with connect(quick.port) as connection:
+            for more in ("", "X-Request-ID: mine\r\n"):
+                connection.sendall(f"{asked}{more}\r\n".encode())
+                with connection.makefile("rb") as reader:
+                    first, *others = iter(reader.readline, b"\r\n")
+                    body = reader.read(next((int(line[16:]) for line in others if line.startswith(b"content-le")), 0))
+                answers.append((first, {line for line in others if not line.startswith(b"date: ")}, body))
+        (first, headers, body), longer = answers
+        assert (first, headers | {b"x-request-id: mine\r\n"}, body) == longer
+
+
 # -- what this relies on ----------------------------------------------------------------------------------------------
 
 
@@ -533,9 +667,9 @@ async def _until(met: Callable[[], bool]) -> None:
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 
-async def answer(send: Send) -> None:
-    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"4")]})
-    await send({"type": "http.response.body", "body": b"well"})
+async def answer(send: Send, body: bytes = b"well") -> None:
+    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"%d" % len(body))]})
+    await send({"type": "http.response.body", "body": body})
 
 
 def streaming(parts: list[bytes]) -> App:
@@ -551,10 +685,10 @@ def streaming(parts: list[bytes]) -> App:
 
 
 @contextmanager
-def running(app: App, cut: Counter[str] | None = None) -> Iterator[int]:
+def running(app: App, cut: Counter[str] | None = None, **more: AtOnce) -> Iterator[int]:
     """The port of an application that answers in a thread of this process, with short deadlines."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        http = protocol(Settings(**QUICK), cut)
+        http = protocol(Settings(**QUICK), cut, **more)
         config = uvicorn.Config(app, loop="uvloop", http=http, ws="none", lifespan="off", log_config=None)
         server = uvicorn.Server(config)
         thread = threading.Thread(target=server.run, args=[[listener]])
