@@ -60,19 +60,29 @@ class TableCache(Generic[T]):
 
         False where there is no room. What was reserved is given back by `release`, once the table is kept or is not.
         """
-        missing = self.nbytes + nbytes - self.capacity
-        for item in list(self._kept.values()) if missing > 0 and nbytes <= self.capacity else []:
-            if missing > 0 and not item.is_lent:
-                self.drop(item.digest)
-                missing -= item.nbytes
-        if missing > 0:
+        if nbytes > self.capacity or self._free(nbytes) < nbytes:
             return False
         self._reserved += nbytes
         return True
 
     def release(self, nbytes: int) -> None:
-        """Give back what was reserved."""
+        """Give back what was reserved; where a table that was kept meanwhile takes more, others make room for it."""
         self._reserved -= nbytes
+        self._free(0)
+
+    def _free(self, nbytes: int) -> int:
+        """Drop what was used least recently and is not being sent, until so many bytes are free; how many are then."""
+        free = self.capacity - self.nbytes
+        leaving: list[T] = []
+        for item in self._kept.values() if free < nbytes else ():
+            if not item.is_lent:
+                leaving.append(item)
+                free += item.nbytes
+            if free >= nbytes:
+                break
+        for item in leaving:
+            self.drop(item.digest)
+        return free
 
     def keep(self, item: T) -> T:
         """Keep a table as the most recently used one; what is returned is the copy that was there first."""

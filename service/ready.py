@@ -13,9 +13,15 @@ from service.storage.store import Part
 from service.streamed import StoredBody, StoredTable
 from service.threads import Threads
 
+_OBJECTS = 12 * 2**10  # bytes of the objects that a table consists of, all answers given
+_PER_CHARACTER = 16  # bytes of the objects that a character of a spec in JSON becomes
+
 
 class Ready:
     """A table's manifest, and its answers that need no more work.
+
+    `nbytes` is the memory that all of it takes, the objects around the values included: for a short table they are
+    most of it.
 
     Args:
         table: the table.
@@ -34,6 +40,7 @@ class Ready:
             "/manifest": self.manifest_answer,
             **{f".{item.extension}": answer for (item, varies), answer in answers.items() if not varies},
         }
+        self.nbytes = _OBJECTS + _PER_CHARACTER * (self.manifest_answer.length or 0)
 
     def answer(self, item: Format, *, varies: bool) -> Answer | None:
         """The answer in a format; None where it has to be written."""
@@ -61,7 +68,7 @@ class ReadyTable(Ready):
         }
         super().__init__(table, sum(map(len, file)), answers)
         self.table = table
-        self.nbytes = table.nbytes
+        self.nbytes += table.nbytes
 
     @property
     def is_lent(self) -> bool:
@@ -86,7 +93,7 @@ class StreamedTable(Ready):
         }
         super().__init__(table, table.size, answers)
         self.table = table
-        self.nbytes = 4 * (self.manifest_answer.length or 0) + 100 * table.chunks  # about
+        self.nbytes += 100 * table.chunks  # about
 
     @property
     def is_damaged(self) -> bool:

@@ -72,3 +72,17 @@ def test_what_is_reserved_counts() -> None:
     assert not cache.reserve(800)
     cache.release(800)
     assert cache.reserve(800)
+
+
+def test_what_turns_out_larger_pushes_others_out() -> None:
+    """A table that takes more than was reserved for it, or for which nothing was, leaves room for that many fewer."""
+    cache = TableCache[Item](2000)
+    assert keep(cache, Item("a"))
+    assert keep(cache, Item("b"))
+    assert cache.reserve(300)
+    cache.keep(Item("c", nbytes=1200))
+    cache.release(300)
+    assert [cache.get(name) is None for name in "abc"] == [True, False, False]
+    cache.keep(Item("d", nbytes=900))
+    cache.release(0)
+    assert [cache.get(name) is None for name in "abcd"] == [True, True, True, False]

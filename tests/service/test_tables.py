@@ -1,9 +1,11 @@
 """The tables of a server: computed once, stored, and served only if they are what their name says."""
 
+import gc
 import json
 import logging
 import sqlite3
-from collections.abc import Iterator
+import tracemalloc
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -232,17 +234,61 @@ def test_a_full_disk_is_worth_a_retry(client: TestClient, spec: dict[str, Any], 
 
 def test_memory_is_bounded(make_client: MakeClient, spec: dict[str, Any]) -> None:
     """However many tables are asked for, those in memory have no more bytes than the setting; all are served."""
-    client = make_client(memory_bytes=1000)
+    client = make_client(memory_bytes=200_000)
     schedule = {**spec["schedule"], "total_steps": 10_000}
     digests = [
         client.post("/v1/tables", json={"schedule": schedule, "total_steps": 40 + extra}).json()["digest"]
         for extra in range(10)
     ]
     assert len(set(digests)) == 10
-    assert client.get("/v1/server").json()["cache"]["bytes"] <= 1000
+    assert client.get("/v1/server").json()["cache"]["bytes"] <= 200_000
     for digest in digests:
         assert Table.from_bytes(client.get(f"/v1/tables/{digest}.safetensors").content).digest == digest
     assert counters(client)["computations"] == 10
+
+
+def test_what_a_table_takes_beside_its_values_counts(make_client: MakeClient, spec: dict[str, Any]) -> None:
+    """The bytes that are said to be in memory cover the objects of short tables, and those of long specs."""
+    client = make_client()
+    milestones = {"kind": "torch.MultiStepLR", "milestones": [*range(1000, 9000)], "gamma": 0.9}
+    parts = {"kind": "Product", "schedules": [{"kind": "Constant", "value": 0.5}] * 60}
+
+    def get_all(schedule: dict[str, Any]) -> None:
+        made = client.post("/v1/tables", json={"schedule": schedule, "total_steps": 16})
+        for path in (".npy", ".safetensors", "/manifest"):
+            etag = client.get(made.headers["location"] + path).headers["etag"]
+            client.get(made.headers["location"] + path, headers={"If-None-Match": etag})
+
+    def counted() -> int:
+        nbytes: int = client.get("/v1/server").json()["cache"]["bytes"]
+        return nbytes
+
+    get_all(spec["schedule"])
+    before = counted()
+    with measuring() as allocated:
+        for number in range(50):
+            get_all({**spec["schedule"], "base_lr": 1.0 + number})
+        assert 0.4 * (counted() - before) < allocated() < counted() - before
+        for number in range(5):
+            get_all({**milestones, "base_lr": 1.0 + number})
+            get_all({"kind": "Scale", "factor": 1.0 + number, "schedule": parts})
+        assert 0.4 * (counted() - before) < allocated() < counted() - before
+
+
+def _in_use() -> int:
+    gc.collect()
+    return tracemalloc.get_traced_memory()[0]
+
+
+@contextmanager
+def measuring() -> Iterator[Callable[[], int]]:
+    """How many bytes of memory were taken since the block began and are still in use."""
+    gc.collect()
+    tracemalloc.start()
+    try:
+        yield _in_use
+    finally:
+        tracemalloc.stop()
 
 
 def test_a_literal_takes_the_values_of_the_table_it_names(make_client: MakeClient, spec: dict[str, Any]) -> None:
