@@ -40,6 +40,30 @@ http {
 """
 """nginx at its best with files; `tcp_nopush` would have it wait."""
 
+CACHING = """
+worker_processes 1;
+pid nginx.pid;
+error_log stderr;
+events { worker_connections 1024; }
+http {
+    access_log off;
+    sendfile on;
+    keepalive_requests 1000000000;
+    open_file_cache max=100 inactive=1h;
+    client_body_temp_path body;
+    proxy_temp_path proxy;
+    fastcgi_temp_path fastcgi;
+    uwsgi_temp_path uwsgi;
+    scgi_temp_path scgi;
+    proxy_cache_path tables keys_zone=tables:1m use_temp_path=off;
+    server {
+        listen 127.0.0.1:%d backlog=4096;
+        location / { proxy_cache tables; proxy_cache_key $uri; proxy_pass %s; }
+    }
+}
+"""
+"""nginx at its best with its cache: no tokens, no request ids, no log."""
+
 
 @dataclass(frozen=True)
 class Servers:
@@ -77,22 +101,40 @@ def servers(core: int, spec: Mapping[str, Any]) -> Iterator[Servers]:
         yield Servers(nginx, bare, ours, folder, found.digest, spec, core)
 
 
+@dataclass(frozen=True)
+class Proxies:
+    """The addresses of two nginx in front of our server: one with its cache alone, and the one of deploy/."""
+
+    caching: str
+    deployed: str
+
+
 @contextmanager
-def deployed(servers: Servers) -> Iterator[str]:
-    """The address of the nginx of deploy/, on the same core, in front of our server alone."""
-    port = free_port()
-    folder = configured(servers.folder / "deployed", [servers.ours.port], port)
+def proxies(servers: Servers) -> Iterator[Proxies]:
+    """Both, on the servers' core: so the one of deploy/ has one worker, not one for each core that there is."""
+    folder = configured(servers.folder / "deployed", [servers.ours.port], port := free_port())
+    file = folder / "nginx.conf"
+    file.write_text(file.read_text().replace("worker_processes auto;", "worker_processes 1;"), encoding="utf-8")
     with ExitStack() as stack:
         with on_core(servers.core):
-            nginx = stack.enter_context(NginxProcess(folder, port))
-        yield nginx.url
+            deployed = stack.enter_context(NginxProcess(folder, port))
+            (servers.folder / "caching").mkdir()
+            caching = stack.enter_context(_nginx(servers.folder / "caching", CACHING, servers.ours.url))
+        yield Proxies(caching, deployed.url)
 
 
 @contextmanager
 def file_server(folder: Path) -> Iterator[str]:
     """The address of an nginx that serves the files of this folder's `files`."""
+    with _nginx(folder, YARDSTICK) as url:
+        yield url
+
+
+@contextmanager
+def _nginx(folder: Path, text: str, *values: str) -> Iterator[str]:
+    """The address of an nginx in this folder, with this configuration: its port, and the values, are filled in."""
     port = free_port()
-    (folder / "nginx.conf").write_text(YARDSTICK % port, encoding="utf-8")
+    (folder / "nginx.conf").write_text(text % (port, *values), encoding="utf-8")
     with NginxProcess(folder, port) as nginx:
         yield nginx.url
 

@@ -23,7 +23,7 @@ from dataclasses import dataclass, field, replace
 
 from benchmarks.herd import SPEC
 from benchmarks.http_common import ServerProcess
-from benchmarks.http_servers import Servers, deployed, post, servers
+from benchmarks.http_servers import Servers, post, proxies, servers
 from benchmarks.in_process import post_costs
 from benchmarks.wrk import Load, load
 
@@ -145,13 +145,24 @@ def _p99(seen: Load) -> float:
 
 
 def proxied(servers: Servers, options: Options) -> Iterator[Goal]:
-    """The rate of what the nginx of deploy/ has kept, beside nginx that has it in files."""
-    with deployed(servers) as url:
-        for case in filter(lambda case: case.shares, _cases(servers, "deployed", url)):
+    """The rate of what the nginx of deploy/ has kept, beside nginx that has it in files, or in its cache.
+
+    Beyond its cache, that of deploy/ asks for each request whether its token may read, gives it an id, and logs it.
+    """
+    with proxies(servers) as found:
+        caching = _cases(servers, "cache", found.caching)
+        deployed = _cases(servers, "deployed", found.deployed)
+        for case in (_side_by_side(*pair) for pair in zip(caching, deployed, strict=True) if pair[0].shares):
             for connections in CONNECTIONS:
                 what = f"{case.name} through deploy/, {connections} connections"
                 rounds = _measure(what, case, connections, options)
-                yield Goal(f"{what}: rate to nginx's", _ratio(rounds, "deployed", "nginx", _rate), 0.9)
+                yield Goal(f"{what}: rate to nginx's files'", _ratio(rounds, "deployed", "nginx", _rate), 0.9)
+                yield Goal(f"{what}: rate to nginx's cache's", _ratio(rounds, "deployed", "cache", _rate), 0.9)
+
+
+def _side_by_side(one: Case, other: Case) -> Case:
+    """One case at the servers of both."""
+    return replace(one, urls={**one.urls, **other.urls}, headers={**one.headers, **other.headers})
 
 
 # -- memory -----------------------------------------------------------------------------------------------------------
