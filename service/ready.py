@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 
-from scheduler import Table
+from scheduler import Spec, Table
 from service.answer import Answer, InMemory, Streamed
 from service.formats import JSON, NPY, SAFETENSORS, Format, npy_header, npy_parts
 from service.manifest import Manifest, manifest_etag
@@ -14,14 +14,14 @@ from service.streamed import StoredBody, StoredTable
 from service.threads import Threads
 
 _OBJECTS = 12 * 2**10  # bytes of the objects that a table consists of, all answers given
-_PER_CHARACTER = 16  # bytes of the objects that a character of a spec in JSON becomes
+_PER_CHARACTER = 14  # bytes of the objects that a character of a spec in JSON becomes
 
 
 class Ready:
     """A table's manifest, and its answers that need no more work.
 
-    `nbytes` is the memory that all of it takes, the objects around the values included: for a short table they are
-    most of it.
+    `manifest` is JSON. `nbytes` is the memory that all of it takes, the objects around the values included: for a
+    short table they are most of it.
 
     Args:
         table: the table.
@@ -33,14 +33,22 @@ class Ready:
         self, table: Table | StoredTable, file_size: int, answers: Mapping[tuple[Format, bool], Answer]
     ) -> None:
         self.digest = table.digest
-        self.manifest = Manifest.of(table, file_size)
+        manifest = Manifest.of(table, file_size)
+        self._spec_id = manifest.spec_id
+        self.manifest = manifest.to_bytes()
         self._answers = answers
-        self.manifest_answer = InMemory(JSON.content_type, manifest_etag(table.digest), [self.manifest.to_bytes()])
+        self.manifest_answer = InMemory(JSON.content_type, manifest_etag(table.digest), [self.manifest])
         self.paths: Mapping[str, Answer] = {
             "/manifest": self.manifest_answer,
             **{f".{item.extension}": answer for (item, varies), answer in answers.items() if not varies},
         }
-        self.nbytes = _OBJECTS + _PER_CHARACTER * (self.manifest_answer.length or 0)
+        self.nbytes = _OBJECTS + _PER_CHARACTER * len(self.manifest)
+
+    def described(self, spec: Spec) -> bytes:
+        """The manifest in JSON, with this spec of the table as its spec."""
+        if self._spec_id == spec.id:
+            return self.manifest
+        return Manifest.model_validate_json(self.manifest).for_spec(spec).to_bytes()
 
     def answer(self, item: Format, *, varies: bool) -> Answer | None:
         """The answer in a format; None where it has to be written."""

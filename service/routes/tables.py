@@ -61,7 +61,7 @@ async def make_table(request: Request, server: ServerDep) -> Response:
     spec = await server.specs.read(await read_body(request, server.settings.max_body_bytes))
     identity_of(request.scope).check_steps(spec.total_steps)
     ready, made = await obtain(spec, request, server)
-    return _described(ready.manifest if ready.manifest.spec_id == spec.id else ready.manifest.for_spec(spec), new=made)
+    return _described(ready.digest, ready.described(spec), new=made)
 
 
 @router.put(
@@ -89,12 +89,12 @@ async def publish_table_as(digest: Digest, request: Request, server: ServerDep) 
 async def _publish(digest: str | None, request: Request, server: Server) -> Response:
     async with server.uploads.receive(request, digest) as table:
         ready, new = await server.tables.publish(table)
-    return _described(ready.manifest, new=new)
+    return _described(ready.digest, ready.manifest, new=new)
 
 
-def _described(manifest: Manifest, *, new: bool) -> Response:
-    headers = {"location": location(manifest.digest), "x-content-type-options": "nosniff"}
-    return Response(manifest.to_bytes(), 201 if new else 200, headers, "application/json")
+def _described(digest: str, manifest: bytes, *, new: bool) -> Response:
+    headers = {"location": location(digest), "x-content-type-options": "nosniff"}
+    return Response(manifest, 201 if new else 200, headers, "application/json")
 
 
 @readable(router, "/{digest}/manifest", response_model=Manifest, responses=problems(404))

@@ -74,4 +74,5 @@ def test_the_server_counts(client: TestClient, spec: dict[str, Any]) -> None:
         "mismatches": 0,
         "waits": 0,
     }
-    assert (info["cache"]["tables"], info["cache"]["bytes"]) == (1, 128)
+    assert info["cache"]["tables"] == 1
+    assert 128 < info["cache"]["bytes"] < 2**16
