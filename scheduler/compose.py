@@ -149,8 +149,8 @@ class Ramp(Schedule):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        if self.low >= self.high:
-            raise ValueError(f"low must be < high, got {self.low} >= {self.high}")
+        if self.high - self.low < 1e-9:  # where tanh is a straight line
+            raise ValueError(f"low must be at least 1e-9 below high, got {self.low} and {self.high}")
         if self.start == "previous":
             if self.shape in ("geometric", "inverse_sqrt"):  # the value before may be 0, which these cannot start from
                 raise ValueError(f'start must be a number for the shape {self.shape}, got "previous"')

@@ -63,6 +63,7 @@ RAMPS = [
     (Ramp(0.1, 1e-4, LENGTH, "polynomial", power=20.5), 41),
     (Ramp(1e-4, 0.1, LENGTH, "power", power=0.01), 8),
     (Ramp(0.1, 0.0, 37, "tanh", low=-10.3, high=12.2), 4),
+    (Ramp(0.1, 0.0, 37, "tanh", low=0.0, high=1e-9), 4),
     (Ramp(0.1, 0.0999, LENGTH, "inverse_sqrt"), 4),
     (Ramp(0.1, 0.0, LENGTH, "exponential", rate=0.001), 4),
     (Ramp(0.1, 0.0, LENGTH, "exponential", rate=50.0), 4),
@@ -124,7 +125,12 @@ def test_elementary_functions_against_high_precision() -> None:
     [
         pytest.param(lambda: Ramp(0.1, 0.0, 10, "geometric"), "above 0, got 0.1 and 0.0", id="geometric"),
         pytest.param(lambda: Ramp(0.1, 0.2, 10, "inverse_sqrt"), "> 0, got 0.1 and 0.2", id="inverse_sqrt"),
-        pytest.param(lambda: Ramp(0.1, 0.0, 10, "tanh", low=3.0, high=3.0), "low must be < high, got 3.0", id="tanh"),
+        pytest.param(
+            lambda: Ramp(0.1, 0.0, 10, "tanh", low=3.0, high=3.0), "low must be at least 1e-9 below high", id="tanh"
+        ),
+        pytest.param(
+            lambda: Ramp(0.1, 0.0, 10, "tanh", low=0.0, high=2e-131), "got 0.0 and 2e-131", id="tanh without a bend"
+        ),
         pytest.param(lambda: Ramp(0.1, 0.0, 10, "polynomial", power=0.0), "power", id="power-0"),
         pytest.param(lambda: Ramp(0.1, 0.0, 0), "length", id="no-steps"),
         pytest.param(lambda: Power(0.1, 0.5), "exponent", id="growing"),
