@@ -31,10 +31,9 @@ test: $(STAMP) ## run the tests, but for the slow ones
 	@echo "Running the tests in two processes, in random order (the slow ones: make slow)."
 	@$(PYTEST) -n 2
 
-# One at a time: among them are measurements of time and memory, which a neighbour would spoil.
 slow: $(STAMP) ## run the slow tests: packaging, crashes, load, README
-	@echo "Running the slow tests, one at a time."
-	@$(PYTEST) -m slow -v
+	@echo "Running the slow tests in two processes, in random order."
+	@$(PYTEST) -m slow -v -n 2 --dist worksteal
 
 bench: $(STAMP) ## run the benchmarks side by side and print their ratios
 	@for name in compute step stepping herd http_speed slowloris; do $(BIN)/python benchmarks/$$name.py || exit 1; done

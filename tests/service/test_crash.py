@@ -77,10 +77,12 @@ def check_store(store: LocalStore, action: str) -> None:
 
 
 @pytest.mark.timeout(1800)
-@pytest.mark.parametrize("rounds", [3, pytest.param(200, marks=pytest.mark.slow)])
-def test_a_killed_server_serves_no_damaged_table(tmp_path: Path, rounds: int) -> None:
+@pytest.mark.parametrize(
+    ("rounds", "seed"), [(3, 0), *(pytest.param(100, seed, marks=pytest.mark.slow) for seed in (1, 2))]
+)
+def test_a_killed_server_serves_no_damaged_table(tmp_path: Path, rounds: int, seed: int) -> None:
     """Killed at random moments while writing, a server keeps all that it answered and serves nothing damaged."""
-    moments = random.Random(rounds)
+    moments = random.Random(seed)
     answered: dict[int, str] = {}
     for number in range(rounds):
         with ServerProcess(tmp_path) as server:
