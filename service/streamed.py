@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import AsyncIterator, Iterator
-from typing import overload
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator
+from typing import Literal, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +17,33 @@ from service.storage.store import ObjectStore
 from service.threads import Threads
 
 CHUNK = 2**18  # bytes read at a time: a multiple of 8, as the header is, so that no value is cut in two
+_REMEMBERED = 128  # chunks, 32 MiB: two for each of 64 columns that are written side by side as CSV
+
+
+class _Remembered:
+    """The chunks that were read last, of all tables together, by their SHA-256: reading on costs a read per chunk.
+
+    Not one per table or reader: there may be thousands of those.
+    """
+
+    def __init__(self) -> None:
+        self._chunks: dict[bytes, memoryview] = {}  # the one that was used last is the last one
+        self._lock = threading.Lock()
+
+    def get(self, check: bytes, read: Callable[[], memoryview]) -> memoryview:
+        """The chunk with this SHA-256, read where it is not remembered."""
+        with self._lock:
+            chunk = self._chunks.pop(check, None)
+        if chunk is None:
+            chunk = read()
+        with self._lock:
+            self._chunks[check] = chunk
+            if len(self._chunks) > _REMEMBERED:
+                del self._chunks[next(iter(self._chunks))]
+        return chunk
+
+
+_remembered = _Remembered()
 
 
 class StoredTable:
@@ -78,6 +106,10 @@ class StoredTable:
             raise TableError("damaged table: its file has changed")
         return data
 
+    def values(self, index: int) -> Values:
+        """The same as numbers; for reading on, a chunk is remembered for a while."""
+        return np.frombuffer(_remembered.get(self._checks[index], lambda: self.chunk(index)), "<f8")
+
     def _read(self, start: int, stop: int) -> memoryview:
         data = self._store.read(self._key, start, stop)
         if data is None or len(data) != stop - start:
@@ -89,7 +121,7 @@ class StoredTable:
 class StoredColumn:
     """A column of a stored table: `column[a:b]` and `column[steps]` read those values, as an array would give them.
 
-    Not for several threads: the chunk read last is remembered, so that reading on costs one read per chunk.
+    Its smallest, largest, first and last value are known without reading.
     """
 
     def __init__(self, table: StoredTable, first: int, rows: int) -> None:
@@ -97,7 +129,7 @@ class StoredColumn:
         self._first = first  # where in the file the column begins, in values
         self._rows = rows
         self._lowest, self._highest = np.inf, -np.inf
-        self._chunk: tuple[int, Values] = (-1, np.empty(0))
+        self._ends: dict[int, float] = {}
 
     def min(self) -> float:
         """The smallest value."""
@@ -108,19 +140,20 @@ class StoredColumn:
         return self._highest
 
     def take(self, values: Values) -> None:
-        """Count in values of this column. Raises `TableError` where one is not finite."""
+        """Count in the next values of this column. Raises `TableError` where one is not finite."""
         if not np.isfinite(values).all():
             raise TableError("not a table: a value is not finite")
         self._lowest = min(self._lowest, float(values.min()))
         self._highest = max(self._highest, float(values.max()))
+        self._ends = {0: float(values[0])} | self._ends | {-1: float(values[-1])}
 
     @overload
-    def __getitem__(self, rows: int) -> float: ...
+    def __getitem__(self, rows: Literal[0, -1]) -> float: ...
     @overload
     def __getitem__(self, rows: slice | NDArray[np.int64]) -> Values: ...
-    def __getitem__(self, rows: int | slice | NDArray[np.int64]) -> float | Values:
+    def __getitem__(self, rows: Literal[0, -1] | slice | NDArray[np.int64]) -> float | Values:
         if isinstance(rows, int):
-            return float(self._gather(np.array([rows % self._rows]))[0])
+            return self._ends[rows]
         if isinstance(rows, slice):
             start, stop, _ = rows.indices(self._rows)
             return np.concatenate([*self._parts(start, stop), np.empty(0)])
@@ -130,7 +163,7 @@ class StoredColumn:
         """The values of a range of rows, by the chunk."""
         while start < stop:
             chunk, offset = divmod(self._first + start, CHUNK // 8)
-            part = self._values(chunk)[offset : offset + stop - start]
+            part = self._table.values(chunk)[offset : offset + stop - start]
             yield part
             start += len(part)
 
@@ -139,13 +172,8 @@ class StoredColumn:
         found = np.empty(len(rows))
         for chunk in np.unique(places // (CHUNK // 8)).tolist():
             here = places // (CHUNK // 8) == chunk
-            found[here] = self._values(chunk)[places[here] - chunk * (CHUNK // 8)]
+            found[here] = self._table.values(chunk)[places[here] - chunk * (CHUNK // 8)]
         return found
-
-    def _values(self, chunk: int) -> Values:
-        if self._chunk[0] != chunk:
-            self._chunk = chunk, np.frombuffer(self._table.chunk(chunk), "<f8")
-        return self._chunk[1]
 
 
 def _take(values: Values, position: int, columns: list[StoredColumn]) -> None:

@@ -1,6 +1,9 @@
 """Tables that stay in the store."""
 
 import asyncio
+import gc
+import tracemalloc
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -106,3 +109,44 @@ def test_a_byte_that_changes_later_is_not_read(store: LocalStore, table: Table, 
     path.unlink()
     with pytest.raises(TableError, match="gone or cut short"):
         stored.chunk(0)
+
+
+def test_reading_takes_bounded_memory(store: LocalStore) -> None:
+    """However many columns of however many tables are read, and the tables kept, it takes what a few chunks take."""
+    stored = []
+    for number in range(4):
+        table = Table({f"c{column}": np.linspace(number, column, 20_000) for column in range(64)})
+        store.put(table_key(table.digest), table.parts())
+        stored.append((table_key(table.digest), len(table.to_bytes())))
+    del table
+    gc.collect()
+    tracemalloc.start()
+    try:
+        tables = [StoredTable(store, key, size) for key, size in stored]
+        for kept in tables:
+            Manifest.of(kept, kept.size)
+        assert tracemalloc.get_traced_memory()[0] < 2 * CHUNK
+        for kept in tables:
+            select(kept, ValuesQuery(steps="0,10000,19999"), 10_000)
+        assert tracemalloc.get_traced_memory()[0] < 130 * CHUNK
+    finally:
+        tracemalloc.stop()
+
+
+def test_reading_on_costs_a_read_per_chunk(store: LocalStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A table's file is read once to verify it, and once for all values that are asked for, in whatever order."""
+    table = Table({"lr": np.linspace(0, 1, STEPS), "momentum": np.linspace(1, 2, STEPS)})
+    store.put(table_key(table.digest), table.parts())
+    reads, read = Counter[int](), store.read
+
+    def counted(key: str, start: int, stop: int) -> memoryview | None:
+        reads[start // CHUNK] += stop - start > 8
+        return read(key, start, stop)
+
+    monkeypatch.setattr(store, "read", counted)
+    stored = StoredTable(store, table_key(table.digest), len(table.to_bytes()))
+    Manifest.of(stored, stored.size)
+    reads.clear()
+    select(stored, ValuesQuery(), 10_000)
+    b"".join(csv_blocks(stored))
+    assert dict(reads) == dict.fromkeys(range(stored.chunks), 1)
