@@ -12,12 +12,13 @@ class Budget:
     """So many bytes, lent in the order of asking. An instance belongs to one event loop."""
 
     def __init__(self, nbytes: int) -> None:
-        self._left = nbytes
+        self._all = self._left = nbytes
         self._waiting: deque[tuple[int, asyncio.Future[None]]] = deque()
 
     @asynccontextmanager
     async def lend(self, nbytes: int) -> AsyncIterator[None]:
-        """Lend bytes for a `with` block, at most as many as there are in all; waits until they are free."""
+        """Lend bytes for a `with` block, all there are where more are wanted; waits until they are free."""
+        nbytes = min(nbytes, self._all)
         await self._take(nbytes)
         try:
             yield

@@ -49,3 +49,17 @@ def test_who_leaves_gives_way() -> None:
             pass
 
     asyncio.run(main())
+
+
+def test_who_wants_more_than_there_is_gets_all() -> None:
+    """A wish beyond the whole is granted when all is there, and keeps nobody waiting for ever."""
+
+    async def main() -> None:
+        budget = Budget(10)
+        async with asyncio.timeout(5):
+            async with budget.lend(11):
+                pass
+            async with budget.lend(10):
+                pass
+
+    asyncio.run(main())
