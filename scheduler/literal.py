@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import KW_ONLY
-from typing import TYPE_CHECKING, Annotated, Self
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Annotated, Any, Protocol, Self
 from typing import Literal as OneOf
 
 import numpy as np
 from pydantic import Field, model_validator
 from typing_extensions import override
 
+from scheduler.interruption import checkpoint
+from scheduler.portable import BLOCK
 from scheduler.schedule import Rate, Schedule, Values, schedule
-
-if TYPE_CHECKING:
-    from scheduler.table import Table
 
 MAX_VALUES = 100_000
 """Values given inline; a longer table is published, and named by its digest."""
@@ -27,7 +29,25 @@ else:  # any sequence is taken, and kept as a tuple
 
 
 class UnresolvedError(LookupError):
-    """A Literal names a table that nobody has looked up."""
+    """A Literal names a table that nobody has looked up, or a column that the table lacks."""
+
+
+class Column(Protocol):
+    """A column's values: an array, or what reads them from elsewhere and is sliced like one."""
+
+    def __len__(self) -> int: ...
+    def __getitem__(self, rows: Any, /) -> Any: ...
+
+
+class Named(Protocol):
+    """A table that a Literal may name: a `Table`, or what has columns like one."""
+
+    @property
+    def columns(self) -> Mapping[str, Column]:
+        """Its values, by the columns' names."""
+
+
+_named: ContextVar[Mapping[str, Named]] = ContextVar("named", default=MappingProxyType({}))
 
 
 @schedule
@@ -37,7 +57,7 @@ class Literal(Schedule):
     Formula: lr(t) = given[t], then the last of them.
 
     Step 0: the first value. Its end is the number of values: past it the last is held. A table named by `digest` must
-    be looked up (`resolve`) before anything can be computed; until then the end is unknown.
+    be looked up (`resolved`) before anything can be computed; until then the end is unknown.
 
     Raises where neither or both of `given` and `digest` are there. Source: fairseq's `manual`; captured schedules.
 
@@ -62,25 +82,37 @@ class Literal(Schedule):
         return "neither" if self.given is None else "both"
 
     @property
-    def _array(self) -> Values:
-        looked_up: Values | None = self.__dict__.get("_values")
-        if looked_up is None and self.given is not None:
-            looked_up = np.array(self.given)
-            object.__setattr__(self, "_values", looked_up)
-        if looked_up is None:
-            raise UnresolvedError(f"the table {self.digest} of this Literal has not been looked up")
-        return looked_up
+    def _column(self) -> Column:
+        if self.digest is not None:
+            return self._looked_up(self.digest)
+        given: Column | None = self.__dict__.get("_given")
+        if given is None:
+            given = np.array(self.given)
+            object.__setattr__(self, "_given", given)
+        return given
+
+    def _looked_up(self, digest: str) -> Column:
+        """The column of the table with this digest; it is not kept here, however long this schedule lives."""
+        if (table := _named.get().get(digest)) is None:
+            raise UnresolvedError(f"the table {digest} of this Literal has not been looked up")
+        if self.column not in table.columns:
+            raise UnresolvedError(f"the table {digest} of this Literal has no column {self.column!r}")
+        return table.columns[self.column]
 
     @property
     @override
     def end(self) -> int | None:
-        return len(self._array) if self.given is not None or "_values" in self.__dict__ else None
+        return len(self._column) if self.digest is None or self.digest in _named.get() else None
 
     def _fill(self, out: Values, start: int) -> None:
-        values = self._array
-        inside = min(max(len(values) - start, 0), len(out))
-        out[:inside] = values[start : start + inside]
-        out[inside:] = values[-1]
+        column = self._column
+        inside = min(max(len(column) - start, 0), len(out))
+        for begin in range(0, inside, BLOCK):
+            checkpoint()
+            stop = min(begin + BLOCK, inside)
+            out[begin:stop] = column[start + begin : start + stop]
+        if inside < len(out):
+            out[inside:] = column[-1]
 
 
 def named_digests(schedules: Iterable[Schedule]) -> set[str]:
@@ -89,12 +121,14 @@ def named_digests(schedules: Iterable[Schedule]) -> set[str]:
     return {part.digest for part in parts if isinstance(part, Literal) and part.digest is not None}
 
 
-def resolve(schedules: Iterable[Schedule], lookup: Callable[[str], Table]) -> None:
-    """Give every Literal among the schedules, at any depth, the values of the table that it names.
+@contextmanager
+def resolved(tables: Mapping[str, Named]) -> Iterator[None]:
+    """Let every Literal, at any depth of what is computed inside, find the table that it names among these by digest.
 
-    Raises what `lookup` raises where a table is unknown, and `KeyError` where it lacks the column.
+    It holds for the thread or task that entered. Nothing of it stays in the schedules.
     """
-    for top in schedules:
-        for part in top.walk():
-            if isinstance(part, Literal) and part.digest is not None:
-                object.__setattr__(part, "_values", lookup(part.digest).columns[part.column])
+    token = _named.set(tables)
+    try:
+        yield
+    finally:
+        _named.reset(token)

@@ -47,9 +47,9 @@ class TableFiles:
             return self._verified(digest, self._in_memory)
         return self._verified(digest, self._streamed)
 
-    def whole(self, digest: str) -> Table | None:
-        """The same, with all its values in memory."""
-        return self._verified(digest, self._whole)
+    def stored(self, digest: str) -> StoredTable | None:
+        """The same, to read values from: whatever the table's size, it takes little memory."""
+        return self._verified(digest, self._stored)
 
     def write(self, table: Table) -> bool:
         """Make a table durable. False where an intact one is there, from another spec or machine."""
@@ -79,13 +79,13 @@ class TableFiles:
         file = self._store.get(key)
         return None if file is None else ReadyTable(_table(file), [file])
 
-    def _whole(self, key: str) -> Table | None:
-        file = self._store.get(key)
-        return None if file is None else _table(file)
+    def _stored(self, key: str) -> StoredTable | None:
+        size = self._store.size(key)
+        return None if size is None else StoredTable(self._store, key, size)
 
     def _streamed(self, key: str) -> StreamedTable | None:
-        size = self._store.size(key)
-        return None if size is None else StreamedTable(StoredTable(self._store, key, size), self._threads)
+        table = self._stored(key)
+        return None if table is None else StreamedTable(table, self._threads)
 
 
 def _table(file: memoryview) -> Table:

@@ -53,7 +53,7 @@ class Settings(BaseSettings):
     memory_bytes: PositiveInt = Field(256 * 2**20, description="memory for tables that are ready to be sent")
     stream_bytes: PositiveInt = Field(64 * 2**20, description="tables larger than this are sent from disk, not memory")
     max_steps: PositiveInt = Field(20_000_000, description="largest total_steps")
-    max_columns: PositiveInt = Field(64, description="most columns of a table")
+    max_columns: PositiveInt = Field(64, description="most columns of a table, and most tables that a spec names")
     max_table_bytes: PositiveInt = Field(160_000_000, description="largest table: 8 bytes per step and column")
     max_body_bytes: PositiveInt = Field(2**20, description="largest JSON body of a request")
     max_depth: int = Field(48, ge=4, le=100, description="deepest nesting of JSON in a request")

@@ -10,6 +10,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from scheduler import KINDS, Spec
+from scheduler.literal import named_digests
 from service.body import check_json, pointer
 from service.errors import FieldError, InvalidRequestError, LimitExceededError, shown
 from service.settings import Settings
@@ -57,11 +58,12 @@ def _check_groups(data: Any, max_columns: int) -> None:
 
 
 def _check_limits(spec: Spec, settings: Settings) -> None:
-    columns = len(spec.plan())
+    columns, named = len(spec.plan()), len(named_digests(spec.every_schedule()))
     size = 8 * columns * spec.total_steps
     checks = [
         ("total_steps", spec.total_steps, "max_steps", settings.max_steps, spec.total_steps),
         ("columns", columns, "max_columns", settings.max_columns, None),
+        ("tables that Literals name", named, "max_columns", settings.max_columns, None),
         ("bytes of the table", size, "max_table_bytes", settings.max_table_bytes, spec.total_steps),
     ]
     for what, amount, name, limit, steps in checks:

@@ -131,6 +131,9 @@ class StoredColumn:
         self._lowest, self._highest = np.inf, -np.inf
         self._ends: dict[int, float] = {}
 
+    def __len__(self) -> int:
+        return self._rows
+
     def min(self) -> float:
         """The smallest value."""
         return self._lowest

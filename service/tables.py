@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
 from scheduler import Spec, Table
-from scheduler.literal import named_digests, resolve
-from service.budget import Budget
+from scheduler.literal import named_digests
 from service.cache import TableCache
 from service.computations import Computations
 from service.errors import LimitExceededError, NotComputableError, TableLostError, TableNotFoundError
@@ -20,6 +19,7 @@ from service.metadata import Metadata
 from service.ready import ReadyTable, StreamedTable
 from service.settings import Settings
 from service.storage.store import ObjectStore
+from service.streamed import StoredTable
 from service.threads import Threads
 
 _logger = logging.getLogger("lrtables")
@@ -54,7 +54,6 @@ class TableService:
         self._metadata = metadata
         self._threads = threads
         self._settings = settings
-        self._making = Budget(2 * settings.max_table_bytes)
         self._digests: dict[str, str] = {}
         self._by_spec: SingleFlight[tuple[Served, bool]] = SingleFlight()
         self._by_digest: SingleFlight[Served] = SingleFlight()
@@ -102,14 +101,18 @@ class TableService:
     async def publish(self, table: Table) -> tuple[Served, bool]:
         """Store a table by value, and whether it is new here. No spec is said to have it: only computing says that.
 
+        What its file says it was computed from is kept to compute it again, unless that names tables: one of them may
+        be the table itself.
+
         Raises `LimitExceededError` where it is larger than this server computes.
         """
         if table.nbytes > self._settings.max_table_bytes:
             limit = self._settings.max_table_bytes
             raise LimitExceededError(f"a table must have at most {limit} bytes of values (max_table_bytes)")
         written = await self._threads.disk(self.files.write, table)
-        spec = None if table.spec is None else table.spec.model_dump_json()
-        new = await self._threads.sql(self._metadata.publish, table.digest, table.nbytes, spec)
+        spec = table.spec
+        origin = None if spec is None or named_digests(spec.every_schedule()) else spec.model_dump_json()
+        new = await self._threads.sql(self._metadata.publish, table.digest, table.nbytes, origin)
         self.counters.published += new
         return await self._keep(table, written=written), new
 
@@ -136,20 +139,30 @@ class TableService:
         finally:
             self.cache.release(nbytes if into_memory else 0)
 
-    async def _restore(self, digest: str) -> Served:
-        """Compute a missing or damaged table again, from the record of what it was first computed from."""
+    async def _restore(self, digest: str, path: frozenset[str] = frozenset()) -> Served:
+        """Compute a missing or damaged table again, from the record of what it was first computed from.
+
+        Those that this takes are restored too, unless they take this one: they are in the `path`.
+        """
+        if digest in path:
+            raise TableLostError(f"the table {digest} was damaged, and can only be computed from itself")
         origin = await self._threads.sql(self._metadata.origin, digest)
         if origin is None:
             if await self._threads.sql(self._metadata.has_table, digest):
                 raise TableLostError(f"the table {digest} was damaged, and nothing says what it was computed from")
             raise TableNotFoundError(f"there is no table {digest}")
         spec = _spec(origin, digest)
-        async with self._computed(spec) as table:
-            if table.digest != digest:
-                self._report_mismatch(spec, digest, table.digest)
-                raise TableLostError(f"the table {digest} was damaged, and this machine computes other values for it")
-            written = await self._threads.disk(self.files.write, table)
-            return await self._keep(table, written=written)
+        try:
+            async with self._computed(spec, path | {digest}) as table:
+                if table.digest != digest:
+                    self._report_mismatch(spec, digest, table.digest)
+                    raise TableLostError(
+                        f"the table {digest} was damaged, and this machine computes other values for it"
+                    )
+                written = await self._threads.disk(self.files.write, table)
+                return await self._keep(table, written=written)
+        except NotComputableError as error:
+            raise TableLostError(f"the table {digest} was damaged, and cannot be computed again: {error}") from error
 
     # -- by spec ------------------------------------------------------------------------------------------------------
 
@@ -181,28 +194,24 @@ class TableService:
 
     # -- both ---------------------------------------------------------------------------------------------------------
 
-    @asynccontextmanager
-    async def _computed(self, spec: Spec) -> AsyncIterator[Table]:
-        """The table of a spec, newly computed; its memory counts as taken until the block ends."""
-        try:
-            named = {digest: await self._whole(digest) for digest in named_digests(spec.every_schedule())}
-            resolve(spec.every_schedule(), named.__getitem__)
+    def _computed(self, spec: Spec, path: frozenset[str] = frozenset()) -> AbstractAsyncContextManager[Table]:
+        """The table of a spec, newly computed; its memory counts as taken until the block ends.
+
+        `path` are the tables that are being restored, and cannot be until this one is.
+        """
+        return self.computations.run(spec, lambda digest: self._named(digest, path))
+
+    async def _named(self, digest: str, path: frozenset[str]) -> StoredTable:
+        """A table that a Literal names: read from the store, as there may be many; computed again where it is lost."""
+        if (table := await self._threads.disk(self.files.stored, digest)) is not None:
+            return table
+        try:  # not by `get`: tables that are made of each other would wait for each other's flights
+            await self._restore(digest, path)
         except TableNotFoundError as error:
             raise NotComputableError(f"a Literal names a table that is not here: {error}") from error
-        except KeyError as error:
-            raise NotComputableError(f"a Literal names column {error} of a table that has no such column") from error
-        async with self._making.lend(8 * spec.total_steps * len(spec.plan())):
-            yield await self.computations.run(spec)
-
-    async def _whole(self, digest: str) -> Table:
-        """A table with all its values in memory, whatever its size."""
-        table = (await self.get(digest)).table
-        if isinstance(table, Table):
-            return table
-        whole = await self._threads.disk(self.files.whole, digest)
-        if whole is None:
-            raise TableLostError(f"the table {digest} was damaged while it was read")
-        return whole
+        if (table := await self._threads.disk(self.files.stored, digest)) is None:
+            raise TableLostError(f"the table {digest} was damaged as soon as it was stored")
+        return table
 
     async def _keep(self, table: Table, *, written: bool) -> Served:
         """A durable table, ready to be sent; where its file was not written from here it is read: bytes may differ."""

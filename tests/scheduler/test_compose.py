@@ -28,7 +28,7 @@ from scheduler.compose import (
     Sum,
 )
 from scheduler.custom import CosineAnnealingWarmRestarts, ExponentialCyclicLR, LinearWarmup, OneCycleLR, WarmupWithDecay
-from scheduler.literal import Literal, UnresolvedError, resolve
+from scheduler.literal import Literal, UnresolvedError, resolved
 from tests.scheduler.strategies import schedules
 
 STEPS = Literal([1.0, 2.0, 3.0])
@@ -170,13 +170,18 @@ def test_a_product_that_leaves_the_floats_is_refused() -> None:
 
 
 def test_a_table_named_by_digest_is_looked_up() -> None:
-    """A Literal by digest has the values of that table once it is resolved, and none before."""
+    """A Literal by digest has the values of that table as long as that is given, none before and none after."""
     table = Table({"lr": [0.5, 0.25]})
     schedule = Scale(Literal(digest=table.digest), 2.0)
-    with pytest.raises(UnresolvedError, match=table.digest):
-        schedule.values(2)
-    resolve([schedule], {table.digest: table}.__getitem__)
-    assert schedule.values(3).tolist() == [1.0, 0.5, 0.5]
+    for _ in range(2):
+        with pytest.raises(UnresolvedError, match=rf"{table.digest} of this Literal has not been looked up"):
+            schedule.values(2)
+        assert schedule.end is None
+        with resolved({table.digest: table}):
+            assert schedule.values(3).tolist() == [1.0, 0.5, 0.5]
+            assert schedule.end == 2
+            with pytest.raises(UnresolvedError, match="has no column 'momentum'"):
+                Literal(digest=table.digest, column="momentum").values(1)
 
 
 COMPOSITES = sorted(kind for kind in KINDS if "." not in kind)

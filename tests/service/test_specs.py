@@ -108,6 +108,16 @@ def test_more_than_the_server_allows_is_refused(settings: dict[str, int], pointe
     assert words in str(refused)
 
 
+def test_a_spec_names_a_bounded_number_of_tables() -> None:
+    """Each table that Literals name is read from the store, so there are at most as many as columns."""
+    literals = [{"kind": "Literal", "digest": digit * 64} for digit in "abb"]
+    spec = {"schedule": {"kind": "Product", "schedules": literals}, "total_steps": 10}
+    assert refusal(spec, max_columns=1).errors[0].pointer == "/schedule"
+    with pytest.raises(LimitExceededError, match=r"tables that Literals name must be at most 1 .*max_columns\), got 2"):
+        read_spec(json.dumps(spec).encode(), Settings(max_columns=1))
+    assert read_spec(json.dumps(spec).encode(), Settings(max_columns=2)).total_steps == 10
+
+
 def test_a_refused_item_is_one_error() -> None:
     """A list whose only item is refused is not also called too short."""
     assert [error.pointer for error in refusal({"schedule": [WARMUP | {"base_lr": -1}], "total_steps": 9}).errors] == [

@@ -14,6 +14,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from scheduler import Spec, Table
+from scheduler.literal import resolved
 from service.files import table_key
 from service.metadata import Metadata, open_metadata
 from service.settings import Settings
@@ -304,3 +305,77 @@ def test_a_literal_takes_the_values_of_the_table_it_names(make_client: MakeClien
     refused = client.post("/v1/tables", json={"schedule": {**literal, "column": "momentum"}, "total_steps": 3})
     assert refused.status_code == 422
     assert "'momentum'" in refused.text
+
+
+def literal_of(digest: str, total_steps: int) -> dict[str, Any]:
+    """A spec whose table is that of another."""
+    return {"schedule": {"kind": "Literal", "digest": digest}, "total_steps": total_steps}
+
+
+def test_named_tables_take_no_memory(make_client: MakeClient) -> None:
+    """However many tables the Literals of a spec name, their values are read, not held: neither then nor later."""
+    steps, client = 250_000, make_client(memory_bytes=100_000)
+    digests = [
+        client.post("/v1/tables", json={"schedule": {"kind": "Constant", "value": rate}, "total_steps": steps}).json()[
+            "digest"
+        ]
+        for rate in (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8)
+    ]
+    parts = {"kind": "Sequence", "schedules": [literal_of(digest, 1)["schedule"] for digest in digests]}
+    with measuring() as allocated:
+        many = {"schedule": {**parts, "lengths": [1] * 7}, "total_steps": 8}
+        made = client.post("/v1/tables", json=many)
+        assert client.get(made.headers["location"] + ".json").json()["columns"]["lr"][0::7] == [0.1, 0.8]
+        for digest in digests:
+            assert client.post("/v1/tables", json=literal_of(digest, 10)).status_code == 201
+        assert allocated() < steps * 8 * 2
+        assert tracemalloc.get_traced_memory()[1] < steps * 8 * 4
+
+
+def test_what_a_lost_table_is_made_of_is_restored_too(
+    make_client: MakeClient, spec: dict[str, Any], table: Table, data: Path
+) -> None:
+    """A table that was computed from a table comes back, though both files were lost."""
+    client = make_client()
+    halved = {"kind": "Scale", "factor": 0.5, "schedule": {"kind": "Literal", "digest": table.digest}}
+    digest = client.post("/v1/tables", json={"schedule": halved, "total_steps": 16}).json()["digest"]
+    make_client()
+    for lost in (digest, table.digest):
+        (data / table_key(lost)).unlink()
+    client = make_client()
+    assert Table.from_bytes(client.get(f"/v1/tables/{digest}.safetensors").content).lr.tolist() == [
+        rate / 2 for rate in table.lr
+    ]
+    assert counters(client)["computations"] == 2
+
+
+@pytest.mark.parametrize("number", [1, 2])
+def test_a_table_that_is_made_of_itself_is_lost(make_client: MakeClient, table: Table, data: Path, number: int) -> None:
+    """Where the records say that tables were computed from each other, asking for one ends: there is no such table."""
+    digests = [table.digest, "ab" * 32][:number]
+    make_client()
+    (data / table_key(table.digest)).unlink()
+    with metadata(data) as rows:
+        for digest, named in zip(digests, digests[1:] + digests[:1], strict=True):
+            rows.forget(digest)
+            rows.publish(digest, 128, parse(literal_of(named, 16)).model_dump_json())
+    client = make_client()
+    for digest in digests:
+        answer = client.get(f"/v1/tables/{digest}")
+        assert (answer.status_code, answer.json()["code"]) == (500, "table-lost")
+        assert "can only be computed from itself" in answer.json()["detail"]
+
+
+def test_a_published_table_is_not_said_to_be_made_of_tables(make_client: MakeClient, table: Table, data: Path) -> None:
+    """Whoever sends a table may write into it that it was computed from itself: that is not kept."""
+    spec = parse(literal_of("ab" * 32, 16))
+    with resolved({"ab" * 32: table}):
+        body = Table.compute(spec).to_bytes()
+    with metadata(data) as rows:
+        rows.forget(table.digest)
+    client = make_client()
+    assert client.put("/v1/tables", content=body, headers={"content-type": "application/octet-stream"}).is_success
+    make_client()
+    with metadata(data) as rows:
+        assert rows.has_table(table.digest)
+        assert rows.origin(table.digest) is None
