@@ -15,12 +15,11 @@ import urllib.request
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from service import tracing
 from service.connections import raise_file_limit
-from service.metadata import Metadata, TokenRow, metadata_of
+from service.metadata import TokenRow, metadata_of
 from service.settings import Settings
 from service.storage.opening import open_store
 from service.storage.store import StorageError
@@ -40,7 +39,6 @@ EXTRAS = {
 """What each extra of the distribution that a server can use installs."""
 _ALWAYS = ("lrtables", "numpy", "pydantic")
 _ANSWER_SECONDS = 2
-_FILE_URL = "sqlite:///"
 
 
 class Check(NamedTuple):
@@ -124,20 +122,10 @@ def _store(settings: Settings) -> Finding:
 
 def _database(settings: Settings) -> Finding:
     with closing(metadata_of(settings)) as metadata:
-        if not _is_there(metadata):
+        if not metadata.exists:
             return "ok", f"{metadata.url}, made at the first start"
-        current, head = metadata.status()
-        if current in (None, head):
-            return (
-                "ok",
-                f"{metadata.url} answers, {f'at revision {head}' if current else 'empty until the first start'}",
-            )
-        return "failed", f"{metadata.url} has revision {current}, this version needs {head}: lrtables db upgrade"
-
-
-def _is_there(metadata: Metadata) -> bool:
-    """Whether there is a database that looking at would not make."""
-    return not metadata.url.startswith(_FILE_URL) or Path(metadata.url.removeprefix(_FILE_URL)).exists()
+        current = metadata.usable_revision()
+        return "ok", f"{metadata.url} answers, {f'at revision {current}' if current else 'empty until the first start'}"
 
 
 def _tokens(settings: Settings) -> Finding:
@@ -156,8 +144,7 @@ def _tokens(settings: Settings) -> Finding:
 
 def _all_tokens(settings: Settings) -> list[TokenRow]:
     with closing(metadata_of(settings)) as metadata:
-        is_filled = _is_there(metadata) and metadata.status()[0] is not None
-        return metadata.all_tokens() if is_filled else []
+        return metadata.all_tokens() if metadata.status()[0] is not None else []
 
 
 def _is_valid(token: TokenRow) -> bool:

@@ -46,6 +46,11 @@ class Metadata:
         return url.set(drivername=url.get_backend_name(), query={}).render_as_string(hide_password=True)
 
     @property
+    def exists(self) -> bool:
+        """Whether there is a database to look at: SQLite's is made when it is first used."""
+        return self._database.exists
+
+    @property
     def damaged_rows(self) -> int:
         """How many damaged rows were read."""
         return self._database.damaged_rows
@@ -128,20 +133,36 @@ class Metadata:
 
     def status(self) -> tuple[str | None, str]:
         """The revision that the database has, None where it is empty; and the one that this version needs."""
-        if not self._database.exists:
+        if not self.exists:
             return None, revisions.head_revision()
         with self._database.transaction("read") as connection:
             return revisions.current_revision(connection), revisions.head_revision()
 
-    def upgrade(self, revision: str = "head", *, only_empty: bool = False) -> None:
+    def usable_revision(self) -> str | None:
+        """The revision of a database that this version works with; None where it is empty, or not there.
+
+        Raises `DatabaseError`, which says what to do, where the database holds something else, or the data of another
+        version.
+        """
+        if not self.exists:
+            return None
+        with self._database.transaction("read") as connection:
+            return revisions.usable_revision(connection)
+
+    def upgrade(self, revision: str = "head", *, only_empty: bool = False) -> Path | None:
         """Bring the database to this revision, all or nothing; with `only_empty`, where it is empty. SQLite's is made.
 
-        Raises `DatabaseError` where the database holds something else, or the data of a later version; with
-        `only_empty`, of an older one too.
+        What is returned is the copy that is kept of SQLite's file where it was of an older revision. Raises
+        `DatabaseError` where the database holds something else, or the data of a later version; with `only_empty`, of
+        an older one too.
         """
         self._database.make_folder()
         with self._database.transaction("write") as connection:
-            revisions.upgrade(connection, revision, only_empty=only_empty)
+            revisions.lock(connection)
+            current, head = revisions.usable_revision(connection, older=not only_empty), revisions.head_revision()
+            copy = None if current in (None, head) else self._database.copy_file(f"before-{head}")
+            revisions.upgrade(connection, revision)
+            return copy
 
     def verify_rows(self) -> Iterator[str]:
         """A line for each problem: a row that does not match its checksum, a spec whose table has no row, a damaged

@@ -11,10 +11,12 @@ from service.commands.options import add_data_options, metadata_for
 if TYPE_CHECKING:
     from service.commands.options import Subparsers
 
-_STATUS = """Print which revision the database has and which this version needs. Exits with 1 where they differ. Nothing
-is changed."""
-_UPGRADE = """Bring the database to the revision that this version needs, all or nothing. Back it up before; stop the
-servers of earlier versions: they refuse the new revision. An empty database needs no upgrade; the server fills it."""
+_STATUS = """Print which revision the database has and which this version needs; where they differ, print what to do,
+and exit with 1. Nothing is changed."""
+_UPGRADE = """Bring the database to the revision that this version needs, all or nothing. A copy of SQLite's file is
+kept beside it; back PostgreSQL up before, with its own pg_dump, or with 'lrtables backup' of the version that made it.
+Stop the servers of earlier versions: they refuse the new revision. An empty database needs no upgrade: the server fills
+it."""
 
 
 def add_parser(subparsers: Subparsers) -> None:
@@ -34,16 +36,23 @@ def _add(
 
 
 def _status(parsed: argparse.Namespace) -> int:
+    from service.storage.store import DatabaseError  # noqa: PLC0415  # beside what needs the service extra
+
     with metadata_for(parsed, of_any_revision=True) as metadata:
         current, head = metadata.status()
         print(f"{metadata.url} has revision {current or 'none'}, this version needs {head}")
+        try:
+            metadata.usable_revision()
+        except DatabaseError as error:
+            print(error)
     return int(current != head)
 
 
 def _upgrade(parsed: argparse.Namespace) -> int:
     with metadata_for(parsed, of_any_revision=True) as metadata:
         before, _ = metadata.status()
-        metadata.upgrade()
+        if copy := metadata.upgrade():
+            print(f"what was there before is kept in {copy}")
         after, _ = metadata.status()
         print(f"{metadata.url} has revision {after} now, it had {before or 'none'}")
     return 0

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import logging
+import sqlite3
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal, get_args
@@ -74,6 +75,19 @@ class Database:
                 self._file.parent.mkdir(parents=True, exist_ok=True)
             except OSError as error:
                 raise DatabaseError(f"the folder for the database cannot be made: {error.strerror}") from error
+
+    def copy_file(self, suffix: str) -> Path | None:
+        """A copy of SQLite's file, as was last committed, beside it and its owner's alone; None for PostgreSQL."""
+        if self._file is None:
+            return None
+        copy = self._file.with_name(f"{self._file.name}.{suffix}")
+        try:
+            copy.touch(0o600)
+            with closing(sqlite3.connect(self._file)) as source, closing(sqlite3.connect(copy)) as target:
+                source.backup(target)
+        except (OSError, sqlite3.Error) as error:
+            raise DatabaseError(f"the database cannot be copied to {copy}: {error}") from error
+        return copy
 
     def close(self) -> None:
         """Close the connections that nobody uses; one that is asked for later is opened again."""

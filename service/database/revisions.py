@@ -20,44 +20,45 @@ def head_revision() -> str:
 
 
 def current_revision(connection: Connection) -> str | None:
-    """The revision that the database has; None where it has none."""
-    return MigrationContext.configure(connection).get_current_revision()
+    """The revision that the database has; None where it has none. Raises `DatabaseError` where it has several."""
+    found = MigrationContext.configure(connection).get_current_heads()
+    if len(found) > 1:
+        raise DatabaseError(f"the database is damaged: it has the revisions {', '.join(sorted(found))}")
+    return next(iter(found), None)
 
 
-def upgrade(connection: Connection, revision: str = "head", *, only_empty: bool = False) -> None:
-    """Bring the database to a revision, in the transaction of the connection: all or nothing.
+def usable_revision(connection: Connection, *, older: bool = False) -> str | None:
+    """The revision of a database that this version works with: its own, or None where it is empty.
 
-    Others that do the same at the same moment wait for it. With `only_empty` nothing but an empty database is touched.
-    Raises `DatabaseError` where the database has tables of others, a revision that this version does not know, or,
-    with `only_empty`, an older one.
+    With `older` also one that an upgrade leads from. Raises `DatabaseError`, which says what to do, where the database
+    has another revision, or tables of others.
     """
-    if connection.dialect.name == "postgresql":
-        connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
-    config = _config()
-    current = current_revision(connection)
-    _refuse_strangers(connection, config, current)
-    if only_empty and current is not None:
-        refuse_older(current)
-    config.attributes["connection"] = connection
-    command.upgrade(config, revision)
-
-
-def refuse_older(current: str) -> None:
-    """Raise `DatabaseError` where a revision that this version knows is not the one it needs."""
-    if current != (head := head_revision()):
-        raise DatabaseError(
-            f"the database has revision {current} and this version needs {head}: run 'lrtables db upgrade'"
-        )
-
-
-def _refuse_strangers(connection: Connection, config: Config, current: str | None) -> None:
+    current, head = current_revision(connection), head_revision()
     if current is None:
         if names := inspect(connection).get_table_names():
             raise DatabaseError(f"the database holds tables of something else: {', '.join(sorted(names)[:5])}")
-    elif current not in {script.revision for script in _scripts(config).walk_revisions()}:
+    elif current not in {script.revision for script in _scripts(_config()).walk_revisions()}:
         raise DatabaseError(
             f"the database has revision {current}, which this version does not know: a later version made it"
         )
+    elif current != head and not older:
+        raise DatabaseError(
+            f"the database has revision {current} and this version needs {head}: run 'lrtables db upgrade'"
+        )
+    return current
+
+
+def lock(connection: Connection) -> None:
+    """Wait for others that upgrade the database, and let none begin before the transaction's end."""
+    if connection.dialect.name == "postgresql":  # a transaction that writes is SQLite's lock
+        connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
+
+
+def upgrade(connection: Connection, revision: str) -> None:
+    """Bring the database, of a usable revision, to this one, in the transaction of the connection: all or nothing."""
+    config = _config()
+    config.attributes["connection"] = connection
+    command.upgrade(config, revision)
 
 
 def _config() -> Config:

@@ -1,6 +1,7 @@
 """What is looked at before a server starts."""
 
 import socket
+import sqlite3
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -107,7 +108,7 @@ def test_a_database_that_is_away_is_a_failure(examine: Examine, free_port: int) 
 
 
 def test_a_database_of_another_version_is_a_failure(examine: Examine, tmp_path: Path) -> None:
-    """A database at another revision is named, and how to bring it to this one."""
+    """A database at a later revision is named, and no upgrade is advised that would be refused."""
     with closing(open_metadata(_made(tmp_path))) as metadata:
         url = metadata.url
     engine = create_engine(url)
@@ -117,7 +118,35 @@ def test_a_database_of_another_version_is_a_failure(examine: Examine, tmp_path: 
     check = examine()["database"]
     assert check.state == "failed"
     assert "revision another" in check.detail
-    assert "lrtables db upgrade" in check.detail
+    assert "a later version made it" in check.detail
+    assert "db upgrade" not in check.detail
+
+
+def test_an_older_database_is_a_failure(examine: Examine, tmp_path: Path) -> None:
+    """A database of an earlier version is named, and how to bring it to this one."""
+    with closing(metadata_of(_made(tmp_path))) as metadata:
+        metadata.upgrade("0001")
+    check = examine()["database"]
+    assert (check.state, "run 'lrtables db upgrade'" in check.detail) == ("failed", True)
+
+
+def test_a_database_of_something_else_is_a_failure(examine: Examine, tmp_path: Path) -> None:
+    """A database that the server would refuse, since others have their tables in it, is not empty."""
+    with closing(sqlite3.connect(_made(tmp_path).data_dir / "metadata.sqlite")) as others:
+        others.execute("CREATE TABLE users (name TEXT)")
+    check = examine()["database"]
+    assert (check.state, "tables of something else: users" in check.detail) == ("failed", True)
+
+
+@pytest.mark.parametrize("name", ["100%", "why?", "no#1", "a b%20c"])
+def test_a_strange_path_is_looked_at(examine: Examine, tmp_path: Path, name: str) -> None:
+    """A database is found whatever the folder's name, and so are its tokens."""
+    settings = Settings(data_dir=tmp_path / name)
+    with closing(open_metadata(settings)) as metadata:
+        metadata.add(token(1))
+    found = examine(data_dir=tmp_path / name, require_tokens=True)
+    assert "at revision" in found["database"].detail
+    assert found["tokens"] == Check("tokens", "ok", "asked for, 1 valid")
 
 
 def _made(tmp_path: Path) -> Settings:

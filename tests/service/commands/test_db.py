@@ -51,12 +51,41 @@ def test_an_older_database_is_upgraded(database_url: str, capsys: pytest.Capture
         assert main(["db", "upgrade", *options]) == 0
         assert metadata.status() == (_head(), _head())
         out = capsys.readouterr().out
-        assert out.splitlines() == [
+        assert [line for line in out.splitlines() if "before" not in line] == [
             f"{metadata.url} has revision 0001, this version needs {_head()}",
+            f"the database has revision 0001 and this version needs {_head()}: run 'lrtables db upgrade'",
             f"{metadata.url} has revision {_head()} now, it had 0001",
         ]
     password = make_url(database_url).password
     assert password is None or password not in out
+
+
+def test_an_upgrade_keeps_what_was(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Of SQLite's file a copy is kept, whole, of the older revision, and its owner's alone; a needless one is not."""
+    options = ["--data-dir", str(tmp_path)]
+    with closing(metadata_of(Settings(data_dir=tmp_path))) as metadata:
+        metadata.upgrade("0001")
+        metadata.record("s", "{}", "d" * 64, 24)
+    assert main(["db", "upgrade", *options]) == 0
+    copy = tmp_path / f"metadata.sqlite.before-{_head()}"
+    assert f"what was there before is kept in {copy}" in capsys.readouterr().out.splitlines()
+    assert copy.stat().st_mode & 0o777 == 0o600
+    with closing(Metadata(f"sqlite:///{copy}", timeout_seconds=60)) as before:
+        assert (before.status()[0], before.digest_of("s")) == ("0001", "d" * 64)
+    copy.unlink()
+    assert main(["db", "upgrade", *options]) == 0
+    assert "before" not in capsys.readouterr().out
+    assert not copy.exists()
+
+
+def test_without_its_copy_nothing_is_upgraded(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Where the copy cannot be made, the database stays as it was, and the reason is one line."""
+    with closing(metadata_of(Settings(data_dir=tmp_path))) as metadata:
+        metadata.upgrade("0001")
+        (tmp_path / f"metadata.sqlite.before-{_head()}").mkdir()
+        assert main(["db", "upgrade", "--data-dir", str(tmp_path)]) == 2
+        assert "cannot be copied" in capsys.readouterr().err
+        assert metadata.status()[0] == "0001"
 
 
 def test_a_later_database_is_not_upgraded(
@@ -64,12 +93,22 @@ def test_a_later_database_is_not_upgraded(
 ) -> None:
     """The revision of a later version is shown, and refused in one line."""
     execute("UPDATE alembic_version SET version_num = 'f00d'")
+    refusal = "the database has revision f00d, which this version does not know: a later version made it"
     assert main(["db", "status", "--database-url", database_url]) == 1
-    assert "has revision f00d" in capsys.readouterr().out
+    assert capsys.readouterr().out.splitlines()[1:] == [refusal]
     assert main(["db", "upgrade", "--database-url", database_url]) == 2
-    assert capsys.readouterr().err.splitlines() == [
-        "lrtables: the database has revision f00d, which this version does not know: a later version made it"
-    ]
+    assert capsys.readouterr().err == f"lrtables: {refusal}\n"
+
+
+@pytest.mark.parametrize("action", ["status", "upgrade"])
+def test_several_revisions_are_none(
+    metadata: Metadata, database_url: str, execute: Execute, capsys: pytest.CaptureFixture[str], action: str
+) -> None:
+    """A database that claims more than one revision is damaged, which is one line."""
+    execute("INSERT INTO alembic_version VALUES ('0001')")
+    assert main(["db", action, "--database-url", database_url]) == 2
+    out, err = capsys.readouterr()
+    assert (out, err) == ("", f"lrtables: the database is damaged: it has the revisions 0001, {_head()}\n")
 
 
 @pytest.mark.parametrize("action", ["status", "upgrade"])
