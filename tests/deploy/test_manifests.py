@@ -1,5 +1,6 @@
 """The manifests of deploy/ name what exists, and fit the server and each other."""
 
+import json
 import re
 from pathlib import Path
 from typing import Any
@@ -80,6 +81,13 @@ def test_every_image_has_a_version() -> None:
     assert images["nginx"] == container("lrtables-nginx")["image"]
     [renamed] = documents("kustomization.yaml")[0]["images"]
     assert renamed["name"] == "lrtables"
+
+
+def test_no_variable_of_the_cluster_is_taken_for_a_setting() -> None:
+    """The Service called lrtables sets LRTABLES_PORT in every pod that does not refuse it, the page's own one too."""
+    [overrides] = re.findall(r"--overrides='(.*?)'", (DEPLOY / "README.md").read_text(encoding="utf-8"), re.DOTALL)
+    pods = [json.loads(overrides)["spec"], find("Deployment", "lrtables")["spec"]["template"]["spec"]]
+    assert [pod["enableServiceLinks"] for pod in pods] == [False, False]
 
 
 def test_compose_files_exist() -> None:
