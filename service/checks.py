@@ -15,11 +15,12 @@ import urllib.request
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from service import tracing
 from service.connections import raise_file_limit
-from service.metadata import TokenRow, metadata_of
+from service.metadata import metadata_of
 from service.settings import Settings
 from service.storage.opening import open_store
 from service.storage.store import StorageError
@@ -114,10 +115,24 @@ def _data_directory(settings: Settings) -> Finding:
 
 def _store(settings: Settings) -> Finding:
     if settings.store_url is None:
-        return "ok", "in the data directory"
+        return _try_link(settings.data_dir)
     with closing(open_store(settings, exclusive=False)) as store:
         store.check()
         return "ok", f"{store.url} answers"
+
+
+def _try_link(directory: Path) -> Finding:
+    """Whether a file that was written can get its name, which it does by a link from one folder to another."""
+    written, named = (directory / name if (directory / name).exists() else directory for name in ("tmp", "tables"))
+    if directory.is_dir():
+        try:
+            with tempfile.NamedTemporaryFile(dir=written) as probe:
+                link = named / f"{Path(probe.name).name}.link"
+                os.link(probe.name, link)
+                link.unlink()
+        except OSError as error:
+            return "failed", f"a file in {written} cannot be linked into {named}: {error.strerror}"
+    return "ok", "in the data directory"
 
 
 def _database(settings: Settings) -> Finding:
@@ -136,20 +151,12 @@ def _tokens(settings: Settings) -> Finding:
         )
     if not settings.asks_for_tokens:
         return "ok", f"not asked for on {settings.host}"
-    valid = [token for token in _all_tokens(settings) if _is_valid(token)]
-    if not valid:
-        return "failed", "asked for, and there is none that is valid: lrtables token create NAME --scope read"
-    return "ok", f"asked for, {len(valid)} valid"
-
-
-def _all_tokens(settings: Settings) -> list[TokenRow]:
     with closing(metadata_of(settings)) as metadata:
-        return metadata.all_tokens() if metadata.status()[0] is not None else []
-
-
-def _is_valid(token: TokenRow) -> bool:
-    now = time.time()
-    return token.revoked_at is None and (token.expires_at is None or token.expires_at > now)
+        tokens = metadata.all_tokens() if metadata.status()[0] is not None else []
+    valid = [token for token in tokens if token.state(time.time()) == "valid"]
+    if not valid:
+        return "failed", "asked for, and none is valid: lrtables token create NAME --scope read"
+    return "ok", f"asked for, {len(valid)} valid"
 
 
 def _port(settings: Settings) -> Finding:

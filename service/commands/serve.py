@@ -7,6 +7,7 @@ import math
 import signal
 import socket
 import sys
+import time
 from types import FrameType
 from typing import TYPE_CHECKING
 
@@ -65,11 +66,12 @@ def _run(settings: Settings) -> int:
 
 
 def _check_tokens(server: Server) -> None:
-    """Refuse to be reachable from elsewhere as long as nobody has a token, unless that is wanted."""
+    """Refuse to be reachable from elsewhere as long as nobody has a valid token, unless that is wanted."""
     settings = server.settings
-    if settings.asks_for_tokens and not server.metadata.all_tokens():
+    now = time.time()
+    if settings.asks_for_tokens and not any(row.state(now) == "valid" for row in server.metadata.all_tokens()):
         raise CommandError(
-            f"refusing to listen on {settings.host}: it asks for tokens, and there are none. Make one with "
+            f"refusing to listen on {settings.host}: it asks for tokens, and none is valid. Make one with "
             "'lrtables token create', listen on 127.0.0.1, or say --insecure-no-auth where nobody else can reach it"
         )
     if settings.is_exposed:

@@ -129,7 +129,7 @@ def _description(row: TokenRow) -> dict[str, Any]:
     return {
         "token_id": row.token_id,
         "name": row.name,
-        "state": _state(row),
+        "state": row.state(time.time()),
         "scopes": list(row.scopes),
         "namespaces": list(row.namespaces),
         "limits": dict(row.limits),
@@ -137,12 +137,6 @@ def _description(row: TokenRow) -> dict[str, Any]:
         "expires_at": _date(row.expires_at),
         "revoked_at": _date(row.revoked_at),
     }
-
-
-def _state(row: TokenRow) -> str:
-    if row.revoked_at is not None:
-        return "revoked"
-    return "valid" if row.expires_at is None or time.time() < row.expires_at else "expired"
 
 
 def _date(seconds: float | None) -> str | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from sqlalchemy import Table
 
@@ -67,6 +67,12 @@ class TokenRow:
         """The row from its columns."""
         parsed = {name: json.loads(stored[name]) for name in ("scopes", "namespaces", "limits")}
         return cls(**{**_content(stored), **parsed})
+
+    def state(self, now: float) -> Literal["valid", "expired", "revoked"]:
+        """Whether the token is good for anything at this time."""
+        if self.revoked_at is not None:
+            return "revoked"
+        return "valid" if self.expires_at is None or now < self.expires_at else "expired"
 
 
 Row = TableRow | SpecRow | TokenRow

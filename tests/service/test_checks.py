@@ -12,6 +12,7 @@ from sqlalchemy import create_engine, text
 
 from benchmarks.http_common import ServerProcess
 from benchmarks.s3_server import S3Server
+from benchmarks.small_disk import SmallDisk
 from service import checks
 from service.checks import Check, sources
 from service.metadata import Metadata, TokenRow, metadata_of, open_metadata
@@ -70,6 +71,18 @@ def test_a_file_is_no_directory(examine: Examine, tmp_path: Path) -> None:
 def test_a_full_disk_is_worth_a_warning(examine: Examine) -> None:
     """A disk without room for two of the largest tables is named, and the server would still work."""
     assert examine(max_table_bytes=2**62)["data directory"].state == "warning"
+
+
+@pytest.mark.parametrize("elsewhere", ["tables", "tmp"])
+def test_a_folder_on_another_file_system_is_a_failure(examine: Examine, disk: SmallDisk, elsewhere: str) -> None:
+    """A table gets its name by a link, which leads to no other file system; a probe leaves nothing behind."""
+    data, other = disk.directory.parent / "data", disk.directory / elsewhere
+    for folder in (data, other):
+        folder.mkdir()
+    (data / elsewhere).symlink_to(other)
+    found = examine()["store"]
+    assert (found.state, "cross-device" in found.detail) == ("failed", True)
+    assert [list(data.iterdir()), list(other.iterdir())] == [[data / elsewhere], []]
 
 
 def test_a_store_that_is_away_is_a_failure(examine: Examine, free_port: int, monkeypatch: pytest.MonkeyPatch) -> None:

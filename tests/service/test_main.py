@@ -5,6 +5,8 @@ import signal
 import socket
 import subprocess
 import sys
+from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,9 @@ import pytest
 import urllib3
 
 from benchmarks.http_common import ServerProcess
+from service.metadata import open_metadata
+from service.settings import Settings
+from service.tokens import new_token
 
 
 def run(*arguments: str, **environment: str) -> tuple[int, str]:
@@ -72,6 +77,15 @@ def test_other_machines_are_kept_out(tmp_path: Path, host: str) -> None:
     assert status == 2
     assert f"refusing to listen on {host}" in said
     assert "--insecure-no-auth" in said
+
+
+def test_tokens_that_are_over_are_none(tmp_path: Path) -> None:
+    """A server that asks for tokens does not start where each has expired or was revoked: nobody could use it."""
+    with closing(open_metadata(Settings(data_dir=tmp_path))) as metadata:
+        metadata.add(replace(new_token("expired", ["read"], expires_in=None)[1], expires_at=2.0))
+        metadata.add(replace(new_token("revoked", ["read"], expires_in=None)[1], revoked_at=2.0))
+    status, said = run("serve", "--port", "0", "--data-dir", str(tmp_path), LRTABLES_REQUIRE_TOKENS="true")
+    assert (status, "it asks for tokens, and none is valid" in said) == (2, True)
 
 
 def test_other_machines_are_let_in_on_request(tmp_path: Path) -> None:
