@@ -8,6 +8,7 @@ import signal
 import socket
 import sys
 import time
+from collections.abc import Callable
 from types import FrameType
 from typing import TYPE_CHECKING
 
@@ -53,8 +54,7 @@ def _run(settings: Settings) -> int:
         raise_file_limit(settings.max_connections)
     except ValueError as error:
         raise CommandError(str(error)) from error
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: sys.exit(0))  # uvicorn stops gracefully, then raises the signal once more
+    _when_told_to_stop(lambda *_: sys.exit(0))
     try:
         server = open_server(settings)
         _check_tokens(server)
@@ -113,8 +113,15 @@ def _answer(listener: socket.socket, server: Server) -> None:
             server.draining = True
             super().handle_exit(sig, frame)
 
+    running = Running(config)
+    _when_told_to_stop(running.handle_exit)  # before uvicorn does it: a stop at any moment from here on is a clean one
     print(_url(listener), flush=True)
-    Running(config).run(sockets=[listener])
+    running.run(sockets=[listener])
+
+
+def _when_told_to_stop(handle: Callable[[int, FrameType | None], None]) -> None:
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, handle)
 
 
 def _listen(host: str, port: int) -> socket.socket:

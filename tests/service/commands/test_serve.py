@@ -1,0 +1,34 @@
+"""`lrtables serve` stops well at whatever moment it is told to."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+
+@pytest.mark.parametrize("number", ["SIGTERM", "SIGINT"])
+@pytest.mark.parametrize("moment", ["open_server", "create_app", "get_loop_factory", "load", "startup"])
+def test_a_stop_during_the_start_is_a_clean_one(tmp_path: Path, moment: str, number: str) -> None:
+    """Told to stop before it answers, a server exits with 0, and prints nothing but its address."""
+    script = f"""
+import os, signal, sys
+import uvicorn
+import service.app
+from service.__main__ import main
+
+def interrupted(function):
+    def called(*arguments, **options):
+        os.kill(os.getpid(), signal.{number})
+        return function(*arguments, **options)
+    return called
+
+for owner in (service.app, uvicorn.Config, uvicorn.Server):
+    if hasattr(owner, {moment!r}):
+        setattr(owner, {moment!r}, interrupted(getattr(owner, {moment!r})))
+sys.exit(main(["serve", "--port", "0", "--data-dir", {str(tmp_path)!r}]))
+"""
+    command = [sys.executable, "-W", "error", "-c", script]
+    finished = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert (finished.returncode, finished.stderr) == (0, "")
+    assert finished.stdout.count("http://127.0.0.1:") == (moment not in {"open_server", "create_app"})
