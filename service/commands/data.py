@@ -8,7 +8,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from service.commands.options import CommandError, add_data_options, settings_of
+from service.commands.options import CommandError, add_data_options, metadata_for, settings_of
 
 if TYPE_CHECKING:
     from service.commands.options import Subparsers
@@ -33,7 +33,7 @@ def add_parser(subparsers: Subparsers) -> None:
     for parser in (backup, restore):
         parser.add_argument("folder", type=Path, metavar="FOLDER", help="the backup")
     collect = _add(subparsers, "gc", "remove tables that nothing names", _GC, _collect)
-    collect.add_argument("--dry-run", action="store_true", help="only say what would be removed")
+    collect.add_argument("--dry-run", action="store_true", help="only say what would be removed; the server may run")
     for parser in (verify, backup, restore, collect):
         add_data_options(parser)
 
@@ -48,29 +48,20 @@ def _add(
 
 @contextmanager
 def _opened(
-    parsed: argparse.Namespace, *, exclusive: bool, must_exist: bool = True
+    parsed: argparse.Namespace, *, exclusive: bool, make: bool = False
 ) -> Iterator[tuple[ObjectStore, Metadata]]:
-    """The store and the metadata that the options name. What fails is one line on the terminal."""
+    """The store and the metadata that the options name, the metadata as `metadata_for` has them."""
     settings = settings_of(parsed)
     from service.maintenance import BackupError  # noqa: PLC0415  # only the server needs the service extra
-    from service.metadata import metadata_of, open_metadata  # noqa: PLC0415  # the same
     from service.storage.opening import open_store  # noqa: PLC0415  # the same
-    from service.storage.store import StorageError  # noqa: PLC0415  # the same
 
     try:
-        store = open_store(settings, exclusive=exclusive)
-        try:
-            with closing(metadata_of(settings)) as looked_at:
-                if must_exist and looked_at.status()[0] is None:
-                    raise CommandError(f"there is no metadata in {looked_at.url}")
-            metadata = open_metadata(settings)
-            try:
-                yield store, metadata
-            finally:
-                metadata.close()
-        finally:
-            store.close()
-    except (StorageError, BackupError, OSError) as error:
+        with (
+            metadata_for(parsed, make=make) as metadata,
+            closing(open_store(settings, exclusive=exclusive)) as store,
+        ):
+            yield store, metadata
+    except (BackupError, OSError) as error:
         raise CommandError(str(error)) from error
 
 
@@ -88,7 +79,14 @@ def _verify(parsed: argparse.Namespace) -> int:
     return min(problems, 1)
 
 
+def _refuse_data_directory(parsed: argparse.Namespace) -> None:
+    """What is backed up, or restored, lies somewhere else than its backup."""
+    if parsed.folder.resolve() == settings_of(parsed).data_dir.resolve():
+        raise CommandError(f"the backup {parsed.folder} is the data directory itself")
+
+
 def _backup(parsed: argparse.Namespace) -> int:
+    _refuse_data_directory(parsed)
     with _opened(parsed, exclusive=False) as (store, metadata):
         from service.maintenance import backup  # noqa: PLC0415  # only the server needs the service extra
 
@@ -97,8 +95,18 @@ def _backup(parsed: argparse.Namespace) -> int:
     return 0
 
 
+def _refuse_what_is_no_backup(parsed: argparse.Namespace) -> None:
+    """What cannot be restored is refused before anything is made for it."""
+    from service.maintenance import METADATA_FILE  # noqa: PLC0415  # only the server needs the service extra
+
+    if not (parsed.folder / METADATA_FILE).is_file():
+        raise CommandError(f"{parsed.folder} holds no backup: there is no {METADATA_FILE} in it")
+
+
 def _restore(parsed: argparse.Namespace) -> int:
-    with _opened(parsed, exclusive=True, must_exist=False) as (store, metadata):
+    _refuse_data_directory(parsed)
+    _refuse_what_is_no_backup(parsed)
+    with _opened(parsed, exclusive=True, make=True) as (store, metadata):
         from service.maintenance import restore  # noqa: PLC0415  # only the server needs the service extra
 
         copied = sum(1 for _ in restore(parsed.folder, store, metadata))
@@ -107,7 +115,7 @@ def _restore(parsed: argparse.Namespace) -> int:
 
 
 def _collect(parsed: argparse.Namespace) -> int:
-    with _opened(parsed, exclusive=True) as (store, metadata):
+    with _opened(parsed, exclusive=not parsed.dry_run) as (store, metadata):
         from service.maintenance import garbage  # noqa: PLC0415  # only the server needs the service extra
 
         found = list(garbage(store, metadata))

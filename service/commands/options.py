@@ -40,14 +40,21 @@ def add_server_options(parser: argparse.ArgumentParser) -> None:
 
 
 @contextmanager
-def metadata_for(parsed: argparse.Namespace, *, of_any_revision: bool = False) -> Iterator[Metadata]:
-    """The metadata that the options name, for a `with` block. What fails is a `CommandError`."""
+def metadata_for(
+    parsed: argparse.Namespace, *, make: bool = False, of_any_revision: bool = False
+) -> Iterator[Metadata]:
+    """The metadata that the options name, for a `with` block. What fails is a `CommandError`: that there are none too.
+
+    With `make` they are made where there are none; with `of_any_revision` they may be none, or another version's.
+    """
     settings = settings_of(parsed)
     from service.metadata import metadata_of, open_metadata  # noqa: PLC0415  # only the server needs the service extra
     from service.storage.store import StorageError  # noqa: PLC0415  # the same
 
     try:
-        with closing((metadata_of if of_any_revision else open_metadata)(settings)) as metadata:
+        with closing((open_metadata if make else metadata_of)(settings)) as metadata:
+            if not (make or of_any_revision) and metadata.usable_revision() is None:
+                raise CommandError(f"there is no metadata in {metadata.url}")
             yield metadata
     except StorageError as error:
         raise CommandError(str(error)) from error

@@ -60,7 +60,7 @@ def _create(parsed: argparse.Namespace) -> int:
     from service.tokens import new_token  # noqa: PLC0415  # only the server needs the service extra
 
     expires_in, limits = _expires_in(parsed.expires), _limits(parsed.limit)
-    with metadata_for(parsed) as metadata:
+    with metadata_for(parsed, make=True) as metadata:
         try:
             token, row = new_token(parsed.name, parsed.scope, parsed.namespace or ["*"], limits, expires_in=expires_in)
         except ValueError as error:
@@ -117,6 +117,9 @@ def _limits(texts: Sequence[str]) -> Limits:
     given = dict(text.partition("=")[::2] for text in texts)
     if len(given) < len(texts):
         raise CommandError(f"--limit is given twice for one limit: {' '.join(texts)}")
+    for name in given:
+        if name not in Limits.model_fields:
+            raise CommandError(f"--limit {name}: there are {', '.join(Limits.model_fields)}")
     try:
         return Limits.model_validate(given)
     except ValidationError as error:

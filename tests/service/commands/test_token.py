@@ -125,8 +125,17 @@ def test_the_list_has_no_secret(run: Run) -> None:
 
 def test_an_empty_list_is_one(run: Run) -> None:
     """Without tokens there are the titles of the columns, and an empty list in JSON."""
+    assert run.rows() == []  # which makes the database
     assert run("list").out.split() == ["token_id", "name", "state", "scopes", "namespaces", "limits", "expires_at"]
     assert run.json("list") == []
+
+
+@pytest.mark.parametrize("words", [["list"], ["revoke", "0123456789ab"]])
+def test_a_database_that_is_not_there_has_no_list(run: Run, tmp_path: Path, words: list[str]) -> None:
+    """A mistyped data directory is no empty one: it is refused, and not made."""
+    with pytest.raises(CommandError, match=r"there is no metadata in sqlite://.*/data/metadata\.sqlite"):
+        run(*words)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_revoked_token_stays_in_the_list(run: Run) -> None:
@@ -165,7 +174,9 @@ def test_an_expired_token_says_so(run: Run, monkeypatch: pytest.MonkeyPatch) -> 
         ),
         pytest.param(["create", "a", "--scope=read", "--expires=0d"], "--expires must be like .* got '0d'", id="now"),
         pytest.param(
-            ["create", "a", "--scope=read", "--limit", "steps=5"], "--limit steps: Extra inputs are not", id="limit"
+            ["create", "a", "--scope=read", "--limit", "steps=5"],
+            "--limit steps: there are requests_per_second, bytes_per_second, max_steps",
+            id="limit",
         ),
         pytest.param(
             ["create", "a", "--scope=read", "--limit", "max_steps=many"], "--limit max_steps: .* 'many'", id="number"
@@ -183,6 +194,7 @@ def test_an_expired_token_says_so(run: Run, monkeypatch: pytest.MonkeyPatch) -> 
 )
 def test_bad_input_is_one_line(run: Run, words: list[str], message: str) -> None:
     """What is wrong is named with its value, in one line, and no token is made."""
+    assert run.rows() == []  # which makes the database
     with pytest.raises(CommandError, match=message) as caught:
         run(*words)
     assert "\n" not in str(caught.value)
