@@ -6,9 +6,9 @@ import ipaddress
 import os
 import sys
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field, PositiveFloat, PositiveInt, SecretStr
+from pydantic import BeforeValidator, Field, PositiveFloat, PositiveInt, SecretStr
 from pydantic_settings import (
     BaseSettings,
     InitSettingsSource,
@@ -28,6 +28,16 @@ def default_data_directory() -> Path:
     return Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share") / "lrtables"
 
 
+def _path(value: object) -> object:
+    """A path with the user's folder for a ~, as a shell has it. An empty one would mean the current folder: refused."""
+    if value == "":
+        raise ValueError("must be a path, got ''")
+    return os.path.expanduser(value) if isinstance(value, str | Path) else value
+
+
+_Path = Annotated[Path, BeforeValidator(_path)]
+
+
 class Settings(BaseSettings):
     """What the server is told at start-up: arguments, else `LRTABLES_...` variables, else the file, else defaults.
 
@@ -36,10 +46,10 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix=_PREFIX, frozen=True, extra="forbid")
 
-    config: Path | None = Field(None, description="TOML file with any of these settings, in lower case without prefix")
+    config: _Path | None = Field(None, description="TOML file with any of these settings, in lower case without prefix")
     host: str = Field("127.0.0.1", description="address to listen on")
     port: int = Field(8000, ge=0, le=65535, description="port to listen on; 0 picks a free one")
-    data_dir: Path = Field(default_factory=default_data_directory, description="where tables and metadata are kept")
+    data_dir: _Path = Field(default_factory=default_data_directory, description="where tables and metadata are kept")
     database_url: SecretStr | None = Field(
         None, description="PostgreSQL for the metadata, postgresql://host/name; SQLite in the data directory without it"
     )
@@ -92,9 +102,13 @@ class Settings(BaseSettings):
         path = init_settings.init_kwargs.get("config") or os.environ.get(f"{_PREFIX}CONFIG")
         if path is None:
             return init_settings, env_settings
-        if not Path(path).is_file():
+        path = Path(os.path.expanduser(path))
+        if not path.is_file():
             raise ValueError(f"config must be a file, got {str(path)!r}")
-        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, Path(path))
+        try:
+            return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, path)
+        except (OSError, ValueError) as error:
+            raise ValueError(f"config must be a TOML file: {path}: {error}") from error
 
     @property
     def limits(self) -> dict[str, int]:

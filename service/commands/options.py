@@ -24,7 +24,7 @@ class CommandError(Exception):
 def add_data_options(parser: argparse.ArgumentParser) -> None:
     """Let a command be told where the server's data is; each option is also a variable, LRTABLES_DATA_DIR, ..."""
     parser.add_argument("--config", type=Path, metavar="FILE", help="TOML file with settings")
-    parser.add_argument("--data-dir", type=Path, metavar="FOLDER", help="where tables and metadata are kept")
+    parser.add_argument("--data-dir", metavar="FOLDER", help="where tables and metadata are kept")
     parser.add_argument(
         "--database-url", metavar="URL", help="PostgreSQL for the metadata; better LRTABLES_DATABASE_URL"
     )

@@ -104,6 +104,12 @@ def test_a_senseless_setting_is_named() -> None:
     assert "-3" in said
 
 
+def test_an_empty_folder_is_refused() -> None:
+    """An empty --data-dir, as from a variable that is not set, is not the folder that one is in."""
+    status, said = run("serve", "--port", "0", "--data-dir", "")
+    assert (status, "must be a path, got ''" in said) == (2, True)
+
+
 def test_without_the_extra_it_says_what_to_install(tmp_path: Path) -> None:
     """Where the service extra is missing, `serve` says how to install it, and the rest works."""
     (tmp_path / "uvicorn.py").write_text("raise ModuleNotFoundError('No module named uvicorn', name='uvicorn')")

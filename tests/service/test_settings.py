@@ -1,6 +1,7 @@
 """The knobs of the server."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pydantic import ValidationError
@@ -21,6 +22,34 @@ def test_a_senseless_value_is_refused(name: str, value: int) -> None:
     """A setting out of its range is refused by its name."""
     with pytest.raises(ValidationError, match=name):
         Settings.model_validate({name: value})
+
+
+@pytest.mark.parametrize("source", ["argument", "variable", "file"])
+def test_a_tilde_is_the_users_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, source: str) -> None:
+    """A ~ that no shell has replaced is not the name of a folder, wherever it was said."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "file.toml").write_text('data_dir = "~/tables"\n' if source == "file" else "")
+    if source == "variable":
+        monkeypatch.setenv("LRTABLES_DATA_DIR", "~/tables")
+    given: dict[str, Any] = {"data_dir": "~/tables"} if source == "argument" else {}
+    settings = Settings(config=Path("~/file.toml"), **given)
+    assert (settings.config, settings.data_dir) == (tmp_path / "file.toml", tmp_path / "tables")
+
+
+def test_an_empty_folder_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A variable that is set to nothing does not mean the folder that one happens to be in."""
+    monkeypatch.setenv("LRTABLES_DATA_DIR", "")
+    with pytest.raises(ValidationError, match=r"data_dir\n.* must be a path, got ''"):
+        Settings()
+
+
+@pytest.mark.parametrize("content", [b"port = \n", b"host = '\xff'\n"])
+def test_a_file_that_is_no_toml_is_named(tmp_path: Path, content: bytes) -> None:
+    """What is wrong in the file is said with the file's name."""
+    file = tmp_path / "settings.toml"
+    file.write_bytes(content)
+    with pytest.raises(ValueError, match=r"config must be a TOML file: .*settings\.toml: "):
+        Settings(config=file)
 
 
 def test_every_limit_is_announced() -> None:
