@@ -61,7 +61,7 @@ class StoredTable:
         self.is_damaged = False
         self._store = store
         self._key = key
-        header_bytes = self._read(0, header_size(self._read(0, min(LENGTH.size, size)), size))
+        header_bytes = self._read(0, header_size(self._read(0, LENGTH.size), size))
         header = Header.from_bytes(header_bytes, size)
         self.header_size = header.size
         self.frame = header.frame
