@@ -9,11 +9,12 @@ from typing import Protocol, TypeVar
 from scheduler import Table, TableError
 from scheduler.frame import Header
 from service.ready import ReadyTable, StreamedTable
-from service.storage.store import ObjectStore
+from service.storage.store import ObjectStore, StorageError
 from service.streamed import StoredTable
 from service.threads import Threads
 
 _logger = logging.getLogger("lrtables")
+_TRIES = 3  # others may damage, or set aside, what is written meanwhile; but not for ever
 
 
 class _Named(Protocol):
@@ -39,7 +40,8 @@ class TableFiles:
 
     def size(self, digest: str) -> int | None:
         """Bytes of the table's file; None where there is none."""
-        return self._store.size(table_key(digest))
+        found = self._store.stat(table_key(digest))
+        return None if found is None else found.size
 
     def read(self, digest: str, *, into_memory: bool) -> ReadyTable | StreamedTable | None:
         """The table, verified; None where it is missing, or it was damaged and has been set aside."""
@@ -53,20 +55,24 @@ class TableFiles:
 
     def write(self, table: Table) -> bool:
         """Make a table durable. False where an intact one is there, from another spec or machine."""
-        if self._store.put(table_key(table.digest), table.parts()):
-            return True
-        intact = self.read(table.digest, into_memory=False) is not None
-        return not intact and self.write(table)
+        for _ in range(_TRIES):
+            if self._store.put(table_key(table.digest), table.parts()):
+                return True
+            if self.read(table.digest, into_memory=False) is not None:
+                return False
+        raise StorageError(f"the table {table.digest} was damaged whenever it was looked at")
 
     def _verified(self, digest: str, read: Callable[[str], T | None]) -> T | None:
         key = table_key(digest)
         for last in (False, True):  # what is damaged on the way here need not be damaged there
+            found = self._store.stat(key) if last else None
             try:
                 return self._read(digest, key, read)
             except TableError as error:
                 self.damaged += last
                 _logger.error("the stored table %s is damaged: %s%s", digest, error, "; set aside" if last else "")  # noqa: TRY400  # expected: no trace
-        self._store.set_aside(key)
+        if found is not None:
+            self._store.set_aside(key, found.version)
         return None
 
     def _read(self, digest: str, key: str, read: Callable[[str], T | None]) -> T | None:
@@ -77,18 +83,19 @@ class TableFiles:
 
     def _in_memory(self, key: str) -> ReadyTable | None:
         file = self._store.get(key)
-        return None if file is None else ReadyTable(_table(file), [file])
+        return None if file is None else ReadyTable(read_table(file), [file])
 
     def _stored(self, key: str) -> StoredTable | None:
-        size = self._store.size(key)
-        return None if size is None else StoredTable(self._store, key, size)
+        found = self._store.stat(key)
+        return None if found is None else StoredTable(self._store, key, found.size)
 
     def _streamed(self, key: str) -> StreamedTable | None:
         table = self._stored(key)
         return None if table is None else StreamedTable(table, self._threads)
 
 
-def _table(file: memoryview) -> Table:
+def read_table(file: memoryview) -> Table:
+    """The table in the bytes of a stored file. Raises `TableError` where they are not what was stored."""
     if not Header.from_bytes(file, len(file)).checked:
         raise TableError("damaged table: its header has no check")
     return Table.from_bytes(file)

@@ -85,15 +85,15 @@ def restore(folder: Path, store: ObjectStore, metadata: Metadata) -> Iterator[st
 
 def _copy(source: ObjectStore, target: ObjectStore, key: str) -> Iterator[str]:
     """Copy a table that is not there yet; verify it in any case. A table without a file has nothing to copy."""
-    size = source.size(key)
-    if size is None:
+    found = source.stat(key)
+    if found is None:
         return
-    if (problem := _file_problem(source, key, size)) is not None:
+    if (problem := _file_problem(source, key, found.size)) is not None:
         raise BackupError(problem)
     data = source.get(key)
     if data is not None and target.put(key, [data]):
         yield key
-    elif (problem := _file_problem(target, key, target.size(key) or 0)) is not None:
+    elif (there := target.stat(key)) is not None and (problem := _file_problem(target, key, there.size)) is not None:
         raise BackupError(f"in the target, {problem}")
 
 

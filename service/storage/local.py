@@ -11,11 +11,12 @@ from __future__ import annotations
 import fcntl
 import os
 import secrets
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 
-from service.storage.store import Part, StorageError, check_range, checked, is_key
+from service.storage.store import Part, Stat, StorageError, check_range, checked, is_key
 
 
 class DirectoryInUseError(StorageError):
@@ -40,6 +41,8 @@ class LocalStore:
     def __init__(self, directory: Path, *, exclusive: bool = True) -> None:
         self.directory = directory
         self._lock: int | None = None
+        self._synced: set[Path] = set()
+        self._freeing = threading.Lock()
         if exclusive:
             with _system_errors():
                 self._prepare()
@@ -47,8 +50,12 @@ class LocalStore:
             raise StorageError(f"there is no data directory {directory}")
 
     def _prepare(self) -> None:
-        for folder in ("tmp", "damaged"):
-            (self.directory / folder).mkdir(parents=True, exist_ok=True)
+        new = [folder for folder in (self.directory, *self.directory.parents) if not folder.exists()]
+        for name in ("tmp", "damaged"):
+            (self.directory / name).mkdir(parents=True, exist_ok=True)
+        for folder in new or [self.directory]:
+            with suppress(OSError):  # what is around may be forbidden, or of a file system that syncs no folders
+                sync(folder.absolute().parent)
         self._lock = _lock(self.directory / "lock")
         for stale in (self.directory / "tmp").iterdir():
             stale.unlink()
@@ -62,13 +69,13 @@ class LocalStore:
         # docstring inherited
         return self._load(key, 0, None)
 
-    def size(self, key: str) -> int | None:
+    def stat(self, key: str) -> Stat | None:
         # docstring inherited
-        with _system_errors():
-            try:
-                return self._path(key).stat().st_size
-            except FileNotFoundError:
-                return None
+        path = self._path(key)
+        with self._errors(), suppress(FileNotFoundError):
+            found = path.lstat() if _leads_nowhere(path) else path.stat()
+            return Stat(found.st_size, f"{found.st_ino} {found.st_mtime_ns}", found.st_mtime)
+        return None
 
     def read(self, key: str, start: int, stop: int) -> memoryview | None:
         # docstring inherited
@@ -79,46 +86,44 @@ class LocalStore:
         # docstring inherited
         target = self._path(key)
         temporary = self.directory / "tmp" / secrets.token_hex(16)
-        with _system_errors():
-            _make_folder(target.parent)
+        with self._errors():
+            self._make_folder(target.parent)
             try:
                 _write(temporary, parts)
                 made = _link(temporary, target)
             finally:
                 temporary.unlink(missing_ok=True)
-            _sync(target.parent)  # even where it was taken: whoever took it may not have come to this line
+            sync(target.parent)  # even where it was taken: whoever took it may not have come to this line
             return made
 
-    def set_aside(self, key: str) -> None:
+    def set_aside(self, key: str, version: str) -> None:
         # docstring inherited
         path = self._path(key)
         damaged = self.directory / "damaged"
-        with _system_errors():
-            try:
-                path.rename(damaged / f"{path.name}.{secrets.token_hex(4)}")
-            except FileNotFoundError:
+        with self._errors(), self._freeing:
+            found = self.stat(key)
+            if found is None or found.version != version:
                 return
-            _sync(damaged)
-            _sync(path.parent)
+            damaged.mkdir(exist_ok=True)
+            path.rename(damaged / f"{path.name}.{secrets.token_hex(4)}")
+            sync(damaged)
+            sync(path.parent)
 
     def keys(self, prefix: str = "") -> Iterator[tuple[str, int]]:
         # docstring inherited
-        with _system_errors():
+        with self._errors():
             for folder in sorted(self.directory.glob("tables/[0-9a-f][0-9a-f]")):
                 for name in sorted(os.listdir(folder)):
                     key = f"tables/{folder.name}/{name}"
-                    if is_key(key) and key.startswith(prefix) and (size := self.size(key)) is not None:
-                        yield key, size
+                    if is_key(key) and key.startswith(prefix) and (found := self.stat(key)) is not None:
+                        yield key, found.size
 
     def delete(self, key: str) -> None:
         # docstring inherited
         path = self._path(key)
-        with _system_errors():
-            try:
-                path.unlink()
-            except FileNotFoundError:
-                return
-            _sync(path.parent)
+        with self._errors(), self._freeing, suppress(FileNotFoundError):
+            path.unlink()
+            sync(path.parent)
 
     def check(self) -> None:
         # docstring inherited
@@ -131,25 +136,47 @@ class LocalStore:
             os.close(self._lock)
 
     def _load(self, key: str, start: int, stop: int | None) -> memoryview | None:
-        with _system_errors():
+        path = self._path(key)
+        with self._errors():
             try:
-                file = self._path(key).open("rb", buffering=0)
+                file = path.open("rb", buffering=0)
             except FileNotFoundError:
-                return None
+                return memoryview(b"") if _leads_nowhere(path) else None
             with file:
                 return _read(file.fileno(), start, stop)
+
+    def _make_folder(self, folder: Path) -> None:
+        """The folder, its name synced, and those above it: else a crash could take it with the object in it.
+
+        One that is there is synced once, too: whoever made it may not have come to that.
+        """
+        if folder in self._synced and folder.is_dir():
+            return
+        folder.mkdir(parents=True, exist_ok=True)
+        sync(folder.parent)
+        sync(folder.parent.parent)
+        self._synced.add(folder)
 
     def _path(self, key: str) -> Path:
         return self.directory / checked(key)
 
+    def _errors(self) -> AbstractContextManager[None]:
+        """The system's errors as the store's: they name what is in the directory; where that is, no answer tells."""
+        return _system_errors(lambda path: os.path.relpath(path, self.directory))
+
 
 @contextmanager
-def _system_errors() -> Iterator[None]:
-    """The system's errors as the store's; their text names a path, which is for the log and not for the answer."""
+def _system_errors(shown: Callable[[str], str] = str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise StorageError(error.strerror or "the system refused") from error
+        path = "" if error.filename is None else f": {shown(error.filename)}"
+        raise StorageError(f"{error.strerror or 'the system refused'}{path}") from error
+
+
+def _leads_nowhere(path: Path) -> bool:
+    """Whether it is a link to something that is not there: the key is taken, so it counts as a damaged object."""
+    return path.is_symlink() and not path.exists()
 
 
 def _lock(path: Path) -> int:
@@ -191,15 +218,8 @@ def _link(source: Path, target: Path) -> bool:
     return True
 
 
-def _make_folder(folder: Path) -> None:
-    """The folder, its own name synced too: else a crash could take the folder with the object in it."""
-    if not folder.is_dir():
-        folder.mkdir(parents=True, exist_ok=True)
-        _sync(folder.parent)
-        _sync(folder.parent.parent)
-
-
-def _sync(folder: Path) -> None:
+def sync(folder: Path) -> None:
+    """Make the names in a folder durable."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(descriptor)

@@ -14,7 +14,7 @@ import obstore.store
 from obstore.exceptions import AlreadyExistsError, BaseError
 from pydantic import AnyHttpUrl
 
-from service.storage.store import Part, StorageError, check_range, checked, is_key
+from service.storage.store import Part, Stat, StorageError, check_range, checked, is_key
 
 if TYPE_CHECKING:
     from obstore.store import ClientConfig, RetryConfig  # they are only there for type checkers
@@ -53,14 +53,16 @@ class S3Store:
                 _check_bucket(error)
                 return None
 
-    def size(self, key: str) -> int | None:
+    def stat(self, key: str) -> Stat | None:
         # docstring inherited
         with _store_errors():
             try:
-                return self._bucket.head(checked(key))["size"]
+                found = self._bucket.head(checked(key))
             except FileNotFoundError as error:
                 _check_bucket(error)
                 return None
+        modified = found["last_modified"].timestamp()  # in the version, too: bytes that rot keep their ETag
+        return Stat(found["size"], f"{found['e_tag']} {modified}", modified)
 
     def read(self, key: str, start: int, stop: int) -> memoryview | None:
         # docstring inherited
@@ -87,20 +89,24 @@ class S3Store:
 
     def _is_taken(self, key: str) -> bool:
         """False, as `put` returns it, once the object that the store speaks of is seen."""
-        if self.size(key) is None:
+        if self.stat(key) is None:
             raise StorageError("the object store has the object, and has it not")
         return False
 
-    def set_aside(self, key: str) -> None:
-        # docstring inherited
+    def set_aside(self, key: str, version: str) -> None:
+        """As promised, but for an object that takes the key between our last look and our next request: obstore has no
+        conditional delete.
+        """
         name = checked(key).rpartition("/")[2]
+        copy = f"damaged/{name}.{secrets.token_hex(4)}"
         with _store_errors():
             try:
-                self._bucket.copy(key, f"damaged/{name}.{secrets.token_hex(4)}")
+                self._bucket.copy(key, copy)
             except FileNotFoundError as error:
                 _check_bucket(error)
-            else:
-                self._bucket.delete(key)
+                return
+            found = self.stat(key)
+            self._bucket.delete(key if found is not None and found.version == version else copy)
 
     def keys(self, prefix: str = "") -> Iterator[tuple[str, int]]:
         # docstring inherited

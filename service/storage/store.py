@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 Part = bytes | memoryview
 
@@ -17,6 +17,18 @@ class StorageError(Exception):
 
 class DatabaseError(StorageError):
     """The database does not do what it was asked for: gone, hung, full."""
+
+
+class Stat(NamedTuple):
+    """What a store knows of an object without reading it.
+
+    `version` is another one for every object that the key comes to have; `modified` is when it was put, in seconds
+    since 1970.
+    """
+
+    size: int
+    version: str
+    modified: float
 
 
 class ObjectStore(Protocol):
@@ -34,8 +46,8 @@ class ObjectStore(Protocol):
     def get(self, key: str) -> memoryview | None:
         """The object's bytes, in memory of their own; None where there is no such object."""
 
-    def size(self, key: str) -> int | None:
-        """How many bytes the object has; None where there is no such object. It is not read."""
+    def stat(self, key: str) -> Stat | None:
+        """How large the object is, and since when it is there; None where there is no such object."""
 
     def read(self, key: str, start: int, stop: int) -> memoryview | None:
         """The object's bytes from `start` until `stop`, fewer where it ends before; None where there is no such object.
@@ -46,8 +58,10 @@ class ObjectStore(Protocol):
     def put(self, key: str, parts: Iterable[Part]) -> bool:
         """Keep the parts, joined, under a key that is free. True: they are durable now. False: it was taken."""
 
-    def set_aside(self, key: str) -> None:
-        """Free the key of a damaged object, and keep the object elsewhere. No error where it is gone."""
+    def set_aside(self, key: str, version: str) -> None:
+        """Free the key of a damaged object, and keep the object elsewhere. Nothing where it is gone, or another one is
+        there: whoever comes late does not take away what has replaced it.
+        """
 
     def keys(self, prefix: str = "") -> Iterator[tuple[str, int]]:
         """Key and size of every object whose key starts with the prefix, in the order of the keys."""

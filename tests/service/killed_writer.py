@@ -19,10 +19,18 @@ from service.storage.local import LocalStore
 KEY = f"tables/ab/{'ab' * 32}.safetensors"
 PARTS = [b"head", bytes(100_000), b"tail"]
 
+
+def set_aside(store: LocalStore) -> None:
+    """Set aside what is there."""
+    found = store.stat(KEY)
+    assert found is not None
+    store.set_aside(KEY, found.version)
+
+
 ACTIONS: dict[str, Callable[[LocalStore], object]] = {
     "put": lambda store: store.put(KEY, PARTS),
     "put again": lambda store: store.put(KEY, PARTS),
-    "set aside": lambda store: store.set_aside(KEY),
+    "set aside": set_aside,
     "delete": lambda store: store.delete(KEY),
 }
 

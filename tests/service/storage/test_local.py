@@ -1,7 +1,9 @@
 """The store in a directory of this machine: what only it promises, and what a bad disk does to it."""
 
 import os
+import re
 import resource
+import shutil
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -24,6 +26,13 @@ def store(tmp_path: Path) -> Iterator[LocalStore]:
     opened = LocalStore(tmp_path)
     yield opened
     opened.close()
+
+
+def version(store: LocalStore) -> str:
+    """Which object is there."""
+    found = store.stat(KEY)
+    assert found is not None
+    return found.version
 
 
 def temporary_files(store: LocalStore) -> list[Path]:
@@ -60,8 +69,29 @@ def test_a_damaged_object_is_kept_elsewhere(store: LocalStore) -> None:
     """An object set aside is in the folder for damaged ones, as often as it comes to that."""
     for content in (b"damaged", b"again"):
         store.put(KEY, [content])
-        store.set_aside(KEY)
+        store.set_aside(KEY, version(store))
     assert sorted(path.read_bytes() for path in (store.directory / "damaged").iterdir()) == [b"again", b"damaged"]
+
+
+def test_the_folder_for_damaged_objects_may_be_removed(store: LocalStore) -> None:
+    """Somebody who looked at the damaged objects, and removed them with their folder, does no harm."""
+    store.put(KEY, [b"damaged"])
+    (store.directory / "damaged").rmdir()
+    store.set_aside(KEY, version(store))
+    assert store.get(KEY) is None
+    assert [path.read_bytes() for path in (store.directory / "damaged").iterdir()] == [b"damaged"]
+
+
+def test_a_link_that_leads_nowhere_is_a_damaged_object(store: LocalStore) -> None:
+    """A key that is taken by such a link has an object without bytes; set aside, it is free."""
+    store.put(KEY, [b"x"])
+    path = store.directory / KEY
+    path.rename(path.with_name("moved"))
+    path.symlink_to("/nonexistent/x")
+    assert not store.put(KEY, [b"x"])
+    assert [bytes(store.get(KEY) or b"gone"), bytes(store.read(KEY, 0, 8) or b"gone")] == [b"gone", b"gone"]
+    store.set_aside(KEY, version(store))
+    assert store.put(KEY, [b"x"])
 
 
 def test_other_files_are_no_objects(store: LocalStore) -> None:
@@ -102,14 +132,21 @@ def test_a_closed_directory_is_free_and_tidied(tmp_path: Path) -> None:
 def test_a_directory_that_cannot_be_made_is_an_error(tmp_path: Path) -> None:
     """A data directory in the place of a file is refused with the system's reason."""
     (tmp_path / "file").write_bytes(b"")
-    with pytest.raises(StorageError, match="Not a directory"):
+    with pytest.raises(StorageError, match=rf"^Not a directory: {re.escape(str(tmp_path))}/file/data"):
         LocalStore(tmp_path / "file" / "data")
 
 
+def test_what_stops_the_start_is_named(tmp_path: Path) -> None:
+    """A folder among the files in the making, which no server makes, is left alone and named."""
+    (tmp_path / "tmp" / "mine").mkdir(parents=True)
+    with pytest.raises(StorageError, match=rf"^[A-Z][a-z ]+: {re.escape(str(tmp_path))}/tmp/mine$"):
+        LocalStore(tmp_path)
+
+
 def test_a_system_error_is_a_storage_error(store: LocalStore, tmp_path: Path) -> None:
-    """What the system refuses is the store's error, with the system's reason and without a path."""
+    """What the system refuses is the store's error: with the reason, and where, but not where the directory is."""
     (tmp_path / "tables").write_bytes(b"in the way")
-    with pytest.raises(StorageError, match=r"^(Not a directory|File exists)$"):
+    with pytest.raises(StorageError, match=r"^(Not a directory|File exists): tables/ab$"):
         store.put(KEY, [b"x"])
 
 
@@ -148,6 +185,32 @@ def test_new_folders_are_synced_too(store: LocalStore) -> None:
     assert calls[-5:] == ["fsync", "fsync", "fsync", "link", "fsync"]
 
 
+def test_a_folder_of_a_killed_maker_is_synced(store: LocalStore) -> None:
+    """A folder that is there is synced when it is first used: whoever made it may not have come to that."""
+    (store.directory / KEY).parent.mkdir(parents=True)
+    with recorded("fsync", "link") as calls:
+        store.put(KEY, [b"x"])
+        store.put(KEY, [b"x"])
+    assert calls == ["fsync", "fsync", "fsync", "link", "fsync", "fsync", "link", "fsync"]
+
+
+def test_a_folder_that_was_removed_is_synced_again(store: LocalStore) -> None:
+    """A folder that has to be made anew is synced as the first one was."""
+    for _ in range(2):
+        with recorded("fsync", "link") as calls:
+            store.put(KEY, [b"x"])
+        assert calls == ["fsync", "fsync", "fsync", "link", "fsync"]
+        shutil.rmtree(store.directory / "tables")
+
+
+@pytest.mark.parametrize(("name", "folders"), [("", 1), ("one", 1), ("one/two/three", 3)])
+def test_the_directory_is_synced_too(tmp_path: Path, name: str, folders: int) -> None:
+    """Each folder that is made for the data is named in a synced one; a data directory that is there is, too."""
+    with recorded("fsync") as calls:
+        LocalStore(tmp_path / name).close()
+    assert len(calls) == folders
+
+
 def test_a_taken_name_is_synced_before_it_counts(store: LocalStore) -> None:
     """Who finds the key taken may rely on it, though whoever took it may not have come to sync the name."""
     store.put(KEY, [b"x"])
@@ -179,7 +242,7 @@ def check_only_the_first(store: LocalStore) -> None:
 def test_a_full_disk_takes_nothing_and_loses_nothing(disk: SmallDisk, disk_store: LocalStore) -> None:
     """Where the disk is full, a put fails with that reason and leaves nothing; with space again, it works."""
     with disk.full():
-        with pytest.raises(StorageError, match=r"^No space left on device$"):
+        with pytest.raises(StorageError, match=r"^No space left on device"):
             disk_store.put(OTHER, [bytes(100_000)])
         check_only_the_first(disk_store)
     assert disk_store.put(OTHER, [bytes(100_000)])
@@ -188,7 +251,7 @@ def test_a_full_disk_takes_nothing_and_loses_nothing(disk: SmallDisk, disk_store
 def test_a_disk_that_fills_up_half_way_keeps_no_half(disk_store: LocalStore) -> None:
     """An object for which the space ends half way leaves nothing, and frees what it took."""
     for _ in range(3):
-        with pytest.raises(StorageError, match=r"^No space left on device$"):
+        with pytest.raises(StorageError, match=r"^No space left on device"):
             disk_store.put(OTHER, [bytes(100_000)] * 20)
         check_only_the_first(disk_store)
     assert disk_store.put(OTHER, [bytes(100_000)] * 5)
@@ -210,12 +273,17 @@ def test_a_limit_on_file_sizes_keeps_no_half(store: LocalStore) -> None:
 
 def test_a_read_only_disk_is_read(disk: SmallDisk, disk_store: LocalStore) -> None:
     """What cannot be written to is still read; every write fails with the reason, and works once it is writable."""
-    writes = (lambda: disk_store.put(OTHER, [b"x"]), lambda: disk_store.set_aside(KEY), lambda: disk_store.delete(KEY))
+    found = version(disk_store)
+    writes = (
+        lambda: disk_store.put(OTHER, [b"x"]),
+        lambda: disk_store.set_aside(KEY, found),
+        lambda: disk_store.delete(KEY),
+    )
     with disk.read_only():
         with pytest.raises(StorageError, match="cannot be written to"):
             disk_store.check()
         for write in writes:
-            with pytest.raises(StorageError, match=r"^Read-only file system$"):
+            with pytest.raises(StorageError, match=r"^Read-only file system: (tmp|tables)/"):
                 write()
         check_only_the_first(disk_store)
     disk_store.check()
@@ -226,7 +294,7 @@ def test_a_read_only_directory_is_not_opened_to_write(disk: SmallDisk) -> None:
     """A server does not start on a directory that it cannot write to; who only reads may open it."""
     LocalStore(disk.directory / "data").close()
     with disk.read_only():
-        with pytest.raises(StorageError, match=r"^Read-only file system$"):
+        with pytest.raises(StorageError, match=r"^Read-only file system: .*/data/lock$"):
             LocalStore(disk.directory / "data")
         assert list(LocalStore(disk.directory / "data", exclusive=False).keys()) == []
 
@@ -247,9 +315,9 @@ def forbidden(folder: Path) -> Iterator[None]:
 def test_a_forbidden_folder_is_an_error(store: LocalStore) -> None:
     """An object that may not be looked at is not taken for a missing one; nothing is written."""
     store.put(KEY, [b"kept"])
-    uses = (lambda: store.get(KEY), lambda: store.size(KEY), lambda: store.put(OTHER, [b"x"]))
+    uses = (lambda: store.get(KEY), lambda: store.stat(KEY), lambda: store.put(OTHER, [b"x"]))
     with forbidden(store.directory):
         for use in uses:
-            with pytest.raises(StorageError, match=r"^Permission denied$"):
+            with pytest.raises(StorageError, match=r"^Permission denied: tables/"):
                 use()
     check_only_the_first(store)

@@ -24,10 +24,10 @@ SECONDS = 1.0  # for a request in the tests in which there will be no answer
 
 METHODS: dict[str, Callable[[S3Store], object]] = {
     "get": lambda store: store.get(KEY),
-    "size": lambda store: store.size(KEY),
+    "stat": lambda store: store.stat(KEY),
     "read": lambda store: store.read(KEY, 0, 1),
     "put": lambda store: store.put(OTHER, [b"x"]),
-    "set_aside": lambda store: store.set_aside(KEY),
+    "set_aside": lambda store: store.set_aside(KEY, ""),
     "keys": lambda store: list(store.keys()),
     "delete": lambda store: store.delete(OTHER),
     "check": lambda store: store.check(),

@@ -2,6 +2,7 @@
 
 import os
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -17,10 +18,10 @@ OTHER = f"tables/cd/{'cd' * 32}.safetensors"
 
 METHODS: dict[str, Callable[[ObjectStore, str], object]] = {
     "get": lambda store, key: store.get(key),
-    "size": lambda store, key: store.size(key),
+    "stat": lambda store, key: store.stat(key),
     "read": lambda store, key: store.read(key, 0, 1),
     "put": lambda store, key: store.put(key, [b"x"]),
-    "set_aside": lambda store, key: store.set_aside(key),
+    "set_aside": lambda store, key: store.set_aside(key, ""),
     "delete": lambda store, key: store.delete(key),
 }
 
@@ -46,6 +47,13 @@ def content(store: ObjectStore, key: str = KEY) -> bytes:
     return bytes(data)
 
 
+def version(store: ObjectStore) -> str:
+    """Which object is there."""
+    found = store.stat(KEY)
+    assert found is not None
+    return found.version
+
+
 class TestObjectStore:
     """The conformance suite: a store that passes it may be used."""
 
@@ -55,12 +63,15 @@ class TestObjectStore:
         data = store.get(KEY)
         assert data is not None
         assert (bytes(data), data.readonly, data.format) == (b"onetwo", True, "B")
-        assert store.size(KEY) == 6
+        found = store.stat(KEY)
+        assert found is not None
+        assert found.size == 6
+        assert abs(found.modified - time.time()) < 3600
 
     def test_what_is_missing_is_none(self, store: ObjectStore) -> None:
         """A missing object is no error."""
         assert store.get(KEY) is None
-        assert store.size(KEY) is None
+        assert store.stat(KEY) is None
         assert store.read(KEY, 0, 1) is None
 
     @pytest.mark.parametrize("nbytes", [0, 1, 20_000_000])
@@ -69,7 +80,7 @@ class TestObjectStore:
         sent = os.urandom(nbytes)
         assert store.put(KEY, [sent])
         assert content(store) == sent
-        assert store.size(KEY) == nbytes
+        assert list(store.keys()) == [(KEY, nbytes)]
 
     def test_parts_may_come_one_by_one(self, store: ObjectStore) -> None:
         """Parts may be of any iterable, one that is read once too."""
@@ -132,12 +143,22 @@ class TestObjectStore:
     def test_a_damaged_object_is_set_aside(self, store: ObjectStore) -> None:
         """An object set aside is gone from its key, which is free again; to do it twice is no error."""
         store.put(KEY, [b"damaged"])
-        store.set_aside(KEY)
-        store.set_aside(KEY)
+        damaged = version(store)
+        store.set_aside(KEY, damaged)
+        store.set_aside(KEY, damaged)
         assert store.get(KEY) is None
         assert list(store.keys()) == []
         assert store.put(KEY, [b"good"])
         assert content(store) == b"good"
+
+    def test_what_replaced_a_damaged_object_stays(self, store: ObjectStore) -> None:
+        """Who found an object damaged, and comes to set it aside when another has replaced it, leaves the new one."""
+        store.put(KEY, [b"damaged"])
+        damaged = version(store)
+        store.set_aside(KEY, damaged)
+        store.put(KEY, [b"restored"])
+        store.set_aside(KEY, damaged)
+        assert content(store) == b"restored"
 
     def test_a_deleted_object_is_gone(self, store: ObjectStore) -> None:
         """A deleted object is gone, its key is free, the others stay; to do it twice is no error."""
