@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Literal
 
 from scheduler import Spec, TableError
-from service.files import table_key
-from service.metadata import Metadata
-from service.storage.local import LocalStore
+from service.database.backup import tables_in
+from service.files import read_table, table_key
+from service.metadata import Metadata, TableRow
+from service.storage.local import LocalStore, sync
 from service.storage.store import ObjectStore
 from service.streamed import StoredTable
 
 METADATA_FILE = "metadata.jsonl"
+YOUNG_SECONDS = 3600
+"""A file is this old before it can be garbage: a server writes it first, and records it later."""
+
+Copied = Literal["copied", "kept", "missing"]
+"""What became of a table: its file was copied, was there already, or is nowhere and will be computed anew."""
 
 
 class BackupError(Exception):
@@ -31,7 +39,9 @@ def verify(store: ObjectStore, metadata: Metadata) -> Iterator[str | None]:
         yield _file_problem(store, key, size)
     yield from metadata.verify_rows()
     for row in metadata.tables():
-        yield None if table_key(row.digest) in files else f"table {row.digest} has no file"
+        key = table_key(row.digest)
+        there = key in files or store.stat(key) is not None  # it may be newer than the list
+        yield None if there else f"table {row.digest} has no file"
     for spec in metadata.specs():
         yield _spec_problem(spec.spec_id, spec.spec)
 
@@ -52,11 +62,12 @@ def _spec_problem(spec_id: str, text: str) -> str | None:
     return None if found == spec_id else f"spec {spec_id} has the id {found} now: a kind was revised since"
 
 
-def backup(store: ObjectStore, metadata: Metadata, folder: Path) -> Iterator[str]:
-    """Copy all rows, as they are at one moment, and every table that they name, into a folder; yields what was copied.
+def backup(store: ObjectStore, metadata: Metadata, folder: Path) -> Iterator[Copied]:
+    """Copy all rows, as they are at one moment, and every table that they name, into a folder.
 
     A folder with an earlier backup is brought up to date: tables that are there are verified, not copied. The server
-    may run meanwhile. Raises `BackupError` where a table is damaged; the rows are in place only when all is well.
+    may run meanwhile. Raises `BackupError` where a table is damaged, or is missing and cannot be computed; the rows are
+    in place only when all is well.
     """
     with_tables = LocalStore(folder)
     try:
@@ -64,45 +75,72 @@ def backup(store: ObjectStore, metadata: Metadata, folder: Path) -> Iterator[str
         snapshot.unlink(missing_ok=True)
         metadata.backup(snapshot)
         for row in metadata.tables():
-            yield from _copy(store, with_tables, table_key(row.digest))
+            yield _copied(store, with_tables, row)
         snapshot.replace(folder / METADATA_FILE)
+        sync(folder)
     finally:
         with_tables.close()
 
 
-def restore(folder: Path, store: ObjectStore, metadata: Metadata) -> Iterator[str]:
-    """Put a backup into a store and an empty database; yields what was copied.
+def restore(folder: Path, store: ObjectStore, metadata: Metadata) -> Iterator[Copied]:
+    """Put a backup into a store and an empty database.
 
     Raises `BackupError` where the folder holds no backup or a damaged one; the rows come last, when all is well.
     """
-    if not (folder / METADATA_FILE).is_file():
+    rows = folder / METADATA_FILE
+    if not rows.is_file():
         raise BackupError(f"{folder} holds no backup: there is no {METADATA_FILE} in it")
+    metadata.check_empty()
+    for _ in tables_in(rows):
+        pass  # nothing is copied before all of them were read
     tables = LocalStore(folder, exclusive=False)
-    for key, _ in tables.keys():  # noqa: SIM118  # no dictionary
-        yield from _copy(tables, store, key)
-    metadata.restore(folder / METADATA_FILE)
+    for row in tables_in(rows):
+        yield _copied(tables, store, row)
+    metadata.restore(rows)
 
 
-def _copy(source: ObjectStore, target: ObjectStore, key: str) -> Iterator[str]:
-    """Copy a table that is not there yet; verify it in any case. A table without a file has nothing to copy."""
-    found = source.stat(key)
-    if found is None:
-        return
-    if (problem := _file_problem(source, key, found.size)) is not None:
-        raise BackupError(problem)
+def _copied(source: ObjectStore, target: ObjectStore, row: TableRow) -> Copied:
+    """Copy a table that is not there yet; verify it in any case."""
+    key = table_key(row.digest)
     data = source.get(key)
-    if data is not None and target.put(key, [data]):
-        yield key
-    elif (there := target.stat(key)) is not None and (problem := _file_problem(target, key, there.size)) is not None:
+    if data is not None:
+        try:
+            digest = read_table(data).digest
+        except TableError as error:
+            raise BackupError(f"{key}: {error}") from error
+        if digest != row.digest:
+            raise BackupError(f"{key}: it is the table {digest}")
+        if target.put(key, [data]):
+            return "copied"
+    found = target.stat(key)
+    if found is None:
+        if row.origin is None:
+            raise BackupError(f"table {row.digest} has no file, and nothing says what it was computed from")
+        return "missing"
+    if (problem := _file_problem(target, key, found.size)) is not None:
         raise BackupError(f"in the target, {problem}")
+    return "kept"
 
 
 def garbage(store: ObjectStore, metadata: Metadata) -> Iterator[tuple[str, int]]:
     """Key and size of every file that no row names: what a crash left behind between writing it and recording it.
 
-    Raises `BackupError` where a row is damaged: the file it named would look like garbage.
+    Each is looked up when it is asked for: remove it before the next. Raises `BackupError` where a row is damaged, or
+    no file has a row, as with the metadata of another store: what they should name would look like garbage.
     """
     problem = next(metadata.verify_rows(), None)
     if problem is not None:
         raise BackupError(f"the metadata are damaged ({problem}); see 'lrtables verify'")
-    return ((key, size) for key, size in store.keys() if not metadata.has_table(Path(key).stem))  # noqa: SIM118  # no dictionary
+    named = (metadata.has_table(Path(key).stem) for key, _ in store.keys())  # noqa: SIM118  # no dictionary
+    if not next(named, True) and not any(named):
+        raise BackupError(f"{metadata.url} knows none of the tables in {store.url}: is it of another store?")
+    return (
+        (key, size)
+        for key, size in store.keys()  # noqa: SIM118  # no dictionary
+        if not metadata.has_table(Path(key).stem) and _is_old(store, key)
+    )
+
+
+def _is_old(store: ObjectStore, key: str) -> bool:
+    found = store.stat(key)
+    return found is not None and time.time() - found.modified > YOUNG_SECONDS

@@ -12,7 +12,7 @@ from typing import TextIO
 from sqlalchemy import URL, delete, exists, select
 
 from service.database import revisions
-from service.database.backup import backup_lines, restore_lines
+from service.database.backup import backup_lines, check_empty, restore_lines
 from service.database.database import Database, locked, replace
 from service.database.engine import parse_url
 from service.database.rows import SpecRow, TableRow, TokenRow, is_sound, stored
@@ -181,13 +181,18 @@ class Metadata:
         with _new_file(path) as file, self._database.transaction("snapshot") as connection:
             file.writelines(backup_lines(self._database.snapshot(connection, SCHEMA.sorted_tables)))
 
+    def check_empty(self) -> None:
+        """Nothing, where there are no rows: a backup could be restored. Raises `DatabaseError` where there are."""
+        with self._database.transaction("read") as connection:
+            check_empty(connection)
+
     def restore(self, path: Path) -> None:
         """Put the rows of a backup, whichever kind of database it is of, into this one, which has none: all or none.
 
         Raises `DatabaseError` where there are rows, or the file is no whole backup of this revision; `OSError` where it
         cannot be read.
         """
-        with path.open(encoding="utf-8") as file, self._database.transaction("write") as connection:
+        with path.open("rb") as file, self._database.transaction("write") as connection:
             restore_lines(connection, file, self._database.timeout_seconds)
 
     def close(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -12,6 +13,7 @@ from service.commands.options import CommandError, add_data_options, metadata_fo
 
 if TYPE_CHECKING:
     from service.commands.options import Subparsers
+    from service.maintenance import Copied
     from service.metadata import Metadata
     from service.storage.store import ObjectStore
 
@@ -22,7 +24,8 @@ A folder with an earlier backup is brought up to date. The server may run meanwh
 _RESTORE = """Put a backup into a store and an empty database: the same specs, the same digests, the same tokens. Any
 backend takes the backup of any other."""
 _GC = """Remove the tables that nothing names: what a crash, or a client that left, leaves behind. With a data directory
-the server has to be stopped; with an S3-compatible store run it while nothing is computed or published."""
+the server has to be stopped; with an S3-compatible store it may run, but no restore. A table of the last hour stays: it
+may be on its way to be named."""
 
 
 def add_parser(subparsers: Subparsers) -> None:
@@ -90,8 +93,9 @@ def _backup(parsed: argparse.Namespace) -> int:
     with _opened(parsed, exclusive=False) as (store, metadata):
         from service.maintenance import backup  # noqa: PLC0415  # only the server needs the service extra
 
-        copied = sum(1 for _ in backup(store, metadata, parsed.folder))
-    print(f"{copied} tables copied to {parsed.folder}, the metadata with them")
+        counts = Counter(backup(store, metadata, parsed.folder))
+    print(f"{counts['copied']} tables copied to {parsed.folder}, the metadata with them")
+    _print_missing(counts)
     return 0
 
 
@@ -109,20 +113,27 @@ def _restore(parsed: argparse.Namespace) -> int:
     with _opened(parsed, exclusive=True, make=True) as (store, metadata):
         from service.maintenance import restore  # noqa: PLC0415  # only the server needs the service extra
 
-        copied = sum(1 for _ in restore(parsed.folder, store, metadata))
-    print(f"{copied} tables restored from {parsed.folder}, the metadata with them")
+        counts = Counter(restore(parsed.folder, store, metadata))
+    print(f"{counts['copied']} tables restored from {parsed.folder}, the metadata with them")
+    _print_missing(counts)
     return 0
+
+
+def _print_missing(counts: Counter[Copied]) -> None:
+    if missing := counts["missing"]:
+        print(f"{missing} tables have no file and will be computed anew")
 
 
 def _collect(parsed: argparse.Namespace) -> int:
     with _opened(parsed, exclusive=not parsed.dry_run) as (store, metadata):
         from service.maintenance import garbage  # noqa: PLC0415  # only the server needs the service extra
 
-        found = list(garbage(store, metadata))
-        for key, size in found:
+        sizes = []
+        for key, size in garbage(store, metadata):
             print(f"{key} {size}")
             if not parsed.dry_run:
                 store.delete(key)
+            sizes.append(size)
     said = "would be removed" if parsed.dry_run else "removed"
-    print(f"{len(found)} tables, {sum(size for _, size in found)} bytes {said}")
+    print(f"{len(sizes)} tables, {sum(sizes)} bytes {said}")
     return 0

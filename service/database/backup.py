@@ -9,14 +9,15 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator
 from itertools import islice
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, Table, exists, select
 
 from service.database.deadline import extend
 from service.database.revisions import head_revision
-from service.database.rows import Stored, is_sound
-from service.database.schema import SCHEMA
+from service.database.rows import Stored, TableRow, is_sound
+from service.database.schema import SCHEMA, TABLES
 from service.storage.store import DatabaseError
 
 FORMAT = "lrtables-metadata"
@@ -34,14 +35,25 @@ def backup_lines(rows: Iterable[tuple[Table, Stored]]) -> Iterator[str]:
     yield _line({"rows": count})
 
 
-def restore_lines(connection: Connection, lines: Iterable[str], timeout_seconds: float) -> None:
+def tables_in(path: Path) -> Iterator[TableRow]:
+    """The tables that a backup knows. Raises `DatabaseError` where it is not whole, or not of this revision."""
+    with path.open("rb") as lines:
+        yield from (TableRow.of(row) for table, row in _parsed(lines) if table is TABLES)
+
+
+def check_empty(connection: Connection) -> None:
+    """Raises `DatabaseError` where the database has rows."""
+    for table in SCHEMA.sorted_tables:
+        if connection.scalar(select(exists(table.select()))):
+            raise DatabaseError(f"a backup is restored into an empty database, and there are {table.name} in this one")
+
+
+def restore_lines(connection: Connection, lines: Iterable[bytes], timeout_seconds: float) -> None:
     """Insert the rows of a backup, `timeout_seconds` for each few hundred of them.
 
     Raises `DatabaseError` where the database has rows, or the lines are no whole backup of its revision.
     """
-    for table in SCHEMA.sorted_tables:
-        if connection.scalar(select(exists(table.select()))):
-            raise DatabaseError(f"a backup is restored into an empty database, and there are {table.name} in this one")
+    check_empty(connection)
     rows = _parsed(lines)
     while batch := list(islice(rows, _BATCH)):
         for table in {table for table, _ in batch}:
@@ -49,13 +61,13 @@ def restore_lines(connection: Connection, lines: Iterable[str], timeout_seconds:
         extend(timeout_seconds)
 
 
-def _parsed(lines: Iterable[str]) -> Iterator[tuple[Table, dict[str, Any]]]:
+def _parsed(lines: Iterable[bytes]) -> Iterator[tuple[Table, dict[str, Any]]]:
     items = map(_item, lines)
     head = next(items, {})
     if head.get("format") != FORMAT:
         raise DatabaseError("this is no backup of the metadata")
-    if head["revision"] != head_revision():
-        raise DatabaseError(f"the backup has revision {head['revision']}, and this version needs {head_revision()}")
+    if head.get("revision") != head_revision():
+        raise DatabaseError(f"the backup has revision {head.get('revision')}, and this version needs {head_revision()}")
     count = 0
     for item in items:
         if item == {"rows": count}:
@@ -65,13 +77,13 @@ def _parsed(lines: Iterable[str]) -> Iterator[tuple[Table, dict[str, Any]]]:
     raise DatabaseError(f"the backup is not whole: it ends after {count} rows")
 
 
-def _item(line: str) -> dict[str, Any]:
+def _item(line: bytes) -> dict[str, Any]:
     try:
         item = json.loads(line)
     except ValueError:
         item = None
     if not isinstance(item, dict):
-        raise DatabaseError(f"the backup is damaged: {line[:100]!r} is no object of JSON")
+        raise DatabaseError(f"the backup is damaged: {line[:100].decode(errors='replace')!r} is no object of JSON")
     return item
 
 
