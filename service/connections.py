@@ -13,7 +13,7 @@ import secrets
 import socket
 import struct
 import sys
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Collection, Iterable, Mapping
 from enum import StrEnum
 from http import HTTPStatus
@@ -21,7 +21,8 @@ from types import MappingProxyType
 from typing import Any
 
 from typing_extensions import override
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn._types import ASGI3Application
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from service.answer import Fields
 from service.errors import Meaning
@@ -33,7 +34,8 @@ SLOWEST = 4 * 2**10  # bytes per second of a body or an answer: of a gigabit, 10
 LEAVING_SECONDS = 2.0  # in which a client may read why its connection is closed
 SPARE_CONNECTIONS = 256  # beyond max_connections, which are told so; any more are closed without a word
 _OTHER_FILES = 256  # of the store, the database and the interpreter
-_MOST_HEADERS = 64 * 2**10  # bytes of a request's headers that arrive after those that came with its first byte
+_MOST_HEADERS = 64 * 2**10  # bytes of a request that arrive after those that came with its first byte, without a body
+_MOST_AHEAD = 128  # requests that wait for their turn on one connection: their objects are tens of times what was sent
 _SWEEPS = 20  # per shortest deadline
 _AT_ONCE = 16  # connections: a look takes some microseconds, and no request waits for many of them
 _DRAIN_SHARE = 0.9  # of drain_seconds: the rest is for closing the store and the database
@@ -189,6 +191,7 @@ class _Finished:
 
 
 _NONE_YET = _Finished()
+_TRAILERS: deque[tuple[bytes, bytes]] = deque(maxlen=0)  # where uvicorn is to put what follows a body: it keeps nothing
 
 
 class _Connection(HttpToolsProtocol):
@@ -200,10 +203,12 @@ class _Connection(HttpToolsProtocol):
         "_closed_to_input",
         "_moved",
         "_request",
+        "_running",
         "_unfinished",
         "_unfinished_bytes",
         "_wait",
         "_waited",
+        "_whole",
     )
 
     sweep: _Sweep
@@ -212,9 +217,11 @@ class _Connection(HttpToolsProtocol):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.cycle = _NONE_YET  # type: ignore[assignment]  # no cycle, but all that is asked of a finished one
+        self._running = self.cycle
         self._closed_to_input = False
         self._asked: object = None  # the last request whose headers have all come
-        self._unfinished: object = None  # the request whose headers have come in part
+        self._whole: object = None  # the last request that has come to its end
+        self._unfinished: object = None  # the request whose headers, or what is around its body, have come in part
         self._unfinished_bytes = 0
         self._wait: Wait | None = None  # what the last look found
         self._request: object = None
@@ -237,7 +244,7 @@ class _Connection(HttpToolsProtocol):
         if self._closed_to_input:
             return
         super().data_received(data)
-        if self._asked is not self.scope:
+        if self._whole is not self.scope:
             self._limit_headers(len(data))
 
     def _limit_headers(self, nbytes: int) -> None:
@@ -246,13 +253,30 @@ class _Connection(HttpToolsProtocol):
             return
         self._unfinished_bytes += nbytes
         if self._unfinished_bytes > _MOST_HEADERS:
-            self._refuse("long-headers", f"the request's headers must be at most {_MOST_HEADERS} bytes")
+            self._refuse("long-headers", f"the request's headers, or trailers, must be at most {_MOST_HEADERS} bytes")
 
     @override
     def on_headers_complete(self) -> None:
-        self._asked = self.scope
         if not self._was_answered_at_once():
+            self._limit_requests()
             super().on_headers_complete()
+        self._asked = self.scope
+        self.headers = _TRAILERS  # type: ignore[assignment]  # no list, but what fields can be appended to
+
+    @override
+    def on_body(self, body: bytes) -> None:
+        self._unfinished = None
+        super().on_body(body)
+
+    @override
+    def on_message_complete(self) -> None:
+        self._whole = self.scope
+        super().on_message_complete()
+
+    def _limit_requests(self) -> None:
+        if len(self.pipeline) >= _MOST_AHEAD:
+            self._refuse("pipelined", f"at most {_MOST_AHEAD} requests may be sent ahead")
+            raise ValueError("there is nothing more to parse")
 
     def _was_answered_at_once(self) -> bool:
         """Answer without a task, where it is this request's turn, the client takes its answers, and there is one."""
@@ -272,6 +296,17 @@ class _Connection(HttpToolsProtocol):
         self.transport.write(b"".join((head, self.sweep.always(self.server_state.default_headers), b"\r\n", body)))
         self.server_state.total_requests += 1
         return True
+
+    @override
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
+        self._running = cycle
+        super()._start_asgi_task(cycle, app)
+
+    @override
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.cycle = self._running  # which is told so; what is behind it is not begun any more
+        self.pipeline.clear()
+        super().connection_lost(exc)
 
     @override
     def on_response_complete(self) -> None:
@@ -347,11 +382,15 @@ class _Connection(HttpToolsProtocol):
             self.abort()
 
     def _refuse(self, reason: str, detail: str) -> None:
-        """Take no more input, and say why, unless an answer is under way: then it is the last."""
+        """Take no more input, and say why, unless an answer is under way, or was given: then it is the last."""
+        if self._closed_to_input:
+            return
         self._closed_to_input = True
         self.sweep.cut[reason] += 1
         cycle = self.cycle
-        if cycle.response_complete:
+        if cycle.response_complete and self._asked is self.scope is not self._whole:
+            self.transport.write_eof()
+        elif cycle.response_complete:
             self._explain(_MEANINGS[reason], detail)
         elif self.pipeline:
             self.abort()

@@ -276,6 +276,21 @@ def test_what_is_not_http_is_answered_400(quick: ServerProcess, request_bytes: b
         assert problem(everything(connection)) == (400, "malformed-http")
 
 
+@pytest.mark.parametrize("path", [b"/at-once", b"/livez"])
+@pytest.mark.parametrize("more", [b"", b"Host: localhost\r\nAccept: */*\r\nhost: other\r\n"], ids=["none", "two"])
+def test_a_request_has_one_host(path: bytes, more: bytes) -> None:
+    """A request of HTTP/1.1 names its host once; HTTP/1.0 knows no hosts, but nobody may name two."""
+    with running(patiently, at_once=at_once) as port:
+        with connect(port) as connection:
+            connection.sendall(b"GET %b HTTP/1.1\r\n%b\r\n" % (path, more))
+            answered = everything(connection)
+        assert problem(answered) == (400, "malformed-http")
+        assert b"exactly one Host" in answered
+        with connect(port) as connection:
+            connection.sendall(b"GET %b HTTP/1.0\r\n%b\r\n" % (path, more))
+            assert (bodies(everything(connection)) == [b"well"]) is (more == b"")
+
+
 def test_nonsense_does_not_get_into_an_answer(quick: ServerProcess, table: str) -> None:
     """An answer under way is finished, byte for byte, though nonsense follows its request; nothing comes after it."""
     with connect(quick.port) as connection:
@@ -296,6 +311,57 @@ def test_long_headers_are_answered_431(quick: ServerProcess) -> None:
     """Headers without end do not fill the server's memory."""
     life = attack(Attacker(b"GET / HTTP/1.1\r\nX: ", bytes([97]) * 2**15), quick.port)
     assert problem(life.received) == (431, "headers-too-large")
+
+
+TRAILER = b"POST / HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0\r\n"
+
+
+async def read_all(scope: Scope, receive: Receive, send: Send) -> None:
+    """An application that answers with the names of the headers, once the body is there."""
+    while (await receive()).get("more_body"):
+        pass
+    await answer(send, b" ".join(name for name, _ in scope["headers"]))
+
+
+def test_a_trailer_is_no_header() -> None:
+    """Fields after a body in chunks are not taken for headers, which a proxy may have looked at, and checked."""
+    with running(read_all) as port, connect(port) as connection:
+        for end in (b"Authorization: Bearer x\r\n\r\n", b"\r\n"):
+            connection.sendall(TRAILER + end)
+            assert bodies(connection.recv(2**16)) == [b"host transfer-encoding"]
+
+
+@pytest.mark.parametrize(
+    ("opening", "drip"),
+    [
+        pytest.param(TRAILER, 2**12 * b"a: b\r\n", id="many fields"),
+        pytest.param(TRAILER + b"a: ", bytes([97]) * 2**15, id="a long field"),
+        pytest.param(TRAILER[:-3] + b"1;", bytes([97]) * 2**15, id="the extension of a chunk"),
+    ],
+)
+def test_long_trailers_are_answered_431(opening: bytes, drip: bytes) -> None:
+    """What comes with a body and is not of it does not fill the server's memory; who is answered gets nothing more."""
+    with running(read_all) as port:
+        assert problem(attack(Attacker(opening, drip), port).received) == (431, "headers-too-large")
+
+    async def promptly(scope: Scope, receive: Receive, send: Send) -> None:
+        await answer(send)
+
+    with running(promptly, at_once=at_once) as port:
+        assert bodies(attack(Attacker(opening, drip), port).received) == [b"well"]
+        opening = opening.replace(b"POST /", b"GET /at-once")
+        assert bodies(attack(Attacker(opening, drip), port).received) == [b"at once"]
+
+
+def test_who_is_refused_is_refused_once() -> None:
+    """Headers that are too long and then no HTTP are one reason to end a connection, not two."""
+    cut: Counter[str] = Counter()
+    with running(patiently, cut) as port, connect(port) as connection:
+        for part in (b"GET / HTTP/1.1\r\nX: ", bytes([97]) * 60_000, bytes([97]) * 6000 + b"\r\nY: \0\r\n\r\n"):
+            connection.sendall(part)
+            time.sleep(0.1)
+        assert problem(everything(connection)) == (400, "malformed-http")
+    assert cut == {"malformed": 1}
 
 
 def test_headers_ahead_of_others_are_not_added_up(quick: ServerProcess) -> None:
@@ -399,6 +465,40 @@ def test_the_application_is_told_of_a_late_body() -> None:
     with running(read) as port:
         assert problem(attack(BODY, port).received) == (408, "request-timeout")
     assert told[-1] == "http.disconnect"
+
+
+@pytest.mark.parametrize("ahead", [1, 2])
+def test_the_application_is_told_of_a_client_that_left(ahead: int) -> None:
+    """That a client is gone is told to the request that runs, though others wait behind it; those are not begun."""
+    told: list[tuple[str, str]] = []
+    left = threading.Event()
+
+    async def wait(scope: Scope, receive: Receive, send: Send) -> None:
+        told.append((scope["path"], (await receive())["type"]))
+        with suppress(TimeoutError):  # so that the test ends
+            async with asyncio.timeout(5):
+                told.append((scope["path"], (await receive())["type"]))
+        left.set()
+
+    with running(wait) as port:
+        with connect(port) as connection:
+            connection.sendall(GET + ahead * ASK)
+            until(lambda: len(told) == 1)
+        assert left.wait(PATIENCE)
+    assert told == [("/livez", "http.request"), ("/livez", "http.disconnect")]
+
+
+def test_too_many_requests_ahead_end_their_connection() -> None:
+    """Who sends requests without end ahead of the answers does not fill the server's memory with them."""
+    cut: Counter[str] = Counter()
+    with running(patiently, cut) as port, connect(port) as connection:
+        connection.sendall(100 * GET)
+        assert bodies(connection.recv(2**16)) == [b"well"]
+    with running(patiently, cut) as port, connect(port) as connection:
+        connection.sendall(1000 * GET)
+        with pytest.raises(ConnectionResetError, match="reset"):
+            everything(connection)
+    assert cut == {"pipelined": 1}
 
 
 # -- how it stops -----------------------------------------------------------------------------------------------------
