@@ -257,6 +257,12 @@ class _Connection(HttpToolsProtocol):
 
     @override
     def on_headers_complete(self) -> None:
+        hosts = 0
+        for name, _ in self.headers:
+            if name == b"host":
+                hosts += 1
+        if hosts != 1:
+            self._check_host(hosts)
         if not self._was_answered_at_once():
             self._limit_requests()
             super().on_headers_complete()
@@ -271,7 +277,13 @@ class _Connection(HttpToolsProtocol):
     @override
     def on_message_complete(self) -> None:
         self._whole = self.scope
-        super().on_message_complete()
+        if not self.cycle.response_complete:
+            super().on_message_complete()
+
+    def _check_host(self, hosts: int) -> None:
+        if hosts or self.parser.get_http_version() == "1.1":
+            self._refuse("malformed", f"a request has exactly one Host (RFC 9112, section 3.2), this one {hosts}")
+            raise ValueError("there is nothing more to parse")
 
     def _limit_requests(self) -> None:
         if len(self.pipeline) >= _MOST_AHEAD:
