@@ -22,6 +22,7 @@ BOUNDS = (0.0001, 0.0005, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0, 30
 """Upper bounds of the histogram of durations, in seconds: from a 304 to a large table for a slow client."""
 
 _REMEMBERED = 1024  # addresses whose labels need not be found again
+_LONGEST = 256  # characters of such an address
 _METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"))
 _SECONDS = "lrtables_http_request_seconds"
 
@@ -132,7 +133,7 @@ class Metrics:
 
     def observe(self, method: str, path: str, status: int, seconds: float, nbytes: int) -> None:
         """Count a request whose answer took `seconds` until its last byte, of `nbytes`, was taken over for sending."""
-        series = self._find(method, path, status)
+        series = (self._find if len(path) <= _LONGEST else self._series_of)(method, path, status)
         series.buckets[bisect_left(BOUNDS, seconds)] += 1
         series.seconds += seconds
         series.nbytes += nbytes

@@ -1,4 +1,4 @@
-"""Which format a client wants (RFC 9110, section 12.5.1), and whether it has it already (section 13.1.2)."""
+"""Which format a client wants (RFC 9110, section 12.5.1), and whether it means or has it (sections 13.1.1, 13.1.2)."""
 
 from __future__ import annotations
 
@@ -6,20 +6,28 @@ import re
 from functools import lru_cache
 
 _QUALITY = re.compile(r"0(\.\d{0,3})?|1(\.0{0,3})?")
+_TAG = re.compile(rb'(?:^|,)[ \t]*(W/)?("[\x21\x23-\x7e\x80-\xff]*")[ \t]*(?=,|\Z)')
+_LONGEST = 256  # characters of an Accept header that is remembered
 
 
-@lru_cache(maxsize=256)
 def preferred(accept: str, offered: tuple[str, ...]) -> str | None:
     """The offered media type that the Accept header likes best, the first of equals; None where it likes none.
 
     The most specific range that matches a type decides its quality. No header, or an empty one, accepts everything;
     a range whose q is not a number from 0 to 1 is ignored.
     """
+    return (_remembered if len(accept) <= _LONGEST else _preferred)(accept, offered)
+
+
+def _preferred(accept: str, offered: tuple[str, ...]) -> str | None:
     if not accept.strip():
         return offered[0]
     ranges = dict(filter(None, map(_range, accept.split(","))))
     best = max(offered, key=lambda media_type: _quality(media_type, ranges))
     return best if _quality(best, ranges) > 0 else None
+
+
+_remembered = lru_cache(256)(_preferred)
 
 
 def _range(text: str) -> tuple[str, float] | None:
@@ -38,7 +46,9 @@ def _quality(media_type: str, ranges: dict[str, float]) -> float:
 
 def has_already(if_none_match: bytes, etag: bytes) -> bool:
     """Whether an If-None-Match header names this entity tag: alone, in a list, weakly, or by `*`."""
-    if if_none_match == etag:
-        return True
-    tags = (tag.strip().removeprefix(b"W/") for tag in if_none_match.split(b","))
-    return any(tag in (etag, b"*") for tag in tags)
+    return if_none_match in (etag, b"*") or any(tag == etag for _, tag in _TAG.findall(if_none_match))
+
+
+def is_meant(if_match: bytes, etag: bytes) -> bool:
+    """Whether an If-Match header names this entity tag: alone, in a list, or by `*`; a weak tag does not."""
+    return if_match in (etag, b"*") or (b"", etag) in _TAG.findall(if_match)

@@ -1,5 +1,6 @@
 """What Prometheus reads."""
 
+import sys
 import threading
 
 import pytest
@@ -62,6 +63,15 @@ def test_durations_are_a_histogram() -> None:
         found["lrtables_http_request_seconds_bucket", (("le", str(bound)), *LIVEZ)] for bound in (*BOUNDS, "+Inf")
     ]
     assert buckets == [2, *[3] * (len(BOUNDS) - 1), 4]
+
+
+def test_what_is_long_is_not_remembered() -> None:
+    """An address as long as a client likes does not stay in memory, but is counted."""
+    metrics, path = Metrics(), "/" + 60_000 * "x"
+    before = sys.getrefcount(path)
+    metrics.observe("GET", path, 404, 0.25, 15)
+    assert sys.getrefcount(path) == before
+    assert sum(number for (name, _), number in samples(metrics).items() if name == "lrtables_http_requests_total") == 1
 
 
 def test_tables_share_a_route() -> None:

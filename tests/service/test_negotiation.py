@@ -1,9 +1,11 @@
-"""What the Accept and If-None-Match headers mean."""
+"""What the Accept, If-None-Match and If-Match headers mean."""
+
+import sys
 
 import pytest
 
 from service.formats import MEDIA_TYPES
-from service.negotiation import has_already, preferred
+from service.negotiation import has_already, is_meant, preferred
 
 SAFETENSORS, NPY, JSON, CSV = MEDIA_TYPES
 
@@ -47,8 +49,48 @@ def test_preferred(accept: str, chosen: str | None) -> None:
         (b"a", False),
         (b"", False),
         (b'"a', False),
+        (b'"b", *', False),
+        (b'"b,*,c"', False),
+        (b'"b" "a"', False),
+        (b' "b,c"  ,, W/"a" ,', True),
     ],
 )
 def test_has_already(if_none_match: bytes, known: bool) -> None:
     """A tag counts alone, in a list, weakly, and by the star; anything else does not."""
     assert has_already(if_none_match, b'"a"') is known
+
+
+@pytest.mark.parametrize(
+    ("if_match", "meant"),
+    [
+        (b'"a"', True),
+        (b'"b", "a"', True),
+        (b"*", True),
+        (b'W/"a"', False),
+        (b'"b"', False),
+        (b'"b,a"', False),
+        (b"", False),
+    ],
+)
+def test_is_meant(if_match: bytes, meant: bool) -> None:
+    """If-Match means what it names, and by the star anything; a weak tag names nothing."""
+    assert is_meant(if_match, b'"a"') is meant
+
+
+def test_a_tag_with_commas_is_one() -> None:
+    """A comma between quotes belongs to the tag."""
+    assert has_already(b'"x", "a,b"', b'"a,b"')
+
+
+def test_long_tags_are_read_quickly() -> None:
+    """What a client may send of tags, or of what looks like them, is read in one go."""
+    for sent in (b'"a",' * 2**15 + b"!", b", " * 2**16 + b"!", b'"' * 2**17, b'"a' * 2**16, b"W/" * 2**16):
+        assert not has_already(sent, b'"b"')
+
+
+def test_what_is_long_is_not_remembered() -> None:
+    """A header as long as a client likes does not stay in memory."""
+    sent = "a" * 100_000
+    before = sys.getrefcount(sent)
+    assert preferred(sent, MEDIA_TYPES) is None
+    assert sys.getrefcount(sent) == before
