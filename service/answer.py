@@ -14,16 +14,17 @@ from starlette.responses import Response, StreamingResponse
 from starlette.types import Message, Receive, Scope, Send
 
 from service import problems
-from service.errors import RangeNotSatisfiableError
-from service.negotiation import has_already
+from service.errors import PreconditionFailedError, RangeNotSatisfiableError
+from service.negotiation import has_already, is_meant
 from service.ranges import wanted
 from service.storage.store import Part
 from service.tokens import IDENTITY
 
 _PUBLIC = b"public, max-age=31536000, immutable, no-transform"
 _OWN = b"private, max-age=31536000, immutable, no-transform"
-_CONDITIONS = frozenset((b"if-none-match", b"range", b"if-range"))
+_CONDITIONS = frozenset((b"if-match", b"if-none-match", b"range", b"if-range"))
 _SPECIAL = _CONDITIONS | {b"x-request-id"}
+_BEFORE = frozenset((b"if-match", b"x-request-id"))  # what is looked at though the client has the answer already
 _NO_BODY = {"type": "http.response.body", "body": b""}
 _SLICE = 2**19  # bytes between two turns of other connections
 _SHORT = 2**14  # bytes of a body that is sent in one piece with its head
@@ -77,10 +78,7 @@ class Answer:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer as an ASGI application."""
-        if self._has_it in scope["headers"]:
-            await send(self.head(304, private=IDENTITY in scope))
-            await send(_NO_BODY)
-        elif scope["method"] == "HEAD" or not _CONDITIONS.isdisjoint([name for name, _ in scope["headers"]]):
+        if scope["method"] == "HEAD" or not _CONDITIONS.isdisjoint([name for name, _ in scope["headers"]]):
             await self._answer_rarer(scope, receive, send)
         else:
             await self._send(scope, receive, send, self.head(200, private=IDENTITY in scope), None)
@@ -102,8 +100,11 @@ class Answer:
         return ((b"content-type", self._content_type), (b"x-content-type-options", b"nosniff"), *about, *always)
 
     async def _answer_rarer(self, scope: Scope, receive: Receive, send: Send) -> None:
-        known, private = header(scope, b"if-none-match"), IDENTITY in scope
-        if known and has_already(known, self.etag):
+        meant, known, private = header(scope, b"if-match"), header(scope, b"if-none-match"), IDENTITY in scope
+        if meant and not is_meant(meant, self.etag):
+            error = PreconditionFailedError(f"If-Match does not name what is here: {self.etag.decode()}")
+            await (await problems.answer(Request(scope), error))(scope, receive, send)
+        elif known and has_already(known, self.etag):
             await send(self.head(304, private=private))
             await send(_NO_BODY)
         elif scope["method"] == "HEAD":  # for which ranges mean nothing
@@ -178,7 +179,7 @@ class InMemory(Answer):
         """200 or 304, where a GET with these headers gets that and they ask for nothing else; None where they may."""
         names = [name for name, _ in headers]
         if self._has_it in headers:
-            return None if b"x-request-id" in names else 304
+            return 304 if _BEFORE.isdisjoint(names) else None
         return 200 if _SPECIAL.isdisjoint(names) else None
 
     async def send_plain(self, send: Send, status: int, *, private: bool) -> None:

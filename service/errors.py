@@ -96,6 +96,10 @@ class TableLostError(ServiceError):
     """A stored table that is damaged, and cannot be computed again to the same digest."""
 
 
+class PreconditionFailedError(ServiceError):
+    """A table that is not the one that If-Match means."""
+
+
 class RangeNotSatisfiableError(ServiceError):
     """A range of bytes that begins past the end."""
 
@@ -117,7 +121,7 @@ class BusyError(ServiceError):
 
 
 class QueueFullError(BusyError):
-    """More computations wait than `max_queue` allows."""
+    """More computations wait than `max_queue` allows, or too many checks of tokens."""
 
 
 class DeadlineExceededError(BusyError):
@@ -148,6 +152,7 @@ MEANINGS: Mapping[type[Exception], Meaning] = MappingProxyType(
         UnauthenticatedError: Meaning(401, "unauthenticated"),
         ForbiddenError: Meaning(403, "forbidden"),
         NotAcceptableError: Meaning(406, "not-acceptable"),
+        PreconditionFailedError: Meaning(412, "precondition-failed"),
         BodyTooLargeError: Meaning(413, "body-too-large"),
         UnsupportedMediaTypeError: Meaning(415, "unsupported-media-type"),
         RangeNotSatisfiableError: Meaning(416, "range-not-satisfiable"),

@@ -111,6 +111,26 @@ def test_what_the_client_has_is_not_sent(answer: Answer, method: str, known: str
     assert sent.headers == {name: ask(answer).headers[name] for name in (b"etag", b"cache-control")}
 
 
+@pytest.mark.parametrize("meant", ['"other"', 'W/"tag"'])
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+@pytest.mark.parametrize("headers", [{}, {"if_none_match": '"tag"'}, {"range": "bytes=0-1"}])
+def test_what_the_client_does_not_mean_is_not_sent(
+    answer: Answer, method: str, meant: str, headers: dict[str, str]
+) -> None:
+    """If-Match without the tag is a 412 problem, whatever else is asked; it comes before If-None-Match and Range."""
+    sent = ask(answer, method, None, if_match=meant, **headers)
+    assert (sent.status, sent.headers[b"content-type"]) == (412, b"application/problem+json")
+    assert b'"precondition-failed"' in sent.body
+
+
+@pytest.mark.parametrize("meant", ['"tag"', '"other", "tag"', "*"])
+def test_what_the_client_means_is_sent(answer: Answer, meant: str) -> None:
+    """If-Match with the tag changes nothing."""
+    for headers in ({}, {"if_none_match": '"tag"'}, {"range": "bytes=0-1"}):
+        with_it, without = (ask(answer, "GET", None, **more, **headers) for more in ({"if_match": meant}, {}))
+        assert (with_it.status, with_it.headers, with_it.body) == (without.status, without.headers, without.body)
+
+
 @pytest.mark.parametrize(
     ("header", "start", "stop"),
     [
