@@ -7,13 +7,13 @@ import logging
 import math
 import re
 import time
-from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager, nullcontext
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from hashlib import sha256
 from hmac import compare_digest
 from typing import NamedTuple, Protocol, TypeVar
 
-from service.errors import UnauthenticatedError
+from service.errors import QueueFullError, UnauthenticatedError
 from service.metadata import TokenRow
 from service.storage.store import DatabaseError
 from service.threads import Threads
@@ -27,6 +27,7 @@ _PAUSE = 1.0  # seconds from a failure of the database to the next question
 _REFUSAL = 0.05  # seconds that it takes to refuse a token, whatever is wrong with it
 _MOST = 10_000  # tokens remembered, and as many refused ones
 _MOST_UNKNOWN = 2  # questions at a time about tokens never seen: guessing must not keep others from the database
+_MOST_WAITING = 64  # such questions that wait: a token that is used for the first time waits behind them
 
 _HEADER = re.compile(rb"(?i:bearer) (%b)" % TOKEN.pattern.encode())
 
@@ -77,6 +78,7 @@ class Authenticator:
         self._refused: dict[bytes, float] = {}
         self._checks: dict[bytes, asyncio.Task[Identity | None]] = {}
         self._unknown_turns = asyncio.Semaphore(_MOST_UNKNOWN)
+        self._unknown = 0  # questions about tokens never seen
         self._silent_until = -math.inf  # the database is not asked before
         self._doubted_until = -math.inf  # nor waited for on behalf of a known token
 
@@ -89,7 +91,8 @@ class Authenticator:
         """The identity of the token in an Authorization header.
 
         Raises `UnauthenticatedError`, which says the same, after the same time, of a token that is unknown, has expired
-        or was revoked; and `DatabaseError` where the token is not known and the database does not answer.
+        or was revoked; `DatabaseError` where the token is not known and the database does not answer; `QueueFullError`
+        where it is not known and too many others wait that are not.
         """
         arrived = self._clock()
         token = _token_in(authorization)
@@ -141,7 +144,18 @@ class Authenticator:
         return identity
 
     def _turn(self, key: bytes) -> AbstractAsyncContextManager[None]:
-        return nullcontext() if key in self._known else self._unknown_turns
+        return nullcontext() if key in self._known else self._unknown_turn()
+
+    @asynccontextmanager
+    async def _unknown_turn(self) -> AsyncIterator[None]:
+        if self._unknown >= _MOST_WAITING + _MOST_UNKNOWN:
+            raise QueueFullError("many tokens wait to be checked for the first time: try again")
+        self._unknown += 1
+        try:
+            async with self._unknown_turns:
+                yield
+        finally:
+            self._unknown -= 1
 
     async def _row(self, digest: str) -> TokenRow | None:
         if self._clock() < self._silent_until:

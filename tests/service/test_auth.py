@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from service.auth import Authenticator
-from service.errors import UnauthenticatedError
+from service.errors import QueueFullError, UnauthenticatedError
 from service.metadata import Metadata, TokenRow, open_metadata
 from service.settings import Settings
 from service.storage.store import DatabaseError
@@ -310,6 +310,32 @@ def test_guessing_keeps_nobody_from_the_database(source: Source, authenticator: 
 
     asyncio.run(main())
     assert source.most_at_once == 3
+
+
+def test_guesses_that_wait_are_bounded(source: Source, authenticator: Authenticator) -> None:
+    """Beyond some, tokens never seen are told to come again, at once; a known one is not, nor one that is asked for."""
+    header, token_id = source.make()
+    fresh, fresh_id = source.make()
+
+    async def main() -> None:
+        await authenticator.authenticate(header)
+        source.answering.clear()
+        first = asyncio.create_task(authenticator.authenticate(fresh))
+        await until(lambda: source.asking == 1)
+        guesses = [asyncio.create_task(refusal(authenticator.authenticate(guess(number)))) for number in range(65)]
+        await until(lambda: source.asking == 2)
+        for number in range(65, 1000):
+            with pytest.raises(QueueFullError, match="try again"):
+                await authenticator.authenticate(guess(number))
+        again = asyncio.create_task(authenticator.authenticate(fresh))
+        assert (await authenticator.authenticate(header)).token_id == token_id
+        source.answering.set()
+        assert (await first).token_id == (await again).token_id == fresh_id
+        await asyncio.gather(*guesses)
+        await settle(authenticator)
+        await refusal(authenticator.authenticate(guess(999)))  # what was not asked about is not known as refused
+
+    asyncio.run(main())
 
 
 def guess(number: int) -> bytes:
