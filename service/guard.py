@@ -98,11 +98,8 @@ class _Charging:
 
 
 def authorization(headers: Iterable[tuple[bytes, bytes]]) -> bytes:
-    """The Authorization header; empty where there is none."""
-    for name, value in headers:
-        if name == b"authorization":
-            return value
-    return b""
+    """The Authorization header; empty where there is none. Several are a list, which holds no token."""
+    return b", ".join([value for name, value in headers if name == b"authorization"])
 
 
 def _is_open(scope: Scope) -> bool:

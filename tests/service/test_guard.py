@@ -177,6 +177,15 @@ def test_a_bad_token_is_challenged_as_one(guarded: Guarded) -> None:
     assert guarded.tiny.asked_by == []
 
 
+def test_two_tokens_are_none(guarded: Guarded) -> None:
+    """Of several Authorization headers none is chosen, which a proxy in front may have done in another way."""
+    good, other = (f"Bearer {guarded.token('read')}" for _ in range(2))
+    assert guarded.ask("GET", "/v1/server", good).status == 200
+    for sent in ((good, other), (good, good), (good, "Bearer no"), ("", good)):
+        answer = guarded.ask("GET", "/v1/server", *sent)
+        assert (answer.status, answer.problem["code"]) == (401, "unauthenticated")
+
+
 def test_the_application_knows_who_asks(guarded: Guarded) -> None:
     """Behind the guard, the identity is that of the token."""
     token = guarded.token("read", name="team-a")
