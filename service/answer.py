@@ -28,6 +28,7 @@ _BEFORE = frozenset((b"if-match", b"x-request-id"))  # what is looked at though 
 _NO_BODY = {"type": "http.response.body", "body": b""}
 _SLICE = 2**19  # bytes between two turns of other connections
 _SHORT = 2**14  # bytes of a body that is sent in one piece with its head
+_LAST = 2**16  # bytes that a connection takes without waiting for its client: what asyncio and uvloop let it hold
 
 Fields = Sequence[tuple[bytes, bytes]]
 """A request's headers, their names in lower case."""
@@ -152,7 +153,11 @@ def _of_part(headers: Headers, places: range, length: int) -> Headers:
 
 
 class InMemory(Answer):
-    """Bytes that lie in memory, sent as they lie there, a slice at a time so that no connection waits for another."""
+    """Bytes that lie in memory, sent as they lie there, a slice at a time so that no connection waits for another.
+
+    The last 64 KiB are sent as a copy: a connection may hold that much for a client who takes nothing more, and
+    would keep all the memory, of however large a table, in use.
+    """
 
     def __init__(
         self,
@@ -166,7 +171,8 @@ class InMemory(Answer):
         length = sum(map(len, parts))
         super().__init__(content_type, etag, length=length, varies=varies, sha256=sha256)
         self._parts = parts
-        self._slices = list(_slices(parts, range(length)))
+        self._places = range(length)
+        self._is_short = len(parts) == 1 and length <= _SHORT
         self._short: dict[tuple[int, bool], bytes] = {}
 
     @classmethod
@@ -187,10 +193,8 @@ class InMemory(Answer):
         await send(self.head(status, private=private))
         if status == 304:
             await send(_NO_BODY)
-        elif len(self._slices) > 1:
-            await self._send_slices(send, self._slices)
         else:
-            await send({"type": "http.response.body", "body": self._slices[0]})
+            await self._send_places(send, self._places)
 
     def short(self, status: int, *, private: bool) -> tuple[bytes, Part] | None:
         """What `plain_status` told as HTTP/1.1 for a connection that stays open, where that is not long; else None.
@@ -198,28 +202,28 @@ class InMemory(Answer):
         That is the head, without the headers that the server adds and the empty line, and the body.
         """
         whole = status == 200
-        if whole and (len(self._slices) != 1 or len(self._slices[0]) > _SHORT):
+        if whole and not self._is_short:
             return None
         found = self._short.get((status, private))
         if found is None:
             found = self._short[status, private] = _written(self.head(status, private=private))
-        return found, self._slices[0] if whole else b""
+        return found, self._parts[0] if whole else b""
 
     async def _send(self, scope: Scope, receive: Receive, send: Send, head: Message, places: range | None) -> None:
-        slices = self._slices if places is None else list(_slices(self._parts, places))
         await send(head)
-        if len(slices) > 1:
-            await self._send_slices(send, slices)
-        else:
-            await send({"type": "http.response.body", "body": slices[0]})
+        await self._send_places(send, self._places if places is None else places)
 
-    async def _send_slices(self, send: Send, slices: Sequence[memoryview]) -> None:
+    async def _send_places(self, send: Send, places: range) -> None:
+        lent, last = places[:-_LAST], places[-_LAST:]
         self.sending += 1
         try:
-            for body in slices:
+            for body in _slices(self._parts, lent):
                 await send({"type": "http.response.body", "body": body, "more_body": True})
                 await asyncio.sleep(0)  # a send that finds room does not yield
-            await send(_NO_BODY)  # which waits until the last slice is taken
+            copy = b"".join(_slices(self._parts, last))
+            await send({"type": "http.response.body", "body": copy, "more_body": bool(lent)})
+            if lent:
+                await send(_NO_BODY)  # which waits until the last slice is taken: with the copy it is more than `_LAST`
         finally:
             self.sending -= 1
 
