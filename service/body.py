@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from typing import Any
 
 from starlette.requests import Request
@@ -19,7 +19,10 @@ async def read_body(request: Request, limit: int) -> bytes:
     Raises `UnsupportedMediaTypeError` and `BodyTooLargeError`.
     """
     check_media_type(request, ("application/json",), "JSON in UTF-8")
-    return bytes(await read_up_to(request, limit, "max_body_bytes"))
+    body = bytearray()
+    async for piece in pieces(request, limit, "max_body_bytes"):
+        body += piece
+    return bytes(body)
 
 
 def check_media_type(request: Request, media_types: Sequence[str], what: str) -> None:
@@ -36,20 +39,20 @@ def check_media_type(request: Request, media_types: Sequence[str], what: str) ->
         raise UnsupportedMediaTypeError(detail, [FieldError(detail, parameter="content-encoding", value=coding)])
 
 
-async def read_up_to(request: Request, limit: int, setting: str) -> bytearray:
-    """The body, at most `limit` bytes, which `setting` sets. Raises `BodyTooLargeError`."""
-    _check_size(announced(request) or 0, limit, setting)
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        _check_size(len(body), limit, setting)
-    return body
+async def pieces(request: Request, limit: int, setting: str) -> AsyncIterator[bytes]:
+    """The body as it comes, at most `limit` bytes, which `setting` sets. Raises `BodyTooLargeError`."""
+    _check_size(_announced(request), limit, setting)
+    size = 0
+    async for piece in request.stream():
+        size += len(piece)
+        _check_size(size, limit, setting)
+        yield piece
 
 
-def announced(request: Request) -> int | None:
-    """How many bytes the request says that its body has; None where it does not say, or says nothing sensible."""
+def _announced(request: Request) -> int:
+    """How many bytes the request says that its body has; 0 where it does not say, or says nothing sensible."""
     length = request.headers.get("content-length", "")
-    return int(length) if length.isdecimal() and len(length) < 20 else None
+    return int(length) if length.isdecimal() and len(length) < 20 else 0
 
 
 def _check_size(size: int, limit: int, setting: str) -> None:

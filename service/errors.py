@@ -121,11 +121,11 @@ class BusyError(ServiceError):
 
 
 class QueueFullError(BusyError):
-    """More computations wait than `max_queue` allows, or too many checks of tokens."""
+    """More work is under way, or waits, than this server takes: of computations, `max_queue` wait."""
 
 
 class DeadlineExceededError(BusyError):
-    """A computation that took longer than `compute_seconds`."""
+    """A computation that took longer than `compute_seconds`, or a table that was too long in coming."""
 
 
 class NotReadyError(BusyError):

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from starlette.requests import Request
 
 from scheduler import Table, TableError
-from service.body import announced, check_media_type, read_up_to
-from service.budget import Budget
-from service.errors import FieldError, InvalidRequestError, LimitExceededError
+from service.body import check_media_type, pieces
+from service.errors import (
+    DeadlineExceededError,
+    FieldError,
+    InvalidRequestError,
+    LimitExceededError,
+    QueueFullError,
+)
 from service.formats import SAFETENSORS
 from service.settings import Settings
 from service.threads import Threads
@@ -19,29 +25,51 @@ MEDIA_TYPES = (SAFETENSORS.media_type, "application/octet-stream")
 """What a body may say that it is."""
 
 _HEADER_BYTES = 2**20  # of a file, beside its values
+_SLOWEST = 2**18  # bytes per second: what the largest table may come at
 
 
 class Uploads:
-    """Receives tables, as many at a time as twice the largest one has room for. It belongs to one event loop."""
+    """Receives tables, as many bytes at a time as two of the largest have. It belongs to one event loop.
+
+    A body takes its memory as it comes, so that one which stalls keeps no more from others than it has sent.
+    """
 
     def __init__(self, settings: Settings, threads: Threads) -> None:
         self._settings = settings
         self._threads = threads
         self._limit = settings.max_table_bytes + _HEADER_BYTES
-        self._memory = Budget(2 * self._limit)
+        self._seconds = settings.body_seconds + self._limit / _SLOWEST
+        self._held = 0
 
     @asynccontextmanager
     async def receive(self, request: Request, digest: str | None) -> AsyncIterator[Table]:
         """The table in a request's body, verified, for a `with` block; its memory counts as taken until that ends.
 
         Raises `UnsupportedMediaTypeError`, `BodyTooLargeError`, `InvalidRequestError` where the body is no table with
-        the digest that it claims, or not the table of this digest, and `LimitExceededError`.
+        the digest that it claims, or not the table of this digest, `LimitExceededError`, `QueueFullError` where others
+        have the memory, and `DeadlineExceededError`.
         """
         check_media_type(request, MEDIA_TYPES, "a safetensors file")
-        expected = announced(request)
-        async with self._memory.lend(self._limit if expected is None else min(expected, self._limit)):
-            body = await read_up_to(request, self._limit, "max_table_bytes and its header")
+        body = bytearray()
+        try:
+            await self._fill(body, request)
             yield await self._threads.disk(self._table, body, digest)
+        finally:
+            self._held -= len(body)
+
+    async def _fill(self, body: bytearray, request: Request) -> None:
+        try:
+            async with asyncio.timeout(self._seconds):
+                async for piece in pieces(request, self._limit, "max_table_bytes and its header"):
+                    self._take(len(piece))
+                    body += piece
+        except TimeoutError as error:
+            raise DeadlineExceededError(f"the body did not arrive within {self._seconds:.0f} s") from error
+
+    def _take(self, nbytes: int) -> None:
+        if self._held + nbytes > 2 * self._limit:
+            raise QueueFullError(f"{self._held} bytes of tables are being received, as many as this server takes")
+        self._held += nbytes
 
     def _table(self, body: bytearray, digest: str | None) -> Table:
         try:

@@ -1,14 +1,20 @@
 """Tables that clients send."""
 
 import asyncio
-from collections.abc import Callable
 
 import pytest
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.types import Message
 
 from scheduler import Table
-from service.errors import BodyTooLargeError, InvalidRequestError, LimitExceededError, UnsupportedMediaTypeError
+from service.errors import (
+    BodyTooLargeError,
+    DeadlineExceededError,
+    InvalidRequestError,
+    LimitExceededError,
+    QueueFullError,
+    UnsupportedMediaTypeError,
+)
 from service.settings import Settings
 from service.threads import Threads
 from service.uploads import Uploads
@@ -19,12 +25,11 @@ TABLE = Table({"lr": [0.5, 0.25], "momentum": [0.9, 0.8]})
 Headers = dict[str, str]
 
 
-def request(body: bytes, headers: Headers, begin: Callable[[], None] = lambda: None) -> Request:
-    """A request with this body, in two pieces; `begin` is called when the first is asked for."""
+def request(body: bytes, headers: Headers) -> Request:
+    """A request with this body, in two pieces."""
     pieces = [body[100:], body[:100]]
 
     async def receive() -> Message:
-        begin()
         return {"type": "http.request", "body": pieces.pop(), "more_body": bool(pieces)}
 
     named = {"content-type": "application/vnd.safetensors", **headers}
@@ -94,28 +99,84 @@ def test_the_body_says_what_it_is(headers: Headers) -> None:
         received(TABLE.to_bytes(), headers=headers)
 
 
-def test_large_bodies_wait_for_memory() -> None:
-    """Bodies beyond the memory for them wait until others are done: none is held in part meanwhile."""
-    settings = Settings(max_table_bytes=10_000_000)
-    begun: set[int] = set()
+class Sender:
+    """A client that sends a body piece by piece, as it is told to; an empty piece means that it leaves."""
+
+    def __init__(self, uploads: Uploads) -> None:
+        self.pieces = asyncio.Queue[bytes]()
+        self.result = asyncio.create_task(self._receive(uploads))
+
+    async def _receive(self, uploads: Uploads) -> Table:
+        headers = [(b"content-type", b"application/vnd.safetensors")]
+        asked = Request({"type": "http", "method": "PUT", "headers": headers}, self._next)
+        async with uploads.receive(asked, None) as table:
+            return table
+
+    async def _next(self) -> Message:
+        piece = await self.pieces.get()
+        end = piece == TABLE.to_bytes()
+        return {"type": "http.request", "body": piece, "more_body": not end} if piece else {"type": "http.disconnect"}
+
+    async def send(self, piece: bytes) -> None:
+        """Send a piece, and wait until it is taken."""
+        self.pieces.put_nowait(piece)
+        while not self.pieces.empty() and not self.result.done():
+            await asyncio.sleep(0.001)
+        await asyncio.sleep(0.001)
+
+
+def test_large_bodies_share_the_memory_for_them() -> None:
+    """A body for which the others leave no memory is refused, worth a retry; who leaves gives back what it took."""
 
     async def main() -> None:
-        threads, leave = Threads(), asyncio.Event()
-        uploads = Uploads(settings, threads)
-
-        async def send(number: int) -> None:
-            body = TABLE.to_bytes()
-            async with uploads.receive(request(body, {}, lambda: begun.add(number)), None):
-                await leave.wait()
-
-        tasks = [asyncio.create_task(send(number)) for number in range(3)]
-        while len(begun) < 2:
-            await asyncio.sleep(0.01)
-        await asyncio.sleep(0.05)
-        assert begun == {0, 1}
-        leave.set()
-        await asyncio.gather(*tasks)
+        threads = Threads()
+        uploads = Uploads(Settings(max_table_bytes=1000), threads)
+        first, second, third, fourth = (Sender(uploads) for _ in range(4))
+        for sender, nbytes in ((first, 1_000_000), (second, 1_000_000), (third, 90_000), (third, 90_000)):
+            await sender.send(bytes(nbytes))
+        with pytest.raises(QueueFullError, match="2090000 bytes of tables are being received"):
+            await third.result
+        await fourth.send(TABLE.to_bytes())
+        assert await fourth.result == TABLE
+        await first.send(b"")
+        with pytest.raises(ClientDisconnect, match=r"^$"):
+            await first.result
+        fifth = Sender(uploads)
+        await fifth.send(bytes(1_000_000))
+        assert not fifth.result.done()
         threads.close()
 
     asyncio.run(main())
-    assert begun == {0, 1, 2}
+
+
+def test_a_stalled_body_keeps_no_memory_from_others() -> None:
+    """However many have begun to send, and do not go on, a table is received."""
+
+    async def main() -> None:
+        threads = Threads()
+        uploads = Uploads(Settings(max_table_bytes=1000), threads)
+        stalled = [Sender(uploads) for _ in range(5)]
+        for sender in stalled:
+            await sender.send(b"x")
+        last = Sender(uploads)
+        await last.send(TABLE.to_bytes())
+        async with asyncio.timeout(30):
+            assert await last.result == TABLE
+        assert not any(sender.result.done() for sender in stalled)
+        threads.close()
+
+    asyncio.run(main())
+
+
+def test_a_body_has_its_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A body that comes too slowly is not waited for without end."""
+    monkeypatch.setattr("service.uploads._SLOWEST", 2**40)
+
+    async def main() -> None:
+        threads = Threads()
+        sender = Sender(Uploads(Settings(body_seconds=0.01), threads))
+        with pytest.raises(DeadlineExceededError, match="did not arrive within"):
+            await sender.result
+        threads.close()
+
+    asyncio.run(main())
