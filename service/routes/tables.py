@@ -88,6 +88,7 @@ async def publish_table_as(digest: Digest, request: Request, server: ServerDep) 
 
 async def _publish(digest: str | None, request: Request, server: Server) -> Response:
     async with server.uploads.receive(request, digest) as table:
+        identity_of(request.scope).check_steps(table.total_steps)
         ready, new = await server.tables.publish(table)
     return _described(ready.digest, ready.manifest, new=new)
 

@@ -215,9 +215,11 @@ def test_limits_hold(ask: Ask, tokens: Tokens, admin: str) -> None:
     late = ask("GET", f"/v1/tables/{DIGEST}", weighed)
     assert late.status == 429
     assert 60 < int(late.headers["Retry-After"]) < 120  # 8 kB at 100 B/s, less a burst of 2 s
-    short = tokens.make("compute", limits=Limits(max_steps=999))
-    long = ask("POST", "/v1/tables", short, body=SPEC, more=JSON)
-    assert (long.status, long.json()["code"]) == (422, "limit-exceeded")
+    short = tokens.make("compute", "publish", limits=Limits(max_steps=999))
+    file = Table.compute(Spec(schedule=SCHEDULE, total_steps=1000)).to_bytes()
+    for method, body, more in (("POST", SPEC, JSON), ("PUT", file, FILE)):
+        long = ask(method, "/v1/tables", short, body=body, more=more)
+        assert (long.status, long.json()["code"]) == (422, "limit-exceeded")
 
 
 def test_the_client_brings_its_token(guarded: ServerProcess, tokens: Tokens, monkeypatch: pytest.MonkeyPatch) -> None:
