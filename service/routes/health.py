@@ -6,7 +6,7 @@ from collections.abc import Awaitable
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Response
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, BeforeValidator, Field
 
 from service.errors import NotReadyError
 from service.formats import FORMATS
@@ -56,7 +56,11 @@ async def livez(response: Response) -> Any:
 async def readyz(
     response: Response,
     server: ServerDep,
-    verbose: Annotated[bool | None, Query(description="say of each part whether it is well")] = None,
+    verbose: Annotated[
+        bool | None,
+        BeforeValidator(lambda value: True if value == "" else value),  # `?verbose`, as Kubernetes asks
+        Query(description="say of each part whether it is well"),
+    ] = None,
 ) -> Any:
     """The server can serve tables: until this answers, send it no requests.
 

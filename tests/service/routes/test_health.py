@@ -42,6 +42,13 @@ def test_a_warm_server_stays_ready(client: TestClient, spec: dict[str, Any], tmp
     assert parts["database"] == "ok"
 
 
+@pytest.mark.parametrize(("query", "told"), [("verbose", True), ("verbose=", True), ("verbose=0", False)])
+def test_parts_are_told_where_they_are_asked_for(client: TestClient, query: str, told: bool) -> None:
+    """`?verbose` needs no value, as Kubernetes asks."""
+    answer = client.get(f"/readyz?{query}")
+    assert (answer.status_code, "parts" in answer.json()) == (200, told)
+
+
 def test_a_server_that_ends_is_not_ready(tmp_path: Path) -> None:
     """Once it was told to stop, the server takes no new work."""
     server = open_server(Settings(data_dir=tmp_path))
