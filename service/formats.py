@@ -15,7 +15,7 @@ from scheduler.schedule import Values
 from service.storage.store import Part
 from service.streamed import StoredColumn, StoredTable
 
-_BLOCK = 2048  # rows written as text at a time: about a millisecond, in which no other request is answered
+_BLOCK = 2048  # values written as text at a time: about a millisecond, in which no other request is answered
 
 
 @dataclass(frozen=True)
@@ -81,8 +81,9 @@ def json_blocks(table: Table | StoredTable) -> Iterator[bytes]:
 def csv_blocks(table: Table | StoredTable) -> Iterator[bytes]:
     """The table as CSV with a header line, a block at a time. Numbers are Python's shortest that read back exactly."""
     yield ",".join([table.axis, *table.columns]).encode() + b"\r\n"
-    for start in range(0, table.total_steps, _BLOCK):
-        stop = min(start + _BLOCK, table.total_steps)
+    block = max(_BLOCK // len(table.columns), 1)
+    for start in range(0, table.total_steps, block):
+        stop = min(start + block, table.total_steps)
         columns = [range(start * table.stride, stop * table.stride, table.stride)]
         rows = zip(*columns, *(values[start:stop].tolist() for values in table.columns.values()), strict=True)
         yield "".join(",".join(map(repr, row)) + "\r\n" for row in rows).encode()

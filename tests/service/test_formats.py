@@ -50,7 +50,7 @@ def test_csv_reads_back_exactly() -> None:
 
 
 def test_text_is_written_in_small_blocks() -> None:
-    """No block is larger than a few thousand values, however long the table."""
-    long = Table({"lr": np.full(100_000, 1 / 3)})
-    for blocks in (json_blocks(long), csv_blocks(long)):
-        assert max(map(len, blocks)) < 100_000
+    """No block is larger than a few thousand values, however long or wide the table."""
+    for table in (Table({"lr": np.full(100_000, 1 / 3)}), Table({f"lr.{k}": np.full(3000, 1 / 3) for k in range(64)})):
+        for blocks in (json_blocks(table), csv_blocks(table)):
+            assert max(map(len, blocks)) < 100_000
