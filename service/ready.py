@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 
 from scheduler import Spec, Table
 from service.answer import Answer, InMemory, Streamed
@@ -37,6 +38,7 @@ class Ready:
         self._spec_id = manifest.spec_id
         self.manifest = manifest.to_bytes()
         self._answers = answers
+        self._borrowers = 0
         self.manifest_answer = InMemory(JSON.content_type, manifest_etag(table.digest), [self.manifest])
         self.paths: Mapping[str, Answer] = {
             "/manifest": self.manifest_answer,
@@ -49,6 +51,15 @@ class Ready:
         if self._spec_id == spec.id:
             return self.manifest
         return Manifest.model_validate_json(self.manifest).for_spec(spec).to_bytes()
+
+    @contextmanager
+    def lend(self) -> Iterator[None]:
+        """Count the table as lent for a `with` block, which uses its memory."""
+        self._borrowers += 1
+        try:
+            yield
+        finally:
+            self._borrowers -= 1
 
     def answer(self, item: Format, *, varies: bool) -> Answer | None:
         """The answer in a format; None where it has to be written."""
@@ -80,8 +91,8 @@ class ReadyTable(Ready):
 
     @property
     def is_lent(self) -> bool:
-        """Whether the table is being sent."""
-        return any(answer.sending for answer in self._answers.values())
+        """Whether the table is being sent, or written as text."""
+        return self._borrowers > 0 or any(answer.sending for answer in self._answers.values())
 
 
 class StreamedTable(Ready):

@@ -68,7 +68,9 @@ class Settings(BaseSettings):
     max_body_bytes: PositiveInt = Field(2**20, description="largest JSON body of a request")
     max_depth: int = Field(48, ge=4, le=100, description="deepest nesting of JSON in a request")
     max_items: PositiveInt = Field(10_000, description="most members and list items in a request's JSON, all together")
-    max_points: int = Field(10_000, ge=4, description="most values per column that /values answers with")
+    max_points: int = Field(
+        10_000, ge=4, description="most values in an answer of /values or /v1/lr, all columns together"
+    )
     max_queue: PositiveInt = Field(64, description="computations that may wait for their turn; more are answered 503")
     max_connections: PositiveInt = Field(10_000, description="connections at a time; more are answered 503 and closed")
     compute_seconds: PositiveFloat = Field(60.0, description="for a computation, its wait for a turn included")

@@ -13,8 +13,10 @@ from contextlib import contextmanager
 from contextvars import copy_context
 from typing import ParamSpec, TypeVar
 
+from service.errors import QueueFullError
 from service.storage.store import StorageError
 
+_MOST_TEXTS = 64  # that are being written, or wait for it
 _SHORT, _LONG = 10, 19  # how far work gives way: reading a table waits for little, computing one may wait for all
 
 P = ParamSpec("P")
@@ -24,6 +26,8 @@ T = TypeVar("T")
 class Threads:
     """One thread that computes tables, one that writes text, four that wait for objects, four for the database.
 
+    And one that says how the server is, whatever the others do.
+
     One each for what keeps a core busy: two would share the interpreter's lock and finish later, both. What computes
     and hashes gives way to the event loop where they share a core: on Linux, where threads have priorities.
     `errors` counts what the store for objects and the database failed to do.
@@ -31,10 +35,12 @@ class Threads:
 
     def __init__(self) -> None:
         self.errors = Counter[str](objects=0, database=0)
+        self._texts = 0
         self._compute = ThreadPoolExecutor(1, "compute", _give_way, (_LONG,))
         self._text = ThreadPoolExecutor(1, "text", _give_way, (_LONG,))
         self._disk = ThreadPoolExecutor(4, "disk", _give_way, (_SHORT,))
         self._sql = ThreadPoolExecutor(4, "sql")
+        self._health = ThreadPoolExecutor(1, "health", _give_way, (_SHORT,))
 
     async def compute(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run arithmetic."""
@@ -51,12 +57,25 @@ class Threads:
             return await _run(self._sql, lambda: work(*args, **kwargs))
 
     async def text(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Run what turns numbers into text, or large text into numbers."""
-        return await _run(self._text, lambda: work(*args, **kwargs))
+        """Run what turns numbers into text, or large text into numbers.
+
+        Raises `QueueFullError` where too much of that waits already. When the caller is cancelled, it is not begun.
+        """
+        if self._texts >= _MOST_TEXTS:
+            raise QueueFullError(f"{self._texts} texts are being written or wait for it, as many as this server takes")
+        self._texts += 1
+        try:
+            return await _run(self._text, lambda: work(*args, **kwargs))
+        finally:
+            self._texts -= 1
+
+    async def health(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run what says how the server is."""
+        return await _run(self._health, lambda: work(*args, **kwargs))
 
     async def blocks(self, blocks: Iterator[bytes]) -> AsyncIterator[bytes]:
         """Each block of a text, made in the thread when the last one is gone: texts take turns by the block."""
-        while (block := await self.text(next, blocks, b"")) != b"":
+        while (block := await _run(self._text, lambda: next(blocks, b""))) != b"":
             yield block
 
     @contextmanager
@@ -69,7 +88,7 @@ class Threads:
 
     def close(self) -> None:
         """Let work under way finish, and drop what has not begun."""
-        for executor in (self._compute, self._text, self._disk, self._sql):
+        for executor in (self._compute, self._text, self._disk, self._sql, self._health):
             executor.shutdown(cancel_futures=True)
 
 

@@ -17,7 +17,7 @@ from service.streamed import StoredColumn, StoredTable
 Steps = NDArray[np.int64]
 """Row numbers, ascending or as they were asked for, shape [m]."""
 
-_DEFAULT_POINTS = 1000
+_DEFAULT_POINTS, _FEWEST_POINTS = 1000, 4
 
 
 class ValuesQuery(BaseModel):
@@ -27,7 +27,11 @@ class ValuesQuery(BaseModel):
 
     start: int | None = Field(None, ge=0, description="first row of the range; 0 where it is left out")
     stop: int | None = Field(None, ge=1, description="row after the range; the table's end where it is left out")
-    points: int | None = Field(None, ge=4, description="at most so many values per column (1000 where it is left out)")
+    points: int | None = Field(
+        None,
+        ge=_FEWEST_POINTS,
+        description="at most so many values per column (1000, or what the server allows, where it is left out)",
+    )
     steps: str | None = Field(None, max_length=50_000, description="row numbers, separated by commas: 0,500,999")
 
 
@@ -46,16 +50,17 @@ class TableValues(BaseModel):
 
 
 def select(table: Table | StoredTable, query: ValuesQuery, max_points: int) -> bytes:
-    """The JSON of the values that are wanted.
+    """The JSON of the values that are wanted, at most `max_points` of all columns together.
 
     A range longer than `points` is cut into equal parts, and of each the smallest and the largest value are kept,
     with the range's first and last: no peak is lost. Raises `InvalidRequestError` and `LimitExceededError`.
     """
+    most = max(max_points // len(table.columns), _FEWEST_POINTS)
     if query.steps is not None:
-        steps = _listed(query, table.total_steps, max_points)
+        steps = _listed(query, table.total_steps, most)
         chosen = dict.fromkeys(table.columns, steps)
     else:
-        start, stop, points = _range(query, table.total_steps, max_points)
+        start, stop, points = _range(query, table.total_steps, most)
         chosen = {name: extremes(values, start, stop, points) for name, values in table.columns.items()}
     return json.dumps({"digest": table.digest, "columns": _curves(table, chosen)}).encode()
 
@@ -66,28 +71,28 @@ def _curves(table: Table | StoredTable, chosen: dict[str, Steps]) -> dict[str, A
     }
 
 
-def _listed(query: ValuesQuery, total_steps: int, max_points: int) -> Steps:
+def _listed(query: ValuesQuery, total_steps: int, most: int) -> Steps:
     if {"start", "stop", "points"} & query.model_fields_set:
         raise _invalid("steps", "steps cannot be combined with start, stop or points", query.steps)
     texts = (query.steps or "").split(",")
-    if len(texts) > max_points:
-        raise _too_many("steps", len(texts), max_points)
+    if len(texts) > most:
+        raise _too_many("steps", len(texts), most)
     for text in texts:
         if not (text.isascii() and text.isdigit() and len(text) < 16 and int(text) < total_steps):
             raise _invalid("steps", f"steps must be from 0 to {total_steps - 1}, got {shown(text)!r}", text)
     return np.array([int(text) for text in texts], dtype=np.int64)
 
 
-def _range(query: ValuesQuery, total_steps: int, max_points: int) -> tuple[int, int, int]:
+def _range(query: ValuesQuery, total_steps: int, most: int) -> tuple[int, int, int]:
     start = query.start or 0
     stop = total_steps if query.stop is None else query.stop
-    points = min(_DEFAULT_POINTS, max_points) if query.points is None else query.points
+    points = min(_DEFAULT_POINTS, most) if query.points is None else query.points
     if stop > total_steps:
         raise _invalid("stop", f"stop must be at most the table's {total_steps} rows, got {stop}", stop)
     if start >= stop:
         raise _invalid("start", f"start must be below stop, got {start} >= {stop}", start)
-    if points > max_points:
-        raise _too_many("points", points, max_points)
+    if points > most:
+        raise _too_many("points", points, most)
     return start, stop, points
 
 
@@ -96,7 +101,7 @@ def _invalid(parameter: str, detail: str, value: object) -> InvalidRequestError:
 
 
 def _too_many(parameter: str, amount: int, limit: int) -> LimitExceededError:
-    detail = f"{parameter} must ask for at most {limit} values on this server (max_points), got {amount}"
+    detail = f"{parameter} must ask for at most {limit} values of each column of this table (max_points), got {amount}"
     return LimitExceededError(detail, [FieldError(detail, parameter=parameter, value=amount)])
 
 

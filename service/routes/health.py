@@ -101,7 +101,7 @@ async def metrics(server: ServerDep) -> Response:
         store_errors=server.threads.errors,
         connections_cut=server.connections_cut,
     )
-    text = await server.threads.text(server.metrics.text, readings)
+    text = await server.threads.health(server.metrics.text, readings)
     return Response(text, headers={"cache-control": "no-store"}, media_type=CONTENT_TYPE)
 
 

@@ -11,6 +11,7 @@ from scheduler import KINDS, Table
 from service.answer import AnswerResponse, InMemory, header
 from service.errors import NotAcceptableError
 from service.guard import identity_of
+from service.leaving import while_connected
 from service.negotiation import preferred
 from service.query import KIND, STEPS, read_query
 from service.routes.parts import ServerDep, obtain, problems, readable
@@ -56,7 +57,7 @@ _PARAMETERS = [
     response_model=TableValues,
     responses={
         200: {"content": {_TEXT: {"schema": {"type": "string"}, "example": "5e-08\n2.505e-05\n"}}},
-        **problems(406, 422),
+        **problems(406, 422, 503),
     },
     openapi_extra={"parameters": _PARAMETERS},
 )
@@ -71,9 +72,9 @@ async def rates(request: Request, server: ServerDep) -> Response:
     question = await read_query(request.query_params.multi_items(), server.specs, server.settings)
     identity_of(request.scope).check_steps(question.spec.total_steps)
     ready, _ = await obtain(question.spec, request, server)
-    return AnswerResponse(
-        await server.threads.text(_answer, ready.table, question.steps, chosen, server.settings.max_points)
-    )
+    with ready.lend():
+        work = server.threads.text(_answer, ready.table, question.steps, chosen, server.settings.max_points)
+        return AnswerResponse(await while_connected(request.receive, work))
 
 
 def _answer(table: Table | StoredTable, steps: str, media_type: str, max_points: int) -> InMemory:

@@ -20,7 +20,7 @@ async def schedules() -> Any:
     return catalogue()
 
 
-@readable(router, "/{kind}", response_model=Entry, responses=problems(404))
+@readable(router, "/{kind}", response_model=Entry, responses=problems(404, 503))
 async def schedule(kind: str, server: ServerDep) -> Any:
     """A kind of schedule: what it does, its parameters and their JSON schema."""
     if kind not in KINDS:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
@@ -13,10 +14,13 @@ from service.body import read_body
 from service.errors import NotAcceptableError
 from service.formats import BLOCKS, BY_MEDIA_TYPE, FORMATS, MEDIA_TYPES, Format
 from service.guard import identity_of
+from service.leaving import while_connected
 from service.manifest import Manifest, location, manifest_etag
 from service.negotiation import has_already, preferred
 from service.routes.parts import Digest, Server, ServerDep, obtain, problems, readable
 from service.streamed import StoredTable
+from service.tables import Served
+from service.threads import Threads
 from service.uploads import MEDIA_TYPES as UPLOADS
 from service.values import TableValues, ValuesQuery, select
 
@@ -106,11 +110,15 @@ async def manifest(digest: Digest, request: Request, server: ServerDep) -> Respo
     return AnswerResponse((await server.tables.get(digest)).manifest_answer)
 
 
-@readable(router, "/{digest}/values", response_model=TableValues, responses=problems(404))
-async def values(digest: Digest, query: Annotated[ValuesQuery, Query()], server: ServerDep) -> Response:
+@readable(router, "/{digest}/values", response_model=TableValues, responses=problems(404, 503))
+async def values(
+    digest: Digest, query: Annotated[ValuesQuery, Query()], request: Request, server: ServerDep
+) -> Response:
     """Some of a table's values: listed steps, or a range thinned out for a plot."""
-    table = (await server.tables.get(digest)).table
-    return AnswerResponse(await server.threads.text(_selected, table, query, server.settings.max_points))
+    ready = await server.tables.get(digest)
+    with ready.lend():
+        work = server.threads.text(_selected, ready.table, query, server.settings.max_points)
+        return AnswerResponse(await while_connected(request.receive, work))
 
 
 def _selected(table: Table | StoredTable, query: ValuesQuery, max_points: int) -> Answer:
@@ -158,8 +166,13 @@ async def _table(digest: str, item: Format, request: Request, server: Server, *,
     ready = await server.tables.get(digest)
     if (answer := ready.answer(item, varies=varies)) is not None:
         return AnswerResponse(answer)
-    blocks = server.threads.blocks(BLOCKS[item](ready.table))
-    return AnswerResponse(Written(item.content_type, etag, blocks, varies=varies))
+    return AnswerResponse(Written(item.content_type, etag, _blocks(ready, item, server.threads), varies=varies))
+
+
+async def _blocks(ready: Served, item: Format, threads: Threads) -> AsyncIterator[bytes]:
+    with ready.lend():
+        async for block in threads.blocks(BLOCKS[item](ready.table)):
+            yield block
 
 
 async def _unchanged(

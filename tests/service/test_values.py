@@ -10,7 +10,7 @@ from hypothesis.extra import numpy as arrays
 
 from scheduler import Table
 from scheduler.schedule import Values
-from service.errors import InvalidRequestError
+from service.errors import InvalidRequestError, LimitExceededError
 from service.values import ValuesQuery, extremes, select
 
 TABLE = Table({"lr": np.arange(100.0), "momentum": np.arange(100.0)[::-1]})
@@ -32,6 +32,16 @@ def test_a_short_range_comes_whole() -> None:
     """A range of no more than `points` steps is not thinned out."""
     assert curves(start=10, stop=13)["lr"] == ([10, 11, 12], [10, 11, 12])
     assert curves()["lr"] == (list(range(100)), list(range(100)))
+
+
+def test_a_wide_table_tells_no_more_than_a_narrow_one() -> None:
+    """The limit is of all columns together, and where nobody says how many values are wanted they stay within it."""
+    wide = Table({f"lr.{number}": np.arange(10_000.0) for number in range(64)})
+    for query in (ValuesQuery(), ValuesQuery(points=156), ValuesQuery(steps=",".join(["7"] * 156))):
+        told = json.loads(select(wide, query, 10_000))["columns"].values()
+        assert 9000 < sum(len(curve["values"]) for curve in told) <= 10_000
+    with pytest.raises(LimitExceededError, match="at most 156 values of each column"):
+        select(wide, ValuesQuery(points=157), 10_000)
 
 
 @given(arrays.arrays(np.float64, st.integers(1, 300), elements=st.floats(-1, 1)), st.integers(4, 60), st.data())
@@ -56,11 +66,11 @@ def test_no_peak_is_lost(values: Values, points: int, data: st.DataObject) -> No
         ({"steps": "1,x"}, "steps", "got 'x'"),
         ({"steps": "9" * 50}, "steps", "from 0 to 99"),
         ({"steps": "1", "start": 0}, "steps", "cannot be combined"),
-        ({"steps": ",".join(["1"] * 1001)}, "steps", "at most 1000 values"),
+        ({"steps": ",".join(["1"] * 501)}, "steps", "at most 500 values of each column"),
         ({"stop": 101}, "stop", "at most the table's 100 rows, got 101"),
         ({"start": 5, "stop": 5}, "start", "below stop, got 5 >= 5"),
         ({"start": 100}, "start", "below stop, got 100 >= 100"),
-        ({"points": 1001}, "points", "at most 1000 values"),
+        ({"points": 501}, "points", "at most 500 values of each column"),
     ],
 )
 def test_what_cannot_be_selected_is_named(query: dict[str, object], parameter: str, words: str) -> None:

@@ -1,17 +1,26 @@
 """The routes of tables, through the whole application."""
 
+import asyncio
 import base64
 import hashlib
 import io
 import json
+import threading
+from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from starlette.testclient import TestClient
+from starlette.types import ASGIApp, Message, Scope
 
 from scheduler import Spec, Table
+from service.app import create_app, open_server
 from service.formats import FORMATS, MEDIA_TYPES
+from service.ready import ReadyTable
+from service.routes.parts import Server
+from service.settings import Settings
 from tests.service.conftest import MakeClient
 
 IMMUTABLE = "public, max-age=31536000, immutable, no-transform"
@@ -281,3 +290,92 @@ def test_what_is_no_digest_is_named(client: TestClient, digest: str) -> None:
     answer = client.get(f"/v1/tables/{digest}")
     assert answer.status_code == 422
     assert answer.json()["errors"][0]["parameter"] == "digest"
+
+
+class Asked:
+    """An application that is asked for one address, by a client who takes one piece of a body and then nothing."""
+
+    def __init__(self, server: Server, path: str) -> None:
+        self.taken = asyncio.Event()
+        self._leaves = asyncio.Event()
+        path, _, query = path.partition("?")
+        scope = {
+            "type": "http",
+            "asgi": {"version": "3.0", "spec_version": "2.3"},
+            "http_version": "1.1",
+            "method": "GET",
+            "path": path,
+            "raw_path": path.encode(),
+            "query_string": query.encode(),
+            "headers": [],
+        }
+        self.task = asyncio.create_task(self._ask(create_app(server), scope))
+
+    async def _ask(self, app: ASGIApp, scope: Scope) -> None:
+        await app(scope, self._receive, self._send)
+
+    async def _receive(self) -> Message:
+        await self._leaves.wait()
+        return {"type": "http.disconnect"}
+
+    async def _send(self, message: Message) -> None:
+        if message.get("body"):
+            self.taken.set()
+            await self._leaves.wait()
+
+    async def leave(self) -> None:
+        """Go away, and wait until the application has done with it."""
+        self._leaves.set()
+        async with asyncio.timeout(30):
+            await self.task
+
+
+def with_table(tmp_path: Path, spec: dict[str, Any], work: Callable[[Server, ReadyTable], Awaitable[None]]) -> None:
+    """Run what needs a server's parts and a table in its memory."""
+
+    async def main() -> None:
+        server = open_server(Settings(data_dir=tmp_path))
+        try:
+            ready, _ = await server.tables.obtain(Spec.model_validate_json(json.dumps(spec)))
+            assert isinstance(ready, ReadyTable)
+            await work(server, ready)
+        finally:
+            server.threads.close()
+            server.metadata.close()
+            server.store.close()
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("extension", ["csv", "json"])
+def test_a_table_counts_as_lent_while_it_is_written(tmp_path: Path, spec: dict[str, Any], extension: str) -> None:
+    """A table whose text is being sent is in use until its client has all, or goes away."""
+
+    async def work(server: Server, ready: ReadyTable) -> None:
+        asked = Asked(server, f"/v1/tables/{ready.digest}.{extension}")
+        await asked.taken.wait()
+        kept = server.tables.cache.get(ready.digest)
+        assert kept is ready
+        assert kept.is_lent
+        await asked.leave()
+        await asyncio.sleep(0.01)
+        assert not kept.is_lent
+
+    with_table(tmp_path, spec, work)
+
+
+@pytest.mark.parametrize("address", ["/v1/tables/{digest}/values", "/v1/lr?kind=Constant&value=1&steps=0"])
+def test_nothing_is_written_for_who_has_left(tmp_path: Path, spec: dict[str, Any], address: str) -> None:
+    """Values for a client who goes away while they wait for their turn are not written."""
+
+    async def work(server: Server, ready: ReadyTable) -> None:
+        go_on = threading.Event()
+        busy = asyncio.create_task(server.threads.text(go_on.wait, 60))
+        asked = Asked(server, address.format(digest=ready.digest))
+        await asyncio.sleep(0.1)
+        await asked.leave()
+        assert not busy.done()
+        go_on.set()
+        await busy
+
+    with_table(tmp_path, spec, work)
