@@ -5,16 +5,18 @@ from __future__ import annotations
 import asyncio
 import base64
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from contextlib import suppress
 from hashlib import sha256
 from http import HTTPStatus
 from typing import Protocol
 
-from starlette.requests import Request
-from starlette.responses import Response, StreamingResponse
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
 
 from service import problems
 from service.errors import PreconditionFailedError, RangeNotSatisfiableError
+from service.leaving import while_connected
 from service.negotiation import has_already, is_meant
 from service.ranges import wanted
 from service.storage.store import Part
@@ -259,7 +261,7 @@ class Streamed(Answer):
 
     async def _send(self, scope: Scope, receive: Receive, send: Send, head: Message, places: range | None) -> None:
         start, stop = (0, self._source.length) if places is None else (places.start, places.stop)
-        await _stream(self._source.read(start, stop), scope, receive, send, head)
+        await _stream(self._source.read(start, stop), receive, send, head)
 
 
 class Written(Answer):
@@ -270,21 +272,25 @@ class Written(Answer):
         self._blocks = blocks
 
     async def _send(self, scope: Scope, receive: Receive, send: Send, head: Message, places: range | None) -> None:
-        await _stream(self._blocks, scope, receive, send, head)
+        await _stream(self._blocks, receive, send, head)
 
 
-async def _stream(pieces: AsyncIterator[Part], scope: Scope, receive: Receive, send: Send, head: Message) -> None:
-    """Send pieces until they end or the client goes away. The first is there before the head: it can still fail."""
-    first = await anext(pieces)
+async def _stream(pieces: AsyncIterator[Part], receive: Receive, send: Send, head: Message) -> None:
+    """Send pieces until they end or the client goes away.
 
-    async def all_pieces() -> AsyncIterator[Part]:
-        yield first
-        async for piece in pieces:
-            yield piece
+    Starlette's own way leaves what it has cancelled in a cycle of references: a table would stay until that is found.
+    """
+    with suppress(ClientDisconnect):
+        await while_connected(receive, _send_pieces(pieces, send, head))
 
-    response = StreamingResponse(all_pieces(), head["status"])
-    response.raw_headers = list(head["headers"])
-    await response(scope, receive, send)
+
+async def _send_pieces(pieces: AsyncIterator[Part], send: Send, head: Message) -> None:
+    first = await anext(pieces)  # before the head: it can still fail
+    await send(head)
+    await send({"type": "http.response.body", "body": first, "more_body": True})
+    async for piece in pieces:
+        await send({"type": "http.response.body", "body": piece, "more_body": True})
+    await send(_NO_BODY)
 
 
 class AnswerResponse(Response):

@@ -2,6 +2,8 @@
 
 import asyncio
 import base64
+import gc
+import weakref
 from collections.abc import AsyncIterator
 from hashlib import sha256
 from typing import Any
@@ -284,6 +286,48 @@ def test_reading_ends_with_the_client() -> None:
 
     asyncio.run(main())
     assert read
+
+
+@pytest.mark.parametrize("waits_for", ["client", "block"])
+def test_nothing_is_kept_for_who_has_left(waits_for: str) -> None:
+    """What a body is written from is free as soon as its client has gone: no cycle of references keeps it."""
+
+    class Source:
+        """What must not be kept."""
+
+    async def blocks(source: Source) -> AsyncIterator[bytes]:
+        yield b"x"
+        await asyncio.sleep(0 if waits_for == "client" else 60)
+        yield b"y"
+        assert source
+
+    async def main() -> None:
+        source = Source()
+        kept = weakref.ref(source)
+        answer, leaves = Written(b"x/y", ETAG, blocks(source)), asyncio.Event()
+        del source
+
+        async def receive() -> Message:
+            await leaves.wait()
+            return {"type": "http.disconnect"}
+
+        async def send(message: Message) -> None:
+            if message.get("body") == (b"y" if waits_for == "client" else b"x"):
+                asyncio.get_running_loop().call_later(0.01, leaves.set)
+                await asyncio.sleep(60 if waits_for == "client" else 0)
+
+        scope: Scope = {"type": "http", "asgi": {"spec_version": "2.3"}, "method": "GET", "headers": []}
+        async with asyncio.timeout(30):
+            await answer(scope, receive, send)
+        del answer
+        await asyncio.sleep(0.01)
+        assert kept() is None
+
+    gc.disable()
+    try:
+        asyncio.run(main())
+    finally:
+        gc.enable()
 
 
 def test_a_made_body_is_named_by_its_bytes() -> None:
