@@ -80,7 +80,7 @@ def _parsed(lines: Iterable[bytes]) -> Iterator[tuple[Table, dict[str, Any]]]:
 def _item(line: bytes) -> dict[str, Any]:
     try:
         item = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         item = None
     if not isinstance(item, dict):
         raise DatabaseError(f"the backup is damaged: {line[:100].decode(errors='replace')!r} is no object of JSON")
