@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query, Response
-from pydantic import BaseModel, BeforeValidator, Field
+from pydantic import BaseModel, Field
 
 from service.errors import NotReadyError
 from service.formats import FORMATS
@@ -57,9 +57,8 @@ async def readyz(
     response: Response,
     server: ServerDep,
     verbose: Annotated[
-        bool | None,
-        BeforeValidator(lambda value: True if value == "" else value),  # `?verbose`, as Kubernetes asks
-        Query(description="say of each part whether it is well"),
+        Literal[""] | bool | None,  # `?verbose`, as Kubernetes asks
+        Query(description="say of each part whether it is well; it needs no value"),
     ] = None,
 ) -> Any:
     """The server can serve tables: until this answers, send it no requests.
@@ -68,13 +67,14 @@ async def readyz(
     away. One that was told to stop is not ready any more.
     """
     _no_store(response)
+    wants_parts = verbose == "" or verbose
     if server.draining:
         raise NotReadyError("the server was told to stop")
-    parts = {} if len(server.tables.cache) and not verbose else await _parts(server)
+    parts = {} if len(server.tables.cache) and not wants_parts else await _parts(server)
     ill = {name: said for name, said in parts.items() if said != "ok"}
     if ill and not len(server.tables.cache):
         raise NotReadyError("; ".join(f"{name}: {said}" for name, said in ill.items()))
-    return Readiness(parts=parts if verbose else None)
+    return Readiness(parts=parts if wants_parts else None)
 
 
 async def _parts(server: Server) -> dict[str, str]:
