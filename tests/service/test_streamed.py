@@ -125,6 +125,7 @@ def test_reading_takes_bounded_memory(store: LocalStore) -> None:
         tables = [StoredTable(store, key, size) for key, size in stored]
         for kept in tables:
             Manifest.of(kept, kept.size)
+        gc.collect()
         assert tracemalloc.get_traced_memory()[0] < 2 * CHUNK
         for kept in tables:
             select(kept, ValuesQuery(steps="0,10000,19999"), 10_000)
