@@ -20,27 +20,7 @@ from benchmarks.http_common import ServerProcess
 from benchmarks.nginx import NginxProcess, free_port
 from service.query import STEPS
 
-YARDSTICK = """
-worker_processes 1;
-pid nginx.pid;
-error_log stderr;
-events { worker_connections 1024; }
-http {
-    access_log off;
-    sendfile on;
-    keepalive_requests 1000000000;
-    open_file_cache max=100 inactive=1h;
-    client_body_temp_path body;
-    proxy_temp_path proxy;
-    fastcgi_temp_path fastcgi;
-    uwsgi_temp_path uwsgi;
-    scgi_temp_path scgi;
-    server { listen 127.0.0.1:%d backlog=4096; root files; }
-}
-"""
-"""nginx at its best with files; `tcp_nopush` would have it wait."""
-
-CACHING = """
+_NGINX = """
 worker_processes 1;
 pid nginx.pid;
 error_log stderr;
@@ -58,11 +38,15 @@ http {
     proxy_cache_path tables keys_zone=tables:1m use_temp_path=off;
     server {
         listen 127.0.0.1:%d backlog=4096;
-        location / { proxy_cache tables; proxy_cache_key $uri; proxy_pass %s; }
+        %s
     }
 }
 """
-"""nginx at its best with its cache: no tokens, no request ids, no log."""
+"""nginx at its best; `tcp_nopush` would have it wait."""
+
+_FILES = "root files;"
+_CACHE = "location / { proxy_cache tables; proxy_cache_key $uri; proxy_pass %s; }"
+"""No tokens, no request ids, no log."""
 
 
 @dataclass(frozen=True)
@@ -119,22 +103,22 @@ def proxies(servers: Servers) -> Iterator[Proxies]:
         with on_core(servers.core):
             deployed = stack.enter_context(NginxProcess(folder, port))
             (servers.folder / "caching").mkdir()
-            caching = stack.enter_context(_nginx(servers.folder / "caching", CACHING, servers.ours.url))
+            caching = stack.enter_context(_nginx(servers.folder / "caching", _CACHE % servers.ours.url))
         yield Proxies(caching, deployed.url)
 
 
 @contextmanager
 def file_server(folder: Path) -> Iterator[str]:
     """The address of an nginx that serves the files of this folder's `files`."""
-    with _nginx(folder, YARDSTICK) as url:
+    with _nginx(folder, _FILES) as url:
         yield url
 
 
 @contextmanager
-def _nginx(folder: Path, text: str, *values: str) -> Iterator[str]:
-    """The address of an nginx in this folder, with this configuration: its port, and the values, are filled in."""
+def _nginx(folder: Path, serves: str) -> Iterator[str]:
+    """The address of an nginx in this folder: what it serves is a piece of configuration."""
     port = free_port()
-    (folder / "nginx.conf").write_text(text % (port, *values), encoding="utf-8")
+    (folder / "nginx.conf").write_text(_NGINX % (port, serves), encoding="utf-8")
     with NginxProcess(folder, port) as nginx:
         yield nginx.url
 

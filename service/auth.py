@@ -169,10 +169,9 @@ class Authenticator:
             raise
 
     def _valid(self, row: TokenRow | None, token: str) -> Identity | None:
-        if row is None or not compare_digest(row.hash, token_hash(token)) or row.revoked_at is not None:
+        if row is None or not compare_digest(row.hash, token_hash(token)) or row.state(self._now()) != "valid":
             return None
-        identity = Identity.of(row)
-        return identity if identity.expires_at is None or self._now() < identity.expires_at else None
+        return Identity.of(row)
 
     def _remembered(self, identity: Identity, asked_at: float) -> _Known:
         remaining = math.inf if identity.expires_at is None else identity.expires_at - self._now()

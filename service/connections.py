@@ -18,7 +18,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from enum import StrEnum
 from http import HTTPStatus
 from types import MappingProxyType
-from typing import Any
+from typing import Any, NoReturn
 
 from typing_extensions import override
 from uvicorn._types import ASGI3Application
@@ -282,13 +282,16 @@ class _Connection(HttpToolsProtocol):
 
     def _check_host(self, hosts: int) -> None:
         if hosts or self.parser.get_http_version() == "1.1":
-            self._refuse("malformed", f"a request has exactly one Host (RFC 9112, section 3.2), this one {hosts}")
-            raise ValueError("there is nothing more to parse")
+            self._stop("malformed", f"a request has exactly one Host (RFC 9112, section 3.2), this one {hosts}")
 
     def _limit_requests(self) -> None:
         if len(self.pipeline) >= _MOST_AHEAD:
-            self._refuse("pipelined", f"at most {_MOST_AHEAD} requests may be sent ahead")
-            raise ValueError("there is nothing more to parse")
+            self._stop("pipelined", f"at most {_MOST_AHEAD} requests may be sent ahead")
+
+    def _stop(self, reason: str, detail: str) -> NoReturn:
+        """Refuse from within the parser, which is not to go on."""
+        self._refuse(reason, detail)
+        raise ValueError("there is nothing more to parse")
 
     def _was_answered_at_once(self) -> bool:
         """Answer without a task, where it is this request's turn, the client takes its answers, and there is one."""

@@ -87,9 +87,7 @@ def restore(folder: Path, store: ObjectStore, metadata: Metadata) -> Iterator[Co
 
     Raises `BackupError` where the folder holds no backup or a damaged one; the rows come last, when all is well.
     """
-    rows = folder / METADATA_FILE
-    if not rows.is_file():
-        raise BackupError(f"{folder} holds no backup: there is no {METADATA_FILE} in it")
+    rows = rows_of(folder)
     metadata.check_empty()
     for _ in tables_in(rows):
         pass  # nothing is copied before all of them were read
@@ -97,6 +95,14 @@ def restore(folder: Path, store: ObjectStore, metadata: Metadata) -> Iterator[Co
     for row in tables_in(rows):
         yield _copied(tables, store, row)
     metadata.restore(rows)
+
+
+def rows_of(folder: Path) -> Path:
+    """The file of a backup that has its rows. Raises `BackupError` where there is none."""
+    rows = folder / METADATA_FILE
+    if not rows.is_file():
+        raise BackupError(f"{folder} holds no backup: there is no {METADATA_FILE} in it")
+    return rows
 
 
 def _copied(source: ObjectStore, target: ObjectStore, row: TableRow) -> Copied:

@@ -101,10 +101,12 @@ def _backup(parsed: argparse.Namespace) -> int:
 
 def _refuse_what_is_no_backup(parsed: argparse.Namespace) -> None:
     """What cannot be restored is refused before anything is made for it."""
-    from service.maintenance import METADATA_FILE  # noqa: PLC0415  # only the server needs the service extra
+    from service.maintenance import BackupError, rows_of  # noqa: PLC0415  # only the server needs the service extra
 
-    if not (parsed.folder / METADATA_FILE).is_file():
-        raise CommandError(f"{parsed.folder} holds no backup: there is no {METADATA_FILE} in it")
+    try:
+        rows_of(parsed.folder)
+    except BackupError as error:
+        raise CommandError(str(error)) from error
 
 
 def _restore(parsed: argparse.Namespace) -> int:
