@@ -1,0 +1,35 @@
+"""What a learning rate is: the one rule that tables, schedulers and `set_lr` check values against."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+MAX_RATE = 1e12
+"""The largest rate: more is a mistake in units, or a product that has run away."""
+
+ROUNDING = 1e-9
+"""How far below 0 rounding may carry a library's own schedule, as a share of the largest rate or of 1."""
+
+
+def first_bad_rate(values: NDArray[np.float64]) -> int | None:
+    """The index of the first value that is no learning rate, or None where every one is.
+
+    A rate is finite, at most `MAX_RATE` and not negative. A schedule that falls to 0 may round to just below it; a twin
+    keeps its library's bits, so values down to `-ROUNDING * max(1, largest)` pass, where `largest` is the largest of
+    the values.
+
+    Args:
+        values: float64, shape [n], n at least 1.
+    """
+    low, high = float(values.min()), float(values.max())
+    lowest = -ROUNDING * max(1.0, high)
+    if lowest <= low and high <= MAX_RATE:  # False for NaN, which is both the least and the largest
+        return None
+    good = np.isfinite(values) & (values <= MAX_RATE) & (values >= -ROUNDING * max(1.0, min(high, MAX_RATE)))
+    return int(np.argmin(good))
+
+
+def is_rate(value: float) -> bool:
+    """Whether one number is a learning rate, by the rule of `first_bad_rate`."""
+    return -ROUNDING <= value <= MAX_RATE
