@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import math
 import numbers
-import operator
 import warnings
 import weakref
 from typing import Any
@@ -18,6 +17,7 @@ from torch.optim.lr_scheduler import LRScheduler
 from client.errors import DigestMismatchError
 from client.groups import RowWriter, put, read
 from scheduler import PastEndError, ScheduleWarning, Table
+from scheduler.progress import MAX_PROGRESS, progress_index
 
 _STEPPED = ("step", "epoch")  # axes on which one call of step() is one unit of progress
 _STATE = frozenset({"last_epoch", "_step_count", "_last_lr", "others", "in_force", "digest", "axis", "stride"})
@@ -363,12 +363,10 @@ def _number(value: object) -> float:
 def _progress(value: object) -> int:
     """A position as an int; `ValueError` for all else, because a TypeError from step() would be misread."""
     try:
-        progress = operator.index(value)  # type: ignore[arg-type]  # refuses what is not an integer, the question here
-    except TypeError:
-        progress = -1
-    if progress < 0 or isinstance(value, bool):
-        raise ValueError(f"progress must be a whole number >= 0, got {value!r}")
-    return progress
+        return progress_index(value)
+    except (TypeError, ValueError):
+        message = f"progress must be a whole number >= 0 and at most {MAX_PROGRESS}, got {value!r}"
+        raise ValueError(message) from None
 
 
 def _same(current: Any, rate: float) -> bool:

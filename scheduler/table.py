@@ -29,6 +29,7 @@ from scheduler.frame import After as After
 from scheduler.frame import Axis as Axis
 from scheduler.frame import Frame, Header
 from scheduler.frame import TableError as TableError
+from scheduler.progress import progress_index
 from scheduler.provenance import provenance
 from scheduler.schedule import Schedule, Values, step_index
 
@@ -151,19 +152,19 @@ class Table:
 
         `progress` counts applied updates from 0 on the `step` axis, and the axis's own units on the others. Past the
         last row: the last row's value with `after` `hold` or `release`; with `error`, `PastEndError`, except exactly
-        at the end (trainers step once more after the last update). Raises `ValueError` for a negative progress.
+        at the end (trainers step once more after the last update). Raises `TypeError` for a progress that is no whole
+        number, `ValueError` for one that is negative or above `MAX_PROGRESS`.
         """
-        row = progress if self.stride == 1 else progress // self.stride
-        if not group and row >= 0:
+        if type(progress) is int and not group and progress >= 0:  # the common case; all else by the rule of row()
             try:
-                return self._lr[row]  # type: ignore[index]  # None is a TypeError, answered below
-            except (IndexError, TypeError):
+                return self._lr[progress if self.stride == 1 else progress // self.stride]  # type: ignore[index]  # None
+            except (IndexError, TypeError):  # past the end, or no rate for all groups: answered below
                 pass
         return self.row(progress, group=group)["lr"]
 
     def row(self, progress: int, *, group: int = 0) -> dict[str, float]:
         """Every value in force at `progress` for a parameter group: column name without suffix to Python float."""
-        row = step_index(progress) // self.stride
+        row = progress_index(progress) // self.stride
         if row >= self.total_steps:
             if self.after == "error" and row > self.total_steps:
                 end = self.total_steps * self.stride

@@ -10,6 +10,7 @@ import math
 import pickle
 import subprocess
 import sys
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -31,6 +32,7 @@ from torch.optim.lr_scheduler import (
 from client import DigestMismatchError
 from client.lr_scheduler import TableLR, set_lr
 from scheduler import PastEndError, ScheduleWarning, Table
+from scheduler.progress import MAX_PROGRESS
 from scheduler.table import After, Axis
 
 RATES = [0.1 / (k + 1) for k in range(10)]
@@ -99,10 +101,10 @@ def test_start_begins_anywhere() -> None:
     assert train(optimizer, scheduler, 3) == RATES[4:7]
 
 
-@pytest.mark.parametrize("start", [-1, 1.5, "2", None, True])
+@pytest.mark.parametrize("start", [-1, 1.5, "2", None, True, 2**63])
 def test_a_start_that_is_no_position_is_refused(start: Any) -> None:
     """A start that is not a whole number from 0 on is refused with its value."""
-    with pytest.raises(ValueError, match="progress must be a whole number >= 0, got"):
+    with pytest.raises(ValueError, match="progress must be a whole number >= 0 and at most 9223372036854775807, got"):
         TableLR(make_sgd(), make_table(), start=start)
 
 
@@ -124,7 +126,7 @@ def test_frameworks_find_nothing_that_they_misread() -> None:
     assert scheduler
 
 
-@pytest.mark.parametrize("position", [0.5, "3", -1, None])
+@pytest.mark.parametrize("position", [0.5, "3", -1, None, 2**63])
 def test_step_never_raises_type_error(position: Any) -> None:
     """A nonsensical position is a ValueError, whatever its type: DeepSpeed reads a TypeError as an invitation."""
     scheduler = TableLR(make_sgd(), make_table())
@@ -188,6 +190,18 @@ def test_samples_and_tokens_need_set_progress(axis: Axis) -> None:
     assert rates_of(optimizer) == [RATES[2]]
     scheduler.set_progress(300)
     assert rates_of(optimizer) == [RATES[3]]
+
+
+def test_tokens_are_counted_in_trillions() -> None:
+    """A progress of trillions of tokens, past what a schedule has rows for, picks its row, and the largest the last."""
+    optimizer = make_sgd()
+    scheduler = TableLR(optimizer, make_table(axis="token", stride=10**12))
+    for progress in (3 * 10**12 - 1, 3 * 10**12, MAX_PROGRESS):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ScheduleWarning)  # the last is past the table's end
+            scheduler.set_progress(progress)
+        assert rates_of(optimizer) == [RATES[min(progress // 10**12, 9)]] == [scheduler.table.get_lr(progress)]
+        assert scheduler.state_dict()["last_epoch"] == progress
 
 
 def test_a_stride_repeats_rows() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import pickle
@@ -19,6 +20,8 @@ from hypothesis import strategies as st
 from scheduler import CachedScheduler, PastEndError, Spec, Table, TableError
 from scheduler.builtin import OneCycleLR
 from scheduler.custom import LinearWarmup, WarmupWithDecay
+from scheduler.progress import MAX_PROGRESS
+from scheduler.recipes import RECIPES, Recipe
 
 SPEC = Spec(schedule=WarmupWithDecay(5e-4, 100, 1000, min_lr=1e-6), total_steps=1000)
 
@@ -77,13 +80,65 @@ def test_a_row_lasts_for_its_stride() -> None:
 
 
 @pytest.mark.parametrize(
-    ("step", "error", "message"),
-    [(-1, ValueError, "got -1"), (1.5, TypeError, "step must be an integer, got 1.5"), ("1", TypeError, "'str'")],
+    ("progress", "error", "message"),
+    [
+        (-1, ValueError, "progress must be from 0 to 9223372036854775807, got -1"),
+        (2**63, ValueError, "progress must be from 0 to 9223372036854775807, got 9223372036854775808"),
+        (1.5, TypeError, "progress must be an integer, got 1.5"),
+        ("1", TypeError, "progress must be an integer, got '1'"),
+        (True, TypeError, "progress must be an integer, got True"),
+    ],
 )
-def test_a_bad_step_is_refused(step: Any, error: type[Exception], message: str) -> None:
-    """No negative step from the end of the array, no step between two rows."""
-    with pytest.raises(error, match=message):
-        small().get_lr(step)
+@pytest.mark.parametrize("stride", [1, 256])
+def test_a_bad_progress_is_refused_by_every_way(
+    stride: int, progress: Any, error: type[Exception], message: str
+) -> None:
+    """No negative progress from the end of the array, none between two rows, none beyond 64 bits."""
+    table = small(stride=stride)
+    for look_up in (
+        table.get_lr,
+        functools.partial(table.get_lr, group=1),
+        table.row,
+        functools.partial(table.row, group=1),
+    ):
+        with pytest.raises(error, match=message):
+            look_up(progress)
+
+
+TOKEN_AND_SAMPLE_RECIPES = [found for found in RECIPES.values() if found.spec.axis in ("token", "sample")]
+
+
+@pytest.mark.parametrize("found", TOKEN_AND_SAMPLE_RECIPES, ids=lambda found: found.name)
+@pytest.mark.parametrize("after", ["hold", "release"])
+def test_every_way_reaches_the_end_of_a_recipe_in_tokens(found: Recipe, after: Any) -> None:
+    """A recipe's last token, its end and all beyond give the last row, by get_lr and row, for every group."""
+    last = found.schedule.get_lr(found.spec.total_steps - 1)
+    table = Table(
+        {"lr": found.schedule.values(found.spec.total_steps)},
+        axis=found.spec.axis,
+        stride=found.spec.stride,
+        after=after,
+    )
+    end = found.spec.total_steps * found.spec.stride
+    for progress in (end - 1, end, end + 1, 10 * end, MAX_PROGRESS):
+        assert table.get_lr(progress) == table.get_lr(progress, group=1) == table.row(progress)["lr"] == last
+
+
+@given(data=st.data())
+def test_all_ways_of_asking_agree(data: st.DataObject) -> None:
+    """get_lr and row give the row that integer division says, or the same error, for any stride, end and progress."""
+    stride, after = data.draw(st.integers(1, 10**15)), data.draw(st.sampled_from(["hold", "error", "release"]))
+    table = small(axis="token", stride=stride, after=after)
+    near = st.integers(0, 5).flatmap(lambda row: st.integers(max(row * stride - 2, 0), row * stride + 2))
+    progress = data.draw(near | st.integers(0, MAX_PROGRESS))
+    row = progress // stride
+    if after == "error" and row > 3:
+        for group in (0, 1):
+            with pytest.raises(PastEndError, match=f"token {progress} is past the end"):
+                table.get_lr(progress, group=group)
+    else:
+        rate = [0.5, 0.25, 0.125][min(row, 2)]
+        assert table.get_lr(progress) == table.get_lr(progress, group=1) == table.row(progress)["lr"] == rate
 
 
 def test_groups_have_rows_of_their_own() -> None:
