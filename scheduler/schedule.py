@@ -14,7 +14,7 @@ import sys
 import warnings
 from abc import abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self, TypeVar, dataclass_transform
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self, TypeVar, dataclass_transform, final
 
 import numpy as np
 import pydantic
@@ -22,11 +22,11 @@ from numpy.typing import NDArray
 from pydantic import BeforeValidator, ConfigDict, Field, TypeAdapter
 
 from scheduler.interruption import checkpoint
+from scheduler.overrides import check_overrides
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from scheduler.spec import Spec
     from scheduler.table import After, Axis, Table
 
 Values = NDArray[np.float64]
@@ -96,6 +96,11 @@ class Schedule:
     """Number of the arithmetic: raised when the values of the same parameters change, and part of the spec id."""
 
     kind: str
+
+    def __init_subclass__(cls, **arguments: Any) -> None:
+        """Refuse a class whose tables would not have the values that its methods give."""
+        super().__init_subclass__(**arguments)
+        check_overrides(cls, Schedule)
 
     @abstractmethod
     def _fill(self, out: Values, start: int) -> None:
@@ -174,6 +179,7 @@ class Schedule:
         checkpoint()
         self._fill(out, start)
 
+    @final
     def values(self, n: int) -> Values:
         """The learning rates of steps 0..n-1: a new read-only float64 array, shape [n].
 
@@ -181,6 +187,7 @@ class Schedule:
         """
         return self.columns(n)["lr"]
 
+    @final
     def columns(self, n: int) -> dict[str, Values]:
         """Every column's values of steps 0..n-1: new read-only float64 arrays, shape [n]."""
         if n < 0:
@@ -196,22 +203,29 @@ class Schedule:
         for name, out in columns.items():
             self.fill(out, start, column=name)
 
+    @final
     def table(self, total_steps: int, *, axis: Axis = "step", stride: int = 1, after: After = "hold") -> Table:
         """The schedule's table: see `scheduler.Table`. Warns (`ScheduleWarning`) of what is rarely meant."""
-        return self._spec(total_steps, axis=axis, stride=stride, after=after).table()
+        return self._table(total_steps, axis=axis, stride=stride, after=after)
 
+    @final
     def plot(self, total_steps: int, path: str | os.PathLike[str] | None = None, *, title: str | None = None) -> Figure:
         """Draw the first `total_steps` steps and return the matplotlib Figure; save it as .png or .svg."""
-        return self._spec(total_steps).table().plot(path, title=title)
+        return self._table(total_steps).plot(path, title=title)
 
-    def _spec(self, total_steps: int, **frame: Any) -> Spec:
-        """The spec of a table, its caveats said at the line that called this one's caller."""
+    def _table(self, total_steps: int, **frame: Any) -> Table:
+        """The table, its caveats said at the line that called this one's caller. A user's own kind has no spec."""
+        from scheduler.registry import KINDS  # noqa: PLC0415  # the registry is made of schedules
         from scheduler.spec import Spec  # noqa: PLC0415  # a spec is made of schedules
+        from scheduler.table import Table  # noqa: PLC0415  # a table remembers its spec
 
+        if self.kind not in KINDS:
+            return Table(self.columns(total_steps), **frame)
         spec = Spec(schedule=self, total_steps=total_steps, **frame)
         spec.warn(stacklevel=3)
-        return spec
+        return spec.table()
 
+    @final
     def get_lr(self, step: int) -> float:
         """The learning rate in force during optimizer update `step`, counted from 0.
 
@@ -317,5 +331,8 @@ def _bind_names(kind: Any) -> None:
         if twice := kwargs.keys() & names[: len(args)]:
             raise TypeError(f"{kind.__name__} got {', '.join(sorted(twice))} twice")
         validate(self, **dict(zip(names, args, strict=False)), **kwargs)
+        if self.kind != type(self).kind:
+            name = type(self).__name__
+            raise TypeError(f"{name} has a kind of its own, and must be decorated with scheduler.schedule.schedule")
 
     kind.__init__ = init

@@ -281,3 +281,11 @@ def test_the_readme_does_what_it_says(tmp_path: Path, free_port: int) -> None:
     page_text = (ROOT / "README.md").read_text(encoding="utf-8")
     assert blocks(page_text), "README has no block to run"
     play(page_text, tmp_path, free_port)
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "docs").glob("*.md")), ids=lambda path: path.stem)
+def test_the_pages_do_what_they_say(path: Path, tmp_path: Path, free_port: int) -> None:
+    """Every command and program of the pages in docs/ runs and exits 0, each page in a folder of its own."""
+    page_text = path.read_text(encoding="utf-8")
+    assert blocks(page_text), f"{path.name} has no block to run"
+    play(page_text, tmp_path, free_port)

@@ -1,0 +1,173 @@
+"""A subclass of a schedule keeps the values of its name, or does not come to be."""
+
+from __future__ import annotations
+
+import abc
+import copy
+import dataclasses
+import pickle
+from typing import Any, Generic, Literal, TypeVar
+
+import numpy as np
+import pytest
+from pydantic import ValidationError
+
+from scheduler import KINDS, CachedScheduler, Schedule, Spec
+from scheduler.builtin import ExponentialLR, StepLR
+from scheduler.compose import Sequence
+from scheduler.custom import LinearWarmup
+from scheduler.literal import Literal as Given
+from scheduler.schedule import Rate, StepCount, Values, schedule
+
+FOLLOWS = ["get_lr", "values", "columns", "table", "plot"]
+WAYS = r"What works: a kind of your own, .*`kind`.*`_fill`; CachedScheduler\(.*\); capture\("
+
+
+def method(self: Any, *arguments: Any, **named: Any) -> Any:
+    """Whatever a user writes."""
+    raise AssertionError("nobody calls this")
+
+
+@pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS.keys())
+@pytest.mark.parametrize("name", FOLLOWS)
+def test_what_follows_from_the_values_is_not_overridden(kind: type[Schedule], name: str) -> None:
+    """A class that overrides get_lr, or another way to the values, is refused when it is made, with what works."""
+    with pytest.raises(TypeError, match=f"^Mine must not override {name}, which follows from _fill: {WAYS}"):
+        type("Mine", (kind,), {name: method})
+
+
+@pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS.keys())
+def test_nothing_of_an_inherited_kind_is_changed(kind: type[Schedule]) -> None:
+    """Whatever a kind consists of, its fields and helpers included, a class with the same name does not change it."""
+    fields = [field.name for field in dataclasses.fields(kind)]  # type: ignore[arg-type]  # every kind is a dataclass
+    helpers = [name for part in kind.__mro__[:-1] for name in vars(part) if not name.startswith("__")]
+    for name in {*fields, *helpers} - {*FOLLOWS, "kind"}:
+        with pytest.raises(TypeError, match=f"Mine must not override {name}"):
+            type("Mine", (kind,), {name: method})
+
+
+def test_a_mixin_changes_nothing_either() -> None:
+    """It is what a class ends up with that counts, whichever base it is from."""
+
+    class Louder:
+        def _fill(self, out: Values, start: int) -> None:
+            out[:] = 1.0
+
+    with pytest.raises(TypeError, match="Mine must not override _fill of LinearWarmup: it has no kind of its own"):
+        type("Mine", (Louder, LinearWarmup), {})
+    assert type("Mine", (LinearWarmup, Louder), {})(0.1, 5).get_lr(9) == 0.1
+
+
+def test_a_kind_of_its_own_has_a_name_of_its_own() -> None:
+    """A class that repeats its base's kind is no kind of its own."""
+    with pytest.raises(TypeError, match="Mine must not override _fill of LinearWarmup"):
+        type("Mine", (LinearWarmup,), {"kind": "custom.LinearWarmup", "_fill": method})
+
+
+T = TypeVar("T")
+
+
+class Named(LinearWarmup):
+    """A subclass with its own constructor, text and methods."""
+
+    label = "ours"
+
+    def __init__(self, steps: int) -> None:
+        super().__init__(0.5, steps)
+
+    def __str__(self) -> str:
+        return self.label
+
+    def peak(self) -> float:
+        """A method of its own."""
+        return self.base_lr
+
+
+class Marked(LinearWarmup, abc.ABC, Generic[T]):
+    """A subclass with the machinery of others."""
+
+
+def test_a_subclass_that_changes_no_value_is_its_kind() -> None:
+    """It computes, is sent, copied and pickled as the kind whose name it has."""
+    named = Named(4)
+    assert (str(named), named.peak(), named.get_lr(0)) == ("ours", 0.5, 0.125)
+    assert named.table(9) == LinearWarmup(0.5, 4).table(9)
+    assert Spec(schedule=named, total_steps=9).id == Spec(schedule=LinearWarmup(0.5, 4), total_steps=9).id
+    assert Sequence([named, named], [4, 4]).get_lr(4) == 0.125
+    for again in (copy.deepcopy(named), pickle.loads(pickle.dumps(named))):
+        assert again.to_dict() == named.to_dict()
+    assert Marked[int](0.5, 4).table(9) == named.table(9)
+
+
+@schedule
+class Halving(Schedule):
+    """A user's own kind.
+
+    Formula: lr(t) = base_lr / 2^floor(t / every).
+    """
+
+    base_lr: Rate
+    every: StepCount = 2
+    _: dataclasses.KW_ONLY
+    kind: Literal["mine.Halving"] = "mine.Halving"
+
+    def _fill(self, out: Values, start: int) -> None:
+        out[:] = self.base_lr * 0.5 ** (np.arange(start, start + len(out)) // self.every)
+
+
+@schedule
+class Doubled(LinearWarmup):
+    """A kind of its own that is made of another."""
+
+    kind: Literal["mine.Doubled"] = "mine.Doubled"  # type: ignore[assignment]  # another kind than its base's
+
+    def _fill(self, out: Values, start: int) -> None:
+        super()._fill(out, start)
+        out *= 2.0
+
+
+def test_a_kind_of_ones_own_is_a_schedule() -> None:
+    """One class gives validation, JSON, values, get_lr and a table, which has no spec: nobody else knows the kind."""
+    halving = Halving(0.8)
+    table = halving.table(6, axis="epoch", after="error")
+    assert table.lr.tolist() == halving.values(6).tolist() == [0.8, 0.8, 0.4, 0.4, 0.2, 0.2]
+    assert (table.spec, table.axis, table.after) == (None, "epoch", "error")
+    assert [halving.get_lr(step) for step in (5, 0)] == [0.2, 0.8]
+    assert halving.to_dict() == {"kind": "mine.Halving", "base_lr": 0.8, "every": 2}
+    assert CachedScheduler(halving, 6).table.lr.tolist() == table.lr.tolist()
+    assert Sequence([Given(table.lr.tolist()), Given([0.1])], [6, 1]).get_lr(6) == 0.1
+    with pytest.raises(ValidationError, match="every"):
+        Halving(0.8, 0)
+    with pytest.raises(ValidationError, match=r"Input tag 'mine\.Halving'"):
+        Spec(schedule=halving, total_steps=6)
+
+
+def test_a_kind_made_of_another_has_its_own_values() -> None:
+    """With a kind of its own a class may change what it inherits, and is never taken for its base."""
+    doubled = Doubled(0.5, 4)
+    assert doubled.values(5).tolist() == [0.25, 0.5, 0.75, 1.0, 1.0]
+    assert doubled.table(5).lr.tolist() == doubled.values(5).tolist()
+    with pytest.raises(ValidationError, match=r"Input tag 'mine\.Doubled'"):
+        Sequence([doubled], [4])
+
+
+def test_a_kind_that_is_not_decorated_is_refused() -> None:
+    """Without the decorator an object would have its base's kind: making one is refused."""
+
+    class Forgotten(StepLR):
+        kind: Literal["mine.Forgotten"] = "mine.Forgotten"  # type: ignore[assignment]  # that is what it is about
+
+        def _fill(self, out: Values, start: int) -> None:
+            out[:] = 7.0
+
+    with pytest.raises(TypeError, match="Forgotten has a kind of its own, and must be decorated with"):
+        Forgotten(0.1, 3)
+
+
+def test_an_exponential_of_ones_own_does_not_train_with_its_parents_numbers() -> None:
+    """The class that people write first is refused where they write it."""
+    with pytest.raises(TypeError, match="Warm must not override get_lr"):
+
+        class Warm(ExponentialLR):
+            def get_lr(self, step: int) -> float:  # type: ignore[misc]  # final: mypy sees it, too
+                return 0.1
