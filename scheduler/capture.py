@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import reprlib
 from array import array
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
@@ -20,7 +21,11 @@ Read = Callable[[Group], Any]
 """How to read a hyperparameter from a parameter group."""
 
 
-def capture(scheduler: TorchScheduler, total_steps: int) -> Table:
+Step = Callable[[Any, int], object]
+"""How to step a scheduler: called with a copy of it and the number of the update to come, 1, 2, ..."""
+
+
+def capture(scheduler: TorchScheduler | Any, total_steps: int, *, step: Step | None = None) -> Table:
     """What a torch scheduler applies from now on: `total_steps` rows, float64, got by stepping a copy of it.
 
     Row 0 holds the values in force now, during the next update, so that a capture in the middle of a training gives
@@ -32,14 +37,48 @@ def capture(scheduler: TorchScheduler, total_steps: int) -> Table:
     `lr.0`, `lr.1`. A rate that is a tensor is read at its own precision. The table has no spec and can be published by
     its values; past its end it holds them.
 
+    Args:
+        scheduler: an object with an `optimizer` and `step()`; with `step`, an optimizer will do.
+        total_steps: rows of the table, at least 1.
+        step: how to step it, where `step()` without arguments is not the way:
+            `capture(scheduler, 1000, step=lambda copy, update: copy.step_update(update))` for one of timm's, and
+            `capture(optimizer, 90, step=adjust_learning_rate)` for a function of optimizer and epoch. It is to change
+            what it is given, and nothing else.
+
     Raises `TypeError` for what is no torch scheduler. Raises `CaptureError`, a `ValueError`, where a metric is needed
-    (`ReduceLROnPlateau`), where the scheduler cannot be copied or raises, naming the step, and where a value is not a
-    single finite number, naming the step and the group. Raises `ValueError` for fewer steps than 1.
+    (`ReduceLROnPlateau`), where the scheduler cannot be copied or raises, naming the step, where a value is not a
+    single finite number, naming the step and the group, and where `step` changed the original: no capture undoes that.
+    Raises `ValueError` for fewer steps than 1.
     """
     if isinstance(total_steps, bool) or not isinstance(total_steps, int) or total_steps < 1:
         raise ValueError(f"total_steps must be a whole number of at least 1, got {total_steps!r}")
+    if step is not None and not callable(step):
+        raise TypeError(f"step must be a function of a scheduler and a number, got {step!r}")
     with undisturbed():
-        return Table(_recorded(rehearsal(scheduler), total_steps))
+        if step is None:
+            return Table(_recorded(rehearsal(scheduler), total_steps, _by_itself))
+        return _captured_by(step, scheduler, total_steps)
+
+
+def _by_itself(scheduler: TorchScheduler, update: int) -> object:
+    del update
+    return scheduler.step()
+
+
+def _captured_by(step: Step, scheduler: Any, total_steps: int) -> Table:
+    """A capture with a way of stepping that may have closed over the original."""
+    original = scheduler if hasattr(scheduler, "param_groups") else getattr(scheduler, "optimizer", None)
+    copied = rehearsal(scheduler, own_step=True)
+    before = _snapshot(original)
+    columns = _recorded(copied, total_steps, step)
+    if _snapshot(original) != before:
+        raise CaptureError("step changed the optimizer itself, not the copy that it was given as its first argument")
+    return Table(columns)
+
+
+def _snapshot(optimizer: Any) -> list[dict[str, Any]]:
+    """The numbers of every group, by name."""
+    return [{name: repr(read(group)) for name, read in _readers(group).items()} for group in optimizer.param_groups]
 
 
 def members(scheduler: object) -> Iterator[Any]:
@@ -49,27 +88,31 @@ def members(scheduler: object) -> Iterator[Any]:
         yield from members(member)
 
 
-def _recorded(scheduler: TorchScheduler, total_steps: int) -> dict[str, Values]:
-    tracks = _tracks(scheduler)
-    for step in range(1, total_steps):
-        _step(scheduler, step)
-        groups = scheduler.optimizer.param_groups
+def _recorded(scheduler: Any, total_steps: int, step: Step) -> dict[str, Values]:
+    optimizer = scheduler if hasattr(scheduler, "param_groups") else scheduler.optimizer
+    tracks = _tracks(scheduler, optimizer.param_groups)
+    for update in range(1, total_steps):
+        _step(scheduler, update, step)
         for track in tracks:
-            track.note(groups, step)
+            track.note(optimizer.param_groups, update)
     kept = {track.name for track in tracks if track.is_kept}
     columns: dict[str, dict[int, Values]] = {}
     for track in tracks:
         if track.name in kept:
             columns.setdefault(track.name, {})[track.group] = track.column(total_steps)
-    return _named(columns, len(scheduler.optimizer.param_groups))
+    return _named(columns, len(optimizer.param_groups))
 
 
-def _step(scheduler: TorchScheduler, step: int) -> None:
+def _step(scheduler: Any, update: int, step: Step) -> None:
     try:
-        scheduler.step()
+        step(scheduler, update)
     except Exception as error:
         name = type(scheduler).__name__
-        raise CaptureError(f"this {name} raised at step {step}: {type(error).__name__}: {error}") from error
+        advice = "" if step is not _by_itself or not isinstance(error, TypeError) else f"; {_ADVICE}"
+        raise CaptureError(f"this {name} raised at step {update}: {type(error).__name__}: {error}{advice}") from error
+
+
+_ADVICE = "where step() wants arguments, say how: capture(scheduler, total_steps, step=lambda copy, update: ...)"
 
 
 class _Track:
@@ -99,8 +142,12 @@ class _Track:
         value = self._read(groups[self.group])
         try:
             return float(value)
+        except OverflowError as error:  # an integer, in whole or in a tensor, may be of any size
+            message = f"{self.name} of group {self.group} must be finite, got a number beyond float64 at step {step}"
+            raise CaptureError(message) from error
         except (TypeError, ValueError, RuntimeError) as error:
-            message = f"{self.name} of group {self.group} must be a single number, got {value!r} at step {step}"
+            said = reprlib.repr(value)
+            message = f"{self.name} of group {self.group} must be a single number, got {said} at step {step}"
             raise CaptureError(message) from error
 
     @property
@@ -118,10 +165,9 @@ class _Track:
         return values
 
 
-def _tracks(scheduler: TorchScheduler) -> list[_Track]:
+def _tracks(scheduler: object, groups: Sequence[Group]) -> list[_Track]:
     """Every number of every group: the rate is kept, and what a member says that it drives."""
     driven = {"lr", *(_cycled(member) for member in members(scheduler) if getattr(member, "cycle_momentum", False))}
-    groups = scheduler.optimizer.param_groups
     tracks = [_Track(index, name, read) for index, group in enumerate(groups) for name, read in _readers(group).items()]
     for track in tracks:
         track.begin(groups, keep=track.name in driven)

@@ -128,7 +128,7 @@ def _table(operand: Operand, steps: int) -> Table:
     if groups := _schedules(operand):
         columns = [schedule.columns(steps) for schedule in groups]
         return Table({f"{name}.{group}": own[name] for group, own in enumerate(columns) for name in own})
-    return capture(operand, steps)  # type: ignore[arg-type]  # what is nothing else; capture refuses what is no scheduler
+    return capture(operand, steps)
 
 
 def _column_names(a: Table, b: Table) -> list[str]:

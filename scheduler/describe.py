@@ -143,16 +143,29 @@ def _one_cycle(scheduler: Any, group: int, base_lr: float) -> Parameters:
     ends = [phase["end_step"] for phase in scheduler._schedule_phases[:-1]]
     steps = scheduler.total_steps
     return {
-        "max_lr": float(rates["max_lr"]),
         "total_steps": steps,
         "pct_start": _sought(
             "pct_start", lambda share: _phase_ends(share, steps, len(ends)) == ends, (ends[0] + 1) / steps
         ),
         "anneal_strategy": scheduler._anneal_func_type,
-        "div_factor": _divisor("div_factor", rates["max_lr"], rates["initial_lr"]),
-        "final_div_factor": _divisor("final_div_factor", rates["initial_lr"], rates["min_lr"]),
         "three_phase": len(ends) > 1,
         **_momentum(scheduler, rates),
+        **_peak(rates, own_initial=float(scheduler.base_lrs[group])),
+    }
+
+
+def _peak(rates: Mapping[str, Any], own_initial: float) -> Parameters:
+    """The parameters behind a OneCycleLR's rates: in the group, another that was built later has written over them.
+
+    Of one that was overwritten only the initial rate is left. It is what the members built in between started from; all
+    else is the last one's, which decides the rates of both.
+    """
+    if own_initial != rates["initial_lr"]:
+        return {"max_lr": own_initial, "div_factor": 1.0}
+    return {
+        "max_lr": float(rates["max_lr"]),
+        "div_factor": _divisor("div_factor", rates["max_lr"], rates["initial_lr"]),
+        "final_div_factor": _divisor("final_div_factor", rates["initial_lr"], rates["min_lr"]),
     }
 
 
@@ -208,10 +221,18 @@ _PARAMETERS: dict[str, Callable[[Any, int, float], Parameters]] = {
 # -- the proof --------------------------------------------------------------------------------------------------------
 
 
-def _prove(scheduler: TorchScheduler, found: Schedule | list[Schedule], rows: int) -> None:
-    comparison = compare(scheduler, found, rows)
+def _prove(scheduler: TorchScheduler, schedules: Schedule | list[Schedule], rows: int) -> None:
+    comparison = compare(scheduler, schedules, rows)
     if not comparison.equal:
-        raise DescribeError(f"the schedule found for this {_name(scheduler)} has other values:\n{comparison}")
+        found = f"the schedule found for this {_name(scheduler)} has other values{_why(scheduler)}:\n{comparison}"
+        raise DescribeError(found)
+
+
+def _why(scheduler: TorchScheduler) -> str:
+    """What torch forgets of a scheduler, where this one is made of such."""
+    names = Counter(map(_name, members(scheduler)))
+    twice = [name for name in ("OneCycleLR", "SWALR") if names[name] > 1]
+    return f", as of several {' and '.join(twice)} torch keeps the rates of the last alone" if twice else ""
 
 
 def _rows(twins: list[Twin], position: int) -> int:

@@ -57,19 +57,20 @@ def undisturbed() -> Iterator[None]:
             np.random.set_state(legacy)
 
 
-def rehearsal(scheduler: TorchScheduler) -> TorchScheduler:
+def rehearsal(scheduler: TorchScheduler | Any, *, own_step: bool = False) -> Any:
     """A copy of a scheduler, on a stand-in for its optimizer: stepping it changes nothing of the original.
 
     What has state is copied, parameter groups and callable objects with it. Parameters, modules, tables and the
     optimizer's tensors are not copied, because they are large and no scheduler changes them. Functions that closed over
     what is copied see the copy; what else they remember, a count in a closure or a global, is the original's.
+    With `own_step` the caller knows how to step it, so that it needs no `step()`, and an optimizer will do.
 
     Raises `TypeError` for what is no torch scheduler, `CaptureError` for one that needs a metric or cannot be copied.
     """
-    check(scheduler)
+    check(scheduler, own_step=own_step)
     memo: dict[int, Any] = {}
     try:
-        _stand_in(scheduler.optimizer, memo)
+        _stand_in(scheduler if hasattr(scheduler, "param_groups") else scheduler.optimizer, memo)
         cells = _prepare(scheduler, memo)
         copied = copy.deepcopy(scheduler, memo)
     except Exception as error:
@@ -79,12 +80,14 @@ def rehearsal(scheduler: TorchScheduler) -> TorchScheduler:
     return copied
 
 
-def check(scheduler: object) -> None:
+def check(scheduler: object, *, own_step: bool = False) -> None:
     """Raise `TypeError` for what is no torch scheduler, `CaptureError` for one that needs a metric."""
     from torch.optim.lr_scheduler import ReduceLROnPlateau  # noqa: PLC0415  # an extra, and slow to import
 
+    if own_step and hasattr(scheduler, "param_groups"):
+        return
     inside = getattr(scheduler, "scheduler", None)
-    if isinstance(scheduler, type) or not callable(getattr(scheduler, "step", None)):
+    if isinstance(scheduler, type) or not (own_step or callable(getattr(scheduler, "step", None))):
         raise TypeError(f"this is no torch scheduler, it has no step(): {scheduler!r}")
     if not hasattr(getattr(scheduler, "optimizer", None), "param_groups"):
         advice = f"; give the {_name(inside)} inside it" if hasattr(inside, "optimizer") else ""

@@ -14,6 +14,7 @@ from __future__ import annotations
 import math
 import mmap
 import os
+import reprlib
 import secrets
 import sys
 from collections.abc import Iterable, Iterator, Mapping
@@ -31,6 +32,7 @@ from scheduler.frame import Frame, Header
 from scheduler.frame import TableError as TableError
 from scheduler.progress import progress_index
 from scheduler.provenance import provenance
+from scheduler.rates import first_bad_rate
 from scheduler.schedule import Schedule, Values, step_index
 
 if TYPE_CHECKING:
@@ -306,18 +308,53 @@ class CachedScheduler:
 
     `lrs` holds the rates (read-only floats, length total_steps); `table` is the same as a `Table`. `get_lr` past the
     last step raises `PastEndError` (an `IndexError`), except at `total_steps` itself, where the last rate is held.
-    Raises `TableError` where the scheduler returns NaN or infinity, naming the step.
+
+    Raises `TypeError` where `get_lr` gives no number (torch's schedulers give a list: `capture` takes those), and
+    `TableError` where that is no learning rate (see `scheduler.rates`), both naming the step.
     """
 
     def __init__(self, scheduler: Any, total_steps: int) -> None:
         if step_index(total_steps) < 1:
             raise ValueError(f"total_steps must be at least 1, got {total_steps}")
-
-        values = (
-            scheduler.values(total_steps)
-            if isinstance(scheduler, Schedule)
-            else np.fromiter((scheduler.get_lr(step) for step in range(total_steps)), np.float64, total_steps)
-        )
+        if isinstance(scheduler, Schedule):
+            values = scheduler.values(total_steps)
+        else:
+            values = np.fromiter((_rate(scheduler, step) for step in range(total_steps)), np.float64, total_steps)
+        if (step := first_bad_rate(values)) is not None:
+            raise TableError(f"{_named(scheduler)} must give learning rates, got {values[step]} at step {step}")
         self.table = Table({"lr": values}, after="error")
         self.lrs: memoryview = self.table.lr.data
         self.get_lr = self.table.get_lr
+
+
+def _rate(scheduler: Any, step: int) -> float:
+    """What an object's `get_lr` returns for a step, if that is a number."""
+    try:
+        value = scheduler.get_lr(step)
+    except TypeError as error:
+        if hasattr(getattr(scheduler, "optimizer", None), "param_groups"):
+            raise TypeError(f"{_named(scheduler)} failed at step {step}: {error}; {_ADVICE}") from error
+        raise
+    if (number := _as_float(value)) is None:
+        said = reprlib.repr(value)
+        raise TypeError(f"{_named(scheduler)} must give numbers, got {said} at step {step}; {_ADVICE}")
+    return number
+
+
+def _as_float(value: Any) -> float | None:
+    """A number as a float, infinite where it is beyond those; None for what is none, text and truth values included."""
+    if isinstance(value, (str, bytes, bool, np.bool_)):
+        return None
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf
+    except (TypeError, ValueError):
+        return None
+
+
+_ADVICE = "a torch scheduler is taken by scheduler.capture.capture(scheduler, total_steps)"
+
+
+def _named(scheduler: Any) -> str:
+    return f"{type(scheduler).__name__}.get_lr"

@@ -229,7 +229,7 @@ def test_an_optimizer_in_a_wrapper_is_captured(accelerator: Any) -> None:
 def test_a_scheduler_that_needs_a_metric_is_refused() -> None:
     """What ReduceLROnPlateau will do is not known beforehand."""
     with pytest.raises(CaptureError, match="ReduceLROnPlateau has no values beforehand: each step needs a metric"):
-        capture(ReduceLROnPlateau(sgd()), 10)  # type: ignore[arg-type]  # mypy sees it, too
+        capture(ReduceLROnPlateau(sgd()), 10)
 
 
 @pytest.mark.parametrize(
@@ -330,3 +330,65 @@ def test_a_captured_table_is_a_file_like_any_other() -> None:
     table = capture(CosineAnnealingLR(grouped(0.1, 0.2), 10), 20)
     assert Table.from_bytes(table.to_bytes()) == table == Table(table.columns)
     assert capture(ExponentialLR(sgd(), 0.9), 20) != table
+
+
+def test_a_number_beyond_the_floats_is_refused_with_its_step() -> None:
+    """An integer rate that grows past what a float holds ends the capture in one line."""
+    with pytest.raises(CaptureError, match="lr of group 0 must be finite, got a number beyond float64 at step 309"):
+        capture(StepLR(SGD(parameters(), lr=1), 1, gamma=10), 400)
+
+
+class WantsArguments:
+    """As timm's schedulers: step() wants the epoch, and updates are counted by another method."""
+
+    def __init__(self, optimizer: Any) -> None:
+        self.optimizer = optimizer
+
+    def step(self, epoch: int, metric: float | None = None) -> None:
+        """The rate of an epoch."""
+        self.step_update(10 * epoch, metric)
+
+    def step_update(self, num_updates: int, metric: float | None = None) -> None:
+        """The rate of an update."""
+        del metric
+        for group in self.optimizer.param_groups:
+            group["lr"] = 1.0 / (1 + num_updates)
+
+
+def adjust(optimizer: Any, epoch: int) -> None:
+    """A schedule as many training scripts write it."""
+    for group in optimizer.param_groups:
+        group["lr"] = 0.5 ** (epoch // 3)
+
+
+@pytest.mark.parametrize(
+    ("operand", "step", "expected"),
+    [
+        (WantsArguments(sgd(lr=1.0)), WantsArguments.step_update, [1.0, 1 / 2, 1 / 3, 1 / 4]),
+        (WantsArguments(sgd(lr=1.0)), WantsArguments.step, [1.0, 1 / 11, 1 / 21, 1 / 31]),
+        (WantsArguments(sgd(lr=1.0)), lambda copy, _: adjust(copy.optimizer, 6), [1.0, 0.25, 0.25, 0.25]),
+        (sgd(lr=1.0), adjust, [1.0, 1.0, 1.0, 0.5]),
+    ],
+)
+def test_a_scheduler_is_stepped_as_one_says(operand: Any, step: Any, expected: list[float]) -> None:
+    """`step` gets a copy and the number of the update to come; the original is not touched."""
+    optimizer = getattr(operand, "optimizer", operand)
+    assert capture(operand, 4, step=step).lr.tolist() == expected
+    assert optimizer.param_groups[0]["lr"] == 1.0
+
+
+def test_a_step_that_wants_arguments_says_so() -> None:
+    """The error of a scheduler whose step() needs more names the way."""
+    with pytest.raises(CaptureError, match=r"missing 1 required .* say how: capture\(scheduler, total_steps, step="):
+        capture(WantsArguments(sgd()), 4)
+    with pytest.raises(TypeError, match="step must be a function of a scheduler and a number, got 3"):
+        capture(sgd(), 4, step=3)  # type: ignore[arg-type]  # mypy sees it, too
+    with pytest.raises(TypeError, match="this SGD is no torch scheduler, it has no optimizer"):
+        capture(sgd(), 4)
+
+
+def test_a_step_that_changes_the_original_is_refused() -> None:
+    """A function that ignores the copy that it is given would change the training."""
+    optimizer = sgd()
+    with pytest.raises(CaptureError, match="step changed the optimizer itself, not the copy"):
+        capture(optimizer, 7, step=lambda _, update: adjust(optimizer, update))

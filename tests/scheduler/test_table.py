@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import json
+import math
 import pickle
 import struct
 from pathlib import Path
@@ -14,6 +15,7 @@ import numpy as np
 import pytest
 import safetensors.numpy
 import safetensors.torch
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -321,3 +323,40 @@ def test_cached_scheduler_refuses_what_is_no_rate_and_no_step() -> None:
         CachedScheduler(Foreign(), 4).get_lr(5)
     with pytest.raises(ValueError, match="total_steps must be at least 1, got 0"):
         CachedScheduler(Foreign(), 0)
+
+
+class Returning:
+    """A scheduler whose rate is always the same object."""
+
+    def __init__(self, value: Any) -> None:
+        self._value = value
+
+    def get_lr(self, step: int) -> Any:
+        """The object."""
+        del step
+        return self._value
+
+
+@pytest.mark.parametrize(
+    "value",
+    [[0.1], None, "0.1", b"1", True, np.True_, 1j, np.ones(2), torch.ones(2)],
+    ids=lambda value: repr(value)[:9],
+)
+def test_a_cached_scheduler_takes_numbers_alone(value: Any) -> None:
+    """What is no number is refused at its step, and the message says what takes a torch scheduler."""
+    with pytest.raises(TypeError, match=r"Returning.get_lr must give numbers, got .* at step 0; .*scheduler.capture"):
+        CachedScheduler(Returning(value), 3)
+
+
+@pytest.mark.parametrize("value", [-0.1, math.nan, math.inf, 10**400, 1e13])
+def test_a_cached_scheduler_takes_rates_alone(value: Any) -> None:
+    """A number that is no learning rate is refused at its step."""
+    with pytest.raises(TableError, match=r"Returning.get_lr must give learning rates, got .* at step 0$"):
+        CachedScheduler(Returning(value), 3)
+
+
+def test_a_torch_scheduler_is_not_cached() -> None:
+    """Its get_lr takes no step: the message says what takes it."""
+    scheduler = torch.optim.lr_scheduler.StepLR(torch.optim.SGD([torch.nn.Parameter(torch.ones(1))]), 1)
+    with pytest.raises(TypeError, match=r"StepLR.get_lr failed at step 0: .*; a torch scheduler is taken"):
+        CachedScheduler(scheduler, 3)
