@@ -14,6 +14,7 @@ COPY pyproject.toml constraints.txt README.md LICENSE ./
 RUN python -m venv /opt/build \
     && /opt/build/bin/pip install --no-cache-dir -c constraints.txt build hatchling
 COPY client client
+COPY lrtables lrtables
 COPY scheduler scheduler
 COPY service service
 # The image runs what users install: the wheel, not the source tree. The server needs no torch, so none is in it.

@@ -1,5 +1,7 @@
 """What a training job imports: fetch a table, prove that it is the right one, apply it. No torch at import."""
 
+# package of the distribution lrtables
+
 from client.client import Client
 from client.errors import (
     ClientError,

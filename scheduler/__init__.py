@@ -1,5 +1,7 @@
 """Learning-rate schedules as numbers: the contract, the kinds, the table. No HTTP, no torch at import."""
 
+# package of the distribution lrtables
+
 from scheduler.registry import KINDS, parse
 from scheduler.schedule import Schedule, ScheduleWarning
 from scheduler.spec import Spec

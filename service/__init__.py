@@ -1,1 +1,3 @@
 """The HTTP server: computes, keeps and serves tables. Imports the scheduler, never the client."""
+
+# package of the distribution lrtables

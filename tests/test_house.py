@@ -14,6 +14,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 PACKAGES = ("client", "scheduler", "service")
+EVERYTHING = (*PACKAGES, "lrtables")
 MAY_IMPORT = {"scheduler": set[str](), "service": {"scheduler"}, "client": {"scheduler"}}
 PICKLES = {"pickle", "_pickle", "cloudpickle", "dill", "joblib", "marshal", "shelve"}
 # what only the server, a picture or a training loop needs: an import of the numbers or the client loads none of it
@@ -101,8 +102,8 @@ def python(script: str, *arguments: str) -> Any:
 
 
 def modules() -> list[str]:
-    """Every module of the three packages by its dotted name."""
-    paths = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
+    """Every module of the packages by its dotted name."""
+    paths = sorted(path for package in EVERYTHING for path in (ROOT / package).rglob("*.py"))
     return [".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__") for path in paths]
 
 
@@ -120,7 +121,7 @@ def project() -> dict[str, Any]:
 @pytest.mark.parametrize("package", PACKAGES)
 def test_the_arrows_point_at_the_scheduler(package: str) -> None:
     """Service and client import the scheduler, never each other; the scheduler imports neither."""
-    forbidden = set(PACKAGES) - MAY_IMPORT[package] - {package}
+    forbidden = set(EVERYTHING) - MAY_IMPORT[package] - {package}
     found = nodes(sorted((ROOT / package).rglob("*.py")))
     assert [(place, name) for place, node in found for name in imported(node) if name in forbidden] == []
 
@@ -186,7 +187,7 @@ def test_every_exception_has_its_reason() -> None:
     assert (bare, unexplained) == ([], [])
 
 
-@pytest.mark.parametrize("package", PACKAGES)
+@pytest.mark.parametrize("package", EVERYTHING)
 def test_every_public_method_is_described(package: str) -> None:
     """A public method has a docstring, or says by `@override` or a comment that its base or protocol has it."""
     paths = sorted((ROOT / package).rglob("*.py"))
@@ -226,7 +227,7 @@ def test_every_test_states_its_law() -> None:
     assert (silent, unmatched) == ([], [])
 
 
-@pytest.mark.parametrize("package", ["scheduler", "client", "scheduler.custom"])
+@pytest.mark.parametrize("package", ["scheduler", "client", "scheduler.custom", "lrtables"])
 def test_a_light_import_loads_nothing_heavy(package: str) -> None:
     """Importing the numbers or the client loads no torch, no web framework and no plotting."""
     loaded = python("import json, sys; __import__(sys.argv[1]); print(json.dumps(list(sys.modules)))", package)
@@ -234,7 +235,7 @@ def test_a_light_import_loads_nothing_heavy(package: str) -> None:
 
 
 def test_no_import_touches_the_network() -> None:
-    """Importing any module of the three packages opens, resolves and binds no address."""
+    """Importing any module of the packages opens, resolves and binds no address."""
     script = """
 import importlib, json, sys
 touched = []

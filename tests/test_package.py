@@ -141,11 +141,11 @@ def light(built: Built, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.slow
-def test_the_wheel_holds_the_three_packages(built: Built, project: dict[str, Any]) -> None:
-    """The wheel is client, scheduler and service with every module and their type markers, and the licence."""
+def test_the_wheel_holds_the_four_packages(built: Built, project: dict[str, Any]) -> None:
+    """The wheel is the four packages with every module and their type markers, and the licence."""
     with zipfile.ZipFile(built.wheel) as wheel:
         names = set(wheel.namelist())
-    packages = ("client", "scheduler", "service")
+    packages = ("client", "lrtables", "scheduler", "service")
     sources = [path for package in packages for path in (ROOT / package).rglob("*") if path.is_file()]
     expected = {str(path.relative_to(ROOT)) for path in sources if "__pycache__" not in path.parts}
     info = f"lrtables-{project['version']}.dist-info"
@@ -184,6 +184,22 @@ for name in ("torch", "fastapi"):
 """
     done = run(light / "python", "-I", "-W", "error", "-c", script, cwd=light)
     assert done.stdout == "torch is not there\nfastapi is not there\n"
+
+
+@pytest.mark.slow
+def test_a_distribution_that_overwrites_a_package_is_named(built: Built, tmp_path: Path) -> None:
+    """Where the distribution `scheduler` is installed after ours, the import and `lrtables doctor` name it."""
+    venv.create(tmp_path / "venv", with_pip=True)
+    python = tmp_path / "venv/bin/python"
+    for package in (built.wheel, "scheduler==0.8.11"):
+        run(python, "-m", "pip", "install", "-qq", "--no-deps", package, cwd=tmp_path)
+    commands: list[list[str | Path]] = [[python, "-c", "import lrtables"], [tmp_path / "venv/bin/lrtables", "doctor"]]
+    for command in commands:
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+        assert done.returncode == 1
+        assert "its package 'scheduler' is hidden by" in done.stderr
+        assert "of the distribution 'scheduler', which installs the same name" in done.stderr
+        assert "pip uninstall scheduler" in done.stderr
 
 
 @pytest.mark.slow

@@ -1,0 +1,101 @@
+"""Learning-rate schedules as served tables: the names that people import, in one place.
+
+`scheduler`, `client` and `service` hold the code. Other software uses these three names too, so this module first
+checks that they lead to ours (see `lrtables.packages`). Each name is imported when it is first used: `TableLR` and
+`set_lr` need torch, `Client` urllib3, and the command line none of these.
+"""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lrtables.packages import ShadowedPackageError, check_packages
+
+# The command line (argv[0] is "-m" while `python -m lrtables` imports this) checks by itself, and prints one line.
+if Path(next(iter(sys.argv), "")).name not in ("lrtables", "-m"):
+    check_packages()
+
+if TYPE_CHECKING:
+    from client import (
+        Client,
+        ClientError,
+        DeadlineExceededError,
+        DigestMismatchError,
+        NotAllowedError,
+        RequestRefusedError,
+        ServiceUnreachableError,
+        UnexpectedAnswerError,
+    )
+    from client.lr_scheduler import TableLR, set_lr
+    from lrtables import schedules
+    from scheduler import (
+        CachedScheduler,
+        PastEndError,
+        Schedule,
+        ScheduleWarning,
+        Spec,
+        Table,
+        TableError,
+        parse,
+    )
+    from scheduler.capture import capture
+    from scheduler.compare import compare
+    from scheduler.describe import describe
+
+__all__ = [
+    "CachedScheduler",
+    "Client",
+    "ClientError",
+    "DeadlineExceededError",
+    "DigestMismatchError",
+    "NotAllowedError",
+    "PastEndError",
+    "RequestRefusedError",
+    "Schedule",
+    "ScheduleWarning",
+    "ServiceUnreachableError",
+    "ShadowedPackageError",
+    "Spec",
+    "Table",
+    "TableError",
+    "TableLR",
+    "UnexpectedAnswerError",
+    "capture",
+    "compare",
+    "describe",
+    "parse",
+    "schedules",
+    "set_lr",
+]
+
+_MODULES = {
+    "TableLR": "client.lr_scheduler",
+    "set_lr": "client.lr_scheduler",
+    "capture": "scheduler.capture",
+    "compare": "scheduler.compare",
+    "describe": "scheduler.describe",
+}
+"""Where a name is defined, unless `client` or `scheduler` exports it."""
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module 'lrtables' has no attribute {name!r}")
+    value = _find(name)
+    globals()[name] = value
+    return value
+
+
+def _find(name: str) -> Any:
+    if name == "schedules":
+        return import_module("lrtables.schedules")
+    scheduler = import_module("scheduler")
+    module = _MODULES.get(name) or ("scheduler" if name in scheduler.__all__ else "client")
+    return getattr(import_module(module), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
