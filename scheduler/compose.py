@@ -11,7 +11,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import KW_ONLY
 from decimal import Decimal
 from functools import partial
-from itertools import accumulate, chain, count, islice
+from heapq import merge
+from itertools import accumulate, count
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Self
 
 import numpy as np
@@ -41,6 +42,8 @@ MAX_DEPTH = 16
 MAX_PARTS = 1000
 """Parts of one composite."""
 _JOINTS = 8  # cycles whose joints are listed
+_LONGEST = 10 * MAX_STEP  # a length inside a growing cycle: of the cycles that begin in reach, the last is not longer
+_CYCLES = 64  # growing ones: more than can begin within MAX_STEP
 
 if TYPE_CHECKING:
     Parts = abc.Sequence[Schedule]
@@ -51,17 +54,29 @@ else:  # any sequence is taken, and kept as a tuple
 Clock = Annotated[int, Field(ge=-(10**8), le=10**8), BeforeValidator(whole)]
 
 
-def _nothing_before() -> ValueError:
-    return ValueError('a schedule that starts from "previous" has no values of its own: nothing goes before it')
+def _given(rate: float | Literal["previous"]) -> float:
+    """The rate, where it is a number."""
+    if rate == "previous":
+        raise ValueError('a schedule that starts from "previous" has no values of its own: nothing goes before it')
+    return rate
+
+
+def _check_length(length: int, factor: int, *, most: int = _LONGEST) -> None:
+    """Refuse to stretch a length of a growing cycle that far."""
+    if abs(length) * factor > most:
+        raise ValueError(
+            f"lengths inside a growing cycle must not be far above its own: {length} would grow by {factor}, "
+            f"to more than {most}"
+        )
 
 
 class _Composite(Schedule):
     """What the composites share: parts that keep the rules."""
 
-    def _check_parts(self, fed: Iterable[Schedule] = ()) -> None:
-        """Refuse parts that cannot be part of this; those `fed` may start from a value before them."""
+    def _check_parts(self, *, fed: bool = False) -> None:
+        """Refuse parts that cannot be part of this; where they are `fed` they may start from a value before them."""
         for part in self.members:
-            if part.needs_previous and part not in fed:
+            if not fed and part.needs_previous:
                 raise ValueError(f'"previous" has no meaning in this place of {self.kind}: nothing goes before')
             if part.column_names != ("lr",):
                 others = ", ".join(part.column_names[1:])
@@ -100,18 +115,20 @@ class Constant(Schedule):
 
     @override
     def after(self, previous: float) -> Self:
-        return self.replaced(value=previous) if self.needs_previous else self
+        return self._remade(value=previous) if self.needs_previous else self
 
     @override
     def stretched(self, factor: int) -> Self:
         del factor
         return self
 
+    @override
+    def check_stretch(self, factor: int) -> None:
+        del factor
+
     def _fill(self, out: Values, start: int) -> None:
         del start
-        if self.value == "previous":
-            raise _nothing_before()
-        out.fill(self.value)
+        out.fill(_given(self.value))
 
 
 @schedule
@@ -168,11 +185,15 @@ class Ramp(Schedule):
 
     @override
     def after(self, previous: float) -> Self:
-        return self.replaced(start=previous) if self.needs_previous else self
+        return self._remade(start=previous) if self.needs_previous else self
 
     @override
     def stretched(self, factor: int) -> Self:
-        return self.replaced(length=self.length * factor)
+        return self._remade(length=self.length * factor)
+
+    @override
+    def check_stretch(self, factor: int) -> None:
+        _check_length(self.length, factor)
 
     def _joints(self, total_steps: int) -> Iterable[int]:
         del total_steps
@@ -180,13 +201,13 @@ class Ramp(Schedule):
 
     def _fill(self, out: Values, start: int) -> None:
         ramping = min(max(self.length - start, 0), len(out))
+        first_rate = _given(self.start)
         out[ramping:] = self.stop
-        self._curve(out[:ramping], start)
+        if ramping:  # past its length a curve may be undefined
+            self._curve(out[:ramping], start, first_rate)
 
-    def _curve(self, out: Values, first: int) -> None:
-        if self.start == "previous":
-            raise _nothing_before()
-        ends = (self.start, self.stop, self.length)
+    def _curve(self, out: Values, first: int, start: float) -> None:
+        ends = (start, self.stop, self.length)
         match self.shape:
             case "linear":
                 portable.linear(out, first, *ends)
@@ -195,8 +216,8 @@ class Ramp(Schedule):
             case "exponential":
                 portable.exponential(out, first, *ends, rate=-self.rate)
             case "geometric":
-                ratio = portable.root(portable.quotient(self.stop, self.start), self.length)
-                portable.geometric(out, first, self.start, ratio, self.length)
+                ratio = portable.root(portable.quotient(self.stop, start), self.length)
+                portable.geometric(out, first, start, ratio, self.length)
             case "inverse_sqrt":
                 shapes.inverse_sqrt(out, first, *ends)
             case "tanh":
@@ -278,7 +299,7 @@ class Sequence(_Composite):
             raise ValueError(
                 f"lengths must be as many as schedules or one fewer, got {len(self.lengths)} for {len(self.schedules)}"
             )
-        self._check_parts(fed=self.schedules)
+        self._check_parts(fed=True)
         return self
 
     @property
@@ -293,14 +314,21 @@ class Sequence(_Composite):
 
     @override
     def after(self, previous: float) -> Self:
-        return self.replaced(schedules=(self.schedules[0].after(previous), *self.schedules[1:]))
+        return self._remade(schedules=(self.schedules[0].after(previous), *self.schedules[1:]))
 
     @override
     def stretched(self, factor: int) -> Self:
-        return self.replaced(
+        return self._remade(
             schedules=tuple(part.stretched(factor) for part in self.schedules),
             lengths=tuple(length * factor for length in self.lengths),
         )
+
+    @override
+    def check_stretch(self, factor: int) -> None:
+        for length in self.lengths:
+            _check_length(length, factor)
+        for part in self.schedules:
+            part.check_stretch(factor)
 
     @property
     @override
@@ -311,9 +339,11 @@ class Sequence(_Composite):
         return None if last is None else sum(self.lengths) + last
 
     def _joints(self, total_steps: int) -> Iterable[int]:
-        for begin, part in zip(accumulate(self.lengths, initial=0), self.schedules, strict=False):
-            yield begin
-            yield from (begin + joint for joint in part.joints(max(total_steps - begin, 0)) if begin < total_steps)
+        lengths = (*self.lengths[: len(self.schedules) - 1], total_steps)
+        for begin, part, length in zip(accumulate(lengths, initial=0), self.schedules, lengths, strict=False):
+            if begin >= total_steps:
+                return
+            yield from (begin + joint for joint in part.joints(min(total_steps - begin, length)))
 
     def _fill(self, out: Values, start: int) -> None:
         portable.piecewise(out, start, self._pieces())
@@ -357,10 +387,15 @@ class _Algebra(_Composite):
 
     @override
     def stretched(self, factor: int) -> Self:
-        return self.replaced(schedules=tuple(part.stretched(factor) for part in self.schedules))
+        return self._remade(schedules=tuple(part.stretched(factor) for part in self.schedules))
+
+    @override
+    def check_stretch(self, factor: int) -> None:
+        for part in self.schedules:
+            part.check_stretch(factor)
 
     def _joints(self, total_steps: int) -> Iterable[int]:
-        return chain.from_iterable(part.joints(total_steps) for part in self.schedules)
+        return merge(*(part.joints(total_steps) for part in self.schedules))
 
     def _fill(self, out: Values, start: int) -> None:
         other = np.empty(min(len(out), portable.BLOCK))
@@ -458,7 +493,11 @@ class _Wrapper(_Composite):
 
     @override
     def stretched(self, factor: int) -> Self:
-        return self.replaced(schedule=self.schedule.stretched(factor))
+        return self._remade(schedule=self.schedule.stretched(factor))
+
+    @override
+    def check_stretch(self, factor: int) -> None:
+        self.schedule.check_stretch(factor)
 
     def _joints(self, total_steps: int) -> Iterable[int]:
         return self.schedule.joints(total_steps)
@@ -531,25 +570,34 @@ class PerEpoch(_Wrapper):
     @property
     @override
     def end(self) -> int | None:
-        return None if self.schedule.end is None else self.schedule.end * self.steps_per_epoch
+        epochs = self.schedule.end
+        return None if epochs is None else epochs * self.steps_per_epoch
 
     @override
     def stretched(self, factor: int) -> Self:
-        return self.replaced(steps_per_epoch=self.steps_per_epoch * factor)
+        return self._remade(steps_per_epoch=self.steps_per_epoch * factor)
+
+    @override
+    def check_stretch(self, factor: int) -> None:
+        _check_length(self.steps_per_epoch, factor)
 
     def _joints(self, total_steps: int) -> Iterable[int]:
         return (epoch * self.steps_per_epoch for epoch in self.schedule.joints(-(-total_steps // self.steps_per_epoch)))
 
     def _fill(self, out: Values, start: int) -> None:
-        if len(out) == 0:
+        if self.steps_per_epoch == 1:
+            self.schedule.fill(out, start)
             return
-        first = start // self.steps_per_epoch
-        epochs = np.empty((start + len(out) - 1) // self.steps_per_epoch + 1 - first)
-        self.schedule.fill(epochs, first)
-        for begin in range(0, len(out), portable.BLOCK):
-            block = out[begin : begin + portable.BLOCK]
-            steps = np.arange(start + begin, start + begin + len(block))
-            np.take(epochs, steps // self.steps_per_epoch - first, out=block)
+        first, stop = start // self.steps_per_epoch, (start + len(out) - 1) // self.steps_per_epoch + 1
+        rates = np.empty(min(stop - first, portable.BLOCK))
+        for epoch in range(first, stop, portable.BLOCK):
+            self.schedule.fill(rates[: stop - epoch], epoch)
+            begin = max(epoch * self.steps_per_epoch, start)
+            end = min((epoch + portable.BLOCK) * self.steps_per_epoch, start + len(out))
+            for step in range(begin, end, portable.BLOCK):
+                block = out[step - start : min(step + portable.BLOCK, end) - start]
+                steps = np.arange(step, step + len(block))
+                np.take(rates, steps // self.steps_per_epoch - epoch, out=block)
 
 
 @schedule
@@ -572,18 +620,25 @@ class Shift(_Wrapper):
     @property
     @override
     def end(self) -> int | None:
-        return None if self.schedule.end is None else max(self.schedule.end - self.offset, 1)
+        end = self.schedule.end
+        return None if end is None else max(end - self.offset, 1)
 
     @override
     def stretched(self, factor: int) -> Self:
-        return self.replaced(schedule=self.schedule.stretched(factor), offset=self.offset * factor)
+        return self._remade(schedule=self.schedule.stretched(factor), offset=self.offset * factor)
+
+    @override
+    def check_stretch(self, factor: int) -> None:
+        _check_length(self.offset, factor, most=MAX_STEP)
+        self.schedule.check_stretch(factor)
 
     def _joints(self, total_steps: int) -> Iterable[int]:
         return (joint - self.offset for joint in self.schedule.joints(max(total_steps + self.offset, 1)))
 
     def _fill(self, out: Values, start: int) -> None:
         waiting = min(max(-self.offset - start, 0), len(out))
-        out[:waiting] = _value_at(self.schedule, 0)
+        if waiting:
+            out[:waiting] = _value_at(self.schedule, 0)
         if waiting < len(out):
             self.schedule.fill(out[waiting:], start + waiting + self.offset)
 
@@ -616,28 +671,43 @@ class Cycle(_Wrapper):
     @model_validator(mode="after")
     def _check(self) -> Self:
         if self.growth > 1:
-            begins = accumulate(self._lengths(), initial=0)
-            last = next(cycle for cycle, begin in enumerate(begins) if begin > MAX_STEP // 10) - 1
-            self.schedule.stretched(self.growth**last)  # refused here rather than in the middle of a table
+            last = max(cycle for cycle in range(self._at_most(_CYCLES)) if self._begin(cycle) <= MAX_STEP)
+            self.schedule.check_stretch(self.growth**last)  # refused here rather than in the middle of a table
         return self
 
     @property
     @override
     def end(self) -> int | None:
-        return None if self.count is None else sum(islice(self._lengths(), self.count))
+        return None if self.count is None else self._begin(self.count)
+
+    def _at_most(self, cycles: int) -> int:
+        """So many cycles, or fewer where there are not so many."""
+        return cycles if self.count is None else min(self.count, cycles)
+
+    def _begin(self, cycle: int) -> int:
+        """The step at which a cycle begins; a step out of reach for those that are."""
+        if self.growth == 1:
+            return self.length * cycle
+        grown: int = self.growth ** min(cycle, _CYCLES)  # not negative, as mypy cannot know
+        return self.length * (grown - 1) // (self.growth - 1)
 
     @override
     def stretched(self, factor: int) -> Self:
-        return self.replaced(schedule=self.schedule.stretched(factor), length=self.length * factor)
+        return self._remade(schedule=self.schedule.stretched(factor), length=self.length * factor)
 
-    def _lengths(self) -> Iterator[int]:
-        return (self.length * self.growth**cycle for cycle in count())
+    @override
+    def check_stretch(self, factor: int) -> None:
+        _check_length(self.length, factor)
+        # Cycle i begins at step (growth^i - 1) / (growth - 1) * length * factor: in reach, or it is the first.
+        most = factor if self.growth == 1 else max(factor, MAX_STEP * self.growth // self.length)
+        self.schedule.check_stretch(most)
 
     def _joints(self, total_steps: int) -> Iterable[int]:
         inner = self.schedule.joints(self.length)
-        begins = list(accumulate(islice(self._lengths(), _JOINTS), initial=0))
-        for cycle, begin in enumerate(begins[:_JOINTS]):
-            yield from (begin + joint * self.growth**cycle for joint in inner if begin < total_steps)
+        for cycle in range(self._at_most(_JOINTS)):
+            if (begin := self._begin(cycle)) >= total_steps:
+                return
+            yield from (begin + joint * self.growth**cycle for joint in inner)
 
     def _fill(self, out: Values, start: int) -> None:
         if self.growth > 1:
@@ -661,9 +731,9 @@ class Cycle(_Wrapper):
             portable.piecewise(out, start, pieces, origin=first * self.length)
 
     def _pieces(self) -> Iterator[tuple[int, portable.Fill]]:
-        for cycle, length in enumerate(self._lengths()):
+        for cycle in count():
             last = self.count is not None and cycle + 1 >= self.count
-            yield 2**62 if last else length, partial(self._fill_cycle, cycle=cycle)
+            yield 2**62 if last else self.length * self.growth**cycle, partial(self._fill_cycle, cycle=cycle)
 
     def _fill_cycle(self, out: Values, start: int, *, cycle: int) -> None:
         part = self.schedule.stretched(self.growth**cycle) if self.growth > 1 else self.schedule
@@ -693,7 +763,7 @@ class Splice(_Composite):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        self._check_parts(fed=(self.tail,))
+        self._check_parts(fed=True)
         if self.schedule.needs_previous:
             raise ValueError('the schedule of a Splice must not start from "previous": nothing goes before')
         return self
@@ -706,7 +776,8 @@ class Splice(_Composite):
     @property
     @override
     def end(self) -> int | None:
-        return None if self.tail.end is None else self.at + self.tail.end
+        end = self.tail.end
+        return None if end is None else self.at + end
 
     def _joints(self, total_steps: int) -> Iterable[int]:
         yield from self.schedule.joints(max(min(self.at, total_steps), 1))

@@ -6,6 +6,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 
+import numpy as np
+from numpy.typing import NDArray
+
+UNINTERRUPTED = 2**20
+"""Steps of one schedule that are filled between two looks at whether to stop: a few milliseconds for most kinds."""
+
 _stopped: ContextVar[Callable[[], bool] | None] = ContextVar("stopped", default=None)
 
 
@@ -17,8 +23,8 @@ class ComputationStoppedError(Exception):
 def stoppable(stopped: Callable[[], bool]) -> Iterator[None]:
     """Let the schedules computed inside end with `ComputationStoppedError` soon after `stopped()` becomes true.
 
-    It is asked before each schedule, and each member of a composition, fills an array: within one such filling, at
-    most a few seconds for 20M steps, nothing stops. It holds for the thread or task that entered.
+    It is asked before each schedule, and each member of a composition, fills at most `UNINTERRUPTED` steps. It holds
+    for the thread or task that entered.
     """
     token = _stopped.set(stopped)
     try:
@@ -32,3 +38,13 @@ def checkpoint() -> None:
     stopped = _stopped.get()
     if stopped is not None and stopped():
         raise ComputationStoppedError("the computation was stopped")
+
+
+def windows(out: NDArray[np.float64], start: int) -> Iterator[tuple[NDArray[np.float64], int]]:
+    """`out` in windows of at most `UNINTERRUPTED` steps, each with the step that it begins at; none where it is empty.
+
+    Raises `ComputationStoppedError` before a window where the computation has been told to stop.
+    """
+    for begin in range(0, len(out), UNINTERRUPTED):
+        checkpoint()
+        yield out[begin : begin + UNINTERRUPTED], start + begin

@@ -48,6 +48,7 @@ _ROW, _ROWS = 1024, 1024  # steps of a row of a power law, and rows computed at 
 _CENTRE = (_ROW - 1) / 2  # of a row of a power law, from its first position
 _DISTANCES = (_STEPS[: _ROW // 2] + 0.5) / _ROW  # from there, in rows
 _SQUARES = _DISTANCES * _DISTANCES
+_MOST_TERMS = 2048  # of a series: from order 3 on a term is at most half the one before, and 2**-2048 is 0
 _TABLE = 1024  # rows, and columns, of a geometric grid
 _DIGITS = 60  # decimal digits of the constants: twice what a double-double holds
 
@@ -183,6 +184,8 @@ def power_law(out: Values, first: int, anchor: float, span: float, law: Law, ori
     Rows are counted from the origin. Within a row f is its Taylor series about the centre; close to the pole, where
     that converges slowly, and beside the origin, where its terms may cancel, f is computed value by value.
     """
+    if len(out) == 0:  # f need not be defined there
+        return
     aligned = first - (first - origin) % _ROW
     for begin in range(aligned, first + len(out), _ROW * _ROWS):
         start = max(first, begin)
@@ -315,7 +318,7 @@ def _series(rows: Values, near: NDArray[np.bool_], anchor: float, span: float, l
     values = law.values(centres)
     terms = [anchor + span * values, span * (law.exponent * values + law.constant) * step]
     least = 2.0**-53 * np.abs(terms[0])
-    while terms[-1].any() or len(terms) % 2 or len(terms) < 4:
+    while len(terms) < 4 or len(terms) % 2 or (terms[-1].any() and len(terms) < _MOST_TERMS):
         order = len(terms)
         least *= 2.0  # at the ends of the row a term is halved `order` times
         term = (law.exponent + 1.0 - order) / order * step * terms[-1]

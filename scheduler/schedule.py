@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import itertools
 import operator
 import os
 import sys
@@ -21,7 +22,7 @@ import pydantic
 from numpy.typing import NDArray
 from pydantic import BeforeValidator, ConfigDict, Field, TypeAdapter
 
-from scheduler.interruption import checkpoint
+from scheduler.interruption import windows
 from scheduler.overrides import check_overrides
 
 if TYPE_CHECKING:
@@ -34,6 +35,9 @@ Values = NDArray[np.float64]
 
 MAX_STEP = 10**10
 """Largest step count a schedule accepts: past it the portable arithmetic has not been proven."""
+
+MAX_JOINTS = 1000
+"""Joints that a schedule lists."""
 
 _FIRST_WINDOW, _LAST_WINDOW = 4096, 65536  # steps computed at once for get_lr: quick to start, cheap in a long loop
 
@@ -104,7 +108,7 @@ class Schedule:
 
     @abstractmethod
     def _fill(self, out: Values, start: int) -> None:
-        """Write the values of steps start, start + 1, ... into `out` (shape [m], contiguous).
+        """Write the values of steps start, start + 1, ... into `out` (shape [m], contiguous, m from 1 to 2^20).
 
         The value of a step must not depend on `start` or on the length of `out`, bit for bit.
         """
@@ -128,6 +132,10 @@ class Schedule:
     @property
     def depth(self) -> int:
         """Levels of composition: 1 where there is none."""
+        return self._depth
+
+    @functools.cached_property
+    def _depth(self) -> int:
         return 1 + max((member.depth for member in self.members), default=0)
 
     @property
@@ -144,16 +152,33 @@ class Schedule:
         """The same schedule with other parameters, validated anew."""
         return dataclasses.replace(self, **changes)  # type: ignore[type-var]  # every kind is a dataclass, this base is not
 
+    def _remade(self, **changes: Any) -> Self:
+        """The same schedule with other parameters, not validated: for values that are computed, not given."""
+        made = object.__new__(type(self))
+        made.__dict__.update(self.__getstate__(), **changes)
+        return made
+
     def stretched(self, factor: int) -> Self:
-        """The same curve over `factor` times as many steps. Raises `ValueError` where the kind has no such lengths."""
-        raise ValueError(f"{self.kind} cannot be stretched (by {factor}): its curve is not made of lengths")
+        """The same curve over `factor` times as many steps, a factor that `check_stretch` does not refuse."""
+        raise ValueError(self._not_made_of_lengths(factor))
+
+    def check_stretch(self, factor: int) -> None:
+        """Raise `ValueError` where `stretched` cannot take this factor, or a smaller one."""
+        raise ValueError(self._not_made_of_lengths(factor))
+
+    def _not_made_of_lengths(self, factor: int) -> str:
+        return f"{self.kind} cannot be stretched (by {factor}): its curve is not made of lengths"
 
     def joints(self, total_steps: int) -> list[int]:
-        """Steps below `total_steps` at which the curve changes its formula, the first and last step included."""
-        steps = {0, total_steps - 1, *self._joints(total_steps)}
+        """Steps below `total_steps` at which the curve changes its formula, the first and last step included.
+
+        At most a thousand, the earliest: cycles within cycles have more than anybody can look at.
+        """
+        steps = {0, total_steps - 1, *itertools.islice(self._joints(total_steps), MAX_JOINTS)}
         return sorted(step for step in steps if 0 <= step < total_steps)
 
     def _joints(self, total_steps: int) -> Iterable[int]:
+        """The steps between, roughly ascending; those that are not below `total_steps` do no harm."""
         del total_steps
         return ()
 
@@ -176,8 +201,8 @@ class Schedule:
             raise ValueError(f"start must be >= 0, got {start}")
         if column != "lr":
             raise KeyError(f"{self.kind} has no column {column!r}, only {', '.join(self.column_names)}")
-        checkpoint()
-        self._fill(out, start)
+        for window, first in windows(out, start):
+            self._fill(window, first)
 
     @final
     def values(self, n: int) -> Values:

@@ -75,7 +75,7 @@ class SWALR(Affine):
 
     @override
     def _as_seen(self, group: Group) -> Twin:
-        return self.replaced(swa_lr=group["swa_lr"])
+        return self if group["swa_lr"] == self.swa_lr else self.replaced(swa_lr=group["swa_lr"])
 
     @override
     def _first(self, lr: float) -> float:

@@ -11,6 +11,7 @@ import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import KW_ONLY
 from functools import cached_property
+from itertools import islice
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
@@ -24,7 +25,7 @@ from scheduler.builtin.decay import ExponentialLR, MultiStepLR, StepLR
 from scheduler.builtin.ramp import ConstantLR, LinearLR, PolynomialLR
 from scheduler.builtin.stepped import Piece, Programme
 from scheduler.builtin.twin import Group, Milestones, Twin
-from scheduler.schedule import Schedule, Values, complete, schedule
+from scheduler.schedule import MAX_JOINTS, Schedule, Values, complete, schedule
 
 MAX_MEMBERS = 100
 MAX_GROWTH = 1e200
@@ -129,12 +130,16 @@ class _Composite(Twin):
         ]
 
     def _joints(self, total_steps: int) -> Iterable[int]:
-        for _, stretch, begin, stop in self._programme.pieces(0, total_steps):
-            if begin > 1:
-                yield begin
-            for part in stretch.parts:
-                ahead = begin - part.clock
-                yield from (ahead + step for step in part.twin._joints(stop - ahead) if begin <= ahead + step < stop)
+        looked_at = islice(self._members_joints(total_steps), 100 * MAX_JOINTS)  # a member's may lie in other stretches
+        return (step for piece, step in looked_at if max(piece.begin, 1) <= step < piece.stop)
+
+    def _members_joints(self, total_steps: int) -> Iterator[tuple[Piece, int]]:
+        """The pieces' first steps, and the joints of those that take part in them, in or out of the piece."""
+        for piece in self._programme.pieces(0, total_steps):
+            yield piece, piece.begin if piece.begin > 1 else 0
+            for part in piece.stretch.parts:
+                ahead = piece.begin - part.clock
+                yield from ((piece, ahead + step) for step in part.twin._joints(piece.stop - ahead))
 
     @override
     def _write(self, out: Values, start: int) -> None:

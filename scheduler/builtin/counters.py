@@ -17,12 +17,22 @@ from typing_extensions import override
 from scheduler.builtin.stepped import Part, Stretch
 from scheduler.builtin.twin import Group, Twin
 
+MAX_PARTS = 100_000
+"""Members that take part in the stretches between all milestones, each counted once per stretch."""
+
 
 def stretches(built: Counter, group: Group) -> Iterator[Stretch]:
-    """What takes part in which steps from step 1 on."""
-    step = 1
+    """What takes part in which steps from step 1 on. Raises `ValueError` where that is more than `MAX_PARTS`."""
+    step, count = 1, 0
     while True:
-        yield Stretch(step, tuple(built.step(group)))
+        stretch = Stretch(step, tuple(built.step(group)))
+        count += len(stretch.parts)
+        if count > MAX_PARTS:
+            raise ValueError(
+                f"schedulers must be fewer, or have fewer milestones: the members that step at once, counted between "
+                f"every two milestones, must be at most {MAX_PARTS}"
+            )
+        yield stretch
         ahead = built.until_change()
         if ahead == math.inf:
             return
@@ -69,7 +79,12 @@ class Leaf(Counter):
 
     def _drive_momentum(self, group: Group) -> None:
         if len(self._twin.column_names) > 1:
-            group["momentum"] = self._twin._as_seen(group)._momentum_at(0)
+            group["momentum"] = self._seen(group)._momentum_at(0)
+
+    def _seen(self, group: Group) -> Twin:
+        """The twin with what it reads from the group, kept until that changes."""
+        self._twin = self._twin._as_seen(group)
+        return self._twin
 
     @override
     def undo(self) -> None:
@@ -79,12 +94,12 @@ class Leaf(Counter):
     @override
     def begin(self, group: Group) -> None:
         self._clock = 0
-        group["lr"] = self._twin._as_seen(group)._first(group["lr"])
+        group["lr"] = self._seen(group)._first(group["lr"])
         self._drive_momentum(group)
 
     @override
     def restart(self, group: Group) -> list[Part]:
-        twin = self._twin._as_seen(group)
+        twin = self._seen(group)
         if twin.counts_calls:
             return [Part(twin, self._clock)]
         self._clock = 0
@@ -94,7 +109,7 @@ class Leaf(Counter):
     @override
     def step(self, group: Group) -> list[Part]:
         self._clock += 1
-        return [Part(self._twin._as_seen(group), self._clock)]
+        return [Part(self._seen(group), self._clock)]
 
     @override
     def until_change(self) -> float:

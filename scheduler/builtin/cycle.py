@@ -14,7 +14,7 @@ from typing_extensions import override
 
 from scheduler import libm
 from scheduler.builtin.twin import BLOCK, Closed, Group, Twin, blocks, steps_before
-from scheduler.interruption import checkpoint
+from scheduler.interruption import windows
 from scheduler.schedule import MAX_STEP, Factor, Fraction, Rate, StepCount, Steps, Values, schedule
 
 MomentumColumn = Literal["momentum", "beta1"]
@@ -245,9 +245,10 @@ class OneCycleLR(_Cycling):
         if not shared or start < 0 or start + len(columns["lr"]) > self.end + 1:
             super().fill_columns(columns, start)
             return
-        checkpoint()
         libm.check_platform()
-        self._anneal([(columns["lr"], self._rates), (columns["momentum"], self._momenta)], start)
+        for rates, step in windows(columns["lr"], start):
+            momenta = columns["momentum"][step - start :][: len(rates)]
+            self._anneal([(rates, self._rates), (momenta, self._momenta)], step)
 
     @property
     def _rates(self) -> tuple[float, ...]:
@@ -310,4 +311,5 @@ class OneCycleLR(_Cycling):
         names = ["max_lr", "div_factor", "final_div_factor"]
         if self.cycle_momentum:
             names += ["base_momentum", "max_momentum"]
-        return self.replaced(**{name: group[name] for name in names})
+        seen = {name: group[name] for name in names if group[name] != getattr(self, name)}
+        return self.replaced(**seen) if seen else self

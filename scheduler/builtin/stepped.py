@@ -27,6 +27,13 @@ LOOP = 4096
 """Steps of a Python loop at once: their floats are objects, several times as large as an array's."""
 
 
+def _chunks(out: Values, movers: int, most: int) -> Iterator[tuple[Values, int]]:
+    """`out` in chunks, each with its place, so small that a chunk's steps of all the movers are at most `most`."""
+    size = max(most // movers, 1)
+    for begin in range(0, len(out), size):
+        yield out[begin : begin + size], begin
+
+
 class Stepped(Twin):
     """A twin whose steps change the rate that is there."""
 
@@ -132,17 +139,18 @@ def multiply(factors: Values, lr: float) -> None:
 
 def _interleave(out: Values, lr: float, movers: Sequence[tuple[Stepped, int]]) -> None:
     """Products in a row: one running product over the factors of all."""
-    factors = np.empty((len(out), len(movers)))
-    for column, (twin, clock) in zip(factors.T, movers, strict=True):
-        assert isinstance(twin, Product)
-        twin._factors(column, clock)
-    multiply(factors.reshape(-1), lr)
-    out[:] = factors[:, -1]
+    for chunk, begin in _chunks(out, len(movers), 2 * BLOCK):
+        factors = np.empty((len(chunk), len(movers)))
+        for column, (twin, clock) in zip(factors.T, movers, strict=True):
+            assert isinstance(twin, Product)
+            twin._factors(column, clock + begin)
+        multiply(factors.reshape(-1), lr)
+        chunk[:] = factors[:, -1]
+        lr = float(chunk[-1])
 
 
 def _loop(out: Values, lr: float, movers: Sequence[tuple[Stepped, int]]) -> None:
-    for begin in range(0, len(out), LOOP):
-        chunk = out[begin : begin + LOOP]
+    for chunk, begin in _chunks(out, len(movers), LOOP):
         moves = np.empty((4, len(chunk), len(movers)))
         for i, (twin, clock) in enumerate(movers):
             twin._moves(moves[:, :, i], clock + begin)

@@ -20,6 +20,7 @@ from pydantic import AfterValidator, Field
 from typing_extensions import override
 
 from scheduler import libm
+from scheduler.interruption import windows
 from scheduler.schedule import Schedule, Steps, Values
 
 Milestones = Annotated[Sequence[Steps], Field(max_length=10_000), AfterValidator(tuple)]
@@ -83,7 +84,8 @@ class Twin(Schedule):
     @override
     def fill(self, out: Values, start: int = 0, *, column: str = "lr") -> None:
         if column in self.column_names[1:]:
-            self._write_and_hold(self._write_momentum, out, start)
+            for window, first in windows(out, start):
+                self._write_and_hold(self._write_momentum, window, first)
         else:
             super().fill(out, start, column=column)
 
@@ -98,15 +100,16 @@ class Twin(Schedule):
         known = max(self.end + 1 - start, 0)
         last = np.empty(1)
         write(last, self.end)
-        write(out[:known], start)
+        if known:
+            write(out[:known], start)
         out[known:] = last
 
     # -- in a composite -----------------------------------------------------------------------------------------------
 
     def _enter(self, group: Group) -> Twin:
         """Do to the group what torch's constructor does before its first step; the twin with the rate found there."""
-        group.setdefault("initial_lr", group["lr"])
-        return self.replaced(base_lr=group["initial_lr"])
+        initial = group.setdefault("initial_lr", group["lr"])
+        return self if initial == self.base_lr else self.replaced(base_lr=initial)  # type: ignore[attr-defined]  # a field of every kind that reads its rate
 
     def _as_seen(self, group: Group) -> Twin:
         """The twin with the parameters that torch reads from the group, where another member may have written them."""

@@ -33,6 +33,7 @@ Shape = Literal["linear", "cosine", "1-sqrt"]
 Piece = tuple[int, Callable[[Values], None]]
 """The first step of a piece, and what turns a block of its steps (as floats) into shares of base_lr, in place."""
 
+_JOINTS = 16  # waves whose first step is listed
 _BLOCK = np.arange(32768.0)  # the steps of a block, from its first: a quarter of a megabyte stays in the cache
 _BLOCK.flags.writeable = False
 
@@ -286,7 +287,8 @@ class CosineWithRestarts(_LambdaSchedule):
 
     def _joints(self, total_steps: int) -> Iterable[int]:
         first, length = self.num_warmup_steps, max(1, self.num_training_steps - self.num_warmup_steps)
-        restarts = (first + math.ceil(wave * length / self.num_cycles) for wave in range(1, math.ceil(self.num_cycles)))
+        listed = range(1, min(math.ceil(self.num_cycles), _JOINTS))
+        restarts = (first + math.ceil(wave * length / self.num_cycles) for wave in listed)
         return [*super()._joints(total_steps), *restarts]
 
 

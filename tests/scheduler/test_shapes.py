@@ -9,8 +9,10 @@ import mpmath
 import numpy as np
 import pytest
 
-from scheduler import shapes
-from scheduler.compose import Power, Ramp
+from scheduler import Schedule, shapes
+from scheduler.compose import Constant, Power, Product, Ramp, Sequence, Shift, Splice
+from scheduler.portable import Law, power_law
+from scheduler.schedule import Values
 
 LENGTH = 100_000
 M = mpmath.mpf
@@ -140,3 +142,46 @@ def test_what_a_shape_cannot_have_is_refused(make: Callable[[], object], message
     """The ends that a shape cannot reach are named at construction."""
     with pytest.raises(ValueError, match=message):
         make()
+
+
+HALF_POWER = Ramp(0.1, 0.001, 10_000, "polynomial", power=0.5)
+
+
+@pytest.mark.timeout(60)  # it used to go on for ever
+@pytest.mark.parametrize(
+    "schedule",
+    [
+        HALF_POWER,
+        Ramp(0.1, 0.001, 10_000, "polynomial", power=99.5),
+        Ramp(0.1, 0.001, 10_000, "power", power=100.0),
+        Shift(HALF_POWER, 7),
+        Sequence([HALF_POWER, Constant("previous")], [20_007]),
+        Splice(HALF_POWER, 20_007, Constant("previous")),
+        Product([Constant(1.0), HALF_POWER]),
+    ],
+    ids=["1/2", "99 1/2", "100", "Shift", "Sequence", "Splice", "Product"],
+)
+@pytest.mark.parametrize("start", [20_007, 10**9 + 7, 10**10])
+def test_a_ramp_is_computed_from_any_step_past_its_length(schedule: Schedule, start: int) -> None:
+    """Far past its length, where its formula has no value, a ramp is its stop at once."""
+    values = np.empty(3)
+    schedule.fill(values, start)
+    assert values.tolist() == [0.001] * 3
+    assert schedule.get_lr(start) == 0.001
+
+
+def test_a_series_without_a_value_ends() -> None:
+    """A law that gives NaN makes NaN, not a series without end."""
+    values = np.empty(5)
+    nowhere = Law(lambda position: np.full_like(position, np.nan), pole=0.0, exponent=0.5)
+    power_law(values, 10**6, 0.0, 1.0, nowhere)
+    assert np.isnan(values).all()
+
+
+def test_a_law_is_not_asked_where_there_is_nothing_to_fill() -> None:
+    """An empty window needs no value."""
+
+    def never(position: Values) -> Values:
+        raise AssertionError(position)
+
+    power_law(np.empty(0), 10**6 + 7, 0.0, 1.0, Law(never, pole=0.0, exponent=0.5))
