@@ -20,6 +20,7 @@ _FIXED = (
     "/v1/token",
 )
 _KIND = "/v1/schedules/"
+_CHECK = "/v1/token/"
 TABLE = "/v1/tables/"
 """What the path of a table begins with; its digest follows, and then what of it is wanted."""
 DIGEST = slice(len(TABLE), len(TABLE) + 64)
@@ -36,4 +37,6 @@ def route_of(path: str) -> str:
         return _TABLE_ROUTES.get(path[AFTER_DIGEST], OTHER)
     if path.startswith(_KIND):
         return f"{_KIND}{{kind}}"
+    if path.startswith(_CHECK):
+        return f"{_CHECK}{{scope}}"
     return _ROUTES.get(path, OTHER)

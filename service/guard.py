@@ -16,10 +16,13 @@ from service.tokens import IDENTITY, SCOPES, Identity
 
 _OPEN = frozenset({"/", "/livez", "/readyz", "/v1/openapi.json"})
 _TABLES = "/v1/tables"
-_READS: Mapping[str, tokens.Scope | None] = {"/v1/lr": "compute", "/v1/token": None}  # all else: read
+CHECKS: Mapping[str, tokens.Scope] = {f"/v1/token/{scope}": scope for scope in SCOPES}
+"""Where a proxy asks whether a token has a scope, before it serves a copy that it keeps or takes a body."""
+_READS: Mapping[str, tokens.Scope | None] = {"/v1/lr": "compute", "/v1/token": None, **CHECKS}  # all else: read
 _WRITES: Mapping[str, tokens.Scope] = {"POST": "compute", "PUT": "publish"}  # of tables; all else: admin
 _ANYONE = Identity("", "anyone", SCOPES)  # where no tokens are asked for
 _REALM = 'Bearer realm="lrtables"'
+_NO_HOLDS = "max-age=1"  # so that a proxy keeps it in the place of a yes, which is then gone
 
 
 def identity_of(scope: Scope) -> Identity:
@@ -118,6 +121,8 @@ def _needed(scope: Scope) -> tokens.Scope | None:
 
 async def _refuse(error: Exception, scope: Scope, receive: Receive, send: Send) -> None:
     response = await problems.answer(Request(scope, receive), error)
+    if isinstance(error, (UnauthenticatedError, ForbiddenError)) and scope["path"] in CHECKS:
+        response.headers["cache-control"] = _NO_HOLDS
     if isinstance(error, UnauthenticatedError):
         was_sent = authorization(scope["headers"])
         response.headers["www-authenticate"] = _REALM + (', error="invalid_token"' if was_sent else "")

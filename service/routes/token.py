@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import time
 from datetime import UTC, datetime
 from typing import Any
 
@@ -10,9 +12,13 @@ from pydantic import BaseModel, Field
 
 from service.guard import identity_of
 from service.routes.parts import problems, readable
-from service.tokens import Limits, Scope
+from service.tokens import IDENTITY, Limits, Scope
 
 router = APIRouter(tags=["server"])
+
+_FRESH = 5.0  # seconds for which a proxy may take a token for valid
+_STALE = 300.0  # the same, more, while no server answers
+_ANYONE_STALE = 86_400.0  # the same where no tokens are asked for: there is none to revoke
 
 
 class TokenInfo(BaseModel):
@@ -40,3 +46,17 @@ async def who_asks(request: Request, response: Response) -> Any:
         limits=identity.limits,
         expires_at=None if expires_at is None else datetime.fromtimestamp(expires_at, UTC),
     )
+
+
+@readable(router, "/v1/token/{scope}", status_code=204, response_model=None, responses=problems(401, 403))
+async def check_token(scope: Scope, request: Request) -> Response:
+    """Whether the token has this scope: 204, else 403. A proxy asks here before it serves a copy of its own.
+
+    `Cache-Control` says for how long it may keep the answer: 5 seconds, and 300 more while no server answers, but not
+    beyond the token's end.
+    """
+    identity = identity_of(request.scope)
+    left = math.inf if identity.expires_at is None else max(identity.expires_at - time.time(), 0.0)
+    stale = _STALE if IDENTITY in request.scope else _ANYONE_STALE
+    holds = f"max-age={min(_FRESH, left):.0f}, stale-if-error={min(stale, left):.0f}"
+    return Response(status_code=204, headers={"cache-control": holds})

@@ -2,6 +2,7 @@
 
 import json
 import re
+import socket
 import subprocess
 import sys
 import threading
@@ -9,15 +10,19 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
+from http.client import HTTPConnection
+from itertools import product
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from benchmarks.deployment import Answer, ask, configured, make
 from benchmarks.http_common import ServerProcess
 from benchmarks.nginx import NginxProcess, command, free_port
 from scheduler import Table
+from service.formats import MEDIA_TYPES
 
 pytestmark = pytest.mark.needs("nginx")
 
@@ -30,7 +35,8 @@ class Site:
         self.servers = [stack.enter_context(ServerProcess(one, require_tokens=tokens)) for one in data]
         self.port = free_port()
         ports = [server.port for server in self.servers]
-        stack.enter_context(NginxProcess(configured(folder / "nginx", ports, self.port), self.port))
+        self.folder = configured(folder / "nginx", ports, self.port)
+        stack.enter_context(NginxProcess(self.folder, self.port))
 
     def make(self) -> Answer:
         """One server's answer to a small spec, which all of them know from now on."""
@@ -141,6 +147,69 @@ def test_a_kept_table_takes_a_token(tmp_path: Path) -> None:
     assert (refused.status, json.loads(refused.body)["status"]) == (401, 401)
     assert refused.headers["www-authenticate"].startswith("Bearer")
     assert (forbidden.status, json.loads(forbidden.body)["status"]) == (403, 403)
+
+
+@pytest.mark.parametrize("how", ["announced", "in chunks"])
+def test_a_token_is_asked_for_before_a_body(tmp_path: Path, how: str) -> None:
+    """Who may not is refused when the first of 99 MiB has come, or of a spec; none of it lies on nginx's disk."""
+    tokens = {b"": 401, create_token(tmp_path / "data-0", "read").encode(): 403, b"Bearer lrt_" + 22 * b"A": 401}
+    uploads = {b"PUT /v1/tables": 99 * 2**20, b"PUT /v1/tables/" + 64 * b"a": 99 * 2**20}
+    others = dict.fromkeys((b"POST /v1/tables", b"PUT /", b"POST /v1/schedules"), 3 * 2**19)
+    with ExitStack() as stack:
+        site = Site(stack, tmp_path, servers=1, tokens=True)
+        for (token, status), (line, size) in product(tokens.items(), {**uploads, **others}.items()):
+            framing = b"Content-Length: %d" % size if how == "announced" else b"Transfer-Encoding: chunked"
+            head = b"%b HTTP/1.1\r\nHost: localhost\r\nAuthorization: %b\r\n%b\r\n\r\n%x\r\n"
+            with socket.create_connection(("127.0.0.1", site.port), timeout=30) as connection:
+                connection.sendall(head % (line, token, framing, size) + bytes(2**20))
+                answer = connection.recv(2**16)
+                on_disk = list((site.folder / "client_body").iterdir())
+            # the page of documentation is open to anyone, but not to PUT
+            assert answer.startswith(b"HTTP/1.1 %d " % (405 if line == b"PUT /" else status)), (line, token, answer)
+            assert b"application/problem+json" in answer
+            assert on_disk == []
+
+
+def test_a_large_table_is_published_through_nginx(tmp_path: Path) -> None:
+    """A table of 16 MB is published with a token that may, in one piece or in chunks, and served as it was sent."""
+    token = create_token(tmp_path / "data-0", "publish", "read")
+    values = np.linspace(1.0, 0.5, 2_000_000)
+    file = Table({"lr": values}).to_bytes()
+    headers = {"Authorization": token, "Content-Type": "application/octet-stream"}
+    with ExitStack() as stack:
+        site = Site(stack, tmp_path, servers=1, tokens=True)
+        made = ask(site.port, "PUT", "/v1/tables", file, **headers)
+        with closing(HTTPConnection("127.0.0.1", site.port, timeout=60)) as connection:
+            connection.request("PUT", "/v1/tables", iter([file[:5000], file[5000:]]), headers)
+            again = connection.getresponse()
+            assert (made.status, again.status) == (201, 200)
+        served = ask(site.port, "GET", made.headers["location"], Authorization=token)
+    assert Table.from_bytes(served.body).lr.tobytes() == values.tobytes()
+
+
+def test_formats_are_those_of_a_server(site: Site) -> None:
+    """Whatever Accept says, nginx answers as a server does, when it asks one and when it keeps a copy."""
+    path = site.make().headers["location"]
+    spellings = [
+        *MEDIA_TYPES,
+        "*/*",
+        "",
+        "TEXT/CSV",
+        "text/*",
+        "text/csv;q=0.5, */*;q=0.1",
+        "application/*;q=0",
+        "image/png",
+    ]
+    spellings += ["*/*;q=0", "text/csv;q=0", "text/csv;charset=utf-8", "nonsense", ",", "application/json,*/*;q=0.9"]
+    for accept in spellings:
+        own = ask(site.servers[0].port, "GET", path, Accept=accept)
+        for _ in range(2):
+            answer = ask(site.port, "GET", path, Accept=accept)
+            assert (answer.status, answer.headers["content-type"]) == (own.status, own.headers["content-type"])
+            assert (answer.headers.get("etag"), answer.headers.get("vary")) == (
+                own.headers.get("etag"),
+                own.headers.get("vary"),
+            )
 
 
 def create_token(data: Path, *scopes: str) -> str:

@@ -11,7 +11,8 @@ DIGEST = "ab" * 32
 def test_every_route_has_a_name(client: TestClient) -> None:
     """Each route of the OpenAPI document is known by the name that it has there."""
     paths = list(client.get("/v1/openapi.json").json()["paths"])
-    addresses = [path.replace("{digest}", DIGEST).replace("{kind}", "torch.StepLR") for path in paths]
+    values = {"digest": DIGEST, "kind": "torch.StepLR", "scope": "read"}
+    addresses = [path.format_map(values) for path in paths]
     assert [route_of(address) for address in addresses] == paths
 
 

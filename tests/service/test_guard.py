@@ -166,6 +166,28 @@ def test_any_token_may_ask_who_it_is(guarded: Guarded, scope: str) -> None:
     assert guarded.ask_with(guarded.token(scope), target="/v1/token").status == 200
 
 
+@pytest.mark.parametrize("needed", SCOPES)
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+def test_a_scope_can_be_checked(guarded: Guarded, method: str, needed: str) -> None:
+    """`/v1/token/SCOPE` passes with that scope, or admin; a proxy may keep its no, in the place of an earlier yes."""
+    target = f"/v1/token/{needed}"
+    for scope in SCOPES:
+        answer = guarded.ask_with(guarded.token(scope), method, target)
+        assert answer.status == (200 if scope in (needed, "admin") else 403)
+        assert answer.headers.get("cache-control") == (None if answer.status == 200 else "max-age=1")
+    unknown = guarded.ask(method, target)
+    assert (unknown.status, unknown.headers["cache-control"]) == (401, "max-age=1")
+    assert guarded.ask(method, "/v1/token/others").headers["cache-control"] == "no-store"
+
+
+def test_no_failure_of_a_check_is_kept(guarded: Guarded) -> None:
+    """Where the database does not answer, or a token asks too often, a proxy keeps what it has been told before."""
+    token = guarded.token("read", limits=Limits(requests_per_second=0.5))
+    answers = [guarded.ask_with(token, target="/v1/token/read") for _ in range(3)]
+    assert answers[-1].status == 429
+    assert answers[-1].headers["cache-control"] == "no-store"
+
+
 def test_a_bad_token_is_challenged_as_one(guarded: Guarded) -> None:
     """A token that is not valid, or another scheme: 401 with `invalid_token`, and nothing of it in the answer."""
     token = guarded.token("read")

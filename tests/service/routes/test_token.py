@@ -1,7 +1,9 @@
 """Who asks, as the server sees it."""
 
+import time
 from typing import Any
 
+import pytest
 from fastapi import FastAPI
 from starlette.testclient import TestClient
 
@@ -14,7 +16,8 @@ from service.tokens import Identity, Limits
 class Known:
     """An authenticator that knows everybody."""
 
-    identity = Identity("0a1b", "team a", ("read",), ("team-a/*",), Limits(max_steps=5), 1_000_000_000.0)
+    def __init__(self, expires_at: float | None = 1_000_000_000.0) -> None:
+        self.identity = Identity("0a1b", "team a", ("read",), ("team-a/*",), Limits(max_steps=5), expires_at)
 
     def recall(self, authorization: bytes) -> Identity:
         return self.identity
@@ -45,3 +48,29 @@ def test_without_tokens_anyone_may_do_anything(client: TestClient) -> None:
     assert (said["namespaces"], said["expires_at"]) == (["*"], None)
     assert identity_of({}).allows("admin", "any/name")
     assert client.head("/v1/token").status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("expires_in", "holds"),
+    [
+        (None, "max-age=5, stale-if-error=300"),
+        (1000.0, "max-age=5, stale-if-error=300"),
+        (100.4, "max-age=5, stale-if-error=100"),
+        (-1.0, "max-age=0, stale-if-error=0"),
+    ],
+)
+def test_a_check_says_how_long_it_holds(expires_in: float | None, holds: str) -> None:
+    """A proxy may keep a yes for 5 seconds, and for 300 more while no server answers, but not past the token's end."""
+    app = FastAPI()
+    app.include_router(router)
+    known = Known(None if expires_in is None else time.time() + expires_in)
+    answer = TestClient(Guard(app, known, Limiter())).get("/v1/token/read")  # type: ignore[arg-type]  # as above
+    assert (answer.status_code, answer.headers["cache-control"]) == (204, holds)
+
+
+def test_without_tokens_a_check_holds_for_a_day(client: TestClient) -> None:
+    """Where the server asks for no tokens, there is none to revoke."""
+    for ask in (client.get, client.head):
+        answer = ask("/v1/token/publish")
+        assert (answer.status_code, answer.headers["cache-control"]) == (204, "max-age=5, stale-if-error=86400")
+    assert client.get("/v1/token/others").status_code == 422

@@ -1,0 +1,251 @@
+"""nginx, as deploy/ has it, passes on what it was asked for and nothing else: a stand-in records all that arrives."""
+
+import re
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import ExitStack
+from functools import partial
+from itertools import product
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from benchmarks.deployment import DEPLOY, ask, configured
+from benchmarks.nginx import NginxProcess, free_port
+from service.formats import MEDIA_TYPES
+from service.guard import CHECKS
+from tests.deploy.upstream import CHECK, Request, Upstream, named
+
+pytestmark = pytest.mark.needs("nginx")
+
+DIGEST = "0123456789abcdef" * 4
+CONFIGURATION = (DEPLOY / "nginx" / "nginx.conf").read_text(encoding="utf-8")
+LOCATIONS = re.findall(
+    r"^ *location (?:(=|~|\^~) )?(\S+) \{$", CONFIGURATION.replace('"', "").replace(r"\z", r"\Z"), re.MULTILINE
+)
+SAMPLES = ["/", "/livez", "/v1/lr", "/metrics", "/v1/tables", "/~specs", "/~may", "/v1/schedules", "/v1/schedules/a.B"]
+SAMPLES += [f"/v1/tables/{DIGEST}{rest}" for rest in ("", ".npy", "/manifest", "/values")]
+METHODS = ("GET", "HEAD", "POST", "PUT", "DELETE")
+
+SPLIT = "%20HTTP/1.1%0d%0aHost:%20x%0d%0a%0d%0aGET%20/metrics"
+CONTROL = ["%0d%0a", "%0D%0A", "%0a", "%0d", "%00", "%09", "%1f", "%7f", "%7F", SPLIT, "%0d%0aX-Cache:%20y"]
+ENCODED = ["%20", "%25", "%2525", "%250a", "%2f", "%2F", "%2e", "%2e%2e/", "%5c", "%3f", "%23", "%3b", "%61", "%41"]
+BEYOND = ["%ff", "%c3%a9", "%c0%ae", "%c0%af", "%e0%80%af", "%u000a", "%", "%0", "%zz", "é", "\xff"]
+PLAIN = r"""/ // /. /./ /../ /.. .. . ; ;x=y \ { " < | * @ : ~ +""".split()
+RAW = ["\0", "\1", "\t", "\x7f", "\r", "\n", " ", "\r\n", " HTTP/1.1\r\nX: y", "#", "#x"]
+QUERIES = ["?", "?x", "?x=%20&y=[1]", "?" + "x" * 7000] + ["?" + one for one in CONTROL]
+TOKENS = CONTROL + ENCODED + BEYOND + PLAIN + RAW + QUERIES
+
+
+class Sent(NamedTuple):
+    """A request as it is sent to nginx."""
+
+    method: str
+    target: bytes
+
+
+class Proxy:
+    """nginx in front of a stand-in for a server."""
+
+    def __init__(self, stack: ExitStack, folder: Path) -> None:
+        self.upstream = stack.enter_context(Upstream())
+        self.port = free_port()
+        self.folder = configured(folder / "nginx", [self.upstream.port], self.port)
+        stack.enter_context(NginxProcess(self.folder, self.port))
+
+    def send(self, sent: Sent) -> tuple[int, bytes]:
+        """The status and the body of the answer; 0 where there is none, as HTTP/0.9 has it."""
+        body = b"abc" if sent.method in ("POST", "PUT") else b""
+        length = b"Content-Length: %d\r\n" % len(body) if body else b""
+        head = b"%b %b HTTP/1.1\r\nHost: localhost\r\n%bConnection: close\r\n\r\n"
+        with socket.create_connection(("127.0.0.1", self.port), timeout=30) as connection:
+            connection.sendall(head % (sent.method.encode(), sent.target, length) + body)
+            answer = b"".join(iter(partial(connection.recv, 2**16), b""))
+        head, _, body = answer.partition(b"\r\n\r\n")
+        return (int(head.split(b" ")[1]) if head.startswith(b"HTTP/1.1 ") else 0), body
+
+    def copies(self) -> list[Path]:
+        """The files of what nginx keeps."""
+        return [path for path in (self.folder / "tables").rglob("*") if path.is_file()]
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Proxy]:
+    """One for many requests."""
+    with ExitStack() as stack:
+        yield Proxy(stack, tmp_path_factory.mktemp("proxy"))
+
+
+@pytest.fixture
+def proxy(tmp_path: Path) -> Iterator[Proxy]:
+    """One for a test that looks at what it keeps, or ends its server."""
+    with ExitStack() as stack:
+        yield Proxy(stack, tmp_path)
+
+
+def test_every_location_has_a_sample() -> None:
+    """Each location of the configuration is tried below, a new one too."""
+    for how, what in LOCATIONS:
+        if not what.startswith("@"):
+            matches = re.compile(what).search if how == "~" else (lambda path, what=what: path == what)
+            assert any(map(matches, SAMPLES)), what
+
+
+def mutations(path: str) -> Iterator[bytes]:
+    """Targets made of a path and one of the tokens: behind it, in the middle of it, in front of it."""
+    middle = len(path) // 2
+    for token in TOKENS:
+        for target in (path + token, path[:middle] + token + path[middle:], "/" + token + path):
+            yield target.encode("latin-1")
+
+
+def check(sent: Sent, status: int, body: bytes, arrived: list[Request]) -> None:
+    """Nothing arrived but what was sent, and the answer is the one to it."""
+    line = re.split(rb"[\r\n ]", sent.target.lstrip(b" "))[0]  # where a request line ends, whatever follows
+    checks = [request for request in arrived if request.is_check]
+    passed = [request for request in arrived if not request.is_check]
+    assert len(checks) <= 1
+    assert {request.line for request in checks} <= {f"GET {path} HTTP/1.1".encode() for path in CHECKS}
+    assert len(passed) <= 1
+    for request in passed:
+        assert request.target == line
+        assert request.method in (sent.method, "GET" if sent.method == "HEAD" else sent.method)
+        assert not request.target.startswith(b"/metrics")
+        assert not re.search(rb"%(?:[01]|7[fF])|[\x00-\x20\x7f-\xff]", request.target)
+        assert request.body == (b"abc" if sent.method in ("POST", "PUT") else b"")
+    if status == 200:
+        assert body == (b"" if sent.method == "HEAD" else named(line, body.rpartition(b" as ")[2].decode()))
+    else:
+        assert status in (0, 400, 404, 405)  # of nginx; 0 is HTTP/0.9
+        assert not passed or status == 0
+
+
+@pytest.mark.parametrize("path", SAMPLES)
+def test_nothing_arrives_that_was_not_asked_for(shared: Proxy, path: str) -> None:
+    """Whatever is put into an address, a server gets the request that was sent or none, and so does the cache."""
+    tried = [Sent(method, path.encode()) for method in METHODS]
+    tried += [Sent(METHODS[number % 5], target) for number, target in enumerate(mutations(path))]
+    for sent in tried:
+        shared.upstream.taken()
+        status, body = shared.send(sent)
+        try:
+            check(sent, status, body, shared.upstream.taken())
+        except AssertionError as error:
+            raise AssertionError(f"{sent} was answered {status} {body[:200]!r}") from error
+
+
+@pytest.mark.parametrize("token", CONTROL)
+def test_control_characters_are_refused(shared: Proxy, token: str) -> None:
+    """An escaped control character in a path or a query is answered 400 by nginx itself, with a problem."""
+    shared.upstream.taken()
+    for path, where in product(SAMPLES, ("", "/", "?", "?x=")):
+        answer = ask(shared.port, "GET", path + where + token)
+        assert answer.status == 400
+        assert b'"code":"unexpected-address"' in answer.body or (token == "%00" and "?" not in where)
+    assert shared.upstream.taken() == []
+
+
+METRICS = """/metrics /metrics/ //metrics /./metrics /v1/../metrics /%6detrics /metrics%00 /metrics; /metrics?x /metrics#x
+    /%2fmetrics /metric%73? /v1/schedules/../../metrics /v1/schedules%2f..%2f..%2fmetrics /~may/../metrics
+    http://localhost/metrics http://localhost//metrics http://localhost?/metrics"""
+
+
+@pytest.mark.parametrize("target", METRICS.split())
+def test_metrics_are_not_reached(shared: Proxy, target: str) -> None:
+    """No spelling of /metrics reaches a server."""
+    shared.upstream.taken()
+    statuses = {shared.send(Sent(method, target.encode()))[0] for method in METHODS}
+    assert statuses <= {400, 404}
+    assert shared.upstream.taken() == []
+
+
+def test_an_address_has_one_copy(proxy: Proxy) -> None:
+    """However Accept is written, nginx keeps one copy of a table for each format, and nothing of what a query is in."""
+    path = f"/v1/tables/{DIGEST}"
+    for spelling in ("", "*/*", *MEDIA_TYPES, *map(str.upper, MEDIA_TYPES)):
+        again = [ask(proxy.port, "GET", path, Accept=spelling) for _ in range(2)]
+        chosen = spelling.lower() if spelling.lower() in MEDIA_TYPES else MEDIA_TYPES[0]
+        assert {answer.body for answer in again} == {named(path.encode(), chosen)}
+        assert again[1].cache == "HIT"
+    assert len(proxy.copies()) == len(MEDIA_TYPES)
+    for number in range(20):
+        accept = f"text/csv;q=0.{number}, application/*;q=0.5"
+        assert ask(proxy.port, "GET", path, Accept=accept).body == named(path.encode(), accept)
+        answer = ask(proxy.port, "GET", f"{path}.npy?{number}")
+        assert (answer.body, answer.cache) == (named(f"{path}.npy?{number}".encode()), "BYPASS")
+    assert len(proxy.copies()) == len(MEDIA_TYPES)
+
+
+def test_nginx_knows_the_scopes() -> None:
+    """nginx asks for scopes that there are, those that the server's guard asks for."""
+    [block] = re.findall(r"map \$request_method \$scope \{(.*?)\}", CONFIGURATION, re.DOTALL)
+    asked = dict(line.split() for line in block.replace(";", "").strip().splitlines())
+    assert asked == {"GET": "read", "HEAD": "read", "POST": "compute", "PUT": "publish", "default": "admin"}
+    assert {f"{CHECK}{scope}" for scope in asked.values()} == set(CHECKS)
+
+
+def answering(status: int, *more: str) -> bytes:
+    """An answer with these headers."""
+    lines = [f"HTTP/1.1 {status} Whatever", "Content-Length: 2", *more]
+    return "\r\n".join(lines).encode() + b"\r\n\r\n{}"
+
+
+@pytest.mark.parametrize("status", [400, 404, 405, 421, 422, 429, 431, 500, 503])
+@pytest.mark.parametrize(("method", "path"), [("GET", f"/v1/tables/{DIGEST}.npy"), ("POST", "/v1/tables")])
+def test_what_is_neither_yes_nor_no_is_the_servers_to_say(proxy: Proxy, status: int, method: str, path: str) -> None:
+    """Where the check of a token is answered 429 or the like, the caller gets a server's answer, Retry-After too."""
+    proxy.upstream.answer = lambda request: answering(status, "Retry-After: 7", "X-Own: yes")
+    for _ in range(2):
+        answer = ask(proxy.port, method, path, b"{}" if method == "POST" else None)
+        assert (answer.status, answer.headers["retry-after"], answer.headers["x-own"]) == (status, "7", "yes")
+    assert {request.method for request in proxy.upstream.taken() if not request.is_check} == {method}
+
+
+def checking(proxy: Proxy, yes: bytes) -> None:
+    """Answer checks so from now on, everything else as before."""
+    echoed = Upstream.answer
+    proxy.upstream.answer = lambda request: yes if request.is_check else echoed(request)
+
+
+def wait(seconds: float) -> None:
+    threading.Event().wait(seconds)
+
+
+def test_a_yes_holds_for_as_long_as_the_server_says(proxy: Proxy) -> None:
+    """With no server left, a token is honoured for stale-if-error, then not; one never seen is not at all."""
+    checking(proxy, b"HTTP/1.1 204 No Content\r\nCache-Control: max-age=1, stale-if-error=3\r\n\r\n")
+    path = f"/v1/tables/{DIGEST}.npy"
+    assert ask(proxy.port, "GET", path, Authorization="Bearer a").status == 200
+    proxy.upstream.stop()
+    wait(2.1)
+    assert ask(proxy.port, "GET", path, Authorization="Bearer a").cache == "HIT"
+    assert ask(proxy.port, "GET", path, Authorization="Bearer b").status == 503
+    wait(3.1)
+    assert ask(proxy.port, "GET", path, Authorization="Bearer a").status == 503
+
+
+@pytest.mark.parametrize("status", [401, 403])
+def test_a_refused_token_is_not_revived(proxy: Proxy, status: int) -> None:
+    """A token that nginx has seen refused is not honoured when the servers die, though it was valid before."""
+    checking(proxy, b"HTTP/1.1 204 No Content\r\nCache-Control: max-age=1, stale-if-error=300\r\n\r\n")
+    path = f"/v1/tables/{DIGEST}.npy"
+    assert ask(proxy.port, "GET", path, Authorization="Bearer a").status == 200
+    refusal = answering(status, "Cache-Control: max-age=1")
+    proxy.upstream.answer = lambda request: refusal
+    wait(2.1)
+    assert ask(proxy.port, "GET", path, Authorization="Bearer a").status == status
+    proxy.upstream.stop()
+    for _ in range(2):
+        assert ask(proxy.port, "GET", path, Authorization="Bearer a").status in (status, 503)
+        wait(2.1)
+
+
+@pytest.mark.parametrize(("query", "caches"), [("", ["MISS", "HIT"]), ("?x", ["BYPASS", "BYPASS"])])
+def test_a_part_is_served_of_what_is_not_kept_too(proxy: Proxy, query: str, caches: list[str]) -> None:
+    """A range is served on the first request, of a copy, and where none is kept."""
+    path = f"/v1/tables/{DIGEST}.npy{query}"
+    answers = [ask(proxy.port, "GET", path, Range="bytes=3-7") for _ in range(2)]
+    assert [(answer.status, answer.body) for answer in answers] == [(206, named(path.encode())[3:8])] * 2
+    assert [answer.cache for answer in answers] == caches
