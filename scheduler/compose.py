@@ -2,6 +2,10 @@
 
 Our building blocks, in portable arithmetic: where the parts are portable, so is the whole. Parts are any kinds, nested
 up to `MAX_DEPTH` deep. A composite drives the learning rate alone: a part that also drives momentum is refused.
+
+A part that is over is held, by one rule for all composites. Most kinds say themselves what comes after their end, our
+own always do. A library's schedule that raises there or climbs back (`Schedule.over`) keeps the rate of the step
+before, the last one that a training of its length applies; a part that starts from "previous" then starts from that.
 """
 
 from __future__ import annotations
@@ -20,10 +24,11 @@ from pydantic import BeforeValidator, Field, model_validator
 from typing_extensions import override
 
 from scheduler import portable, shapes
+from scheduler.frame import TableError
+from scheduler.rates import MAX_RATE, broken_rule
 from scheduler.schedule import (
     MAX_STEP,
     Decay,
-    NonNegative,
     Rate,
     Schedule,
     StepCount,
@@ -353,15 +358,27 @@ class Sequence(_Composite):
         before: tuple[Schedule, int] | None = None
         lengths = (*self.lengths[: len(self.schedules) - 1], 2**62)
         for part, length in zip(self.schedules, lengths, strict=True):
-            given = part.after(_value_at(*before)) if before and part.needs_previous else part
-            yield length, given.fill
+            given = part.after(_rate_at(*before)) if before and part.needs_previous else part
+            yield length, given.fill_held
             before = given, length
 
 
 def _value_at(part: Schedule, step: int) -> float:
     value = np.empty(1)
-    part.fill(value, step)
+    part.fill_held(value, step)
     return float(value[0])
+
+
+def _rate_at(part: Schedule, step: int) -> float:
+    """What a part that starts from "previous" starts from, after `step` steps of the part before it.
+
+    A library's own rounding may be a little below 0, where no schedule can start: that counts as 0. What is beyond
+    every rate is a `TableError`, as it is in a table.
+    """
+    value = _value_at(part, step)
+    if not abs(value) <= MAX_RATE:
+        raise TableError(f"a rate must be {broken_rule(abs(value))}, got {value} at step {step} of this {part.kind}")
+    return max(value, 0.0)
 
 
 class _Algebra(_Composite):
@@ -401,9 +418,9 @@ class _Algebra(_Composite):
         other = np.empty(min(len(out), portable.BLOCK))
         for begin in range(0, len(out), portable.BLOCK):
             block = out[begin : begin + portable.BLOCK]
-            self.schedules[0].fill(block, start + begin)
+            self.schedules[0].fill_held(block, start + begin)
             for part in self.schedules[1:]:
-                part.fill(other[: len(block)], start + begin)
+                part.fill_held(other[: len(block)], start + begin)
                 self._operation(block, other[: len(block)], out=block)
 
 
@@ -513,12 +530,12 @@ class Scale(_Wrapper):
     """
 
     schedule: AnySchedule
-    factor: NonNegative
+    factor: Rate
     _: KW_ONLY
     kind: Literal["Scale"] = "Scale"
 
     def _fill(self, out: Values, start: int) -> None:
-        self.schedule.fill(out, start)
+        self.schedule.fill_held(out, start)
         out *= self.factor
 
 
@@ -534,7 +551,7 @@ class Clamp(_Wrapper):
 
     schedule: AnySchedule
     low: Rate = 0.0
-    high: Rate = 1e6
+    high: Rate = MAX_RATE
     _: KW_ONLY
     kind: Literal["Clamp"] = "Clamp"
 
@@ -545,7 +562,7 @@ class Clamp(_Wrapper):
         return self
 
     def _fill(self, out: Values, start: int) -> None:
-        self.schedule.fill(out, start)
+        self.schedule.fill_held(out, start)
         np.clip(out, self.low, self.high, out=out)
 
 
@@ -586,12 +603,12 @@ class PerEpoch(_Wrapper):
 
     def _fill(self, out: Values, start: int) -> None:
         if self.steps_per_epoch == 1:
-            self.schedule.fill(out, start)
+            self.schedule.fill_held(out, start)
             return
         first, stop = start // self.steps_per_epoch, (start + len(out) - 1) // self.steps_per_epoch + 1
         rates = np.empty(min(stop - first, portable.BLOCK))
         for epoch in range(first, stop, portable.BLOCK):
-            self.schedule.fill(rates[: stop - epoch], epoch)
+            self.schedule.fill_held(rates[: stop - epoch], epoch)
             begin = max(epoch * self.steps_per_epoch, start)
             end = min((epoch + portable.BLOCK) * self.steps_per_epoch, start + len(out))
             for step in range(begin, end, portable.BLOCK):
@@ -640,7 +657,7 @@ class Shift(_Wrapper):
         if waiting:
             out[:waiting] = _value_at(self.schedule, 0)
         if waiting < len(out):
-            self.schedule.fill(out[waiting:], start + waiting + self.offset)
+            self.schedule.fill_held(out[waiting:], start + waiting + self.offset)
 
 
 @schedule
@@ -723,7 +740,7 @@ class Cycle(_Wrapper):
         """Cycles of one length: computed once where they are short."""
         if self.length <= portable.BLOCK:
             row = np.empty(self.length)
-            self.schedule.fill(row)
+            self.schedule.fill_held(row)
             portable.scaled(out, start, row, Decimal(self.amplitude))
         else:
             first = start // self.length
@@ -737,7 +754,7 @@ class Cycle(_Wrapper):
 
     def _fill_cycle(self, out: Values, start: int, *, cycle: int) -> None:
         part = self.schedule.stretched(self.growth**cycle) if self.growth > 1 else self.schedule
-        part.fill(out, start)
+        part.fill_held(out, start)
         out *= float(portable.whole_power(Decimal(self.amplitude), cycle))
 
 
@@ -785,8 +802,8 @@ class Splice(_Composite):
         yield from (self.at + joint for joint in self.tail.joints(max(total_steps - self.at, 1)))
 
     def _fill(self, out: Values, start: int) -> None:
-        portable.piecewise(out, start, [(self.at, self.schedule.fill), (2**62, self._fill_tail)])
+        portable.piecewise(out, start, [(self.at, self.schedule.fill_held), (2**62, self._fill_tail)])
 
     def _fill_tail(self, out: Values, start: int) -> None:
-        tail = self.tail.after(_value_at(self.schedule, self.at)) if self.tail.needs_previous else self.tail
-        tail.fill(out, start)
+        tail = self.tail.after(_rate_at(self.schedule, self.at)) if self.tail.needs_previous else self.tail
+        tail.fill_held(out, start)

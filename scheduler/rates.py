@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -28,6 +30,13 @@ def first_bad_rate(values: NDArray[np.float64]) -> int | None:
         return None
     good = np.isfinite(values) & (values <= MAX_RATE) & (values >= -ROUNDING * max(1.0, min(high, MAX_RATE)))
     return int(np.argmin(good))
+
+
+def broken_rule(value: float) -> str:
+    """What a value that is no learning rate should have been: "finite", "not negative" or "at most 1e+12"."""
+    if not math.isfinite(value):
+        return "finite"
+    return "not negative" if value < 0 else f"at most {MAX_RATE:g}"
 
 
 def is_rate(value: float) -> bool:

@@ -22,8 +22,10 @@ import pydantic
 from numpy.typing import NDArray
 from pydantic import BeforeValidator, ConfigDict, Field, TypeAdapter
 
+from scheduler.frame import TableError
 from scheduler.interruption import windows
 from scheduler.overrides import check_overrides
+from scheduler.rates import MAX_RATE, broken_rule
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -68,9 +70,9 @@ def real(value: object) -> object:
         return value
 
 
-Rate = Annotated[float, Field(ge=0.0, le=1e6), BeforeValidator(real)]
-"""A learning rate: finite, not negative."""
-PositiveRate = Annotated[float, Field(ge=1e-100, le=1e6), BeforeValidator(real)]
+Rate = Annotated[float, Field(ge=0.0, le=MAX_RATE), BeforeValidator(real)]
+"""A learning rate, or what one is multiplied by: finite, not negative, at most `scheduler.rates.MAX_RATE`."""
+PositiveRate = Annotated[float, Field(ge=1e-100, le=MAX_RATE), BeforeValidator(real)]
 """A learning rate that something is divided by."""
 Factor = Annotated[float, Field(gt=0.0, le=1e12), BeforeValidator(real)]
 """A positive multiplier without a unit."""
@@ -116,6 +118,15 @@ class Schedule:
     @property
     def end(self) -> int | None:
         """Steps after which the schedule has nothing more to say (it holds its last value); None: never."""
+        return None
+
+    @property
+    def over(self) -> int | None:
+        """The step from which the curve no longer means anything; None: it says itself what comes, however far.
+
+        The libraries' schedules that have one raise there, or climb back from what they had come down to. A composite
+        holds the rate of the step before: the last one that a training of this length applies.
+        """
         return None
 
     @property
@@ -205,10 +216,22 @@ class Schedule:
             self._fill(window, first)
 
     @final
+    def fill_held(self, out: Values, start: int = 0) -> None:
+        """As `fill`, but from step `over` on the rate before it is held: what the schedule is as a part of another."""
+        inside = len(out) if self.over is None else min(max(self.over - start, 0), len(out))
+        if inside:
+            self.fill(out[:inside], start)
+        if inside < len(out) and self.over is not None:
+            last = np.empty(1)
+            self.fill(last, self.over - 1)
+            out[inside:] = last
+
+    @final
     def values(self, n: int) -> Values:
         """The learning rates of steps 0..n-1: a new read-only float64 array, shape [n].
 
-        `values(n)[:m]` equals `values(m)` bit for bit. Raises `ValueError` for a negative n.
+        `values(n)[:m]` equals `values(m)` bit for bit. Raises `ValueError` for a negative n, `TableError` (one too)
+        where a rate leaves the range of rates, as growth does sooner or later.
         """
         return self.columns(n)["lr"]
 
@@ -218,7 +241,10 @@ class Schedule:
         if n < 0:
             raise ValueError(f"n must be >= 0, got {n}")
         columns = {name: np.empty(n) for name in self.column_names}
-        self.fill_columns(columns)
+        with np.errstate(over="ignore", invalid="ignore"):  # what is too large is an error below, with its step
+            self.fill_columns(columns)
+        if (step := _first_too_large(columns["lr"])) is not None:
+            raise _too_large(self, columns["lr"][step], step)
         for out in columns.values():
             out.flags.writeable = False
         return columns
@@ -257,7 +283,8 @@ class Schedule:
         Equals `values(step + 1)[step]` bit for bit. A window of steps is computed at a time and kept, so a call in
         a loop is a look-up. One step past the schedule's `end` is answered silently (loops log once more after the
         last update); further on the last value is held and a `ScheduleWarning` is given once.
-        Raises `ValueError` for a negative step, `TypeError` for one that is not an integer.
+        Raises `ValueError` for a negative step, `TypeError` for one that is not an integer, and `TableError` where
+        the rate has left the range of rates.
         """
         first, window = self._window
         index = step - first
@@ -289,7 +316,13 @@ class Schedule:
         if self.end is not None and step <= self.end:
             size = min(size, self.end + 1 - first)  # a step past the end must come by here, to be warned about
         values = np.empty(size)
-        self._fill(values, first)
+        with np.errstate(over="ignore", invalid="ignore"):
+            self._fill(values, first)
+        if _first_too_large(values) is not None:  # the window is what lies between `step` and the next such value
+            values, first = values[step - first :], step
+            if (bad := _first_too_large(values)) == 0:
+                raise _too_large(self, values[0], step)
+            values = values[:bad]
         return first, values.data.toreadonly()  # type: ignore[return-value]  # its format is 'd': indexing gives floats
 
     def _warn_past_end(self, step: int) -> None:
@@ -310,6 +343,20 @@ class Schedule:
         """The schedule as JSON data: `kind`, and every parameter with its default filled in."""
         data: dict[str, Any] = TypeAdapter(type(self)).dump_python(self, mode="json")
         return {"kind": data.pop("kind"), **data}
+
+
+def _first_too_large(values: Values) -> int | None:
+    """The index of the first value that is beyond every rate, or not a number; None where there is none.
+
+    How far below 0 a library's own rounding may go is the table's to judge (`scheduler.rates`).
+    """
+    if len(values) == 0 or (values.max() <= MAX_RATE and values.min() >= -MAX_RATE):  # False for NaN
+        return None
+    return int(np.argmin(np.abs(values) <= MAX_RATE))
+
+
+def _too_large(schedule: Schedule, value: float, step: int) -> TableError:
+    return TableError(f"a rate must be {broken_rule(abs(value))}, got {value} at step {step} of this {schedule.kind}")
 
 
 def step_index(step: object) -> int:

@@ -32,7 +32,7 @@ from scheduler.frame import Frame, Header
 from scheduler.frame import TableError as TableError
 from scheduler.progress import progress_index
 from scheduler.provenance import provenance
-from scheduler.rates import first_bad_rate
+from scheduler.rates import broken_rule, first_bad_rate
 from scheduler.schedule import Schedule, Values, step_index
 
 if TYPE_CHECKING:
@@ -105,17 +105,18 @@ class Table:
     def compute(cls, spec: Spec) -> Table:
         """The table of a spec. The values are computed into the memory that the table keeps, and nowhere else.
 
-        Raises `TableError` where a value leaves the floats (products of large numbers can).
+        Raises `TableError` where a value is no rate (`scheduler.rates`): products and growth can leave the range, and a
+        library's own schedule may fall below 0.
         """
         plan = sorted(spec.plan().items())
         data = np.empty((len(plan), spec.total_steps))
         rows = dict(zip([name for name, _ in plan], data, strict=True))
-        for schedule, columns in _by_schedule(plan):
-            schedule.fill_columns({column: rows[name] for name, column in columns})
+        with np.errstate(over="ignore", invalid="ignore"):  # what is too large is an error below, with its step
+            for schedule, columns in _by_schedule(plan):
+                schedule.fill_columns({column: rows[name] for name, column in columns})
         for name, row in rows.items():
-            if not math.isfinite(row.sum()):  # rates are bounded, so only their products can leave the floats
-                step = int(np.argmin(np.isfinite(row)))
-                raise TableError(f"column {name!r} must be finite, got {row[step]} at step {step}")
+            if (step := first_bad_rate(row)) is not None:  # parameters are bounded, products and growth are not
+                raise TableError(f"column {name!r} must be {broken_rule(row[step])}, got {row[step]} at step {step}")
         names = tuple(name for name, _ in plan)
         frame = Frame(names, spec.total_steps, axis=spec.axis, stride=spec.stride, after=spec.after)
         table = cls.__new__(cls)

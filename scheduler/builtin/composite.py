@@ -49,6 +49,7 @@ class _Composite(Twin):
     """What SequentialLR and ChainedScheduler share."""
 
     reads_rate: ClassVar[bool] = False
+    revision: ClassVar[int] = 2  # past their end the rate before it is held, not OneCycleLR's rebound
 
     schedulers: Sequence[Twin]
 

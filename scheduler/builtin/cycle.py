@@ -15,6 +15,7 @@ from typing_extensions import override
 from scheduler import libm
 from scheduler.builtin.twin import BLOCK, Closed, Group, Twin, blocks, steps_before
 from scheduler.interruption import windows
+from scheduler.rates import MAX_RATE
 from scheduler.schedule import MAX_STEP, Factor, Fraction, Rate, StepCount, Steps, Values, schedule
 
 MomentumColumn = Literal["momentum", "beta1"]
@@ -160,17 +161,19 @@ class OneCycleLR(_Cycling):
     Step 0: initial (below max_lr in its fall already, where pct_start T < 1). Step T - 1: minimum but for roundings.
 
     Step T, its end: torch allows one step more, whose p is above 1, so that the cosine **rebounds** (to 5 % of max_lr
-    for T = 10) and the line goes below minimum, and below 0; so do we. Past it torch raises; the value of step T is
-    held here, with a warning.
+    for T = 10) and the line goes below minimum, and below 0; so do we. Past it torch raises; here the rate of step
+    T - 1, the last of a training, is held, with a warning. In a composite it is held from step T on.
 
     `total_steps` counts before `epochs` times `steps_per_epoch`, as in torch. `momentum_column` is `beta1` for an
-    optimizer with betas, such as Adam. Narrower than torch: momenta are at most 1, initial and minimum at most 1e6.
+    optimizer with betas, such as Adam. Narrower than torch: momenta are at most 1, initial and minimum at most 1e12.
     Raises where torch divides by zero at some step: where a phase that has steps ends where it begins (pct_start T is
     1, or T), and without a number of steps. Source: torch.optim.lr_scheduler.OneCycleLR, after Smith and Topin,
     "Super-Convergence", 2017.
 
     Example: `OneCycleLR(0.1, total_steps=1000).get_lr(299)` is 0.1.
     """
+
+    revision: ClassVar[int] = 2  # composites hold the rate of step T - 1, not the rebound
 
     max_lr: Rate
     total_steps: StepCount | None = None
@@ -193,9 +196,9 @@ class OneCycleLR(_Cycling):
         if self.end > MAX_STEP:
             raise ValueError(f"epochs * steps_per_epoch must be <= {MAX_STEP}, got {self.end}")
         for name, rate in (("max_lr / div_factor", self._initial), ("minimum rate", self._minimum)):
-            if rate > 1e6:
+            if rate > MAX_RATE:
                 factors = f"div_factor={self.div_factor} and final_div_factor={self.final_div_factor}"
-                raise ValueError(f"{name} must be <= 1e6, got {rate} from {factors}")
+                raise ValueError(f"{name} must be <= {MAX_RATE:g}, got {rate} from {factors}")
         for phase in self._phases():
             if phase.first < phase.stop and phase.start == phase.end:
                 raise ValueError(

@@ -68,6 +68,11 @@ class Twin(Schedule):
     counts_calls: ClassVar[bool] = False
     """Whether the clock is the number of calls of step(), which a composite's construction does not turn back."""
 
+    @property
+    @override
+    def over(self) -> int | None:
+        return self.end
+
     @abstractmethod
     def _write(self, out: Values, start: int) -> None:
         """Write the rates of steps start, start + 1, ..., none of them past `end`."""
@@ -99,7 +104,7 @@ class Twin(Schedule):
             return
         known = max(self.end + 1 - start, 0)
         last = np.empty(1)
-        write(last, self.end)
+        write(last, self.end - 1)  # not that of step `end`, which torch has and no training of `end` steps applies
         if known:
             write(out[:known], start)
         out[known:] = last

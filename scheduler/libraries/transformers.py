@@ -4,6 +4,7 @@ Each equals stepping the real scheduler (a torch `LambdaLR`) bit for bit, at eve
 names and defaults of the library's function (transformers 5.23.0, `optimization.py`). `base_lr` stands for the rate of
 the parameter group, which the library reads from the optimizer. As there, warmups start from a rate of 0 (but for
 `CosineWarmupWithMinLR`), and nothing ends: past `num_training_steps` the formula goes on, so that a cosine rises again.
+As a part of one of our composites, which the library does not have, a cosine that is down is held (`Schedule.over`).
 
 In the formulas t is the step, W `num_warmup_steps`, T `num_training_steps`. Narrower than the library: counts are
 whole, and counts, rates, ratios, powers and numbers of waves are not negative.
@@ -19,10 +20,11 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import KW_ONLY
 from functools import partial
 from types import MappingProxyType
-from typing import Any, Literal, Protocol, Self
+from typing import Any, ClassVar, Literal, Protocol, Self
 
 import numpy as np
 from pydantic import model_validator
+from typing_extensions import override
 
 from scheduler import libm
 from scheduler.schedule import NonNegative, PositiveRate, Rate, Schedule, StepCount, Steps, Values, schedule
@@ -250,12 +252,19 @@ class Cosine(_LambdaSchedule):
     Source: `get_cosine_schedule_with_warmup`.
     """
 
+    revision: ClassVar[int] = 2  # as a part of a composite it is held once it is down
+
     base_lr: Rate
     num_warmup_steps: Steps
     num_training_steps: Steps
     num_cycles: NonNegative = 0.5
     _: KW_ONLY
     kind: Literal["transformers.cosine"] = "transformers.cosine"
+
+    @property
+    @override
+    def over(self) -> int:
+        return _after_step(self)
 
     def _pieces(self) -> list[Piece]:
         first, last = self.num_warmup_steps, self.num_training_steps
@@ -368,6 +377,8 @@ class CosineWithMinLR(_LambdaSchedule):
     Source: `get_cosine_with_min_lr_schedule_with_warmup`.
     """
 
+    revision: ClassVar[int] = 2  # as a part of a composite it is held once it is down
+
     base_lr: Rate
     num_warmup_steps: Steps
     num_training_steps: Steps
@@ -377,6 +388,11 @@ class CosineWithMinLR(_LambdaSchedule):
     _: KW_ONLY
     lr_init: PositiveRate | None = None
     kind: Literal["transformers.cosine_with_min_lr"] = "transformers.cosine_with_min_lr"
+
+    @property
+    @override
+    def over(self) -> int:
+        return _after_step(self)
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -404,6 +420,8 @@ class CosineWarmupWithMinLR(_LambdaSchedule):
     Source: `get_cosine_with_min_lr_schedule_with_warmup_lr_rate`.
     """
 
+    revision: ClassVar[int] = 2  # as a part of a composite it is held once it is down
+
     base_lr: Rate
     num_warmup_steps: Steps
     num_training_steps: Steps
@@ -414,6 +432,11 @@ class CosineWarmupWithMinLR(_LambdaSchedule):
     _: KW_ONLY
     lr_init: PositiveRate | None = None
     kind: Literal["transformers.cosine_warmup_with_min_lr"] = "transformers.cosine_warmup_with_min_lr"
+
+    @property
+    @override
+    def over(self) -> int:
+        return max(self.num_warmup_steps, self.num_training_steps, 1)  # the floor is at step T - 1
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -481,6 +504,11 @@ class WarmupStableDecay(_LambdaSchedule):
             (max(warm, start), partial(decay, num_cycles=self.num_cycles)),
             (max(warm, start + length), partial(_level, share=floor)),
         ]
+
+
+def _after_step(twin: Cosine | CosineWithMinLR) -> int:
+    """The step after T, at which the wave has done its turns, and after W, where that comes later."""
+    return max(twin.num_warmup_steps, twin.num_training_steps) + 1
 
 
 def _initial_rate(twin: Polynomial | CosineWithMinLR | CosineWarmupWithMinLR) -> tuple[str, float]:

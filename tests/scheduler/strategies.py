@@ -10,7 +10,7 @@ from hypothesis import reject
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
-from scheduler import KINDS, Schedule, parse
+from scheduler import KINDS, Schedule, TableError, parse
 
 MAX_STEPS = 3000
 """Step counts drawn for parameters: enough for several rows and columns of every grid."""
@@ -24,7 +24,8 @@ SIMPLE = ("Constant", "Ramp", "LinearWarmup")
 def schedules(kind: str, depth: int = 1) -> st.SearchStrategy[Schedule]:
     """Schedules of one kind, with parameters from the whole of their ranges; what the kind refuses is not drawn.
 
-    A composite's parts are of any kind, nested `depth` deep.
+    A composite's parts are of any kind, nested `depth` deep. Schedules whose rates leave the range of rates in the
+    first steps, which no table can have, are not drawn either.
     """
     schema = TypeAdapter(KINDS[kind]).json_schema()
 
@@ -36,9 +37,19 @@ def schedules(kind: str, depth: int = 1) -> st.SearchStrategy[Schedule]:
             raise
         if schedule.needs_previous:  # only its place in a composition gives it values
             reject()
+        if not _stays_a_rate(schedule):
+            reject()
         return schedule
 
     return _value(schema, schema.get("$defs", {}), depth).map(build)
+
+
+def _stays_a_rate(schedule: Schedule) -> bool:
+    try:
+        schedule.values(2 * MAX_STEPS)
+    except TableError:
+        return False
+    return True
 
 
 def _on_one_optimizer(data: Any) -> Any:
@@ -104,13 +115,15 @@ def _object(schema: dict[str, Any], definitions: dict[str, Any], depth: int) -> 
 
 def _number(schema: dict[str, Any]) -> st.SearchStrategy[float]:
     low, high = schema.get("minimum", schema.get("exclusiveMinimum", -1e6)), schema.get("maximum", 1e6)
-    whole = st.floats(
-        low,
-        high,
-        exclude_min="exclusiveMinimum" in schema,
-        allow_nan=False,
-        allow_infinity=False,
-        allow_subnormal=False,
+    whole = st.sampled_from([min(high, max(1e3, low)), high]).flatmap(
+        lambda top: st.floats(
+            low,
+            top,
+            exclude_min="exclusiveMinimum" in schema,
+            allow_nan=False,
+            allow_infinity=False,
+            allow_subnormal=False,
+        )
     )
     usual = [value for value in (1e-5, 1e-3, 0.1, 0.5, 0.9, 1.0) if low <= value <= high]
     return st.one_of(st.sampled_from(usual), whole) if usual else whole

@@ -137,13 +137,13 @@ def test_equals_stepping_the_real_scheduler(name: str, data: st.DataObject) -> N
 @given(data=st.data())
 @settings(max_examples=25, suppress_health_check=[HealthCheck.filter_too_much])
 def test_ends_where_torch_raises(name: str, data: st.DataObject) -> None:
-    """A twin's end is the last step that torch allows; past it the last value is held."""
+    """A twin's end is the last step that torch allows; past it the last rate of a training is held."""
     twin = data.draw(twins(name).filter(lambda twin: twin.end is not None and twin.end < PAST_EVERY_BOUNDARY))
     assert twin.end is not None
     with pytest.raises(ValueError, match="Tried to step"):
         step_real(twin, twin.end + 2)
     for values in twin.columns(twin.end + 5).values():
-        assert np.array_equal(values[twin.end :], np.full(5, values[twin.end]))
+        assert np.array_equal(values[twin.end + 1 :], np.full(4, values[twin.end - 1]))
 
 
 @pytest.mark.parametrize("twin", long(ACROSS_BLOCKS - 1))
@@ -253,12 +253,12 @@ def test_a_constant_of_no_steps_stays() -> None:
 
 
 def test_one_cycle_rebounds() -> None:
-    """OneCycleLR allows index total_steps, where it is far above its last rate; past it the value is held, loudly."""
+    """OneCycleLR allows index total_steps, far above its last rate; past it that last rate is held, loudly."""
     cycle = OneCycleLR(0.1, 10)
     assert cycle.get_lr(9) == pytest.approx(4e-7)
     assert cycle.get_lr(10) == pytest.approx(0.00495, rel=1e-3)
     with pytest.warns(ScheduleWarning, match="step 11 is past the end of this torch.OneCycleLR, which has 10 steps"):
-        assert cycle.get_lr(11) == cycle.get_lr(10)
+        assert cycle.get_lr(11) == cycle.get_lr(9)
 
 
 def test_epochs_times_steps_per_epoch_is_a_number_of_steps() -> None:
