@@ -8,13 +8,21 @@ import re
 import time
 from collections.abc import Sequence
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from client.errors import DigestMismatchError, UnexpectedAnswerError
 from client.transport import Transport
+from client.verification import check_manifest, check_table
 from scheduler import Schedule, Spec, Table, TableError
+from scheduler.literal import named_digests, resolved
 from scheduler.table import After, Axis
 
+MAX_TABLE = 2**28
+"""Bytes of the largest table that is fetched by its digest, where no other limit is given."""
+
+_HEADER = 2**22  # bytes of a table's file before its values
+_MANIFEST, _MANIFEST_COLUMN = 2**16, 2**9  # bytes of a manifest, and of what it says of a column, beside its spec
+_SPELLINGS = 4  # times as long as our own may another spelling of the same JSON be
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _MEDIA_TYPE = "application/vnd.safetensors"
 
@@ -53,8 +61,16 @@ class Client:
         axis: Axis = "step",
         stride: int = 1,
         after: After = "hold",
+        verify: Literal["boundaries", "full"] = "boundaries",
     ) -> Table:
-        """The table of a schedule: the service computes it, or has it; its digest is verified here.
+        """The table of a schedule: the service computes it, or has it; that it is the right one is verified here.
+
+        The service must answer with the very spec that was asked for, and the table must have its layout, its digest
+        and its values: a table of up to 262,144 rows (fewer where a spec has many schedules) is computed here again as
+        a whole, and of a larger one some dozen rows around the boundaries of the schedule and at random. Portable
+        kinds are compared bit for bit; twins of other libraries to a few ULP, since the C libraries of two machines may
+        differ in the last bit. Values that a `Literal` takes from a table named by its digest are compared with
+        `verify="full"` only, which fetches that table too.
 
         Args:
             schedule: a schedule, a sequence with one per parameter group, or a whole spec.
@@ -62,24 +78,42 @@ class Client:
             axis: what the rows count: step, epoch, sample or token.
             stride: units of progress per row.
             after: past the last row, `hold` its values, raise an `error`, or `release` the rate to another scheduler.
+            verify: `boundaries` as above; `full` computes every row of every table here again.
 
         A request that contradicts itself raises `ValueError` before anything is sent; one that is rarely meant, such as
         a warmup as long as the training, is warned of (`scheduler.ScheduleWarning`).
         """
+        if verify not in ("boundaries", "full"):
+            raise ValueError(f"verify must be 'boundaries' or 'full', got {verify!r}")
         spec = _spec(schedule, total_steps, axis=axis, stride=stride, after=after)
         spec.warn(stacklevel=2)
-        until = self._until()
-        answer = self._transport.request("POST", "/v1/tables", until=until, body=[spec.canonical().encode()])
-        return self._table(_digest_of(answer, self._transport.base_url), until)
+        until, body = self._until(), spec.canonical().encode()
+        plan = spec.plan()
+        answer = self._transport.request(
+            "POST", "/v1/tables", until=until, max_bytes=_manifest_size(len(body), len(plan)), body=[body]
+        )
+        manifest = _manifest(answer, self._transport.base_url)
+        check_manifest(manifest, spec)
+        table = self._table(manifest["digest"], until, _HEADER + 8 * spec.total_steps * len(plan))
+        is_full = verify == "full"
+        named = named_digests(spec.every_schedule()) if is_full else ()
+        with resolved({digest: self._table(digest, until, MAX_TABLE) for digest in named}):
+            check_table(table, spec, whole=is_full)
+        table.spec = spec  # the file's own is what somebody said
+        return table
 
-    def get(self, digest: str) -> Table:
+    def get(self, digest: str, *, max_bytes: int = MAX_TABLE) -> Table:
         """The table with this digest (64 hexadecimal digits), for instance the one that a checkpoint names.
+
+        Args:
+            digest: of the table. It proves layout and values, whoever sends them.
+            max_bytes: the largest file that is taken: 256 MiB, which is 33 million values, without it.
 
         Raises `ValueError` for what is not a digest, `RequestRefusedError` (404) where the service has no such table.
         """
         if not _DIGEST.fullmatch(digest):
             raise ValueError(f"digest must be 64 hexadecimal digits, got {digest!r}")
-        return self._table(digest, self._until())
+        return self._table(digest, self._until(), max_bytes)
 
     def publish(self, table: Table) -> str:
         """Keep a table at the service by its values, for instance one captured from a live scheduler.
@@ -88,8 +122,15 @@ class Client:
         that is there already changes nothing.
         """
         path = f"/v1/tables/{table.digest}"
-        answer = self._transport.request("PUT", path, until=self._until(), body=table.parts(), media_type=_MEDIA_TYPE)
-        digest = _digest_of(answer, self._transport.base_url)
+        answer = self._transport.request(
+            "PUT",
+            path,
+            until=self._until(),
+            max_bytes=_manifest_size(len(table.header), len(table.columns)),
+            body=table.parts(),
+            media_type=_MEDIA_TYPE,
+        )
+        digest: str = _manifest(answer, self._transport.base_url)["digest"]
         if digest != table.digest:
             raise DigestMismatchError(f"the service stored table {digest} instead of {table.digest}")
         return digest
@@ -112,8 +153,9 @@ class Client:
     def _until(self) -> float:
         return time.monotonic() + self._deadline
 
-    def _table(self, digest: str, until: float) -> Table:
-        content = self._transport.request("GET", f"/v1/tables/{digest}.safetensors", until=until)
+    def _table(self, digest: str, until: float, max_bytes: int) -> Table:
+        path = f"/v1/tables/{digest}.safetensors"
+        content = self._transport.request("GET", path, until=until, max_bytes=max_bytes)
         try:
             table = Table.from_bytes(content)
         except TableError as error:
@@ -144,14 +186,21 @@ def _own_length(schedule: Schedule | Sequence[Schedule]) -> int:
     return end
 
 
-def _digest_of(answer: bytearray, base_url: str) -> str:
-    """The digest in a manifest."""
+def _manifest_size(spec_bytes: int, columns: int) -> int:
+    """Bytes that a manifest may have which repeats a spec of so many bytes."""
+    return _MANIFEST + _SPELLINGS * spec_bytes + _MANIFEST_COLUMN * columns
+
+
+def _manifest(answer: bytearray, base_url: str) -> dict[str, Any]:
+    """A manifest, as far as that it names a digest."""
     try:
-        digest = json.loads(answer)["digest"]
-    except (ValueError, TypeError, KeyError, RecursionError):
-        digest = None
+        found = json.loads(answer)
+    except (ValueError, RecursionError):
+        found = None
+    manifest: dict[str, Any] = found if isinstance(found, dict) else {}
+    digest = manifest.get("digest")
     if not isinstance(digest, str) or not _DIGEST.fullmatch(digest):
         raise UnexpectedAnswerError(
             f"{base_url} did not answer with a table's manifest, but with {bytes(answer[:80])!r}"
         )
-    return digest
+    return manifest

@@ -15,9 +15,21 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
+_LONGEST_TEXT = 2000  # characters of one text of a response that a message repeats
+_DEEPEST_JSON = 20  # levels of a problem document: those of the service have 3
+
 
 class ClientError(Exception):
-    """The base of every error of the client."""
+    """The base of every error of the client. Its text is printable, whatever the response held."""
+
+    def __str__(self) -> str:
+        return printable(super().__str__())
+
+
+def printable(text: str) -> str:
+    """The text with its lone surrogates and control characters escaped, line ends and tabs aside."""
+    encodable = text.encode(errors="backslashreplace").decode()
+    return "".join(c if c.isprintable() or c in "\n\t" else ascii(c)[1:-1] for c in encodable)
 
 
 class ServiceUnreachableError(ClientError, ConnectionError):
@@ -45,7 +57,7 @@ class FieldError:
     value: Any = None
 
     def __str__(self) -> str:
-        return f"{self.pointer or '/'}: {self.detail}"
+        return printable(f"{self.pointer or '/'}: {self.detail}")
 
 
 class RequestRefusedError(ClientError):
@@ -54,7 +66,7 @@ class RequestRefusedError(ClientError):
     Args:
         url: what was asked for.
         status: the HTTP status, 300 to 599.
-        body: the body of the answer.
+        body: the body of the answer, or as much of it as could be read.
         retry_after: seconds after which the service asks to be tried again, where it says so.
     """
 
@@ -68,7 +80,7 @@ class RequestRefusedError(ClientError):
     @property
     def code(self) -> str:
         """The problem's stable name, for programs; empty where the answer has none."""
-        return str(self.problem.get("code", ""))
+        return _text(self.problem.get("code"))
 
     @property
     def errors(self) -> tuple[FieldError, ...]:
@@ -79,13 +91,13 @@ class RequestRefusedError(ClientError):
     @property
     def request_id(self) -> str:
         """The name under which the service's log has this request."""
-        return str(self.problem.get("request_id", ""))
+        return _text(self.problem.get("request_id"))
 
     def __str__(self) -> str:
-        reason = self.problem.get("detail") or self.problem.get("title") or "no reason given"
+        reason = _text(self.problem.get("detail")) or _text(self.problem.get("title")) or "no reason given"
         lines = [f"{self.url} answered {self.status}: {reason}"]
         lines += [f"  {error}" for error in self.errors]
-        return "\n".join([*lines, f"  request {self.request_id}"] if self.request_id else lines)
+        return printable("\n".join([*lines, f"  request {self.request_id}"] if self.request_id else lines))
 
 
 _ASK = "whoever runs the service makes one: lrtables token create NAME --scope SCOPE"
@@ -117,14 +129,25 @@ class NotAllowedError(RequestRefusedError):
 
 
 def _problem(body: bytes) -> dict[str, Any]:
+    """The problem document in a body; empty where it holds none, or one nested so deep that it could not be printed."""
     try:
         problem = json.loads(body)
     except (ValueError, RecursionError):
         return {}
-    return problem if isinstance(problem, dict) else {}
+    return problem if isinstance(problem, dict) and _is_shallow(problem, _DEEPEST_JSON) else {}
+
+
+def _is_shallow(data: Any, levels: int) -> bool:
+    items = data.values() if isinstance(data, dict) else data if isinstance(data, list) else ()
+    return levels > 0 and all(_is_shallow(item, levels - 1) for item in items)
+
+
+def _text(value: Any) -> str:
+    """A text of a problem document, shortened where it is long; empty where it is no text."""
+    return value[:_LONGEST_TEXT] if isinstance(value, str) else ""
 
 
 def _field_error(field: Any) -> FieldError:
     if not isinstance(field, dict):
-        return FieldError("", str(field))
-    return FieldError(str(field.get("pointer", "")), str(field.get("detail", "")), field.get("value"))
+        return FieldError("", _text(field))
+    return FieldError(_text(field.get("pointer")), _text(field.get("detail")), field.get("value"))

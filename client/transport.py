@@ -3,37 +3,46 @@
 from __future__ import annotations
 
 import logging
+import os
 import random
 import re
+import secrets
+import ssl
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager, suppress
+from email.utils import parsedate_to_datetime
+from http.client import IncompleteRead
 from importlib.metadata import version
 from itertools import count
+from typing import NamedTuple
 
 import urllib3
-from urllib3.exceptions import (
-    ConnectTimeoutError,
-    HTTPError,
-    InvalidHeader,
-    LocationParseError,
-    ProtocolError,
-    ReadTimeoutError,
-)
+from urllib3.exceptions import HTTPError, LocationParseError, ProtocolError, ReadTimeoutError
 
+from client.connections import Connection, Connections, ResponseError, ResponseTooLargeError
 from client.errors import (
     ClientError,
     DeadlineExceededError,
     NotAllowedError,
     RequestRefusedError,
     ServiceUnreachableError,
+    UnexpectedAnswerError,
 )
+
+MAX_HEAD = 2**18
+"""Bytes of a response before its body: status line, header, interim responses."""
+MAX_ERROR = 2**16
+"""Bytes that are read of the body of an error."""
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 5.0  # seconds: the most that is waited after the first failure, and after any
 _BUSY = (429, 503)
 _NOT_ALLOWED = (401, 403)
 _CHUNK = 2**20
-_TOKEN = re.compile(r"[!-~]+")  # what may stand in a header, in one piece
+_SENT_AT_ONCE = 2**16  # bytes of a body that must leave within `timeout`
+_VISIBLE = re.compile(r"[!-~]+")  # ASCII without spaces and control characters
+_LENGTH = re.compile(r"[0-9]{1,18}")
+_SECONDS = re.compile(r"[0-9]{1,10}")
 
 Part = bytes | memoryview
 
@@ -42,29 +51,42 @@ _logger = logging.getLogger(__name__)
 _uniform = random.SystemRandom().uniform
 
 
+class _Response(NamedTuple):
+    status: int
+    headers: Mapping[str, str]
+    body: bytearray
+
+
 class Transport:
-    """A pool of connections to one service.
+    """Requests to one service, over connections that are kept open.
 
     Every request of the client is safe to repeat, so each is tried again, after a random pause, when the connection
     fails, when no answer comes within `timeout`, and when the service says that it is busy (429, 503). The pause is at
     most 0.1 s at first, doubles up to 5 s, and starts after the time that the service asked for (`Retry-After`).
 
+    Every request carries a random X-Request-ID. The response to a POST or PUT must return it, and so must the problem
+    document of an error; what is fetched by GET may come from a cache and is verified by its content. A process that
+    was forked makes connections of its own.
+
     Args:
         base_url: where the service is, `http://host:port`; a path is kept. Raises `ValueError` for anything else.
         timeout: seconds to wait for a connection, and for the next bytes of an answer.
-        token: what each request is allowed by. It goes to this service only: a redirect is an error, not followed.
+        token: what each request is allowed by. It goes to this service only: a redirect is an error, not followed, and
+            proxy settings of the environment are not used.
     """
 
     def __init__(self, base_url: str, *, timeout: float, token: str | None = None) -> None:
-        self.base_url = _checked(base_url)
+        self._url = _checked(base_url)
+        self.base_url = base_url.rstrip("/")
         self._timeout = timeout
         self._authorization = {} if token is None else {"Authorization": f"Bearer {_checked_token(token)}"}
-        headers = {"User-Agent": f"lrtables/{version('lrtables')}", "Accept-Encoding": "identity"}
-        self._pool = urllib3.PoolManager(headers={**headers, **self._authorization}, retries=False)
+        agent = {"User-Agent": f"lrtables/{version('lrtables')}", "Accept-Encoding": "identity"}
+        self._headers = {**agent, **self._authorization}
+        self._made = Connections(self._url)
 
     def close(self) -> None:
         """Close the idle connections."""
-        self._pool.clear()
+        self._connections.close()
 
     def request(
         self,
@@ -72,6 +94,7 @@ class Transport:
         path: str,
         *,
         until: float,
+        max_bytes: int,
         body: Sequence[Part] = (),
         media_type: str = "application/json",
     ) -> bytearray:
@@ -80,14 +103,16 @@ class Transport:
         Args:
             method: of HTTP.
             path: behind the base URL, beginning with a slash.
-            until: the deadline, on the clock `time.monotonic`.
+            until: the deadline, on the clock `time.monotonic`, for everything from the look-up of the host's name to
+                the last byte of the answer.
+            max_bytes: the longest body that the answer may have.
             body: what is sent, in parts: none of them is copied as a whole.
             media_type: of the body.
         """
         headers = _body_headers(body, media_type) if body else {}
         for attempt in count():
             try:
-                return self._attempt(method, self.base_url + path, until, body, headers)
+                return self._attempt(method, path, until, max_bytes, body, headers)
             except ClientError as error:
                 pause = _pause(error, attempt)
                 if pause is None:
@@ -98,66 +123,131 @@ class Transport:
                 time.sleep(pause)
         raise AssertionError("count() never ends")
 
-    def _attempt(
-        self, method: str, url: str, until: float, body: Sequence[Part], headers: Mapping[str, str]
-    ) -> bytearray:
-        remaining = max(until - time.monotonic(), 0.001)
-        timeout = urllib3.Timeout(connect=min(self._timeout, remaining), read=min(self._timeout, remaining))
-        with _translated(method, url):
-            response = self._pool.request(
-                method,
-                url,
-                body=_chunks(body, until) if body else None,
-                headers={**self._pool.headers, **headers},
-                timeout=timeout,
-                redirect=False,
-                preload_content=False,
-            )
-            try:
-                content = _read(response, url, until)
-            except BaseException:
-                response.close()  # half an answer is on this connection: it cannot be used again
-                raise
-            response.release_conn()
-            if response.status >= 300:
-                raise self._refusal(url, response, bytes(content))
-            return content
+    @property
+    def _connections(self) -> Connections:
+        """The connections of this process."""
+        made = self._made
+        if made.process != os.getpid():
+            made.forget()
+            made = self._made = Connections(self._url)
+        return made
 
-    def _refusal(self, url: str, response: urllib3.BaseHTTPResponse, content: bytes) -> RequestRefusedError:
+    def _attempt(
+        self,
+        method: str,
+        path: str,
+        until: float,
+        max_bytes: int,
+        body: Sequence[Part],
+        headers: Mapping[str, str],
+    ) -> bytearray:
+        url = self.base_url + path
+        own_id = secrets.token_hex(16)
+        with _translated(method, url), self._connections.borrow() as connection:
+            connection.limits.start(until, self._timeout, MAX_HEAD)
+            target = (self._url.path or "").rstrip("/") + path
+            was_sent = _send(connection, method, target, body, {**self._headers, **headers, "X-Request-ID": own_id})
+            response = _receive(connection, max_bytes)
+            error = None if response.status < 300 else self._refusal(url, response)
+            is_own = _returns_id(method, response, error, own_id)
+            connection.is_whole &= was_sent and is_own
+            if not is_own:
+                raise ResponseError("it is that to another request, by its X-Request-ID")
+        if error is not None:
+            raise error
+        return response.body
+
+    def _refusal(self, url: str, response: _Response) -> RequestRefusedError:
+        body = bytes(response.body)
         if response.status in _NOT_ALLOWED:
-            return NotAllowedError(url, response.status, content, with_token=bool(self._authorization))
-        return RequestRefusedError(url, response.status, content, _retry_after(response))
+            return NotAllowedError(url, response.status, body, with_token=bool(self._authorization))
+        return RequestRefusedError(url, response.status, body, _retry_after(response.headers.get("Retry-After", "")))
 
 
 def _body_headers(body: Sequence[Part], media_type: str) -> Mapping[str, str]:
     return {"Content-Type": media_type, "Content-Length": str(sum(map(len, body)))}
 
 
-def _chunks(body: Sequence[Part], until: float) -> Iterator[bytes]:
-    sent = 0
-    for part in body:
-        for start in range(0, len(part), _CHUNK):
-            if time.monotonic() > until:
-                raise TimeoutError(f"{sent} bytes were sent when the deadline came")
-            chunk = bytes(part[start : start + _CHUNK])
-            yield chunk
-            sent += len(chunk)
-
-
-def _read(response: urllib3.BaseHTTPResponse, url: str, until: float) -> bytearray:
-    content = bytearray()
-    while chunk := response.read1(_CHUNK):  # what has come: waiting for more would pass the deadline by
-        content += chunk
-        if time.monotonic() > until:
-            raise DeadlineExceededError(f"{url} had sent {len(content)} bytes when the deadline came")
-    return content
-
-
-def _retry_after(response: urllib3.BaseHTTPResponse) -> float | None:
+def _send(connection: Connection, method: str, target: str, body: Sequence[Part], headers: Mapping[str, str]) -> bool:
+    """Send the request; whether all of it was taken. A service that refuses a body may hang up, and have said why."""
+    if connection.sock is None:
+        connection.connect()
+    chunks = _chunks(body) if body else None
     try:
-        return urllib3.Retry().get_retry_after(response)
-    except InvalidHeader:
-        return None  # it must not hide the error that it came with
+        connection.request(method, target, chunks, headers, preload_content=False, decode_content=False)
+    except (BrokenPipeError, ConnectionResetError):
+        return False
+    except TimeoutError as error:
+        raise TimeoutError("the request was not taken whole") from error
+    return True
+
+
+def _chunks(body: Sequence[Part]) -> Iterator[bytes]:
+    for part in body:
+        for start in range(0, len(part), _SENT_AT_ONCE):
+            yield bytes(part[start : start + _SENT_AT_ONCE])
+
+
+def _receive(connection: Connection, max_bytes: int) -> _Response:
+    """The response. Of an error the status is kept, whatever its body is."""
+    with closing(connection.getresponse()) as response:
+        if response.status < 200:
+            raise ResponseError(f"its status is {response.status}, which is not final")
+        body = bytearray()
+        if response.status < 300:
+            _read(connection, response, body, max_bytes)
+            connection.is_whole = True
+        else:
+            with suppress(Exception):  # from a proxy in trouble, say: the status tells more than what broke its body
+                _read(connection, response, body, MAX_ERROR)
+                connection.is_whole = True
+        return _Response(response.status, response.headers, body)
+
+
+def _read(connection: Connection, response: urllib3.BaseHTTPResponse, body: bytearray, max_bytes: int) -> None:
+    """Append the body to `body` as it comes."""
+    _check_framing(response, max_bytes)
+    connection.limits.allow(2 * max_bytes)  # with what is around chunks; their content is at most half of that
+    try:
+        while chunk := response.read1(min(_CHUNK, max_bytes + 1 - len(body))):
+            body += chunk
+            if len(body) > max_bytes:
+                raise ResponseTooLargeError(f"it has more than the {max_bytes} bytes that were asked for")
+    except ReadTimeoutError as error:
+        raise TimeoutError(f"{len(body)} bytes of the answer had come") from error
+
+
+def _check_framing(response: urllib3.BaseHTTPResponse, max_bytes: int) -> None:
+    """Refuse, before anything is read, a body that is encoded, too long, or of a length said in two ways."""
+    headers = response.headers
+    if (encoding := headers.get("Content-Encoding", "identity").lower()) != "identity":
+        raise ResponseError(f"it is encoded, which was not asked for: Content-Encoding is {encoding!r}")
+    transfer, lengths = headers.get("Transfer-Encoding"), set(headers.getlist("Content-Length"))
+    if transfer is not None and (transfer.lower() != "chunked" or lengths):
+        raise ResponseError(f"Transfer-Encoding is {transfer!r}, and Content-Length {sorted(lengths)}")
+    if len(lengths) > 1 or not all(map(_LENGTH.fullmatch, lengths)):
+        raise ResponseError(f"Content-Length must be one number, got {sorted(lengths)}")
+    if lengths and int(min(lengths)) > max_bytes:
+        raise ResponseTooLargeError(f"it has {min(lengths)} bytes, and at most {max_bytes} were asked for")
+
+
+def _returns_id(method: str, response: _Response, error: RequestRefusedError | None, own_id: str) -> bool:
+    """Whether the response may be that to the request with this X-Request-ID."""
+    if error is None:
+        return method == "GET" or response.headers.get("X-Request-ID") == own_id
+    # a connection that the service ends before it has read a request has an id of its own
+    closes = response.headers.get("Connection", "").lower() == "close"
+    return closes or error.request_id in ("", own_id)
+
+
+def _retry_after(header: str) -> float | None:
+    """Seconds to wait, of a Retry-After; None where it cannot be read, which must not hide the error it came with."""
+    if _SECONDS.fullmatch(header):
+        return float(header)
+    try:
+        return max(0.0, parsedate_to_datetime(header).timestamp() - time.time())
+    except (ValueError, TypeError, OverflowError, IndexError):
+        return None
 
 
 def _pause(error: ClientError, attempt: int) -> float | None:
@@ -181,35 +271,48 @@ def _give_up(error: ClientError, attempts: int) -> None:
 
 @contextmanager
 def _translated(method: str, url: str) -> Iterator[None]:
-    """The one place where errors of urllib3 become ours."""
+    """The one place where errors of sockets, TLS, http.client and urllib3 become ours."""
     try:
         yield
-    except ReadTimeoutError as error:
-        raise DeadlineExceededError(f"{method} {url} was not answered in time") from error
-    except (ConnectTimeoutError, ProtocolError) as error:  # a refused connection is a ConnectTimeoutError in urllib3
-        if isinstance(error.args[-1], TimeoutError):  # of the socket while it sends, or of `_chunks`
-            raise DeadlineExceededError(f"{method} {url} was not taken in time: {error.args[-1]}") from error
-        raise ServiceUnreachableError(f"{method} {url} failed: {_reason(error)}") from error
-    except HTTPError as error:
-        raise ClientError(f"{method} {url} failed: {error}") from error
+    except ClientError:
+        raise
+    except TimeoutError as error:
+        raise DeadlineExceededError(f"{method} {url} was not answered in time ({error})") from error
+    except ResponseError as error:
+        raise UnexpectedAnswerError(f"the answer to {method} {url} is refused: {error}") from error
+    except Exception as error:
+        kind = ServiceUnreachableError if _is_broken_connection(error) else UnexpectedAnswerError
+        raise kind(f"{method} {url} failed: {_reason(error)}") from error
 
 
-def _reason(error: HTTPError) -> str:
-    """What went wrong, without the representation of the pool that urllib3 puts before it."""
-    return str(error).partition(": ")[2] or str(error)
+def _is_broken_connection(error: Exception) -> bool:
+    """Whether a connection could not be made or kept, rather than an answer not be understood."""
+    if isinstance(error, ssl.SSLError):  # a certificate, a protocol: the next attempt would find them as they are
+        return isinstance(error, (ssl.SSLEOFError, ssl.SSLZeroReturnError))
+    cause = error.args[-1] if isinstance(error, ProtocolError) else error
+    return isinstance(cause, (OSError, IncompleteRead))
 
 
-def _checked(base_url: str) -> str:
+def _reason(error: Exception) -> str:
+    """What went wrong, without the representation of the connection that urllib3 puts before it."""
+    text = str(error) or type(error).__name__
+    return text.partition(": ")[2] or text if isinstance(error, HTTPError) else text
+
+
+def _checked(base_url: str) -> urllib3.util.Url:
+    if "@" in base_url:
+        raise ValueError("base_url must hold no '@': a name and password in it would be shown; give a token by token=")
     try:
         url = urllib3.util.parse_url(base_url)
     except LocationParseError:
         url = urllib3.util.Url()
-    if url.scheme not in ("http", "https") or not url.host or url.query or url.fragment:
+    plain = _VISIBLE.fullmatch(base_url) and not set("?#\\") & set(base_url)
+    if url.scheme not in ("http", "https") or not url.host or url.auth or not plain:
         raise ValueError(f"base_url must be like 'http://127.0.0.1:8000', got {base_url!r}")
-    return base_url.rstrip("/")
+    return url
 
 
 def _checked_token(token: str) -> str:
-    if not _TOKEN.fullmatch(token):  # the message must not show it
+    if not _VISIBLE.fullmatch(token):  # the message must not show it
         raise ValueError("token (or LRTABLES_TOKEN) must be printable ASCII without spaces and line ends; it is not")
     return token

@@ -65,7 +65,8 @@ class Handler(BaseHTTPRequestHandler):
             return
         self.send_response(answer.status)
         length = len(answer.body) if answer.length is None else answer.length
-        for name, value in {"Content-Length": str(length), **answer.headers}.items():
+        own = {"Content-Length": str(length), "X-Request-ID": self.headers.get("X-Request-ID", "")}
+        for name, value in {**own, **answer.headers}.items():
             self.send_header(name, value)
         self.end_headers()
         with contextlib.suppress(ConnectionError):  # the client may have had enough

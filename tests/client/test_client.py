@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from client import Client, DigestMismatchError, RequestRefusedError, UnexpectedAnswerError
 from scheduler import Schedule, Spec, Table
 from scheduler.custom import CyclicLR, ExponentialWarmup, LinearWarmup, OneCycleLR, WarmupWithDecay
+from tests.client.hostile import manifest_of
 
 if TYPE_CHECKING:
     from tests.client.conftest import Answer, ScriptedServer, Seen
@@ -112,6 +113,8 @@ def test_times_are_positive(name: str, seconds: float) -> None:
 
 
 def serve(scripted: ScriptedServer, answer: type[Answer], manifest: object, content: bytes) -> None:
+    """Answer a POST with the manifest, and a GET with the content."""
+
     def script(seen: Seen) -> Answer:
         return answer(body=json.dumps(manifest).encode() if seen.method == "POST" else content)
 
@@ -122,7 +125,7 @@ def test_the_requests_are_the_documented_ones(scripted: ScriptedServer, answer: 
     """A fetch is one POST of the canonical spec and one GET of the digest it is answered with."""
     spec = Spec(schedule=SCHEDULE, total_steps=1000)
     table = Table.compute(spec)
-    serve(scripted, answer, {"digest": table.digest}, table.to_bytes())
+    serve(scripted, answer, manifest_of(spec, table.digest), table.to_bytes())
     with Client(scripted.url) as client:
         assert client.fetch(spec) == table
     post, get = scripted.seen
@@ -144,12 +147,13 @@ def test_another_table_than_asked_for_is_refused(scripted: ScriptedServer, answe
 @pytest.mark.parametrize("damage", ["a bit", "the end", "everything"])
 def test_a_damaged_table_is_refused(scripted: ScriptedServer, answer: type[Answer], damage: str) -> None:
     """One wrong bit is enough."""
-    table = Table.compute(Spec(schedule=SCHEDULE, total_steps=1000))
+    spec = Spec(schedule=SCHEDULE, total_steps=1000)
+    table = Table.compute(spec)
     content = bytearray(table.to_bytes())
     if damage == "a bit":
         content[-1000] ^= 1
     content = {"a bit": content, "the end": content[:-8], "everything": bytearray(b"<html>")}[damage]
-    serve(scripted, answer, {"digest": table.digest}, bytes(content))
+    serve(scripted, answer, manifest_of(spec, table.digest), bytes(content))
     with (
         Client(scripted.url) as client,
         pytest.raises(DigestMismatchError, match=r"is not table .*(damaged|not a table)"),
@@ -190,8 +194,9 @@ def test_a_token_comes_from_the_argument_or_the_environment(
     monkeypatch.delenv("LRTABLES_TOKEN", raising=False)
     if variable is not None:
         monkeypatch.setenv("LRTABLES_TOKEN", variable)
-    table = Table.compute(Spec(schedule=SCHEDULE, total_steps=1000))
-    serve(scripted, answer, {"digest": table.digest}, table.to_bytes())
+    spec = Spec(schedule=SCHEDULE, total_steps=1000)
+    table = Table.compute(spec)
+    serve(scripted, answer, manifest_of(spec, table.digest), table.to_bytes())
     with Client(scripted.url, token=argument) as client:
         client.fetch(SCHEDULE)
         assert repr(client) == f"Client({scripted.url!r})"

@@ -7,13 +7,21 @@ import random
 import socket
 import threading
 import time
+import traceback
 from email.utils import formatdate
 from typing import TYPE_CHECKING
 
 import pytest
 from urllib3.exceptions import HTTPError
 
-from client import ClientError, DeadlineExceededError, NotAllowedError, RequestRefusedError, ServiceUnreachableError
+from client import (
+    Client,
+    ClientError,
+    DeadlineExceededError,
+    NotAllowedError,
+    RequestRefusedError,
+    ServiceUnreachableError,
+)
 from client.transport import Part, Transport, _translated
 
 if TYPE_CHECKING:
@@ -25,7 +33,7 @@ def request(url: str, *, deadline: float = 30.0, timeout: float = 10.0, body: by
     try:
         method = "GET" if body is None else "POST"
         parts = [] if body is None else [body]
-        return bytes(transport.request(method, "/x", until=time.monotonic() + deadline, body=parts))
+        return bytes(transport.request(method, "/x", until=time.monotonic() + deadline, max_bytes=2**20, body=parts))
     finally:
         transport.close()
 
@@ -52,7 +60,7 @@ def test_a_body_goes_out_in_parts_under_its_whole_length(scripted: ScriptedServe
     says(scripted, answer(503), answer(body=b"done"))
     parts: list[Part] = [b"head", memoryview(bytes(range(256)) * 10_000)]
     transport = Transport(scripted.url, timeout=10.0)
-    transport.request("PUT", "/x", until=time.monotonic() + 30.0, body=parts, media_type="x/y")
+    transport.request("PUT", "/x", until=time.monotonic() + 30.0, max_bytes=100, body=parts, media_type="x/y")
     transport.close()
     assert [seen.body for seen in scripted.seen] == [b"".join(parts)] * 2
     assert scripted.seen[1].headers["Content-Type"] == "x/y"
@@ -64,17 +72,11 @@ def test_a_body_that_nobody_takes_exceeds_the_deadline() -> None:
     """A service that takes too little of a large body is a TimeoutError when the deadline comes, not later."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         transport = Transport(f"http://127.0.0.1:{listener.getsockname()[1]}", timeout=0.2)
-        with pytest.raises(DeadlineExceededError, match=r"PUT .*/x was not taken in time: .* after \d attempt"):
-            transport.request("PUT", "/x", until=time.monotonic() + 0.5, body=[bytes(2**26)])
+        with pytest.raises(
+            DeadlineExceededError, match=r"PUT .*/x was not answered in time .*not taken whole.* after \d attempt"
+        ):
+            transport.request("PUT", "/x", until=time.monotonic() + 0.5, max_bytes=100, body=[bytes(2**26)])
         transport.close()
-
-
-def test_a_deadline_that_comes_while_a_body_goes_out_is_one(scripted: ScriptedServer) -> None:
-    """Where no time is left for the next part of a body, the error says how much was taken."""
-    transport = Transport(scripted.url, timeout=10.0)
-    with pytest.raises(DeadlineExceededError, match="not taken in time: 0 bytes were sent when the deadline came"):
-        transport.request("PUT", "/x", until=time.monotonic(), body=[b"late"])
-    transport.close()
 
 
 @pytest.mark.parametrize(("token", "header"), [(None, None), ("lrt_secret", "Bearer lrt_secret")])
@@ -84,8 +86,8 @@ def test_a_token_goes_with_every_request(
     """A token is sent as RFC 6750 says; without one, no Authorization header is."""
     says(scripted, answer(503), answer())
     transport = Transport(scripted.url, timeout=10.0, token=token)
-    transport.request("GET", "/x", until=time.monotonic() + 30.0)
-    transport.request("POST", "/x", until=time.monotonic() + 30.0, body=[b"{}"])
+    transport.request("GET", "/x", until=time.monotonic() + 30.0, max_bytes=100)
+    transport.request("POST", "/x", until=time.monotonic() + 30.0, max_bytes=100, body=[b"{}"])
     transport.close()
     assert [seen.headers.get("Authorization") for seen in scripted.seen] == [header] * 3
 
@@ -112,7 +114,7 @@ def test_no_error_shows_the_token(
     says(scripted, answer(503), answer(status, headers={"Location": scripted.url + "/elsewhere"}))
     transport = Transport(scripted.url, timeout=10.0, token=token)
     with pytest.raises(RequestRefusedError, match=f"answered {status}") as caught:
-        transport.request("GET", "/x", until=time.monotonic() + 30.0)
+        transport.request("GET", "/x", until=time.monotonic() + 30.0, max_bytes=100)
     transport.close()
     assert isinstance(caught.value, NotAllowedError) == (status in (401, 403))
     assert [seen.path for seen in scripted.seen] == ["/x"] * 2
@@ -178,7 +180,7 @@ def test_a_service_that_is_away_is_unreachable(free_port: int) -> None:
         request(f"http://127.0.0.1:{free_port}", deadline=0.3)
     assert isinstance(caught.value, ConnectionError)
     assert isinstance(caught.value.__cause__, ServiceUnreachableError)
-    assert isinstance(caught.value.__cause__.__cause__, HTTPError)
+    assert isinstance(caught.value.__cause__.__cause__, OSError)
 
 
 def test_a_service_that_comes_up_late_is_reached(answer: type[Answer], scripted: ScriptedServer) -> None:
@@ -215,7 +217,7 @@ def test_a_silent_service_exceeds_the_deadline(scripted: ScriptedServer, answer:
 def test_a_trickle_exceeds_the_deadline(scripted: ScriptedServer, answer: type[Answer]) -> None:
     """The deadline also ends an answer whose bytes keep coming, but too slowly."""
     says(scripted, answer(body=bytes(30), pause=0.1))
-    with pytest.raises(DeadlineExceededError, match=r"had sent \d+ bytes when the deadline came"):
+    with pytest.raises(DeadlineExceededError, match=r"in time \(\d+ bytes of the answer had come\)"):
         request(scripted.url, deadline=0.5)
 
 
@@ -228,12 +230,38 @@ def test_the_jitter_leaves_the_random_sequence_alone(scripted: ScriptedServer, a
 
 
 @pytest.mark.parametrize(
-    "url", ["", "localhost:8000", "ftp://host", "http://", "http://[", "http://host/?a=b", "http://h#f"]
+    "url",
+    [
+        *["", "localhost:8000", "ftp://host", "http://", "http://[", "http://host/?a=b", "http://h#f", "http://h?"],
+        *["http://h:99999", "http://h h", " http://h", "http://h\n", "http://h/a\r\nX: y", "http://h\0", "http://h\\x"],
+        *["http://h\ud800", "http://b\u00fccher.example", "http://h/\x7f"],
+    ],
+    ids=ascii,
 )
 def test_a_base_url_that_is_none_is_refused(url: str) -> None:
-    """A base URL without http or host, or with a query, is refused with its value."""
+    """A base URL without http or host, with a query, or with what no plain URL holds, is refused with its value."""
     with pytest.raises(ValueError, match=r"base_url must be like 'http://127.0.0.1:8000', got "):
         Transport(url, timeout=1.0)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        *["http://user:secret@host", "https://user:secret@host:8000/x", "http://:secret@host", "http://secret@host"],
+        *["ftp://user:secret@host", "user:secret@host:80", "http://u:sec/secret@host", "http://u:secret@h?x"],
+        *["http://u:secret\n@h", "http://u:secret@", "//u:secret@h", "HTTP://U:secret@h"],
+    ],
+    ids=ascii,
+)
+def test_a_password_in_the_address_is_refused_and_not_shown(url: str) -> None:
+    """A name or password in the base URL is refused by an error that shows neither, whatever else is wrong with it."""
+    with pytest.raises(ValueError, match=r"base_url must hold no '@'.* token=") as caught:
+        Client(url)
+    shown = "".join(traceback.format_exception(caught.value, chain=True))
+    assert (
+        "secret"
+        not in f"{caught.value}{caught.value!r}{[each for each in shown.splitlines() if 'Client(' not in each]}"
+    )
 
 
 def subclasses(kind: type[Exception]) -> list[type[Exception]]:

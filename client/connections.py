@@ -1,0 +1,261 @@
+"""Connections to one service, made by urllib3; each request on them has one deadline and a limit in bytes.
+
+urllib3 and http.client know a timeout for each receive alone, and no limit on what precedes and surrounds a body. So
+the sockets here are subclasses that ask before every operation how many seconds are left, and count what they receive:
+whatever reads from them (status line, header, chunk size, trailer, interim response) keeps both limits.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import ssl
+import time
+import weakref
+from collections.abc import Iterator
+from concurrent.futures import Future
+from contextlib import contextmanager
+from threading import Thread
+from typing import Any
+
+from typing_extensions import override
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.util.ssl_ import create_urllib3_context
+from urllib3.util.url import Url
+
+_MOST_IDLE = 8  # connections that wait for a next request; the threads of a program rarely need more
+_LONGEST_WAIT = 86400.0  # seconds: a socket takes no infinite timeout
+
+Addresses = list[tuple[Any, ...]]
+"""What `socket.getaddrinfo` returns."""
+
+
+class ResponseError(Exception):
+    """A response that is not to be read on. It is no ValueError, which http.client would take for a bad chunk."""
+
+
+class ResponseTooLargeError(ResponseError):
+    """A response with more bytes than it may have."""
+
+
+class Limits:
+    """What the request under way may still take: seconds until its deadline, and bytes of its response."""
+
+    def __init__(self) -> None:
+        self._process = os.getpid()
+
+    def start(self, until: float, patience: float, nbytes: int) -> None:
+        """Begin a request.
+
+        Args:
+            until: the deadline, on the clock `time.monotonic`.
+            patience: seconds that one operation may wait.
+            nbytes: bytes that may be received, until more are allowed.
+        """
+        self._until = until
+        self._patience = patience
+        self._nbytes = nbytes
+
+    def allow(self, nbytes: int) -> None:
+        """Let so many more bytes be received."""
+        self._nbytes += nbytes
+
+    def seconds(self, parts: int = 1) -> float:
+        """Seconds that the next operation may take, where `parts` operations share what is left.
+
+        Raises `TimeoutError` where nothing is left, `ConnectionAbortedError` in a process forked during the request:
+        its parent goes on with the same connection.
+        """
+        if os.getpid() != self._process:
+            raise ConnectionAbortedError("this process was forked in the middle of a request")
+        left = self._until - time.monotonic()
+        if left <= 0:
+            raise TimeoutError("the deadline came")
+        return min(self._patience, left / parts, _LONGEST_WAIT)
+
+    def received(self, nbytes: int) -> int:
+        """Count received bytes. Raises `ResponseTooLargeError` where they are too many."""
+        self._nbytes -= nbytes
+        if self._nbytes < 0:
+            raise ResponseTooLargeError("it has more bytes than were asked for")
+        return nbytes
+
+
+class _Socket(socket.socket):
+    """A socket that keeps the limits of the request under way."""
+
+    limits: Limits
+
+    @override
+    def recv_into(self, *args: Any, **kwargs: Any) -> int:
+        self.settimeout(self.limits.seconds())
+        return self.limits.received(super().recv_into(*args, **kwargs))
+
+    @override
+    def send(self, *args: Any, **kwargs: Any) -> int:
+        self.settimeout(self.limits.seconds())
+        return super().send(*args, **kwargs)
+
+    @override
+    def sendall(self, *args: Any, **kwargs: Any) -> None:
+        self.settimeout(self.limits.seconds())
+        super().sendall(*args, **kwargs)
+
+
+class _TLSSocket(_Socket, ssl.SSLSocket):
+    """The same through TLS. Its handshake takes at most the timeout that the socket below has, all in all."""
+
+
+class _Lookup:
+    """The addresses of one host. The system's look-up knows no timeout, so that it runs in a thread of its own."""
+
+    def __init__(self, host: str, port: int) -> None:
+        self._arguments = (host, port, socket.AF_UNSPEC, socket.SOCK_STREAM)
+        self._pending: Future[Addresses] | None = None
+
+    def addresses(self, limits: Limits) -> Addresses:
+        """All addresses. A host that is a number is not looked up."""
+        try:
+            return socket.getaddrinfo(*self._arguments, 0, socket.AI_NUMERICHOST)
+        except socket.gaierror:
+            pass
+        pending = self._pending
+        if pending is None or pending.done():  # one that outlasted its request is waited for again, not doubled
+            pending = self._pending = Future()
+            Thread(target=self._look_up, args=(pending,), daemon=True).start()
+        return pending.result(limits.seconds())
+
+    def _look_up(self, pending: Future[Addresses]) -> None:
+        try:
+            pending.set_result(socket.getaddrinfo(*self._arguments))
+        except Exception as error:
+            pending.set_exception(error)
+
+
+class Connection(HTTPConnection):
+    """A connection whose operations keep the `limits` of the request under way."""
+
+    def __init__(self, host: str, port: int, lookup: _Lookup, **kwargs: Any) -> None:
+        super().__init__(host, port, **kwargs)
+        self.limits = Limits()
+        self.is_whole = False
+        """Whether the last response was read to its end and was the right one: then there may be a next request."""
+        self._lookup = lookup
+
+    @override
+    def _new_conn(self) -> socket.socket:
+        try:
+            return self._connected(self._lookup.addresses(self.limits))
+        except OSError as error:
+            raise ConnectionError(f"no connection to {self.host}: {error}") from error
+
+    def _connected(self, addresses: Addresses) -> socket.socket:
+        """A socket connected to the first address that answers; each has an equal share of the time that is left."""
+        failure = OSError("the host has no address")
+        for index, (*kind, _, address) in enumerate(addresses):
+            made = _Socket(*kind)
+            try:
+                made.settimeout(self.limits.seconds(parts=len(addresses) - index))
+                made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                made.connect(address)
+                made.settimeout(self.limits.seconds())  # which a TLS handshake has
+            except OSError as error:
+                made.close()
+                failure = error
+            else:
+                made.limits = self.limits
+                return made
+        raise failure
+
+    def forget(self) -> None:
+        """Close the file of a connection that belongs to the parent process: nothing is sent, no lock is taken."""
+        sock = self.sock
+        descriptor = -1 if sock is None else sock.detach()
+        if descriptor >= 0:
+            os.close(descriptor)
+
+
+class _TLSConnection(Connection, HTTPSConnection):
+    """The same through TLS; the certificate is verified."""
+
+    @override
+    def connect(self) -> None:
+        super().connect()
+        assert isinstance(self.sock, _TLSSocket)
+        self.sock.limits = self.limits
+
+
+def _tls_context() -> ssl.SSLContext:
+    context = create_urllib3_context()
+    context.load_default_certs()
+    context.sslsocket_class = _TLSSocket
+    return context
+
+
+class Connections:
+    """The connections of one process to one service. Threads may share them; a forked process must not.
+
+    No lock is ever held: a fork in the middle of anything leaves nothing locked.
+    """
+
+    def __init__(self, url: Url) -> None:
+        self.process = os.getpid()
+        host, port = (url.host or "").strip("[]"), url.port or {"http": 80, "https": 443}[url.scheme or "http"]
+        self._arguments = (host, port, _Lookup(host, port))
+        self._tls = _tls_context() if url.scheme == "https" else None
+        self._idle: list[Connection] = []
+        self._open: set[Connection] = set()
+        weakref.finalize(self, _close_all, self._open)
+
+    @contextmanager
+    def borrow(self) -> Iterator[Connection]:
+        """A connection for one request. It is kept for another where its response `is_whole`, else closed."""
+        connection = self._take()
+        connection.is_whole = False
+        try:
+            yield connection
+        finally:
+            if connection.is_whole and connection.sock is not None and len(self._idle) < _MOST_IDLE:
+                self._idle.append(connection)
+            else:
+                self._close(connection)
+
+    def _take(self) -> Connection:
+        while (idle := self._pop_idle()) is not None:
+            if idle.is_connected:  # neither closed at the other end nor sent what nobody asked for
+                return idle
+            self._close(idle)
+        connection: Connection
+        if self._tls is None:
+            connection = Connection(*self._arguments)
+        else:
+            connection = _TLSConnection(*self._arguments, ssl_context=self._tls)
+        self._open.add(connection)
+        return connection
+
+    def close(self) -> None:
+        """Close the idle connections."""
+        while (idle := self._pop_idle()) is not None:
+            self._close(idle)
+
+    def _pop_idle(self) -> Connection | None:
+        try:
+            return self._idle.pop()
+        except IndexError:
+            return None
+
+    def _close(self, connection: Connection) -> None:
+        self._open.discard(connection)
+        connection.close()
+
+    def forget(self) -> None:
+        """Let go of connections that belong to the parent process, those in the middle of a request too."""
+        for connection in list(self._open):
+            connection.forget()
+        self._open.clear()
+        self._idle.clear()
+
+
+def _close_all(connections: set[Connection]) -> None:
+    for connection in list(connections):
+        connection.close()

@@ -1,0 +1,217 @@
+"""Whether a manifest and a table are those of the spec that was asked for.
+
+A digest proves that a table's bytes are those that the digest names. It says nothing about the question: a service, a
+cache or a proxy may answer with the digest of another table. So the manifest must repeat the spec, the table must have
+its layout, and its values are computed here again, all of them or at the rows where a wrong one would show.
+
+Portable kinds give the same bits everywhere, and are compared bit for bit. Twins of other libraries use the C library,
+whose `cos`, `pow` and `exp` may differ from another machine's by 1 ULP. A twin's closed formula has fewer than 16 such
+roundings, each at most 1 ULP of the largest value in the column: near 0, where values cancel, that is what is left of
+the sum. A twin of torch that steps from row to row adds at most 4 more per row. A value within these bounds is taken.
+(`torch.CosineAnnealingLR` divides by nearly 0 at its lowest point. Past its T_max, of which it warns, machines with
+different C libraries can differ by more: such a table is refused.)
+"""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import chain, count, islice
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from client.errors import DigestMismatchError, UnexpectedAnswerError
+from scheduler import Schedule, Spec, Table
+from scheduler.builtin.twin import BLOCK, Closed, Twin
+from scheduler.frame import Frame
+from scheduler.interruption import ComputationStoppedError, stoppable
+from scheduler.literal import UnresolvedError
+from scheduler.schedule import Values
+
+_ULP = 2.0**-52  # of 1
+_CLOSED, _PER_ROW = 16, 4  # ULP of the largest value: of a formula, and of a step
+_SMALL = 2**18  # rows times schedules: a table up to this is computed whole, in a few milliseconds
+_STEPS = 2**21  # steps that may be computed for the rows of a larger one: less than a second
+_CALL = 128  # steps that take as long as computing one row
+_FEWEST, _MOST = 2, 80  # windows of rows in a column
+_RANDOM = 16  # rows that no one can foresee
+
+_choose = random.SystemRandom().sample
+
+
+class Cost(NamedTuple):
+    """What computing a column takes: schedules in it, and those among them that step from row to row."""
+
+    parts: int
+    stepping: int
+
+    @classmethod
+    def of(cls, schedule: Schedule) -> Cost:
+        """The cost of a schedule, of which no more than `_STEPS` parts are counted."""
+        parts = list(islice(schedule.walk(), _STEPS))
+        return cls(len(parts), sum(isinstance(part, Twin) and not isinstance(part, Closed) for part in parts))
+
+
+def frame_of(spec: Spec) -> Frame:
+    """The layout that the table of a spec has."""
+    return Frame(tuple(sorted(spec.plan())), spec.total_steps, axis=spec.axis, stride=spec.stride, after=spec.after)
+
+
+def check_manifest(manifest: Mapping[str, Any], spec: Spec) -> None:
+    """Raise `UnexpectedAnswerError`, naming the first field that differs, where a manifest is not that of the spec."""
+    frame = frame_of(spec)
+    columns = manifest.get("columns")
+    said = {**manifest, "columns": sorted(columns) if isinstance(columns, dict) else columns}
+    layout = {"axis": frame.axis, "stride": frame.stride, "after": frame.after, "total_steps": frame.total_steps}
+    asked = {"spec": json.loads(spec.canonical()), **layout, "columns": list(frame.columns), "nbytes": frame.nbytes}
+    difference = _difference(asked, {name: said.get(name) for name in asked}, "")
+    if difference is None and manifest.get("spec_id") != spec.id:
+        difference = (
+            f"/spec_id: asked for {spec.id}, got {_shown(manifest.get('spec_id'))}, though the spec is the same: "
+            "this lrtables and that of the service have different revisions of a kind"
+        )
+    if difference is not None:
+        raise UnexpectedAnswerError(f"the manifest is not that of the spec: {difference}")
+
+
+def _difference(asked: Any, given: Any, place: str) -> str | None:
+    """The first place, as a JSON pointer, where JSON data differ, and how; None where they do not."""
+    if isinstance(asked, dict) and isinstance(given, dict):
+        names: Iterable[Any] = sorted(asked.keys() | given.keys())
+        asked_items, given_items = asked, given
+    elif isinstance(asked, list) and isinstance(given, list):
+        names = range(max(len(asked), len(given)))
+        asked_items, given_items = dict(enumerate(asked)), dict(enumerate(given))
+    else:
+        same = isinstance(asked, bool) == isinstance(given, bool) and asked == given
+        return None if same else f"{place}: asked for {_shown(asked)}, got {_shown(given)}"
+    for name in names:
+        if name not in given_items:
+            return f"{place}/{name}: asked for {_shown(asked_items[name])}, got nothing"
+        if name not in asked_items:
+            return f"{place}/{name}: got {_shown(given_items[name])}, which was not asked for"
+        found = _difference(asked_items[name], given_items[name], f"{place}/{name}")
+        if found is not None:
+            return found
+    return None
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, (dict, list)):
+        return "an object" if isinstance(value, dict) else "a list"
+    text = repr(value)
+    return text if len(text) <= 100 else f"{text[:100]}…"
+
+
+def check_table(table: Table, spec: Spec, *, whole: bool) -> None:
+    """Raise `DigestMismatchError` where a table is not that of the spec: another layout, or other values.
+
+    Args:
+        table: with the digest that it claims.
+        spec: what was asked for.
+        whole: compare every row. Else small tables are compared whole, and of large ones some dozen rows: the first and
+            the last, those around the boundaries of the schedule, and random ones. At most 2 million steps are
+            computed: rows of torch's step-by-step twins that lie further on are left out, and so are columns of a
+            `Literal` whose table is not at hand (`scheduler.literal.resolved`).
+    """
+    asked, frame = frame_of(spec), table.frame
+    for name in ("columns", "total_steps", "axis", "stride", "after"):
+        wanted, got = getattr(asked, name), getattr(frame, name)
+        if wanted != got:
+            raise DigestMismatchError(f"table {table.digest} is not that of the spec: {name} is {got}, not {wanted}")
+    costs = {name: Cost.of(schedule) for name, (schedule, _) in spec.plan().items()}
+    is_small = sum(cost.parts for cost in costs.values()) * spec.total_steps <= _SMALL
+    for name, (schedule, column) in spec.plan().items():
+        rows = [range(spec.total_steps)]
+        if not (whole or is_small):
+            rows = _rows(schedule, costs[name], spec.total_steps, len(costs))
+        with stoppable(_never if whole else _after(costs[name], len(rows), len(costs))):
+            found = _wrong_row(table.columns[name], schedule, column, rows, costs[name])
+        if found is not None:
+            row, expected = found
+            raise DigestMismatchError(
+                f"table {table.digest} is not that of the spec: {name} of row {row} is {table.columns[name][row]}, "
+                f"and {expected} computed here"
+            )
+
+
+def _never() -> bool:
+    return False
+
+
+def _after(cost: Cost, windows: int, columns: int) -> Callable[[], bool]:
+    """What stops a computation of rows after as many blocks of steps as a column may take.
+
+    A schedule that is begun in its middle (`Shift`) can have a first row that is a hundred million steps away.
+    """
+    calls = count()
+    if not cost.stepping:
+        return _never
+    most = _STEPS // (BLOCK * cost.stepping * columns) + 4 * windows * cost.parts
+    return lambda: next(calls) > most
+
+
+def _rows(schedule: Schedule, cost: Cost, total_steps: int, columns: int) -> list[range]:
+    """Windows of rows, in order: around the boundaries of the schedule, and random ones, as many as the cost allows."""
+    budget = _STEPS // columns
+    reach = min(total_steps, budget // cost.stepping + 1) if cost.stepping else total_steps
+    most = budget // (min(reach, BLOCK) * cost.stepping + _CALL * cost.parts)
+    most = min(max(most, _FEWEST), _MOST) - _FEWEST
+    joints = [joint for joint in schedule.joints(total_steps) if 0 < joint < reach - 1]
+    joints = joints[:: len(joints) // most + 1] if most else []
+    others = _choose(range(reach), min(_RANDOM, reach, most - len(joints)))
+    return list(_merged(sorted({0, reach - 1, *joints, *others}), reach))
+
+
+def _merged(rows: Iterable[int], stop: int) -> Iterator[range]:
+    """Each row with the one before and the one after it; windows that touch are one."""
+    window: range | None = None
+    for row in rows:
+        around = range(max(row - 1, 0), min(row + 2, stop))
+        if window is not None and around.start <= window.stop:
+            window = range(window.start, around.stop)
+            continue
+        if window is not None:
+            yield window
+        window = around
+    if window is not None:
+        yield window
+
+
+def _wrong_row(
+    values: Values, schedule: Schedule, column: str, windows: list[range], cost: Cost
+) -> tuple[int, float] | None:
+    """The first of the rows whose value is not the schedule's, and what it should be; None where none is known to be.
+
+    Not known are the values of a table that is not at hand, and those that take too long.
+    """
+    try:
+        expected = _computed(schedule, column, windows)
+    except (UnresolvedError, ComputationStoppedError):
+        return None
+    given = np.concatenate([values[window.start : window.stop] for window in windows])
+    wrong = given.view(np.int64) != expected.view(np.int64)
+    if wrong.any() and not _is_portable(schedule):
+        rows = np.concatenate([np.arange(window.start, window.stop) for window in windows])
+        bound = _CLOSED + (_PER_ROW * rows if cost.stepping else 0)
+        wrong = ~(np.abs(given - expected) <= bound * (_ULP * np.abs(expected).max()))
+    if not wrong.any():
+        return None
+    first = int(np.argmax(wrong))
+    return next(islice(chain.from_iterable(windows), first, None)), float(expected[first])
+
+
+def _computed(schedule: Schedule, column: str, windows: list[range]) -> Values:
+    expected = np.empty(sum(map(len, windows)))
+    done = 0
+    for window in windows:
+        schedule.fill(expected[done : done + len(window)], window.start, column=column)
+        done += len(window)
+    return expected
+
+
+def _is_portable(schedule: Schedule) -> bool:
+    """Whether a schedule has the same bits on every machine: nothing in it is a twin of another library."""
+    return all("." not in part.kind or part.kind.startswith("custom.") for part in schedule.walk())
