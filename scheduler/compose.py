@@ -16,7 +16,7 @@ from dataclasses import KW_ONLY
 from decimal import Decimal
 from functools import partial
 from heapq import merge
-from itertools import accumulate, count
+from itertools import accumulate, count, pairwise
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Self
 
 import numpy as np
@@ -24,6 +24,7 @@ from pydantic import BeforeValidator, Field, model_validator
 from typing_extensions import override
 
 from scheduler import portable, shapes
+from scheduler.caveats import Caveat, cut_warmup, of_length
 from scheduler.frame import TableError
 from scheduler.rates import MAX_RATE, broken_rule
 from scheduler.schedule import (
@@ -90,6 +91,19 @@ class _Composite(Schedule):
                 )
         if self.depth > MAX_DEPTH:
             raise ValueError(f"schedules must be nested at most {MAX_DEPTH} deep, got {self.depth}")
+
+    def _cut_off(self, begin: int, steps: int) -> Iterator[Caveat]:
+        """What there is to say where the last part, which begins at this step, is never reached."""
+        if steps < begin:
+            yield Caveat(
+                "short",
+                f"the last part of this {self.kind} begins at step {begin} and is never reached in {steps} steps",
+            )
+
+
+def _after(begin: int, part: Schedule) -> int | None:
+    """The steps that a composite is made for whose last part begins at this step."""
+    return None if part.stated_steps is None else begin + part.stated_steps
 
 
 def _latest_end(parts: Iterable[Schedule]) -> int | None:
@@ -199,6 +213,21 @@ class Ramp(Schedule):
     @override
     def check_stretch(self, factor: int) -> None:
         _check_length(self.length, factor)
+
+    @property
+    @override
+    def stated_steps(self) -> int:
+        return self.length
+
+    @property
+    @override
+    def _rising_steps(self) -> int:
+        return self.length if self.start != "previous" and self.start < self.stop else 0
+
+    @property
+    @override
+    def _afterwards(self) -> str | None:
+        return "stays at 0" if self.stop == 0.0 and self.start != 0.0 else None
 
     def _joints(self, total_steps: int) -> Iterable[int]:
         del total_steps
@@ -343,6 +372,32 @@ class Sequence(_Composite):
         last = self.schedules[-1].end
         return None if last is None else sum(self.lengths) + last
 
+    @property
+    @override
+    def stated_steps(self) -> int | None:
+        return self.end or _after(sum(self.lengths), self.schedules[-1])
+
+    @override
+    def _caveats(self, steps: int, *, part: bool = False) -> Iterator[Caveat]:
+        begins = [*accumulate(self.lengths[: len(self.schedules) - 1], initial=0)]
+        if len(self.lengths) == len(self.schedules):
+            yield from of_length(self, steps, part=part)
+        else:
+            yield from self._cut_off(begins[-1], steps)
+        for number, (begin, end) in enumerate(pairwise([*begins, max(steps, begins[-1])])):
+            if begin < min(end, steps):
+                for caveat in self._of_part(number, min(end, steps) - begin, steps):
+                    yield caveat.within(f"schedules[{number}], from step {begin} on")
+
+    def _of_part(self, number: int, share: int, steps: int) -> Iterator[Caveat]:
+        """What a part has to say, and where the next one takes over before its warmup is up."""
+        given, following = self.schedules[number], self.schedules[number + 1 : number + 2]
+        for caveat in given._caveats(share, part=True):
+            if caveat.about != "short" or not (following or steps < (self.end or 0)):  # else it is said of the whole
+                yield caveat
+        if following and not following[0].needs_previous and steps > share:
+            yield from cut_warmup(given, share)
+
     def _joints(self, total_steps: int) -> Iterable[int]:
         lengths = (*self.lengths[: len(self.schedules) - 1], total_steps)
         for begin, part, length in zip(accumulate(lengths, initial=0), self.schedules, lengths, strict=False):
@@ -385,6 +440,7 @@ class _Algebra(_Composite):
     """What Product, Sum, Minimum and Maximum share: the parts' values combined from left to right."""
 
     _operation: ClassVar[np.ufunc]
+    _carries_on: ClassVar[bool] = False  # whether one part's going level leaves the others their say
     schedules: Parts
 
     @model_validator(mode="after")
@@ -410,6 +466,19 @@ class _Algebra(_Composite):
     def check_stretch(self, factor: int) -> None:
         for part in self.schedules:
             part.check_stretch(factor)
+
+    @property
+    @override
+    def stated_steps(self) -> int | None:
+        stated = [part.stated_steps for part in self.schedules]
+        return max((steps for steps in stated if steps is not None), default=None)
+
+    @override
+    def _caveats(self, steps: int, *, part: bool = False) -> Iterator[Caveat]:
+        for number, given in enumerate(self.schedules):
+            for caveat in given._caveats(steps, part=True):
+                if caveat.about != "level" or not self._carries_on:
+                    yield caveat.within(f"schedules[{number}]")
 
     def _joints(self, total_steps: int) -> Iterable[int]:
         return merge(*(part.joints(total_steps) for part in self.schedules))
@@ -451,6 +520,7 @@ class Sum(_Algebra):
     """
 
     _operation: ClassVar[np.ufunc] = np.add
+    _carries_on: ClassVar[bool] = True
     schedules: Parts
     _: KW_ONLY
     kind: Literal["Sum"] = "Sum"
@@ -483,6 +553,7 @@ class Maximum(_Algebra):
     """
 
     _operation: ClassVar[np.ufunc] = np.maximum
+    _carries_on: ClassVar[bool] = True
     schedules: Parts
     _: KW_ONLY
     kind: Literal["Maximum"] = "Maximum"
@@ -490,6 +561,8 @@ class Maximum(_Algebra):
 
 class _Wrapper(_Composite):
     """What the composites of one schedule share."""
+
+    _place: ClassVar[str] = "schedule"  # what its caveats call it
 
     schedule: Schedule
 
@@ -515,6 +588,19 @@ class _Wrapper(_Composite):
     @override
     def check_stretch(self, factor: int) -> None:
         self.schedule.check_stretch(factor)
+
+    @property
+    @override
+    def stated_steps(self) -> int | None:
+        return self.schedule.stated_steps
+
+    @override
+    def _caveats(self, steps: int, *, part: bool = False) -> Iterator[Caveat]:
+        return (caveat.within(self._place) for caveat in self.schedule._caveats(self._share(steps), part=True))
+
+    def _share(self, steps: int) -> int:
+        """How many steps of the schedule lie in the first steps of this."""
+        return steps
 
     def _joints(self, total_steps: int) -> Iterable[int]:
         return self.schedule.joints(total_steps)
@@ -561,6 +647,10 @@ class Clamp(_Wrapper):
             raise ValueError(f"low must be <= high, got {self.low} > {self.high}")
         return self
 
+    @override
+    def _caveats(self, steps: int, *, part: bool = False) -> Iterator[Caveat]:
+        return (caveat for caveat in super()._caveats(steps) if caveat.about != "level" or self.low == 0.0)
+
     def _fill(self, out: Values, start: int) -> None:
         self.schedule.fill_held(out, start)
         np.clip(out, self.low, self.high, out=out)
@@ -579,6 +669,8 @@ class PerEpoch(_Wrapper):
     Example: `PerEpoch(torch.StepLR(0.1, 30), steps_per_epoch=391)`.
     """
 
+    _place: ClassVar[str] = "schedule, counted in epochs"
+
     schedule: AnySchedule
     steps_per_epoch: StepCount
     _: KW_ONLY
@@ -589,6 +681,16 @@ class PerEpoch(_Wrapper):
     def end(self) -> int | None:
         epochs = self.schedule.end
         return None if epochs is None else epochs * self.steps_per_epoch
+
+    @property
+    @override
+    def stated_steps(self) -> int | None:
+        stated = self.schedule.stated_steps
+        return None if stated is None else stated * self.steps_per_epoch
+
+    @override
+    def _share(self, steps: int) -> int:
+        return -(-steps // self.steps_per_epoch)
 
     @override
     def stretched(self, factor: int) -> Self:
@@ -639,6 +741,16 @@ class Shift(_Wrapper):
     def end(self) -> int | None:
         end = self.schedule.end
         return None if end is None else max(end - self.offset, 1)
+
+    @property
+    @override
+    def stated_steps(self) -> int | None:
+        stated = self.schedule.stated_steps
+        return None if stated is None else max(stated - self.offset, 1)
+
+    @override
+    def _share(self, steps: int) -> int:
+        return max(steps + self.offset, 1)
 
     @override
     def stretched(self, factor: int) -> Self:
@@ -696,6 +808,27 @@ class Cycle(_Wrapper):
     @override
     def end(self) -> int | None:
         return None if self.count is None else self._begin(self.count)
+
+    @property
+    @override
+    def stated_steps(self) -> int | None:
+        return self.end
+
+    @property
+    @override
+    def _afterwards(self) -> str:
+        return "is that of the last cycle, which goes on"
+
+    @override
+    def _caveats(self, steps: int, *, part: bool = False) -> Iterator[Caveat]:
+        yield from of_length(self, steps, part=part)
+        for caveat in super()._caveats(steps):
+            if caveat.about != "short" or steps < self.length:  # a cycle may end before its schedule does
+                yield caveat
+
+    @override
+    def _share(self, steps: int) -> int:
+        return min(steps, self.length)
 
     def _at_most(self, cycles: int) -> int:
         """So many cycles, or fewer where there are not so many."""
@@ -795,6 +928,23 @@ class Splice(_Composite):
     def end(self) -> int | None:
         end = self.tail.end
         return None if end is None else self.at + end
+
+    @property
+    @override
+    def stated_steps(self) -> int | None:
+        return self.end or _after(self.at, self.tail)
+
+    @override
+    def _caveats(self, steps: int, *, part: bool = False) -> Iterator[Caveat]:
+        begun = steps > self.at
+        if not begun:
+            yield from self._cut_off(self.at, steps)
+        for caveat in self.schedule._caveats(min(self.at, steps), part=True) if self.at else ():
+            if caveat.about != "short":  # cutting it off is what this is for
+                yield caveat.within("schedule")
+        if begun:
+            for caveat in self.tail._caveats(steps - self.at, part=True):
+                yield caveat.within(f"tail, from step {self.at} on")
 
     def _joints(self, total_steps: int) -> Iterable[int]:
         yield from self.schedule.joints(max(min(self.at, total_steps), 1))

@@ -104,6 +104,12 @@ class Literal(Schedule):
     def end(self) -> int | None:
         return len(self._column) if self.digest is None or self.digest in _named.get() else None
 
+    @property
+    @override
+    def _afterwards(self) -> None:
+        """The last value is held, as the values' owner knows."""
+        return None
+
     def _fill(self, out: Values, start: int) -> None:
         column = self._column
         inside = min(max(len(column) - start, 0), len(out))

@@ -22,6 +22,7 @@ import pydantic
 from numpy.typing import NDArray
 from pydantic import BeforeValidator, ConfigDict, Field, TypeAdapter
 
+from scheduler.caveats import Caveat, of_length, sentences
 from scheduler.frame import TableError
 from scheduler.interruption import windows
 from scheduler.overrides import check_overrides
@@ -193,10 +194,34 @@ class Schedule:
         del total_steps
         return ()
 
+    @property
+    def stated_steps(self) -> int | None:
+        """How many steps the curve is made for, where its parameters say so: those of a training, or of a decay."""
+        return self.end
+
+    @property
+    def _warmup_field(self) -> tuple[str, int] | None:
+        """The parameter that says how long the warmup at the beginning is, and its value; None without one."""
+        return None
+
+    @property
+    def _rising_steps(self) -> int:
+        """How many steps the rate rises at the beginning."""
+        return self._warmup_field[1] if self._warmup_field else 0
+
+    @property
+    def _afterwards(self) -> str | None:
+        """What the rate does past `stated_steps` where that is rarely meant: "is held", "stays at 0", "rises again"."""
+        return None if self.end is None else "is held"
+
+    @final
     def caveats(self, total_steps: int) -> list[str]:
         """What people should know before they train `total_steps` steps with this: sentences, usually none."""
-        del total_steps
-        return []
+        return sentences(self._caveats(total_steps))
+
+    def _caveats(self, steps: int, *, part: bool = False) -> Iterator[Caveat]:
+        """What there is to say where this gets so many steps, alone or as a part of a composite."""
+        return of_length(self, steps, part=part)
 
     @property
     def column_names(self) -> tuple[str, ...]:
@@ -271,6 +296,8 @@ class Schedule:
         from scheduler.table import Table  # noqa: PLC0415  # a table remembers its spec
 
         if self.kind not in KINDS:
+            for caveat in self.caveats(total_steps):
+                warnings.warn(caveat, ScheduleWarning, stacklevel=3)
             return Table(self.columns(total_steps), **frame)
         spec = Spec(schedule=self, total_steps=total_steps, **frame)
         spec.warn(stacklevel=3)

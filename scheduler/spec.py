@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Self
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, model_validator
 
 from scheduler.canonical import canonical_hash, canonical_json
+from scheduler.caveats import shortened
 from scheduler.registry import AnySchedule
 from scheduler.schedule import Schedule, ScheduleWarning, StepCount
 from scheduler.table import After, Axis, Table
@@ -122,7 +123,13 @@ class Spec(BaseModel):
 
     def caveats(self) -> list[str]:
         """What people should know before they train with this table: sentences, usually none."""
-        return list(dict.fromkeys(text for schedule in self.schedules for text in schedule.caveats(self.total_steps)))
+        places = [("", self.schedule), *((f"columns.{name}: ", given) for name, given in self.columns.items())]
+        return shortened(
+            f"{place}{text}"
+            for place, given in places
+            for schedule in _several(given)
+            for text in schedule.caveats(self.total_steps)
+        )
 
     def warn(self, *, stacklevel: int = 2) -> None:
         """Give each caveat as a `ScheduleWarning`, at the line `stacklevel` calls up."""

@@ -39,6 +39,11 @@ class SWALR(Affine):
     _: KW_ONLY
     kind: Literal["torch.SWALR"] = "torch.SWALR"
 
+    @property
+    @override
+    def stated_steps(self) -> int:
+        return self.anneal_epochs
+
     def _joints(self, total_steps: int) -> Iterable[int]:
         del total_steps
         return (self.anneal_epochs,)

@@ -25,6 +25,7 @@ from scheduler.builtin.decay import ExponentialLR, MultiStepLR, StepLR
 from scheduler.builtin.ramp import ConstantLR, LinearLR, PolynomialLR
 from scheduler.builtin.stepped import Piece, Programme
 from scheduler.builtin.twin import Group, Milestones, Twin
+from scheduler.caveats import Caveat
 from scheduler.schedule import MAX_JOINTS, Schedule, Values, complete, schedule
 
 MAX_MEMBERS = 100
@@ -121,14 +122,22 @@ class _Composite(Twin):
     def end(self) -> int | None:
         return self._end
 
+    @property
     @override
-    def caveats(self, total_steps: int) -> list[str]:
-        return [
-            caveat
-            for _, stretch, begin, stop in self._programme.pieces(0, total_steps)
-            for part in stretch.parts
-            for caveat in part.twin.caveats(stop - begin + part.clock)
-        ]
+    def stated_steps(self) -> int | None:
+        last = self._programme.stretches[-1]
+        stated = ((part, part.twin.stated_steps) for part in last.parts)
+        return self.end or max((last.start - part.clock + n for part, n in stated if n is not None), default=None)
+
+    @override
+    def _caveats(self, steps: int, *, part: bool = False) -> Iterator[Caveat]:
+        if self.end is not None and steps > self.end:
+            yield from super()._caveats(steps, part=part)
+        for _, stretch, begin, stop in self._programme.pieces(0, min(steps, self.end or steps)):
+            for member in stretch.parts:
+                for caveat in member.twin._caveats(stop - begin + member.clock):
+                    if caveat.about != "short" or stop == steps:  # else a member that is relieved in time
+                        yield caveat
 
     def _joints(self, total_steps: int) -> Iterable[int]:
         looked_at = islice(self._members_joints(total_steps), 100 * MAX_JOINTS)  # a member's may lie in other stretches
@@ -212,16 +221,15 @@ class SequentialLR(_Composite):
         return max(member._growth for member in self.schedulers)
 
     @override
-    def caveats(self, total_steps: int) -> list[str]:
-        return [*_shifted(self.schedulers[0]), *super().caveats(total_steps)]
+    def _caveats(self, steps: int, *, part: bool = False) -> Iterator[Caveat]:
+        yield from _shifted(self.schedulers[0])
+        yield from super()._caveats(steps, part=part)
 
 
-def _shifted(first: Twin) -> list[str]:
-    if not isinstance(first, _Composite):
-        return []
-    return [
-        f"torch steps the {first.kind} that comes first in this torch.SequentialLR once too often: it is a step ahead"
-    ]
+def _shifted(first: Twin) -> Iterator[Caveat]:
+    if isinstance(first, _Composite):
+        ahead = f"torch steps the {first.kind} that comes first in this torch.SequentialLR once too often"
+        yield Caveat("curve", f"{ahead}: it is a step ahead")
 
 
 @schedule

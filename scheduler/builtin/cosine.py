@@ -51,14 +51,15 @@ class CosineAnnealingLR(Affine):
             raise ValueError(f"T_max must be <= {_LONGEST}, near which torch begins to divide by 0, got {self.T_max}")
         return self
 
+    @property
     @override
-    def caveats(self, total_steps: int) -> list[str]:
-        if total_steps <= self.T_max + 1:
-            return []
-        return [
-            f"the cosine is at its end at step T_max={self.T_max} and rises again after it, as torch's does, "
-            f"but the training has {total_steps} steps"
-        ]
+    def stated_steps(self) -> int:
+        return self.T_max
+
+    @property
+    @override
+    def _afterwards(self) -> str:
+        return "rises again, as torch's does"
 
     def _joints(self, total_steps: int) -> Iterable[int]:
         return range(self.T_max, min(total_steps, _JOINTS * self.T_max + 1), self.T_max)

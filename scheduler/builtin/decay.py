@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import KW_ONLY
 from functools import cached_property
 from typing import Literal, Self
@@ -15,6 +15,7 @@ from typing_extensions import override
 
 from scheduler.builtin.stepped import Product
 from scheduler.builtin.twin import Milestones
+from scheduler.caveats import Caveat
 from scheduler.schedule import Fraction, NonNegative, Rate, StepCount, Values, schedule
 
 _JOINTS = 16  # drops that are listed
@@ -84,6 +85,12 @@ class MultiStepLR(Product):
                 f"is at most 1e100, got {self.gamma}"
             )
         return self
+
+    @override
+    def _caveats(self, steps: int, *, part: bool = False) -> Iterator[Caveat]:
+        del part
+        if (last := max(self.milestones, default=0)) >= steps:
+            yield Caveat("short", f"milestone {last} of this {self.kind} is never reached in {steps} steps")
 
     def _joints(self, total_steps: int) -> Iterable[int]:
         del total_steps

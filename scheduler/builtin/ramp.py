@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import KW_ONLY
 from typing import Literal, Self
 
@@ -13,6 +13,7 @@ from typing_extensions import override
 from scheduler import libm
 from scheduler.builtin.stepped import Product
 from scheduler.builtin.twin import steps_before
+from scheduler.caveats import Caveat
 from scheduler.schedule import Fraction, NonNegative, Rate, Steps, Values, schedule
 
 _LEAST = 1e-100  # of what a rate is divided by
@@ -46,11 +47,17 @@ class ConstantLR(Product):
             raise ValueError(f"factor must be >= {_LEAST}, {divides}, got {self.factor}")
         return self
 
+    @property
     @override
-    def caveats(self, total_steps: int) -> list[str]:
-        if self.total_iters > 0 or self.factor == 1.0:
-            return []
-        return [f"with total_iters 0 torch never takes the factor {self.factor} off again: the rate stays reduced"]
+    def stated_steps(self) -> int | None:
+        return None if self.factor == 1.0 else self.total_iters
+
+    @override
+    def _caveats(self, steps: int, *, part: bool = False) -> Iterator[Caveat]:
+        yield from super()._caveats(steps, part=part)
+        if self.total_iters == 0 and self.factor != 1.0:
+            text = f"with total_iters 0 torch never takes the factor {self.factor} off again: the rate stays reduced"
+            yield Caveat("curve", text)
 
     def _joints(self, total_steps: int) -> Iterable[int]:
         del total_steps
@@ -111,6 +118,21 @@ class LinearLR(Product):
             raise ValueError(f"start_factor must be >= {_LEAST}, since the ramp divides by it, got {self.start_factor}")
         return self
 
+    @property
+    @override
+    def _warmup_field(self) -> tuple[str, int] | None:
+        return ("total_iters", self.total_iters) if self.start_factor < self.end_factor else None
+
+    @property
+    @override
+    def stated_steps(self) -> int | None:
+        return self.total_iters if self.start_factor > self.end_factor else None
+
+    @property
+    @override
+    def _afterwards(self) -> str | None:
+        return "stays at 0" if self.end_factor == 0.0 else None
+
     def _joints(self, total_steps: int) -> Iterable[int]:
         del total_steps
         return (self.total_iters,)
@@ -169,6 +191,16 @@ class PolynomialLR(Product):
     power: NonNegative = 1.0
     _: KW_ONLY
     kind: Literal["torch.PolynomialLR"] = "torch.PolynomialLR"
+
+    @property
+    @override
+    def stated_steps(self) -> int | None:
+        return self.total_iters if self.power > 0.0 else None
+
+    @property
+    @override
+    def _afterwards(self) -> str:
+        return "stays at 0"
 
     def _joints(self, total_steps: int) -> Iterable[int]:
         del total_steps

@@ -19,14 +19,10 @@ class _Warmup(Schedule):
     base_lr: Rate
     warmup_steps: StepCount
 
+    @property
     @override
-    def caveats(self, total_steps: int) -> list[str]:
-        if total_steps > self.warmup_steps:
-            return []
-        return [
-            f"the warmup is as long as the training: {total_steps} steps are no more than the {self.warmup_steps} "
-            f"warmup_steps of this {self.kind}, so the rate only ever rises"
-        ]
+    def _warmup_field(self) -> tuple[str, int]:
+        return "warmup_steps", self.warmup_steps
 
     def _joints(self, total_steps: int) -> Iterable[int]:
         del total_steps

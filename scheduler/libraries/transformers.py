@@ -16,7 +16,7 @@ import dataclasses
 import json
 import math
 from abc import abstractmethod
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import KW_ONLY
 from functools import partial
 from types import MappingProxyType
@@ -27,6 +27,7 @@ from pydantic import model_validator
 from typing_extensions import override
 
 from scheduler import libm
+from scheduler.caveats import Caveat
 from scheduler.schedule import NonNegative, PositiveRate, Rate, Schedule, StepCount, Steps, Values, schedule
 
 Shape = Literal["linear", "cosine", "1-sqrt"]
@@ -44,6 +45,27 @@ class _LambdaSchedule(Schedule):
     """base_lr · f(t), f written in pieces: what torch's LambdaLR applies."""
 
     base_lr: float
+
+    @property
+    @override
+    def _warmup_field(self) -> tuple[str, int] | None:
+        steps: int | None = getattr(self, "num_warmup_steps", None)
+        return ("num_warmup_steps", steps) if steps else None
+
+    @property
+    @override
+    def stated_steps(self) -> int | None:
+        steps: int | None = getattr(self, "num_training_steps", None)
+        return steps
+
+    @override
+    def _caveats(self, steps: int, *, part: bool = False) -> Iterator[Caveat]:
+        name, warmup = self._warmup_field or ("", 0)
+        if self.stated_steps is not None and self.stated_steps <= warmup < steps:
+            text = f"{name}={warmup} of this {self.kind} leaves nothing of its {self.stated_steps} steps for the rest"
+            yield Caveat("curve", text)
+        else:
+            yield from super()._caveats(steps, part=part)
 
     @abstractmethod
     def _pieces(self) -> list[Piece]:
@@ -237,6 +259,11 @@ class Linear(_LambdaSchedule):
     _: KW_ONLY
     kind: Literal["transformers.linear"] = "transformers.linear"
 
+    @property
+    @override
+    def _afterwards(self) -> str:
+        return "stays at 0"
+
     def _pieces(self) -> list[Piece]:
         first, last = self.num_warmup_steps, self.num_training_steps
         return [_warmup(first), (first, partial(_linear, last=last, length=last - first)), (max(first, last), _nothing)]
@@ -266,6 +293,11 @@ class Cosine(_LambdaSchedule):
     def over(self) -> int:
         return _after_step(self)
 
+    @property
+    @override
+    def _afterwards(self) -> str:
+        return "rises again, as the library's does"
+
     def _pieces(self) -> list[Piece]:
         first, last = self.num_warmup_steps, self.num_training_steps
         wave = partial(_cosine, first=first, length=last - first, num_cycles=self.num_cycles)
@@ -288,6 +320,11 @@ class CosineWithRestarts(_LambdaSchedule):
     num_cycles: NonNegative = 1.0
     _: KW_ONLY
     kind: Literal["transformers.cosine_with_restarts"] = "transformers.cosine_with_restarts"
+
+    @property
+    @override
+    def _afterwards(self) -> str:
+        return "stays at 0"
 
     def _pieces(self) -> list[Piece]:
         first, length = self.num_warmup_steps, max(1, self.num_training_steps - self.num_warmup_steps)
@@ -332,6 +369,11 @@ class Polynomial(_LambdaSchedule):
         if self.num_training_steps == self.num_warmup_steps:
             raise ValueError(f"num_training_steps must not equal num_warmup_steps, got {self.num_training_steps} twice")
         return self
+
+    @property
+    @override
+    def _afterwards(self) -> str:
+        return f"stays at {self.base_lr * self.lr_end / _initial_rate(self)[1]:g}"
 
     def _pieces(self) -> list[Piece]:
         first, length = self.num_warmup_steps, self.num_training_steps - self.num_warmup_steps
@@ -399,6 +441,11 @@ class CosineWithMinLR(_LambdaSchedule):
         _floor(self)
         return self
 
+    @property
+    @override
+    def _afterwards(self) -> str:
+        return "rises again, as the library's does"
+
     def _pieces(self) -> list[Piece]:
         first, last = self.num_warmup_steps, self.num_training_steps
         wave = partial(_cosine, first=first, length=last - first, num_cycles=self.num_cycles, floor=_floor(self))
@@ -442,6 +489,11 @@ class CosineWarmupWithMinLR(_LambdaSchedule):
     def _check(self) -> Self:
         _floor(self)
         return self
+
+    @property
+    @override
+    def _afterwards(self) -> str:
+        return "rises again, as the library's does"
 
     def _pieces(self) -> list[Piece]:
         first, last = self.num_warmup_steps, self.num_training_steps
@@ -492,6 +544,16 @@ class WarmupStableDecay(_LambdaSchedule):
         if self.num_training_steps is not None:
             return self.num_training_steps - self.num_decay_steps
         raise ValueError("num_training_steps or num_stable_steps must be given, got None for both")
+
+    @property
+    @override
+    def stated_steps(self) -> int:
+        return max(self._decay_start() + self.num_decay_steps, 0)
+
+    @property
+    @override
+    def _afterwards(self) -> str:
+        return f"stays at {self.base_lr * self.min_lr_ratio:g}"
 
     def _pieces(self) -> list[Piece]:
         warm, start, length = self.num_warmup_steps, self._decay_start(), self.num_decay_steps

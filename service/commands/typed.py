@@ -175,6 +175,9 @@ def _length(schedules: Sequence[Schedule]) -> tuple[int, str]:
     ends = [schedule.end for schedule in schedules if schedule.end is not None]
     if ends:
         return min(ends), "where the schedule ends"
+    stated = [schedule.stated_steps for schedule in schedules if schedule.stated_steps]
+    if stated:
+        return max(stated), "the steps that the schedule is made for; --steps changes it"
     count = max((count for schedule in schedules for count in _counts(schedule.to_dict())), default=0)
     if count:
         return _LENGTHS * count, f"the schedule has no end: {_LENGTHS} x its longest step count; --steps changes it"

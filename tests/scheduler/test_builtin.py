@@ -287,9 +287,9 @@ def test_triangular2_goes_on_where_torch_overflows() -> None:
 @pytest.mark.parametrize(
     ("twin", "caveat"),
     [
-        (CosineAnnealingLR(0.1, 90), "rises again after it"),
+        (CosineAnnealingLR(0.1, 90), "from step 90 on the rate rises again"),
         (ConstantLR(0.1, 0.5, 0), "never takes the factor 0.5 off again"),
-        (SequentialLR([LinearLR(0.1), CosineAnnealingLR(0.1, 80)], [5]), "at step T_max=80 and rises"),
+        (SequentialLR([LinearLR(0.1), CosineAnnealingLR(0.1, 80)], [5]), "from step 80 on the rate rises again"),
         (SequentialLR([ChainedScheduler([StepLR(0.1, 3)])], []), "once too often"),
     ],
     ids=["cosine", "constant", "member", "nested"],

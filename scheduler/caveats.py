@@ -1,0 +1,84 @@
+"""What people should know before they train with a schedule: where its steps and the training's do not agree.
+
+One rule for all kinds: a schedule says how many steps it is made for (`Schedule.stated_steps`), which of them are a
+warmup, and what the rate does past them; what is said to a training of so many steps follows from that. A composite
+passes on what its parts have to say, each asked with its own share of the steps.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+if TYPE_CHECKING:
+    from scheduler.schedule import Schedule
+
+MAX_CAVEATS = 10
+"""Sentences given of one schedule, or of one spec."""
+_EXAMINED = 1000  # caveats looked at, many of which may be the same
+
+About = Literal["short", "level", "curve"]
+"""Too few steps; more steps than are meant, at one rate; or something else."""
+
+
+class Caveat(NamedTuple):
+    """A sentence, and which part of the schedule it speaks of."""
+
+    about: About
+    text: str
+    place: str = ""
+
+    def within(self, place: str) -> Caveat:
+        """The same as said by a composite, of its part in this place."""
+        return self._replace(place=f"{place}.{self.place}" if self.place else place)
+
+
+def sentences(caveats: Iterable[Caveat]) -> list[str]:
+    """Each caveat's text once, the place in front; no more than `MAX_CAVEATS`."""
+    texts = (f"{caveat.place}: {caveat.text}" if caveat.place else caveat.text for caveat in caveats)
+    return shortened(islice(texts, _EXAMINED))
+
+
+def shortened(texts: Iterable[str]) -> list[str]:
+    """The texts, each once; where they are more than `MAX_CAVEATS`, the first of them and that there are more."""
+    distinct = list(dict.fromkeys(texts))
+    rest = len(distinct) - MAX_CAVEATS
+    return distinct[:MAX_CAVEATS] + ([f"there are more warnings: {rest} are left out here"] if rest > 0 else [])
+
+
+def of_length(schedule: Schedule, steps: int, *, part: bool) -> Iterator[Caveat]:
+    """What there is to say where a schedule gets so many steps; as a `part` of a composite what is over is held."""
+    stated, kind = schedule.stated_steps, schedule.kind
+    name, rising = schedule._warmup_field or ("", 0)
+    if steps <= rising:
+        yield Caveat(
+            "short",
+            f"the warmup is as long as the training: {steps} steps are no more than the {rising} {name} of this "
+            f"{kind}, so the rate only ever rises",
+        )
+    elif stated is None:
+        return
+    elif steps < stated:
+        yield Caveat("short", f"this {kind} is made for {stated} steps and gets {steps}: the rest of it is cut off")
+    elif steps > stated and (later := _later(schedule, part=part)):
+        about, spare, what = later
+        if steps > stated + spare:
+            text = f"this {kind} is made for {stated} steps and gets {steps}: from step {stated} on the rate {what}"
+            yield Caveat(about, text)
+
+
+def _later(schedule: Schedule, *, part: bool) -> tuple[About, int, str] | None:
+    """What comes past the stated steps, and how many steps of it are nothing to speak of."""
+    if part and schedule.over is not None:
+        return "level", 0, "is held"
+    if (what := schedule._afterwards) is None:
+        return None
+    return ("curve", 1, what) if what.startswith("rises") else ("level", 0, what)  # its turn is at the step itself
+
+
+def cut_warmup(part: Schedule, steps: int) -> Iterator[Caveat]:
+    """Where another part takes over in the middle of a rise."""
+    if steps < part._rising_steps:
+        rises = f"this {part.kind} rises for {part._rising_steps} steps and gets {steps}"
+        yield Caveat("curve", f"{rises}: what follows begins before it is up")
