@@ -6,18 +6,21 @@ import hashlib
 import json
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 _MAX_SAFE_INTEGER = 2**53 - 1  # JSON numbers are doubles: RFC 8785 allows no integer that a double would round
+
+T = TypeVar("T")
 
 
 def canonical_json(value: Any) -> str:
     """The RFC 8785 text of JSON data: keys sorted by UTF-16, shortest numbers, no spaces.
 
-    Raises `ValueError` for NaN, infinities and integers beyond 2**53 - 1, `TypeError` for what JSON cannot hold.
+    Raises `ValueError` for NaN, infinities, integers beyond 2**53 - 1 and half of a surrogate pair, `TypeError` for
+    what JSON cannot hold.
     """
     if value is None or isinstance(value, (bool, str)):
-        return json.dumps(value, ensure_ascii=False)
+        return json.dumps(_text(value), ensure_ascii=False)
     if isinstance(value, int):
         if abs(value) > _MAX_SAFE_INTEGER:
             raise ValueError(f"integer {value} is beyond 2**53 - 1, the largest that JSON can hold exactly")
@@ -28,7 +31,7 @@ def canonical_json(value: Any) -> str:
         for key in value:
             if not isinstance(key, str):
                 raise TypeError(f"JSON keys are strings, got {key!r}")
-        keys = sorted(value, key=lambda key: key.encode("utf-16-be"))
+        keys = sorted(value, key=lambda key: _text(key).encode("utf-16-be"))
         return "{" + ",".join(f"{canonical_json(key)}:{canonical_json(value[key])}" for key in keys) + "}"
     if isinstance(value, Sequence):
         return "[" + ",".join(canonical_json(item) for item in value) + "]"
@@ -38,6 +41,16 @@ def canonical_json(value: Any) -> str:
 def canonical_hash(value: Any) -> str:
     """SHA-256 of the canonical JSON, as 64 hexadecimal digits."""
     return hashlib.sha256(canonical_json(value).encode()).hexdigest()
+
+
+def _text(value: T) -> T:
+    """The value, if it is no text that UTF-8 cannot write."""
+    if isinstance(value, str):
+        try:
+            value.encode()
+        except UnicodeEncodeError as error:
+            raise ValueError(f"text {value!r} has half of a surrogate pair, at character {error.start}") from None
+    return value
 
 
 def _number(value: float) -> str:

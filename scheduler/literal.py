@@ -20,6 +20,7 @@ from scheduler.schedule import Rate, Schedule, Values, schedule
 
 MAX_VALUES = 100_000
 """Values given inline; a longer table is published, and named by its digest."""
+_COLUMN = r"^[a-z][a-z0-9_]{0,63}(\.(0|[1-9][0-9]{0,5}))?$"  # as tables name them
 
 
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ class Literal(Schedule):
     given: Given | None = None
     digest: Annotated[str, Field(pattern="^[0-9a-f]{64}$")] | None = None
     _: KW_ONLY
-    column: str = "lr"
+    column: Annotated[str, Field(pattern=_COLUMN)] = "lr"
     kind: OneOf["Literal"] = "Literal"
 
     @model_validator(mode="after")

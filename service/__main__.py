@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -13,6 +14,7 @@ from service.commands.options import CommandError
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; what is returned is the exit status."""
+    _print_anything()
     parsed = _parser().parse_args(arguments)
     try:
         return int(parsed.run(parsed) or 0)
@@ -24,6 +26,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # whoever read the output has enough of it, as `| head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the interpreter flushes once more
         return 0
+
+
+def _print_anything() -> None:
+    """Escape what the terminal's encoding lacks: a file's name may be no text, and an error may repeat what is none."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def _parser() -> argparse.ArgumentParser:

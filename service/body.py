@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import AsyncIterator, Iterable, Sequence
 from typing import Any
 
@@ -11,6 +12,7 @@ from starlette.requests import Request
 from service.errors import BodyTooLargeError, FieldError, MalformedBodyError, UnsupportedMediaTypeError, shown
 
 _MOST_DIGITS = 4300  # of an integer: where Python's own limit is, and pydantic's
+_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")  # in JSON that is UTF-8, only an escape makes one
 
 
 async def read_body(request: Request, limit: int) -> bytes:
@@ -73,7 +75,7 @@ def check_json(body: bytes, *, max_depth: int, max_items: int) -> Any:
 
     Raises `MalformedBodyError`: not UTF-8, not JSON, nested deeper than `max_depth`, more than `max_items` members and
     list items (each could become an error of its own), a key twice in one object (which one counts is up to the
-    reader), an integer of more than 4,300 digits.
+    reader), an integer of more than 4,300 digits, a text with half of a surrogate pair (no text is one, in UTF-8).
     """
     refused: list[_Refused] = []
 
@@ -89,7 +91,8 @@ def check_json(body: bytes, *, max_depth: int, max_items: int) -> Any:
         return data if len(data) == len(members) else refuse(*_twice(key for key, _ in members))
 
     try:
-        data = json.loads(body.decode(), object_pairs_hook=pairs, parse_int=integer)
+        text = body.decode()
+        data = json.loads(text, object_pairs_hook=pairs, parse_int=integer)
     except UnicodeDecodeError as error:
         raise MalformedBodyError(f"the body is not UTF-8: {error.reason} at byte {error.start}") from error
     except json.JSONDecodeError as error:
@@ -100,7 +103,27 @@ def check_json(body: bytes, *, max_depth: int, max_items: int) -> Any:
     if refused:
         errors = [FieldError(item.detail, pointer=pointer(_path(data, item)), value=item.value) for item in refused[:1]]
         raise MalformedBodyError("; ".join(error.detail for error in errors), errors)
+    if _SURROGATE.search(text):
+        _check_texts(data, [])
     return data
+
+
+def _check_texts(data: Any, path: list[str | int]) -> None:
+    """Raise `MalformedBodyError` for a text or key with half of a surrogate pair, at what holds the key."""
+    if isinstance(data, str):
+        _check_text(data, path)
+    elif isinstance(data, (dict, list)):
+        for key, child in data.items() if isinstance(data, dict) else enumerate(data):
+            _check_text(str(key), path)
+            _check_texts(child, [*path, key])
+
+
+def _check_text(text: str, path: list[str | int]) -> None:
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        detail = f"{shown(text)!r} has half of a surrogate pair, at character {error.start}"
+        raise MalformedBodyError(detail, [FieldError(detail, pointer=pointer(path), value=text)]) from None
 
 
 def _twice(keys: Iterable[str]) -> tuple[str, str]:

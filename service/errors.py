@@ -15,6 +15,7 @@ from scheduler import TableError
 from service.storage.store import DatabaseError, StorageError
 
 _LONGEST = 100  # characters of a bad value that an answer repeats
+_LONGEST_POINTER = 1000  # characters
 _SAFE_INTEGER = 2**53 - 1  # beyond it, many JSON readers would round the number that the answer repeats
 _ABSENT = object()
 
@@ -29,11 +30,18 @@ class FieldError:
     value: Any = _ABSENT
 
     def to_dict(self) -> dict[str, Any]:
-        """The error as the JSON of an answer; a long value is shortened."""
-        data = {"pointer": self.pointer, "parameter": self.parameter, "detail": self.detail}
+        """The error as the JSON of an answer; a long value is shortened, of a long pointer the first parts are left."""
+        data = {"pointer": _short(self.pointer), "parameter": shown(self.parameter), "detail": self.detail}
         if self.value is not _ABSENT:
             data["value"] = shown(self.value)
         return {name: value for name, value in data.items() if value is not None or name == "value"}
+
+
+def _short(pointer: str | None) -> str | None:
+    """A pointer that an answer can hold: of a long one the first parts, which point to something, too."""
+    if pointer is None or len(pointer) <= _LONGEST_POINTER:
+        return pointer
+    return pointer[: pointer.rfind("/", 0, _LONGEST_POINTER)]
 
 
 def shown(value: Any) -> Any:

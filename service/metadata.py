@@ -43,7 +43,9 @@ class Metadata:
     def url(self) -> str:
         """Where the database is: with *** for the password, and without options."""
         url = self._database.url
-        return url.set(drivername=url.get_backend_name(), query={}).render_as_string(hide_password=True)
+        path = (url.database or "").encode(errors="backslashreplace").decode()  # of a file, it may be no text
+        plain = url.set(drivername=url.get_backend_name(), database=path, query={})
+        return plain.render_as_string(hide_password=True)
 
     @property
     def exists(self) -> bool:

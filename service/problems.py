@@ -113,7 +113,7 @@ def _problem(
         retryable=found.retryable,
     )
     always = {"cache-control": "no-store", "x-content-type-options": "nosniff"}
-    body = json.dumps(problem.model_dump(), ensure_ascii=False).encode()
+    body = json.dumps(problem.model_dump(), ensure_ascii=False).encode(errors="replace")  # no error fails to be told
     return Response(body, found.status, {**always, **(headers or {})}, "application/problem+json")
 
 
@@ -143,7 +143,7 @@ def _headers(request: Request, error: HTTPException) -> Mapping[str, str] | None
 
 def _parameter_error(error: dict[str, Any]) -> FieldError:
     """FastAPI's error of a path, query or header parameter."""
-    name = ".".join(str(part) for part in error["loc"][1:])
+    name = shown(".".join(str(part) for part in error["loc"][1:]))
     value = shown(error["input"])
     said = error["msg"].removeprefix("Value error, ").removeprefix("Input ").removeprefix("String ")
     known = {"missing": f"{name} is missing", "extra_forbidden": f"{name} is not a parameter of this route"}

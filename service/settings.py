@@ -47,7 +47,7 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix=_PREFIX, frozen=True, extra="forbid")
 
     config: _Path | None = Field(None, description="TOML file with any of these settings, in lower case without prefix")
-    host: str = Field("127.0.0.1", description="address to listen on")
+    host: str = Field("127.0.0.1", pattern="^[!-~]*$", description="address to listen on")
     port: int = Field(8000, ge=0, le=65535, description="port to listen on; 0 picks a free one")
     data_dir: _Path = Field(default_factory=default_data_directory, description="where tables and metadata are kept")
     database_url: SecretStr | None = Field(

@@ -86,7 +86,7 @@ def _follows(item: Any) -> bool:
 
 def _field_error(item: Any, data: Any) -> FieldError:
     path = _json_path(item["loc"], data, missing=item["type"] == "missing")
-    name = str(path[-1]) if path else "the spec"
+    name = shown(str(path[-1])) if path else "the spec"
     value = item["input"]
     match item["type"]:
         case "missing":
@@ -97,7 +97,7 @@ def _field_error(item: Any, data: Any) -> FieldError:
             kind = value["kind"]
             return FieldError(_unknown_kind(kind), pointer=pointer([*path, "kind"]), value=kind)
         case "extra_forbidden" | "unexpected_keyword_argument":
-            return FieldError(f"{shown(name)} is not a known field here", pointer=pointer(path), value=value)
+            return FieldError(f"{name} is not a known field here", pointer=pointer(path), value=value)
         case "value_error":
             return FieldError(item["msg"].removeprefix("Value error, "), pointer=pointer(path), value=value)
     said = item["msg"].removeprefix("Input ")

@@ -137,6 +137,8 @@ def nested(depth: int) -> Schedule:
         pytest.param(lambda: Literal([1.0], "0" * 64), "got both", id="literal-both"),
         pytest.param(lambda: Literal([float("nan")]), "given", id="literal-nan"),
         pytest.param(lambda: Literal(digest="../x"), "digest", id="literal-digest"),
+        pytest.param(lambda: Literal(digest="0" * 64, column="\ud800"), "column", id="literal-surrogate"),
+        pytest.param(lambda: Literal(digest="0" * 64, column="lr.01"), "column", id="literal-column"),
         pytest.param(lambda: Ramp("previous", 0.1, 5, "geometric"), "number for the shape geometric", id="no-number"),
         pytest.param(lambda: Ramp("previous", 0.0, 5).values(3), "nothing goes before it", id="previous-alone"),
         pytest.param(lambda: Constant("previous").get_lr(3), "nothing goes before it", id="previous-constant"),

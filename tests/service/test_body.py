@@ -37,6 +37,12 @@ def test_what_is_not_json_is_refused(body: bytes, message: str) -> None:
         check_json(body, max_depth=32, max_items=1000)
 
 
+def test_a_whole_surrogate_pair_is_a_character() -> None:
+    """Two escapes that belong together are one text, and a backslash before a u is no escape."""
+    text = r'{"\ud83d\ude00": "\\ud800"}'
+    assert check_json(text.encode(), max_depth=32, max_items=1000) == {"\U0001f600": r"\ud800"}
+
+
 def test_the_deepest_allowed_nesting_is_taken() -> None:
     """As many levels as allowed are allowed."""
     assert check_json(b"[" * 32 + b"]" * 32, max_depth=32, max_items=1000) is not None
@@ -48,6 +54,8 @@ def test_the_deepest_allowed_nesting_is_taken() -> None:
         (b'{"a": 1, "a": 1}', "", "key 'a' stands twice"),
         (b'{"s": [0, {"x/y": {"b": 1, "b": 2}}]}', "/s/1/x~1y", "key 'b' stands twice"),
         (b'{"s": [0, {"n": 1' + b"0" * 5000 + b"}]}", "/s/1/n", "number of 5001 digits"),
+        (b'{"s": [0, {"n": "ab\\ud800"}]}', "/s/1/n", r"'ab\\\\ud800' has half of a surrogate pair, at character 2"),
+        (b'{"s": [0, {"\\uDFff": {"n": "\\ud800"}}]}', "/s/1", "half of a surrogate pair, at character 0"),
     ],
 )
 def test_what_has_no_one_meaning_is_refused_where_it_stands(body: bytes, at: str, message: str) -> None:
