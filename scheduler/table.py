@@ -102,14 +102,15 @@ class Table:
         self._lr = self._floats.get("lr", self._floats.get("lr.0"))
 
     @classmethod
-    def compute(cls, spec: Spec) -> Table:
+    def compute(cls, spec: Spec, out: Values | None = None) -> Table:
         """The table of a spec. The values are computed into the memory that the table keeps, and nowhere else.
 
+        That memory is `out` where it is given: shape [columns, total_steps], contiguous, in the order of the names.
         Raises `TableError` where a value is no rate (`scheduler.rates`): products and growth can leave the range, and a
         library's own schedule may fall below 0.
         """
         plan = sorted(spec.plan().items())
-        data = np.empty((len(plan), spec.total_steps))
+        data = np.empty((len(plan), spec.total_steps)) if out is None else out
         rows = dict(zip([name for name, _ in plan], data, strict=True))
         with np.errstate(over="ignore", invalid="ignore"):  # what is too large is an error below, with its step
             for schedule, columns in _by_schedule(plan):
@@ -117,7 +118,22 @@ class Table:
         for name, row in rows.items():
             if (step := first_bad_rate(row)) is not None:  # parameters are bounded, products and growth are not
                 raise TableError(f"column {name!r} must be {broken_rule(row[step])}, got {row[step]} at step {step}")
-        names = tuple(name for name, _ in plan)
+        return cls._of(spec, data)
+
+    @classmethod
+    def computed_elsewhere(cls, spec: Spec, values: Values, digest: str) -> Table:
+        """The table of a spec whose values, and their digest, another process on this machine has computed.
+
+        `values` are kept as they are (shape [columns, total_steps], contiguous, in the order of the names). Nothing is
+        verified: this is for who trusts that process as itself.
+        """
+        table = cls._of(spec, values)
+        table.__dict__["digest"] = digest
+        return table
+
+    @classmethod
+    def _of(cls, spec: Spec, data: Values) -> Table:
+        names = tuple(sorted(spec.plan()))
         frame = Frame(names, spec.total_steps, axis=spec.axis, stride=spec.stride, after=spec.after)
         table = cls.__new__(cls)
         table._adopt(frame, data, spec=spec, provenance=provenance())

@@ -29,12 +29,13 @@ from service.telemetry import Telemetry
 from service.threads import Threads
 from service.uploads import Uploads
 from service.warm import Warm
+from service.workers import Workers
 
 _ROUTERS = [module.router for module in (tables, schedules, lr, docs, token, health)]
 
 
-def open_server(settings: Settings) -> Server:
-    """The parts of a server, its store and its metadata open.
+def open_server(settings: Settings, workers: Workers | None = None) -> Server:
+    """The parts of a server, its store and its metadata open. It computes in these worker processes, else in its own.
 
     Raises `StorageError` where they cannot be opened, or another server uses the data directory.
     """
@@ -45,7 +46,7 @@ def open_server(settings: Settings) -> Server:
         store.close()
         raise
     threads = Threads()
-    tables = TableService(store, metadata, threads, settings)
+    tables = TableService(store, metadata, threads, workers or Workers(), settings)
     return Server(
         settings,
         store,
@@ -89,8 +90,14 @@ def create_app(server: Server) -> ASGIApp:
 
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
-    yield
     server: Server = app.state.server
+    server.tables.computations.workers.prepare()
+    yield
+    close_server(server)
+
+
+def close_server(server: Server) -> None:
+    """End what the server computes, let other work under way finish, and close its store and its metadata."""
     server.tables.computations.close()
     server.threads.close()
     server.metadata.close()

@@ -136,6 +136,10 @@ class DeadlineExceededError(BusyError):
     """A computation that took longer than `compute_seconds`, or a table that was too long in coming."""
 
 
+class ComputationLostError(BusyError):
+    """The process that computed a table has ended before it was done, or none could be started."""
+
+
 class NotReadyError(BusyError):
     """The server cannot serve tables, not yet or not any more."""
 
@@ -175,6 +179,7 @@ MEANINGS: Mapping[type[Exception], Meaning] = MappingProxyType(
         NotReadyError: Meaning(503, "not-ready", retryable=True),
         QueueFullError: Meaning(503, "queue-full", retryable=True),
         DeadlineExceededError: Meaning(503, "deadline-exceeded", retryable=True),
+        ComputationLostError: Meaning(503, "computation-lost", retryable=True),
         StorageError: Meaning(503, "storage-unavailable", retryable=True),
         DatabaseError: Meaning(503, "database-unavailable", retryable=True),
         Exception: Meaning(500, "internal-error"),

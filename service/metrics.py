@@ -32,6 +32,8 @@ _COUNTERS = {
     "table_loads": "Tables that were read from the store, and verified.",
     "tables_published": "New tables that clients published by value.",
     "computations": "Computations that were begun.",
+    "computations_killed": "Computations that did not stop when told to, and were killed with their process.",
+    "workers_lost": "Processes that computed and ended by themselves: they crashed, or the system ended them.",
     "single_flight_waits": "Requests that waited for work that another had begun.",
     "determinism_mismatch": "Computations that gave another digest than the stored one.",
 }
@@ -39,6 +41,7 @@ _GAUGES = {
     "cache_bytes": "Memory that tables take.",
     "cache_capacity_bytes": "Memory that tables may take.",
     "queue_depth": "Computations that run or wait for their turn.",
+    "computation_running_seconds": "Since the computation began that has run longest; 0 where none runs.",
 }
 _LABELLED = {
     "damaged": ("what", "Damaged tables and rows that were found."),
@@ -82,6 +85,9 @@ class Readings:
     table_loads: int
     tables_published: int
     computations: int
+    computations_killed: int
+    workers_lost: int
+    computation_running_seconds: float
     computations_ended: int
     computation_seconds: float
     queue_depth: int
@@ -108,6 +114,9 @@ class Readings:
             table_loads=tables.counters.loads,
             tables_published=tables.counters.published,
             computations=tables.computations.started,
+            computations_killed=tables.computations.killed,
+            workers_lost=tables.computations.workers.lost,
+            computation_running_seconds=tables.computations.longest,
             computations_ended=tables.computations.ended,
             computation_seconds=tables.computations.seconds,
             queue_depth=tables.computations.depth,

@@ -73,6 +73,9 @@ class Settings(BaseSettings):
     )
     max_queue: PositiveInt = Field(64, description="computations that may wait for their turn; more are answered 503")
     max_connections: PositiveInt = Field(10_000, description="connections at a time; more are answered 503 and closed")
+    compute_workers: int = Field(
+        2, ge=1, le=64, description="processes that compute: beside the first only while that takes over a second"
+    )
     compute_seconds: PositiveFloat = Field(60.0, description="for a computation, its wait for a turn included")
     store_seconds: PositiveFloat = Field(10.0, description="for one answer of the S3-compatible store")
     database_seconds: PositiveFloat = Field(5.0, description="for one answer of the database")

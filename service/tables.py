@@ -21,6 +21,7 @@ from service.settings import Settings
 from service.storage.store import ObjectStore
 from service.streamed import StoredTable
 from service.threads import Threads
+from service.workers import Workers
 
 _logger = logging.getLogger("lrtables")
 _MOST_DIGESTS = 100_000  # specs remembered: about 20 MB
@@ -46,10 +47,12 @@ class TableService:
     are sent from the store. An instance belongs to one event loop; what blocks runs in threads.
     """
 
-    def __init__(self, store: ObjectStore, metadata: Metadata, threads: Threads, settings: Settings) -> None:
+    def __init__(
+        self, store: ObjectStore, metadata: Metadata, threads: Threads, workers: Workers, settings: Settings
+    ) -> None:
         self.counters = Counters()
         self.cache: TableCache[Served] = TableCache(settings.memory_bytes)
-        self.computations = Computations(threads, settings)
+        self.computations = Computations(threads, workers, settings)
         self.files = TableFiles(store, threads)
         self._metadata = metadata
         self._threads = threads
@@ -240,6 +243,8 @@ def counters(tables: TableService) -> dict[str, Any]:
     return {
         **vars(tables.counters),
         "computations": tables.computations.started,
+        "killed": tables.computations.killed,
+        "lost": tables.computations.workers.lost,
         "damaged": tables.files.damaged,
         "waits": tables.waits,
     }

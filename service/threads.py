@@ -17,6 +17,9 @@ from service.errors import QueueFullError
 from service.storage.store import StorageError
 
 _MOST_TEXTS = 64  # that are being written, or wait for it
+MOST_WORKERS = 64
+"""Processes that compute, each of which a thread waits for."""
+
 _SHORT, _LONG = 10, 19  # how far work gives way: reading a table waits for little, computing one may wait for all
 
 P = ParamSpec("P")
@@ -24,11 +27,11 @@ T = TypeVar("T")
 
 
 class Threads:
-    """One thread that computes tables, one that writes text, four that wait for objects, four for the database.
+    """One thread that writes text, four that wait for objects, four for the database, and some for worker processes.
 
     And one that says how the server is, whatever the others do.
 
-    One each for what keeps a core busy: two would share the interpreter's lock and finish later, both. What computes
+    One each for what keeps a core busy: two would share the interpreter's lock and finish later, both. What writes
     and hashes gives way to the event loop where they share a core: on Linux, where threads have priorities.
     `errors` counts what the store for objects and the database failed to do.
     """
@@ -36,14 +39,14 @@ class Threads:
     def __init__(self) -> None:
         self.errors = Counter[str](objects=0, database=0)
         self._texts = 0
-        self._compute = ThreadPoolExecutor(1, "compute", _give_way, (_LONG,))
+        self._compute = ThreadPoolExecutor(MOST_WORKERS, "compute", _give_way, (_SHORT,))
         self._text = ThreadPoolExecutor(1, "text", _give_way, (_LONG,))
         self._disk = ThreadPoolExecutor(4, "disk", _give_way, (_SHORT,))
         self._sql = ThreadPoolExecutor(4, "sql")
         self._health = ThreadPoolExecutor(1, "health", _give_way, (_SHORT,))
 
     async def compute(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Run arithmetic."""
+        """Run what waits for a worker process."""
         return await _run(self._compute, lambda: work(*args, **kwargs))
 
     async def disk(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:

@@ -64,7 +64,8 @@ async def readyz(
     """The server can serve tables: until this answers, send it no requests.
 
     A server that has tables in memory can serve them without store and database, so it stays ready when those are
-    away. One that was told to stop is not ready any more.
+    away. It also stays ready when it cannot compute, as it can serve what is stored. One that was told to stop is not
+    ready any more.
     """
     _no_store(response)
     wants_parts = verbose == "" or verbose
@@ -74,7 +75,7 @@ async def readyz(
     ill = {name: said for name, said in parts.items() if said != "ok"}
     if ill and not len(server.tables.cache):
         raise NotReadyError("; ".join(f"{name}: {said}" for name, said in ill.items()))
-    return Readiness(parts=parts if wants_parts else None)
+    return Readiness(parts={**parts, "computations": server.tables.computations.state()} if wants_parts else None)
 
 
 async def _parts(server: Server) -> dict[str, str]:

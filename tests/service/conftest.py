@@ -19,6 +19,7 @@ from benchmarks.small_disk import SmallDisk
 from service.app import create_app, open_server
 from service.metadata import Metadata, open_metadata
 from service.settings import Settings
+from service.workers import Workers
 
 MakeClient = Callable[..., TestClient]
 OpenDatabase = Callable[..., Metadata]
@@ -26,8 +27,23 @@ Execute = Callable[..., list[dict[str, Any]]]
 AtOnce = Callable[[int, Callable[[int], str]], list[str]]
 
 
+class SharedWorkers(Workers):
+    """Worker processes that outlive the servers which use them: starting one takes half a second of a core."""
+
+    def close(self) -> None:
+        """Keep them for the next server."""
+
+
+@pytest.fixture(scope="session")
+def workers() -> Iterator[Workers]:
+    """Worker processes for all tests of the session that need no more than one."""
+    shared = SharedWorkers()
+    yield shared
+    Workers.close(shared)
+
+
 @pytest.fixture
-def make_client(tmp_path: Path) -> Iterator[MakeClient]:
+def make_client(tmp_path: Path, workers: Workers) -> Iterator[MakeClient]:
     """Make a client of a new application with these settings; the last one is shut down when the next is made."""
     open_clients: list[TestClient] = []
 
@@ -37,7 +53,8 @@ def make_client(tmp_path: Path) -> Iterator[MakeClient]:
 
     def make(**settings: Any) -> TestClient:
         close()
-        client = TestClient(create_app(open_server(Settings(data_dir=tmp_path / "data", **settings))))
+        server = open_server(Settings(data_dir=tmp_path / "data", **settings), workers)
+        client = TestClient(create_app(server))
         open_clients.append(client.__enter__())
         return client
 

@@ -79,6 +79,8 @@ def test_a_damaged_table_is_never_served(
             "loads": 0,
             "published": 0,
             "damaged": 1,
+            "killed": 0,
+            "lost": 0,
             "mismatches": 0,
             "waits": 0,
         }

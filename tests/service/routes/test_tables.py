@@ -16,7 +16,7 @@ from starlette.testclient import TestClient
 from starlette.types import ASGIApp, Message, Scope
 
 from scheduler import Spec, Table
-from service.app import create_app, open_server
+from service.app import close_server, create_app, open_server
 from service.formats import FORMATS, MEDIA_TYPES
 from service.ready import ReadyTable
 from service.routes.parts import Server
@@ -340,9 +340,7 @@ def with_table(tmp_path: Path, spec: dict[str, Any], work: Callable[[Server, Rea
             assert isinstance(ready, ReadyTable)
             await work(server, ready)
         finally:
-            server.threads.close()
-            server.metadata.close()
-            server.store.close()
+            close_server(server)
 
     asyncio.run(main())
 
