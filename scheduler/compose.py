@@ -756,6 +756,11 @@ class Shift(_Wrapper):
     def stretched(self, factor: int) -> Self:
         return self._remade(schedule=self.schedule.stretched(factor), offset=self.offset * factor)
 
+    @property
+    @override
+    def head_start(self) -> int:
+        return max(self.schedule.head_start + self.offset, 0) if self.schedule.is_stepped else 0
+
     @override
     def check_stretch(self, factor: int) -> None:
         _check_length(self.offset, factor, most=MAX_STEP)

@@ -151,6 +151,16 @@ class Schedule:
         return 1 + max((member.depth for member in self.members), default=0)
 
     @property
+    def is_stepped(self) -> bool:
+        """Whether a step's value follows from the one before it: step n then takes n steps to compute."""
+        return any(member.is_stepped for member in self.members)
+
+    @property
+    def head_start(self) -> int:
+        """Steps to go through before step 0's value is known: those that a `Shift` skips of what must be stepped."""
+        return max((member.head_start for member in self.members), default=0)
+
+    @property
     def needs_previous(self) -> bool:
         """Whether it starts from a value that only its place in a composition gives it."""
         return False

@@ -60,8 +60,10 @@ def _check_groups(data: Any, max_columns: int) -> None:
 def _check_limits(spec: Spec, settings: Settings) -> None:
     columns, named = len(spec.plan()), len(named_digests(spec.every_schedule()))
     size = 8 * columns * spec.total_steps
+    walked = spec.total_steps + max(schedule.head_start for schedule in spec.every_schedule())
     checks = [
         ("total_steps", spec.total_steps, "max_steps", settings.max_steps, spec.total_steps),
+        ("total_steps, with what a Shift skips of a stepped twin,", walked, "max_steps", settings.max_steps, None),
         ("columns", columns, "max_columns", settings.max_columns, None),
         ("tables that Literals name", named, "max_columns", settings.max_columns, None),
         ("bytes of the table", size, "max_table_bytes", settings.max_table_bytes, spec.total_steps),

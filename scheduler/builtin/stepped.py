@@ -37,6 +37,11 @@ def _chunks(out: Values, movers: int, most: int) -> Iterator[tuple[Values, int]]
 class Stepped(Twin):
     """A twin whose steps change the rate that is there."""
 
+    @property
+    @override
+    def is_stepped(self) -> bool:
+        return True
+
     @abstractmethod
     def _moves(self, out: Moves, clock: int) -> None:
         """Write what the steps with these clocks do."""

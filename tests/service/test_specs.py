@@ -128,3 +128,17 @@ def test_a_refused_item_is_one_error() -> None:
 def test_a_thousand_errors_are_not_repeated() -> None:
     """A long list of bad schedules is answered with the first twenty errors."""
     assert len(refusal({"schedule": [0] * 900, "total_steps": 10}, max_columns=1000).errors) == 20
+
+
+def test_steps_that_a_shift_skips_of_a_stepped_twin_count() -> None:
+    """A row far inside a twin that must be stepped costs all rows before it, so they count as rows of the table."""
+    stepped = {"kind": "torch.ExponentialLR", "base_lr": 0.1, "gamma": 0.9}
+    shifts = [{"kind": "Shift", "schedule": inner, "offset": 600} for inner in (stepped, WARMUP)]
+    twice = {"kind": "Shift", "schedule": shifts[0], "offset": -100}
+    scaled = {"kind": "Scale", "schedule": twice, "factor": 1.0}
+    read_spec(json.dumps({"schedule": scaled, "total_steps": 500}).encode(), Settings(max_steps=1000))
+    read_spec(json.dumps({"schedule": shifts[1], "total_steps": 1000}).encode(), Settings(max_steps=1000))
+    error = refusal({"schedule": scaled, "total_steps": 501}, max_steps=1000)
+    assert isinstance(error, LimitExceededError)
+    assert "at most 1000 on this server (max_steps), got 1001" in str(error)
+    assert error.errors[0].pointer == "/schedule"
