@@ -25,8 +25,9 @@ from service.tokens import IDENTITY
 _PUBLIC = b"public, max-age=31536000, immutable, no-transform"
 _OWN = b"private, max-age=31536000, immutable, no-transform"
 _CONDITIONS = frozenset((b"if-match", b"if-none-match", b"range", b"if-range"))
-_SPECIAL = _CONDITIONS | {b"x-request-id"}
-_BEFORE = frozenset((b"if-match", b"x-request-id"))  # what is looked at though the client has the answer already
+_MORE = frozenset((b"x-request-id", b"content-length", b"transfer-encoding"))  # an id to give back, a body to read
+_SPECIAL = _CONDITIONS | _MORE
+_BEFORE = _MORE | {b"if-match"}  # what is looked at though the client has the answer already
 _NO_BODY = {"type": "http.response.body", "body": b""}
 _SLICE = 2**19  # bytes between two turns of other connections
 _SHORT = 2**14  # bytes of a body that is sent in one piece with its head

@@ -20,12 +20,14 @@ from http import HTTPStatus
 from types import MappingProxyType
 from typing import Any, NoReturn
 
+from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
 from typing_extensions import override
 from uvicorn._types import ASGI3Application
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from service.answer import Fields
 from service.errors import Meaning
+from service.hosts import Hosts
 from service.problems import Problem
 from service.settings import Settings
 from service.storage.store import Part
@@ -57,6 +59,7 @@ _LATE = Meaning(408, "request-timeout", retryable=True)
 _MEANINGS: Mapping[str, Meaning] = MappingProxyType(
     {
         "malformed": Meaning(400, "malformed-http"),
+        "host": Meaning(421, "misdirected-request"),
         Wait.HEADERS: _LATE,
         Wait.BODY: _LATE,
         "long-headers": Meaning(431, "headers-too-large"),
@@ -69,7 +72,8 @@ _MEANINGS: Mapping[str, Meaning] = MappingProxyType(
 AtOnce = Callable[[str, Fields], tuple[bytes, Part] | None]
 """A whole answer to a GET of this path with these headers, its head but for the server's own headers, and its body.
 
-None where the application is to be asked. It must not block, and not wait.
+None where the application is to be asked, as it is where a body follows, which may prove to be no HTTP. It must not
+block, and not wait.
 """
 
 
@@ -79,13 +83,14 @@ def protocol(
     """The class of a server's connections, for `uvicorn.Config(http=...)`; one server per class.
 
     Args:
-        settings: the deadlines, and how many connections there may be.
+        settings: the deadlines, how many connections there may be, and the hosts that requests may name.
         cut: counts the connections that were ended, by reason.
         at_once: is asked for an answer before the application is.
     """
 
     class Connection(_Connection):
         sweep = _Sweep(settings, Counter() if cut is None else cut)
+        hosts = Hosts(settings)
         answer_at_once = staticmethod(at_once)
 
     return Connection
@@ -194,6 +199,13 @@ _NONE_YET = _Finished()
 _TRAILERS: deque[tuple[bytes, bytes]] = deque(maxlen=0)  # where uvicorn is to put what follows a body: it keeps nothing
 
 
+def _new_parser(connection: HttpToolsProtocol) -> HttpRequestParser:
+    """A parser as uvicorn makes them."""
+    parser = HttpRequestParser(connection)
+    parser.set_dangerous_leniencies(lenient_data_after_close=True)
+    return parser
+
+
 class _Connection(HttpToolsProtocol):
     """A connection that ends when its client is late. What it relies on in uvicorn, its tests look at step by step."""
 
@@ -202,6 +214,8 @@ class _Connection(HttpToolsProtocol):
         "_asked",
         "_closed_to_input",
         "_moved",
+        "_parsed_again",
+        "_refusal",
         "_request",
         "_running",
         "_unfinished",
@@ -212,6 +226,7 @@ class _Connection(HttpToolsProtocol):
     )
 
     sweep: _Sweep
+    hosts: Hosts
     answer_at_once: AtOnce
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -219,6 +234,8 @@ class _Connection(HttpToolsProtocol):
         self.cycle = _NONE_YET  # type: ignore[assignment]  # no cycle, but all that is asked of a finished one
         self._running = self.cycle
         self._closed_to_input = False
+        self._refusal: tuple[Meaning, str] | None = None  # what is said once all is answered that came before
+        self._parsed_again = b""  # the head of a request with an Upgrade, without it
         self._asked: object = None  # the last request whose headers have all come
         self._whole: object = None  # the last request that has come to its end
         self._unfinished: object = None  # the request whose headers, or what is around its body, have come in part
@@ -243,9 +260,29 @@ class _Connection(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         if self._closed_to_input:
             return
-        super().data_received(data)
+        try:
+            self._parse(data)
+        except HttpParserError:
+            self._refuse("malformed", "the request is not HTTP/1.1 as RFC 9112 has it")
         if self._whole is not self.scope:
             self._limit_headers(len(data))
+
+    def _parse(self, data: bytes) -> None:
+        """Parse what has come. A request with an Upgrade is parsed again without it, which a server may ignore.
+
+        The parser takes none of its body, and of what follows nothing: that would be for the other protocol.
+        """
+        left = memoryview(data)
+        while left:
+            try:
+                self.parser.feed_data(left)
+            except HttpParserUpgrade as upgrade:
+                left = left[upgrade.args[0] :]
+                head, self._parsed_again = self._parsed_again, b""
+                self.parser = _new_parser(self)  # after a `Connection: close`, the one before would take nothing more
+                self.parser.feed_data(head)
+            else:
+                return
 
     def _limit_headers(self, nbytes: int) -> None:
         if self._unfinished is not self.scope:
@@ -257,12 +294,18 @@ class _Connection(HttpToolsProtocol):
 
     @override
     def on_headers_complete(self) -> None:
+        if self.parser.should_upgrade():
+            self._parsed_again = self._without_upgrade()
+            return
         hosts = 0
-        for name, _ in self.headers:
+        for name, value in self.headers:
             if name == b"host":
                 hosts += 1
+                host = value
         if hosts != 1:
-            self._check_host(hosts)
+            self._check_hosts(hosts)
+        elif not self.hosts.allow(host):
+            self._stop("host", self.hosts.refusal(host))
         if not self._was_answered_at_once():
             self._limit_requests()
             super().on_headers_complete()
@@ -276,11 +319,22 @@ class _Connection(HttpToolsProtocol):
 
     @override
     def on_message_complete(self) -> None:
+        if self._parsed_again:
+            return
         self._whole = self.scope
         if not self.cycle.response_complete:
             super().on_message_complete()
 
-    def _check_host(self, hosts: int) -> None:
+    def _without_upgrade(self) -> bytes:
+        """The head of this request, but for the protocols that it would go over to."""
+        method = self.parser.get_method()
+        if method == b"CONNECT":
+            self._stop("malformed", "CONNECT is for proxies, and this is none")
+        lines = [b"%b %b HTTP/%b\r\n" % (method, self.url, self.parser.get_http_version().encode())]
+        lines += [b"%b: %b\r\n" % field for field in self.headers if field[0] != b"upgrade"]
+        return b"".join(lines) + b"\r\n"
+
+    def _check_hosts(self, hosts: int) -> None:
         if hosts or self.parser.get_http_version() == "1.1":
             self._stop("malformed", f"a request has exactly one Host (RFC 9112, section 3.2), this one {hosts}")
 
@@ -329,11 +383,10 @@ class _Connection(HttpToolsProtocol):
             super().on_response_complete()
         else:  # without the timer that uvicorn would start: the sweep keeps that deadline too
             self.server_state.total_requests += 1
-            self.flow.resume_reading()
-
-    @override
-    def send_400_response(self, msg: str) -> None:
-        self._refuse("malformed", "the request is not HTTP/1.1 as RFC 9112 has it")
+            if self._refusal is None:
+                self.flow.resume_reading()
+            else:
+                self._explain(*self._refusal)
 
     @override
     def shutdown(self) -> None:
@@ -397,24 +450,43 @@ class _Connection(HttpToolsProtocol):
             self.abort()
 
     def _refuse(self, reason: str, detail: str) -> None:
-        """Take no more input, and say why, unless an answer is under way, or was given: then it is the last."""
+        """Take no more input, and say why, once all is answered that came before; see `_MEANINGS`.
+
+        What was wrong with a request that is being answered, or was, is not said: its answer is the last.
+        """
         if self._closed_to_input:
             return
         self._closed_to_input = True
         self.sweep.cut[reason] += 1
-        cycle = self.cycle
-        if cycle.response_complete and self._asked is self.scope is not self._whole:
-            self.transport.write_eof()
-        elif cycle.response_complete:
-            self._explain(_MEANINGS[reason], detail)
-        elif self.pipeline:
+        meaning = _MEANINGS.get(reason)
+        if meaning is None:
             self.abort()
-        elif cycle.more_body and not cycle.response_started:
-            self._explain(_MEANINGS[reason], detail)
+        elif self._asked is not self.scope or self._whole is self.scope:
+            self._explain_last(meaning, detail)
+        elif self.pipeline:  # its last request, which is not begun, is the one that is refused
+            self.pipeline.popleft()
+            self.cycle = self.pipeline[0][0] if self.pipeline else self._running
+            self._explain_last(meaning, detail)
+        else:
+            self._refuse_begun(meaning, detail)
+
+    def _explain_last(self, meaning: Meaning, detail: str) -> None:
+        if self.cycle.response_complete:
+            self._explain(meaning, detail)
+        else:
+            self._refusal = meaning, detail
+
+    def _refuse_begun(self, meaning: Meaning, detail: str) -> None:
+        """Refuse the request whose turn it is, and whose body does not come to an end."""
+        cycle = self.cycle
+        if cycle.response_complete:
+            self.transport.write_eof()
+        elif cycle.response_started:
+            cycle.keep_alive = False
+        else:
+            self._explain(meaning, detail)
             cycle.disconnected = True  # so the application is told, as when the client leaves
             cycle.message_event.set()
-        else:
-            cycle.keep_alive = False
 
     def _explain(self, meaning: Meaning, detail: str) -> None:
         """Send a problem, and nothing after it."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import re
 import sys
 from pathlib import Path
 from typing import Annotated, Literal
@@ -12,6 +13,7 @@ from pydantic import BeforeValidator, Field, PositiveFloat, PositiveInt, SecretS
 from pydantic_settings import (
     BaseSettings,
     InitSettingsSource,
+    NoDecode,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
     TomlConfigSettingsSource,
@@ -37,6 +39,29 @@ def _path(value: object) -> object:
 
 _Path = Annotated[Path, BeforeValidator(_path)]
 
+ANY_HOST = "*"
+_HOST_NAME = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*")
+
+
+def _hosts(value: object) -> object:
+    """Names with commas between them, as a variable has them, or a list of names."""
+    names = value.split(",") if isinstance(value, str) else value
+    return [_host(name) for name in names] if isinstance(names, list | tuple) else names
+
+
+def _host(name: object) -> str:
+    """A host's name or address in lower case, without the brackets of an address."""
+    text = str(name).strip().lower().strip("[]")
+    try:
+        return str(ipaddress.ip_address(text))
+    except ValueError:
+        if text != ANY_HOST and not _HOST_NAME.fullmatch(text):
+            raise ValueError(f"must be names of hosts, without ports, or {ANY_HOST}, got {name!r}") from None
+        return text
+
+
+_Hosts = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_hosts)]
+
 
 class Settings(BaseSettings):
     """What the server is told at start-up: arguments, else `LRTABLES_...` variables, else the file, else defaults.
@@ -60,6 +85,11 @@ class Settings(BaseSettings):
     )
     require_tokens: bool | None = Field(None, description="ask for tokens; without it, unless host is the loopback")
     insecure_no_auth: bool = Field(False, description="ask for no tokens, though host is not the loopback")
+    allowed_hosts: _Hosts | None = Field(
+        None,
+        description="names by which requests may call it (Host), with commas between, beside localhost and host; "
+        "* for any; without it, any where it asks for tokens or host is not the loopback",
+    )
     memory_bytes: PositiveInt = Field(256 * 2**20, description="memory for tables that are ready to be sent")
     stream_bytes: PositiveInt = Field(64 * 2**20, description="tables larger than this are sent from disk, not memory")
     max_steps: PositiveInt = Field(20_000_000, description="largest total_steps")

@@ -34,6 +34,9 @@ HEAVY = {
 HOSTS = {
     "127.0.0.1": "this machine",
     "localhost": "this machine",
+    "127.9.9.9": "this machine, by another address of the loopback",
+    "192.0.2.1": "an address kept for examples (RFC 5737)",
+    "192.0.2.2": "another one",
     "0.0.0.0": "every interface of this machine, in what refuses or documents such a bind",
     "host": "stands for any host in a sentence",
     "bucket": "stands for any bucket of an S3-compatible store",
