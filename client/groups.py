@@ -2,27 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import repeat
-from typing import Any
+from typing import Any, TypeVar
+
+import numpy as np
 
 from scheduler import Table
+from scheduler.rates import MAX_RATE, is_rate
 
+T = TypeVar("T")
 Group = dict[str, Any]
 """One entry of `optimizer.param_groups`."""
+Values = Mapping[str, Sequence[float]]
+"""A number for each group, by the hyperparameter's name."""
 
 _Columns = dict[str, "memoryview[float]"]
 """One group's columns, by name without suffix."""
+_Row = dict[str, float]
+"""One group's values, by name without suffix."""
+NO_RATES: memoryview[float] = memoryview(b"").cast("d")
+_SHOWN = 6  # values of groups in a message
 
 
 def put(group: Group, name: str, value: float, filled: set[int] | None = None) -> None:
     """Write one hyperparameter: a number is replaced, a tensor filled in place. `beta1` is the first of `betas`.
 
     `filled`: ids of the tensors that have this value already, because groups may share one; they are left alone.
+    Raises `ValueError` for a tensor that cannot hold a number with a fraction.
     """
     current = read(group, name)
-    if not isinstance(current, (float, int)):
+    if not isinstance(current, (float, int)) and hasattr(current, "fill_"):
         if filled is None or id(current) not in filled:
+            if problem := _why_not_fillable(current):
+                raise ValueError(f"the {name} of a group {problem}")
             current.fill_(value)
         if filled is not None:
             filled.add(id(current))
@@ -37,17 +51,41 @@ def read(group: Group, name: str) -> Any:
     return group["betas"][0] if name == "beta1" else group[name]
 
 
+def check_place(group: Group, index: int, name: str) -> None:
+    """Raise `ValueError` where a group has no such hyperparameter, or one that cannot hold a number."""
+    if ("betas" if name == "beta1" else name) not in group:
+        has = ", ".join(key for key in group if key != "params")
+        raise ValueError(f"the table has the column {name!r}, which group {index} has not, only {has}")
+    if problem := _why_not_fillable(read(group, name)):
+        raise ValueError(f"the {name} of group {index} {problem}")
+
+
+def _why_not_fillable(current: Any) -> str:
+    if not hasattr(current, "fill_") or (current.is_floating_point() and current.numel() == 1):
+        return ""
+    return f"must be a number or a tensor of one float, such as torch.tensor(1.0), got {current!r} ({current.dtype})"
+
+
 class RowWriter:
     """Writes rows of a table into parameter groups.
 
     A column without a suffix goes to every group, those added later included; `lr.1` goes to group 1 alone, and a table
     that has such columns has them for every group of the optimizer.
+
+    With `relative` a group gets its own value times the table's, rounded once, in float64: what `LambdaLR` gives with
+    the table's value as its factor. A group's own value is its `initial_lr`, as torch keeps it, and likewise
+    `initial_weight_decay` and so on; where it has none, the value found when the writer first sees the group.
     """
 
-    def __init__(self, table: Table) -> None:
+    def __init__(self, table: Table, *, relative: bool = False) -> None:
         self._table = table
+        self._relative = relative
         self._columns = [self._columns_of(index) for index in range(table.groups or 1)]
         self.names = tuple(sorted({name.partition(".")[0] for name in table.columns}))
+        self.initial: list[_Row] = []
+        """Each group's own values, where the table is relative to them."""
+        self._bound = 0  # groups that were checked
+        self._rates: memoryview[float] | None = None
 
     def _columns_of(self, index: int) -> _Columns:
         own: dict[str, Any] = {  # memoryviews of format 'd': indexing them gives Python floats
@@ -61,16 +99,81 @@ class RowWriter:
             )
         return own
 
+    # -- fitting to groups --------------------------------------------------------------------------------------------
+
+    def fits(self, groups: Sequence[Group]) -> bool:
+        """Whether these are as many groups as were bound last."""
+        return len(groups) == self._bound
+
+    def bind(self, groups: Sequence[Group], initial: Values | None = None) -> None:
+        """Check that table and groups fit, and take the groups' own values, or `initial` instead of them.
+
+        Raises `ValueError` where they do not, naming the number of groups, a hyperparameter, a tensor or a product that
+        is no rate; nothing has changed then.
+        """
+        self.check(groups)
+        if self._relative:
+            own = [self._own_values(group, index, initial) for index, group in enumerate(groups)]
+            self._check_products(groups, own)
+            for group, values in zip(groups, own, strict=True):
+                _keep(group, values)
+            self.initial = own
+        self._bound, self._rates = len(groups), None
+
+    def own_values(self, groups: Sequence[Group]) -> dict[str, list[float]]:
+        """Each group's own values, by hyperparameter; empty where the table is not relative to them."""
+        if not self._relative:
+            return {}
+        own = [self._own_values(group, index, None) for index, group in enumerate(groups)]
+        return {name: [values[name] for values in own] for name in self.names}
+
+    def unbind(self) -> None:
+        """Forget that these groups were checked: others may have come in their place."""
+        self._bound = 0
+
     def check(self, groups: Sequence[Group]) -> None:
         """Raise `ValueError` where the table and the groups do not fit: their number, a hyperparameter, a tensor."""
         self._check_number(groups)
         for index, group in enumerate(groups):
             for name in self.names:
-                if ("betas" if name == "beta1" else name) not in group:
-                    has = ", ".join(key for key in group if key != "params")
-                    raise ValueError(f"the table has the column {name!r}, which group {index} has not, only {has}")
-        for name in {column.partition(".")[0] for column in self._table.columns if "." in column}:
+                check_place(group, index, name)
+        for name in self._per_group():
             _check_tensors(groups, name)
+
+    def disagreement(self, groups: Sequence[Group]) -> str:
+        """The hyperparameters that the table has once for all groups, which have their own; empty where none has."""
+        shared = (name for name in self.names if name not in self._per_group())
+        found = {name: dict.fromkeys(_own_value(group, name) for group in groups) for name in shared}
+        return "; ".join(f"{name} {_listed([*values])}" for name, values in found.items() if len(values) > 1)
+
+    def _per_group(self) -> set[str]:
+        return {column.partition(".")[0] for column in self._table.columns if "." in column}
+
+    def _own_values(self, group: Group, index: int, given: Values | None) -> _Row:
+        if given is not None:
+            return {name: given[name][index] for name in self.names}
+        known = self.initial[index] if index < len(self.initial) else {}  # for states saved without our keys
+        return {name: _own_value(group, name, known.get(name)) for name in self.names}
+
+    def _check_products(self, groups: Sequence[Group], own: Sequence[_Row]) -> None:
+        for name in self.names:
+            if len({values[name] for values in own}) > 1:
+                _check_tensors(groups, name)
+        for index, (values, bounds) in enumerate(zip(own, self._by_group(self._bounds()), strict=False)):
+            for name, value in values.items():
+                for factor in bounds[name]:
+                    _check_product(f"{name} of group {index}", name, value, factor)
+
+    def _bounds(self) -> list[dict[str, tuple[float, float]]]:
+        """The least and the largest value of each column."""
+        arrays = [{name: np.asarray(column) for name, column in columns.items()} for columns in self._columns]
+        return [{name: (float(array.min()), float(array.max())) for name, array in each.items()} for each in arrays]
+
+    def _by_group(self, of_columns: Sequence[T]) -> Iterable[T]:
+        """What belongs to each group's columns, group after group: the same for all where they share the columns."""
+        return repeat(of_columns[0]) if self._table.groups is None else of_columns
+
+    # -- writing ------------------------------------------------------------------------------------------------------
 
     def write(self, groups: Sequence[Group], row: int) -> list[float]:
         """Write one row into every group; the rates written, one per group."""
@@ -86,12 +189,30 @@ class RowWriter:
         """The rates of one row, one per group."""
         return [values["lr"] for _, values in zip(groups, self._values(groups, row), strict=False)]
 
-    def _values(self, groups: Sequence[Group], row: int) -> Iterable[dict[str, float]]:
-        """One row's values for each group: the same objects for all where the table has no columns of their own."""
-        self._check_number(groups)
-        if self._table.groups is None:
-            return repeat({name: column[row] for name, column in self._columns[0].items()})
-        return ({name: column[row] for name, column in columns.items()} for columns in self._columns)
+    def rates_by_row(self) -> memoryview[float]:
+        """The rate of each row, where all groups have the same and no other column is driven. Else empty."""
+        if self._rates is None:
+            self._rates = self._shared_rates()
+        return self._rates
+
+    def _shared_rates(self) -> memoryview[float]:
+        own = {values["lr"] for values in self.initial}
+        if self._table.columns.keys() != {"lr"} or len(own) > 1:
+            return NO_RATES
+        rates = self._table.lr * own.pop() if own else self._table.lr
+        return rates.data  # type: ignore[return-value]  # of format 'd': indexing it gives floats
+
+    def _values(self, groups: Sequence[Group], row: int) -> Iterable[_Row]:
+        """One row's values for each group: the same objects for all where they have nothing of their own."""
+        if not self.fits(groups):
+            self.bind(groups)
+        rows = self._by_group([{name: column[row] for name, column in columns.items()} for columns in self._columns])
+        if not self._relative:
+            return rows
+        return (
+            {name: own[name] * factor for name, factor in factors.items()}
+            for own, factors in zip(self.initial, rows, strict=False)
+        )
 
     def _check_number(self, groups: Sequence[Group]) -> None:
         if self._table.groups not in (None, len(groups)):
@@ -101,12 +222,43 @@ class RowWriter:
             )
 
 
+def _check_product(what: str, name: str, own: float, factor: float) -> None:
+    good, rule = (is_rate, f"from 0 to {MAX_RATE:g}") if name == "lr" else (math.isfinite, "finite")
+    if not good(own * factor):
+        raise ValueError(f"{what} must be {rule}, got {own * factor!r}: its own {own!r} times the table's {factor!r}")
+
+
+def _own_value(group: Group, name: str, otherwise: float | None = None) -> float:
+    """What a group had before any scheduler, as far as it says; else `otherwise`, else what it has now."""
+    if (kept := group.get(f"initial_{name}")) is not None:
+        return float(kept)
+    return float(read(group, name)) if otherwise is None else otherwise
+
+
+def _keep(group: Group, values: _Row) -> None:
+    """Keep a group's own values in the group, so that they are saved with the optimizer, as torch does with the rate.
+
+    A tensor that torch keeps there stays one.
+    """
+    for name, value in values.items():
+        key = f"initial_{name}"
+        if hasattr(group.get(key), "fill_"):
+            group[key].fill_(value)
+        else:
+            group[key] = value
+
+
 def _check_tensors(groups: Sequence[Group], name: str) -> None:
     """Raise `ValueError` where one tensor would have to hold the values of several groups."""
-    tensors = [id(value) for value in (read(group, name) for group in groups) if not isinstance(value, (float, int))]
+    tensors = [id(value) for value in (read(group, name) for group in groups) if hasattr(value, "fill_")]
     if len(set(tensors)) < len(tensors):
         raise ValueError(f"the table has a {name} per group, and groups share one {name} tensor: give each its own")
 
 
 def _describe(index: int, group: Group) -> str:
     return f"{group.get('name', index)}: {len(group['params'])} parameters"
+
+
+def _listed(values: Sequence[float]) -> str:
+    shown = ", ".join(f"{value:g}" for value in values[:_SHOWN])
+    return shown if len(values) <= _SHOWN else f"{shown}, ... ({len(values)} different ones)"

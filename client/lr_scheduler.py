@@ -4,24 +4,22 @@ from __future__ import annotations
 
 import logging
 import math
-import numbers
 import warnings
 import weakref
 from typing import Any
 
-import numpy as np
 import torch
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
-from client.errors import DigestMismatchError
-from client.groups import RowWriter, put, read
+from client.groups import NO_RATES, Group, RowWriter, check_place, put, read
+from client.optimizers import renew_groups, track_steps, with_hooks
+from client.plain_loop import set_lr as set_lr
+from client.scheduler_state import SavedState, first_difference
 from scheduler import PastEndError, ScheduleWarning, Table
 from scheduler.progress import MAX_PROGRESS, progress_index
 
 _STEPPED = ("step", "epoch")  # axes on which one call of step() is one unit of progress
-_STATE = frozenset({"last_epoch", "_step_count", "_last_lr", "others", "in_force", "digest", "axis", "stride"})
-_NO_RATES: memoryview[float] = memoryview(b"").cast("d")
 
 _logger = logging.getLogger(__name__)
 
@@ -40,37 +38,57 @@ class TableLR(LRScheduler):
     On the axes `sample` and `token` a bare `step()` cannot know the progress and raises `RuntimeError`: call
     `set_progress(n)` after each update, with the number of samples or tokens seen so far by all workers together.
 
+    One value for all groups replaces what each had: where those differed, a `ScheduleWarning` says so, once. With
+    `relative=True` the table holds factors, and each group gets its own value (`initial_lr`, as torch keeps it,
+    `initial_weight_decay` and so on) times the table's: bit for bit what `LambdaLR` gives for the table as its
+    function. A rate that is a tensor gets that product rounded once, where torch multiplies in its precision.
+
     A parameter group added later gets the table's values at the next step; with values per group it is an error.
 
+    Loading the optimizer's state keeps this scheduler's row in force, because torch calls a hook then. An optimizer
+    that is one by class alone is followed through what it wraps. Where nothing in it has hooks, load its state first:
+    else the next update has the rate that was in that state, and the one after it the table's.
+
     Args:
-        optimizer: the optimizer to drive.
-        table: the values. Raises `ValueError` where its columns do not fit the optimizer's groups.
+        optimizer: the optimizer to drive: what `LambdaLR` takes.
+        table: the values. Raises `ValueError` where its columns do not fit the optimizer's groups, and where a
+            hyperparameter is a tensor that cannot hold them, such as `torch.tensor(1)`.
         start: progress to start from, in units of the table's axis; 0 or more.
+        relative: whether the table's values are factors of each group's own. False says that one value for all groups
+            is meant, and silences the warning.
 
     Warns with `ScheduleWarning`, once each: another writer has changed the rate since the last write; the optimizer was
-    stepped and this scheduler never.
+    stepped and this scheduler never; groups with values of their own get one for all.
     """
 
     table: Table
+    relative: bool = False
     _start: int = 0
     _idle: bool = False  # made, and not moved since
     _written: float | None = None  # the object last written as the first group's rate; None: the rate is another's
     _writes_again: bool = False  # after the optimizer's state is loaded
 
-    def __init__(self, optimizer: Optimizer, table: Table, *, start: int = 0) -> None:
+    def __init__(self, optimizer: Optimizer, table: Table, *, start: int = 0, relative: bool | None = None) -> None:
         if not isinstance(optimizer, Optimizer):
             raise TypeError(f"optimizer must be a torch optimizer, got {optimizer!r}")
         if not isinstance(table, Table):
             raise TypeError(f"table must be a Table, got {table!r}")
+        if relative not in (None, True, False):
+            raise TypeError(f"relative must be True or False, got {relative!r}")
         self.table = table
+        self.relative = bool(relative)
         self._start = _progress(start)
         self._warned: set[str] = set()
         self._bind()
-        self._writer.check(optimizer.param_groups)
+        renew_groups(optimizer)
+        self._writer.bind(optimizer.param_groups)
         for group in optimizer.param_groups:  # torch demands it where it is told to start elsewhere than at 0
             group.setdefault("initial_lr", torch.clone(rate) if torch.is_tensor(rate := group["lr"]) else rate)
         if not hasattr(optimizer.step, "__func__"):
-            _track_steps(optimizer)
+            track_steps(optimizer)
+        if relative is not None:
+            self._warned.add("own")
+        self._warn_of_own_values(optimizer.param_groups, stacklevel=4)
         stepped_before = getattr(optimizer, "_opt_called", False)  # then its flag will say nothing about our time
         super().__init__(optimizer, self._start - 1)
         self._follow_optimizer()
@@ -78,8 +96,9 @@ class TableLR(LRScheduler):
 
     def _bind(self) -> None:
         """Set up what is derived from the table, and cannot be copied or pickled."""
-        self._writer = RowWriter(self.table)
-        self._rates = _NO_RATES  # filled at the first real step: until then torch's own checks are wanted
+        self._writer = RowWriter(self.table, relative=self.relative)
+        self._rates = NO_RATES  # filled at the first real step: until then torch's own checks are wanted
+        self._tensors: dict[int, _Fill] = {}
 
     # -- moving -------------------------------------------------------------------------------------------------------
 
@@ -108,7 +127,7 @@ class TableLR(LRScheduler):
                     self._last_lr = [rate] * len(groups)
                 return
         self._check_step(epoch)
-        self._warn_about(self.last_epoch + 1)
+        self._prepare(self.last_epoch + 1)
         super().step(epoch)
         if not self._is_initial:
             self._rates = self._rates_of_steps()
@@ -119,7 +138,7 @@ class TableLR(LRScheduler):
         Raises `ValueError` for what is not a whole number, 0 or more.
         """
         progress = _progress(n)
-        self._warn_about(progress)
+        self._prepare(progress)
         self._go_to(progress)
         self._step_count = max(self._step_count, 2)  # as after a step: this scheduler is in use
 
@@ -139,14 +158,13 @@ class TableLR(LRScheduler):
         self._go_to(self.last_epoch + 1 if epoch is None else _progress(epoch))
 
     def _go_to(self, progress: int) -> None:
-        row = self._row(progress)
+        self._apply(self._row(progress))
         self.last_epoch = progress
         self._idle = self._idle and self._is_initial
-        self._apply(row)
 
     def _row(self, progress: int) -> int | None:
-        """The table's row for a progress; None where the table has released the rate."""
-        row = progress // self.table.stride
+        """The table's row for a progress, the first for one before the start; None where the rate is released."""
+        row = max(progress // self.table.stride, 0)  # SequentialLR takes back those whose turn is to come
         last = self.table.total_steps - 1
         if row <= last:
             return row
@@ -160,14 +178,20 @@ class TableLR(LRScheduler):
             self._last_lr = [float(group["lr"]) for group in groups]
             self._written = None
         else:
-            written = self._writer.write(groups, row)
-            self._last_lr = [*written]
-            self._written = written[0]
+            self._last_lr = [*self._writer.write(groups, row)]
+            self._sign(groups)
+        if self._rates:  # those of the groups that were: the writer may have met others
+            self._rates = self._rates_of_steps()
+
+    def _sign(self, groups: list[Group]) -> None:
+        """Remember the rates that are in the groups as this scheduler's, to tell them from equal ones of another's."""
+        self._written = self._last_lr[0]  # type: ignore[assignment]  # ours are floats
+        self._tensors = {i: _fill_of(rate) for i, group in enumerate(groups) if torch.is_tensor(rate := group["lr"])}
 
     def _rates_of_steps(self) -> memoryview[float]:
         """The rates by step where each step is a row of rates for all groups: what the short way needs. Else empty."""
-        plain = self.table.columns.keys() == {"lr"} and self.table.stride == 1 and self.table.axis in _STEPPED
-        return self.table.lr.data if plain else _NO_RATES  # type: ignore[return-value]  # format 'd': gives floats
+        one_per_step = self.table.stride == 1 and self.table.axis in _STEPPED
+        return self._writer.rates_by_row() if one_per_step else NO_RATES
 
     @property
     def _end(self) -> int:
@@ -184,9 +208,14 @@ class TableLR(LRScheduler):
                 f"call set_progress(n) with the number of {self.table.axis}s so far"
             )
 
-    def _warn_about(self, progress: int) -> None:
+    def _prepare(self, progress: int) -> None:
+        """Before a step: meet the groups that were added, and warn of what is amiss."""
         if self._is_initial:
             return
+        groups = self.optimizer.param_groups
+        if not self._writer.fits(groups):
+            self._writer.bind(groups)
+            self._warn_of_own_values(groups, stacklevel=5)
         if self._overwritten():
             self._warn(
                 "writer",
@@ -200,11 +229,22 @@ class TableLR(LRScheduler):
                 "Fetch a table as long as the training",
             )
 
-    def _warn(self, what: str, message: str) -> None:
-        """Warn of each thing once, at the line that called step() or set_progress()."""
+    def _warn_of_own_values(self, groups: list[Group], stacklevel: int) -> None:
+        if "own" not in self._warned and (values := self._writer.disagreement(groups)):
+            self._warn(
+                "own",
+                f"the optimizer's groups have values of their own ({values}), which the table's one for all replaces. "
+                "relative=True multiplies each group's own by the table's instead, as LambdaLR does; a table may have "
+                "a column per group (lr.0, lr.1; client.layers.layer_decay makes the schedules); relative=False says "
+                "that one for all is meant",
+                stacklevel,
+            )
+
+    def _warn(self, what: str, message: str, stacklevel: int = 4) -> None:
+        """Warn of each thing once, at the line that made the scheduler, or called step() or set_progress()."""
         if what not in self._warned:
             self._warned.add(what)
-            warnings.warn(message, ScheduleWarning, stacklevel=4)
+            warnings.warn(message, ScheduleWarning, stacklevel)
 
     def _overwritten(self) -> bool:
         """Whether a rate in the optimizer is another than this scheduler wrote."""
@@ -212,14 +252,20 @@ class TableLR(LRScheduler):
         return self._written is not None and any(not _same(group["lr"], float(rate)) for group, rate in pairs)
 
     def _in_force(self) -> bool:
-        """Whether the rate in the optimizer is the very one that this scheduler wrote, not only as large as that."""
-        rate = self.optimizer.param_groups[0]["lr"]
+        """Whether the rates in the optimizer are the very ones that this scheduler wrote, not only as large."""
         if self._written is None or self.last_epoch < 0:  # SequentialLR takes back those whose turn is to come
             return False
-        return _same(rate, self._written) if torch.is_tensor(rate) else rate is self._written
+        pairs = zip(self.optimizer.param_groups, self._last_lr, strict=False)  # groups added since were not written
+        return all(self._is_ours(index, group["lr"], rate) for index, (group, rate) in enumerate(pairs))
+
+    def _is_ours(self, index: int, current: Any, rate: Any) -> bool:
+        if not torch.is_tensor(current):
+            return current is rate
+        tensor, version = self._tensors.get(index, (None, 0))
+        return current is tensor and _fill_of(current)[1] == version
 
     def __del__(self) -> None:
-        stuck = self._idle and self.last_epoch == self._start  # a step less where SequentialLR has taken it back
+        stuck = self._idle and self._in_force()  # a SequentialLR may have moved on to another, or not come to this one
         if stuck and getattr(self.optimizer, "_opt_called", False):
             warnings.warn(
                 "this TableLR was never stepped, though its optimizer was: every update used "
@@ -231,82 +277,71 @@ class TableLR(LRScheduler):
     # -- saving and resuming ------------------------------------------------------------------------------------------
 
     def state_dict(self) -> dict[str, Any]:
-        """Plain numbers and text: the position, the table's digest, and the values in force in the optimizer."""
-        return {
-            "last_epoch": self.last_epoch,
-            "_step_count": self._step_count,
-            "_last_lr": self._values("lr"),
-            "others": {name: self._values(name) for name in self._writer.names if name != "lr"},
-            "in_force": self._in_force(),
-            "digest": self.table.digest,
-            "axis": self.table.axis,
-            "stride": self.table.stride,
-        }
+        """Plain numbers and text: the position, the table's digest, the optimizer's values, whether they are ours."""
+        return SavedState(
+            last_epoch=self.last_epoch,
+            step_count=self._step_count,
+            values={name: self._values(name) for name in self._writer.names},
+            in_force=self._in_force() and len(self._last_lr) == len(self.optimizer.param_groups),
+            digest=self.table.digest,
+            axis=self.table.axis,
+            stride=self.table.stride,
+            relative=self.relative,
+            initial=self._writer.own_values(self.optimizer.param_groups),
+        ).to_dict()
 
     def load_state_dict(self, state_dict: dict[str, Any], *, allow_other_table: bool | Table = False) -> None:
         """Take up a saved position and write its values, whether the optimizer's state is loaded before or after.
 
         The state names its table. Another one raises `DigestMismatchError`, unless `allow_other_table` says that the
         change is meant: the change and the jump of the rate are then logged, and where the old table itself is given,
-        the first row in which they differ. Raises `ValueError` for a state that is not one of a TableLR, or that has
-        another axis or stride. Values that were not this scheduler's when the state was saved (it had released them, or
-        its turn in a `SequentialLR` was over or still to come) are put back as they were.
+        the first row in which they differ. Raises `ValueError`, naming field and value, for a state that is not one of
+        a TableLR, that is damaged, or that has another axis, stride, number of groups or `relative`. Whatever raises,
+        nothing has changed.
+
+        Values that were not this scheduler's when the state was saved (it had released them, or its turn in a
+        `SequentialLR` was over or still to come) are put back as they were, unless another TableLR's are there.
         """
-        self._check_state(state_dict, allow_other_table)
-        self._step_count = state_dict["_step_count"]
+        groups = self.optimizer.param_groups
+        state = SavedState.parse(state_dict, len(groups))
+        state.check_table(self.table, relative=self.relative, allowed=allow_other_table)
+        state.check_columns(self._writer.names, same_table=state.digest == self.table.digest)
+        row = self._row(state.last_epoch) if state.in_force else None
+        if row is None:
+            state.check_released(self.table)
+            for name in state.values:
+                for index, group in enumerate(groups):
+                    check_place(group, index, name)
+        self._writer.bind(groups, state.initial)
+        # nothing can be refused from here on
+        self.last_epoch = state.last_epoch
+        self._step_count = state.step_count
+        self._idle = False
         self._rates = self._rates_of_steps()
-        if state_dict["in_force"]:
-            self._go_to(state_dict["last_epoch"])
+        if row is not None:
+            self._apply(row)
         else:
-            self.last_epoch = state_dict["last_epoch"]
-            self._put_back({"lr": state_dict["_last_lr"], **state_dict["others"]})
+            self._leave_to_others(state.values)
+        if state.digest != self.table.digest:
+            self._log_other_table(state, allow_other_table)
 
     def _values(self, name: str) -> list[float]:
         return [float(read(group, name)) for group in self.optimizer.param_groups]
 
-    def _put_back(self, values: dict[str, list[float]]) -> None:
-        for name, column in values.items():
-            for group, value in zip(self.optimizer.param_groups, column, strict=True):
-                put(group, name, value)
+    def _leave_to_others(self, values: dict[str, list[float]]) -> None:
+        if not any(other is not self and other._in_force() for other in _on_optimizer[self.optimizer]):
+            for name, column in values.items():
+                for group, value in zip(self.optimizer.param_groups, column, strict=True):
+                    put(group, name, value)
         self._last_lr = [*values["lr"]]
         self._written = None
 
-    def _check_state(self, state: dict[str, Any], allow_other_table: bool | Table) -> None:
-        if missing := _STATE - state.keys():
-            raise ValueError(f"this is not the state of a TableLR: it has no {', '.join(sorted(missing))}")
-        if state["digest"] != self.table.digest:
-            self._check_other_table(state, allow_other_table)
-        groups = len(self.optimizer.param_groups)
-        if not state["in_force"] and len(state["_last_lr"]) != groups:
-            raise ValueError(f"the state is of {len(state['_last_lr'])} parameter groups, the optimizer has {groups}")
-
-    def _check_other_table(self, state: dict[str, Any], allowed: bool | Table) -> None:
-        old, new = state["digest"], self.table.digest
-        if allowed is False:
-            raise DigestMismatchError(
-                f"the state was saved with table {old}, and this scheduler has table {new}: get the old one by its "
-                "digest, or say allow_other_table=True to go on with the new one"
-            )
-        if (state["axis"], state["stride"]) != (self.table.axis, self.table.stride):
-            raise ValueError(
-                f"the state counts {state['axis']}s by {state['stride']}, the table {self.table.axis}s by "
-                f"{self.table.stride}: a position in one means nothing in the other"
-            )
-        if isinstance(allowed, Table) and allowed.digest != old:
-            raise DigestMismatchError(
-                f"the state was saved with table {old}, and the old table given is {allowed.digest}"
-            )
-        self._log_other_table(state, allowed)
-
-    def _log_other_table(self, state: dict[str, Any], allowed: bool | Table) -> None:
-        position = state["last_epoch"]
-        row = self._row(position)
-        rates = state["_last_lr"] if row is None else self._writer.rates(self.optimizer.param_groups, row)
-        jumps = ", ".join(f"{before} -> {after}" for before, after in zip(state["_last_lr"], rates, strict=False))
-        where = f"; they differ from row {_first_difference(allowed, self.table)}" if isinstance(allowed, Table) else ""
+    def _log_other_table(self, state: SavedState, allowed: bool | Table) -> None:
+        jumps = ", ".join(f"{old} -> {new}" for old, new in zip(state.values["lr"], self._values("lr"), strict=True))
+        where = f"; they differ from row {first_difference(allowed, self.table)}" if isinstance(allowed, Table) else ""
         _logger.warning(
             "another table from %s %d on: %s instead of %s, lr %s%s",
-            self.table.axis, position, self.table.digest, state["digest"], jumps, where,
+            self.table.axis, state.last_epoch, self.table.digest, state.digest, jumps, where,
         )  # fmt: skip
 
     def _follow_optimizer(self) -> None:
@@ -318,46 +353,44 @@ class TableLR(LRScheduler):
                 scheduler._writes_again = scheduler._in_force()
 
         def after(_optimizer: Optimizer) -> None:
-            if (scheduler := me()) is not None and scheduler._writes_again:
-                scheduler._writer.check(scheduler.optimizer.param_groups)
-                scheduler._apply(scheduler._row(scheduler.last_epoch))
+            if (scheduler := me()) is not None:
+                scheduler._take_up_groups()
 
-        optimizer = _innermost(self.optimizer)
-        optimizer.register_load_state_dict_pre_hook(before)
-        optimizer.register_load_state_dict_post_hook(after)
+        for optimizer in with_hooks(self.optimizer):
+            optimizer.register_load_state_dict_pre_hook(before)
+            optimizer.register_load_state_dict_post_hook(after)
+        _on_optimizer.setdefault(self.optimizer, weakref.WeakSet()).add(self)
+
+    def _take_up_groups(self) -> None:
+        """After the optimizer's state was loaded, which has replaced the groups."""
+        renew_groups(self.optimizer)
+        self._writer.unbind()
+        self._rates = NO_RATES
+        if self._writes_again:
+            self._apply(self._row(self.last_epoch))
 
     def __getstate__(self) -> dict[str, Any]:
-        return {key: value for key, value in self.__dict__.items() if key not in ("_writer", "_rates")}
+        """What can be copied and pickled, and whether the rates in the optimizer are ours: a copy has others."""
+        derived = ("_writer", "_rates", "_tensors")
+        return {key: value for key, value in vars(self).items() if key not in derived} | {"in_force": self._in_force()}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
+        in_force = state.pop("in_force")
         self.__dict__.update(state)
         self._bind()
-        _track_steps(self.optimizer)  # a copied optimizer has lost torch's wrapper of its step, and our hooks
+        groups = self.optimizer.param_groups
+        if self.relative:
+            self._writer.bind(groups)
+        if in_force:
+            pairs = zip(groups, self._last_lr, strict=False)
+            self._last_lr = [rate if torch.is_tensor(group["lr"]) else group["lr"] for group, rate in pairs]
+            self._sign(groups[: len(self._last_lr)])
+        track_steps(self.optimizer)  # a copied optimizer has lost torch's wrapper of its step, and our hooks
         self._follow_optimizer()
 
 
-def set_lr(optimizer: Optimizer, lr: float) -> None:
-    """Write one learning rate into every parameter group: for the plain loop, `set_lr(optimizer, table.get_lr(step))`.
-
-    A group's rate that is a tensor is filled in place, any other becomes a Python float. Raises `TypeError` for what is
-    not a number, `ValueError` for a rate that is negative, infinite or NaN.
-    """
-    if type(lr) is not float:
-        lr = _number(lr)
-    if not 0.0 <= lr < math.inf:
-        raise ValueError(f"lr must be finite and >= 0, got {lr!r}")
-    filled: set[int] = set()
-    for group in optimizer.param_groups:
-        if type(group["lr"]) is float:
-            group["lr"] = lr
-        else:
-            put(group, "lr", lr, filled)
-
-
-def _number(value: object) -> float:
-    if isinstance(value, bool) or not isinstance(value, numbers.Real):
-        raise TypeError(f"lr must be a number, got {value!r}")
-    return float(value)
+_on_optimizer: weakref.WeakKeyDictionary[Optimizer, weakref.WeakSet[TableLR]] = weakref.WeakKeyDictionary()
+"""Every TableLR on an optimizer, so that one whose turn is over can see that another's values are in force."""
 
 
 def _progress(value: object) -> int:
@@ -379,33 +412,9 @@ def _same(current: Any, rate: float) -> bool:
     return math.isclose(current.item(), rate, rel_tol=precision.eps, abs_tol=precision.tiny)
 
 
-def _first_difference(old: Table, new: Table) -> int:
-    """The first row in which two tables differ; the length of the shorter where only their lengths do."""
-    if old.columns.keys() != new.columns.keys():
-        return 0
-    rows = min(old.total_steps, new.total_steps)
-    differs = [old.columns[name][:rows] != new.columns[name][:rows] for name in old.columns]
-    return min((int(np.argmax(each)) for each in differs if each.any()), default=rows)
+_Fill = tuple[torch.Tensor, int]
+"""A tensor, and its version, which every writing in place raises."""
 
 
-def _track_steps(optimizer: Optimizer) -> None:
-    """Let torch see the calls of an `optimizer.step` that is not a method it can wrap, such as a compiled one."""
-    step: Any = optimizer.step
-    if hasattr(step, "_wrapped_by_lr_sched"):
-        return
-    me = weakref.ref(optimizer)
-
-    def tracked(*args: Any, **kwargs: Any) -> Any:
-        stepped: Any = me()
-        stepped._opt_called = True
-        return step(*args, **kwargs)
-
-    tracked._wrapped_by_lr_sched = True  # type: ignore[attr-defined]  # by this mark torch knows a tracked step
-    optimizer.step = tracked  # type: ignore[method-assign]  # as torch does
-
-
-def _innermost(optimizer: Any) -> Any:
-    """The optimizer that keeps the hooks: wrappers such as Accelerate's are optimizers by class alone."""
-    while "_optimizer_load_state_dict_post_hooks" not in vars(optimizer):
-        optimizer = optimizer.optimizer
-    return optimizer
+def _fill_of(tensor: torch.Tensor) -> _Fill:
+    return tensor, 0 if tensor.is_inference() else tensor._version  # torch keeps no version of inference tensors

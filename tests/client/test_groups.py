@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from fractions import Fraction
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch.optim import SGD, Adam, AdamW, Optimizer
 
-from client.lr_scheduler import TableLR
+from client.lr_scheduler import TableLR, set_lr
 from scheduler import Spec, Table
 from scheduler.builtin import CyclicLR, OneCycleLR
 from scheduler.compose import Ramp
@@ -131,3 +133,54 @@ def test_a_tensor_and_a_number_share_nothing() -> None:
     optimizer = SGD([{**first, "lr": torch.tensor(1.0)}, second], lr=1.0)
     TableLR(optimizer, Table({"lr.0": RATES, "lr.1": [rate / 2 for rate in RATES]}))
     assert [float(group["lr"]) for group in optimizer.param_groups] == pytest.approx([0.1, 0.05])
+
+
+@pytest.mark.parametrize(
+    "rate",
+    [torch.tensor(1), torch.tensor(True), torch.tensor(1j), torch.tensor([0.1, 0.2]), torch.tensor([])],
+    ids=lambda rate: f"{rate!r}",
+)
+@pytest.mark.parametrize("name", ["lr", "weight_decay"])
+def test_a_tensor_that_cannot_hold_a_rate_is_refused_at_once(name: str, rate: torch.Tensor) -> None:
+    """A tensor of integers, or of several numbers, is refused when the scheduler is made, and nothing is written."""
+    optimizer = SGD(make_groups(2), lr=0.5)
+    optimizer.param_groups[1][name] = rate
+    before = rate.clone()
+    with pytest.raises(ValueError, match=rf"the {name} of group 1 must be a number or a tensor of one float, such as"):
+        TableLR(optimizer, Table({"lr": RATES, "weight_decay": RATES}))
+    assert optimizer.param_groups[0]["lr"] == 0.5
+    assert torch.equal(rate, before)
+
+
+def test_a_tensor_of_integers_is_refused_wherever_it_comes_from() -> None:
+    """An integer tensor in a loaded state, in an added group or in set_lr is refused by a ValueError."""
+    optimizer = SGD(make_groups(1), lr=0.5)
+    state = optimizer.state_dict()
+    state["param_groups"][0]["lr"] = torch.tensor(1)
+    scheduler = TableLR(optimizer, Table({"lr": RATES}))
+    with pytest.raises(ValueError, match="the lr of group 0 must be a number or a tensor of one float"):
+        optimizer.load_state_dict(state)
+    with pytest.raises(ValueError, match="the lr of a group must be a number or a tensor of one float"):
+        set_lr(optimizer, 0.5)
+    assert optimizer.param_groups[0]["lr"] == torch.tensor(1)
+    optimizer = SGD(make_groups(1), lr=0.5)
+    scheduler = TableLR(optimizer, Table({"lr": RATES}))
+    optimizer.add_param_group(make_groups(1, lr=torch.tensor(1))[0])
+    optimizer.step()
+    with pytest.raises(ValueError, match="the lr of group 1 must be a number or a tensor of one float"):
+        scheduler.step()
+    assert scheduler.last_epoch == 0
+    assert scheduler.get_last_lr() == [RATES[0]]
+    optimizer.param_groups[1]["lr"] = 0.5
+    scheduler.step()
+    assert [group["lr"] for group in optimizer.param_groups] == [RATES[1]] * 2
+
+
+@pytest.mark.parametrize("rate", [np.float32(0.5), np.float64(0.5), 1, Fraction(1, 2), np.array(0.5)], ids=repr)
+def test_any_number_gives_way_to_a_python_float(rate: Any) -> None:
+    """A rate that is an int, NumPy's or any other number becomes a Python float."""
+    optimizer = SGD(make_groups(1), lr=0.5)
+    optimizer.param_groups[0]["lr"] = rate
+    scheduler = TableLR(optimizer, Table({"lr": RATES}))
+    assert type(optimizer.param_groups[0]["lr"]) is float
+    assert optimizer.param_groups[0]["lr"] == RATES[0] == scheduler.get_last_lr()[0]

@@ -31,6 +31,7 @@ from torch.optim.lr_scheduler import (
 
 from client import DigestMismatchError
 from client.lr_scheduler import TableLR, set_lr
+from client.scheduler_state import first_difference
 from scheduler import PastEndError, ScheduleWarning, Table
 from scheduler.progress import MAX_PROGRESS
 from scheduler.table import After, Axis
@@ -516,7 +517,7 @@ optimizer.step()
     assert "this TableLR was never stepped" in done.stderr
 
 
-@pytest.mark.parametrize("use", ["step", "set_progress", "nothing", "waiting", "after earlier updates"])
+@pytest.mark.parametrize("use", ["step", "set_progress", "nothing", "waiting", "over", "after earlier updates"])
 def test_no_false_alarm(use: str) -> None:
     """A TableLR that was used, that nobody trained with, or whose turn did not come, goes away silently."""
     optimizer = make_sgd()
@@ -526,12 +527,14 @@ def test_no_false_alarm(use: str) -> None:
     scheduler: LRScheduler = TableLR(optimizer, make_table())
     if use == "waiting":
         scheduler = SequentialLR(optimizer, [LinearLR(optimizer), scheduler], milestones=[5])
+    if use == "over":
+        scheduler = SequentialLR(optimizer, [scheduler, LinearLR(optimizer)], milestones=[1])
     if use != "nothing":
         update(optimizer)
     if use == "set_progress":
         assert isinstance(scheduler, TableLR)
         scheduler.set_progress(0)
-    if use in ("step", "waiting"):
+    if use in ("step", "waiting", "over"):
         scheduler.step()
     del scheduler
 
@@ -672,10 +675,8 @@ def test_the_old_table_given_must_be_the_old_table() -> None:
 
 def test_tables_of_another_length_or_columns_differ_somewhere() -> None:
     """Tables that agree as far as both go differ from the shorter one's end; other columns differ from row 0."""
-    from client.lr_scheduler import _first_difference  # noqa: PLC0415  # the one private thing under test
-
-    assert _first_difference(make_table(), make_table([*RATES, 0.5])) == 10
-    assert _first_difference(make_table(), per_group_table(2)) == 0
+    assert first_difference(make_table(), make_table([*RATES, 0.5])) == 10
+    assert first_difference(make_table(), per_group_table(2)) == 0
 
 
 def test_another_axis_is_never_allowed() -> None:
@@ -728,30 +729,6 @@ def test_a_copy_goes_on_by_itself(steps: int, copied: Callable[[Any], Any]) -> N
     assert rates_of(other_optimizer) == [RATES[steps + 3]]
 
 
-class Wrapper(Optimizer):
-    """An optimizer by class alone, as Accelerate's: it has not run torch's constructor."""
-
-    def __init__(self, optimizer: Optimizer) -> None:
-        self.optimizer = optimizer
-
-    @property
-    def param_groups(self) -> list[dict[str, Any]]:  # type: ignore[override]  # torch has an attribute there
-        return self.optimizer.param_groups
-
-    def step(self, closure: Any = None) -> None:  # type: ignore[override]  # torch overloads it
-        self.optimizer.step(closure)
-
-
-def test_a_wrapped_optimizer_is_followed() -> None:
-    """A wrapper that only looks like an optimizer works; loading the inner optimizer's state keeps our row."""
-    inner = make_sgd()
-    wrapper = Wrapper(inner)
-    scheduler = TableLR(wrapper, make_table())
-    assert train(wrapper, scheduler, 3) == RATES[:3]
-    inner.load_state_dict(make_sgd().state_dict())
-    assert rates_of(inner) == [RATES[3]]
-
-
 # -- set_lr -----------------------------------------------------------------------------------------------------------
 
 
@@ -773,13 +750,29 @@ def test_set_lr_fills_tensors_in_place() -> None:
     assert rate.item() == 0.25
 
 
-@pytest.mark.parametrize("lr", [math.nan, math.inf, -0.1, -math.inf, pytest.param(np.float64("nan"), id="numpy-nan")])
+NO_RATES = [math.nan, math.inf, -0.1, -1e-8, -math.inf, np.nextafter(1e12, 2e12), np.float64("nan"), 10**400]
+
+
+@pytest.mark.parametrize("lr", NO_RATES, ids=[f"{rate!r:.20}" for rate in NO_RATES])
 def test_set_lr_refuses_what_is_no_rate(lr: Any) -> None:
-    """NaN, infinity and negative numbers are refused with the value, and nothing is written."""
+    """NaN, infinity, negative and absurd numbers are refused with the value, and nothing is written."""
     optimizer = make_sgd()
-    with pytest.raises(ValueError, match=r"lr must be finite and >= 0, got .*(nan|inf|-0.1)"):
+    with pytest.raises(ValueError, match=r"lr must be finite, >= 0 and <= 1e\+12, got .*(nan|inf|-0.1|-1e-08|10000)"):
         set_lr(optimizer, lr)
     assert rates_of(optimizer) == [1.0]
+
+
+@pytest.mark.parametrize("lr", [0.0, -5.55e-19, 1e12])
+def test_set_lr_and_table_agree_on_what_a_rate_is(lr: float) -> None:
+    """What a table may hold, a rounding below 0 included, set_lr and TableLR write, bit for bit."""
+    optimizer = make_sgd()
+    set_lr(optimizer, lr)
+    assert rates_of(optimizer) == [lr]
+    set_lr(optimizer, 1.0)
+    scheduler = TableLR(optimizer, make_table([lr]))
+    assert rates_of(optimizer) == [lr]
+    scheduler.load_state_dict(scheduler.state_dict())
+    assert rates_of(optimizer) == [lr]
 
 
 @pytest.mark.parametrize("lr", ["0.1", None, True, [0.1], 1j])

@@ -1,0 +1,71 @@
+"""Optimizers that are one by class alone: what keeps the hooks, the groups and the steps of one that wraps another."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Iterator
+from typing import Any
+
+
+def with_hooks(optimizer: Any) -> list[Any]:
+    """The optimizers that call the hooks of a loaded state: this one, or else those within it, at any depth.
+
+    A wrapper that did not run torch's constructor has no hooks. Whatever it calls the optimizer that it wraps, or
+    several of them, that is an attribute. A wrapper without any has nobody to call a hook.
+    """
+    return [each for each in _walk(optimizer) if _has_hooks(each)]
+
+
+def renew_groups(optimizer: Any) -> None:
+    """Let wrappers list the groups that their optimizers use, where they still list those that these had before.
+
+    Loading an optimizer's state replaces its groups. A wrapper that has kept its own list of them, as PyTorch's
+    PostLocalSGDOptimizer does, would take a scheduler's rates for groups that nobody steps with any more.
+    """
+    within = with_hooks(optimizer)
+    used = {id(group["params"]): group for each in within for group in each.param_groups}
+    for wrapper in _walk(optimizer):
+        if _has_hooks(wrapper) or "param_groups" not in getattr(wrapper, "__dict__", {}):
+            continue
+        groups = [used.get(id(group["params"]), group) for group in wrapper.param_groups]
+        if any(one is not other for one, other in zip(groups, wrapper.param_groups, strict=True)):
+            wrapper.param_groups = within[0].param_groups if len(within) == 1 else groups
+
+
+def _walk(optimizer: Any) -> Iterator[Any]:
+    """An optimizer and, unless it has hooks, those in its attributes, and theirs: each once."""
+    waiting, seen = [optimizer], set[int]()
+    while waiting:
+        current = waiting.pop(0)
+        if id(current) in seen:
+            continue
+        seen.add(id(current))
+        yield current
+        if not _has_hooks(current):
+            attributes = getattr(current, "__dict__", {})
+            waiting += [inner for name, value in attributes.items() if name != "state" for inner in _optimizers(value)]
+
+
+def _has_hooks(optimizer: Any) -> bool:
+    return "_optimizer_load_state_dict_post_hooks" in getattr(optimizer, "__dict__", {})
+
+
+def _optimizers(value: Any) -> list[Any]:
+    several = value.values() if isinstance(value, dict) else value if isinstance(value, (list, tuple)) else [value]
+    return [each for each in several if hasattr(each, "param_groups")]
+
+
+def track_steps(optimizer: Any) -> None:
+    """Let torch see the calls of an `optimizer.step` that is not a method it can wrap, such as a compiled one."""
+    step = optimizer.step
+    if hasattr(step, "_wrapped_by_lr_sched"):
+        return
+    me = weakref.ref(optimizer)
+
+    def tracked(*args: Any, **kwargs: Any) -> Any:
+        stepped: Any = me()
+        stepped._opt_called = True
+        return step(*args, **kwargs)
+
+    tracked._wrapped_by_lr_sched = True  # type: ignore[attr-defined]  # by this mark torch knows a tracked step
+    optimizer.step = tracked

@@ -1,0 +1,39 @@
+"""What a plain training loop needs of the client: one learning rate into every parameter group. Needs no torch."""
+
+from __future__ import annotations
+
+import numbers
+from typing import TYPE_CHECKING
+
+from client.groups import put
+from scheduler.rates import MAX_RATE, is_rate
+
+if TYPE_CHECKING:
+    from torch.optim import Optimizer
+
+
+def set_lr(optimizer: Optimizer, lr: float) -> None:
+    """Write one learning rate into every parameter group: for the plain loop, `set_lr(optimizer, table.get_lr(step))`.
+
+    A group's rate that is a tensor is filled in place, any other becomes a Python float. Raises `TypeError` for what is
+    not a number, `ValueError` for what is no rate (see `scheduler.rates`) and for a tensor that cannot hold one.
+    """
+    if type(lr) is not float:
+        lr = _number(lr)
+    if not (0.0 <= lr <= MAX_RATE or is_rate(lr)):
+        raise ValueError(f"lr must be finite, >= 0 and <= {MAX_RATE:g}, got {lr!r}")
+    filled: set[int] = set()
+    for group in optimizer.param_groups:
+        if type(group["lr"]) is float:
+            group["lr"] = lr
+        else:
+            put(group, "lr", lr, filled)
+
+
+def _number(value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, numbers.Real):
+        raise TypeError(f"lr must be a number, got {value!r}")
+    try:
+        return float(value)
+    except OverflowError:
+        raise ValueError(f"lr must be finite, >= 0 and <= {MAX_RATE:g}, got {value!r:.50}...") from None

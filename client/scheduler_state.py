@@ -1,0 +1,215 @@
+"""The saved state of a TableLR: plain numbers and text, checked as a whole before any of it is used."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, get_args
+
+import numpy as np
+
+from client.errors import DigestMismatchError
+from scheduler import Table
+from scheduler.progress import MAX_PROGRESS
+from scheduler.rates import first_bad_rate
+from scheduler.table import Axis
+
+Lists = dict[str, list[float]]
+"""Hyperparameter to its value in each parameter group."""
+
+_NEEDED = ("last_epoch", "_step_count", "_last_lr", "others", "in_force", "digest", "axis", "stride")
+_RELATIVE = ("relative", "initial")  # a state without both is of a version that knew absolute values alone
+_DIGEST = re.compile(r"[0-9a-f]{64}")
+_DEEPEST = 64  # each SequentialLR around a waiting scheduler takes one step back from it
+
+
+@dataclass(frozen=True)
+class SavedState:
+    """What a TableLR saves, parsed.
+
+    Attributes:
+        last_epoch: the progress; below 0 only for a scheduler whose turn in a `SequentialLR` is to come.
+        step_count: torch's count of calls.
+        values: what was in the optimizer, `lr` among them.
+        in_force: whether those were this scheduler's own, the last that anybody wrote.
+        digest: the table's, with its `axis` and `stride`.
+        relative: whether the table was a factor of each group's own value, kept in `initial`.
+    """
+
+    last_epoch: int
+    step_count: int
+    values: Lists
+    in_force: bool
+    digest: str
+    axis: str
+    stride: int
+    relative: bool
+    initial: Lists
+
+    def to_dict(self) -> dict[str, Any]:
+        """The state as `state_dict` gives it."""
+        return {
+            "last_epoch": self.last_epoch,
+            "_step_count": self.step_count,
+            "_last_lr": self.values["lr"],
+            "others": {name: column for name, column in self.values.items() if name != "lr"},
+            "in_force": self.in_force,
+            "digest": self.digest,
+            "axis": self.axis,
+            "stride": self.stride,
+            "relative": self.relative,
+            "initial": self.initial,
+        }
+
+    @classmethod
+    def parse(cls, state: object, groups: int) -> SavedState:
+        """Read what `state_dict` gave. Raises `ValueError` naming the field and the value that cannot be.
+
+        Args:
+            state: of any type.
+            groups: the number of the optimizer's parameter groups, of which each list has a value.
+        """
+        if not isinstance(state, Mapping):
+            message = f"this is not the state of a TableLR, but {state!r:.100}"
+            raise ValueError(message)  # noqa: TRY004  # whatever is wrong with a state is a ValueError
+        if missing := [*_missing(state)]:
+            raise ValueError(f"this is not the state of a TableLR: it has no {', '.join(sorted(missing))}")
+        state = {"relative": False, "initial": {}, **state}
+        in_force = _checked(state, "in_force", "True or False", _is_bool)
+        relative = _checked(state, "relative", "True or False", _is_bool)
+        lowest = 0 if in_force else -_DEEPEST
+        others = _lists(state["others"], "others", groups)
+        if "lr" in others:
+            raise _damaged("others", "hyperparameters beside lr", state["others"])
+        values = {**others, "lr": _list(state["_last_lr"], "_last_lr", groups)}
+        _check_rates(values["lr"], "_last_lr")
+        initial = _lists(state["initial"], "initial", groups)
+        if relative != ("lr" in initial):
+            raise _damaged("initial", "the groups' own values" if relative else "nothing", state["initial"])
+        if relative:
+            _check_rates(initial["lr"], "initial['lr']")
+        return cls(
+            last_epoch=_whole(state, "last_epoch", lowest),
+            step_count=_whole(state, "_step_count", 1),
+            values=values,
+            in_force=in_force,
+            digest=_checked(state, "digest", "64 hexadecimal digits", _is_digest),
+            axis=_checked(state, "axis", f"one of {', '.join(get_args(Axis))}", _is_axis),
+            stride=_whole(state, "stride", 1),
+            relative=relative,
+            initial=initial,
+        )
+
+    def check_table(self, table: Table, *, relative: bool, allowed: bool | Table) -> None:
+        """Raise where the state is not of this table, and another is not allowed.
+
+        Raises `DigestMismatchError` for another table, `ValueError` for another axis, stride or meaning of the values.
+        """
+        if not isinstance(allowed, bool | Table):
+            raise TypeError(f"allow_other_table must be True, False or the old Table, got {allowed!r}")
+        if self.digest != table.digest:
+            self._check_other_table(table, allowed)
+        if (self.axis, self.stride) != (table.axis, table.stride):
+            raise ValueError(
+                f"the state counts {self.axis}s by {self.stride}, the table {table.axis}s by "
+                f"{table.stride}: a position in one means nothing in the other"
+            )
+        if self.relative != relative:
+            raise ValueError(
+                f"the state was saved with relative={self.relative}, and this scheduler has relative={relative}: "
+                "a factor is no rate"
+            )
+
+    def _check_other_table(self, table: Table, allowed: bool | Table) -> None:
+        if allowed is False:
+            raise DigestMismatchError(
+                f"the state was saved with table {self.digest}, and this scheduler has table {table.digest}: get the "
+                "old one by its digest, or say allow_other_table=True to go on with the new one"
+            )
+        if isinstance(allowed, Table) and allowed.digest != self.digest:
+            raise DigestMismatchError(
+                f"the state was saved with table {self.digest}, and the old table given is {allowed.digest}"
+            )
+
+    def check_columns(self, names: tuple[str, ...], *, same_table: bool) -> None:
+        """Raise `ValueError` where the state has values of other hyperparameters than the table drives.
+
+        Another table may have had other columns; a group's own value is needed for each of the new one's.
+        """
+        if same_table and (names_saved := sorted(self.values)) != [*names]:
+            raise _damaged("others", f"values of {_but_lr(names)}", _but_lr(names_saved))
+        if self.relative and (lacking := sorted({*names} - self.initial.keys())):
+            raise _damaged("initial", f"values of {', '.join(names)}", f"none of {', '.join(lacking)}")
+
+    def check_released(self, table: Table) -> None:
+        """Raise `ValueError` where values count as in force that this very table had released."""
+        if self.in_force and self.digest == table.digest:
+            raise _damaged("in_force", f"False past the end of a table with after={table.after!r}", self.in_force)
+
+
+def first_difference(old: Table, new: Table) -> int:
+    """The first row in which two tables differ; the length of the shorter where only their lengths do."""
+    if old.columns.keys() != new.columns.keys():
+        return 0
+    rows = min(old.total_steps, new.total_steps)
+    differs = [old.columns[name][:rows] != new.columns[name][:rows] for name in old.columns]
+    return min((int(np.argmax(each)) for each in differs if each.any()), default=rows)
+
+
+def _missing(state: Mapping[Any, Any]) -> list[str]:
+    needed = _NEEDED + (_RELATIVE if any(name in state for name in _RELATIVE) else ())
+    return [name for name in needed if name not in state]
+
+
+def _but_lr(names: tuple[str, ...] | list[str]) -> str:
+    return ", ".join(name for name in names if name != "lr") or "nothing"
+
+
+def _checked(state: Mapping[Any, Any], field: str, rule: str, good: Callable[[Any], bool]) -> Any:
+    if not good(state[field]):
+        raise _damaged(field, rule, state[field])
+    return state[field]
+
+
+def _is_bool(value: Any) -> bool:
+    return type(value) is bool
+
+
+def _is_digest(value: Any) -> bool:
+    return type(value) is str and _DIGEST.fullmatch(value) is not None
+
+
+def _is_axis(value: Any) -> bool:
+    return type(value) is str and value in get_args(Axis)
+
+
+def _whole(state: Mapping[Any, Any], field: str, lowest: int) -> int:
+    def good(value: Any) -> bool:
+        return type(value) is int and lowest <= value <= MAX_PROGRESS
+
+    return int(_checked(state, field, f"a whole number from {lowest} to {MAX_PROGRESS}", good))
+
+
+def _lists(value: Any, field: str, groups: int) -> Lists:
+    if type(value) is not dict or not all(type(name) is str for name in value):
+        raise _damaged(field, "a dict of lists by hyperparameter", value)
+    return {name: _list(column, f"{field}[{name!r}]", groups) for name, column in value.items()}
+
+
+def _list(value: Any, field: str, groups: int) -> list[float]:
+    if type(value) is not list or not all(type(number) is float and math.isfinite(number) for number in value):
+        raise _damaged(field, "a list of finite floats", value)
+    if len(value) != groups:
+        raise ValueError(f"the state is of {len(value)} parameter groups, the optimizer has {groups} ({field})")
+    return [*value]
+
+
+def _check_rates(values: list[float], field: str) -> None:
+    if (bad := first_bad_rate(np.array(values))) is not None:
+        raise _damaged(field, "learning rates", values[bad])
+
+
+def _damaged(field: str, rule: str, value: object) -> ValueError:
+    return ValueError(f"the state of a TableLR must have {rule} as {field}, got {value!r:.100}")
