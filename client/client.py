@@ -14,6 +14,7 @@ from client.errors import DigestMismatchError, UnexpectedAnswerError
 from client.transport import Transport
 from client.verification import check_manifest, check_table
 from scheduler import Schedule, Spec, Table, TableError
+from scheduler.frame import MAX_HEADER
 from scheduler.literal import named_digests, resolved
 from scheduler.table import After, Axis
 
@@ -99,7 +100,7 @@ class Client:
         named = named_digests(spec.every_schedule()) if is_full else ()
         with resolved({digest: self._table(digest, until, MAX_TABLE) for digest in named}):
             check_table(table, spec, whole=is_full)
-        table.spec = spec  # the file's own is what somebody said
+        table.spec = spec
         return table
 
     def get(self, digest: str, *, max_bytes: int = MAX_TABLE) -> Table:
@@ -126,8 +127,8 @@ class Client:
             "PUT",
             path,
             until=self._until(),
-            max_bytes=_manifest_size(len(table.header), len(table.columns)),
-            body=table.parts(),
+            max_bytes=_manifest_size(MAX_HEADER, len(table.columns)),  # it may say more than ours: what others said
+            body=table.parts(claims=True),
             media_type=_MEDIA_TYPE,
         )
         digest: str = _manifest(answer, self._transport.base_url)["digest"]
@@ -157,7 +158,7 @@ class Client:
         path = f"/v1/tables/{digest}.safetensors"
         content = self._transport.request("GET", path, until=until, max_bytes=max_bytes)
         try:
-            table = Table.from_bytes(content)
+            table = Table.from_bytes(memoryview(content).toreadonly())  # nobody writes to it any more
         except TableError as error:
             raise DigestMismatchError(f"what the service sent is not table {digest}: {error}") from error
         if table.digest != digest:

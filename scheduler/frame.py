@@ -3,20 +3,24 @@
 A file is safetensors: 8 bytes with the header's length, a JSON header, padding, one F64 tensor per column in name
 order. Its metadata carry the frame, the digest, and `check`: the SHA-256 of the header in which the check's own digits
 are zeros. So every byte of a file is covered, the values by the digest and the rest by the check.
+
+A digest has exactly one such file. One that a person saves may say more: the spec and the versions that its values were
+computed with. These are claims: nothing proves them.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-import math
 import re
 import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, get_args
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from scheduler.canonical import canonical_json
+from scheduler.provenance import NAMES
 
 if TYPE_CHECKING:
     from hashlib import _Hash
@@ -30,11 +34,18 @@ After = Literal["hold", "error", "release"]
 
 LENGTH = struct.Struct("<Q")
 """The first 8 bytes of a file: how long its header is."""
+MAX_HEADER = 2 * 2**20
+"""Bytes of the longest header that is read or written: a spec of a mebibyte fits."""
+FORMAT_REVISION = 2
+"""Which way of writing the one file of a digest this is: another number where the same digest's bytes change."""
 _COLUMN = re.compile(r"[a-z][a-z0-9_]{0,63}(\.(0|[1-9][0-9]{0,5}))?")
-_MAX_HEADER = 64 * 2**20
+_DIGEST = re.compile(r"[0-9a-f]{64}")
+_INTEGER = re.compile(r"[1-9][0-9]{0,14}")
+_MAX_STRIDE = 10**15
+_MAX_CLAIM = 1000  # characters of a version in a header
 _ALIGNMENT = 64  # bytes: a mapped table starts on a cache line
-_OWN = {"format", "digest", "axis", "stride", "after", "check", "spec", "spec_id"}
 _CHECK, _ZEROS = '"check":"', "0" * 64
+_NOTHING: Mapping[str, str] = MappingProxyType({})
 
 
 class TableError(ValueError):
@@ -45,8 +56,8 @@ class TableError(ValueError):
 class Frame:
     """The columns of a table, how many rows they have, what rows count, and what happens past the last one.
 
-    Raises `TableError` for a column's name that is none, columns out of order, none of them, no row, and a frame that
-    does not exist.
+    Raises `TableError` for a column's name that is none, one name both plain and per group, columns out of order, none
+    of them, no row, and a frame that does not exist.
     """
 
     columns: tuple[str, ...]
@@ -56,15 +67,13 @@ class Frame:
     after: After = "hold"
 
     def __post_init__(self) -> None:
-        for name in self.columns:
-            if not _COLUMN.fullmatch(name):
-                raise TableError(f"column names are like 'lr' or 'weight_decay.1', got {name!r}")
+        _check_columns(self.columns)
         if self.axis not in get_args(Axis):
-            raise TableError(f"axis must be one of {', '.join(get_args(Axis))}, got {self.axis!r}")
+            raise TableError(f"axis must be one of {', '.join(get_args(Axis))}, got {_shown(self.axis)}")
         if self.after not in get_args(After):
-            raise TableError(f"after must be one of {', '.join(get_args(After))}, got {self.after!r}")
-        if self.stride < 1:
-            raise TableError(f"stride must be at least 1, got {self.stride}")
+            raise TableError(f"after must be one of {', '.join(get_args(After))}, got {_shown(self.after)}")
+        if type(self.stride) is not int or not 1 <= self.stride <= _MAX_STRIDE:
+            raise TableError(f"stride must be an integer from 1 to 10**15, got {_shown(self.stride)}")
         if not self.columns or self.total_steps < 1:
             raise TableError("a table needs at least one column and one step")
 
@@ -84,8 +93,12 @@ class Frame:
         }
         return hashlib.sha256(canonical_json(frame).encode() + b"\n")
 
-    def header(self, metadata: Mapping[str, str]) -> bytes:
-        """The bytes before the values in a file: its metadata are these, the frame, and the check."""
+    def header(self, digest: str, claims: Mapping[str, str] = _NOTHING) -> bytes:
+        """The bytes before the values in the file of the table with this digest.
+
+        Without `claims` they are a function of frame and digest alone: those of the one file that the digest has.
+        """
+        metadata = {"format": "pt", **claims, "digest": digest}  # "pt": what transformers and accelerate read
         frame = {"axis": self.axis, "stride": str(self.stride), "after": self.after}
         content = {"__metadata__": {**metadata, **frame, "check": _ZEROS}, **_tensors(self.columns, self.total_steps)}
         text = json.dumps(content, separators=(",", ":")).encode()
@@ -95,41 +108,25 @@ class Frame:
 
 @dataclass(frozen=True)
 class Header:
-    """A file's header, read: the frame, the other metadata, and how many bytes lie before the values."""
+    """A file's header, read: the frame, the digest, and how many bytes lie before the values.
+
+    `digest` is empty where the file claims none. `spec` (JSON) and `provenance` are what it says that the values were
+    computed from and with, if it does. `checked` says whether it carried its check: one written elsewhere need not.
+    """
 
     frame: Frame
-    metadata: Mapping[str, str]
+    digest: str
+    spec: str | None
+    provenance: Mapping[str, str]
+    checked: bool
     size: int
-
-    @property
-    def checked(self) -> bool:
-        """Whether the header carried its check: one that was written elsewhere need not."""
-        return "check" in self.metadata
-
-    @property
-    def digest(self) -> str:
-        """The digest that the file claims; empty where it claims none."""
-        return self.metadata.get("digest", "")
-
-    @property
-    def provenance(self) -> dict[str, str]:
-        """What computed the values, as far as the file says."""
-        return {name: text for name, text in self.metadata.items() if name not in _OWN}
-
-    def spec(self) -> Spec | None:
-        """The spec of the values; None where there is none, or it is of a kind that this version does not know."""
-        from scheduler.spec import Spec  # noqa: PLC0415  # the spec builds tables, and a table remembers its spec
-
-        try:
-            return Spec.model_validate_json(self.metadata["spec"]) if "spec" in self.metadata else None
-        except ValueError:
-            return None
 
     @classmethod
     def from_bytes(cls, data: memoryview, file_size: int) -> Header:
         """The header at the start of a file's bytes, of which `header_size` tells how many are needed.
 
         Raises `TableError` where it is no header of a table in a file of this size, or does not match its check.
+        Metadata that are none of ours are not kept.
         """
         text = bytes(data[LENGTH.size : header_size(data, file_size)])
         metadata, columns, rows = _parse(text)
@@ -138,15 +135,32 @@ class Header:
             columns,
             rows,
             axis=metadata.get("axis", "step"),  # type: ignore[arg-type]  # any text: Frame checks it
-            stride=int(stride) if stride.isascii() and stride.isdigit() and len(stride) < 16 else 0,
-            after=metadata.get("after", "hold"),  # type: ignore[arg-type]  # any text: Frame checks it
+            stride=int(stride) if _INTEGER.fullmatch(stride) else stride,  # type: ignore[arg-type]  # the same
+            after=metadata.get("after", "hold"),  # type: ignore[arg-type]  # the same
         )
         if LENGTH.size + len(text) + frame.nbytes != file_size:
             raise TableError("not a table: its F64 columns do not fill the file")
         check = metadata.get("check")
         if check is not None and hashlib.sha256(_with_check(text, check, _ZEROS)).hexdigest() != check:
             raise TableError("damaged table: its header does not match its check")
-        return cls(frame, metadata, LENGTH.size + len(text))
+        return cls(
+            frame,
+            _digest(metadata),
+            metadata.get("spec"),
+            {name: _version(name, metadata[name]) for name in NAMES if name in metadata},
+            check is not None,
+            LENGTH.size + len(text),
+        )
+
+
+def claimed_spec(text: str) -> Spec | None:
+    """The spec in a header; None where it is none, or of a kind that this version does not know."""
+    from scheduler.spec import Spec  # noqa: PLC0415  # the spec builds tables, and a table remembers its spec
+
+    try:
+        return Spec.model_validate_json(text)
+    except (ValueError, RecursionError):
+        return None
 
 
 def header_size(start: memoryview, file_size: int) -> int:
@@ -154,17 +168,31 @@ def header_size(start: memoryview, file_size: int) -> int:
     if len(start) < LENGTH.size:
         raise TableError(f"not a table: {file_size} bytes are too few for a safetensors file")
     (size,) = LENGTH.unpack_from(start)
-    if size > min(_MAX_HEADER, file_size - LENGTH.size):
+    if size > file_size - LENGTH.size:
         raise TableError(f"not a table: a header of {size} bytes does not fit a file of {file_size}")
+    if size > MAX_HEADER:
+        raise TableError(f"not a table: its header must have at most {MAX_HEADER} bytes, got {size}")
     return int(LENGTH.size + size)
 
 
-def _tensors(columns: Sequence[str], rows: int) -> dict[str, object]:
-    size = 8 * rows
-    return {
-        name: {"dtype": "F64", "shape": [rows], "data_offsets": [i * size, (i + 1) * size]}
-        for i, name in enumerate(columns)
-    }
+def _check_columns(columns: Sequence[str]) -> None:
+    for name in columns:
+        if not isinstance(name, str) or not _COLUMN.fullmatch(name):
+            raise TableError(f"column names are like 'lr' or 'weight_decay.1', got {_shown(name)}")
+    if list(columns) != sorted(set(columns)):
+        raise TableError(f"columns must be different and in the order of their names, got {_shown(list(columns))}")
+    plain = {name for name in columns if "." not in name}
+    for name in columns:
+        if (shared := name.partition(".")[0]) != name and shared in plain:
+            raise TableError(f"a column is one for all groups or one for each: got both {shared!r} and {name!r}")
+
+
+def _tensors(columns: Sequence[str], rows: int) -> dict[str, dict[str, Any]]:
+    return {name: _tensor(index, rows) for index, name in enumerate(columns)}
+
+
+def _tensor(index: int, rows: int) -> dict[str, Any]:
+    return {"dtype": "F64", "shape": [rows], "data_offsets": [index * 8 * rows, (index + 1) * 8 * rows]}
 
 
 def _with_check(text: bytes, check: str, other: str) -> bytes:
@@ -172,15 +200,77 @@ def _with_check(text: bytes, check: str, other: str) -> bytes:
 
 
 def _parse(text: bytes) -> tuple[dict[str, str], tuple[str, ...], int]:
-    """The metadata, the column names in order and the number of rows; everything is checked."""
+    """The metadata, the column names in order and the number of rows; everything is checked, by its exact type."""
     try:
-        tensors = json.loads(text)
-        metadata = tensors.pop("__metadata__", {})
-        columns = tuple(sorted(tensors))
-        rows = math.prod(tensors[columns[0]]["shape"]) if columns else 0
-        plain = all(isinstance(key, str) and isinstance(value, str) for key, value in metadata.items())
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+        tensors = json.loads(text.decode(), object_pairs_hook=_object, parse_float=_refuse, parse_constant=_refuse)
+        "".join(_strings(tensors)).encode()  # a lone surrogate is legal JSON, and no text
+    except (
+        ValueError,
+        RecursionError,
+    ) as error:  # ValueError is TableError's, UnicodeError's, JSONDecodeError's, int's
         raise TableError(f"not a table: the safetensors header cannot be read ({error})") from error
-    if not plain or tensors != _tensors(columns, rows):
+    if not isinstance(tensors, dict):
+        raise TableError("not a table: the safetensors header must be a JSON object")
+    metadata = tensors.pop("__metadata__", {})
+    if not isinstance(metadata, dict) or not all(isinstance(value, str) for value in metadata.values()):
+        raise TableError("not a table: the safetensors metadata must be an object of strings")
+    columns = tuple(sorted(tensors))
+    rows = _rows(tensors[columns[0]]) if columns else 0
+    if not all(_is_tensor(tensors[name], _tensor(index, rows)) for index, name in enumerate(columns)):
         raise TableError("not a table: the tensors are not F64 columns of one length, in name order, filling the file")
     return metadata, columns, rows
+
+
+def _object(members: list[tuple[str, Any]]) -> dict[str, Any]:
+    """A JSON object. Raises `TableError` for a key that it has twice: which one counts would be up to the reader."""
+    found = dict(members)
+    if len(found) != len(members):
+        raise TableError("a key stands twice in one object")
+    return found
+
+
+def _refuse(number: str) -> None:
+    raise TableError(f"numbers must be integers, got {number[:40]}")
+
+
+def _strings(header: Any) -> list[str]:
+    """The strings that are kept of a header, the names in it first."""
+    if not isinstance(header, dict):
+        return []
+    metadata = header.get("__metadata__")
+    said = [*metadata, *metadata.values()] if isinstance(metadata, dict) else []
+    return [*header, *(text for text in said if isinstance(text, str))]
+
+
+def _rows(tensor: object) -> int:
+    """The length of a tensor of one dimension; 0, which no column has, of another."""
+    shape = tensor.get("shape") if isinstance(tensor, dict) else None
+    return shape[0] if isinstance(shape, list) and len(shape) == 1 and type(shape[0]) is int else 0
+
+
+def _is_tensor(found: object, expected: Mapping[str, Any]) -> bool:
+    """Whether they are equal, and the numbers integers: True and 1.0 equal 1."""
+    return (
+        isinstance(found, dict)
+        and found == expected
+        and all(type(number) is int for number in (*found["shape"], *found["data_offsets"]))
+    )
+
+
+def _digest(metadata: Mapping[str, str]) -> str:
+    digest = metadata.get("digest", "")
+    if digest and not _DIGEST.fullmatch(digest):
+        raise TableError(f"not a table: its digest must be 64 hexadecimal digits, got {_shown(digest)}")
+    return digest
+
+
+def _version(name: str, text: str) -> str:
+    if len(text) > _MAX_CLAIM:
+        raise TableError(f"not a table: {name!r} must have at most {_MAX_CLAIM} characters, got {len(text)}")
+    return text
+
+
+def _shown(value: object) -> str:
+    """A value in an error message: on one line, and not too long."""
+    text = repr(value)
+    return text if len(text) <= 100 else f"{text[:100]}..."

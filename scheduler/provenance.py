@@ -10,6 +10,9 @@ from types import MappingProxyType
 
 import numpy as np
 
+NAMES = ("lrtables", "numpy", "libm", "cpu")
+"""What is said of what computed a table."""
+
 
 @cache
 def provenance() -> Mapping[str, str]:

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, model_val
 
 from scheduler.canonical import canonical_hash, canonical_json
 from scheduler.caveats import shortened
+from scheduler.frame import Frame
 from scheduler.registry import AnySchedule
 from scheduler.schedule import Schedule, ScheduleWarning, StepCount
 from scheduler.table import After, Axis, Table
@@ -116,6 +117,12 @@ class Spec(BaseModel):
                 suffix = "" if _group_count(given) is None else f".{group}"
                 plan |= {f"{own or name}{suffix}": (schedule, name) for name in schedule.column_names}
         return plan
+
+    @property
+    def frame(self) -> Frame:
+        """The columns of the table, its length, what its rows count, and what happens past its last row."""
+        columns = tuple(sorted(self.plan()))
+        return Frame(columns, self.total_steps, axis=self.axis, stride=self.stride, after=self.after)
 
     def table(self) -> Table:
         """The table of this spec, computed here. Raises `TableError` where a value leaves the floats."""

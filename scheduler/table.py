@@ -5,30 +5,30 @@ The digest is SHA-256 over one line of canonical JSON, the frame (`after`, `axis
 which rate is applied when, and nothing else: not the spec the values came from, not the file format.
 
 The file format is safetensors (see `scheduler.frame`). It is written and read here, not through the safetensors
-package, because that package's Python functions copy the values and do not say where in the file they lie; a table is
-mapped instead of read.
+package, because that package's Python functions copy the values and do not say where in the file they lie.
 """
 
 from __future__ import annotations
 
 import math
-import mmap
 import os
 import reprlib
 import secrets
+import stat
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
+from mmap import ACCESS_READ, mmap
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+from scheduler.frame import LENGTH, MAX_HEADER, Frame, Header, claimed_spec, header_size
 from scheduler.frame import After as After
 from scheduler.frame import Axis as Axis
-from scheduler.frame import Frame, Header
 from scheduler.frame import TableError as TableError
 from scheduler.progress import progress_index
 from scheduler.provenance import provenance
@@ -53,8 +53,9 @@ class Table:
     `weight_decay` or another hyperparameter's name; a name with a suffix, `lr.0`, belongs to that parameter group.
 
     Args:
-        columns: name to values, each of shape [total_steps]; copied. Raises `TableError` for a bad name, for columns of
-            different lengths or none, and for values that are not finite.
+        columns: name to values, each of shape [total_steps]; copied. Raises `TableError` for a bad name, one name both
+            plain and per group, columns of different lengths or none, values that are not finite, and learning rates
+            that are none (see `scheduler.rates`).
         axis: what rows count.
         stride: units of progress per row, at least 1.
         after: what happens past the last row.
@@ -70,31 +71,28 @@ class Table:
         after: After = "hold",
         spec: Spec | None = None,
     ) -> None:
-        names = sorted(columns)
-        arrays = [np.asarray(columns[name], dtype=np.float64) for name in names]
-        for name, array in zip(names, arrays, strict=True):
-            if array.ndim != 1:
-                raise TableError(f"column {name!r} must have one value per step, got shape {list(array.shape)}")
+        names = sorted(columns, key=str)
+        arrays = [_numbers(name, columns[name]) for name in names]
         if len({len(array) for array in arrays}) > 1:
             lengths = ", ".join(f"{name} {len(array)}" for name, array in zip(names, arrays, strict=True))
             raise TableError(f"columns must have equal lengths, got {lengths}")
         data = np.stack(arrays) if arrays else np.empty((0, 0))
-        for name, array in zip(names, data, strict=True):
-            if not np.isfinite(array).all():
-                step = int(np.argmin(np.isfinite(array)))
-                raise TableError(f"column {name!r} must be finite, got {array[step]} at step {step}")
         frame = Frame(tuple(names), data.shape[1], axis=axis, stride=stride, after=after)
+        _check_values(frame, data)
         self._adopt(frame, data, spec=spec, provenance=provenance())
 
-    def _adopt(self, frame: Frame, data: Values, *, spec: Spec | None, provenance: Mapping[str, str]) -> None:
-        """Take `data` (shape [columns, total_steps], contiguous, in name order) as it is."""
+    def _adopt(self, frame: Frame, data: Values, *, spec: Spec | str | None, provenance: Mapping[str, str]) -> None:
+        """Take `data` (shape [columns, total_steps], contiguous, in name order) as it is.
+
+        A spec in JSON is read when somebody asks for it.
+        """
         data.flags.writeable = False
         self.frame = frame
         self.axis = frame.axis
         self.stride = frame.stride
         self.after = frame.after
         self.total_steps = frame.total_steps
-        self.spec = spec
+        self._spec = spec
         self.provenance = provenance
         self.columns: Mapping[str, Values] = MappingProxyType(dict(zip(frame.columns, data, strict=True)))
         self._data = data
@@ -115,9 +113,7 @@ class Table:
         with np.errstate(over="ignore", invalid="ignore"):  # what is too large is an error below, with its step
             for schedule, columns in _by_schedule(plan):
                 schedule.fill_columns({column: rows[name] for name, column in columns})
-        for name, row in rows.items():
-            if (step := first_bad_rate(row)) is not None:  # parameters are bounded, products and growth are not
-                raise TableError(f"column {name!r} must be {broken_rule(row[step])}, got {row[step]} at step {step}")
+        _check_values(spec.frame, data)
         return cls._of(spec, data)
 
     @classmethod
@@ -133,13 +129,31 @@ class Table:
 
     @classmethod
     def _of(cls, spec: Spec, data: Values) -> Table:
-        names = tuple(sorted(spec.plan()))
-        frame = Frame(names, spec.total_steps, axis=spec.axis, stride=spec.stride, after=spec.after)
         table = cls.__new__(cls)
-        table._adopt(frame, data, spec=spec, provenance=provenance())
+        table._adopt(spec.frame, data, spec=spec, provenance=provenance())
         return table
 
     # -- what it holds ------------------------------------------------------------------------------------------------
+
+    @property
+    def spec(self) -> Spec | None:
+        """The spec that the values were computed from, where it is known; of a file that was read, what the file says.
+
+        None, too, where the file names a kind that this version does not know.
+        """
+        if isinstance(self._spec, str):
+            self._spec = claimed_spec(self._spec)
+        return self._spec
+
+    @spec.setter
+    def spec(self, spec: Spec | None) -> None:
+        """Say what the values were computed from."""
+        self._spec = spec
+
+    @property
+    def spec_text(self) -> str | None:
+        """The JSON of the spec, as a file has it where it was read from one: it may be no spec."""
+        return self._spec if isinstance(self._spec, str) or self._spec is None else self._spec.canonical()
 
     @property
     def lr(self) -> Values:
@@ -224,7 +238,7 @@ class Table:
         return f"<Table {self.digest[:12]} {'+'.join(self.columns)} x {self.total_steps} {self.axis}s>"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _from_bytes, (self.to_bytes(),)
+        return _unpickled, (self.to_bytes(), self.spec, dict(self.provenance))
 
     def _bytes(self) -> memoryview:
         """The values as little-endian bytes, column after column."""
@@ -236,29 +250,34 @@ class Table:
     @cached_property
     def header(self) -> bytes:
         """The bytes of the safetensors file before the values."""
-        return self.frame.header(self.metadata)
+        return self.frame.header(self.digest)
 
     @property
-    def metadata(self) -> dict[str, str]:
-        """What the file says of itself beside frame and values: digest, spec and provenance."""
+    def claims(self) -> dict[str, str]:
+        """What a file may say of the table beside its digest: provenance, and the spec where that is not too long."""
         spec = {} if self.spec is None else {"spec": self.spec.canonical(), "spec_id": self.spec.id}
-        return {"format": "lrtables", **self.provenance, **spec, "digest": self.digest}
+        claims = {**self.provenance, **spec}
+        return claims if len(self.frame.header(self.digest, claims)) <= MAX_HEADER else dict(self.provenance)
 
-    def parts(self) -> list[bytes | memoryview]:
-        """The safetensors file as its header and a view of the values: nothing is copied."""
-        return [self.header, self._bytes()]
+    def parts(self, *, claims: bool = False) -> list[bytes | memoryview]:
+        """The safetensors file as its header and a view of the values: nothing is copied.
+
+        It is the one file that the digest has, byte for byte, whoever writes it; with `claims` the header says where
+        the values come from, too.
+        """
+        return [self.frame.header(self.digest, self.claims) if claims else self.header, self._bytes()]
 
     def to_bytes(self) -> bytes:
-        """The whole safetensors file."""
+        """The whole safetensors file, the one that the digest has."""
         return b"".join(self.parts())
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the safetensors file: whole, under its name, or not at all."""
+        """Write a safetensors file that says where the values come from: whole, under its name, or not at all."""
         target = Path(path)
         temporary = target.with_name(f".{target.name}.{secrets.token_hex(8)}.tmp")
         try:
             with temporary.open("xb") as file:
-                file.writelines(self.parts())
+                file.writelines(self.parts(claims=True))
                 file.flush()
                 os.fsync(file.fileno())
             temporary.replace(target)
@@ -267,32 +286,48 @@ class Table:
             raise
 
     @classmethod
-    def load(cls, path: str | os.PathLike[str]) -> Table:
-        """Map a safetensors file and verify it. Raises `TableError` where it is damaged, `OSError` from the system."""
-        with Path(path).open("rb") as file:
-            if os.fstat(file.fileno()).st_size == 0:
-                raise TableError("not a table: the file is empty")
-            return cls.from_bytes(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+    def load(cls, path: str | os.PathLike[str], *, mmap: bool = False) -> Table:
+        """Read a safetensors file and verify it. Raises `TableError` where it is damaged, `OSError` from the system.
+
+        With `mmap` the values stay in the file, which several processes then share. That is only for a file of which
+        nobody ever writes, or cuts, the bytes in place (`cp new old` does): the rates would change after they were
+        verified, and reading past a new end kills the process.
+        """
+        with open(path, "rb", opener=_open_at_once) as file:
+            found = os.fstat(file.fileno())
+            if not stat.S_ISREG(found.st_mode):
+                raise TableError(f"not a table: {os.fspath(path)!r} is no regular file")
+            if mmap and found.st_size:
+                return cls.from_bytes(_mapped(file))
+            start = file.read(LENGTH.size)
+            start += file.read(header_size(memoryview(start), found.st_size) - len(start))
+            header = Header.from_bytes(memoryview(start), found.st_size)
+            values = np.empty(header.frame.nbytes // 8, dtype="<f8")
+            if file.readinto(values.view(np.uint8).data) != values.nbytes:
+                raise TableError("damaged table: its file was cut short while it was read")
+        return cls._verified(header, values)
 
     @classmethod
-    def from_bytes(cls, data: bytes | bytearray | memoryview | mmap.mmap) -> Table:
-        """The table in the bytes of a safetensors file, verified. The values stay where they are: no copy.
+    def from_bytes(cls, data: bytes | bytearray | memoryview) -> Table:
+        """The table in the bytes of a safetensors file, verified.
 
+        The values stay where they are in read-only memory, which must never change; what may be written to is copied.
         Raises `TableError` where the bytes are no table, or their values do not have the digest they claim.
         """
         view = memoryview(data)
         header = Header.from_bytes(view, len(view))
-        # frombuffer keeps `data` alive, and with it the mapping of a file
-        values = np.frombuffer(view[header.size :], dtype="<f8").astype(np.float64, copy=False)
-        if not np.isfinite(values).all():
-            raise TableError("not a table: a value is not finite")
+        values = np.frombuffer(view[header.size :], dtype="<f8")  # it keeps `data` alive, and a file's mapping with it
+        if not (view.readonly and values.flags.aligned):
+            values = values.copy()
+        return cls._verified(header, values)
+
+    @classmethod
+    def _verified(cls, header: Header, values: Values) -> Table:
+        """The table of a header and values, shape [columns * total_steps], that have the digest in it."""
+        data = values.astype(np.float64, copy=False).reshape(len(header.frame.columns), -1)
+        _check_values(header.frame, data)
         table = cls.__new__(cls)
-        table._adopt(
-            header.frame,
-            values.reshape(len(header.frame.columns), -1),
-            spec=header.spec(),
-            provenance=header.provenance,
-        )
+        table._adopt(header.frame, data, spec=header.spec, provenance=header.provenance)
         if table.digest != header.digest:
             claimed = header.digest or "none"
             raise TableError(f"damaged table: its values have the digest {table.digest}, not {claimed}")
@@ -312,8 +347,49 @@ def _by_schedule(plan: list[tuple[str, tuple[Schedule, str]]]) -> Iterable[tuple
     return found.values()
 
 
-def _from_bytes(data: bytes) -> Table:
-    return Table.from_bytes(data)
+def _numbers(name: str, values: ArrayLike) -> Values:
+    """A column's values as float64, shape [total_steps]. Text, booleans and complex numbers are no numbers here."""
+    try:
+        given = np.asarray(values)
+        if given.size and given.dtype.kind in "USbcmM":
+            raise TableError(f"column {name!r} must have numbers, got {given.dtype} like {given.flat[0]!r}")
+        array = given.astype(np.float64, copy=False)
+    except (TypeError, ValueError, OverflowError) as error:
+        if isinstance(error, TableError):
+            raise
+        raise TableError(f"column {name!r} must have one number per step: {error}") from error
+    if array.ndim != 1:
+        raise TableError(f"column {name!r} must have one value per step, got shape {list(array.shape)}")
+    return array
+
+
+def _check_values(frame: Frame, data: Values) -> None:
+    """Raise `TableError` for the first value that its column cannot have. `data`: shape [columns, total_steps]."""
+    for name, column in zip(frame.columns, data, strict=True):
+        if (bad := _first_bad(name, column)) is not None:
+            raise TableError(f"column {name!r} must be {broken_rule(column[bad])}, got {column[bad]} at step {bad}")
+
+
+def _first_bad(name: str, column: Values) -> int | None:
+    if name.partition(".")[0] == "lr":
+        return first_bad_rate(column)
+    finite = np.isfinite(column)
+    return None if finite.all() else int(np.argmin(finite))
+
+
+def _open_at_once(path: str, flags: int) -> int:
+    """A descriptor of a file. A pipe that nobody writes to does not keep the caller waiting."""
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
+
+
+def _mapped(file: BinaryIO) -> memoryview:
+    return memoryview(mmap(file.fileno(), 0, access=ACCESS_READ))
+
+
+def _unpickled(data: bytes, spec: Spec | None, provenance: Mapping[str, str]) -> Table:
+    table = Table.from_bytes(data)
+    table.spec, table.provenance = spec, provenance
+    return table
 
 
 class CachedScheduler:

@@ -24,6 +24,7 @@ from service.tokens import IDENTITY
 
 _PUBLIC = b"public, max-age=31536000, immutable, no-transform"
 _OWN = b"private, max-age=31536000, immutable, no-transform"
+_ASK_AGAIN = b"private, no-cache, no-transform"
 _CONDITIONS = frozenset((b"if-match", b"if-none-match", b"range", b"if-range"))
 _MORE = frozenset((b"x-request-id", b"content-length", b"transfer-encoding"))  # an id to give back, a body to read
 _SPECIAL = _CONDITIONS | _MORE
@@ -57,6 +58,7 @@ class Answer:
         etag: a strong entity tag.
         length: bytes of the body; None where that is not known beforehand, and no part of it is served.
         varies: whether the address answers with other formats too, by Accept.
+        is_immutable: whether the address answers with this for ever. Else caches must ask again each time.
         sha256: the SHA-256 of the body, 32 bytes, to be sent along where it is known.
 
     `sending` counts the bodies that are on their way: their memory is in use even where nobody else knows it any more.
@@ -69,6 +71,7 @@ class Answer:
         *,
         length: int | None = None,
         varies: bool = False,
+        is_immutable: bool = True,
         sha256: bytes | None = None,
     ) -> None:
         self.etag = etag
@@ -77,6 +80,7 @@ class Answer:
         self._has_it = (b"if-none-match", etag)
         self._content_type = content_type
         self._varies = varies
+        self._is_immutable = is_immutable
         self._sha256 = sha256
         self._headers: dict[tuple[int, bool], Headers] = {}  # as they are asked for: most tables want few of them
 
@@ -95,7 +99,8 @@ class Answer:
         return _start(status, headers)
 
     def _headers_of(self, status: int, *, private: bool) -> Headers:
-        caching = (b"cache-control", _OWN if private else _PUBLIC)
+        lasting = _OWN if private else _PUBLIC
+        caching = (b"cache-control", lasting if self._is_immutable else _ASK_AGAIN)
         vary: Headers = ((b"vary", b"Accept"),) if self._varies else ()
         always: Headers = ((b"etag", self.etag), caching, *vary)
         if status == 304:
@@ -169,20 +174,22 @@ class InMemory(Answer):
         parts: Sequence[Part],
         *,
         varies: bool = False,
+        is_immutable: bool = True,
         sha256: bytes | None = None,
     ) -> None:
         length = sum(map(len, parts))
-        super().__init__(content_type, etag, length=length, varies=varies, sha256=sha256)
+        super().__init__(content_type, etag, length=length, varies=varies, is_immutable=is_immutable, sha256=sha256)
         self._parts = parts
         self._places = range(length)
         self._is_short = len(parts) == 1 and length <= _SHORT
         self._short: dict[tuple[int, bool], bytes] = {}
 
     @classmethod
-    def made(cls, content_type: bytes, body: bytes, *, varies: bool = False) -> InMemory:
+    def made(cls, content_type: bytes, body: bytes, *, varies: bool = False, is_immutable: bool = True) -> InMemory:
         """The answer with a body that was made for it. Its tag is its SHA-256, so a long body is for a thread."""
         digest = sha256(body).digest()
-        return cls(content_type, b'"%b"' % digest.hex().encode(), [body], varies=varies, sha256=digest)
+        etag = b'"%b"' % digest.hex().encode()
+        return cls(content_type, etag, [body], varies=varies, is_immutable=is_immutable, sha256=digest)
 
     def plain_status(self, headers: Fields) -> int | None:
         """200 or 304, where a GET with these headers gets that and they ask for nothing else; None where they may."""

@@ -92,6 +92,12 @@ class TableCache(Generic[T]):
         self._kept_bytes += item.nbytes
         return item
 
+    def resized(self, item: T, before: int) -> None:
+        """Count a table's memory anew, which was so much before; others make room for it."""
+        if self._kept.get(item.digest) is item:
+            self._kept_bytes += item.nbytes - before
+            self._free(0)
+
     def drop(self, digest: str) -> None:
         """Keep the table no longer."""
         item = self._kept.pop(digest, None)

@@ -148,7 +148,7 @@ def _command(route: _Route) -> str:
         words += ["-H 'Content-Type: application/json'", f"-d '{json.dumps(route.example.body)}'"]
     elif method == "put":
         words += [f"-H 'Content-Type: {next(iter(operation['requestBody']['content']))}'", "-T table.safetensors"]
-    elif not route.example.answers:
+    elif not route.example.answers and "." in path:  # a file
         words.append(f"-o table.{path.rpartition('.')[2]}")
     if len(route.example.answers) > 1:
         words.append(f"-H 'Accept: {list(route.example.answers)[-1]}'")

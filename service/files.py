@@ -83,7 +83,7 @@ class TableFiles:
 
     def _in_memory(self, key: str) -> ReadyTable | None:
         file = self._store.get(key)
-        return None if file is None else ReadyTable(read_table(file), [file])
+        return None if file is None else ReadyTable(read_table(file))
 
     def _stored(self, key: str) -> StoredTable | None:
         found = self._store.stat(key)
@@ -95,7 +95,7 @@ class TableFiles:
 
 
 def read_table(file: memoryview) -> Table:
-    """The table in the bytes of a stored file. Raises `TableError` where they are not what was stored."""
+    """The table in a stored file, which it keeps in memory. Raises `TableError` where that is not what was stored."""
     if not Header.from_bytes(file, len(file)).checked:
         raise TableError("damaged table: its header has no check")
     return Table.from_bytes(file)

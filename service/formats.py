@@ -2,29 +2,32 @@
 
 from __future__ import annotations
 
-import io
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-import numpy as np
-
 from scheduler import Table
-from scheduler.frame import Frame
+from scheduler.frame import FORMAT_REVISION, Frame
 from scheduler.schedule import Values
 from service.storage.store import Part
 from service.streamed import StoredColumn, StoredTable
 
+_NPY = b"\x93NUMPY\x01\x00"
 _BLOCK = 2048  # values written as text at a time: about a millisecond, in which no other request is answered
 
 
 @dataclass(frozen=True)
 class Format:
-    """A way to write a table down: the ending of its address, its media type, and what it holds."""
+    """A way to write a table down: the ending of its address, its media type, and what it holds.
+
+    The bytes are a function of the digest's frame and values: every server writes the same. `revision` is another
+    number where a version writes other bytes than the one before.
+    """
 
     extension: str
     media_type: str
     description: str
+    revision: int = 1
 
     @property
     def content_type(self) -> bytes:
@@ -32,14 +35,15 @@ class Format:
         return (self.media_type + ("; charset=utf-8" if self.media_type.startswith("text/") else "")).encode()
 
     def etag(self, digest: str) -> bytes:
-        """The strong entity tag: the digest names the values, the ending the way they are written."""
-        return f'"{digest}.{self.extension}"'.encode()
+        """The strong entity tag: the digest names frame and values, the rest the way in which they are written."""
+        return f'"{digest}-{self.revision}.{self.extension}"'.encode()
 
 
 SAFETENSORS = Format(
     "safetensors",
     "application/vnd.safetensors",
-    "one F64 tensor per column; digest, spec and frame in the metadata. Nobody has registered a media type for it",
+    "one F64 tensor per column; digest and frame in the metadata. Nobody has registered a media type for it",
+    FORMAT_REVISION,
 )
 NPY = Format("npy", "application/x-npy", "float64: [steps] of the only column, or [columns, steps] in name order")
 JSON = Format("json", "application/json", "an object: the frame, and each column as a list of numbers")
@@ -54,9 +58,10 @@ MEDIA_TYPES = tuple(BY_MEDIA_TYPE)
 def npy_header(frame: Frame) -> bytes:
     """The start of the table as a NumPy file; the values follow."""
     shape = (frame.total_steps,) if len(frame.columns) == 1 else (len(frame.columns), frame.total_steps)
-    header = io.BytesIO()
-    np.lib.format.write_array_header_1_0(header, {"descr": "<f8", "fortran_order": False, "shape": shape})
-    return header.getvalue()
+    # Not by NumPy, whose versions pad it differently: a digest has one file.
+    text = f"{{'descr': '<f8', 'fortran_order': False, 'shape': {shape}, }}".encode()
+    text += b" " * (-(len(_NPY) + 2 + len(text) + 1) % 64) + b"\n"
+    return _NPY + len(text).to_bytes(2, "little") + text
 
 
 def npy_parts(table: Table) -> list[Part]:

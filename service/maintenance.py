@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Literal
 
 from scheduler import Spec, TableError
-from service.database.backup import tables_in
+from service.database.backup import rows_in
 from service.files import read_table, table_key
-from service.metadata import Metadata, TableRow
+from service.metadata import Metadata, SpecRow, TableRow
 from service.storage.local import LocalStore, sync
 from service.storage.store import ObjectStore
 from service.streamed import StoredTable
@@ -75,7 +75,7 @@ def backup(store: ObjectStore, metadata: Metadata, folder: Path) -> Iterator[Cop
         snapshot.unlink(missing_ok=True)
         metadata.backup(snapshot)
         for row in metadata.tables():
-            yield _copied(store, with_tables, row)
+            yield _copied(store, with_tables, row, computed=bool(metadata.facts(row.digest)))
         snapshot.replace(folder / METADATA_FILE)
         sync(folder)
     finally:
@@ -89,11 +89,11 @@ def restore(folder: Path, store: ObjectStore, metadata: Metadata) -> Iterator[Co
     """
     rows = rows_of(folder)
     metadata.check_empty()
-    for _ in tables_in(rows):
-        pass  # nothing is copied before all of them were read
+    computed = {row.digest for row in rows_in(rows) if isinstance(row, SpecRow)}  # nothing is copied before all is read
     tables = LocalStore(folder, exclusive=False)
-    for row in tables_in(rows):
-        yield _copied(tables, store, row)
+    for row in rows_in(rows):
+        if isinstance(row, TableRow):
+            yield _copied(tables, store, row, computed=row.digest in computed)
     metadata.restore(rows)
 
 
@@ -105,22 +105,22 @@ def rows_of(folder: Path) -> Path:
     return rows
 
 
-def _copied(source: ObjectStore, target: ObjectStore, row: TableRow) -> Copied:
-    """Copy a table that is not there yet; verify it in any case."""
+def _copied(source: ObjectStore, target: ObjectStore, row: TableRow, *, computed: bool) -> Copied:
+    """Copy a table that is not there yet; verify it in any case. One that is nowhere must have been `computed` here."""
     key = table_key(row.digest)
     data = source.get(key)
     if data is not None:
         try:
-            digest = read_table(data).digest
+            table = read_table(data)
         except TableError as error:
             raise BackupError(f"{key}: {error}") from error
-        if digest != row.digest:
-            raise BackupError(f"{key}: it is the table {digest}")
-        if target.put(key, [data]):
+        if table.digest != row.digest:
+            raise BackupError(f"{key}: it is the table {table.digest}")
+        if target.put(key, table.parts()):
             return "copied"
     found = target.stat(key)
     if found is None:
-        if row.origin is None:
+        if not computed:
             raise BackupError(f"table {row.digest} has no file, and nothing says what it was computed from")
         return "missing"
     if (problem := _file_problem(target, key, found.size)) is not None:

@@ -11,6 +11,7 @@ from scheduler import Spec, Table
 from scheduler.schedule import Values
 from scheduler.table import After, Axis
 from service.formats import FORMATS, NPY, SAFETENSORS, npy_header
+from service.origins import Claim, Origin
 from service.streamed import StoredColumn, StoredTable
 
 VERSION = version("lrtables")
@@ -34,8 +35,16 @@ class Manifest(BaseModel):
     """The description of a table."""
 
     digest: str = Field(description="SHA-256 of frame and values: the table's name")
-    spec: dict[str, Any] | None = Field(description="what it was computed from, every default filled in")
+    spec: dict[str, Any] | None = Field(
+        description="what this service computed it from, every default filled in; null where it never has"
+    )
     spec_id: str | None = Field(description="SHA-256 of the canonical spec and its kinds' revisions")
+    provenance: dict[str, str] | None = Field(
+        description="the versions that computed it here: lrtables, numpy, libm and cpu; null where that is not known"
+    )
+    claim: Claim | None = Field(
+        description="what its publisher says of it, unchecked; null where nothing was said, or `spec` says more"
+    )
     total_steps: int
     axis: Axis
     stride: int
@@ -46,14 +55,12 @@ class Manifest(BaseModel):
     links: dict[str, str]
 
     @classmethod
-    def of(cls, table: Table | StoredTable, file_size: int) -> Manifest:
-        """The description of a table and of the spec in it; `file_size` is that of its safetensors file in bytes."""
-        spec = table.spec
-        sizes = {SAFETENSORS: file_size, NPY: len(npy_header(table.frame)) + table.nbytes}
+    def of(cls, table: Table | StoredTable, origin: Origin) -> Manifest:
+        """The description of a table that is from there."""
+        sizes = {SAFETENSORS: len(table.header) + table.nbytes, NPY: len(npy_header(table.frame)) + table.nbytes}
         return cls(
             digest=table.digest,
-            spec=None if spec is None else spec.model_dump(mode="json"),
-            spec_id=None if spec is None else spec.id,
+            **_said_of(origin),
             total_steps=table.total_steps,
             axis=table.axis,
             stride=table.stride,
@@ -64,6 +71,10 @@ class Manifest(BaseModel):
             links=links(table.digest),
         )
 
+    def of_origin(self, origin: Origin) -> Manifest:
+        """The same table's manifest, from there."""
+        return self.model_copy(update=_said_of(origin))
+
     def for_spec(self, spec: Spec) -> Manifest:
         """The same table's manifest for another spec of it."""
         return self.model_copy(update={"spec": spec.model_dump(mode="json"), "spec_id": spec.id})
@@ -71,6 +82,11 @@ class Manifest(BaseModel):
     def to_bytes(self) -> bytes:
         """The JSON that is sent."""
         return self.model_dump_json().encode()
+
+
+def _said_of(origin: Origin) -> dict[str, Any]:
+    spec_id = None if origin.fact is None else origin.fact.spec_id
+    return {"spec": origin.spec, "spec_id": spec_id, "provenance": origin.provenance, "claim": origin.claim}
 
 
 def location(digest: str) -> str:
@@ -83,8 +99,3 @@ def links(digest: str) -> dict[str, str]:
     base = location(digest)
     formats = {item.extension: f"{base}.{item.extension}" for item in FORMATS}
     return {"self": base, **formats, "manifest": f"{base}/manifest", "values": f"{base}/values"}
-
-
-def manifest_etag(digest: str) -> bytes:
-    """The manifest's entity tag: a later version may say more of the same table."""
-    return f'"{digest}.manifest-{VERSION}"'.encode()

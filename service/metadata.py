@@ -6,6 +6,7 @@ import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TextIO
 
@@ -13,7 +14,7 @@ from sqlalchemy import URL, delete, exists, select
 
 from service.database import revisions
 from service.database.backup import backup_lines, check_empty, restore_lines
-from service.database.database import Database, locked, replace
+from service.database.database import Database, locked, replace_row
 from service.database.engine import parse_url
 from service.database.rows import SpecRow, TableRow, TokenRow, is_sound, stored
 from service.database.schema import SCHEMA, SPECS, TABLES, TOKENS
@@ -64,24 +65,35 @@ class Metadata:
         row = self._database.find(SPECS.c.spec_id, spec_id)
         return None if row is None else SpecRow.of(row).digest
 
-    def record(self, spec_id: str, spec: str, digest: str, nbytes: int) -> str:
-        """Keep which table a spec (its JSON) has; what is returned is the digest that holds: the first one kept."""
+    def record(self, spec_id: str, spec: str, digest: str, nbytes: int, provenance: str | None = None) -> str:
+        """Keep which table a spec (its JSON) has: this service has computed it.
+
+        What is returned is the digest that holds: the first one kept.
+        """
         now = time.time()
         with self._database.transaction("write") as connection:
-            self._database.keep(connection, TABLES, TableRow(digest, nbytes, spec, now))
-            row, _ = self._database.keep(connection, SPECS, SpecRow(spec_id, spec, digest, now))
+            self._database.keep(connection, TABLES, TableRow(digest, nbytes, None, now))
+            row, _ = self._database.keep(connection, SPECS, SpecRow(spec_id, spec, digest, now, provenance))
             return SpecRow.of(row).digest
 
-    def publish(self, digest: str, nbytes: int, spec: str | None) -> bool:
-        """Keep that there is such a table, without a spec that has it. Whether this is new."""
+    def publish(self, digest: str, nbytes: int, claim: str | None) -> bool:
+        """Keep that there is such a table, without a spec that has it, and the first claim of it. Whether it is new."""
+        ours = TableRow(digest, nbytes, claim, time.time())
         with self._database.transaction("write") as connection:
-            _, made = self._database.keep(connection, TABLES, TableRow(digest, nbytes, spec, time.time()))
+            row, made = self._database.keep(connection, TABLES, ours)
+            if not made and claim is not None and row["claim"] is None:
+                replace_row(connection, TABLES, stored(TABLES, replace(TableRow.of(row), claim=claim)))
             return made
 
-    def origin(self, digest: str) -> str | None:
-        """The JSON of the spec that the table was first computed from; None where that is not known."""
+    def facts(self, digest: str) -> list[SpecRow]:
+        """The specs from which this service has computed the table, the first one first."""
+        found = self._database.find_all(SPECS.c.digest, digest, SPECS.c.created_at, SPECS.c.spec_id)
+        return [SpecRow.of(row) for row in found]
+
+    def claim(self, digest: str) -> str | None:
+        """What the table's publisher said of it; None where there is no such table, or nothing was said."""
         row = self._database.find(TABLES.c.digest, digest)
-        return None if row is None else TableRow.of(row).origin
+        return None if row is None else TableRow.of(row).claim
 
     def has_table(self, digest: str) -> bool:
         """Whether there is such a table."""
@@ -124,7 +136,7 @@ class Metadata:
             row = locked(connection, TOKENS, token_id)
             if row is None or not is_sound(TOKENS, row) or row["revoked_at"] is not None:
                 return False
-            replace(connection, TOKENS, stored(TOKENS, TokenRow.of({**row, "revoked_at": at})))
+            replace_row(connection, TOKENS, stored(TOKENS, TokenRow.of({**row, "revoked_at": at})))
             return True
 
     # -- the database itself ------------------------------------------------------------------------------------------

@@ -9,7 +9,8 @@ from contextlib import contextmanager
 from scheduler import Spec, Table
 from service.answer import Answer, InMemory, Streamed
 from service.formats import JSON, NPY, SAFETENSORS, Format, npy_header, npy_parts
-from service.manifest import Manifest, manifest_etag
+from service.manifest import Manifest
+from service.origins import Origin
 from service.storage.store import Part
 from service.streamed import StoredBody, StoredTable
 from service.threads import Threads
@@ -19,38 +20,53 @@ _PER_CHARACTER = 14  # bytes of the objects that a character of a spec in JSON b
 
 
 class Ready:
-    """A table's manifest, and its answers that need no more work.
+    """A table's answers that need no more work, its manifest among them once `describe` was told where it is from.
 
     `manifest` is JSON. `nbytes` is the memory that all of it takes, the objects around the values included: for a
     short table they are most of it.
 
     Args:
         table: the table.
-        file_size: bytes of its safetensors file.
         answers: by format, and whether the address answers with other formats too.
     """
 
-    def __init__(
-        self, table: Table | StoredTable, file_size: int, answers: Mapping[tuple[Format, bool], Answer]
-    ) -> None:
+    def __init__(self, table: Table | StoredTable, answers: Mapping[tuple[Format, bool], Answer]) -> None:
         self.digest = table.digest
-        manifest = Manifest.of(table, file_size)
-        self._spec_id = manifest.spec_id
-        self.manifest = manifest.to_bytes()
+        self.origin = Origin()
+        self.manifest = b""
+        self._manifest = Manifest.of(table, self.origin)
         self._answers = answers
         self._borrowers = 0
-        self.manifest_answer = InMemory(JSON.content_type, manifest_etag(table.digest), [self.manifest])
-        self.paths: Mapping[str, Answer] = {
-            "/manifest": self.manifest_answer,
-            **{f".{item.extension}": answer for (item, varies), answer in answers.items() if not varies},
+        self.paths: dict[str, Answer] = {
+            f".{item.extension}": answer for (item, varies), answer in answers.items() if not varies
         }
-        self.nbytes = _OBJECTS + _PER_CHARACTER * len(self.manifest)
+        self.nbytes = _OBJECTS + _PER_CHARACTER * len(self._manifest.to_bytes())
+
+    @property
+    def is_described(self) -> bool:
+        """Whether the manifest is there, and says all that there is to say."""
+        return self.origin.fact is not None
+
+    def describe(self, origin: Origin) -> None:
+        """Write the manifest of a table that is from there. A fact stays; a claim may give way to one."""
+        self.origin = origin
+        self.nbytes -= _PER_CHARACTER * len(self.manifest)
+        self.manifest = self._manifest.of_origin(origin).to_bytes()
+        self.nbytes += _PER_CHARACTER * len(self.manifest)
+        if self.is_described:
+            self.paths["/manifest"] = self.manifest_answer()
+
+    def manifest_answer(self) -> Answer:
+        """The manifest as an answer; it lasts where it `is_described`."""
+        return self.paths.get("/manifest") or InMemory.made(
+            JSON.content_type, self.manifest, is_immutable=self.is_described
+        )
 
     def described(self, spec: Spec) -> bytes:
         """The manifest in JSON, with this spec of the table as its spec."""
-        if self._spec_id == spec.id:
+        if self.origin.fact is not None and self.origin.fact.spec_id == spec.id:
             return self.manifest
-        return Manifest.model_validate_json(self.manifest).for_spec(spec).to_bytes()
+        return self._manifest.of_origin(self.origin).for_spec(spec).to_bytes()
 
     @contextmanager
     def lend(self) -> Iterator[None]:
@@ -69,23 +85,20 @@ class Ready:
 class ReadyTable(Ready):
     """A table in memory. Making it reads the file once per format, to take its SHA-256: not for the event loop.
 
-    Args:
-        table: the table.
-        file: the bytes of its safetensors file as they are stored; they stay the same when a later version would
-            write another header. Nothing of it is copied.
+    No value is copied.
     """
 
     is_damaged = False  # what is in memory stays what it was
 
-    def __init__(self, table: Table, file: Sequence[Part]) -> None:
-        bodies = {SAFETENSORS: file, NPY: npy_parts(table)}
+    def __init__(self, table: Table) -> None:
+        bodies = {SAFETENSORS: table.parts(), NPY: npy_parts(table)}
         answers = {
             (item, varies): InMemory(item.content_type, item.etag(table.digest), parts, varies=varies, sha256=sha256)
             for item, parts in bodies.items()
             for sha256 in [_sha256(parts)]
             for varies in (False, True)
         }
-        super().__init__(table, sum(map(len, file)), answers)
+        super().__init__(table, answers)
         self.table = table
         self.nbytes += table.nbytes
 
@@ -102,15 +115,15 @@ class StreamedTable(Ready):
 
     def __init__(self, table: StoredTable, threads: Threads) -> None:
         bodies = {
-            SAFETENSORS: (StoredBody(table, threads), table.sha256),
-            NPY: (StoredBody(table, threads, npy_header(table.frame), table.header_size), None),
+            SAFETENSORS: (StoredBody(table, threads, table.header), table.sha256),
+            NPY: (StoredBody(table, threads, npy_header(table.frame)), None),
         }
         answers = {
             (item, varies): Streamed(item.content_type, item.etag(table.digest), body, varies=varies, sha256=sha256)
             for item, (body, sha256) in bodies.items()
             for varies in (False, True)
         }
-        super().__init__(table, table.size, answers)
+        super().__init__(table, answers)
         self.table = table
         self.nbytes += 100 * table.chunks  # about
 

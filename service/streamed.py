@@ -53,11 +53,12 @@ class StoredTable:
     Everything blocks, so it is for threads. Raises `TableError` where the object is no table, is not the one that its
     header says, has no check of its header, or, later, has changed.
 
-    `size` and `sha256` are those of the file; `is_damaged` says whether it was found to have changed.
+    `header` and `sha256` are those of the one file that the digest has; an earlier version may have stored another
+    header, of `header_size` bytes. `is_damaged` says whether the object was found to have changed.
     """
 
     def __init__(self, store: ObjectStore, key: str, size: int) -> None:
-        self.size = size
+        self._size = size
         self.is_damaged = False
         self._store = store
         self._key = key
@@ -68,26 +69,28 @@ class StoredTable:
         self.axis, self.stride, self.after = self.frame.axis, self.frame.stride, self.frame.after
         self.total_steps = self.frame.total_steps
         self.nbytes = self.frame.nbytes
-        self.spec = header.spec()
         self.digest = header.digest
+        self.header = self.frame.header(header.digest)
         self._checks: list[bytes] = []
         self.columns = self._verified(header)
 
     def _verified(self, header: Header) -> dict[str, StoredColumn]:
         """The columns, once all bytes were read: their digest is the one that the header claims."""
-        whole, hasher = hashlib.sha256(), self.frame.hasher()
+        if header.size % 8 or not header.checked:
+            raise TableError("damaged table: its header is none that was stored")
+        whole, hasher = hashlib.sha256(self.header), self.frame.hasher()
         columns = {
             name: StoredColumn(self, header.size // 8 + index * self.total_steps, self.total_steps)
             for index, name in enumerate(self.frame.columns)
         }
-        for start in range(0, self.size, CHUNK):
-            data = self._read(start, min(start + CHUNK, self.size))
+        for start in range(0, self._size, CHUNK):
+            data = self._read(start, min(start + CHUNK, self._size))
             self._checks.append(hashlib.sha256(data).digest())
-            whole.update(data)
             values = data[max(header.size - start, 0) :]
+            whole.update(values)
             hasher.update(values)
             _take(np.frombuffer(values, "<f8"), max(start - header.size, 0) // 8, list(columns.values()))
-        if hasher.hexdigest() != header.digest or not header.checked:
+        if hasher.hexdigest() != header.digest:
             raise TableError(f"damaged table: its values have the digest {hasher.hexdigest()}, not {header.digest}")
         self.sha256 = whole.digest()
         return columns
@@ -100,7 +103,7 @@ class StoredTable:
     def chunk(self, index: int) -> memoryview:
         """Bytes CHUNK * index and after, CHUNK of them or up to the end, as they were when the whole was verified."""
         start = CHUNK * index
-        data = self._read(start, min(start + CHUNK, self.size))
+        data = self._read(start, min(start + CHUNK, self._size))
         if hashlib.sha256(data).digest() != self._checks[index]:
             self.is_damaged = True
             raise TableError("damaged table: its file has changed")
@@ -190,17 +193,17 @@ def _take(values: Values, position: int, columns: list[StoredColumn]) -> None:
 
 
 class StoredBody:
-    """A file that is made of a few bytes and the end of a stored table's: read, and checked, while it is sent.
+    """A file that is made of a header and a stored table's values: read, and checked, while it is sent.
 
     Reading raises `TableError` where the table has changed since it was verified; what was sent until then is right.
     """
 
-    def __init__(self, table: StoredTable, threads: Threads, start: bytes = b"", skip: int = 0) -> None:
-        self.length = len(start) + table.size - skip
+    def __init__(self, table: StoredTable, threads: Threads, start: bytes) -> None:
+        self.length = len(start) + table.nbytes
         self._table = table
         self._threads = threads
         self._start = start
-        self._shift = skip - len(start)  # from a place in this body to the place in the table's file
+        self._shift = table.header_size - len(start)  # from a place in this body to the place in the table's file
 
     async def read(self, start: int, stop: int) -> AsyncIterator[memoryview]:
         """The bytes from `start` up to but without `stop`, a chunk at a time."""

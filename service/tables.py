@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -12,12 +13,21 @@ from scheduler import Spec, Table
 from scheduler.literal import named_digests
 from service.cache import TableCache
 from service.computations import Computations
-from service.errors import LimitExceededError, NotComputableError, TableLostError, TableNotFoundError
+from service.errors import (
+    InvalidRequestError,
+    LimitExceededError,
+    MalformedBodyError,
+    NotComputableError,
+    TableLostError,
+    TableNotFoundError,
+)
 from service.files import TableFiles
 from service.flights import SingleFlight
 from service.metadata import Metadata
+from service.origins import claim_of, claimed_spec, origin_of
 from service.ready import ReadyTable, StreamedTable
 from service.settings import Settings
+from service.specs import read_spec
 from service.storage.store import ObjectStore
 from service.streamed import StoredTable
 from service.threads import Threads
@@ -76,8 +86,9 @@ class TableService:
         return ready
 
     def known(self, spec: Spec) -> Served | None:
-        """The table of this spec if it is ready to be sent."""
-        return self.warm(self._digests.get(spec.id, ""))
+        """The table of this spec if it is ready to be sent, its manifest too."""
+        ready = self.warm(self._digests.get(spec.id, ""))
+        return ready if ready is not None and ready.is_described else None
 
     async def exists(self, digest: str) -> bool:
         """Whether there is such a table; it is not read."""
@@ -89,6 +100,10 @@ class TableService:
             return ready
         ready, _ = await self._by_digest.run(digest, lambda: self._load(digest))
         return ready
+
+    async def describe(self, digest: str) -> Served:
+        """The table of this digest, with its manifest. Raises what `get` raises."""
+        return await self._described(await self.get(digest))
 
     async def obtain(self, spec: Spec) -> tuple[Served, bool]:
         """The table of this spec, and whether this call was the one that made it.
@@ -104,20 +119,18 @@ class TableService:
     async def publish(self, table: Table) -> tuple[Served, bool]:
         """Store a table by value, and whether it is new here. No spec is said to have it: only computing says that.
 
-        What its file says it was computed from is kept to compute it again, unless that names tables: one of them may
-        be the table itself.
+        What its file says of it is kept as a claim.
 
         Raises `LimitExceededError` where it is larger than this server computes.
         """
         if table.nbytes > self._settings.max_table_bytes:
             limit = self._settings.max_table_bytes
             raise LimitExceededError(f"a table must have at most {limit} bytes of values (max_table_bytes)")
-        written = await self._threads.disk(self.files.write, table)
-        spec = table.spec
-        origin = None if spec is None or named_digests(spec.every_schedule()) else spec.model_dump_json()
-        new = await self._threads.sql(self._metadata.publish, table.digest, table.nbytes, origin)
+        claim = await self._threads.text(claim_of, table, self._settings)
+        await self._threads.disk(self.files.write, table)
+        new = await self._threads.sql(self._metadata.publish, table.digest, table.nbytes, claim)
         self.counters.published += new
-        return await self._keep(table, written=written), new
+        return await self._described(await self._keep(table)), new
 
     # -- by digest ----------------------------------------------------------------------------------------------------
 
@@ -143,28 +156,44 @@ class TableService:
             self.cache.release(nbytes if into_memory else 0)
 
     async def _restore(self, digest: str, path: frozenset[str] = frozenset()) -> Served:
-        """Compute a missing or damaged table again, from the record of what it was first computed from.
+        """Compute a missing or damaged table again: from any spec that it was computed from here, else from a claim.
 
-        Those that this takes are restored too, unless they take this one: they are in the `path`.
+        Tables that this takes are restored too, unless they take this one: they are in the `path`.
         """
         if digest in path:
             raise TableLostError(f"the table {digest} was damaged, and can only be computed from itself")
-        origin = await self._threads.sql(self._metadata.origin, digest)
-        if origin is None:
-            if await self._threads.sql(self._metadata.has_table, digest):
-                raise TableLostError(f"the table {digest} was damaged, and nothing says what it was computed from")
+        facts = await self._threads.sql(self._metadata.facts, digest)
+        claim = await self._threads.sql(self._metadata.claim, digest)
+        if not facts and claim is None and not await self._threads.sql(self._metadata.has_table, digest):
             raise TableNotFoundError(f"there is no table {digest}")
-        spec = _spec(origin, digest)
+        reasons = []
+        for spec, is_claim in [*((fact.spec, False) for fact in facts), (claimed_spec(claim), True)]:
+            try:
+                if spec is not None:
+                    return await self._recomputed(spec, digest, path, is_claim=is_claim)
+            except TableLostError as error:
+                reasons.append(error)
+        if reasons:
+            raise reasons[0]
+        raise TableLostError(f"the table {digest} was damaged, and nothing says what it was computed from")
+
+    async def _recomputed(self, text: str, digest: str, path: frozenset[str], *, is_claim: bool = False) -> Served:
+        """The lost table, computed again from a spec's JSON. Raises `TableLostError` where that does not give it.
+
+        A claim that names tables proves nothing: one of them may be the table itself.
+        """
         try:
+            spec = await self._threads.text(read_spec, text.encode(), self._settings)
+            if is_claim and named_digests(spec.every_schedule()):
+                raise NotComputableError("what its publisher says of it names other tables")
             async with self._computed(spec, path | {digest}) as table:
                 if table.digest != digest:
-                    self._report_mismatch(spec, digest, table.digest)
-                    raise TableLostError(
-                        f"the table {digest} was damaged, and this machine computes other values for it"
-                    )
-                written = await self._threads.disk(self.files.write, table)
-                return await self._keep(table, written=written)
-        except NotComputableError as error:
+                    raise self._mismatch(spec, digest, table.digest, is_claim=is_claim)
+                await self._threads.disk(self.files.write, table)
+                if is_claim:
+                    await self._record(spec, table)
+                return await self._keep(table)
+        except (MalformedBodyError, InvalidRequestError) as error:
             raise TableLostError(f"the table {digest} was damaged, and cannot be computed again: {error}") from error
 
     # -- by spec ------------------------------------------------------------------------------------------------------
@@ -172,19 +201,25 @@ class TableService:
     async def _find_or_make(self, spec: Spec) -> tuple[Served, bool]:
         digest = await self._threads.sql(self._metadata.digest_of, spec.id)
         ready = await self._make(spec) if digest is None else await self.get(digest)
+        await self._described(ready)
         self._remember(spec, ready)
         return ready, digest is None
 
     async def _make(self, spec: Spec) -> Served:
         async with self._computed(spec) as table:
-            written = await self._threads.disk(self.files.write, table)
-            stored = await self._threads.sql(
-                self._metadata.record, spec.id, spec.model_dump_json(), table.digest, table.nbytes
-            )
+            await self._threads.disk(self.files.write, table)
+            stored = await self._record(spec, table)
             if stored == table.digest:
-                return await self._keep(table, written=written)
+                return await self._keep(table)
         self._report_mismatch(spec, stored, table.digest)
         return await self.get(stored)
+
+    async def _record(self, spec: Spec, table: Table) -> str:
+        """Keep that the spec has the table, computed here; the digest that holds for it."""
+        said = json.dumps(dict(table.provenance))
+        return await self._threads.sql(
+            self._metadata.record, spec.id, spec.model_dump_json(), table.digest, table.nbytes, said
+        )
 
     def _remember(self, spec: Spec, ready: Served) -> None:
         if len(self._digests) >= _MOST_DIGESTS:
@@ -194,6 +229,12 @@ class TableService:
     def _report_mismatch(self, spec: Spec, stored: str, computed: str) -> None:
         self.counters.mismatches += 1
         _logger.error("spec %s: stored digest %s, computed digest %s; the stored one holds", spec.id, stored, computed)
+
+    def _mismatch(self, spec: Spec, stored: str, computed: str, *, is_claim: bool) -> TableLostError:
+        if is_claim:
+            return TableLostError(f"the table {stored} was damaged, and what its publisher says of it is not true")
+        self._report_mismatch(spec, stored, computed)
+        return TableLostError(f"the table {stored} was damaged, and this machine computes other values for it")
 
     # -- both ---------------------------------------------------------------------------------------------------------
 
@@ -216,26 +257,27 @@ class TableService:
             raise TableLostError(f"the table {digest} was damaged as soon as it was stored")
         return table
 
-    async def _keep(self, table: Table, *, written: bool) -> Served:
-        """A durable table, ready to be sent; where its file was not written from here it is read: bytes may differ."""
+    async def _described(self, ready: Served) -> Served:
+        """The same table, its manifest saying what the database says of where it is from."""
+        if not ready.is_described:
+            origin = await self._threads.sql(origin_of, self._metadata, ready.digest)
+            before = ready.nbytes
+            ready.describe(origin)
+            self.cache.resized(ready, before)
+        return ready
+
+    async def _keep(self, table: Table) -> Served:
+        """A durable table, ready to be sent."""
         if (known := self.warm(table.digest)) is not None:
             return known
         async with self._room(table.nbytes) as into_memory:
-            if written and into_memory:
-                return self.cache.keep(await self._threads.disk(ReadyTable, table, table.parts()))
+            if into_memory:
+                return self.cache.keep(await self._threads.disk(ReadyTable, table))
         size = await self._threads.disk(self.files.size, table.digest)
         ready = None if size is None else await self._read(table.digest, size)
         if ready is None:
             raise TableLostError(f"the table {table.digest} was damaged as soon as it was stored")
         return ready
-
-
-def _spec(text: str, digest: str) -> Spec:
-    """The spec in a record. Raises `TableLostError` where it is of a kind that this version does not know."""
-    try:
-        return Spec.model_validate_json(text)
-    except ValueError as error:
-        raise TableLostError(f"the table {digest} was damaged, and this version does not know its kind") from error
 
 
 def counters(tables: TableService) -> dict[str, Any]:

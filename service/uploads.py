@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from starlette.requests import Request
 
 from scheduler import Table, TableError
+from scheduler.frame import MAX_HEADER
 from service.body import check_media_type, pieces
 from service.errors import (
     DeadlineExceededError,
@@ -24,7 +25,6 @@ from service.threads import Threads
 MEDIA_TYPES = (SAFETENSORS.media_type, "application/octet-stream")
 """What a body may say that it is."""
 
-_HEADER_BYTES = 2**20  # of a file, beside its values
 _SLOWEST = 2**18  # bytes per second: what the largest table may come at
 
 
@@ -37,7 +37,7 @@ class Uploads:
     def __init__(self, settings: Settings, threads: Threads) -> None:
         self._settings = settings
         self._threads = threads
-        self._limit = settings.max_table_bytes + _HEADER_BYTES
+        self._limit = settings.max_table_bytes + MAX_HEADER
         self._seconds = settings.body_seconds + self._limit / _SLOWEST
         self._held = 0
 
@@ -73,7 +73,7 @@ class Uploads:
 
     def _table(self, body: bytearray, digest: str | None) -> Table:
         try:
-            table = Table.from_bytes(body)
+            table = Table.from_bytes(memoryview(body).toreadonly())  # nobody writes to it any more
         except TableError as error:
             raise InvalidRequestError(f"the body is no table: {error}", [FieldError(str(error), pointer="")]) from error
         if digest not in (None, table.digest):

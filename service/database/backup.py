@@ -16,8 +16,8 @@ from sqlalchemy import Connection, Table, exists, select
 
 from service.database.deadline import extend
 from service.database.revisions import head_revision
-from service.database.rows import Stored, TableRow, is_sound
-from service.database.schema import SCHEMA, TABLES
+from service.database.rows import SpecRow, Stored, TableRow, is_sound
+from service.database.schema import SCHEMA, SPECS, TABLES
 from service.storage.store import DatabaseError
 
 FORMAT = "lrtables-metadata"
@@ -35,10 +35,12 @@ def backup_lines(rows: Iterable[tuple[Table, Stored]]) -> Iterator[str]:
     yield _line({"rows": count})
 
 
-def tables_in(path: Path) -> Iterator[TableRow]:
-    """The tables that a backup knows. Raises `DatabaseError` where it is not whole, or not of this revision."""
+def rows_in(path: Path) -> Iterator[TableRow | SpecRow]:
+    """The tables and the specs in a backup. Raises `DatabaseError` where it is not whole, or not of this revision."""
     with path.open("rb") as lines:
-        yield from (TableRow.of(row) for table, row in _parsed(lines) if table is TABLES)
+        for table, row in _parsed(lines):
+            if table in (TABLES, SPECS):
+                yield TableRow.of(row) if table is TABLES else SpecRow.of(row)
 
 
 def check_empty(connection: Connection) -> None:

@@ -108,6 +108,11 @@ class Database:
             self._remove(table, row)
         return None
 
+    def find_all(self, column: Column[str], value: str, *order: Column[Any]) -> list[Stored]:
+        """The rows whose column has this value, in this order; a thousand at most."""
+        query = select(column.table).where(column == value).order_by(*order).limit(_PAGE)
+        return list(self._sound(column.table, self.fetch(query)))
+
     def walk(self, table: Table) -> Iterator[Stored]:
         """Every row in the order of the keys, a page in a transaction: what changes meanwhile may be missed."""
         return self._sound(table, every_row(table, self.fetch))
@@ -149,7 +154,7 @@ class Database:
                 return theirs, False
             if theirs is not None:
                 self._note(table, theirs)
-                replace(connection, table, ours)
+                replace_row(connection, table, ours)
                 return ours, True
         return ours, True
 
@@ -206,7 +211,7 @@ def locked(connection: Connection, table: Table, key: object) -> Stored | None:
     return next(iter(_fetched(connection, query)), None)
 
 
-def replace(connection: Connection, table: Table, row: Stored) -> None:
+def replace_row(connection: Connection, table: Table, row: Stored) -> None:
     """Put the row in the place of the one with its key."""
     connection.execute(update(table).where(_key(table) == row[_key(table).name]).values(**row))
 

@@ -17,14 +17,14 @@ Stored = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class TableRow:
-    """A table: its digest, the size of its values, the JSON of the spec it was first computed from, when that was.
+    """A table: its digest, the size of its values, what its publisher said of it, and since when it is there.
 
-    `origin` is None for a table that was published by value. `created_at` is in seconds since 1970.
+    `claim` is the JSON of a `service.origins.Claim`, or None. `created_at` is in seconds since 1970.
     """
 
     digest: str
     nbytes: int
-    origin: str | None
+    claim: str | None
     created_at: float
 
     @classmethod
@@ -35,12 +35,16 @@ class TableRow:
 
 @dataclass(frozen=True)
 class SpecRow:
-    """Which table a spec has. `spec` is the spec's JSON; `created_at` is in seconds since 1970."""
+    """Which table a spec has: this service has computed it. `created_at` is in seconds since 1970.
+
+    `spec` is the spec's JSON, `provenance` that of the versions that computed the table, where they are known.
+    """
 
     spec_id: str
     spec: str
     digest: str
     created_at: float
+    provenance: str | None = None
 
     @classmethod
     def of(cls, stored: Stored) -> Self:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Column, Double, MetaData, Table, Text
+from sqlalchemy import BigInteger, Column, Double, Index, MetaData, Table, Text
 
 # Byte order, whatever the server's locale: pages and backups come in the same order from both databases.
 _Key = Text().with_variant(Text(collation="C"), "postgresql")
@@ -23,7 +23,7 @@ TABLES = Table(
     SCHEMA,
     Column("digest", _Key, primary_key=True),
     Column("nbytes", BigInteger, nullable=False, doc="size of the table's values"),
-    Column("origin", Text, doc="JSON of the spec it was first computed from; none where it was published by value"),
+    Column("claim", Text, doc="JSON of what its publisher said of it; none where it was computed, or nothing was said"),
     Column("created_at", Double, nullable=False, doc="seconds since 1970"),
     _checksum(),
     sqlite_with_rowid=False,
@@ -36,7 +36,9 @@ SPECS = Table(
     Column("spec", Text, nullable=False, doc="JSON"),
     Column("digest", Text, nullable=False, doc="the table that was first stored for the spec: the truth, for ever"),
     Column("created_at", Double, nullable=False, doc="seconds since 1970"),
+    Column("provenance", Text, doc="JSON of the versions that computed the table; none where they are not known"),
     _checksum(),
+    Index("specs_digest", "digest"),
     sqlite_with_rowid=False,
 )
 

@@ -15,7 +15,7 @@ from service.errors import NotAcceptableError
 from service.formats import BLOCKS, BY_MEDIA_TYPE, FORMATS, MEDIA_TYPES, Format
 from service.guard import identity_of
 from service.leaving import while_connected
-from service.manifest import Manifest, location, manifest_etag
+from service.manifest import Manifest, location
 from service.negotiation import has_already, preferred
 from service.routes.parts import Digest, Server, ServerDep, obtain, problems, readable
 from service.streamed import StoredTable
@@ -104,10 +104,8 @@ def _described(digest: str, manifest: bytes, *, new: bool) -> Response:
 
 @readable(router, "/{digest}/manifest", response_model=Manifest, responses=problems(404))
 async def manifest(digest: Digest, request: Request, server: ServerDep) -> Response:
-    """The description of a table."""
-    if (unchanged := await _unchanged(digest, manifest_etag(digest), request, server)) is not None:
-        return unchanged
-    return AnswerResponse((await server.tables.get(digest)).manifest_answer)
+    """The description of a table. While nothing but a claim says where it is from, it may change."""
+    return AnswerResponse((await server.tables.describe(digest)).manifest_answer())
 
 
 @readable(router, "/{digest}/values", response_model=TableValues, responses=problems(404, 503))

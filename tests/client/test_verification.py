@@ -135,7 +135,9 @@ def test_what_was_computed_is_taken_and_what_was_changed_is_not(kind: str, data:
         check_table(table, spec, whole=whole)
     columns = {name: np.array(values) for name, values in table.columns.items()}
     name, row = data.draw(st.sampled_from(sorted(columns))), data.draw(st.integers(0, spec.total_steps - 1))
-    columns[name][row] += 1e-6 * max(np.abs(columns[name]).max(), 1e-3)
+    largest = np.abs(columns[name]).max()
+    away = 1.0 if columns[name][row] < largest / 2 else -1.0  # not out of the range of a rate
+    columns[name][row] += away * 1e-6 * max(largest, 1e-3)
     assume(columns[name][row] != table.columns[name][row])
     with pytest.raises(DigestMismatchError, match=rf"{name} of row {row} is "):
         check_table(Table(columns), spec, whole=False)

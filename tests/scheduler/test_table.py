@@ -6,6 +6,7 @@ import functools
 import hashlib
 import json
 import math
+import os
 import pickle
 import struct
 from pathlib import Path
@@ -22,6 +23,7 @@ from hypothesis import strategies as st
 from scheduler import CachedScheduler, PastEndError, Spec, Table, TableError
 from scheduler.builtin import OneCycleLR
 from scheduler.custom import LinearWarmup, WarmupWithDecay
+from scheduler.frame import Frame
 from scheduler.progress import MAX_PROGRESS
 from scheduler.recipes import RECIPES, Recipe
 
@@ -199,7 +201,7 @@ def test_the_file_is_safetensors(tmp_path: Path) -> None:
 
 
 def test_save_and_load_keep_everything(tmp_path: Path) -> None:
-    """A loaded table is equal, mapped and not read, with frame and spec; saving leaves no other file behind."""
+    """A loaded table is equal, with frame and spec; saving leaves no other file behind."""
     table = Table({"lr": [0.5, 0.25], "beta1": [0.9, 0.8]}, axis="token", stride=512, after="release")
     for original in (table, Table.compute(SPEC)):
         original.save(tmp_path / "t.safetensors")
@@ -213,8 +215,7 @@ def test_save_and_load_keep_everything(tmp_path: Path) -> None:
 def test_the_exact_bytes_of_a_small_file() -> None:
     """The format, byte for byte: a change of it is a decision."""
     table = small()
-    table.provenance = {"lrtables": "1.2.3"}
-    metadata = {"format": "lrtables", "lrtables": "1.2.3", "digest": table.digest}
+    metadata = {"format": "pt", "digest": table.digest}
     metadata |= {"axis": "step", "stride": "1", "after": "hold", "check": "0" * 64}
     column = {"dtype": "F64", "shape": [3], "data_offsets": [0, 24]}
     text = json.dumps({"__metadata__": metadata, "lr": column}, separators=(",", ":")).ljust(312)
@@ -224,13 +225,18 @@ def test_the_exact_bytes_of_a_small_file() -> None:
     assert bytes(values) == struct.pack("<3d", 0.5, 0.25, 0.125)
 
 
-def test_a_loaded_table_keeps_its_provenance() -> None:
-    """A table says what computed it, though another machine writes it down again."""
-    table = small()
-    assert set(table.provenance) == {"lrtables", "numpy", "libm", "cpu"}
+def test_what_a_file_claims_stays_a_claim(tmp_path: Path) -> None:
+    """A saved file says what its table was computed from and with; the file of the digest is the same without it."""
+    table = Table.compute(SPEC)
     table.provenance = {"cpu": "another"}
-    again = Table.from_bytes(Table.from_bytes(table.to_bytes()).to_bytes())
-    assert again.provenance == {"cpu": "another"}
+    table.save(tmp_path / "t.safetensors")
+    loaded = Table.load(tmp_path / "t.safetensors")
+    assert (loaded.spec, loaded.provenance) == (SPEC, {"cpu": "another"})
+    again = pickle.loads(pickle.dumps(loaded))
+    assert (again.spec, again.provenance) == (SPEC, {"cpu": "another"})
+    assert loaded.to_bytes() == again.to_bytes() == table.to_bytes() == Table(table.columns).to_bytes()
+    assert (bare := Table.from_bytes(table.to_bytes())).spec is None
+    assert bare.provenance == {}
 
 
 @given(st.data())
@@ -261,7 +267,7 @@ def header_of(**tensors: Any) -> bytes:
     [
         pytest.param(b"", "too few", id="empty"),
         pytest.param(b"\xff" * 16, "does not fit", id="huge-header"),
-        pytest.param(struct.pack("<Q", 2) + b"[]", "cannot be read", id="list"),
+        pytest.param(struct.pack("<Q", 2) + b"[]", "must be a JSON object", id="list"),
         pytest.param(struct.pack("<Q", 3) + b"{'}", "cannot be read", id="not-json"),
         pytest.param(header_of(lr={"dtype": "F32", "shape": [1], "data_offsets": [0, 4]}) + b"1234", "F64", id="f32"),
         pytest.param(
@@ -271,8 +277,8 @@ def header_of(**tensors: Any) -> bytes:
             header_of(lr={"dtype": "F64", "shape": [1], "data_offsets": [0, 8]}) + b"12345678", "digest", id="no-digest"
         ),
         pytest.param(header_of(), "at least one column", id="no-columns"),
-        pytest.param(header_of(__metadata__={"a": 1}), "F64", id="metadata-number"),
-        pytest.param(header_of(lr=3), "cannot be read", id="not-a-tensor"),
+        pytest.param(header_of(__metadata__={"a": 1}), "object of strings", id="metadata-number"),
+        pytest.param(header_of(lr=3), "F64", id="not-a-tensor"),
     ],
 )
 def test_hostile_bytes_are_refused(data: bytes, message: str) -> None:
@@ -360,3 +366,99 @@ def test_a_torch_scheduler_is_not_cached() -> None:
     scheduler = torch.optim.lr_scheduler.StepLR(torch.optim.SGD([torch.nn.Parameter(torch.ones(1))]), 1)
     with pytest.raises(TypeError, match=r"StepLR.get_lr failed at step 0: .*; a torch scheduler is taken"):
         CachedScheduler(scheduler, 3)
+
+
+@pytest.mark.parametrize(
+    ("columns", "message"),
+    [
+        ({"lr": [0.1, -0.1]}, "'lr' must be not negative, got -0.1 at step 1"),
+        ({"lr.0": [0.1, 0.1], "lr.1": [0.1, 1e300]}, "'lr.1' must be at most 1e.12, got 1e.300 at step 1"),
+        ({"lr": [0.1], "lr.0": [0.1]}, "one for all groups or one for each: got both 'lr' and 'lr.0'"),
+        ({"lr": [0.1], "weight_decay": [0.1], "weight_decay.3": [0.1]}, "both 'weight_decay' and 'weight_decay.3'"),
+        ({"lr": ["0.1"]}, "'lr' must have numbers, got <U3 like "),
+        ({"lr": [True]}, "'lr' must have numbers, got bool like "),
+        ({"lr": [1j]}, "'lr' must have numbers, got complex128 like "),
+        ({"lr": [None, {}]}, "'lr' must have one number per step"),
+        ({"lr": [[1.0], [1.0, 2.0]]}, "'lr' must have one number per step"),
+        ({3: [0.1]}, "got 3"),
+    ],
+)
+def test_what_is_no_rate_is_no_table(columns: Any, message: str) -> None:
+    """A rate that `scheduler.rates` calls none, text for a number, a column plain and per group: refused by name."""
+    with pytest.raises(TableError, match=message):
+        Table(columns)
+
+
+@pytest.mark.parametrize("stride", [1.5, True, "2", 0, 10**16, None])
+def test_a_stride_is_an_integer(stride: Any) -> None:
+    """A stride that is no whole number, or too large for JSON, is refused."""
+    with pytest.raises(TableError, match="stride must be an integer from 1"):
+        small(stride=stride)
+
+
+def test_other_columns_may_be_negative() -> None:
+    """Only rates have limits: another hyperparameter may be any finite number."""
+    assert Table({"lr": [0.0, -1e-12], "weight_decay": [-1e300, 1e300]}).row(0) == {"lr": 0.0, "weight_decay": -1e300}
+
+
+def test_a_file_with_negative_rates_is_refused(tmp_path: Path) -> None:
+    """What was written with rates that are none, whole and under its own digest, is no table either."""
+    values = struct.pack("<2d", 0.5, -0.5)
+    frame = Frame(("lr",), 2)
+    hasher = frame.hasher()
+    hasher.update(values)
+    file = frame.header(hasher.hexdigest()) + values
+    (tmp_path / "t").write_bytes(file)
+    message = r"'lr' must be not negative, got -0\.5 at step 1"
+    with pytest.raises(TableError, match=message):
+        Table.from_bytes(file)
+    with pytest.raises(TableError, match=message):
+        Table.load(tmp_path / "t")
+
+
+@pytest.mark.parametrize("change", ["cp", "truncate"])
+def test_a_loaded_table_does_not_change(tmp_path: Path, change: str) -> None:
+    """What is written to a file in place, as `cp` does, or cut from it, after it was loaded changes nothing."""
+    path = tmp_path / "t.safetensors"
+    small().save(path)
+    loaded = Table.load(path)
+    other = Table({"lr": [9.5, 9.25, 9.125]}).to_bytes()
+    with path.open("r+b") as file:  # the same file, as `cp new old` leaves it
+        file.truncate(0 if change == "truncate" else None)
+        file.write(b"" if change == "truncate" else other)
+    assert [loaded.get_lr(step) for step in range(3)] == [0.5, 0.25, 0.125]
+
+
+def test_bytes_that_may_change_are_copied() -> None:
+    """A table keeps read-only memory as it is, and copies what its owner can still write to."""
+    buffer = bytearray(small().to_bytes())
+    copied, kept = Table.from_bytes(buffer), Table.from_bytes(memoryview(buffer).toreadonly())
+    buffer[-24:] = bytes(24)
+    assert (copied.lr.tolist(), kept.lr.tolist()) == ([0.5, 0.25, 0.125], [0.0, 0.0, 0.0])
+
+
+def test_a_table_may_be_mapped(tmp_path: Path) -> None:
+    """With mmap=True the values stay in the file: for those whose owner promises not to write in place."""
+    small().save(tmp_path / "t.safetensors")
+    mapped = Table.load(tmp_path / "t.safetensors", mmap=True)
+    assert (mapped, mapped.get_lr(1)) == (small(), 0.25)
+    with (tmp_path / "t.safetensors").open("r+b") as file:
+        file.seek(-8, 2)
+        file.write(struct.pack("<d", 7.0))
+    assert mapped.lr[-1] == 7.0
+
+
+@pytest.mark.parametrize("mmap", [False, True])
+def test_what_is_no_file_is_not_loaded(tmp_path: Path, mmap: bool) -> None:
+    """An empty file, a short one, a pipe and a device are refused at once; a folder and nothing are the system's."""
+    os.mkfifo(tmp_path / "fifo")
+    (tmp_path / "empty").touch()
+    (tmp_path / "short").write_bytes(small().to_bytes()[:-1])
+    refused = {"fifo": "no regular file", "/dev/zero": "no regular file", "empty": "too few", "short": "do not fill"}
+    for name, message in refused.items():
+        with pytest.raises(TableError, match=message):
+            Table.load(tmp_path / name, mmap=mmap)
+    with pytest.raises(IsADirectoryError, match="directory"):
+        Table.load(tmp_path, mmap=mmap)
+    with pytest.raises(FileNotFoundError, match="nothing"):
+        Table.load(tmp_path / "nothing", mmap=mmap)

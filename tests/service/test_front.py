@@ -12,7 +12,9 @@ from starlette.types import Message, Receive, Scope, Send
 
 from scheduler import Spec, Table
 from service.app import create_app, open_server
+from service.database.rows import SpecRow
 from service.front import Front
+from service.origins import Origin
 from service.ready import ReadyTable
 from service.routes.parts import Server
 from service.settings import Settings
@@ -61,7 +63,9 @@ def server(tmp_path: Path) -> Iterator[Server]:
 def digest(server: Server, spec: dict[str, Any]) -> str:
     """A warm table's."""
     table = Table.compute(Spec.model_validate_json(json.dumps(spec)))
-    return server.tables.cache.keep(ReadyTable(table, table.parts())).digest
+    ready = ReadyTable(table)
+    ready.describe(Origin(fact=SpecRow("s", json.dumps(spec), table.digest, 1.5)))
+    return server.tables.cache.keep(ready).digest
 
 
 @pytest.fixture

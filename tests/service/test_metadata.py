@@ -31,7 +31,8 @@ class TestRecords:
     def test_a_spec_that_was_not_recorded_has_no_table(self, metadata: Metadata) -> None:
         """Nothing is known of what was never kept."""
         assert metadata.digest_of("s") is None
-        assert metadata.origin(_digest(1)) is None
+        assert metadata.claim(_digest(1)) is None
+        assert metadata.facts(_digest(1)) == []
         assert not metadata.has_table(_digest(1))
         assert [*metadata.tables(), *metadata.specs()] == []
 
@@ -41,28 +42,33 @@ class TestRecords:
         assert metadata.record("s", _SPEC, _digest(2), 24) == _digest(1)
         assert metadata.digest_of("s") == _digest(1)
 
-    def test_a_table_keeps_its_first_origin(self, metadata: Metadata) -> None:
-        """A table remembers the spec it was first computed from, and when; specs with equal values share it."""
+    def test_a_table_keeps_every_spec_it_was_computed_from(self, metadata: Metadata) -> None:
+        """A table remembers the specs it was computed from, the first one first, with what versions, and when."""
         before = time.time()
-        metadata.record("s", _SPEC, _digest(1), 24)
-        metadata.record("t", "{}", _digest(1), 24)
-        (table,) = metadata.tables()
-        assert (table.digest, table.nbytes, table.origin) == (_digest(1), 24, _SPEC)
+        metadata.record("t", _SPEC, _digest(1), 24, '{"numpy":"2"}')
+        metadata.record("s", "{}", _digest(1), 24)
+        metadata.record("u", "{}", _digest(2), 24)
+        table, _ = metadata.tables()
+        assert (table.digest, table.nbytes, table.claim) == (_digest(1), 24, None)
         assert before <= table.created_at <= time.time()
-        assert metadata.origin(_digest(1)) == _SPEC
-        assert [(spec.spec_id, spec.spec, spec.digest) for spec in metadata.specs()] == [
-            ("s", _SPEC, _digest(1)),
-            ("t", "{}", _digest(1)),
+        assert [(spec.spec_id, spec.spec, spec.provenance) for spec in metadata.facts(_digest(1))] == [
+            ("t", _SPEC, '{"numpy":"2"}'),
+            ("s", "{}", None),
+        ]
+        assert [(spec.spec_id, spec.digest) for spec in metadata.specs()] == [
+            ("s", _digest(1)),
+            ("t", _digest(1)),
+            ("u", _digest(2)),
         ]
 
-    @pytest.mark.parametrize("origin", [None, _SPEC])
-    def test_a_table_is_published_once(self, metadata: Metadata, origin: str | None) -> None:
-        """A table by value is new once, and has no spec row."""
-        assert metadata.publish(_digest(1), 24, origin)
-        assert not metadata.publish(_digest(1), 24, "{}")
-        assert metadata.origin(_digest(1)) == origin
+    @pytest.mark.parametrize("claims", [[None, "a", "b"], ["a", "b"], ["a", None]])
+    def test_a_table_is_published_once(self, metadata: Metadata, claims: list[str | None]) -> None:
+        """A table by value is new once, keeps the first claim that there is of it, and has no spec row."""
+        assert [metadata.publish(_digest(1), 24, claim) for claim in claims] == [True, False, False][: len(claims)]
+        assert metadata.claim(_digest(1)) == "a"
         assert metadata.has_table(_digest(1))
         assert list(metadata.specs()) == []
+        assert list(metadata.verify_rows()) == []
 
     def test_a_table_is_forgotten_with_its_specs(self, metadata: Metadata) -> None:
         """After `forget` nothing leads to the table, and the others are as they were."""
@@ -83,7 +89,8 @@ class TestRecords:
         """A spec's text keeps every character."""
         spec = '{"name":"η → ½ 😀 \\u0000 \\" \\\\"}' + "x" * 100_000
         metadata.record("s", spec, _digest(1), 2**40)
-        assert metadata.origin(_digest(1)) == spec
+        metadata.publish(_digest(2), 2**40, spec)
+        assert metadata.facts(_digest(1))[0].spec == metadata.claim(_digest(2)) == spec
 
     def test_a_working_database_passes_its_check(self, metadata: Metadata) -> None:
         """`check` is silent, and closing twice, or using what was closed, does no harm."""
@@ -190,7 +197,7 @@ def _insert(execute: Execute, table: Table, *rows: Row) -> None:
 
 _ROWS: tuple[tuple[Table, Row], ...] = (
     (TABLES, TableRow(_digest(1), 24, _SPEC, 1.5)),
-    (SPECS, SpecRow("s", _SPEC, _digest(1), 1.5)),
+    (SPECS, SpecRow("s", _SPEC, _digest(1), 1.5, "{}")),
     (TOKENS, _TOKEN),
 )
 _COLUMNS = [
@@ -230,11 +237,11 @@ class TestDamage:
 
     def test_a_damaged_row_is_replaced_by_the_next_record(self, metadata: Metadata, execute: Execute) -> None:
         """Recording over damaged rows puts sound ones in their place, in the same transaction."""
-        _damage(execute, TABLES, "origin")
+        _damage(execute, TABLES, "claim")
         _damage(execute, SPECS, "digest")
         assert metadata.record("s", "{}", _digest(1), 24) == _digest(1)
         assert metadata.damaged_rows == 2
-        assert (metadata.origin(_digest(1)), metadata.damaged_rows) == ("{}", 2)
+        assert (metadata.claim(_digest(1)), metadata.damaged_rows) == (None, 2)
 
     def test_a_damaged_token_is_not_revoked(self, metadata: Metadata, execute: Execute) -> None:
         """A damaged token allows nothing already, and is not made sound by revoking it."""

@@ -15,6 +15,7 @@ from scheduler.builtin import OneCycleLR
 from service.files import table_key
 from service.formats import csv_blocks, json_blocks, npy_header, npy_parts
 from service.manifest import Manifest
+from service.origins import Origin
 from service.storage.local import LocalStore
 from service.streamed import CHUNK, StoredBody, StoredTable
 from service.threads import Threads
@@ -44,8 +45,8 @@ def stored(store: LocalStore, table: Table) -> StoredTable:
 def test_it_tells_what_the_table_tells(table: Table, stored: StoredTable) -> None:
     """Its manifest, texts and values are those of the same table in memory."""
     assert len(table.columns) == 2
-    assert (stored.digest, stored.spec, stored.nbytes) == (table.digest, table.spec, table.nbytes)
-    assert Manifest.of(stored, stored.size) == Manifest.of(table, stored.size)
+    assert (stored.digest, stored.header, stored.nbytes) == (table.digest, table.header, table.nbytes)
+    assert Manifest.of(stored, Origin()) == Manifest.of(table, Origin())
     for blocks in (json_blocks, csv_blocks):
         assert b"".join(blocks(stored)) == b"".join(blocks(table))
     for query in (ValuesQuery(), ValuesQuery(start=70, stop=99_990, points=50), ValuesQuery(steps="99999,0,5,65536")):
@@ -69,8 +70,8 @@ def test_a_body_is_read_by_the_piece(table: Table, stored: StoredTable, places: 
     """Any range of the safetensors and of the npy file is read as it would be sent from memory."""
     threads = Threads()
     bodies = [
-        (StoredBody(stored, threads), table.to_bytes()),
-        (StoredBody(stored, threads, npy_header(table.frame), stored.header_size), b"".join(npy_parts(table))),
+        (StoredBody(stored, threads, stored.header), table.to_bytes()),
+        (StoredBody(stored, threads, npy_header(table.frame)), b"".join(npy_parts(table))),
     ]
 
     async def read(body: StoredBody) -> bytes:
@@ -119,6 +120,7 @@ import numpy as np
 from scheduler import Table
 from service.files import table_key
 from service.manifest import Manifest
+from service.origins import Origin
 from service.storage.local import LocalStore
 from service.streamed import StoredTable
 from service.values import ValuesQuery, select
@@ -134,7 +136,7 @@ with closing(LocalStore(Path(sys.argv[1]))) as store:
     tracemalloc.start()
     tables = [StoredTable(store, key, size) for key, size in stored]
     for kept in tables:
-        Manifest.of(kept, kept.size)
+        Manifest.of(kept, Origin())
     print(tracemalloc.get_traced_memory()[0])
     for kept in tables:
         select(kept, ValuesQuery(steps="0,10000,19999"), 10_000)
@@ -165,7 +167,7 @@ def test_reading_on_costs_a_read_per_chunk(store: LocalStore, monkeypatch: pytes
 
     monkeypatch.setattr(store, "read", counted)
     stored = StoredTable(store, table_key(table.digest), len(table.to_bytes()))
-    Manifest.of(stored, stored.size)
+    Manifest.of(stored, Origin())
     reads.clear()
     select(stored, ValuesQuery(), 10_000)
     b"".join(csv_blocks(stored))

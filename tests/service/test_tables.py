@@ -14,7 +14,6 @@ import pytest
 from starlette.testclient import TestClient
 
 from scheduler import Spec, Table
-from scheduler.literal import resolved
 from service.files import table_key
 from service.metadata import Metadata, open_metadata
 from service.settings import Settings
@@ -49,8 +48,8 @@ def counters(client: TestClient) -> dict[str, int]:
 
 def damages(file: bytes, header_size: int) -> Iterator[tuple[str, bytes]]:
     """The bytes of a stored table, damaged in every way that matters."""
-    spec_at, lr_at = file.index(b'\\"base_lr\\":') + 13, file.index(b'"lr":') + 1
-    places = {"length": 0, "brace": 8, "digest": file.index(b'"digest":"') + 12, "spec": spec_at, "name": lr_at}
+    stride_at, lr_at = file.index(b'"stride":"') + 10, file.index(b'"lr":') + 1
+    places = {"length": 0, "brace": 8, "digest": file.index(b'"digest":"') + 12, "stride": stride_at, "name": lr_at}
     places |= {"first": header_size, "middle": (header_size + len(file)) // 2, "last": len(file) - 1}
     for name, at in places.items():
         yield name, file[:at] + bytes([file[at] ^ 1]) + file[at + 1 :]
@@ -360,24 +359,10 @@ def test_a_table_that_is_made_of_itself_is_lost(make_client: MakeClient, table: 
     with metadata(data) as rows:
         for digest, named in zip(digests, digests[1:] + digests[:1], strict=True):
             rows.forget(digest)
-            rows.publish(digest, 128, parse(literal_of(named, 16)).model_dump_json())
+            spec = parse(literal_of(named, 16))
+            rows.record(spec.id, spec.model_dump_json(), digest, 128)
     client = make_client()
     for digest in digests:
         answer = client.get(f"/v1/tables/{digest}")
         assert (answer.status_code, answer.json()["code"]) == (500, "table-lost")
         assert "can only be computed from itself" in answer.json()["detail"]
-
-
-def test_a_published_table_is_not_said_to_be_made_of_tables(make_client: MakeClient, table: Table, data: Path) -> None:
-    """Whoever sends a table may write into it that it was computed from itself: that is not kept."""
-    spec = parse(literal_of("ab" * 32, 16))
-    with resolved({"ab" * 32: table}):
-        body = Table.compute(spec).to_bytes()
-    with metadata(data) as rows:
-        rows.forget(table.digest)
-    client = make_client()
-    assert client.put("/v1/tables", content=body, headers={"content-type": "application/octet-stream"}).is_success
-    make_client()
-    with metadata(data) as rows:
-        assert rows.has_table(table.digest)
-        assert rows.origin(table.digest) is None

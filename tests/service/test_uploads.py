@@ -87,9 +87,9 @@ def test_a_body_has_its_limit() -> None:
     """A body beyond the largest table and its header is refused: at once where it is announced, else while it comes."""
     settings = Settings(max_table_bytes=1000)
     with pytest.raises(BodyTooLargeError, match="max_table_bytes"):
-        received(bytes(2**21), settings=settings)
+        received(bytes(2**22), settings=settings)
     with pytest.raises(BodyTooLargeError, match="max_table_bytes"):
-        received(b"", headers={"content-length": str(2**21)}, settings=settings)
+        received(b"", headers={"content-length": str(2**22)}, settings=settings)
 
 
 @pytest.mark.parametrize("headers", [{"content-type": "application/json"}, {"content-encoding": "gzip"}])
@@ -132,9 +132,9 @@ def test_large_bodies_share_the_memory_for_them() -> None:
         threads = Threads()
         uploads = Uploads(Settings(max_table_bytes=1000), threads)
         first, second, third, fourth = (Sender(uploads) for _ in range(4))
-        for sender, nbytes in ((first, 1_000_000), (second, 1_000_000), (third, 90_000), (third, 90_000)):
+        for sender, nbytes in ((first, 2_000_000), (second, 2_000_000), (third, 180_000), (third, 180_000)):
             await sender.send(bytes(nbytes))
-        with pytest.raises(QueueFullError, match="2090000 bytes of tables are being received"):
+        with pytest.raises(QueueFullError, match="4180000 bytes of tables are being received"):
             await third.result
         await fourth.send(TABLE.to_bytes())
         assert await fourth.result == TABLE
@@ -142,7 +142,7 @@ def test_large_bodies_share_the_memory_for_them() -> None:
         with pytest.raises(ClientDisconnect, match=r"^$"):
             await first.result
         fifth = Sender(uploads)
-        await fifth.send(bytes(1_000_000))
+        await fifth.send(bytes(2_000_000))
         assert not fifth.result.done()
         threads.close()
 

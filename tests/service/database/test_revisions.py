@@ -1,5 +1,6 @@
 """The way from an empty database to the newest revision, and what is refused on it."""
 
+import json
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -9,6 +10,7 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 
+from scheduler.canonical import canonical_hash
 from service.database.database import Database
 from service.database.engine import parse_url
 from service.database.schema import SCHEMA
@@ -35,11 +37,22 @@ def test_an_empty_database_is_given_its_tables(open_database: OpenDatabase, data
         assert open_database(database_url).status() == (head, head)
 
 
-def test_an_older_revision_is_refused_until_it_is_upgraded(open_database: OpenDatabase, database_url: str) -> None:
+def _insert_0001(execute: Execute, table: str, *rows: dict[str, Any]) -> None:
+    """Write rows as the first versions did."""
+    for row in rows:
+        present = {name: value for name, value in row.items() if value is not None}
+        values = {**row, "checksum": canonical_hash({"table": table, "row": present})}
+        names = ", ".join(values)
+        execute(f"INSERT INTO {table} ({names}) VALUES ({', '.join(f':{name}' for name in values)})", values)
+
+
+def test_an_older_revision_is_refused_until_it_is_upgraded(
+    open_database: OpenDatabase, database_url: str, execute: Execute
+) -> None:
     """A database of an earlier version is not touched but by an upgrade, which keeps what is in it."""
     with closing(Metadata(database_url, timeout_seconds=60)) as older:
         older.upgrade("0001")
-        older.record("s", _SPEC, _digest(1), 24)
+        _insert_0001(execute, "specs", {"spec_id": "s", "spec": _SPEC, "digest": _digest(1), "created_at": 1.5})
         with pytest.raises(DatabaseError, match=r"revision 0001 and .* run 'lrtables db upgrade'"):
             open_database(database_url)
         assert older.status()[0] == "0001"
@@ -72,6 +85,36 @@ def test_the_migrations_lead_to_the_schema(open_database: OpenDatabase, database
     open_database(database_url)
     with closing(Database(parse_url(database_url), 60)) as database, database.transaction("read") as connection:
         assert compare_metadata(MigrationContext.configure(connection), SCHEMA) == []
+
+
+def test_origins_become_facts_and_claims(open_database: OpenDatabase, database_url: str, execute: Execute) -> None:
+    """What `specs` has of a table was computed; another origin is what a publisher said; what was damaged stays so."""
+    false = '{"schedule":{"kind":"Constant"},"total_steps":3}'
+    origins = [_SPEC, false, false, None, _SPEC, _SPEC]
+    with closing(Metadata(database_url, timeout_seconds=60)) as older:
+        older.upgrade("0002")
+        rows = [
+            {"digest": _digest(number), "nbytes": 24, "origin": origin, "created_at": 0.5}
+            for number, origin in enumerate(origins)
+        ]
+        _insert_0001(execute, "tables", *rows)
+        specs = [
+            {"spec_id": f"s{number}", "spec": _SPEC, "digest": _digest(number), "created_at": 1.5} for number in (0, 1)
+        ]
+        _insert_0001(execute, "specs", *specs)
+        execute("UPDATE tables SET nbytes = 25 WHERE digest = :digest", {"digest": _digest(4)})
+        older.upgrade()
+    upgraded = open_database(database_url)
+    claims = {row.digest: row.claim for row in upgraded.tables()}
+    assert {digest: claim and json.loads(claim) for digest, claim in claims.items()} == {
+        _digest(0): None,
+        _digest(1): {"spec": json.loads(false), "provenance": {}},
+        _digest(2): {"spec": json.loads(false), "provenance": {}},
+        _digest(3): None,
+        _digest(5): {"spec": json.loads(_SPEC), "provenance": {}},
+    }
+    assert [len(upgraded.facts(_digest(number))) for number in range(3)] == [1, 1, 0]
+    assert [line.split()[1].rstrip(":") for line in upgraded.verify_rows()] == [_digest(4)]
 
 
 def test_a_failed_upgrade_changes_nothing(execute: Execute, database_url: str) -> None:

@@ -22,7 +22,7 @@ def test_a_row_comes_back_as_it_was_stored() -> None:
 def test_a_checksum_covers_the_table_and_every_value() -> None:
     """Another value, a value less or more, or the same values in another table: another checksum."""
     values = stored(TABLES, _TABLE)
-    others = [stored(TABLES, replace(_TABLE, **change)) for change in ({"nbytes": 9}, {"origin": ""}, {"digest": "b"})]
+    others = [stored(TABLES, replace(_TABLE, **change)) for change in ({"nbytes": 9}, {"claim": ""}, {"digest": "b"})]
     sums = {checksum(TABLES, values), checksum(SPECS, values), *(checksum(TABLES, other) for other in others)}
     assert len(sums) == 5
 

@@ -115,4 +115,4 @@ def test_the_commands_work(server: ServerProcess, tmp_path: Path) -> None:
         words = [*shlex.split(command.replace("$LRTABLES", server.url)), "--fail", "--silent", "--show-error"]
         done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, check=False)
         assert done.returncode == 0, (command, done.stderr)
-    assert Table.load(tmp_path / "table.safetensors").spec == spec
+    assert Table.load(tmp_path / "table.safetensors") == Table.compute(spec)

@@ -17,7 +17,7 @@ from starlette.types import ASGIApp, Message, Scope
 
 from scheduler import Spec, Table
 from service.app import close_server, create_app, open_server
-from service.formats import FORMATS, MEDIA_TYPES
+from service.formats import CSV, FORMATS, MEDIA_TYPES, SAFETENSORS
 from service.ready import ReadyTable
 from service.routes.parts import Server
 from service.settings import Settings
@@ -96,7 +96,8 @@ def test_each_format_has_an_address(client: TestClient, digest: str, table: Tabl
     answer = client.get(f"/v1/tables/{digest}.{item.extension}", headers={"accept": "image/png"})
     assert answer.status_code == 200
     assert answer.headers["content-type"].partition(";")[0] == item.media_type
-    assert answer.headers["etag"] == f'"{digest}.{item.extension}"'
+    assert answer.headers["etag"].encode() == item.etag(digest)
+    assert answer.headers["etag"].endswith(f'.{item.extension}"')
     assert answer.headers["cache-control"] == IMMUTABLE
     assert "vary" not in answer.headers
     np.testing.assert_array_equal(values(item.extension, answer.content), table.lr)
@@ -156,12 +157,12 @@ def test_304_loads_nothing(make_client: MakeClient, spec: dict[str, Any]) -> Non
     """After a restart, what the client has is confirmed without reading the table."""
     digest = make_client().post("/v1/tables", json=spec).json()["digest"]
     restarted = make_client()
-    for path in ("", ".safetensors", ".csv"):
-        tag = f'"{digest}{path or ".safetensors"}"'
+    for path, item in {"": SAFETENSORS, ".safetensors": SAFETENSORS, ".csv": CSV}.items():
+        tag = item.etag(digest).decode()
         assert restarted.get(f"/v1/tables/{digest}{path}", headers={"if-none-match": tag}).status_code == 304
     assert restarted.get("/v1/server").json()["counters"]["loads"] == 0
     missing = "0" * 64
-    answer = restarted.get(f"/v1/tables/{missing}", headers={"if-none-match": f'"{missing}.safetensors"'})
+    answer = restarted.get(f"/v1/tables/{missing}", headers={"if-none-match": SAFETENSORS.etag(missing).decode()})
     assert answer.status_code == 404
 
 
