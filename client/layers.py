@@ -33,6 +33,9 @@ def layer_decay(
     Groups carry their layer's `name`; a layer without parameters has none. Raises `ValueError` for a decay out of
     range, for no parameters, and for a layer that is not one of 0 to `layers`, with the parameter's name.
 
+    Groups with an `lr` of their own and one table of factors give such ratios, too, up to rounding:
+    `TableLR(optimizer, table, relative=True)`.
+
     Parameters without weight decay take a call of their own, with the same `layers`: join the groups and the schedules
     of both calls, in the same order, and give the groups of the second `weight_decay=0.0`.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numbers
 from typing import TYPE_CHECKING
 
-from client.groups import put
+from client.groups import Group, check_place, put
 from scheduler.rates import MAX_RATE, is_rate
 
 if TYPE_CHECKING:
@@ -22,12 +22,21 @@ def set_lr(optimizer: Optimizer, lr: float) -> None:
         lr = _number(lr)
     if not (0.0 <= lr <= MAX_RATE or is_rate(lr)):
         raise ValueError(f"lr must be finite, >= 0 and <= {MAX_RATE:g}, got {lr!r}")
+    groups = optimizer.param_groups
+    for group in groups:
+        if type(group["lr"]) is not float:
+            _fill(groups, lr)
+            return
+        group["lr"] = lr
+
+
+def _fill(groups: list[Group], lr: float) -> None:
+    """Write into groups of any kind, once it is sure that all of them can hold the rate."""
+    for index, group in enumerate(groups):
+        check_place(group, index, "lr")
     filled: set[int] = set()
-    for group in optimizer.param_groups:
-        if type(group["lr"]) is float:
-            group["lr"] = lr
-        else:
-            put(group, "lr", lr, filled)
+    for group in groups:
+        put(group, "lr", lr, filled)
 
 
 def _number(value: object) -> float:

@@ -160,7 +160,7 @@ def test_a_tensor_of_integers_is_refused_wherever_it_comes_from() -> None:
     scheduler = TableLR(optimizer, Table({"lr": RATES}))
     with pytest.raises(ValueError, match="the lr of group 0 must be a number or a tensor of one float"):
         optimizer.load_state_dict(state)
-    with pytest.raises(ValueError, match="the lr of a group must be a number or a tensor of one float"):
+    with pytest.raises(ValueError, match="the lr of group 0 must be a number or a tensor of one float"):
         set_lr(optimizer, 0.5)
     assert optimizer.param_groups[0]["lr"] == torch.tensor(1)
     optimizer = SGD(make_groups(1), lr=0.5)

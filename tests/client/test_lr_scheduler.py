@@ -679,6 +679,24 @@ def test_tables_of_another_length_or_columns_differ_somewhere() -> None:
     assert first_difference(make_table(), per_group_table(2)) == 0
 
 
+@pytest.mark.parametrize("optimizer_first", [True, False])
+def test_a_shorter_table_that_releases_leaves_the_rate_in_force(optimizer_first: bool) -> None:
+    """An allowed other table that has released the rate at the saved position leaves the saved rate, not its row 0."""
+    optimizer = make_sgd()
+    scheduler = TableLR(optimizer, make_table())
+    train(optimizer, scheduler, 6)
+    states = optimizer.state_dict(), scheduler.state_dict()
+    optimizer = make_sgd()
+    if optimizer_first:
+        optimizer.load_state_dict(states[0])
+    scheduler = TableLR(optimizer, make_table([0.5, 0.4], after="release"))
+    scheduler.load_state_dict(states[1], allow_other_table=True)
+    if not optimizer_first:
+        optimizer.load_state_dict(states[0])
+    assert train(optimizer, scheduler, 2) == [RATES[6]] * 2
+    assert not scheduler.state_dict()["in_force"]
+
+
 def test_another_axis_is_never_allowed() -> None:
     """A position in steps means nothing in samples, whatever is allowed."""
     state = TableLR(make_sgd(), make_table()).state_dict()

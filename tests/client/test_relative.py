@@ -19,6 +19,7 @@ from torch.optim.lr_scheduler import LambdaLR, LinearLR, SequentialLR
 
 from client.lr_scheduler import TableLR
 from scheduler import ScheduleWarning, Table
+from scheduler.capture import capture
 from tests.client.training import make_groups, through_file, train, update, values_of
 
 FACTORS = [1.0, 0.7, 0.3, 0.1, 1 / 3, 1e-3, 0.0]
@@ -200,6 +201,16 @@ def test_a_factor_that_makes_no_rate_is_refused_when_it_is_made() -> None:
     ):
         TableLR(optimizer, Table({"lr": [1.0, 1e10]}), relative=True)
     assert "initial_lr" not in optimizer.param_groups[0]
+
+
+def test_a_capture_of_a_relative_table_has_each_group_s_values() -> None:
+    """What `capture` takes from a relative TableLR are the products, a column per group, and it changes nothing."""
+    optimizer = make_adamw()
+    scheduler = TableLR(optimizer, TABLE, relative=True)
+    captured = capture(scheduler, len(FACTORS))
+    assert train(optimizer, scheduler, 6) == [
+        [captured.get_lr(row, group=group) for group in range(len(OWN))] for row in range(6)
+    ]
 
 
 @pytest.mark.parametrize("relative", ["yes", 2, []])
