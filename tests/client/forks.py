@@ -12,9 +12,9 @@ import subprocess
 import sys
 import tempfile
 import threading
-import traceback
 import warnings
 from collections import Counter
+from collections.abc import Iterator
 from itertools import count
 
 from client import Client
@@ -35,45 +35,54 @@ def fetch(client: Client, number: int) -> str:
     """Fetch the table of a number; what came of it."""
     try:
         return "right" if client.fetch(spec_of(number)) == Table.compute(spec_of(number)) else "wrong"
-    except Exception:
-        return f"failed: {traceback.format_exc()}"
+    except Exception as error:
+        return f"failed: {type(error).__name__}"
 
 
 def child(client: Client, numbers: list[int], writes: int) -> None:
     """Fetch, report and end, whatever the parent's threads held when they were left behind."""
-    report = "\n".join(fetch(client, number).partition("\n")[0] for number in numbers)
+    report = "\n".join(fetch(client, number) for number in numbers)
     os.write(writes, report.encode())
     os._exit(0)
 
 
 def run(url: str, forks: int) -> Counter[str]:
-    """Fork so many times; what came of every fetch, and "lost" for a child that did not report."""
+    """Fork so many times; what came of every fetch, and "lost" for a child that did not report.
+
+    In half of the forks the client is idle, so that its children inherit the connection that it would use next; in the
+    others it is in the middle of requests.
+    """
     ends: Counter[str] = Counter()
-    numbers, done = count(), threading.Event()
+    numbers = count()
     with Client(url) as client:
-        ends[fetch(client, next(numbers))] += 1
-
-        def go_on() -> None:
-            while not done.is_set():
-                ends[fetch(client, next(numbers))] += 1
-
-        threads = [threading.Thread(target=go_on) for _ in range(THREADS)]
+        _fork_often(client, forks - forks // 2, numbers, ends)
+        done = threading.Event()
+        threads = [threading.Thread(target=_go_on, args=(client, done, numbers, ends)) for _ in range(THREADS)]
         for thread in threads:
             thread.start()
-        for begin in range(0, forks, AT_ONCE):
-            children = [
-                _fork(client, [next(numbers) for _ in range(FETCHES)]) for _ in range(min(AT_ONCE, forks - begin))
-            ]
-            ends[fetch(client, next(numbers))] += 1
-            for process, reads in children:
-                with os.fdopen(reads) as report:
-                    lines = report.read().splitlines()
-                os.waitpid(process, 0)
-                ends.update(lines if len(lines) == FETCHES else ["lost"])
+        _fork_often(client, forks // 2, numbers, ends)
         done.set()
         for thread in threads:
             thread.join()
     return ends
+
+
+def _go_on(client: Client, done: threading.Event, numbers: Iterator[int], ends: Counter[str]) -> None:
+    while not done.is_set():
+        ends[fetch(client, next(numbers))] += 1
+
+
+def _fork_often(client: Client, forks: int, numbers: Iterator[int], ends: Counter[str]) -> None:
+    for begin in range(0, forks, AT_ONCE):
+        ends[fetch(client, next(numbers))] += 1
+        at_once = min(AT_ONCE, forks - begin)
+        children = [_fork(client, [next(numbers) for _ in range(FETCHES)]) for _ in range(at_once)]
+        ends[fetch(client, next(numbers))] += 1
+        for process, reads in children:
+            with os.fdopen(reads) as report:
+                lines = report.read().splitlines()
+            os.waitpid(process, 0)
+            ends.update(lines if len(lines) == FETCHES else ["lost"])
 
 
 def _fork(client: Client, numbers: list[int]) -> tuple[int, int]:
