@@ -18,7 +18,7 @@ from itertools import count
 from typing import NamedTuple
 
 import urllib3
-from urllib3.exceptions import HTTPError, LocationParseError, ProtocolError, ReadTimeoutError
+from urllib3.exceptions import LocationParseError, ProtocolError, ReadTimeoutError
 
 from client.connections import Connection, Connections, ResponseError, ResponseTooLargeError
 from client.errors import (
@@ -282,21 +282,24 @@ def _translated(method: str, url: str) -> Iterator[None]:
         raise UnexpectedAnswerError(f"the answer to {method} {url} is refused: {error}") from error
     except Exception as error:
         kind = ServiceUnreachableError if _is_broken_connection(error) else UnexpectedAnswerError
-        raise kind(f"{method} {url} failed: {_reason(error)}") from error
+        raise kind(f"{method} {url} failed: {_said(error)}") from error
 
 
 def _is_broken_connection(error: Exception) -> bool:
     """Whether a connection could not be made or kept, rather than an answer not be understood."""
     if isinstance(error, ssl.SSLError):  # a certificate, a protocol: the next attempt would find them as they are
         return isinstance(error, (ssl.SSLEOFError, ssl.SSLZeroReturnError))
-    cause = error.args[-1] if isinstance(error, ProtocolError) else error
-    return isinstance(cause, (OSError, IncompleteRead))
+    return isinstance(_cause(error), (OSError, IncompleteRead))
 
 
-def _reason(error: Exception) -> str:
-    """What went wrong, without the representation of the connection that urllib3 puts before it."""
-    text = str(error) or type(error).__name__
-    return text.partition(": ")[2] or text if isinstance(error, HTTPError) else text
+def _cause(error: Exception) -> Exception:
+    """What urllib3 wraps in an error that says "Connection broken"."""
+    inner = error.args[-1] if isinstance(error, ProtocolError) and error.args else error
+    return inner if isinstance(inner, Exception) else error
+
+
+def _said(error: Exception) -> str:
+    return str(_cause(error)) or type(error).__name__
 
 
 def _checked(base_url: str) -> urllib3.util.Url:

@@ -26,9 +26,9 @@ _PUBLIC = b"public, max-age=31536000, immutable, no-transform"
 _OWN = b"private, max-age=31536000, immutable, no-transform"
 _ASK_AGAIN = b"private, no-cache, no-transform"
 _CONDITIONS = frozenset((b"if-match", b"if-none-match", b"range", b"if-range"))
-_MORE = frozenset((b"x-request-id", b"content-length", b"transfer-encoding"))  # an id to give back, a body to read
-_SPECIAL = _CONDITIONS | _MORE
-_BEFORE = _MORE | {b"if-match"}  # what is looked at though the client has the answer already
+_BODY = frozenset((b"content-length", b"transfer-encoding"))  # what says that there is a body to read
+_SPECIAL = _CONDITIONS | _BODY
+_BEFORE = _BODY | {b"if-match"}  # what is looked at though the client has the answer already
 _NO_BODY = {"type": "http.response.body", "body": b""}
 _SLICE = 2**19  # bytes between two turns of other connections
 _SHORT = 2**14  # bytes of a body that is sent in one piece with its head
@@ -198,15 +198,18 @@ class InMemory(Answer):
             return 304 if _BEFORE.isdisjoint(names) else None
         return 200 if _SPECIAL.isdisjoint(names) else None
 
-    async def send_plain(self, send: Send, status: int, *, private: bool) -> None:
-        """Send what `plain_status` told, and nothing more."""
-        await send(self.head(status, private=private))
+    async def send_plain(self, send: Send, status: int, *, private: bool, request_id: bytes = b"") -> None:
+        """Send what `plain_status` told, and nothing more but the request's id where it has one."""
+        head = self.head(status, private=private)
+        if request_id:
+            head = {**head, "headers": (*head["headers"], (b"x-request-id", request_id))}
+        await send(head)
         if status == 304:
             await send(_NO_BODY)
         else:
             await self._send_places(send, self._places)
 
-    def short(self, status: int, *, private: bool) -> tuple[bytes, Part] | None:
+    def short(self, status: int, *, private: bool, request_id: bytes = b"") -> tuple[bytes, Part] | None:
         """What `plain_status` told as HTTP/1.1 for a connection that stays open, where that is not long; else None.
 
         That is the head, without the headers that the server adds and the empty line, and the body.
@@ -217,6 +220,8 @@ class InMemory(Answer):
         found = self._short.get((status, private))
         if found is None:
             found = self._short[status, private] = _written(self.head(status, private=private))
+        if request_id:
+            found += b"x-request-id: %b\r\n" % request_id
         return found, self._parts[0] if whole else b""
 
     async def _send(self, scope: Scope, receive: Receive, send: Send, head: Message, places: range | None) -> None:

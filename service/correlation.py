@@ -29,6 +29,14 @@ _process = secrets.token_hex(4)
 _numbers = count()
 
 
+def sent_id(headers: Headers) -> bytes | None:
+    """The one X-Request-ID that was sent, as it is returned; empty where none was, None where it is not that plain."""
+    sent = [value for name, value in headers if name == b"x-request-id"]
+    if not sent:
+        return b""
+    return sent[0] if len(sent) == 1 and _REQUEST_ID.fullmatch(sent[0]) else None
+
+
 def request_id(headers: Headers) -> str:
     """The X-Request-ID where it is 1 to 64 letters, digits and `._-`, else a new id.
 

@@ -9,6 +9,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from service.addresses import AFTER_DIGEST, DIGEST, TABLE
 from service.answer import Fields, InMemory
 from service.auth import Authenticator
+from service.correlation import sent_id
 from service.guard import authorization
 from service.routes.parts import Server
 from service.storage.store import Part
@@ -17,8 +18,8 @@ from service.storage.store import Part
 class Warm:
     """The application, and in front of it the shortest way to a table in memory: its bytes, its manifest, its 304.
 
-    The answer is the one that the application would give, but for X-Request-ID: it cannot fail, so there is nothing to
-    trace; who sends one gets it back, from the application. Requests are counted as there. A known token that may read
+    The answer is the one that the application would give, but that it has an X-Request-ID only where the request has:
+    it cannot fail, so there is nothing to trace. Requests are counted as there. A known token that may read
     and has no rates is let through here; everything that is not as plain as that goes on to the application.
 
     What is short need not even become an ASGI request: connections ask for it with `at_once`.
@@ -37,10 +38,10 @@ class Warm:
         if found is None:
             await self._app(scope, receive, send)
             return
-        answer, status = found
+        answer, status, own_id = found
         began = perf_counter()
         self._counters.memory_hits += 1
-        await answer.send_plain(send, status, private=self._authenticator is not None)
+        await answer.send_plain(send, status, private=self._authenticator is not None, request_id=own_id)
         self._count(scope["path"], answer, status, began)
 
     def at_once(self, path: str, headers: Fields) -> tuple[bytes, Part] | None:
@@ -49,23 +50,25 @@ class Warm:
         found = self._find(path, headers)
         if found is None:
             return None
-        answer, status = found
-        sent = answer.short(status, private=self._authenticator is not None)
+        answer, status, own_id = found
+        sent = answer.short(status, private=self._authenticator is not None, request_id=own_id)
         if sent is not None:
             self._counters.memory_hits += 1
             self._count(path, answer, status, began)
         return sent
 
-    def _find(self, path: str, headers: Fields) -> tuple[InMemory, int] | None:
-        """The answer to a plain GET that is let through, and its status."""
+    def _find(self, path: str, headers: Fields) -> tuple[InMemory, int, bytes] | None:
+        """The answer to a plain GET that is let through, its status, and the request's id where it has one."""
         ready = self._get(path[DIGEST])
         if ready is None or not path.startswith(TABLE):
             return None
         answer = ready.paths.get(path[AFTER_DIGEST])
         if not isinstance(answer, InMemory):
             return None
-        status = answer.plain_status(headers)
-        return (answer, status) if status is not None and self._admits(headers) else None
+        status, own_id = answer.plain_status(headers), sent_id(headers)
+        if status is None or own_id is None or not self._admits(headers):
+            return None
+        return answer, status, own_id
 
     def _count(self, path: str, answer: InMemory, status: int, began: float) -> None:
         nbytes = answer.length or 0 if status == 200 else 0

@@ -8,6 +8,8 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pydantic import ValidationError
+
 if TYPE_CHECKING:
     from service.metadata import Metadata
     from service.settings import Settings
@@ -70,4 +72,13 @@ def settings_of(parsed: argparse.Namespace) -> Settings:
     try:
         return Settings(**{name: value for name, value in given.items() if value is not None})
     except ValueError as error:
-        raise CommandError(str(error)) from error
+        raise CommandError(_explained(error)) from error
+
+
+def _explained(error: ValueError) -> str:
+    """What is wrong with settings. A value that is an address with an `@` may hold a password: it is not repeated."""
+    details = error.errors() if isinstance(error, ValidationError) else []
+    if not any("@" in str(detail["input"]) for detail in details):
+        return str(error)
+    wrong = [f"{'.'.join(map(str, detail['loc']))}: {detail['msg']}" for detail in details]
+    return f"{'; '.join(wrong)}; what was given has an '@', perhaps behind a password, and is not shown"

@@ -135,11 +135,19 @@ class S3Store:
 def _check_endpoint() -> None:
     """Raises `StorageError` for an address that is none, with which every request would be a panic in obstore."""
     for name in ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT"):
-        if value := os.environ.get(name):
-            try:
-                AnyHttpUrl(value)
-            except ValueError as error:
-                raise StorageError(f"{name} must be like https://host:port, got {value!r}") from error
+        value = os.environ.get(name, "")
+        if "@" in value:
+            raise StorageError(f"{name} must hold no name or password: AWS_ACCESS_KEY_ID and the like say who asks")
+        if value and not _is_http(value):
+            raise StorageError(f"{name} must be like https://host:port, got {value!r}")
+
+
+def _is_http(address: str) -> bool:
+    try:
+        AnyHttpUrl(address)
+    except ValueError:
+        return False
+    return True
 
 
 def _open(url: str, timeout_seconds: float) -> obstore.store.S3Store:

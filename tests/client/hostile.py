@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
+import logging
 import random
 import socket
 import struct
@@ -386,6 +387,7 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=100_000)
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
+    logging.getLogger("client").setLevel(logging.ERROR)  # what is tried again is told
     for end, number in run(arguments.count, arguments.seed).most_common():
         print(f"{number:8} {end}")
 

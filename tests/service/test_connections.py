@@ -682,21 +682,24 @@ def test_answers_that_nobody_takes_do_not_pile_up(quick: ServerProcess) -> None:
 
 
 def test_answers_at_once_are_the_applications(quick: ServerProcess) -> None:
-    """The bytes are those of the longer way, which who sends an id takes; but for the order of the headers."""
+    """The bytes are those of the longer way, which a bad id takes; but for the order of the headers, and the id."""
     digest = post(quick, SPEC)
     etag = f'If-None-Match: "{digest}.npy"'
     for path, line in ((f"{digest}/manifest", "X: y"), (f"{digest}.npy", etag), (f"{digest}.npy", f"{etag}\r\nX: y")):
         asked = f"GET /v1/tables/{path} HTTP/1.1\r\nHost: localhost\r\n{line}\r\n"
         answers = []
         with connect(quick.port) as connection:
-            for more in ("", "X-Request-ID: mine\r\n"):
+            for more in ("", "X-Request-ID: mine\r\n", "X-Request-ID: not one\r\n"):
                 connection.sendall(f"{asked}{more}\r\n".encode())
                 with connection.makefile("rb") as reader:
                     first, *others = iter(reader.readline, b"\r\n")
                     body = reader.read(next((int(line[16:]) for line in others if line.startswith(b"content-le")), 0))
                 answers.append((first, {line for line in others if not line.startswith(b"date: ")}, body))
-        (first, headers, body), longer = answers
-        assert (first, headers | {b"x-request-id: mine\r\n"}, body) == longer
+        (first, headers, body), named, (*longer, _) = answers
+        (made,) = [line for line in answers[2][1] if line.startswith(b"x-request-id: ")]
+        assert named == (first, headers | {b"x-request-id: mine\r\n"}, body)
+        assert longer == [first, headers | {made}]
+        assert answers[2][2] == body
 
 
 # -- what this relies on ----------------------------------------------------------------------------------------------

@@ -11,6 +11,7 @@ from service.app import create_app, open_server
 from service.metadata import Metadata, TokenRow
 from service.settings import Settings
 from service.tokens import make_token, token_hash
+from service.warm import Warm
 
 PATHS = [".safetensors", ".npy", "/manifest"]
 
@@ -25,15 +26,29 @@ def digest(client: TestClient, spec: dict[str, Any]) -> str:
 @pytest.mark.parametrize("path", PATHS)
 @pytest.mark.parametrize("known", [False, True])
 def test_the_short_way_answers_as_the_application(client: TestClient, digest: str, path: str, known: bool) -> None:
-    """The answer is the one of the longer way, which who sends an id for the request takes: status, headers, body."""
+    """The answer is the one of the longer way, which a bad id for the request takes: status, headers, body."""
     url = f"/v1/tables/{digest}{path}"
     headers = {"If-None-Match": client.get(url).headers["etag"]} if known else {}
     short = client.get(url, headers=headers)
-    long = client.get(url, headers={**headers, "X-Request-ID": "mine"})
-    assert long.headers["x-request-id"] == "mine"
-    assert (short.status_code, short.content) == (long.status_code, long.content)
+    named = client.get(url, headers={**headers, "X-Request-ID": "mine"})
+    long = client.get(url, headers={**headers, "X-Request-ID": "not one"})
+    assert named.headers["x-request-id"] == "mine"
+    assert long.headers["x-request-id"] not in ("not one", "mine")
     assert short.status_code == (304 if known else 200)
-    assert {**short.headers, "x-request-id": "mine"} == dict(long.headers)
+    for answer in (named, long):
+        assert (short.status_code, short.content) == (answer.status_code, answer.content)
+        assert {**short.headers, "x-request-id": answer.headers["x-request-id"]} == dict(answer.headers)
+
+
+def test_a_request_with_an_id_takes_the_short_way(client: TestClient, digest: str) -> None:
+    """Our own client sends an id with each request, and is answered at once for all that; several ids are not plain."""
+    warm, path = client.app, f"/v1/tables/{digest}/manifest"
+    assert isinstance(warm, Warm)
+    plain, named = (warm.at_once(path, headers) for headers in ([], [(b"x-request-id", b"mine")]))
+    assert plain is not None
+    assert named == (plain[0] + b"x-request-id: mine\r\n", plain[1])
+    for ids in ([b"not one"], [b"a", b"b"], [b""]):
+        assert warm.at_once(path, [(b"x-request-id", each) for each in ids]) is None
 
 
 @pytest.mark.parametrize("headers", [{"Range": "bytes=0-3"}, {"If-None-Match": "*"}, {"If-Match": '"other"'}])

@@ -55,6 +55,26 @@ def test_programs_read_json(capsys: pytest.CaptureFixture[str], well: list[str])
     assert {"name", "state", "detail"} == set(document["checks"][0])
 
 
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [
+        ("--store-url", "s3://user:secret@bucket"),
+        ("--store-url", "https://user:" + 200 * "secret" + "@host/bucket"),
+        ("--database-url", "postgresql://user:secret@127.0.0.1:99999/name"),
+        ("--database-url", "mysql://user:secret@127.0.0.1/name"),
+        ("--database-url", "postgresql://127.0.0.1:1/name?user=a&password=secret"),
+    ],
+    ids=["bucket", "long", "port", "driver", "query"],
+)
+def test_no_password_is_shown(capsys: pytest.CaptureFixture[str], well: list[str], option: str, value: str) -> None:
+    """A password in an address that is refused, or that does not answer, is in no line that is printed."""
+    for more in ([], ["--json"]):
+        assert doctor(*well, option, value, *more) == 1
+        captured = capsys.readouterr()
+        assert option[2:].replace("-", "_") in captured.out
+        assert "secret" not in captured.out + captured.err
+
+
 def test_senseless_settings_are_a_finding(
     capsys: pytest.CaptureFixture[str], well: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -126,6 +126,7 @@ def test_a_missing_bucket_is_an_error(s3_variables: None, method: str) -> None:
     [
         ("AWS_ENDPOINT_URL", "::nonsense", "AWS_ENDPOINT_URL must be like https://host:port, got '::nonsense'"),
         ("AWS_ENDPOINT", "ftp://host", "AWS_ENDPOINT must be like https://host:port, got 'ftp://host'"),
+        ("AWS_ENDPOINT", "https://u:secret@h", "AWS_ENDPOINT must hold no name or password: AWS_ACCESS_KEY_ID and the"),
         ("AWS_CONDITIONAL_PUT", "never", 'the AWS_... variables make no sense: .*"never"'),
     ],
 )
