@@ -121,6 +121,8 @@ class Transport:
                     _give_up(error, attempt + 1)
                 _logger.warning("%s; trying again in %.1f s", error, pause)
                 time.sleep(pause)
+                if time.monotonic() >= until:  # it slept longer: the error to tell is still this one
+                    _give_up(error, attempt + 1)
         raise AssertionError("count() never ends")
 
     @property

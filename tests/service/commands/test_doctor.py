@@ -59,7 +59,7 @@ def test_programs_read_json(capsys: pytest.CaptureFixture[str], well: list[str])
     ("option", "value"),
     [
         ("--store-url", "s3://user:secret@bucket"),
-        ("--store-url", "https://user:" + 200 * "secret" + "@host/bucket"),
+        ("--store-url", "https://u:" + 200 * "secret" + "@host/bucket"),
         ("--database-url", "postgresql://user:secret@127.0.0.1:99999/name"),
         ("--database-url", "mysql://user:secret@127.0.0.1/name"),
         ("--database-url", "postgresql://127.0.0.1:1/name?user=a&password=secret"),
