@@ -170,7 +170,7 @@ class Metadata:
         `DatabaseError` where the database holds something else, or the data of a later version; with `only_empty`, of
         an older one too.
         """
-        self._database.make_folder()
+        self._database.make_file()
         with self._database.transaction("write") as connection:
             revisions.lock(connection)
             current, head = revisions.usable_revision(connection, older=not only_empty), revisions.head_revision()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import sqlite3
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -27,9 +28,11 @@ from sqlalchemy import (
     text,
     update,
 )
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.dialects import postgresql
+from sqlalchemy.dialects import sqlite as sqlite_dialect
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
+from service.database import sqlite
 from service.database.deadline import deadline, extend, remaining
 from service.database.engine import make_engine
 from service.database.rows import Row, Stored, is_sound, shown, stored
@@ -39,8 +42,8 @@ from service.storage.store import DatabaseError
 Intent = Literal["read", "write", "snapshot"]
 
 _PAGE = 1000  # rows that a walk through a table reads at a time
-_INSERT: Mapping[str, Callable[[Table], postgresql.Insert | sqlite.Insert]] = MappingProxyType(
-    {"postgresql": postgresql.insert, "sqlite": sqlite.insert}
+_INSERT: Mapping[str, Callable[[Table], postgresql.Insert | sqlite_dialect.Insert]] = MappingProxyType(
+    {"postgresql": postgresql.insert, "sqlite": sqlite_dialect.insert}
 )
 
 _logger = logging.getLogger("lrtables")
@@ -66,15 +69,16 @@ class Database:
     @property
     def exists(self) -> bool:
         """Whether there is a database to connect to: SQLite would make one."""
-        return self._file is None or self._file.exists()
+        return self._file is None or os.path.lexists(self._file)
 
-    def make_folder(self) -> None:
-        """The folder for SQLite's file."""
+    def make_file(self) -> None:
+        """SQLite's file, empty where there is none, and its folder: nothing else makes one."""
         if self._file is not None:
             try:
                 self._file.parent.mkdir(parents=True, exist_ok=True)
+                self._file.touch()
             except OSError as error:
-                raise DatabaseError(f"the folder for the database cannot be made: {error.strerror}") from error
+                raise DatabaseError(f"the database's file cannot be made: {error.strerror}") from error
 
     def copy_file(self, suffix: str) -> Path | None:
         """A copy of SQLite's file, as was last committed, beside it and its owner's alone; None for PostgreSQL."""
@@ -95,9 +99,15 @@ class Database:
 
     @contextmanager
     def transaction(self, intent: Intent) -> Iterator[Connection]:
-        """A transaction that has `timeout_seconds` from its begin to its end: committed at the end, or rolled back."""
-        with deadline(self.timeout_seconds), self._errors(), self._engines[intent].begin() as connection:
-            yield connection
+        """A transaction that has `timeout_seconds` from its begin to its end: committed at the end, or rolled back.
+
+        Raises `DatabaseError` where SQLite's file was removed or replaced meanwhile: what was written to it is lost.
+        """
+        with deadline(self.timeout_seconds), self._errors(), self._engines[intent].connect() as connection:
+            with connection.begin():
+                yield connection
+            if intent == "write" and self._file is not None and not sqlite.kept(connection):
+                raise DatabaseError("the database's file was removed or replaced while it was written to")
 
     def find(self, column: Column[str], value: str) -> Stored | None:
         """The row whose column, a unique one, has this value."""

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import sqlite3
 from typing import Any
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError
 
+from service.database import sqlite
 from service.storage.store import DatabaseError
 
 _DRIVERS = {"sqlite": "sqlite+pysqlite", "postgresql": "postgresql+psycopg"}
@@ -35,38 +35,8 @@ def make_engine(url: URL, timeout_seconds: float) -> Engine:
     Raises `DatabaseError` where PostgreSQL's driver is not installed.
     """
     if url.get_backend_name() == "sqlite":
-        return _sqlite_engine(url, timeout_seconds)
+        return sqlite.make_engine(url, timeout_seconds)
     return _postgres_engine(url, timeout_seconds)
-
-
-def _sqlite_engine(url: URL, timeout_seconds: float) -> Engine:
-    arguments = {"timeout": timeout_seconds, "isolation_level": None}
-    engine = create_engine(url, hide_parameters=True, pool_timeout=timeout_seconds, connect_args=arguments)
-    event.listen(engine, "connect", _prepare_sqlite)
-    event.listen(engine, "begin", _begin_sqlite)
-    return engine
-
-
-def _prepare_sqlite(connection: sqlite3.Connection, record: object) -> None:
-    """What every connection to SQLite needs: durable commits, and readers that never wait."""
-    connection.text_factory = _text
-    if connection.execute("PRAGMA journal_mode").fetchone() != ("wal",):
-        connection.execute("PRAGMA journal_mode = WAL")
-    connection.execute("PRAGMA synchronous = FULL")
-
-
-def _text(data: bytes) -> str | bytes:
-    """Text out of SQLite; bytes where it is damaged so that it is none."""
-    try:
-        return data.decode()
-    except UnicodeDecodeError:
-        return data
-
-
-def _begin_sqlite(connection: Connection) -> None:
-    # IMMEDIATE: a reader that turns into a writer later can be refused at once, instead of waiting for its turn.
-    writes = connection.get_execution_options().get("intent") == "write"
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
 
 def _postgres_engine(url: URL, timeout_seconds: float) -> Engine:

@@ -1,6 +1,6 @@
 """Objects as files in a data directory of this machine.
 
-lock                            held while a server uses the directory
+lock                            held while a server uses the directory, which is known again by it
 tables/ab/abcd....safetensors   the objects, in folders by the first two digits of their names
 tmp/                            files being written; emptied at start-up
 damaged/                        objects that failed their check, kept to be looked at
@@ -9,6 +9,7 @@ damaged/                        objects that failed their check, kept to be look
 from __future__ import annotations
 
 import fcntl
+import logging
 import os
 import secrets
 import threading
@@ -16,7 +17,10 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 
+from service.storage.opened import NotAFileError, Opened, open_file
 from service.storage.store import Part, Stat, StorageError, check_range, checked, is_key
+
+_logger = logging.getLogger("lrtables")
 
 
 class DirectoryInUseError(StorageError):
@@ -28,7 +32,11 @@ class LocalStore:
 
     An object is written to a name of its own in `tmp`, synced, and then linked to its key: a crash at any moment
     leaves the object whole or absent. Objects are read, not mapped: a mapped file could change, or be cut short,
-    after its digest was checked.
+    after its digest was checked. What is no file where an object should be, a FIFO or a link in a circle, counts as a
+    damaged object.
+
+    In the place of the directory that was opened there may be another one later, such as that on which a disk is not
+    mounted any more: nothing is looked for or written there. One with a `lock` that nobody holds is the same, put back.
 
     Args:
         directory: where the objects are.
@@ -41,8 +49,9 @@ class LocalStore:
     def __init__(self, directory: Path, *, exclusive: bool = True) -> None:
         self.directory = directory
         self._lock: int | None = None
+        self._opened: Opened | None = None
         self._synced: set[Path] = set()
-        self._freeing = threading.Lock()
+        self._freeing, self._locking = threading.Lock(), threading.Lock()
         if exclusive:
             with _system_errors():
                 self._prepare()
@@ -56,7 +65,7 @@ class LocalStore:
         for folder in new or [self.directory]:
             with suppress(OSError):  # what is around may be forbidden, or of a file system that syncs no folders
                 sync(folder.absolute().parent)
-        self._lock = _lock(self.directory / "lock")
+        self._take_lock()
         for stale in (self.directory / "tmp").iterdir():
             stale.unlink()
 
@@ -75,6 +84,7 @@ class LocalStore:
         with self._errors(), suppress(FileNotFoundError):
             found = path.lstat() if _leads_nowhere(path) else path.stat()
             return Stat(found.st_size, f"{found.st_ino} {found.st_mtime_ns}", found.st_mtime)
+        self._check_directory()
         return None
 
     def read(self, key: str, start: int, stop: int) -> memoryview | None:
@@ -87,6 +97,8 @@ class LocalStore:
         target = self._path(key)
         temporary = self.directory / "tmp" / secrets.token_hex(16)
         with self._errors():
+            self._check_directory()
+            temporary.parent.mkdir(exist_ok=True)
             self._make_folder(target.parent)
             try:
                 _write(temporary, parts)
@@ -112,6 +124,7 @@ class LocalStore:
     def keys(self, prefix: str = "") -> Iterator[tuple[str, int]]:
         # docstring inherited
         with self._errors():
+            self._check_directory()
             for folder in sorted(self.directory.glob("tables/[0-9a-f][0-9a-f]")):
                 for name in sorted(os.listdir(folder)):
                     key = f"tables/{folder.name}/{name}"
@@ -127,7 +140,10 @@ class LocalStore:
 
     def check(self) -> None:
         # docstring inherited
-        if not os.access(self.directory / "tmp", os.W_OK | os.X_OK):
+        with self._errors():
+            self._check_directory()
+        folder = self.directory / "tmp"  # made anew where it was removed
+        if not os.access(folder if folder.exists() else self.directory, os.W_OK | os.X_OK):
             raise StorageError("the data directory cannot be written to")
 
     def close(self) -> None:
@@ -139,11 +155,40 @@ class LocalStore:
         path = self._path(key)
         with self._errors():
             try:
-                file = path.open("rb", buffering=0)
+                descriptor = open_file(path)
+            except NotAFileError as error:
+                _logger.error("%s %s", key, error.strerror)  # noqa: TRY400  # expected: no trace
+                return memoryview(b"")
             except FileNotFoundError:
-                return memoryview(b"") if _leads_nowhere(path) else None
-            with file:
-                return _read(file.fileno(), start, stop)
+                if _leads_nowhere(path):
+                    return memoryview(b"")
+                self._check_directory()
+                return None
+            try:
+                return _read(descriptor, start, stop)
+            finally:
+                os.close(descriptor)
+
+    def _take_lock(self) -> None:
+        path = self.directory / "lock"
+        self._lock = _lock(path)
+        self._opened = Opened(path)
+
+    def _check_directory(self) -> None:
+        """Raise `StorageError` where there is another directory than was opened, and it is not that, put back."""
+        if self._opened is None or self._opened.is_there:
+            return
+        with self._locking:
+            if self._opened.is_there:
+                return
+            if not (self.directory / "lock").exists():
+                raise StorageError("the data directory was removed, or is not mounted: it has no file lock any more")
+            before = self._lock
+            self._take_lock()
+            self._synced.clear()
+            if before is not None:
+                os.close(before)
+            _logger.warning("the data directory was put back, and is locked again")
 
     def _make_folder(self, folder: Path) -> None:
         """The folder, its name synced, and those above it: else a crash could take it with the object in it.

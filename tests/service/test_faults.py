@@ -51,6 +51,11 @@ class Asking:
         assert not served or Table.from_bytes(answer.data).digest == table(steps).digest
         return served
 
+    def parts(self) -> dict[str, str]:
+        """What the server says of its parts."""
+        parts: dict[str, str] = self._pool.request("GET", f"{self._server.url}/readyz?verbose=1").json()["parts"]
+        return parts
+
     def _is_served(self, answer: urllib3.BaseHTTPResponse) -> bool:
         if answer.status in (200, 201):
             return True

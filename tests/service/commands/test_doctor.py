@@ -2,8 +2,10 @@
 
 import argparse
 import json
+import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -44,6 +46,23 @@ def test_what_is_wrong_is_said(
     failed = [line for line in capsys.readouterr().out.splitlines() if line.startswith("failed")]
     assert len(failed) == 1
     assert "lrtables token create" in failed[0]
+
+
+@pytest.mark.parametrize(
+    ("make", "said"),
+    [(os.mkfifo, "is a FIFO, no file"), (lambda path: path.symlink_to(path), "is a link in a circle, no file")],
+    ids=["FIFO", "circle"],
+)
+def test_a_database_that_is_no_file_is_said(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, well: list[str], make: Callable[[Path], object], said: str
+) -> None:
+    """It is not waited for, and not taken for one that is made at the first start."""
+    (tmp_path / "data").mkdir()
+    make(tmp_path / "data" / "metadata.sqlite")
+    assert doctor(*well) == 1
+    failed = [line for line in capsys.readouterr().out.splitlines() if line.startswith("failed")]
+    assert len(failed) == 1
+    assert failed[0].startswith(f"failed   database: the database refused: {said}")
 
 
 def test_programs_read_json(capsys: pytest.CaptureFixture[str], well: list[str]) -> None:

@@ -1,9 +1,11 @@
 """Addresses of databases, and connections to SQLite."""
 
+import shutil
 import subprocess
 import sys
 import traceback
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -92,10 +94,23 @@ metadata.close()
     assert finished.stdout.startswith("the database refused: ")
 
 
+def test_a_file_beside_the_log_of_another_is_not_opened(tmp_path: Path) -> None:
+    """SQLite would take what is in that log for its own: it is refused until it is gone, or the file is back."""
+    path = tmp_path / "metadata.sqlite"
+    with closing(open_metadata(Settings(data_dir=tmp_path))) as metadata:
+        path.rename(tmp_path / "elsewhere")
+        shutil.copy(tmp_path / "elsewhere", path)
+        for _ in range(2):
+            with pytest.raises(DatabaseError, match=r"was replaced, and .*-wal is of the file before: put that back"):
+                metadata.check()
+        (tmp_path / "elsewhere").replace(path)
+        metadata.check()
+
+
 def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     """Where a file stands in the way of the data directory, opening says so."""
     (tmp_path / "data").write_text("")
-    with pytest.raises(DatabaseError, match="the folder for the database cannot be made: "):
+    with pytest.raises(DatabaseError, match="the database's file cannot be made: "):
         open_metadata(Settings(data_dir=tmp_path / "data" / "inner"))
 
 
