@@ -186,7 +186,7 @@ def test_nothing_is_acknowledged_that_nobody_finds(served: tuple[ServerProcess, 
             assert (parts["database"] == "ok", parts["store"] == "ok") == (False, has_store), parts
 
     check(asking, watched(), cold=False, stored=has_store)
-    assert asking.parts() == {"store": "ok", "database": "ok"}
+    assert set(asking.parts().values()) == {"ok"}
     assert NAMED[fault] in server.log()
     assert asking.make(24)
     server.kill()
