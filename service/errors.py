@@ -117,7 +117,11 @@ class UnauthenticatedError(ServiceError):
 
 
 class ForbiddenError(ServiceError):
-    """A token that does not allow this."""
+    """A token that does not allow this; `scope` is what it would need."""
+
+    def __init__(self, detail: str, scope: str) -> None:
+        super().__init__(detail)
+        self.scope = scope
 
 
 class BusyError(ServiceError):

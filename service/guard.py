@@ -21,7 +21,6 @@ CHECKS: Mapping[str, tokens.Scope] = {f"/v1/token/{scope}": scope for scope in S
 _READS: Mapping[str, tokens.Scope | None] = {"/v1/lr": "compute", "/v1/token": None, **CHECKS}  # all else: read
 _WRITES: Mapping[str, tokens.Scope] = {"POST": "compute", "PUT": "publish"}  # of tables; all else: admin
 _ANYONE = Identity("", "anyone", SCOPES)  # where no tokens are asked for
-_REALM = 'Bearer realm="lrtables"'
 _NO_HOLDS = "max-age=1"  # so that a proxy keeps it in the place of a yes, which is then gone
 
 
@@ -36,6 +35,7 @@ class Guard:
 
     Health, the page of documentation and the OpenAPI document are open. GET and HEAD need `read`, and `/v1/lr`, which
     may compute, `compute`, as POST of a spec does; PUT of a table needs `publish`; whatever else there may be, `admin`.
+    Where the spec names tables by their digests, the routes ask for `read`, too (`Identity.check_spec`).
     """
 
     def __init__(self, app: ASGIApp, authenticator: Authenticator, limiter: Limiter) -> None:
@@ -61,10 +61,8 @@ class Guard:
     def _admit(self, identity: Identity, scope: Scope, send: Send) -> Send:
         """Where the answer goes: to `send`, or past what charges for it. Raises what the request is refused with."""
         needed = _needed(scope)
-        if needed is not None and not identity.allows(needed):
-            raise ForbiddenError(
-                f"this needs a token with the scope {needed}; this one has {', '.join(identity.scopes)}"
-            )
+        if needed is not None:
+            identity.check(needed)
         return self._counted(identity, scope, send) if identity.limits.has_rates else send
 
     def _counted(self, identity: Identity, scope: Scope, send: Send) -> Send:
@@ -125,7 +123,5 @@ async def _refuse(error: Exception, scope: Scope, receive: Receive, send: Send) 
         response.headers["cache-control"] = _NO_HOLDS
     if isinstance(error, UnauthenticatedError):
         was_sent = authorization(scope["headers"])
-        response.headers["www-authenticate"] = _REALM + (', error="invalid_token"' if was_sent else "")
-    elif isinstance(error, ForbiddenError):
-        response.headers["www-authenticate"] = f'{_REALM}, error="insufficient_scope", scope="{_needed(scope)}"'
+        response.headers["www-authenticate"] = problems.REALM + (', error="invalid_token"' if was_sent else "")
     await response(scope, receive, send)

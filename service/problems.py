@@ -18,13 +18,15 @@ from starlette.routing import Match
 
 from scheduler import TableError
 from service.correlation import REQUEST_ID, request_id
-from service.errors import BusyError, FieldError, Meaning, ServiceError, meaning, shown
+from service.errors import BusyError, FieldError, ForbiddenError, Meaning, ServiceError, meaning, shown
 from service.storage.store import DatabaseError, StorageError
 
 _logger = logging.getLogger("lrtables")
 _MOST_ERRORS = 20  # a list of a thousand bad schedules must not be answered with a thousand errors
 _METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 _RETRY_AFTER = 1  # seconds
+REALM = 'Bearer realm="lrtables"'
+"""How a `WWW-Authenticate` begins."""
 
 
 class Problem(BaseModel):
@@ -82,7 +84,9 @@ async def answer(request: Request, error: Exception) -> Response:
 
 
 def _later(error: Exception, found: Meaning) -> Mapping[str, str] | None:
-    """When to try again, where that may help."""
+    """When to try again, where that may help, or with what scope."""
+    if isinstance(error, ForbiddenError):
+        return {"www-authenticate": f'{REALM}, error="insufficient_scope", scope="{error.scope}"'}
     if not found.retryable:
         return None
     return {"retry-after": str(error.retry_after if isinstance(error, BusyError) else _RETRY_AFTER)}

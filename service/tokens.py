@@ -14,7 +14,9 @@ from typing import Literal, cast, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt
 
-from service.errors import FieldError, LimitExceededError
+from scheduler import Spec
+from scheduler.literal import named_digests
+from service.errors import FieldError, ForbiddenError, LimitExceededError
 from service.metadata import TokenRow
 
 Scope = Literal["read", "compute", "publish", "admin"]
@@ -92,6 +94,22 @@ class Identity:
         if scope not in self.scopes and "admin" not in self.scopes:
             return False
         return namespace is None or any(_covers(pattern, namespace) for pattern in self.namespaces)
+
+    def check(self, scope: Scope, what: str = "this") -> None:
+        """Raise `ForbiddenError` where the token has not this scope, which `what` needs."""
+        if not self.allows(scope):
+            raise ForbiddenError(
+                f"{what} needs a token with the scope {scope}; this one has {', '.join(self.scopes)}", scope
+            )
+
+    def check_spec(self, spec: Spec) -> None:
+        """Raise `ForbiddenError` or `LimitExceededError` for a spec whose table the token does not allow.
+
+        What is computed from a stored table tells its values: to name one is to read it.
+        """
+        self.check_steps(spec.total_steps)
+        if named_digests(spec.every_schedule()):
+            self.check("read", "a spec that names a table by its digest")
 
     def check_steps(self, total_steps: int) -> None:
         """Raise `LimitExceededError` for a table of more steps than the token allows."""

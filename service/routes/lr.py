@@ -70,7 +70,7 @@ async def rates(request: Request, server: ServerDep) -> Response:
     if chosen is None:
         raise NotAcceptableError(f"rates are served as {_JSON} or {_TEXT}")
     question = await read_query(request.query_params.multi_items(), server.specs, server.settings)
-    identity_of(request.scope).check_steps(question.spec.total_steps)
+    identity_of(request.scope).check_spec(question.spec)
     ready, _ = await obtain(question.spec, request, server)
     with ready.lend():
         work = server.threads.text(_answer, ready.table, question.steps, chosen, server.settings.max_points)

@@ -63,7 +63,7 @@ _NEW = {"model": Manifest, "description": "the table is new here"}
 async def make_table(request: Request, server: ServerDep) -> Response:
     """The manifest of a spec's table, which is computed and stored first where it is not known: 201, else 200."""
     spec = await server.specs.read(await read_body(request, server.settings.max_body_bytes))
-    identity_of(request.scope).check_steps(spec.total_steps)
+    identity_of(request.scope).check_spec(spec)
     ready, made = await obtain(spec, request, server)
     return _described(ready.digest, ready.described(spec), new=made)
 

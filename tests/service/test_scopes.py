@@ -1,0 +1,112 @@
+"""Every route with every set of scopes: what is stored is read with `read`, whichever way one asks for it."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+import pytest
+from starlette.testclient import TestClient
+
+from scheduler import Table
+from service.metadata import open_metadata
+from service.settings import Settings
+from service.tokens import SCOPES, Scope, new_token
+from tests.service.conftest import MakeClient
+
+STORED = Table({"lr": [0.5, 0.25, 0.125]})
+PLAIN: dict[str, Any] = {"kind": "Constant", "value": 0.5}
+NAMING: dict[str, Any] = {"kind": "Literal", "digest": STORED.digest}
+DEEP: dict[str, Any] = {"kind": "Sum", "schedules": [PLAIN, {"kind": "Scale", "schedule": NAMING, "factor": 2.0}]}
+
+OPEN = {"get /", "get /livez", "get /readyz", "get /v1/openapi.json"}
+NEEDED: dict[str, set[Scope]] = {
+    "get /v1/tables/{digest}": {"read"},
+    "get /v1/tables/{digest}.csv": {"read"},
+    "get /v1/tables/{digest}.json": {"read"},
+    "get /v1/tables/{digest}.npy": {"read"},
+    "get /v1/tables/{digest}.safetensors": {"read"},
+    "get /v1/tables/{digest}/manifest": {"read"},
+    "get /v1/tables/{digest}/values": {"read"},
+    "get /v1/schedules": {"read"},
+    "get /v1/schedules/{kind}": {"read"},
+    "get /v1/server": {"read"},
+    "get /metrics": {"read"},
+    "get /v1/token": set(),
+    "put /v1/tables": {"publish"},
+    "put /v1/tables/{digest}": {"publish"},
+    "post /v1/tables": {"compute"},
+    "get /v1/lr": {"compute"},
+}
+"""What each route needs where no spec names a table."""
+COMPUTING = ("post /v1/tables", "get /v1/lr")
+
+
+def ask(client: TestClient, route: str, token: str, spec: dict[str, Any] | None = None) -> Any:
+    """Ask a route with a token, for the table of a schedule where it takes one."""
+    method, _, path = route.partition(" ")
+    path = path.replace("{digest}", STORED.digest).replace("{kind}", "Constant")
+    options: dict[str, Any] = {"headers": {"authorization": f"Bearer {token}"}}
+    if method == "post":
+        options["json"] = {"schedule": spec, "total_steps": 2}
+    elif method == "put":
+        options["content"] = STORED.to_bytes()
+        options["headers"]["content-type"] = "application/octet-stream"
+    elif path == "/v1/lr":
+        flat = {name: value if isinstance(value, str) else str(value).replace("'", '"') for name, value in spec.items()}  # type: ignore[union-attr]  # computing routes are given one
+        options["params"] = {**flat, "steps": "0,1"}
+    return client.request(method.upper(), path, **options)
+
+
+@pytest.fixture
+def guarded(make_client: MakeClient, tmp_path: Path) -> tuple[TestClient, dict[frozenset[Scope], str]]:
+    """A server that asks for tokens and has a table, and a token with each set of scopes."""
+    tokens: dict[frozenset[Scope], str] = {}
+    with closing(open_metadata(Settings(data_dir=tmp_path / "data"))) as metadata:
+        for count in range(1, len(SCOPES) + 1):
+            for scopes in combinations(SCOPES, count):
+                tokens[frozenset(scopes)], row = new_token("a test", scopes, expires_in=3600.0)
+                metadata.add(row)
+    client = make_client(require_tokens=True)
+    assert ask(client, "put /v1/tables", tokens[frozenset(("publish",))]).status_code == 201
+    return client, tokens
+
+
+def test_every_route_is_in_the_table(guarded: tuple[TestClient, Any]) -> None:
+    """A new route needs a line here."""
+    client, _ = guarded
+    paths = client.get("/v1/openapi.json").json()["paths"]
+    routes = {f"{method} {path}" for path, methods in paths.items() for method in methods}
+    checks = {route for route in routes if route.startswith("get /v1/token/")}  # named after the scope that they check
+    assert routes - checks - OPEN == set(NEEDED)
+
+
+@pytest.mark.parametrize("route", NEEDED)
+def test_a_route_needs_its_scopes(guarded: tuple[TestClient, dict[frozenset[Scope], str]], route: str) -> None:
+    """A route is answered with all scopes that it needs, or with admin; a spec that names a table needs `read` too."""
+    client, tokens = guarded
+    questions = [(PLAIN, NEEDED[route])]
+    if route in COMPUTING:
+        questions += [(spec, {*NEEDED[route], "read"}) for spec in (NAMING, DEEP)]
+    for spec, needed in questions:
+        for scopes, token in tokens.items():
+            answer = ask(client, route, token, spec)
+            if needed <= scopes or "admin" in scopes:
+                assert answer.status_code in (200, 201), (scopes, spec, answer.text)
+            else:
+                missing = next(scope for scope in ("compute", *sorted(needed)) if scope in needed - scopes)
+                challenge = f'Bearer realm="lrtables", error="insufficient_scope", scope="{missing}"'
+                assert (answer.status_code, answer.json()["code"]) == (403, "forbidden"), (scopes, spec)
+                assert answer.headers["www-authenticate"] == challenge
+                assert "0.25" not in answer.text
+
+
+def test_whether_a_table_is_there_is_not_told(guarded: tuple[TestClient, dict[frozenset[Scope], str]]) -> None:
+    """Without `read`, one that is stored and one that is not are refused alike."""
+    client, tokens = guarded
+    token = tokens[frozenset(("compute",))]
+    answers = [ask(client, "post /v1/tables", token, {**NAMING, "digest": name}) for name in (STORED.digest, "0" * 64)]
+    assert [answer.status_code for answer in answers] == [403, 403]
+    assert answers[0].json()["detail"] == answers[1].json()["detail"]
