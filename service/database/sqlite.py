@@ -67,7 +67,9 @@ class _Connecting:
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("SELECT count(*) FROM sqlite_master").fetchone()  # opens the log
         files: Opened = record.info[_FILES]
-        files.add(_log(record.info[_NAME]))
+        name = record.info[_NAME]
+        files.add(_log(name))
+        files.add(f"{name}-shm")  # where the locks are
         self._last = files
 
 
