@@ -10,7 +10,7 @@ from scheduler import Table
 from tests.service.framing import Outcome, Way, Writer, differences, ways
 
 TABLE = Table({"lr": [0.5, 0.25, 0.125]})
-GET = f"GET /v1/tables/{TABLE.digest}.npy HTTP/1.1\r\nHost: localhost\r\n".encode()
+GET = f"GET /v1/tables/{TABLE.digest}/manifest HTTP/1.1\r\nHost: localhost\r\n".encode()  # short: answered at once
 UPGRADE = b"Connection: Upgrade\r\nUpgrade: websocket\r\n"
 SPEC = b'{"schedule": {"kind": "Constant", "value": -1}, "total_steps": 9}'
 POST = b"POST /v1/tables HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
