@@ -103,6 +103,18 @@ def test_an_address_has_one_copy(proxy: Proxy) -> None:
     assert len(proxy.copies()) == len(MEDIA_TYPES)
 
 
+@pytest.mark.parametrize("rest", ["", ".npy", "/manifest"])
+def test_only_what_never_changes_is_kept(proxy: Proxy, rest: str) -> None:
+    """Of tables and manifests nginx keeps what the server calls immutable, though that is private; the rest not."""
+    path = f"/v1/tables/{DIGEST}{rest}"
+    echoed = Upstream.answer
+    proxy.upstream.answer = lambda request: echoed(request).replace(b"max-age=9, immutable", b"no-cache")
+    assert [ask(proxy.port, "GET", path).cache for _ in range(2)] == ["MISS", "MISS"]
+    assert proxy.copies() == []
+    proxy.upstream.answer = echoed
+    assert [ask(proxy.port, "GET", path).cache for _ in range(2)] == ["MISS", "HIT"]
+
+
 def test_nginx_knows_the_scopes() -> None:
     """nginx asks for scopes that there are, those that the server's guard asks for."""
     [block] = re.findall(r"map \$request_method \$scope \{(.*?)\}", CONFIGURATION, re.DOTALL)

@@ -40,7 +40,8 @@ def echo(request: Request) -> bytes:
     if request.is_check:
         return YES
     body = named(request.target, request.headers.get("accept", ""))
-    head = f"HTTP/1.1 200 OK\r\nContent-Length: {len(body)}\r\nVary: Accept\r\nAccept-Ranges: bytes\r\n\r\n"
+    head = f"HTTP/1.1 200 OK\r\nContent-Length: {len(body)}\r\nVary: Accept\r\nAccept-Ranges: bytes\r\n"
+    head += "Cache-Control: private, max-age=9, immutable\r\n\r\n"
     return head.encode() + (b"" if request.method == "HEAD" else body)
 
 

@@ -21,12 +21,16 @@ from typing_extensions import override
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
-from scheduler import Table
+from scheduler import Spec, Table
+from scheduler.compose import Constant
 from service.app import create_app, open_server
 from service.connections import protocol
+from service.routes.parts import Server
 from service.settings import Settings
 from service.warm import Warm
 
+SPEC = Spec(schedule=Constant(0.5), total_steps=3)
+DIGEST = Table.compute(SPEC).digest
 _TURNS = 200  # of the loop, in which a request is answered that waits for no thread and no client
 _STATUS = re.compile(rb"HTTP/1\.1 (\d{3}) ")
 
@@ -132,8 +136,8 @@ class Way:
 
 
 @contextmanager
-def ways(folder: Path, table: Table) -> Iterator[tuple[Way, Way]]:
-    """The fast way and the slow one into one server, which has this table in memory."""
+def ways(folder: Path) -> Iterator[tuple[Way, Way]]:
+    """The fast way and the slow one into one server, which has the table of `SPEC` in memory."""
     settings = Settings(data_dir=folder)
     server = open_server(settings)
     logger = logging.getLogger("lrtables")
@@ -144,11 +148,11 @@ def ways(folder: Path, table: Table) -> Iterator[tuple[Way, Way]]:
         logger.setLevel(logging.INFO)
         slow = create_app(server)
         logger.setLevel(logging.CRITICAL)
-        asyncio.run(_publish(server, table))
+        asyncio.run(_compute(server))
         found = Way(fast, settings), Way(slow, settings)
         for rest in ("", ".npy", ".safetensors", "/manifest"):  # from now on they are answered at once
             asyncio.run(
-                found[1].answer([f"GET /v1/tables/{table.digest}{rest} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode()])
+                found[1].answer([f"GET /v1/tables/{DIGEST}{rest} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode()])
             )
         yield found
     finally:
@@ -159,22 +163,21 @@ def ways(folder: Path, table: Table) -> Iterator[tuple[Way, Way]]:
         server.store.close()
 
 
-async def _publish(server: Any, table: Table) -> None:
-    await server.tables.publish(table)
+async def _compute(server: Server) -> None:
+    await server.tables.obtain(SPEC)
 
 
 class Writer:
     """Writes requests at random: mostly right, and wrong in one place or another.
 
     Args:
-        digest: of a table that is there.
         seed: the same requests for the same one.
     """
 
-    def __init__(self, digest: str, seed: int) -> None:
+    def __init__(self, seed: int) -> None:
         self._random = random.Random(seed)
-        table = f"/v1/tables/{digest}"
-        self._tag = f'"{digest}.npy"'
+        table = f"/v1/tables/{DIGEST}"
+        self._tag = f'"{DIGEST}.npy"'
         self._targets = 8 * [f"{table}.npy", f"{table}/manifest"] + [
             f"{table}.safetensors",
             table,
@@ -252,9 +255,9 @@ class Writer:
         return ["Transfer-Encoding: chunked"], pick(3 * whole + broken)
 
 
-def differences(digest: str, fast: Way, slow: Way, count: int, seed: int) -> Iterator[tuple[list[bytes], Any, Any]]:
+def differences(fast: Way, slow: Way, count: int, seed: int) -> Iterator[tuple[list[bytes], Any, Any]]:
     """Of so many connections, those that end otherwise on one way than on the other."""
-    writer = Writer(digest, seed)
+    writer = Writer(seed)
 
     async def both(parts: list[bytes]) -> tuple[Outcome, Outcome]:
         return (await fast.answer(parts))[0], (await slow.answer(parts))[0]
@@ -270,10 +273,9 @@ def differences(digest: str, fast: Way, slow: Way, count: int, seed: int) -> Ite
 def main() -> None:
     """Compare as many connections as the command says, and print what differs."""
     count = int(sys.argv[1]) if len(sys.argv) > 1 else 10_000
-    table = Table({"lr": [0.5, 0.25, 0.125]})
-    with tempfile.TemporaryDirectory() as folder, ways(Path(folder), table) as (fast, slow):
+    with tempfile.TemporaryDirectory() as folder, ways(Path(folder)) as (fast, slow):
         found = 0
-        for parts, quick, steady in differences(table.digest, fast, slow, count, seed=1):
+        for parts, quick, steady in differences(fast, slow, count, seed=1):
             found += 1
             print(quick, steady, parts)
     print(f"{count} connections, {found} of which differ")

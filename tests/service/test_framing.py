@@ -6,11 +6,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from scheduler import Table
-from tests.service.framing import Outcome, Way, Writer, differences, ways
+from tests.service.framing import DIGEST, Outcome, Way, Writer, differences, ways
 
-TABLE = Table({"lr": [0.5, 0.25, 0.125]})
-GET = f"GET /v1/tables/{TABLE.digest}/manifest HTTP/1.1\r\nHost: localhost\r\n".encode()  # short: answered at once
+GET = f"GET /v1/tables/{DIGEST}/manifest HTTP/1.1\r\nHost: localhost\r\n".encode()  # short: answered at once
 UPGRADE = b"Connection: Upgrade\r\nUpgrade: websocket\r\n"
 SPEC = b'{"schedule": {"kind": "Constant", "value": -1}, "total_steps": 9}'
 POST = b"POST /v1/tables HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
@@ -20,7 +18,7 @@ LENGTH = b"Content-Length: %d\r\n" % len(SPEC)
 @pytest.fixture(scope="module")
 def both(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Way, Way]]:
     """The fast way and the slow one to a server with a table in memory."""
-    with ways(tmp_path_factory.mktemp("ways"), TABLE) as found:
+    with ways(tmp_path_factory.mktemp("ways")) as found:
         yield found
 
 
@@ -30,12 +28,12 @@ def answered(way: Way, *parts: bytes) -> Outcome:
 
 def test_both_ways_answer_alike(both: tuple[Way, Way]) -> None:
     """Of connections written at random, none has other statuses on the fast way; python -m tests.service.framing."""
-    assert list(differences(TABLE.digest, *both, count=500, seed=7)) == []
+    assert list(differences(*both, count=500, seed=7)) == []
 
 
 def test_an_upgrade_changes_nothing(both: tuple[Way, Way]) -> None:
     """A server may pass an Upgrade over (RFC 9110, section 7.8): all is answered as if it were not there."""
-    writer = Writer(TABLE.digest, 8)
+    writer = Writer(8)
     for data in (b"".join(writer.connection()) for _ in range(500)):
         without = re.sub(rb"\r\nUpgrade: [^\r\n]*", b"", data)
         for way in both:
