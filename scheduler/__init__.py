@@ -3,7 +3,7 @@
 # package of the distribution lrtables
 
 from scheduler.registry import KINDS, parse
-from scheduler.schedule import Schedule, ScheduleWarning
+from scheduler.schedule import Schedule, ScheduleWarning, share_of
 from scheduler.spec import Spec
 from scheduler.table import CachedScheduler, PastEndError, Table, TableError
 
@@ -17,4 +17,5 @@ __all__ = [
     "Table",
     "TableError",
     "parse",
+    "share_of",
 ]

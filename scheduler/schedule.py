@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import itertools
+import math
 import operator
 import os
 import sys
@@ -394,6 +395,19 @@ def _first_too_large(values: Values) -> int | None:
 
 def _too_large(schedule: Schedule, value: float, step: int) -> TableError:
     return TableError(f"a rate must be {broken_rule(abs(value))}, got {value} at step {step} of this {schedule.kind}")
+
+
+def share_of(steps: int, ratio: float) -> int:
+    """A share of a number of steps, rounded up to a whole one: how transformers reckons its `warmup_ratio`.
+
+    Raises `ValueError` for a ratio that is not from 0 to 1. The product is that of floats, as it is there: 0.06 of 100
+    steps are 6, but 0.07 of them 8, since 100 * 0.07 is 7.000000000000001.
+
+    Example: `WarmupWithDecay(5e-4, share_of(100_000, 0.1), 100_000)` warms up for 10,000 steps.
+    """
+    if not 0.0 <= ratio <= 1.0:
+        raise ValueError(f"ratio must be from 0 to 1, got {ratio}")
+    return math.ceil(step_index(steps) * ratio)
 
 
 def step_index(step: object) -> int:

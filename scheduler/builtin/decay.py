@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import KW_ONLY
@@ -16,7 +17,8 @@ from typing_extensions import override
 from scheduler.builtin.stepped import Product
 from scheduler.builtin.twin import Milestones
 from scheduler.caveats import Caveat
-from scheduler.schedule import Fraction, NonNegative, Rate, StepCount, Values, schedule
+from scheduler.rates import MAX_RATE
+from scheduler.schedule import NonNegative, Rate, StepCount, Values, schedule
 
 _JOINTS = 16  # drops that are listed
 
@@ -29,7 +31,7 @@ class StepLR(Product):
 
     Step 0: base_lr. Step step_size: base_lr gamma, and so on; it has no end.
 
-    Narrower than torch: gamma is at most 1, since a rate that grows for ever overflows.
+    With gamma above 1 it grows without bound: past 1e12 there is no table. Narrower than torch: gamma is from 0 to 1e6.
     Source: torch.optim.lr_scheduler.StepLR.
 
     Example: `StepLR(0.1, 30).get_lr(30)` is 0.1 * 0.1.
@@ -37,9 +39,14 @@ class StepLR(Product):
 
     base_lr: Rate
     step_size: StepCount
-    gamma: Fraction = 0.1
+    gamma: NonNegative = 0.1
     _: KW_ONLY
     kind: Literal["torch.StepLR"] = "torch.StepLR"
+
+    @override
+    def _caveats(self, steps: int, *, part: bool = False) -> Iterator[Caveat]:
+        del steps, part
+        return _growing(self, self.step_size)
 
     def _joints(self, total_steps: int) -> Iterable[int]:
         return range(self.step_size, min(total_steps, _JOINTS * self.step_size + 1), self.step_size)
@@ -137,16 +144,21 @@ class ExponentialLR(Product):
 
     Step 0: base_lr. Step t: base_lr gamma^t but for the roundings of t products, which are torch's. It has no end.
 
-    Narrower than torch: gamma is at most 1, since a rate that grows for ever overflows.
+    With gamma above 1 it grows without bound: past 1e12 there is no table. Narrower than torch: gamma is from 0 to 1e6.
     Source: torch.optim.lr_scheduler.ExponentialLR.
 
     Example: `ExponentialLR(0.1, 0.95).get_lr(1)` is 0.1 * 0.95.
     """
 
     base_lr: Rate
-    gamma: Fraction
+    gamma: NonNegative
     _: KW_ONLY
     kind: Literal["torch.ExponentialLR"] = "torch.ExponentialLR"
+
+    @override
+    def _caveats(self, steps: int, *, part: bool = False) -> Iterator[Caveat]:
+        del steps, part
+        return _growing(self, 1)
 
     @override
     def _factors(self, out: Values, clock: int) -> None:
@@ -155,3 +167,11 @@ class ExponentialLR(Product):
     @override
     def _rests(self, clock: int, lr: float) -> bool:
         return lr * self.gamma == lr
+
+
+def _growing(twin: StepLR | ExponentialLR, every: int) -> Iterator[Caveat]:
+    """What there is to say of a rate that is multiplied by more than 1 again and again."""
+    if twin.gamma > 1.0 and twin.base_lr > 0.0:
+        times = math.ceil((math.log(MAX_RATE) - math.log(twin.base_lr)) / math.log(twin.gamma))
+        grows = f"gamma={twin.gamma} of this {twin.kind} is above 1, so that the rate grows without bound"
+        yield Caveat("curve", f"{grows}: from about step {times * every} on it is above {MAX_RATE:g}, as none may be")

@@ -3,9 +3,9 @@
 A twin equals stepping the real class (torch 2.13) bit for bit, at every length. It keeps that class's parameter names
 and defaults, without `optimizer` and `last_epoch`; `base_lr` comes first where torch takes the rate from the optimizer.
 
-Narrower than torch: a number has the bounds of its field, so that no rate can overflow; steps are whole and not
-negative; functions (`scale_fn`) are left out. What torch refuses, at once or in the middle of a training, is refused
-at once.
+Narrower than torch: a number has the bounds of its field, and a rate that grows beyond all rates is an error where it
+does; steps are whole and not negative; functions (`scale_fn`) are left out. What torch refuses, at once or in the
+middle of a training, is refused at once.
 """
 
 from __future__ import annotations

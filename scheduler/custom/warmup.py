@@ -10,14 +10,14 @@ from pydantic import model_validator
 from typing_extensions import override
 
 from scheduler import portable
-from scheduler.schedule import PositiveRate, Rate, Schedule, StepCount, Values, schedule
+from scheduler.schedule import PositiveRate, Rate, Schedule, StepCount, Steps, Values, schedule, share_of
 
 
 class _Warmup(Schedule):
     """What the warmups share: `warmup_steps` steps of rise, then something else."""
 
     base_lr: Rate
-    warmup_steps: StepCount
+    warmup_steps: Steps
 
     @property
     @override
@@ -31,8 +31,10 @@ class _Warmup(Schedule):
     def _fill(self, out: Values, start: int) -> None:
         # Position k = t + 1: the first step is already one part of the rise, the last of the warmup is base_lr.
         rising = min(max(self.warmup_steps - start, 0), len(out))
-        self._rise(out[:rising], start + 1)
-        self._after(out[rising:], start + rising - self.warmup_steps)
+        if rising:
+            self._rise(out[:rising], start + 1)
+        if rising < len(out):
+            self._after(out[rising:], start + rising - self.warmup_steps)
 
     def _rise(self, out: Values, position: int) -> None:
         raise NotImplementedError
@@ -49,7 +51,8 @@ class LinearWarmup(_Warmup):
 
     Formula: lr(t) = base_lr (t + 1) / warmup_steps for t < warmup_steps, then base_lr; t is the step, counted from 0.
 
-    Step 0: base_lr / warmup_steps. Step warmup_steps - 1 and every later step: base_lr, exactly. It has no end.
+    Step 0: base_lr / warmup_steps. Step warmup_steps - 1 and every later step: base_lr, exactly. It has no end. Without
+    a warmup (warmup_steps 0): base_lr at every step.
 
     Accuracy: within 2 ULP of the formula. Source: the user's `scheduler.custom`; Goyal et al., "Accurate, Large
     Minibatch SGD", 2017, use it with the first step at 0.
@@ -58,7 +61,7 @@ class LinearWarmup(_Warmup):
     """
 
     base_lr: Rate
-    warmup_steps: StepCount
+    warmup_steps: Steps
     _: KW_ONLY
     kind: Literal["custom.LinearWarmup"] = "custom.LinearWarmup"
 
@@ -73,6 +76,7 @@ class ExponentialWarmup(_Warmup):
     Formula: lr(t) = start_lr (base_lr / start_lr)^((t + 1) / warmup_steps) for t < warmup_steps, then base_lr.
 
     Step 0: one factor above start_lr. Step warmup_steps - 1 and every later step: base_lr, exactly. It has no end.
+    Without a warmup (warmup_steps 0): base_lr at every step.
 
     Accuracy: within 2 ULP of the formula. Raises for start_lr > base_lr. Source: the user's `scheduler.custom`.
 
@@ -80,7 +84,7 @@ class ExponentialWarmup(_Warmup):
     """
 
     base_lr: PositiveRate
-    warmup_steps: StepCount
+    warmup_steps: Steps
     start_lr: PositiveRate = 1e-7
     _: KW_ONLY
     kind: Literal["custom.ExponentialWarmup"] = "custom.ExponentialWarmup"
@@ -106,7 +110,7 @@ class CosineWarmup(_Warmup):
     Formula: lr(t) = base_lr (1 - cos(pi (t + 1) / warmup_steps)) / 2 for t < warmup_steps, then base_lr.
 
     Step 0: base_lr (pi / (2 warmup_steps))^2, about. Step warmup_steps - 1 and every later step: base_lr, exactly. It
-    has no end.
+    has no end. Without a warmup (warmup_steps 0): base_lr at every step.
 
     Accuracy: within 4 ULP of the formula, also where the rate is small. Source: the user's `scheduler.custom`.
 
@@ -114,7 +118,7 @@ class CosineWarmup(_Warmup):
     """
 
     base_lr: Rate
-    warmup_steps: StepCount
+    warmup_steps: Steps
     _: KW_ONLY
     kind: Literal["custom.CosineWarmup"] = "custom.CosineWarmup"
 
@@ -129,10 +133,13 @@ class WarmupWithDecay(_Warmup):
     Formula: lr(t) = base_lr (t + 1) / warmup_steps for t < warmup_steps, then
     min_lr + (base_lr - min_lr) (1 + cos(pi p)) / 2 with p = min(1, (t - warmup_steps) / (total_steps - warmup_steps)).
 
-    Step 0: base_lr / warmup_steps. Steps warmup_steps - 1 and warmup_steps: base_lr, exactly. Step total_steps - 1: the
-    last step of the decay, just above min_lr. Step total_steps, its end, and past it: min_lr, exactly.
+    Step 0: base_lr / warmup_steps (base_lr without a warmup). Steps warmup_steps - 1 and warmup_steps: base_lr,
+    exactly. Step total_steps - 1: the last step of the decay, just above min_lr. Step total_steps, its end, and past
+    it: min_lr, exactly. With warmup_steps equal to total_steps nothing decays: the last step is the first at base_lr.
 
-    Accuracy: within 4 ULP of the formula, also in the cosine's tail near min_lr. Raises for warmup_steps >= total_steps
+    `WarmupWithDecay.with_ratio` takes the warmup as a share of all steps.
+
+    Accuracy: within 4 ULP of the formula, also in the cosine's tail near min_lr. Raises for warmup_steps > total_steps
     and for min_lr > base_lr. Source: the user's `scheduler.custom`; the decay is that of Loshchilov and Hutter, "SGDR",
     2016.
 
@@ -140,7 +147,7 @@ class WarmupWithDecay(_Warmup):
     """
 
     base_lr: Rate
-    warmup_steps: StepCount
+    warmup_steps: Steps
     total_steps: StepCount
     min_lr: Rate = 0.0
     _: KW_ONLY
@@ -148,11 +155,19 @@ class WarmupWithDecay(_Warmup):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        if self.warmup_steps >= self.total_steps:
-            raise ValueError(f"warmup_steps must be < total_steps, got {self.warmup_steps} >= {self.total_steps}")
+        if self.warmup_steps > self.total_steps:
+            raise ValueError(f"warmup_steps must be <= total_steps, got {self.warmup_steps} > {self.total_steps}")
         if self.min_lr > self.base_lr:
             raise ValueError(f"min_lr must be <= base_lr, got {self.min_lr} > {self.base_lr}")
         return self
+
+    @classmethod
+    def with_ratio(cls, base_lr: float, warmup_ratio: float, total_steps: int, min_lr: float = 0.0) -> Self:
+        """The schedule whose warmup is a share of all steps, rounded up (see `scheduler.schedule.share_of`).
+
+        Example: `WarmupWithDecay.with_ratio(5e-4, 0.1, 100_000)` is `WarmupWithDecay(5e-4, 10_000, 100_000)`.
+        """
+        return cls(base_lr, share_of(total_steps, warmup_ratio), total_steps, min_lr)
 
     @property
     @override
@@ -165,5 +180,6 @@ class WarmupWithDecay(_Warmup):
     def _after(self, out: Values, step: int) -> None:
         length = self.total_steps - self.warmup_steps
         decaying = min(max(length - step, 0), len(out))
-        portable.cosine(out[:decaying], step, self.base_lr, self.min_lr, length)
+        if decaying:
+            portable.cosine(out[:decaying], step, self.base_lr, self.min_lr, length)
         out[decaying:] = self.min_lr

@@ -28,7 +28,7 @@ from typing_extensions import override
 
 from scheduler import libm
 from scheduler.caveats import Caveat
-from scheduler.schedule import NonNegative, PositiveRate, Rate, Schedule, StepCount, Steps, Values, schedule
+from scheduler.schedule import NonNegative, PositiveRate, Rate, Schedule, StepCount, Steps, Values, schedule, share_of
 
 Shape = Literal["linear", "cosine", "1-sqrt"]
 """A way from 0 to 1, or back."""
@@ -689,7 +689,7 @@ def _warmup_steps(arguments: TrainingArgumentsLike, num_training_steps: int) -> 
         raise ValueError(f"warmup_ratio is not known to transformers 5: give it as warmup_steps, got {ratio}")
     if not 0 <= warmup_steps < math.inf:
         raise ValueError(f"warmup_steps must be >= 0 and finite, got {warmup_steps}")
-    return int(warmup_steps) if warmup_steps >= 1 else math.ceil(num_training_steps * warmup_steps)
+    return int(warmup_steps) if warmup_steps >= 1 else share_of(num_training_steps, warmup_steps)
 
 
 def _options(arguments: TrainingArgumentsLike, known: set[str]) -> dict[str, Any]:

@@ -21,7 +21,7 @@ def formula(schedule: Schedule, step: int, m: Any = math) -> Any:
         case custom.WarmupWithDecay(base_lr, warmup_steps, total_steps, min_lr):
             if step < warmup_steps:
                 return number(base_lr) * (step + 1) / warmup_steps
-            progress = min(number(1), number(step - warmup_steps) / (total_steps - warmup_steps))
+            progress = min(number(1), number(step - warmup_steps) / max(total_steps - warmup_steps, 1))
             return number(min_lr) + (number(base_lr) - number(min_lr)) * 0.5 * (1 + m.cos(m.pi * progress))
         case custom.CyclicLR():
             return _cyclic(schedule, step, number)

@@ -6,7 +6,6 @@ import json
 from typing import get_args
 
 from scheduler import Schedule, Spec, Table
-from scheduler.canonical import canonical_json
 from scheduler.compose import Constant, Cycle, Power, Ramp, Sequence
 from scheduler.custom import (
     CosineAnnealingWarmRestarts,
@@ -50,16 +49,21 @@ SCHEDULES: list[Schedule] = [
     *[Power(1e-3, exponent, 100.0) for exponent in (-0.5, -0.51, -1.0)],
     Sequence([LinearWarmup(1e-3, 1000), Constant(1e-3), Ramp("previous", 0.0, 50_000)], [1000, 149_000, 50_000]),
     Cycle(Ramp(0.1, 0.0, 1000, "cosine"), 1000, growth=2, amplitude=0.5),
+    Cycle(Ramp(0.1, 0.01, 1000, "cosine"), 1000, amplitude=0.9, floor=0.01),
+    Cycle(Ramp(0.1, 0.01, 1000, "cosine"), 1000, growth=2, amplitude=0.9, floor=0.01),
+    Cycle(Ramp(0.1, 0.01, 1000, "cosine"), 1000, amplitude=0.9, floor=0.01, peak=0.1),
+    Cycle(Ramp(0.1, 0.01, 50_000, "cosine"), 50_000, amplitude=0.9, floor=0.01, peak=0.1),
 ]
 
 
 def main() -> None:
     """Write the file."""
-    known = {canonical_json(entry["spec"]): entry["digest"] for entry in ENTRIES}
+    known = {Spec.model_validate_json(json.dumps(entry["spec"])).canonical(): entry for entry in ENTRIES}
     for schedule in SCHEDULES:
         spec = Spec(schedule=schedule, total_steps=N)
-        known.setdefault(spec.canonical(), Table.compute(spec).digest)
-    lines = [json.dumps({"digest": digest, "spec": json.loads(spec)}) for spec, digest in known.items()]
+        digest = Table.compute(spec).digest
+        known.setdefault(spec.canonical(), {"digest": digest, "spec": json.loads(spec.canonical())})
+    lines = [json.dumps(entry) for entry in known.values()]
     GOLDEN.write_text("[\n" + ",\n".join(lines) + "\n]\n")
 
 

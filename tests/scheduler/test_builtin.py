@@ -346,7 +346,7 @@ STEP = StepLR(0.1, 3)
     ("make", "message"),
     [
         (lambda: StepLR(0.1, 0), r"(?s)step_size.*greater than or equal to 1.*input_value=0"),
-        (lambda: StepLR(0.1, 3, 1.5), r"(?s)gamma.*less than or equal to 1.*input_value=1\.5"),
+        (lambda: StepLR(0.1, 3, -0.5), r"(?s)gamma.*greater than or equal to 0.*input_value=-0\.5"),
         (lambda: MultiStepLR(0.1, [-1]), r"(?s)milestones\.0.*greater than or equal to 0.*input_value=-1"),
         (lambda: MultiStepLR(0.1, [1] * 17, 1e6), r"gamma must be small enough that gamma \*\* 17.* got 1000000"),
         (lambda: ConstantLR(0.1, 1.5), r"(?s)factor.*less than or equal to 1.*input_value=1\.5"),

@@ -163,7 +163,7 @@ def test_a_kind_explains_itself(capsys: pytest.CaptureFixture[str]) -> None:
         (["WarmupWithDecay", "-1", "1", "2"], "base_lr: Input should be greater than or equal to 0, got -1"),
         (["WarmupWithDecay", "nan", "1", "2"], "base_lr: Input should be a finite number, got NaN"),
         (["WarmupWithDecay", "x", "1", "2"], 'base_lr: Input should be a valid number, got "x"'),
-        (["WarmupWithDecay", "1", "20", "10"], "warmup_steps must be < total_steps, got 20 >= 10"),
+        (["WarmupWithDecay", "1", "20", "10"], "warmup_steps must be <= total_steps, got 20 > 10"),
         (["WarmupWithDecay", *"12345"], "takes 4 parameters, got 5: 1 2 3 4 5"),
         ([*TYPED, "min-lr=0"], "min_lr is given twice: 1e-6 and 0"),
         ([*TYPED, "base_lr=1"], "base_lr is given twice: 0.0005 and 1"),
