@@ -798,9 +798,9 @@ class Cycle(_Wrapper):
     cycles, the last going on, on its own clock; without one it has no end. `growth` is at most 10: a longer cycle could
     not be reached. Raises for peak <= floor.
 
-    Accuracy: within 4 ULP of the formula. Source: SGDR (growth is T_mult); cyclic WSD; Keras' CosineDecayRestarts
-    (amplitude is m_mul, floor is alpha times the initial rate); timm's CosineLRScheduler (amplitude is cycle_decay,
-    floor is lr_min, peak is the optimizer's rate).
+    Accuracy: that of the schedule and 4 ULP more, where it and the top are not below the floor. Source: SGDR (growth is
+    T_mult); cyclic WSD; Keras' CosineDecayRestarts (amplitude is m_mul, floor is alpha times the initial rate); timm's
+    CosineLRScheduler (amplitude is cycle_decay, floor is lr_min, peak is the optimizer's rate).
 
     Example: `Cycle(Ramp(0.1, 0.0, 100, "cosine"), 100, growth=2)` is SGDR, and
     `Cycle(Ramp(0.1, 0.01, 100, "cosine"), 100, amplitude=0.9, floor=0.01).get_lr(100)` is 0.091.

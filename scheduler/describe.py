@@ -236,9 +236,12 @@ def _why(scheduler: TorchScheduler) -> str:
 
 
 def _rows(twins: list[Twin], position: int) -> int:
-    """How many to step: far enough to pass every boundary, and no further than torch allows."""
+    """How many to step: far enough to pass every boundary, and no further than torch allows.
+
+    What is left of a OneCycleLR ends with its training: the step after that, which torch allows, is no part of a Shift.
+    """
     rows = max(_LEAST_STEPS, _LENGTHS * max(_span(twin.to_dict()) for twin in twins) - position)
-    ends = [twin.end + 1 - position for twin in twins if twin.end is not None]
+    ends = [twin.end - position if position else twin.end + 1 for twin in twins if twin.end is not None]
     return max(1, min(rows, *ends)) if ends else rows
 
 

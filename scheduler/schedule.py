@@ -132,6 +132,11 @@ class Schedule:
         return None
 
     @property
+    def grows(self) -> bool:
+        """Whether rates may leave the range of rates later on, though the first ones lie in it."""
+        return any(member.grows for member in self.members)
+
+    @property
     def members(self) -> tuple[Schedule, ...]:
         """The schedules this one is made of."""
         return ()

@@ -31,7 +31,8 @@ async def read_query(query: Iterable[tuple[str, str]], reader: SpecReader, setti
     """The schedule and the steps that a query asks for.
 
     The table has as many rows as the schedule has steps. Where it has no end, or more steps than the server computes,
-    the table has the next power of two, so that many questions share it: the values of a step are the same.
+    the table has the next power of two, so that many questions share it: the values of a step are the same. A schedule
+    that grows gets no row beyond those that are asked for, where it may have left the range of rates.
     Raises `InvalidRequestError` and `LimitExceededError`, which name the parameter.
     """
     parameters = _distinct(query)
@@ -68,6 +69,8 @@ def _rows(schedule: Schedule, last: int, max_steps: int) -> int:
     if last >= max_steps:
         detail = f"steps must be below {max_steps} on this server (max_steps), got {last}"
         raise LimitExceededError(detail, [FieldError(detail, parameter=STEPS, value=last)])
+    if schedule.grows:
+        return last + 1
     return min(max(1 << last.bit_length(), _FEWEST_ROWS), max_steps)
 
 

@@ -43,6 +43,11 @@ class StepLR(Product):
     _: KW_ONLY
     kind: Literal["torch.StepLR"] = "torch.StepLR"
 
+    @property
+    @override
+    def grows(self) -> bool:
+        return self.gamma > 1.0
+
     @override
     def _caveats(self, steps: int, *, part: bool = False) -> Iterator[Caveat]:
         del steps, part
@@ -83,6 +88,11 @@ class MultiStepLR(Product):
     gamma: NonNegative = 0.1
     _: KW_ONLY
     kind: Literal["torch.MultiStepLR"] = "torch.MultiStepLR"
+
+    @property
+    @override
+    def grows(self) -> bool:
+        return self.gamma > 1.0
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -154,6 +164,11 @@ class ExponentialLR(Product):
     gamma: NonNegative
     _: KW_ONLY
     kind: Literal["torch.ExponentialLR"] = "torch.ExponentialLR"
+
+    @property
+    @override
+    def grows(self) -> bool:
+        return self.gamma > 1.0
 
     @override
     def _caveats(self, steps: int, *, part: bool = False) -> Iterator[Caveat]:

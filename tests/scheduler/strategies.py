@@ -22,11 +22,11 @@ SIMPLE = ("Constant", "Ramp", "LinearWarmup")
 
 
 @lru_cache
-def schedules(kind: str, depth: int = 1) -> st.SearchStrategy[Schedule]:
+def schedules(kind: str, depth: int = 1, *, rates_only: bool = True) -> st.SearchStrategy[Schedule]:
     """Schedules of one kind, with parameters from the whole of their ranges; what the kind refuses is not drawn.
 
     A composite's parts are of any kind, nested `depth` deep. Schedules whose rates leave the range of rates in the
-    first steps, which no table can have, are not drawn either.
+    first steps, which no table can have, are drawn only without `rates_only`.
     """
     schema = TypeAdapter(KINDS[kind]).json_schema()
 
@@ -38,7 +38,7 @@ def schedules(kind: str, depth: int = 1) -> st.SearchStrategy[Schedule]:
             raise
         if schedule.needs_previous:  # only its place in a composition gives it values
             reject()
-        if not _stays_a_rate(schedule):
+        if rates_only and not _stays_a_rate(schedule):
             reject()
         return schedule
 

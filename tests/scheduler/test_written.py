@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -63,6 +64,24 @@ def test_a_cycle_with_a_peak_is_timm(length: int, growth: int, amplitude: float,
     cycle = Cycle(Ramp(0.1, floor, length, "cosine"), length, None, growth, amplitude, floor=floor, peak=0.1)
     expected = [timm(step, 0.1, length, growth, amplitude, floor) for step in range(500)]
     np.testing.assert_allclose(cycle.values(500), expected, rtol=1e-11, atol=1e-16)
+
+
+@given(length=LENGTHS, growth=st.integers(1, 2), amplitude=SHARES, floor=SHARES, peak=st.none() | st.just(2.0))
+def test_a_shrunk_cycle_is_within_its_accuracy(
+    length: int, growth: int, amplitude: float, floor: float, peak: float | None
+) -> None:
+    """While the peak is above the floor, the values are within 4 ULP of the formula and the 4 of a line: 8 in all."""
+    cycle = Cycle(Ramp(2.0, floor, length), length, None, growth, amplitude, floor=floor, peak=peak)
+    values, step, number = cycle.values(200), 0, 0
+    while step < 200:
+        long, low, shrunk = length * growth**number, Fraction(floor), Fraction(amplitude) ** number
+        height = (2 * shrunk - low) if peak else (2 - low) * shrunk
+        if height < 0:
+            return
+        for inside in range(min(long, 200 - step)):
+            exact = low + height * Fraction(long - inside, long)
+            assert abs(Fraction(values[step + inside]) - exact) <= 8 * Fraction(math.ulp(float(exact)))
+        step, number = step + long, number + 1
 
 
 @given(length=LENGTHS, growth=st.integers(1, 3), amplitude=SHARES)

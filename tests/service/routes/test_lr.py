@@ -4,6 +4,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from scheduler.builtin.cycle import OneCycleLR
+from scheduler.builtin.decay import ExponentialLR
 from scheduler.custom import LinearWarmup, WarmupWithDecay
 from tests.service.conftest import MakeClient
 
@@ -33,6 +34,15 @@ def test_a_schedule_without_an_end_is_asked(client: TestClient) -> None:
     """A schedule without an end tells any step that the server would compute."""
     answer = client.get("/v1/lr?kind=custom.LinearWarmup&base_lr=1&warmup_steps=500&steps=3,7000")
     assert answer.json()["columns"]["lr"]["values"] == [LinearWarmup(1.0, 500).get_lr(3), 1.0]
+
+
+def test_growth_is_told_as_far_as_it_is_asked(client: TestClient) -> None:
+    """A rate that grows is told while it is one; the first that is too large is refused as not computable."""
+    query = "/v1/lr?kind=torch.ExponentialLR&base_lr=1e-7&gamma=1.1&steps="
+    assert client.get(query + "5").json()["columns"]["lr"]["values"] == [ExponentialLR(1e-7, 1.1).get_lr(5)]
+    refused = client.get(query + "5000")
+    assert (refused.status_code, refused.json()["code"]) == (422, "not-computable")
+    assert "at most 1e+12, got" in refused.json()["detail"]
 
 
 def test_every_column_is_told(client: TestClient) -> None:
