@@ -40,6 +40,7 @@ if TYPE_CHECKING:
         Table,
         TableError,
         parse,
+        share_of,
     )
     from scheduler.capture import capture
     from scheduler.compare import compare
@@ -69,6 +70,7 @@ __all__ = [
     "parse",
     "schedules",
     "set_lr",
+    "share_of",
 ]
 
 _MODULES = {
