@@ -15,6 +15,7 @@ from scheduler.builtin.twin import Twin
 from scheduler.capture import members
 from scheduler.compare import compare
 from scheduler.compose import Shift
+from scheduler.frame import TableError
 from scheduler.rehearsal import TorchScheduler, check
 from scheduler.schedule import Schedule
 
@@ -222,7 +223,10 @@ _PARAMETERS: dict[str, Callable[[Any, int, float], Parameters]] = {
 
 
 def _prove(scheduler: TorchScheduler, schedules: Schedule | list[Schedule], rows: int) -> None:
-    comparison = compare(scheduler, schedules, rows)
+    try:
+        comparison = compare(scheduler, schedules, rows)
+    except TableError as error:
+        raise DescribeError(f"this {_name(scheduler)} has no table: {error}") from error
     if not comparison.equal:
         found = f"the schedule found for this {_name(scheduler)} has other values{_why(scheduler)}:\n{comparison}"
         raise DescribeError(found)
@@ -236,12 +240,12 @@ def _why(scheduler: TorchScheduler) -> str:
 
 
 def _rows(twins: list[Twin], position: int) -> int:
-    """How many to step: far enough to pass every boundary, and no further than torch allows.
+    """How many to step: far enough to pass every boundary, and no further than the training of a OneCycleLR.
 
-    What is left of a OneCycleLR ends with its training: the step after that, which torch allows, is no part of a Shift.
+    Torch allows a step more, whose rate no training applies, and which may be below 0.
     """
     rows = max(_LEAST_STEPS, _LENGTHS * max(_span(twin.to_dict()) for twin in twins) - position)
-    ends = [twin.end - position if position else twin.end + 1 for twin in twins if twin.end is not None]
+    ends = [twin.end - position for twin in twins if twin.end is not None]
     return max(1, min(rows, *ends)) if ends else rows
 
 

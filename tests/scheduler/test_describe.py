@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from torch.optim import AdamW
 from torch.optim.lr_scheduler import CosineAnnealingLR, CyclicLR, ExponentialLR, OneCycleLR, ReduceLROnPlateau, StepLR
 
-from scheduler import builtin
+from scheduler import TableError, builtin
 from scheduler.capture import capture
 from scheduler.compare import compare
 from scheduler.compose import Shift
@@ -49,6 +49,13 @@ def test_a_scheduler_of_torch_is_described_by_its_twin(name: str) -> None:
     assert state(scheduler) == before
 
 
+def _has_values_of(scheduler: Any, twin: Schedule, rows: int) -> bool:
+    try:
+        return compare(scheduler, twin, rows).equal
+    except TableError:  # in torch, too, a rate of some compositions is negative
+        return False
+
+
 @pytest.mark.parametrize("name", TWINS)
 @settings(max_examples=15)
 @given(data=st.data())
@@ -56,12 +63,12 @@ def test_a_description_has_the_values_of_its_twin(name: str, data: st.DataObject
     """Whatever its parameters, the real scheduler of a twin is described by a schedule with the twin's values."""
     twin = data.draw(twins(name))
     scheduler = real_scheduler(twin, optimizer_of(twin))
-    rows = 100 if twin.end is None else min(100, twin.end + 1)
-    assume(compare(scheduler, twin, rows).equal)  # what torch does to a rate that the twin did not begin with
+    rows = 100 if twin.end is None else min(100, twin.end)
+    assume(_has_values_of(scheduler, twin, rows))  # what torch does to a rate that the twin did not begin with
     try:
         found = describe(scheduler)
     except DescribeError as error:
-        assert "as of several" in str(error)  # noqa: PT017  # most are described: this is the rare other end of it
+        assert "as of several" in str(error) or "has no table" in str(error)  # noqa: PT017  # most are described: this is the rare other end of it
     else:
         assert compare(found, twin, rows).equal
 
@@ -115,7 +122,7 @@ def test_the_rest_of_a_cycle_is_described_up_to_its_end() -> None:
         pytest.param(SETUPS["transformers-linear"], "equivalent to a LambdaLR: its rates", id="transformers"),
         pytest.param(SETUPS["cyclic-function"], "equivalent to a CyclicLR with a scale_fn", id="scale-function"),
         pytest.param(SETUPS["home-made"], "Decoupled is not a class of torch's own", id="home-made"),
-        pytest.param(lambda: StepLR(sgd(), 3, gamma=-0.5), "no schedule is equivalent to this StepLR", id="refused"),
+        pytest.param(lambda: StepLR(sgd(), 3, gamma=2e6), "no schedule is equivalent to this StepLR", id="refused"),
         pytest.param(
             lambda: advanced(OneCycleLR(sgd(), 0.1, total_steps=10), 3), "must drive lr alone", id="momentum-mid-cycle"
         ),
