@@ -57,7 +57,7 @@ def _distinct(query: Iterable[tuple[str, str]]) -> dict[str, str]:
 def _last(steps: str) -> int:
     if not _STEPS.fullmatch(steps):
         raise _invalid(
-            STEPS, f"steps must be whole numbers with commas between them, as 0,500,999, got {steps!r}", steps
+            STEPS, f"steps must be whole numbers with commas between them, as 0,500,999, got {shown(steps)!r}", steps
         )
     return max(map(int, steps.split(",")))
 
