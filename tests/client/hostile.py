@@ -13,6 +13,7 @@ import json
 import logging
 import random
 import socket
+import ssl
 import struct
 import threading
 from collections import Counter
@@ -116,6 +117,13 @@ def hostile_server() -> Iterator[HostileServer]:
         yield server
     finally:
         server.close()
+
+
+def through_tls(server: HostileServer, context: ssl.SSLContext) -> str:
+    """Let a server speak TLS; its address."""
+    plain = server.serve
+    server.serve = lambda connection: plain(context.wrap_socket(connection, server_side=True))
+    return server.url.replace("http:", "https:")
 
 
 def response(request: Request, body: bytes, status: str = "200 OK", **headers: str) -> bytes:

@@ -7,14 +7,12 @@ import json
 import pickle
 import socket
 import ssl
-import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from itertools import repeat
-from pathlib import Path
 from typing import Any
 
 import psutil
@@ -28,7 +26,7 @@ from client import (
     UnexpectedAnswerError,
 )
 from client.transport import MAX_ERROR, MAX_HEAD, Transport
-from tests.client.hostile import HostileServer, Request, Script, hostile_server, response
+from tests.client.hostile import Request, Script, hostile_server, response, through_tls
 
 DEADLINE = 0.4
 NEVER = 20.0  # seconds after which a call is taken for one that does not end
@@ -369,29 +367,6 @@ def test_the_addresses_of_a_name_share_the_deadline(
 
 
 # -- through TLS ------------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def certificate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ssl.SSLContext:
-    """A server's context with a certificate that the client trusts."""
-    key, certificate = tmp_path / "key.pem", tmp_path / "cert.pem"
-    command = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=127.0.0.1"
-    names = ["-addext", "subjectAltName=IP:127.0.0.1", "-addext", "keyUsage=digitalSignature,keyCertSign"]
-    subprocess.run([*command.split(), *names, "-keyout", key, "-out", certificate], check=True, capture_output=True)
-    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    context.load_cert_chain(certificate, key)
-    return context
-
-
-def through_tls(server: HostileServer, context: ssl.SSLContext) -> str:
-    """Let a server speak TLS; its address."""
-
-    def serve(connection: socket.socket) -> None:
-        server.answer_requests(context.wrap_socket(connection, server_side=True))
-
-    server.serve = serve
-    return server.url.replace("http:", "https:")
 
 
 @pytest.mark.needs("openssl")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import ssl
 import subprocess
 import sys
 import threading
@@ -17,7 +18,7 @@ import pytest
 
 from client.connections import Connection
 from client.transport import Transport
-from tests.client.hostile import HostileServer, hostile_server, response
+from tests.client.hostile import HostileServer, hostile_server, response, through_tls
 
 FORKS = os.environ.get("LRTABLES_FORKS", "40")
 
@@ -79,6 +80,18 @@ def test_a_child_makes_connections_of_its_own_and_leaves_the_parent_its_own() ->
         assert [ask(transport), ask(transport)] == [1, 1]
         assert in_child(lambda: 10 * ask(transport) + in_child(lambda: ask(transport))) == 23
         assert ask(transport) == 1
+        transport.close()
+
+
+@pytest.mark.needs("openssl")
+def test_a_child_leaves_its_parent_a_connection_through_tls(certificate: ssl.SSLContext) -> None:
+    """A child that lets go of its parent's connection sends nothing on it, not even the end of TLS."""
+    with hostile_server() as server:
+        numbers(server)
+        transport = Transport(through_tls(server, certificate), timeout=10.0)
+        assert [ask(transport), ask(transport)] == [1, 1]
+        assert in_child(lambda: ask(transport)) == 2
+        assert [ask(transport), ask(transport)] == [1, 1]
         transport.close()
 
 

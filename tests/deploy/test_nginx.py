@@ -21,7 +21,9 @@ import pytest
 from benchmarks.deployment import Answer, ask, configured, make
 from benchmarks.http_common import ServerProcess
 from benchmarks.nginx import NginxProcess, command, free_port
+from client import Client, RequestRefusedError
 from scheduler import Table
+from scheduler.custom import WarmupWithDecay
 from service.formats import MEDIA_TYPES
 
 pytestmark = pytest.mark.needs("nginx")
@@ -186,6 +188,21 @@ def test_a_large_table_is_published_through_nginx(tmp_path: Path) -> None:
             assert (made.status, again.status) == (201, 200)
         served = ask(site.port, "GET", made.headers["location"], Authorization=token)
     assert Table.from_bytes(served.body).lr.tobytes() == values.tobytes()
+
+
+def test_the_client_binds_answers_to_its_questions_through_nginx(tmp_path: Path) -> None:
+    """Each answer to a POST or PUT returns the request's own id; tables come from nginx's copies, and errors too."""
+    token = create_token(tmp_path / "data-0", "compute", "publish", "read").removeprefix("Bearer ")
+    schedule, given = WarmupWithDecay(1e-3, 10, 100), Table({"lr": [0.3, 0.2, 0.1]})
+    with ExitStack() as stack:
+        site = Site(stack, tmp_path, servers=1, tokens=True)
+        client = stack.enter_context(Client(f"http://127.0.0.1:{site.port}", token=token))
+        for _ in range(3):
+            assert client.fetch(schedule, verify="full") == schedule.table(100)
+            assert client.get(client.publish(given)) == given
+        with pytest.raises(RequestRefusedError, match="answered 404") as caught:
+            client.get("0" * 64)
+    assert re.fullmatch("[0-9a-f]{32}", caught.value.request_id)
 
 
 def test_formats_are_those_of_a_server(site: Site) -> None:
