@@ -30,11 +30,13 @@ def put(group: Group, name: str, value: float, filled: set[int] | None = None) -
     """Write one hyperparameter: a number is replaced, a tensor filled in place. `beta1` is the first of `betas`.
 
     `filled`: ids of the tensors that have this value already, because groups may share one; they are left alone.
-    That the tensor can hold the value was asked of `check_place` before.
+    Raises `ValueError` for a tensor of integers, which would take 0 for 0.5.
     """
     current = read(group, name)
     if not isinstance(current, (float, int)) and hasattr(current, "fill_"):
         if filled is None or id(current) not in filled:
+            if not current.is_floating_point():
+                raise ValueError(f"the {name} of a group {_why_not_fillable(current)}")
             current.fill_(value)
         if filled is not None:
             filled.add(id(current))
@@ -236,14 +238,9 @@ def _own_value(group: Group, name: str, otherwise: float | None = None) -> float
 def _keep(group: Group, values: _Row) -> None:
     """Keep a group's own values in the group, so that they are saved with the optimizer, as torch does with the rate.
 
-    A tensor that torch keeps there stays one.
+    They are numbers even where the hyperparameter is a tensor, which might round them.
     """
-    for name, value in values.items():
-        key = f"initial_{name}"
-        if hasattr(group.get(key), "fill_"):
-            group[key].fill_(value)
-        else:
-            group[key] = value
+    group.update({f"initial_{name}": value for name, value in values.items()})
 
 
 def _check_tensors(groups: Sequence[Group], name: str) -> None:

@@ -407,6 +407,8 @@ def _same(current: Any, rate: float) -> bool:
     """Whether a group's rate is still the one written, which a tensor holds in its own precision."""
     if not torch.is_tensor(current):
         return bool(current == rate)
+    if not current.is_floating_point():
+        return False
     if current.device.type != "cpu":
         return True  # reading it would make every step wait for the device
     precision = torch.finfo(current.dtype)

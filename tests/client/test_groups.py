@@ -176,6 +176,20 @@ def test_a_tensor_of_integers_is_refused_wherever_it_comes_from() -> None:
     assert [group["lr"] for group in optimizer.param_groups] == [RATES[1]] * 2
 
 
+@pytest.mark.filterwarnings("ignore:another writer:scheduler.ScheduleWarning")  # there is one
+def test_a_tensor_of_integers_put_there_in_the_middle_is_refused() -> None:
+    """A rate that becomes an integer tensor during training stops the next step by a ValueError, and stays."""
+    optimizer = SGD(make_groups(1), lr=0.5)
+    scheduler = TableLR(optimizer, Table({"lr": RATES}))
+    optimizer.step()
+    scheduler.step()
+    rate = optimizer.param_groups[0]["lr"] = torch.tensor(3)
+    with pytest.raises(ValueError, match="the lr of a group must be a number or a tensor of one float"):
+        scheduler.step()
+    assert rate == torch.tensor(3)
+    assert scheduler.last_epoch == 1
+
+
 @pytest.mark.parametrize("rate", [np.float32(0.5), np.float64(0.5), 1, Fraction(1, 2), np.array(0.5)], ids=repr)
 def test_any_number_gives_way_to_a_python_float(rate: Any) -> None:
     """A rate that is an int, NumPy's or any other number becomes a Python float."""

@@ -190,6 +190,7 @@ def test_the_state_says_that_it_is_relative_and_is_plain() -> None:
     state = TableLR(optimizer, TABLE, relative=True).state_dict()
     assert state["relative"] is True
     assert state["initial"] == {"lr": [float(np.float32(own)) for own in OWN]}
+    assert values_of(optimizer, "initial_lr") == state["initial"]["lr"]
     assert through_file(state) == state == json.loads(json.dumps(state))
 
 

@@ -1,6 +1,6 @@
 """Saved states of a TableLR: a good one is taken up, any other is refused before anything has changed.
 
-`EXAMPLES=100000 python -m pytest tests/client/test_scheduler_state.py` tries that many damaged ones.
+`EXAMPLES=100000 python -m pytest --timeout=0 tests/client/test_scheduler_state.py` tries that many damaged ones.
 """
 
 from __future__ import annotations
