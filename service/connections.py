@@ -213,6 +213,7 @@ class _Connection(HttpToolsProtocol):
     __slots__ = (
         "_asked",
         "_closed_to_input",
+        "_host",
         "_moved",
         "_parsed_again",
         "_refusal",
@@ -235,6 +236,7 @@ class _Connection(HttpToolsProtocol):
         self._running = self.cycle
         self._closed_to_input = False
         self._refusal: tuple[Meaning, str] | None = None  # what is said once all is answered that came before
+        self._host: bytes | None = None  # the last one that was let through
         self._parsed_again = b""  # the head of a request with an Upgrade, without it
         self._asked: object = None  # the last request whose headers have all come
         self._whole: object = None  # the last request that has come to its end
@@ -272,12 +274,12 @@ class _Connection(HttpToolsProtocol):
 
         The parser takes none of its body, and of what follows nothing: that would be for the other protocol.
         """
-        left = memoryview(data)
+        left: bytes | memoryview = data
         while left:
             try:
                 self.parser.feed_data(left)
             except HttpParserUpgrade as upgrade:
-                left = left[upgrade.args[0] :]
+                left = memoryview(left)[upgrade.args[0] :]
                 head, self._parsed_again = self._parsed_again, b""
                 self.parser = _new_parser(self)  # after a `Connection: close`, the one before would take nothing more
                 self.parser.feed_data(head)
@@ -304,8 +306,8 @@ class _Connection(HttpToolsProtocol):
                 host = value
         if hosts != 1:
             self._check_hosts(hosts)
-        elif not self.hosts.allow(host):
-            self._stop("host", self.hosts.refusal(host))
+        elif host != self._host:
+            self._check_host(host)
         if not self._was_answered_at_once():
             self._limit_requests()
             super().on_headers_complete()
@@ -337,6 +339,11 @@ class _Connection(HttpToolsProtocol):
     def _check_hosts(self, hosts: int) -> None:
         if hosts or self.parser.get_http_version() == "1.1":
             self._stop("malformed", f"a request has exactly one Host (RFC 9112, section 3.2), this one {hosts}")
+
+    def _check_host(self, host: bytes) -> None:
+        if not self.hosts.allow(host):
+            self._stop("host", self.hosts.refusal(host))
+        self._host = host
 
     def _limit_requests(self) -> None:
         if len(self.pipeline) >= _MOST_AHEAD:

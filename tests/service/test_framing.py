@@ -80,3 +80,13 @@ def test_what_came_before_an_error_is_answered_first(both: tuple[Way, Way]) -> N
             for way in both:
                 outcome = answered(way, b"".join([*before, wrong, slow]))
                 assert outcome == Outcome((*(200 for _ in before), status), ended=True)
+
+
+def test_each_request_names_a_host_of_the_server(both: tuple[Way, Way]) -> None:
+    """A host that is let through does so for its own request alone; an empty one is refused."""
+    one = GET + b"\r\n"
+    for host, status in [(b"evil.example", 421), (b"", 421), (b"127.0.0.1:80", 200), (b"[::1]", 200)]:
+        other = one.replace(b"localhost", host)
+        for way in both:
+            assert answered(way, other).statuses == (status,)
+            assert answered(way, one + other, one + other).statuses[:2] == (200, status)
