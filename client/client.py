@@ -31,12 +31,16 @@ _MEDIA_TYPE = "application/vnd.safetensors"
 class Client:
     """Fetches tables from a service and proves that they are the right ones.
 
-    Nothing is sent before the first call. A client may be shared by threads; close it, or use it in a `with` block.
+    Nothing is sent before the first call. A client may be shared by threads, and used on in a forked process, which
+    makes connections of its own; close it, or use it in a `with` block.
 
     Args:
-        base_url: where the service is, like `http://127.0.0.1:8000`. Raises `ValueError` for anything else.
+        base_url: where the service is, like `http://127.0.0.1:8000`. Raises `ValueError` for anything else, and for an
+            address with a name and password in it, which would be shown in errors and logs: a token is given by
+            `token`.
         timeout: seconds to wait for a connection, and for the next bytes of an answer.
-        deadline: seconds that a call may take in all, every retry included.
+        deadline: seconds that a call may take in all: the look-up of the host's name, the connection, the body and
+            every retry included, however slowly the service sends.
         token: for a service that asks for one; without it, the environment variable `LRTABLES_TOKEN`. It is shown by
             no repr, error or log, and sent to this service only. Raises `ValueError` for what no header can hold.
 
