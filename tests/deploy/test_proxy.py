@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.deployment import DEPLOY, ask
-from service.formats import MEDIA_TYPES
+from service.formats import FORMATS, MEDIA_TYPES
 from service.guard import CHECKS
 from tests.deploy.addresses import CONTROL, DIGEST, METHODS, SAMPLES, Proxy, Sent, mutations, written
 from tests.deploy.upstream import CHECK, Upstream, named
@@ -113,6 +113,12 @@ def test_only_what_never_changes_is_kept(proxy: Proxy, rest: str) -> None:
     assert proxy.copies() == []
     proxy.upstream.answer = echoed
     assert [ask(proxy.port, "GET", path).cache for _ in range(2)] == ["MISS", "HIT"]
+
+
+def test_a_new_revision_of_a_format_has_a_new_key() -> None:
+    """Who raises a revision raises the number in the keys of nginx too, else old copies are served; and both here."""
+    numbers = set(re.findall(r'proxy_cache_key "(\d+) \$path', CONFIGURATION))
+    assert (numbers, [item.revision for item in FORMATS]) == ({"2"}, [2, 1, 1, 1])
 
 
 def test_nginx_knows_the_scopes() -> None:

@@ -25,6 +25,7 @@ from scheduler import Spec, Table
 from scheduler.compose import Constant
 from service.app import create_app, open_server
 from service.connections import protocol
+from service.formats import NPY
 from service.routes.parts import Server
 from service.settings import Settings
 from service.warm import Warm
@@ -177,7 +178,7 @@ class Writer:
     def __init__(self, seed: int) -> None:
         self._random = random.Random(seed)
         table = f"/v1/tables/{DIGEST}"
-        self._tag = f'"{DIGEST}.npy"'
+        self._tag = NPY.etag(DIGEST).decode()
         self._targets = 8 * [f"{table}.npy", f"{table}/manifest"] + [
             f"{table}.safetensors",
             table,

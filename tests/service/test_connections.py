@@ -31,6 +31,7 @@ from benchmarks.http_servers import post
 from benchmarks.slowloris import BODY, HEADERS, SILENT, Attacker, Life, live, reader
 from service.answer import Fields
 from service.connections import SPARE_CONNECTIONS, AtOnce, protocol
+from service.formats import NPY
 from service.settings import Settings
 
 PATIENCE = 30.0  # seconds: far beyond every deadline here
@@ -684,7 +685,7 @@ def test_answers_that_nobody_takes_do_not_pile_up(quick: ServerProcess) -> None:
 def test_answers_at_once_are_the_applications(quick: ServerProcess) -> None:
     """The bytes are those of the longer way, which a bad id takes; but for the order of the headers, and the id."""
     digest = post(quick, SPEC)
-    etag = f'If-None-Match: "{digest}.npy"'
+    etag = f"If-None-Match: {NPY.etag(digest).decode()}"
     for path, line in ((f"{digest}/manifest", "X: y"), (f"{digest}.npy", etag), (f"{digest}.npy", f"{etag}\r\nX: y")):
         asked = f"GET /v1/tables/{path} HTTP/1.1\r\nHost: localhost\r\n{line}\r\n"
         answers = []
