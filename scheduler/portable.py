@@ -25,8 +25,8 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from decimal import Decimal, localcontext
 from fractions import Fraction
-from functools import lru_cache
-from typing import NamedTuple
+from functools import lru_cache, wraps
+from typing import Any, NamedTuple, ParamSpec, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,6 +37,8 @@ Fill = Callable[[Values, int], None]
 """Writes a curve's values from a position on into an array."""
 Pair = tuple[Values, Values]
 """A double-double: upper and lower parts, whose unevaluated sum is the number."""
+P = ParamSpec("P")
+T = TypeVar("T")
 
 BLOCK = 32768
 """Values computed at once: two such arrays stay in the second-level cache."""
@@ -50,6 +52,8 @@ _DISTANCES = (_STEPS[: _ROW // 2] + 0.5) / _ROW  # from there, in rows
 _SQUARES = _DISTANCES * _DISTANCES
 _MOST_TERMS = 2048  # of a series: from order 3 on a term is at most half the one before, and 2**-2048 is 0
 _TABLE = 1024  # rows, and columns, of a geometric grid
+_REMEMBERED, _REMEMBERED_LONG = 64, 4  # tables of factors: a few kilobytes each; megabytes for lengths above _FAR
+_FAR = 10**8
 _DIGITS = 60  # decimal digits of the constants: twice what a double-double holds
 
 # (1 - cos 2y) / 2 = z + z**2 (c[0] + c[1] z + ...), z = y**2; the first coefficient left out is below 2**-90
@@ -207,10 +211,30 @@ def polynomial(x: Values, coefficients: list[float]) -> Values:
     return result
 
 
+_caches: list[Any] = []
+
+
+def remembered(length: Callable[P, int]) -> Callable[[Callable[P, T]], Callable[P, T]]:
+    """Remember the tables made last, many short ones and a few long ones: their size is about sqrt(length)."""
+
+    def wrap(make: Callable[P, T]) -> Callable[P, T]:
+        short, long = lru_cache(_REMEMBERED)(make), lru_cache(_REMEMBERED_LONG)(make)
+        _caches.extend((short, long))
+
+        @wraps(make)
+        def table(*args: P.args, **kwargs: P.kwargs) -> T:
+            cached = short if length(*args, **kwargs) <= _FAR else long
+            return cached(*args, **kwargs)  # type: ignore[arg-type]  # hashable, as those who use it see to
+
+        return table
+
+    return wrap
+
+
 def forget() -> None:
     """Drop the remembered factor tables: the next computation pays for its own (benchmarks ask for that)."""
-    for table in (_haversine_table, _geometric_tables, _growth_tables):
-        table.cache_clear()
+    for cache in _caches:
+        cache.cache_clear()
 
 
 # -- straight lines ---------------------------------------------------------------------------------------------------
@@ -234,8 +258,11 @@ def _haversine(out: Values, first: int, anchor: float, span: float, length: int,
     """anchor + span * hav(pi * distance / length); distance = position, or length - position `towards` the anchor."""
     if len(out) == 0:
         return
+    width, rows = _haversine_shape(length)
+    if len(out) < width // 16:
+        _few_haversines(out, first, anchor, span, length, towards=towards)
+        return
     table = _haversine_table(length)
-    width, rows = len(table.columns), len(table.rows)
     cell = first + rows * width - 1 - length if towards else first  # the last row ends where the distance is 0
     within = slice(cell // width, (cell + len(out) - 1) // width + 1)
     order = slice(None, None, -1 if towards else 1)
@@ -258,32 +285,51 @@ class _HaversineTable(NamedTuple):
     column_sines: Values
 
 
-@lru_cache(maxsize=64)
-def _haversine_table(length: int) -> _HaversineTable:
-    """Rows and columns for distances up to half the length; sin(x) / 2 = sqrt(hav(x) (1 - hav(x)))."""
+def _haversine_shape(length: int) -> tuple[int, int]:
+    """Columns and rows of the grid of distances up to half the length."""
     width = _width(length // 2 + 1)
-    rows = length // 2 // width + 1
-    numbers = np.concatenate((np.arange(rows, dtype=np.float64), np.arange(width, dtype=np.float64)))
-    haversines = _haversines(numbers, [(rows, width), (width, 1)], length)
-    sines = np.sqrt(haversines * (1.0 - haversines))
-    return _HaversineTable(
-        haversines[:rows], 1.0 - 2.0 * haversines[:rows], sines[:rows], haversines[rows:], 2.0 * sines[rows:]
-    )
+    return width, length // 2 // width + 1
 
 
-def _haversines(numbers: Values, strides: list[tuple[int, int]], length: int) -> Values:
+@remembered(lambda length: length)
+def _haversine_table(length: int) -> _HaversineTable:
+    """All rows and columns."""
+    width, rows = _haversine_shape(length)
+    return _haversine_cells(np.arange(rows, dtype=np.float64), np.arange(width, dtype=np.float64), length)
+
+
+def _haversine_cells(rows: Values, columns: Values, length: int) -> _HaversineTable:
+    """What rows and columns with these numbers need; sin(x) / 2 = sqrt(hav(x) (1 - hav(x)))."""
+    shape = _haversine_shape(length)
+    bits = max(1, 53 - 2 * max(shape).bit_length())
+    across, down = _haversines(columns, 1, length, bits), _haversines(rows, shape[0], length, bits)
+    sines = np.sqrt(across * (1.0 - across))
+    return _HaversineTable(down, 1.0 - 2.0 * down, np.sqrt(down * (1.0 - down)), across, 2.0 * sines)
+
+
+def _few_haversines(out: Values, first: int, anchor: float, span: float, length: int, *, towards: bool) -> None:
+    """As `_haversine`, cell by cell of its grid, for a window that is not worth a table."""
+    width, _ = _haversine_shape(length)
+    steps = np.arange(first, first + len(out))
+    distances = length - steps if towards else steps
+    rows, columns = np.divmod(distances, width)
+    numbers, which = np.unique(rows, return_inverse=True)
+    cells = _haversine_cells(numbers.astype(np.float64), columns.astype(np.float64), length)
+    np.multiply((span * cells.row_cosines)[which], cells.columns, out=out)
+    out += (span * cells.row_sines)[which] * cells.column_sines
+    out += (anchor + span * cells.rows)[which]
+
+
+def _haversines(numbers: Values, stride: int, length: int, bits: int) -> Values:
     """hav(pi * number * stride / length) for whole numbers, angles up to pi / 2: relative error below 2**-52.
 
-    `strides` are (how many numbers, their stride). hav(2 y) = sin(y)**2 is a power series in z = y**2, which is
-    number**2 * zeta. That product is exact to about 100 bits: zeta is split so that its upper part times number**2 has
-    no rounding.
+    hav(2 y) = sin(y)**2 is a power series in z = y**2, which is number**2 * zeta. That product is exact to about 100
+    bits: zeta is split so that its upper `bits` bits times number**2 have no rounding.
     """
-    counts = [count for count, _ in strides]
-    bits = max(1, 53 - 2 * max(counts).bit_length())
-    uppers, lowers = zip(*(_split_zeta(stride, length, bits) for _, stride in strides), strict=True)
+    upper, lower = _split_zeta(stride, length, bits)
     squares = numbers * numbers
-    high: Values = squares * np.repeat(uppers, counts)
-    low: Values = squares * np.repeat(lowers, counts)
+    high: Values = squares * upper
+    low: Values = squares * lower
     z = high + low
     return high + (low + z * z * polynomial(z, _HAVERSINE))
 
@@ -355,7 +401,7 @@ def _mirror(block: Values, terms: Values, scratch: Values) -> None:
 # -- powers -----------------------------------------------------------------------------------------------------------
 
 
-@lru_cache(maxsize=64)
+@remembered(lambda ratio, length: 0)
 def _geometric_tables(ratio: Decimal, length: int) -> tuple[Values, Pair]:
     """ratio**j of the columns, and (ratio**_TABLE)**i of the rows within a chunk of _TABLE rows, as many as needed."""
     columns, _ = _powers(ratio, min(_TABLE, length))
@@ -397,7 +443,7 @@ def _growth(out: Values, first: int, anchor: float, span: float, growth: _Growth
     _grid(out, cell % width, (span * coarse[order][within],), (fine_minus_one[order].copy(),), bias=bias)
 
 
-@lru_cache(maxsize=64)
+@remembered(lambda growth, remainder: growth.reach)
 def _growth_tables(growth: _Growth, remainder: int) -> tuple[Values, Values, Values]:
     """e**a and e**a - 1 of the rows, e**b - 1 of the columns; positions are `remainder` more than whole strides."""
     cells = max(growth.reach, 0) // growth.stride + 1

@@ -6,6 +6,8 @@ import json
 import os
 import subprocess
 import sys
+import tracemalloc
+from math import isqrt
 from pathlib import Path
 
 import numpy as np
@@ -130,3 +132,31 @@ def test_forgetting_the_tables_changes_nothing() -> None:
     before = schedule.values(5000).tobytes()
     portable.forget()
     assert schedule.values(5000).tobytes() == before
+
+
+@pytest.mark.parametrize("length", [1_000_000, 10**8 + 7, 10**10])
+@pytest.mark.parametrize("share", [0.0, 0.1, 0.4999, 0.5, 0.9])
+def test_a_cosine_without_a_table_has_the_same_bits(length: int, share: float) -> None:
+    """A window too small to be worth a table of factors is computed cell by cell, to the same last bit."""
+    first, n = int(length * share), max(64, 2 * isqrt(length))
+    whole = np.empty(n)
+    portable.cosine(whole, first, 0.1, 1e-5, length)
+    for begin in range(0, n, max(n // 50, 1)):
+        part = np.empty(min(3, n - begin))
+        portable.cosine(part, first + begin, 0.1, 1e-5, length)
+        assert part.tobytes() == whole[begin : begin + 3].tobytes()
+
+
+def test_few_long_tables_are_remembered() -> None:
+    """Tables for lengths of billions of steps are megabytes: only the last few are kept."""
+    portable.forget()
+    value = np.empty(40_000)
+    tracemalloc.start()
+    try:
+        for length in range(10**10 - 200, 10**10, 10):
+            portable.cosine(value, 5, 0.1, 0.0, length)
+        kept, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+        portable.forget()
+    assert kept < 20 * 2**20
