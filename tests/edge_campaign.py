@@ -18,7 +18,7 @@ from types import FrameType
 
 import numpy as np
 
-from scheduler import KINDS, Schedule, Spec, Table
+from scheduler import KINDS, Schedule, Spec
 from scheduler.literal import resolved
 from scheduler.rates import first_bad_rate
 from scheduler.schedule import MAX_STEP, Values
@@ -26,7 +26,7 @@ from scheduler.table import TableError
 from service.errors import LimitExceededError
 from service.settings import Settings
 from service.specs import read_spec
-from tests.scheduler.edges import NAMED, WALKED, legal, wrapped
+from tests.scheduler.edges import TABLES, WALKED, legal, wrapped
 
 CALLS_PER_BYTE = 10
 """Calls of functions, Python's and C's, that reading a spec takes per byte of its JSON; a hundred more are free."""
@@ -74,7 +74,7 @@ def campaign(kind: str, count: int, seed: int, found: Found) -> None:
     """Draw, read and compute so many specs of a kind."""
     random = Random(f"{kind} {seed}")
     settings = Settings()
-    with resolved({NAMED: Table({"lr": [0.1, 0.5, 0.0]})}):
+    with resolved(TABLES):
         for number in range(count):
             _one(kind, number, seed, random, settings, found)
 

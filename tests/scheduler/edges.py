@@ -14,7 +14,7 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from scheduler import KINDS, Schedule, parse
+from scheduler import KINDS, Schedule, Table, parse
 from scheduler.compose import (
     Clamp,
     Constant,
@@ -37,6 +37,8 @@ SHORT = ("schedules", "schedulers")
 """Lists of parts: each is a schedule of its own, so that a few are enough."""
 NAMED = "0" * 64
 """The digest of the table that Literals name."""
+TABLES = {NAMED: Table({"lr": [0.1, 0.5, 0.0]})}
+"""What Literals are to be resolved with."""
 WALKED = 10**5
 """Steps up to which a schedule is computed that must be stepped from 0."""
 

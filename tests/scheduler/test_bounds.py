@@ -3,40 +3,27 @@
 from __future__ import annotations
 
 import itertools
-import sys
-from collections.abc import Callable
-from types import FrameType
+from contextlib import suppress
+from random import Random
 
 import numpy as np
 import pytest
 
-from scheduler import Schedule, Spec
+from scheduler import KINDS, Schedule, Spec, interruption
 from scheduler.builtin import ChainedScheduler, CosineAnnealingLR, ExponentialLR, OneCycleLR, SequentialLR
 from scheduler.compose import MAX_DEPTH, Constant, Cycle, PerEpoch, Ramp, Sequence, Shift, Splice
 from scheduler.interruption import UNINTERRUPTED, stoppable
+from scheduler.literal import resolved
 from scheduler.schedule import MAX_JOINTS
+from scheduler.table import TableError
+from tests.edge_campaign import calls
+from tests.scheduler.edges import TABLES, legal
 
 NESTED = MAX_DEPTH - 1
 RAMP = '{"kind": "Ramp", "start": 0.1, "stop": 0.0, "length": 1}'
 
 CALLS_PER_BYTE = 3
 """Python calls that reading a spec takes per byte of its JSON."""
-
-
-def calls(work: Callable[[], object]) -> int:
-    """How many functions, Python's and C's, the work calls."""
-    count = 0
-
-    def profile(frame: FrameType, event: str, argument: object) -> None:
-        nonlocal count
-        count += event in ("call", "c_call")
-
-    sys.setprofile(profile)
-    try:
-        work()
-    finally:
-        sys.setprofile(None)
-    return count
 
 
 def nested(outer: str, inner: str = RAMP) -> str:
@@ -156,3 +143,25 @@ def test_a_long_computation_looks_often_whether_to_stop(schedule: Schedule) -> N
     with stoppable(lambda: next(looks) < 0):
         schedule.fill(np.empty(rows))
     assert next(looks) >= rows // UNINTERRUPTED
+
+
+@pytest.mark.parametrize("kind", sorted(KINDS))
+def test_every_kind_looks_whether_to_stop(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Between two looks no kind fills more steps than `UNINTERRUPTED`, and the looks change no bit."""
+    random = Random(kind)
+    with resolved(TABLES):
+        for schedule in [legal(kind, random, depth=2) for _ in range(5)]:
+            for column in schedule.column_names:
+                with suppress(TableError):  # a "previous" beyond every rate
+                    _looks_often(schedule, column, monkeypatch)
+
+
+def _looks_often(schedule: Schedule, column: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole, looked, looks = np.empty(1000), np.empty(1000), itertools.count()
+    with np.errstate(over="ignore", invalid="ignore"):  # growth may leave the range of rates
+        schedule.fill(whole, column=column)
+        with monkeypatch.context() as patch, stoppable(lambda: next(looks) < 0):
+            patch.setattr(interruption, "UNINTERRUPTED", 100)
+            schedule.fill(looked, column=column)
+    assert next(looks) >= 10
+    assert looked.tobytes() == whole.tobytes()

@@ -9,6 +9,7 @@ from scheduler import Spec
 from service.errors import InvalidRequestError, LimitExceededError
 from service.settings import Settings
 from service.specs import read_spec
+from tests.edge_campaign import calls
 
 WARMUP = {"kind": "custom.LinearWarmup", "base_lr": 0.1, "warmup_steps": 5}
 
@@ -142,3 +143,36 @@ def test_steps_that_a_shift_skips_of_a_stepped_twin_count() -> None:
     assert isinstance(error, LimitExceededError)
     assert "at most 1000 on this server (max_steps), got 1001" in str(error)
     assert error.errors[0].pointer == "/schedule"
+
+
+RAMP = '{"kind": "Ramp", "start": 0.1, "stop": 0.0, "length": 1}'
+
+
+def nested(outer: str, levels: int) -> str:
+    """A spec's text with something within itself; `{}` is the place of what is inside."""
+    text = RAMP
+    for _ in range(levels):
+        text = outer.replace("{}", text)
+    return f'{{"schedule": {text}, "total_steps": 5}}'
+
+
+def listed(kind: str, field: str, part: str, count: int) -> str:
+    """A spec's text with so many parts."""
+    return f'{{"schedule": {{"kind": "{kind}", "{field}": [{", ".join([part] * count)}]}}, "total_steps": 5}}'
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param(nested('{"kind": "Cycle", "schedule": {}}', 40), id="lacking a field at every level"),
+        pytest.param(nested('{"kind": "Cycle", "length": 1, "growth": 2, "schedule": {}}', 40), id="too deep"),
+        pytest.param(listed("Sum", "schedules", '{"kind": "Rump"}', 4000), id="many of no kind"),
+        pytest.param(listed("Sum", "schedules", '{"kind": "Ramp", "x": 1}', 2000), id="many with four errors"),
+        pytest.param(listed("Literal", "given", "-1", 9000), id="many bad values"),
+        pytest.param(listed("torch.ChainedScheduler", "schedulers", '{"kind": "torch.SWALR"}', 100), id="of torch"),
+    ],
+)
+def test_refusing_a_spec_takes_work_in_proportion_to_its_size(text: str) -> None:
+    """A body that is refused costs no more function calls per byte than one that is taken."""
+    refusal(text)  # what is made once per process is made
+    assert calls(lambda: refusal(text)) < 10 * len(text)
