@@ -133,6 +133,7 @@ class CyclicLR(_Cycling):
     def _fade(self, heights: Values, steps: Values, cycles: Values) -> None:
         if self.mode == "triangular2":
             cycles -= 1.0
+            np.minimum(cycles, 2000.0, out=cycles)  # nothing is left of the height long before
             heights *= np.ldexp(1.0, -cycles.astype(np.int32))
         elif self.mode == "exp_range" and self.gamma != 1.0:
             libm.power(self.gamma, steps, out=steps)

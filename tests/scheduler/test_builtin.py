@@ -488,3 +488,10 @@ def test_a_column_that_is_not_there_is_refused() -> None:
     assert CyclicLR(0.001, 0.1, cycle_momentum=False).column_names == ("lr",)
     with pytest.raises(KeyError, match="has no column 'momentum', only lr, beta1"):
         cycle.fill(np.empty(3), column="momentum")
+
+
+def test_a_halving_cycle_is_flat_far_out() -> None:
+    """Ten billion steps out the amplitude has long been 0; the number of the cycle is beyond 32 bits there."""
+    values = np.empty(3)
+    CyclicLR(0.001, 0.1, 2, 1, "triangular2").fill(values, 10**10 - 1)
+    assert values.tolist() == [0.001] * 3
