@@ -22,7 +22,7 @@ from tests.scheduler.edges import TABLES, legal
 NESTED = MAX_DEPTH - 1
 RAMP = '{"kind": "Ramp", "start": 0.1, "stop": 0.0, "length": 1}'
 
-CALLS_PER_BYTE = 3
+CALLS_PER_BYTE = 10
 """Python calls that reading a spec takes per byte of its JSON."""
 
 
@@ -46,7 +46,6 @@ def read(text: str) -> None:
     assert spec.id
     assert spec.plan()
     spec.caveats()
-    spec.schedules[0].joints(10**9)
 
 
 DEEP = {
@@ -62,10 +61,13 @@ DEEP = {
 
 @pytest.mark.parametrize("outer", DEEP.values(), ids=DEEP)
 def test_reading_nested_composites_takes_work_in_proportion_to_the_text(outer: str) -> None:
-    """Sixteen levels of any composite are read in a few calls per byte, the joints included."""
+    """Sixteen levels of any composite are read in a few calls per byte, and few joints are listed."""
     text = nested(outer)
     read(text)  # what is made once per process is made
-    assert calls(lambda: read(text)) < CALLS_PER_BYTE * len(text) + 20 * MAX_JOINTS * NESTED
+    assert calls(lambda: read(text)) < CALLS_PER_BYTE * len(text)
+    schedule = Spec.model_validate_json(text).schedules[0]
+    assert calls(lambda: schedule.joints(10**9)) < 20 * MAX_JOINTS * NESTED
+    assert len(schedule.joints(10**9)) <= MAX_JOINTS + 2
 
 
 @pytest.mark.parametrize("start", [0, 10**10 - 100])
@@ -92,6 +94,15 @@ def test_the_end_of_cycles_is_the_sum_of_their_lengths(growth: int, count: int) 
     """The closed form is the sum."""
     cycle = Cycle(Constant(1.0), 13, count=count, growth=growth)
     assert cycle.end == sum(13 * growth**i for i in range(count))
+
+
+def test_nested_epochs_look_as_often_at_every_level() -> None:
+    """Fifteen levels of one epoch per step are asked in every window whether to stop, not at their start alone."""
+    schedule = Spec.model_validate_json(nested(DEEP["epochs"])).schedules[0]
+    looks = itertools.count()
+    with stoppable(lambda: next(looks) < 0):
+        schedule.fill(np.empty(3 * UNINTERRUPTED))
+    assert next(looks) >= 3 * NESTED
 
 
 def test_a_growing_cycle_reaches_every_step() -> None:

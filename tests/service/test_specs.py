@@ -38,7 +38,7 @@ def test_a_good_spec_is_read() -> None:
         ({"base_lr": float("nan")}, "/schedule/base_lr", "base_lr should be a finite number, got 'NaN'", "NaN"),
         ({"base_lr": float("inf")}, "/schedule/base_lr", "got 'Infinity'", "Infinity"),
         ({"base_lr": float("-inf")}, "/schedule/base_lr", "got '-Infinity'", "-Infinity"),
-        ({"warmup_steps": 0}, "/schedule/warmup_steps", "greater than or equal to 1, got 0", 0),
+        ({"warmup_steps": -1}, "/schedule/warmup_steps", "greater than or equal to 0, got -1", -1),
         ({"warmup_steps": True}, "/schedule/warmup_steps", "should be a valid integer, got True", True),
         ({"warmup_steps": 1.5}, "/schedule/warmup_steps", "should be a valid integer, got 1.5", 1.5),
         ({"warmup_steps": 10**30}, "/schedule/warmup_steps", "less than or equal to", str(10**30)),
