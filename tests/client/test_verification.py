@@ -10,13 +10,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import HealthCheck, assume, given, reject, settings
 from hypothesis import strategies as st
 
 import client.verification
 from client import Client, DigestMismatchError, UnexpectedAnswerError
 from client.verification import check_manifest, check_table
-from scheduler import KINDS, Schedule, Spec, Table, libm
+from scheduler import KINDS, Schedule, Spec, Table, TableError, libm
 from scheduler.builtin import CosineAnnealingLR, ExponentialLR, MultiStepLR, OneCycleLR, PolynomialLR
 from scheduler.builtin.stepped import Programme
 from scheduler.compose import Constant, Ramp, Sequence, Shift
@@ -130,7 +130,10 @@ def test_what_was_computed_is_taken_and_what_was_changed_is_not(kind: str, data:
     """For every kind: its own table is right by both ways of looking, and with a changed row it is wrong."""
     schedule: Schedule = data.draw(schedules(kind))
     spec = Spec(schedule=schedule, total_steps=min(data.draw(st.integers(1, 2000)), schedule.end or 2000))
-    table = Table.compute(spec)
+    try:
+        table = Table.compute(spec)
+    except TableError:  # torch's own combinations can fall below 0, which no table holds
+        reject()
     for whole in (False, True):
         check_table(table, spec, whole=whole)
     columns = {name: np.array(values) for name, values in table.columns.items()}
