@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
 from scheduler import KINDS, Schedule, TableError, parse
+from scheduler.rates import first_bad_rate
 
 MAX_STEPS = 3000
 """Step counts drawn for parameters: enough for several rows and columns of every grid."""
@@ -47,10 +48,9 @@ def schedules(kind: str, depth: int = 1, *, rates_only: bool = True) -> st.Searc
 
 def _stays_a_rate(schedule: Schedule) -> bool:
     try:
-        schedule.values(2 * MAX_STEPS)
+        return first_bad_rate(schedule.values(2 * MAX_STEPS)) is None
     except TableError:
         return False
-    return True
 
 
 def _on_one_optimizer(data: Any) -> Any:

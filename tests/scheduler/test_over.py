@@ -136,6 +136,7 @@ def test_a_large_rate_is_a_start_like_any_other() -> None:
     assert Sequence([large, Ramp("previous", 0.0, 4)], [1]).values(3).tolist() == [1e10, 1e10, 7.5e9]
 
 
+@pytest.mark.filterwarnings("ignore:.*made for 4 steps and gets 3:scheduler.ScheduleWarning")
 @pytest.mark.parametrize("factors", [[1e12, 10.0], [1e12] * 60])
 def test_what_leaves_the_range_of_rates_is_an_error_with_its_step(factors: list[float]) -> None:
     """A rate beyond `MAX_RATE` is a TableError that says which, in rows, in `get_lr` and as a start."""
