@@ -131,7 +131,7 @@ def _copied(source: ObjectStore, target: ObjectStore, row: TableRow, *, computed
 def garbage(store: ObjectStore, metadata: Metadata) -> Iterator[tuple[str, int]]:
     """Key and size of every file that no row names: what a crash left behind between writing it and recording it.
 
-    Each is looked up when it is asked for: remove it before the next. Raises `BackupError` where a row is damaged, or
+    One may be named later: `remove` looks again. Raises `BackupError` where a row is damaged, or
     no file has a row, as with the metadata of another store: what they should name would look like garbage.
     """
     problem = next(metadata.verify_rows(), None)
@@ -145,6 +145,16 @@ def garbage(store: ObjectStore, metadata: Metadata) -> Iterator[tuple[str, int]]
         for key, size in store.keys()  # noqa: SIM118  # no dictionary
         if not metadata.has_table(Path(key).stem) and _is_old(store, key)
     )
+
+
+def remove(store: ObjectStore, metadata: Metadata, key: str) -> bool:
+    """Delete a file that no row names; False, and it stays, where one does by now. Servers may run meanwhile.
+
+    The table is condemned first: who has seen the file, and is about to give the table its row, is told to write the
+    file again. What is deleted is deleted while nobody can give the table a row.
+    """
+    digest = Path(key).stem
+    return metadata.condemn(digest) and metadata.remove_condemned(digest, lambda: store.delete(key))
 
 
 def _is_old(store: ObjectStore, key: str) -> bool:

@@ -4,25 +4,30 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TextIO
 
-from sqlalchemy import URL, delete, exists, select
+from sqlalchemy import URL, Connection, delete, exists, select
 
 from service.database import revisions
 from service.database.backup import backup_lines, check_empty, restore_lines
-from service.database.database import Database, locked, replace_row
+from service.database.database import Database, lock_digest, locked, replace_row
+from service.database.deadline import extend
 from service.database.engine import parse_url
-from service.database.rows import SpecRow, TableRow, TokenRow, is_sound, stored
-from service.database.schema import SCHEMA, SPECS, TABLES, TOKENS
+from service.database.rows import CondemnedRow, SpecRow, TableRow, TokenRow, is_sound, stored
+from service.database.schema import CONDEMNED, SCHEMA, SPECS, TABLES, TOKENS
 from service.settings import Settings
 
 __all__ = ["Metadata", "SpecRow", "TableRow", "TokenRow", "metadata_of", "open_metadata"]
 
 _FILE = "metadata.sqlite"
+
+
+class CondemnedError(Exception):
+    """A table's file may have been removed since it was seen: write it again, then its row."""
 
 
 class Metadata:
@@ -68,22 +73,70 @@ class Metadata:
     def record(self, spec_id: str, spec: str, digest: str, nbytes: int, provenance: str | None = None) -> str:
         """Keep which table a spec (its JSON) has: this service has computed it.
 
-        What is returned is the digest that holds: the first one kept.
+        What is returned is the digest that holds: the first one kept. Raises `CondemnedError`.
         """
         now = time.time()
-        with self._database.transaction("write") as connection:
+        with self._naming(digest) as connection:
             self._database.keep(connection, TABLES, TableRow(digest, nbytes, None, now))
             row, _ = self._database.keep(connection, SPECS, SpecRow(spec_id, spec, digest, now, provenance))
             return SpecRow.of(row).digest
 
     def publish(self, digest: str, nbytes: int, claim: str | None) -> bool:
-        """Keep that there is such a table, without a spec that has it, and the first claim of it. Whether it is new."""
+        """Keep that there is such a table, without a spec that has it, and the first claim of it. Whether it is new.
+
+        Raises `CondemnedError`.
+        """
         ours = TableRow(digest, nbytes, claim, time.time())
-        with self._database.transaction("write") as connection:
+        with self._naming(digest) as connection:
             row, made = self._database.keep(connection, TABLES, ours)
             if not made and claim is not None and row["claim"] is None:
                 replace_row(connection, TABLES, stored(TABLES, replace(TableRow.of(row), claim=claim)))
             return made
+
+    @contextmanager
+    def _naming(self, digest: str) -> Iterator[Connection]:
+        """A transaction that gives a table its row.
+
+        Raises `CondemnedError`, once, where the table is condemned: then its file may be gone though it was seen.
+        """
+        with self._database.transaction("write") as connection:
+            lock_digest(connection, digest)
+            pardon = delete(CONDEMNED).where(CONDEMNED.c.digest == digest)
+            pardoned = connection.execute(pardon, execution_options={"preserve_rowcount": True}).rowcount
+            if not pardoned:
+                yield connection
+                return
+        raise CondemnedError(f"the file of the table {digest} may have been removed")
+
+    def condemn(self, digest: str) -> bool:
+        """Say that a table's file is about to be removed; False, and nothing is said, where the table has a row."""
+        with self._database.transaction("write") as connection:
+            if self._is_named(connection, digest):
+                return False
+            self._database.keep(connection, CONDEMNED, CondemnedRow(digest, time.time()))
+            return True
+
+    def remove_condemned(self, digest: str, remove: Callable[[], None]) -> bool:
+        """Call `remove` while nobody can give the table a row. False, and no call, where it has one, or was pardoned.
+
+        The table stays condemned: who saw its file before has yet to hear that it is gone.
+        """
+        with self._database.transaction("write") as connection:
+            if self._is_named(connection, digest) or locked(connection, CONDEMNED, digest) is None:
+                return False
+            remove()
+            extend(self._database.timeout_seconds)
+            return True
+
+    def pardon_old(self, before: float) -> None:
+        """Forget what was condemned before this time: nobody who saw such a file is under way any more."""
+        with self._database.transaction("write") as connection:
+            connection.execute(delete(CONDEMNED).where(CONDEMNED.c.condemned_at < before))
+
+    def _is_named(self, connection: Connection, digest: str) -> bool:
+        """Whether the table has a row, a damaged one too. Nobody gives it one before the transaction ends."""
+        lock_digest(connection, digest)
+        return locked(connection, TABLES, digest) is not None
 
     def facts(self, digest: str) -> list[SpecRow]:
         """The specs from which this service has computed the table, the first one first."""

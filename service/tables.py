@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 
 from scheduler import Spec, Table
 from scheduler.literal import named_digests
@@ -23,20 +24,22 @@ from service.errors import (
 )
 from service.files import TableFiles
 from service.flights import SingleFlight
-from service.metadata import Metadata
+from service.metadata import CondemnedError, Metadata
 from service.origins import claim_of, claimed_spec, origin_of
 from service.ready import ReadyTable, StreamedTable
 from service.settings import Settings
 from service.specs import read_spec
-from service.storage.store import ObjectStore
+from service.storage.store import ObjectStore, StorageError
 from service.streamed import StoredTable
 from service.threads import Threads
 from service.workers import Workers
 
 _logger = logging.getLogger("lrtables")
+_TRIES = 3  # to store a table that is being removed; it is condemned anew for each
 _MOST_DIGESTS = 100_000  # specs remembered: about 20 MB
 
 Served = ReadyTable | StreamedTable
+T = TypeVar("T")
 
 
 @dataclass
@@ -127,8 +130,7 @@ class TableService:
             limit = self._settings.max_table_bytes
             raise LimitExceededError(f"a table must have at most {limit} bytes of values (max_table_bytes)")
         claim = await self._threads.text(claim_of, table, self._settings)
-        await self._threads.disk(self.files.write, table)
-        new = await self._threads.sql(self._metadata.publish, table.digest, table.nbytes, claim)
+        new = await self._stored(table, partial(self._metadata.publish, table.digest, table.nbytes, claim))
         self.counters.published += new
         return await self._described(await self._keep(table)), new
 
@@ -189,9 +191,7 @@ class TableService:
             async with self._computed(spec, path | {digest}) as table:
                 if table.digest != digest:
                     raise self._mismatch(spec, digest, table.digest, is_claim=is_claim)
-                await self._threads.disk(self.files.write, table)
-                if is_claim:
-                    await self._record(spec, table)
+                await (self._record(spec, table) if is_claim else self._threads.disk(self.files.write, table))
                 return await self._keep(table)
         except (MalformedBodyError, InvalidRequestError) as error:
             raise TableLostError(f"the table {digest} was damaged, and cannot be computed again: {error}") from error
@@ -207,7 +207,6 @@ class TableService:
 
     async def _make(self, spec: Spec) -> Served:
         async with self._computed(spec) as table:
-            await self._threads.disk(self.files.write, table)
             stored = await self._record(spec, table)
             if stored == table.digest:
                 return await self._keep(table)
@@ -215,10 +214,11 @@ class TableService:
         return await self.get(stored)
 
     async def _record(self, spec: Spec, table: Table) -> str:
-        """Keep that the spec has the table, computed here; the digest that holds for it."""
+        """Store a table that was computed here, and keep that the spec has it; the digest that holds for the spec."""
         said = json.dumps(dict(table.provenance))
-        return await self._threads.sql(
-            self._metadata.record, spec.id, spec.model_dump_json(), table.digest, table.nbytes, said
+        record = self._metadata.record
+        return await self._stored(
+            table, partial(record, spec.id, spec.model_dump_json(), table.digest, table.nbytes, said)
         )
 
     def _remember(self, spec: Spec, ready: Served) -> None:
@@ -256,6 +256,14 @@ class TableService:
         if (table := await self._threads.disk(self.files.stored, digest)) is None:
             raise TableLostError(f"the table {digest} was damaged as soon as it was stored")
         return table
+
+    async def _stored(self, table: Table, record: Callable[[], T]) -> T:
+        """Make a table durable, then its row; both again where `gc` may have removed the file in between."""
+        for _ in range(_TRIES):
+            await self._threads.disk(self.files.write, table)
+            with suppress(CondemnedError):
+                return await self._threads.sql(record)
+        raise StorageError(f"the file of the table {table.digest} was being removed whenever it was written")
 
     async def _described(self, ready: Served) -> Served:
         """The same table, its manifest saying what the database says of where it is from."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
@@ -24,8 +25,8 @@ A folder with an earlier backup is brought up to date. The server may run meanwh
 _RESTORE = """Put a backup into a store and an empty database: the same specs, the same digests, the same tokens. Any
 backend takes the backup of any other."""
 _GC = """Remove the tables that nothing names: what a crash, or a client that left, leaves behind. With a data directory
-the server has to be stopped; with an S3-compatible store it may run, but no restore. A table of the last hour stays: it
-may be on its way to be named."""
+the server has to be stopped. With an S3-compatible store servers may run, but no restore: what one of them is about to
+name stays, or is written again. A table of the last hour stays in any case."""
 
 
 def add_parser(subparsers: Subparsers) -> None:
@@ -128,14 +129,15 @@ def _print_missing(counts: Counter[Copied]) -> None:
 
 def _collect(parsed: argparse.Namespace) -> int:
     with _opened(parsed, exclusive=not parsed.dry_run) as (store, metadata):
-        from service.maintenance import garbage  # noqa: PLC0415  # only the server needs the service extra
+        from service.maintenance import YOUNG_SECONDS, garbage, remove  # noqa: PLC0415  # only the server needs the service extra
 
         sizes = []
         for key, size in garbage(store, metadata):
-            print(f"{key} {size}")
-            if not parsed.dry_run:
-                store.delete(key)
-            sizes.append(size)
+            if parsed.dry_run or remove(store, metadata, key):
+                print(f"{key} {size}")
+                sizes.append(size)
+        if not parsed.dry_run:
+            metadata.pardon_old(time.time() - YOUNG_SECONDS)
     said = "would be removed" if parsed.dry_run else "removed"
     print(f"{len(sizes)} tables, {sum(sizes)} bytes {said}")
     return 0

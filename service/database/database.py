@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import os
 import sqlite3
@@ -219,6 +220,16 @@ def locked(connection: Connection, table: Table, key: object) -> Stored | None:
     """The row with this key, kept as it is until the transaction ends."""
     query = select(table).where(_key(table) == _literal(key)).with_for_update()
     return next(iter(_fetched(connection, query)), None)
+
+
+def lock_digest(connection: Connection, digest: str) -> None:
+    """Let no other transaction decide about this table until this one ends.
+
+    A lock on a row would not do: the row whose absence counts may be inserted by a transaction that is under way.
+    """
+    if connection.dialect.name == "postgresql":  # SQLite has one transaction that writes at a time
+        key = int.from_bytes(hashlib.sha256(digest.encode()).digest()[:8], "big", signed=True)
+        connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": key})
 
 
 def replace_row(connection: Connection, table: Table, row: Stored) -> None:

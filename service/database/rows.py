@@ -53,6 +53,14 @@ class SpecRow:
 
 
 @dataclass(frozen=True)
+class CondemnedRow:
+    """A table whose file `gc` removes, or has removed, and since when, in seconds since 1970."""
+
+    digest: str
+    condemned_at: float
+
+
+@dataclass(frozen=True)
 class TokenRow:
     """A token: its public name, the SHA-256 of its text, what it allows. Times are in seconds since 1970."""
 
@@ -79,7 +87,7 @@ class TokenRow:
         return "valid" if self.expires_at is None or now < self.expires_at else "expired"
 
 
-Row = TableRow | SpecRow | TokenRow
+Row = TableRow | SpecRow | CondemnedRow | TokenRow
 
 
 def stored(table: Table, row: Row) -> Stored:

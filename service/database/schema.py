@@ -42,6 +42,15 @@ SPECS = Table(
     sqlite_with_rowid=False,
 )
 
+CONDEMNED = Table(
+    "condemned",
+    SCHEMA,
+    Column("digest", _Key, primary_key=True, doc="of a table whose file `gc` removes, or has removed"),
+    Column("condemned_at", Double, nullable=False, doc="seconds since 1970"),
+    _checksum(),
+    sqlite_with_rowid=False,
+)
+
 TOKENS = Table(
     "tokens",
     SCHEMA,

@@ -1,0 +1,169 @@
+"""`gc` while servers store tables: what a server has acknowledged is never removed."""
+
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import closing
+from functools import partial
+from itertools import combinations, cycle
+from pathlib import Path
+
+import pytest
+from starlette.testclient import TestClient
+
+from benchmarks.s3_server import S3Server
+from scheduler import Table
+from service.app import create_app, open_server
+from service.files import TableFiles, table_key
+from service.maintenance import garbage, remove
+from service.metadata import CondemnedError, Metadata, open_metadata
+from service.settings import Settings
+from service.storage.local import LocalStore
+from service.storage.store import ObjectStore, StorageError
+from service.threads import Threads
+
+KEPT, ORPHAN = Table({"lr": [0.5]}), Table({"lr": [0.25]})
+KEY = table_key(ORPHAN.digest)
+HEADERS = {"content-type": "application/vnd.safetensors"}
+
+
+@pytest.fixture
+def store(tmp_path: Path, metadata: Metadata) -> Iterator[ObjectStore]:
+    """A store with a table that has a row, and an old one that has none."""
+    with closing(LocalStore(tmp_path / "data")) as store:
+        store.put(table_key(KEPT.digest), KEPT.parts())
+        metadata.publish(KEPT.digest, KEPT.nbytes, None)
+        make_orphan(store)
+        yield store
+
+
+def make_orphan(store: LocalStore) -> None:
+    """Write the table, two hours ago."""
+    store.put(KEY, ORPHAN.parts())
+    os.utime(store.directory / KEY, (0, (store.directory / KEY).stat().st_mtime - 7200))
+
+
+def publishing(files: TableFiles, metadata: Metadata) -> Iterator[None]:
+    """The steps in which a server publishes the table, one after another; then it answers 201."""
+    while True:
+        files.write(ORPHAN)
+        yield
+        try:
+            metadata.publish(ORPHAN.digest, ORPHAN.nbytes, None)
+        except CondemnedError:
+            continue
+        return
+
+
+def collecting(store: ObjectStore, metadata: Metadata) -> Iterator[None]:
+    """The steps in which `gc` removes the table: look-up, condemnation, deletion."""
+    keys = [key for key, _ in garbage(store, metadata)]
+    yield
+    for key in keys:
+        digest = Path(key).stem
+        condemned = metadata.condemn(digest)
+        yield
+        if condemned:
+            metadata.remove_condemned(digest, partial(store.delete, key))
+
+
+@pytest.mark.parametrize("servers", [1, 2])
+def test_no_order_of_steps_loses_an_acknowledged_table(
+    store: LocalStore, metadata: Metadata, tmp_path: Path, servers: int
+) -> None:
+    """However the steps of `gc` and of servers that publish the same table alternate, its file is there at the end."""
+    threads = Threads()
+    files = TableFiles(store, threads)
+    for order in orders(servers):
+        running = [collecting(store, metadata), *(publishing(files, metadata) for _ in range(servers))]
+        for number in order:
+            next(running[number], None)
+        for each in running:
+            assert len(list(each)) < 3
+        assert metadata.has_table(ORPHAN.digest)
+        assert bytes(store.get(KEY) or b"") == ORPHAN.to_bytes(), order
+        assert list(collecting(store, metadata)) == [None]
+        metadata.forget(ORPHAN.digest)
+        metadata.pardon_old(float("inf"))
+        store.delete(KEY)
+        make_orphan(store)
+    threads.close()
+
+
+def orders(servers: int) -> list[list[int]]:
+    """Orders of the three steps of `gc`, number 0, and two steps of each server, which take turns."""
+    total = 3 + 2 * servers
+    found = []
+    for places in combinations(range(total), 3):
+        turns = cycle(range(1, servers + 1))
+        found.append([0 if place in places else next(turns) for place in range(total)])
+    return found
+
+
+def test_nobody_names_a_table_while_it_is_removed(store: ObjectStore, metadata: Metadata) -> None:
+    """A server that records a table during its deletion waits for the end, and is told that the file may be gone."""
+    told: list[type[Exception]] = []
+
+    def publish() -> None:
+        try:
+            metadata.publish(ORPHAN.digest, ORPHAN.nbytes, None)
+        except CondemnedError as error:
+            told.append(type(error))
+
+    server = threading.Thread(target=publish)
+
+    def delete() -> None:
+        server.start()
+        server.join(0.2)
+        assert server.is_alive()
+        store.delete(KEY)
+
+    assert metadata.condemn(ORPHAN.digest)
+    assert metadata.remove_condemned(ORPHAN.digest, delete)
+    server.join()
+    assert told == [CondemnedError]
+    assert metadata.publish(ORPHAN.digest, ORPHAN.nbytes, None)
+
+
+def test_what_has_a_row_is_not_removed(store: ObjectStore, metadata: Metadata) -> None:
+    """A table that was named after it was listed stays, before it is condemned and after."""
+    assert metadata.condemn(ORPHAN.digest)
+    with pytest.raises(CondemnedError, match=ORPHAN.digest):
+        metadata.publish(ORPHAN.digest, ORPHAN.nbytes, None)
+    assert metadata.publish(ORPHAN.digest, ORPHAN.nbytes, None)
+    for digest in (KEPT.digest, ORPHAN.digest):
+        assert not metadata.remove_condemned(digest, lambda: pytest.fail("deleted"))
+        assert not remove(store, metadata, table_key(digest))
+
+
+def test_a_deletion_that_fails_leaves_the_table_condemned(store: ObjectStore, metadata: Metadata) -> None:
+    """Whatever became of a file whose deletion was not answered: who records the table writes it again."""
+
+    def fail() -> None:
+        store.delete(KEY)
+        raise StorageError("no answer")
+
+    assert metadata.condemn(ORPHAN.digest)
+    with pytest.raises(StorageError, match="no answer"):
+        metadata.remove_condemned(ORPHAN.digest, fail)
+    with pytest.raises(CondemnedError, match=ORPHAN.digest):
+        metadata.record("s", "{}", ORPHAN.digest, ORPHAN.nbytes)
+
+
+@pytest.mark.usefixtures("s3_variables")
+def test_a_server_keeps_what_it_acknowledged(s3_server: S3Server, tmp_path: Path) -> None:
+    """Look-up, 201 to a PUT, deletion: the table that a server on an S3 store answered for is there afterwards."""
+    settings = Settings(data_dir=tmp_path, store_url=s3_server.new_url())
+    server = open_server(settings)
+    with TestClient(create_app(server)) as client, closing(open_metadata(settings)) as metadata:
+        assert client.put("/v1/tables", content=KEPT.to_bytes(), headers=HEADERS).status_code == 201
+        server.store.put(KEY, ORPHAN.parts())
+        listed = [key for key, _ in server.store.keys() if not metadata.has_table(Path(key).stem)]  # noqa: SIM118  # no dictionary
+        assert client.put("/v1/tables", content=ORPHAN.to_bytes(), headers=HEADERS).status_code == 201
+        assert [remove(server.store, metadata, key) for key in listed] == [False]
+        metadata.forget(ORPHAN.digest)
+        assert remove(server.store, metadata, KEY)
+        server.tables.cache.drop(ORPHAN.digest)
+        assert client.put("/v1/tables", content=ORPHAN.to_bytes(), headers=HEADERS).status_code == 201
+        server.tables.cache.drop(ORPHAN.digest)
+        assert client.get(f"/v1/tables/{ORPHAN.digest}").content == ORPHAN.to_bytes()
