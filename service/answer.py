@@ -299,12 +299,20 @@ async def _stream(pieces: AsyncIterator[Part], receive: Receive, send: Send, hea
 
 
 async def _send_pieces(pieces: AsyncIterator[Part], send: Send, head: Message) -> None:
-    first = await anext(pieces)  # before the head: it can still fail
+    piece: Part | None = await anext(pieces)  # before the head: it can still fail
     await send(head)
-    await send({"type": "http.response.body", "body": first, "more_body": True})
-    async for piece in pieces:
-        await send({"type": "http.response.body", "body": piece, "more_body": True})
+    while piece is not None:
+        await send(_body(piece[:-_LAST]))
+        last = bytes(piece[-_LAST:])  # a copy, as in memory: a connection keeps all of a piece for what is left of it
+        del piece
+        await send(_body(last))
+        await send(_body(b""))  # waits until the client has taken nearly all: before that the next one is not read
+        piece = await anext(pieces, None)
     await send(_NO_BODY)
+
+
+def _body(part: Part) -> Message:
+    return {"type": "http.response.body", "body": part, "more_body": True}
 
 
 class AnswerResponse(Response):

@@ -12,6 +12,7 @@ from starlette.types import ASGIApp
 
 from service import openapi, problems, tracing
 from service.auth import Authenticator
+from service.body import Bodies
 from service.front import Front
 from service.guard import Guard
 from service.limiter import Limiter
@@ -52,6 +53,7 @@ def open_server(settings: Settings, workers: Workers | None = None) -> Server:
         store,
         metadata,
         threads,
+        Bodies(settings.max_body_bytes),
         SpecReader(settings, threads),
         tables,
         Uploads(settings, threads),

@@ -5,26 +5,63 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import asynccontextmanager
 from typing import Any
 
 from starlette.requests import Request
 
-from service.errors import BodyTooLargeError, FieldError, MalformedBodyError, UnsupportedMediaTypeError, shown
+from service.errors import (
+    BodyTooLargeError,
+    FieldError,
+    MalformedBodyError,
+    QueueFullError,
+    UnsupportedMediaTypeError,
+    shown,
+)
 
+SMALL = 16 * 1024
+"""Bytes of a body up to which it is parsed at once: a larger one would keep other requests waiting."""
+
+_BODIES = 16  # of the largest size at a time: their specs may take ten times their memory
 _MOST_DIGITS = 4300  # of an integer: where Python's own limit is, and pydantic's
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")  # in JSON that is UTF-8, only an escape makes one
 
 
-async def read_body(request: Request, limit: int) -> bytes:
-    """The body of a JSON request, at most `limit` bytes: more is refused before it is read, or while.
+class Bodies:
+    """Receives JSON bodies; those of all requests under way together take a bounded amount of memory.
 
-    Raises `UnsupportedMediaTypeError` and `BodyTooLargeError`.
+    A body takes its memory as it comes, and keeps it until its request is answered: the spec that was read out of it
+    takes some more. Large ones may have 16 times what the largest may have; so much again is left for small ones. An
+    instance belongs to one event loop.
     """
-    check_media_type(request, ("application/json",), "JSON in UTF-8")
-    body = bytearray()
-    async for piece in pieces(request, limit, "max_body_bytes"):
-        body += piece
-    return bytes(body)
+
+    def __init__(self, max_body_bytes: int) -> None:
+        self._limit = max_body_bytes
+        self._held = 0
+
+    @asynccontextmanager
+    async def receive(self, request: Request) -> AsyncIterator[bytes]:
+        """The body of a JSON request, for a `with` block: what is too large is refused before it is read, or while.
+
+        Raises `UnsupportedMediaTypeError`, `BodyTooLargeError`, and `QueueFullError` where others have the memory.
+        """
+        check_media_type(request, ("application/json",), "JSON in UTF-8")
+        body = bytearray()
+        try:
+            self._check(0, min(_announced(request), self._limit))  # one that cannot be had is not begun
+            async for piece in pieces(request, self._limit, "max_body_bytes"):
+                self._check(len(body), len(piece))
+                self._held += len(piece)
+                body += piece
+            yield bytes(body)
+        finally:
+            self._held -= len(body)
+
+    def _check(self, size: int, more: int) -> None:
+        """Raise where a body of this size cannot have more."""
+        most = _BODIES * self._limit * (1 if size + more > SMALL else 2)
+        if self._held + more > most:
+            raise QueueFullError(f"{self._held} bytes of requests are under way, as many as this server takes")
 
 
 def check_media_type(request: Request, media_types: Sequence[str], what: str) -> None:

@@ -31,6 +31,7 @@ Finding = tuple[State, str]
 _PREFIX = Settings.model_config["env_prefix"]
 _OF_THE_CLIENT = {"token"}
 _ALIKE = 0.75  # from which on two names are taken for one, misspelt
+_COMPARED = 100  # characters of a name that others are compared with: the time grows with their square
 EXTRAS = {
     "service": ("fastapi", "uvicorn", "uvloop", "httptools", "sqlalchemy", "alembic", "prometheus-client"),
     "postgres": ("psycopg",),
@@ -94,7 +95,7 @@ def _strange_variables(environment: Mapping[str, str]) -> Iterator[Check]:
     for name, spelling in sorted(_variables(environment).items()):
         if name in known:
             continue
-        alike = difflib.get_close_matches(name, known, n=1, cutoff=_ALIKE)
+        alike = difflib.get_close_matches(name[:_COMPARED], known, n=1, cutoff=_ALIKE)
         if alike:
             yield Check("variables", "failed", f"{spelling} is no setting: is {_PREFIX}{alike[0].upper()} meant?")
         else:

@@ -84,6 +84,10 @@ class BodyTooLargeError(ServiceError):
     """A body beyond the limit."""
 
 
+class QueryTooLongError(ServiceError):
+    """A query of an address beyond the limit."""
+
+
 class UnsupportedMediaTypeError(ServiceError):
     """A body in another format than the route takes."""
 
@@ -170,6 +174,7 @@ MEANINGS: Mapping[type[Exception], Meaning] = MappingProxyType(
         NotAcceptableError: Meaning(406, "not-acceptable"),
         PreconditionFailedError: Meaning(412, "precondition-failed"),
         BodyTooLargeError: Meaning(413, "body-too-large"),
+        QueryTooLongError: Meaning(414, "query-too-long"),
         UnsupportedMediaTypeError: Meaning(415, "unsupported-media-type"),
         RangeNotSatisfiableError: Meaning(416, "range-not-satisfiable"),
         InvalidRequestError: Meaning(422, "invalid-request"),

@@ -8,11 +8,13 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from service import problems
 from service.addresses import AFTER_DIGEST, DIGEST, TABLE
 from service.answer import Answer, InMemory, header
+from service.errors import LimitExceededError, QueryTooLongError, ServiceError
 from service.formats import BY_MEDIA_TYPE, MEDIA_TYPES
 from service.negotiation import preferred
 from service.ready import Ready
 from service.routes.parts import Server
 from service.routes.tables import make_table
+from service.settings import Settings
 
 _TABLES = "/v1/tables"
 _READS = ("GET", "HEAD")
@@ -21,7 +23,8 @@ _READS = ("GET", "HEAD")
 class Front:
     """The application, with a short way to a table by its spec, and to what is in memory by its digest.
 
-    The short way answers exactly as the routes would; whatever it does not know goes to them.
+    The short way answers exactly as the routes would; whatever it does not know goes to them. What has too long a
+    query, or too many parameters, is refused before anything looks at them.
     """
 
     def __init__(self, app: ASGIApp, server: Server) -> None:
@@ -35,6 +38,8 @@ class Front:
             await self._app(scope, receive, send)
         elif (answer := self._ready(scope)) is not None:
             await answer(scope, receive, send)
+        elif scope["query_string"] and (error := _refused(scope["query_string"], self._server.settings)) is not None:
+            await (await problems.answer(Request(scope), error))(scope, receive, send)
         elif scope["method"] == "POST" and scope["path"] == _TABLES:
             await self._make(scope, receive, send)
         else:
@@ -57,6 +62,17 @@ class Front:
         rest = path[AFTER_DIGEST]
         answer = ready.paths.get(rest) if rest else _preferred(ready, scope)
         return answer if isinstance(answer, InMemory) else None
+
+
+def _refused(query: bytes, settings: Settings) -> ServiceError | None:
+    """What is wrong with the extent of a query; None where nothing is."""
+    if len(query) > settings.max_query_bytes:
+        limit = settings.max_query_bytes
+        return QueryTooLongError(f"the query must be at most {limit} bytes (max_query_bytes), got {len(query)}")
+    if (number := query.count(b"&") + 1) > settings.max_parameters:
+        limit = settings.max_parameters
+        return LimitExceededError(f"a query must have at most {limit} parameters (max_parameters), got {number}")
+    return None
 
 
 def _preferred(ready: Ready, scope: Scope) -> Answer | None:

@@ -7,6 +7,8 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
+from starlette.types import Receive
+
 from scheduler import Schedule, Spec
 from service.errors import FieldError, InvalidRequestError, LimitExceededError, ServiceError, shown
 from service.settings import Settings
@@ -27,22 +29,25 @@ class Question:
     steps: str
 
 
-async def read_query(query: Iterable[tuple[str, str]], reader: SpecReader, settings: Settings) -> Question:
+async def read_query(
+    query: Iterable[tuple[str, str]], reader: SpecReader, settings: Settings, receive: Receive
+) -> Question:
     """The schedule and the steps that a query asks for.
 
     The table has as many rows as the schedule has steps. Where it has no end, or more steps than the server computes,
     the table has the next power of two, so that many questions share it: the values of a step are the same. A schedule
     that grows gets no row beyond those that are asked for, where it may have left the range of rates.
-    Raises `InvalidRequestError` and `LimitExceededError`, which name the parameter.
+    Raises `InvalidRequestError` and `LimitExceededError`, which name the parameter, and what `SpecReader.read` raises.
     """
     parameters = _distinct(query)
     steps = parameters.pop(STEPS, "")
     last = _last(steps)
     if KIND not in parameters:
         raise _invalid(KIND, "kind is missing: /v1/schedules lists them", "")
-    shortest = await _read(parameters, 1, reader)
+    _check_lists(parameters, settings.max_items)
+    shortest = await _read(parameters, 1, reader, receive)
     rows = _rows(shortest.schedules[0], last, settings.max_steps)
-    return Question(await _read(parameters, rows, reader), steps)
+    return Question(await _read(parameters, rows, reader, receive), steps)
 
 
 def _distinct(query: Iterable[tuple[str, str]]) -> dict[str, str]:
@@ -52,6 +57,14 @@ def _distinct(query: Iterable[tuple[str, str]]) -> dict[str, str]:
             raise _invalid(name, f"{shown(name)} is given twice", text)
         parameters[name] = text
     return parameters
+
+
+def _check_lists(parameters: Mapping[str, str], max_items: int) -> None:
+    """Lists are refused where they are too long before any item is looked at."""
+    for name, text in parameters.items():
+        if text.count(",") >= max_items:
+            detail = f"{shown(name)} must have at most {max_items} items on this server (max_items)"
+            raise LimitExceededError(detail, [FieldError(detail, parameter=name, value=text)])
 
 
 def _last(steps: str) -> int:
@@ -74,10 +87,10 @@ def _rows(schedule: Schedule, last: int, max_steps: int) -> int:
     return min(max(1 << last.bit_length(), _FEWEST_ROWS), max_steps)
 
 
-async def _read(parameters: Mapping[str, str], rows: int, reader: SpecReader) -> Spec:
+async def _read(parameters: Mapping[str, str], rows: int, reader: SpecReader, receive: Receive) -> Spec:
     members = ", ".join(f"{json.dumps(name)}: {_json(text, name)}" for name, text in parameters.items())
     try:
-        return await reader.read(f'{{"schedule": {{{members}}}, "total_steps": {rows}}}'.encode())
+        return await reader.read(f'{{"schedule": {{{members}}}, "total_steps": {rows}}}'.encode(), receive)
     except ServiceError as error:
         error.errors = [_in_query(item) for item in error.errors]
         raise

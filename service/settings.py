@@ -96,6 +96,8 @@ class Settings(BaseSettings):
     max_columns: PositiveInt = Field(64, description="most columns of a table, and most tables that a spec names")
     max_table_bytes: PositiveInt = Field(160_000_000, description="largest table: 8 bytes per step and column")
     max_body_bytes: PositiveInt = Field(2**20, description="largest JSON body of a request")
+    max_query_bytes: int = Field(60_000, ge=1, le=65_000, description="longest query of an address")
+    max_parameters: PositiveInt = Field(64, description="most parameters in the query of an address")
     max_depth: int = Field(48, ge=4, le=100, description="deepest nesting of JSON in a request")
     max_items: PositiveInt = Field(10_000, description="most members and list items in a request's JSON, all together")
     max_points: int = Field(

@@ -8,16 +8,17 @@ from functools import lru_cache, partial
 from typing import Any
 
 from pydantic import ValidationError
+from starlette.types import Receive
 
 from scheduler import KINDS, Spec
 from scheduler.literal import named_digests
-from service.body import check_json, pointer
+from service.body import SMALL, check_json, pointer
 from service.errors import FieldError, InvalidRequestError, LimitExceededError, shown
+from service.leaving import while_connected
 from service.settings import Settings
 from service.threads import Threads
 
 _MOST_ERRORS = 20
-_SMALL = 16 * 1024  # bytes: parsing more than that at once would keep other requests waiting
 _REMEMBERED = 256  # bodies
 
 
@@ -29,11 +30,14 @@ class SpecReader:
         self._threads = threads
         self._read_small = lru_cache(_REMEMBERED)(partial(read_spec, settings=settings))
 
-    async def read(self, body: bytes) -> Spec:
-        """The spec in a body; raises what `read_spec` raises."""
-        if len(body) <= _SMALL:
+    async def read(self, body: bytes, receive: Receive) -> Spec:
+        """The spec in a body, which must have been read; raises what `read_spec` raises.
+
+        A large one whose client goes away before it is begun is not read: `ClientDisconnect`.
+        """
+        if len(body) <= SMALL:
             return self._read_small(body)
-        return await self._threads.text(read_spec, body, self._settings)
+        return await while_connected(receive, self._threads.parse(read_spec, body, self._settings))
 
 
 def read_spec(body: bytes, settings: Settings) -> Spec:

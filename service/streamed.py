@@ -196,6 +196,7 @@ class StoredBody:
     """A file that is made of a header and a stored table's values: read, and checked, while it is sent.
 
     Reading raises `TableError` where the table has changed since it was verified; what was sent until then is right.
+    Raises `QueueFullError` where too many are being read.
     """
 
     def __init__(self, table: StoredTable, threads: Threads, start: bytes) -> None:
@@ -207,12 +208,13 @@ class StoredBody:
 
     async def read(self, start: int, stop: int) -> AsyncIterator[memoryview]:
         """The bytes from `start` up to but without `stop`, a chunk at a time."""
-        if start < len(self._start):
-            yield memoryview(self._start)[start:stop]
-        place, end = max(start, len(self._start)) + self._shift, stop + self._shift
-        while place < end:
-            index, offset = divmod(place, CHUNK)
-            chunk = await self._threads.disk(self._table.chunk, index)
-            part = chunk[offset : offset + end - place]
-            yield part
-            place += len(part)
+        with self._threads.streaming():
+            if start < len(self._start):
+                yield memoryview(self._start)[start:stop]
+            place, end = max(start, len(self._start)) + self._shift, stop + self._shift
+            while place < end:
+                index, offset = divmod(place, CHUNK)
+                chunk = await self._threads.disk(self._table.chunk, index)
+                part = chunk[offset : offset + end - place]
+                yield part
+                place += len(part)

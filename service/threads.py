@@ -16,7 +16,8 @@ from typing import ParamSpec, TypeVar
 from service.errors import QueueFullError
 from service.storage.store import StorageError
 
-_MOST_TEXTS = 64  # that are being written, or wait for it
+_MOST_TEXTS = 64  # that are being written, or wait for it; and as many that are being read
+_MOST_STREAMS = 512  # bodies that are read or written while they are sent: each holds up to half a megabyte
 MOST_WORKERS = 64
 """Processes that compute, each of which a thread waits for."""
 
@@ -27,9 +28,9 @@ T = TypeVar("T")
 
 
 class Threads:
-    """One thread that writes text, four that wait for objects, four for the database, and some for worker processes.
+    """One thread that writes text, one that reads it, four that wait for objects, four for the database.
 
-    And one that says how the server is, whatever the others do.
+    And some that wait for worker processes, and one that says how the server is, whatever the others do.
 
     One each for what keeps a core busy: two would share the interpreter's lock and finish later, both. What writes
     and hashes gives way to the event loop where they share a core: on Linux, where threads have priorities.
@@ -38,9 +39,11 @@ class Threads:
 
     def __init__(self) -> None:
         self.errors = Counter[str](objects=0, database=0)
-        self._texts = 0
+        self._texts = Counter[str]()
+        self._streams = 0
         self._compute = ThreadPoolExecutor(MOST_WORKERS, "compute", _give_way, (_SHORT,))
         self._text = ThreadPoolExecutor(1, "text", _give_way, (_LONG,))
+        self._parse = ThreadPoolExecutor(1, "parse", _give_way, (_LONG,))
         self._disk = ThreadPoolExecutor(4, "disk", _give_way, (_SHORT,))
         self._sql = ThreadPoolExecutor(4, "sql")
         self._health = ThreadPoolExecutor(1, "health", _give_way, (_SHORT,))
@@ -60,26 +63,55 @@ class Threads:
             return await _run(self._sql, lambda: work(*args, **kwargs))
 
     async def text(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Run what turns numbers into text, or large text into numbers.
+        """Run what turns numbers into text.
 
         Raises `QueueFullError` where too much of that waits already. When the caller is cancelled, it is not begun.
         """
-        if self._texts >= _MOST_TEXTS:
-            raise QueueFullError(f"{self._texts} texts are being written or wait for it, as many as this server takes")
-        self._texts += 1
+        return await self._queued(self._text, "written", lambda: work(*args, **kwargs))
+
+    async def parse(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run what reads a large text, as `text` runs what writes one."""
+        return await self._queued(self._parse, "read", lambda: work(*args, **kwargs))
+
+    async def _queued(self, executor: Executor, done: str, work: Callable[[], T]) -> T:
+        if self._texts[done] >= _MOST_TEXTS:
+            raise QueueFullError(
+                f"{self._texts[done]} texts are being {done} or wait for it, as many as this server takes"
+            )
+        self._texts[done] += 1
         try:
-            return await _run(self._text, lambda: work(*args, **kwargs))
+            return await _run(executor, work)
         finally:
-            self._texts -= 1
+            self._texts[done] -= 1
 
     async def health(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run what says how the server is."""
         return await _run(self._health, lambda: work(*args, **kwargs))
 
     async def blocks(self, blocks: Iterator[bytes]) -> AsyncIterator[bytes]:
-        """Each block of a text, made in the thread when the last one is gone: texts take turns by the block."""
-        while (block := await _run(self._text, lambda: next(blocks, b""))) != b"":
-            yield block
+        """Each block of a text, made in the thread when the last one is gone: texts take turns by the block.
+
+        Raises `QueueFullError` where too many are being sent.
+        """
+        with self.streaming():
+            while (block := await _run(self._text, lambda: next(blocks, b""))) != b"":
+                yield block
+
+    @contextmanager
+    def streaming(self) -> Iterator[None]:
+        """Count a body that is read or written while it is sent, for a `with` block: each holds some of it in memory.
+
+        Raises `QueueFullError` where there are too many.
+        """
+        if self._streams >= _MOST_STREAMS:
+            raise QueueFullError(
+                f"{self._streams} tables are being sent from the store, or as text, as many as this server takes"
+            )
+        self._streams += 1
+        try:
+            yield
+        finally:
+            self._streams -= 1
 
     @contextmanager
     def _counted(self, what: str) -> Iterator[None]:
@@ -91,7 +123,7 @@ class Threads:
 
     def close(self) -> None:
         """Let work under way finish, and drop what has not begun."""
-        for executor in (self._compute, self._text, self._disk, self._sql, self._health):
+        for executor in (self._compute, self._text, self._parse, self._disk, self._sql, self._health):
             executor.shutdown(cancel_futures=True)
 
 

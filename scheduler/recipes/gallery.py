@@ -16,6 +16,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from scheduler.schedule import Fraction, Rate, Schedule, Steps
 from scheduler.spec import Spec
 
+_COMPARED = 100  # characters of a name that others are compared with: the time grows with their square
+
 
 class UnknownRecipeError(LookupError):
     """A name that no recipe has; the message lists the names that are close to it, and all others."""
@@ -91,6 +93,6 @@ def recipe(name: str) -> Recipe:
     """
     if name in RECIPES:
         return RECIPES[name]
-    close = difflib.get_close_matches(name.lower(), RECIPES)
+    close = difflib.get_close_matches(name[:_COMPARED].lower(), RECIPES)
     advice = f"did you mean {' or '.join(close)}? " if close else ""
     raise UnknownRecipeError(f"there is no recipe called {name!r}: {advice}there are {', '.join(RECIPES)}")

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import math
+import os
 import signal
 import socket
 import sys
+import threading
 import time
 from collections.abc import Callable
 from types import FrameType
@@ -21,6 +24,10 @@ if TYPE_CHECKING:
     from service.routes.parts import Server
     from service.settings import Settings
 
+_logger = logging.getLogger("lrtables")
+
+_CLOSING_SECONDS = 1.0  # after drain_seconds, for the threads, the database and the store to end
+_LAST_SECONDS = 0.5  # after those, for saying that they did not
 _BACKLOG = 4096  # connections that wait to be accepted: a whole cluster starts at the same moment
 
 _DESCRIPTION = """Run the server until it is told to stop. The first line it prints is its address. Every option, and
@@ -107,16 +114,44 @@ def _answer(listener: socket.socket, server: Server) -> None:
         proxy_headers=False,
     )
 
+    deadline = _Deadline(settings.drain_seconds + _CLOSING_SECONDS)
+
     class Running(uvicorn.Server):
         @override
         def handle_exit(self, sig: int, frame: FrameType | None) -> None:
             server.draining = True
+            deadline.begin()
             super().handle_exit(sig, frame)
 
     running = Running(config)
     _when_told_to_stop(running.handle_exit)  # before uvicorn does it: a stop at any moment from here on is a clean one
     print(_url(listener), flush=True)
     running.run(sockets=[listener])
+
+
+class _Deadline:
+    """Ends this process so many seconds after it was told to stop, whatever its threads do.
+
+    A thread that is in the middle of something cannot be stopped, and Python waits for each before it ends. What was
+    acknowledged is stored by then, and a process may end at any moment without harm to that.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._begun, self._begin = os.pipe()
+        threading.Thread(target=self._wait, daemon=True).start()
+
+    def begin(self) -> None:
+        """Count from now on. For a signal handler: it takes no lock, which the thread that it interrupts may hold."""
+        os.write(self._begin, b"1")
+        # should the thread below never get its turn, as something keeps the interpreter to itself: ends the process
+        signal.setitimer(signal.ITIMER_REAL, self._seconds + _LAST_SECONDS)
+
+    def _wait(self) -> None:
+        os.read(self._begun, 1)
+        time.sleep(self._seconds)
+        _logger.error("not everything ended within drain_seconds and %g s: ending at once", _CLOSING_SECONDS)
+        os._exit(0)
 
 
 def _when_told_to_stop(handle: Callable[[int, FrameType | None], None]) -> None:

@@ -69,7 +69,8 @@ async def rates(request: Request, server: ServerDep) -> Response:
     chosen = preferred(header(request.scope, b"accept").decode("latin-1"), (_JSON, _TEXT))
     if chosen is None:
         raise NotAcceptableError(f"rates are served as {_JSON} or {_TEXT}")
-    question = await read_query(request.query_params.multi_items(), server.specs, server.settings)
+    query = request.query_params.multi_items()
+    question = await read_query(query, server.specs, server.settings, request.receive)
     identity_of(request.scope).check_spec(question.spec)
     ready, _ = await obtain(question.spec, request, server)
     with ready.lend():

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Path, Request
 
 from scheduler import Spec
+from service.body import Bodies
 from service.leaving import while_connected
 from service.metadata import Metadata
 from service.metrics import Metrics
@@ -30,6 +31,7 @@ class Server:
     store: ObjectStore
     metadata: Metadata
     threads: Threads
+    bodies: Bodies
     specs: SpecReader
     tables: TableService
     uploads: Uploads

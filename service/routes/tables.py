@@ -10,7 +10,6 @@ from starlette.convertors import Convertor, register_url_convertor
 
 from scheduler import Spec, Table
 from service.answer import Answer, AnswerResponse, InMemory, Written, header
-from service.body import read_body
 from service.errors import NotAcceptableError
 from service.formats import BLOCKS, BY_MEDIA_TYPE, FORMATS, MEDIA_TYPES, Format
 from service.guard import identity_of
@@ -62,10 +61,11 @@ _NEW = {"model": Manifest, "description": "the table is new here"}
 )
 async def make_table(request: Request, server: ServerDep) -> Response:
     """The manifest of a spec's table, which is computed and stored first where it is not known: 201, else 200."""
-    spec = await server.specs.read(await read_body(request, server.settings.max_body_bytes))
-    identity_of(request.scope).check_spec(spec)
-    ready, made = await obtain(spec, request, server)
-    return _described(ready.digest, ready.described(spec), new=made)
+    async with server.bodies.receive(request) as body:
+        spec = await server.specs.read(body, request.receive)
+        identity_of(request.scope).check_spec(spec)
+        ready, made = await obtain(spec, request, server)
+        return _described(ready.digest, ready.described(spec), new=made)
 
 
 @router.put(

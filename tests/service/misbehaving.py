@@ -4,14 +4,19 @@ from pathlib import Path
 
 from scheduler import Spec
 from scheduler.compose import Constant
+from service.body import SMALL
 
 ENDLESS, GREEDY, CRASHING, FAILING = 0.125, 0.25, 0.375, 0.4375
 """Values of a Constant: computed without end, with all memory there is, in a process that crashes, with an error."""
+UNREADABLE = 0.46875
+"""What a large body contains that is read without end."""
 
 _SITE = f"""
 import os, signal
+from scheduler import Spec
 from scheduler.compose import Constant
 
+read = Spec.model_validate_json
 fill = Constant._fill
 
 def misbehave(self, out, start):
@@ -28,7 +33,13 @@ def misbehave(self, out, start):
         1 / 0
     fill(self, out, start)
 
+def misread(text):
+    while len(text) > {SMALL} and b"{UNREADABLE}" in text:
+        pass
+    return read(text)
+
 Constant._fill = misbehave
+Spec.model_validate_json = misread
 """
 
 

@@ -353,3 +353,44 @@ def test_nobody_can_add_to_the_headers_of_all() -> None:
     asyncio.run(main())
     sent = ask(answer)
     assert (sent.status, b"x-request-id" in sent.headers) == (200, False)
+
+
+def test_a_stalled_reader_holds_one_piece() -> None:
+    """While a client takes nothing, no piece but the one that it was sent is in memory, and the next is not read."""
+    alive: list[weakref.ref[Any]] = []
+
+    class Piece(bytearray):
+        """A piece whose end can be noticed."""
+
+    async def pieces() -> AsyncIterator[Any]:
+        for _ in range(5):
+            piece = Piece(2**18)
+            alive.append(weakref.ref(piece))
+            view = memoryview(piece)
+            del piece
+            yield view
+
+    async def main() -> None:
+        taken, stalled = 0, asyncio.Event()
+
+        async def send(message: Message) -> None:
+            """As a connection: what is sent is held, and the next message waits until it is taken."""
+            nonlocal taken
+            taken += len(message.get("body", b""))
+            if taken > 2**19:
+                stalled.set()
+                await asyncio.Event().wait()
+
+        async def receive() -> Message:
+            await asyncio.Event().wait()
+            return {}
+
+        scope: Scope = {"type": "http", "method": "GET", "headers": []}
+        task = asyncio.create_task(Written(b"x/y", ETAG, pieces())(scope, receive, send))
+        async with asyncio.timeout(30):
+            await stalled.wait()
+        assert [found() is not None for found in alive] == [False, False, True]
+        task.cancel()
+        await asyncio.wait({task})
+
+    asyncio.run(main())

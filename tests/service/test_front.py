@@ -30,7 +30,7 @@ class Nothing:
         self.asked += 1
 
 
-def ask(app: Any, method: str, path: str, **headers: str) -> list[Message]:
+def ask(app: Any, method: str, path: str, query: str = "", **headers: str) -> list[Message]:
     """What an application sends."""
     sent: list[Message] = []
 
@@ -41,7 +41,7 @@ def ask(app: Any, method: str, path: str, **headers: str) -> list[Message]:
         return {"type": "http.request"}
 
     pairs = [(name.replace("_", "-").encode(), value.encode()) for name, value in headers.items()]
-    scope = {"type": "http", "method": method, "path": path, "headers": pairs, "query_string": b""}
+    scope = {"type": "http", "method": method, "path": path, "headers": pairs, "query_string": query.encode()}
     asyncio.run(app(scope, receive, send))
     return sent
 
@@ -102,3 +102,19 @@ def test_the_rest_goes_to_the_framework(front: Front, behind: Nothing, digest: s
     assert ask(front, "GET", f"/v1/tables/{digest}", accept="image/png") == []
     assert ask(front, "GET", "/livez") == []
     assert behind.asked == 3
+
+
+@pytest.mark.parametrize(
+    ("query", "status", "said"),
+    [
+        ("x" * 60_001, 414, b"the query must be at most 60000 bytes (max_query_bytes), got 60001"),
+        ("&" * 64, 422, b"a query must have at most 64 parameters (max_parameters), got 65"),
+    ],
+)
+def test_a_query_has_its_limits(front: Front, behind: Nothing, query: str, status: int, said: bytes) -> None:
+    """What is longer, or has more parameters, is refused before anything looks at it, on every route."""
+    for method, path in (("GET", "/v1/lr"), ("POST", "/v1/tables"), ("GET", "/nothing")):
+        start, body = ask(front, method, path, query)
+        assert (start["status"], said in body["body"]) == (status, True)
+    assert behind.asked == 0
+    assert ask(front, "GET", "/v1/lr", query[:-1]) == []

@@ -6,9 +6,10 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 import pytest
+from starlette.types import Message
 
 from scheduler import KINDS
-from service.errors import ServiceError
+from service.errors import LimitExceededError, ServiceError
 from service.query import KIND, STEPS, Question, read_query
 from service.settings import Settings
 from service.specs import SpecReader
@@ -17,13 +18,20 @@ from service.threads import Threads
 WARMUP = "kind=custom.LinearWarmup&base_lr=0.1&warmup_steps=500"
 
 
+async def stays() -> Message:
+    """A client that does not go away."""
+    await asyncio.Event().wait()
+    return {}
+
+
 def asked(query: str, **settings: Any) -> Question:
     """What a query asks for."""
 
     async def read() -> Question:
         threads, chosen = Threads(), Settings(**settings)
         try:
-            return await read_query(parse_qsl(query, keep_blank_values=True), SpecReader(chosen, threads), chosen)
+            found = parse_qsl(query, keep_blank_values=True)
+            return await read_query(found, SpecReader(chosen, threads), chosen, stays)
         finally:
             threads.close()
 
@@ -117,3 +125,12 @@ def test_nothing_can_be_smuggled_in() -> None:
     """A value that closes the JSON it is put into is a text like any other."""
     error = refusal('kind=custom.LinearWarmup&base_lr=1},"total_steps":5,"x":{&warmup_steps=5&steps=0')
     assert [item.parameter for item in error.errors] == ["base_lr"]
+
+
+def test_a_list_has_its_limit() -> None:
+    """A list is refused by its length, before an item of it is looked at; a text without an end as well."""
+    error = refusal(f"kind=Literal&given={'x,' * 40}x&steps=0", max_items=40)
+    assert isinstance(error, LimitExceededError)
+    assert str(error) == "given must have at most 40 items on this server (max_items)"
+    assert asked(f"kind=Literal&given={'1,' * 30}1&steps=0", max_items=40).spec.total_steps == 31
+    assert len(str(refusal(f"{WARMUP}&steps={'x' * 50_000}"))) < 300

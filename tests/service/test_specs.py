@@ -1,15 +1,24 @@
 """Specs out of bodies, and the names of what is wrong with them."""
 
+import asyncio
 import json
+import threading
 from typing import Any
 
 import pytest
+from starlette.requests import ClientDisconnect
+from starlette.types import Message
 
 from scheduler import Spec
+from service.body import SMALL
 from service.errors import InvalidRequestError, LimitExceededError
 from service.settings import Settings
 from service.specs import read_spec
 from tests.edge_campaign import calls
+
+
+from service.specs import SpecReader, read_spec
+from service.threads import Threads
 
 WARMUP = {"kind": "custom.LinearWarmup", "base_lr": 0.1, "warmup_steps": 5}
 
@@ -176,3 +185,26 @@ def test_refusing_a_spec_takes_work_in_proportion_to_its_size(text: str) -> None
     """A body that is refused costs a bounded number of function calls per byte, whatever is wrong with it."""
     refusal(text)  # what is made once per process is made
     assert calls(lambda: refusal(text)) < 20 * len(text)
+
+
+def test_a_large_body_of_who_has_left_is_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A body whose client goes away while it waits for its turn is never parsed."""
+    parsed: list[bytes] = []
+    monkeypatch.setattr("service.specs.read_spec", lambda body, settings: parsed.append(body))
+
+    async def leaves() -> Message:
+        return {"type": "http.disconnect"}
+
+    async def main() -> None:
+        threads, go_on = Threads(), threading.Event()
+        busy = asyncio.create_task(threads.parse(go_on.wait, 60))
+        await asyncio.sleep(0)
+        with pytest.raises(ClientDisconnect, match=r"^$"):
+            await SpecReader(Settings(), threads).read(bytes(SMALL + 1), leaves)
+        assert not busy.done()
+        go_on.set()
+        await busy
+        threads.close()
+
+    asyncio.run(main())
+    assert parsed == []
