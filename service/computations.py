@@ -24,6 +24,7 @@ _logger = logging.getLogger("lrtables")
 _LONGEST_PAUSE = 60  # seconds that a client is asked to wait at most
 _PATIENCE = 1.0  # seconds that a computation runs until the next one may begin beside it
 _GRACE = 1.0  # seconds in which a computation that is told to stop has to
+_LAST_GRACE = 0.1  # the same, when the server has been told to stop
 _WORKING_MEMORY = 256 * 2**20  # bytes beside the tables: the spec's objects, and what is computed block by block
 
 Find = Callable[[str], Awaitable[StoredTable]]
@@ -48,6 +49,7 @@ class Computations:
         self.killed = 0
         self.seconds = 0.0
         self.workers = workers
+        self._grace = _GRACE
         self._threads = threads
         self._jobs = set[Job]()
         self._turns = Turns(settings.compute_workers, _PATIENCE)
@@ -100,6 +102,7 @@ class Computations:
         began = time.perf_counter()
         self._jobs.add(job)
         running = asyncio.ensure_future(self._threads.compute(self.workers.compute, job))
+        running.add_done_callback(_seen)
         try:
             return await asyncio.shield(running)
         except asyncio.CancelledError:
@@ -113,13 +116,11 @@ class Computations:
     async def _stop(self, job: Job, running: asyncio.Future[Table]) -> None:
         """Tell a job to stop, kill it where it does not, and wait until it has ended."""
         job.stop()
-        timer = asyncio.get_running_loop().call_later(_GRACE, self._kill, job)
+        timer = asyncio.get_running_loop().call_later(self._grace, self._kill, job)
         try:
             await asyncio.wait({running})
         finally:
             timer.cancel()
-        if not running.cancelled():
-            running.exception()  # seen, as nobody waits for it any more
 
     def _kill(self, job: Job) -> None:
         if job.kill():
@@ -132,6 +133,10 @@ class Computations:
             return f"no process could be started that computes: {self.workers.trouble}"
         return "ok" if self.longest <= _PATIENCE else f"one has run for {self.longest:.0f} s, {self.depth} in all"
 
+    def hurry(self) -> None:
+        """Give what is told to stop less time to do so, as the server has been told to stop. For a signal handler."""
+        self._grace = _LAST_GRACE
+
     def close(self) -> None:
         """End what runs: the server ends."""
         for job in self._jobs:
@@ -142,3 +147,9 @@ class Computations:
         """Seconds until those that are there now may be done."""
         mean = self.seconds / self.ended if self.ended else 1.0
         return min(max(math.ceil(mean * self.depth), 1), _LONGEST_PAUSE)
+
+
+def _seen(running: asyncio.Future[Table]) -> None:
+    """Look at how it ended, as nobody else does where its caller was cancelled."""
+    if not running.cancelled():
+        running.exception()

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 
 from starlette.requests import Request
 
 from scheduler import Table, TableError
-from scheduler.frame import MAX_HEADER
+from scheduler.frame import LENGTH, MAX_HEADER, header_size
 from service.body import check_media_type, pieces
 from service.errors import (
     DeadlineExceededError,
@@ -63,6 +63,8 @@ class Uploads:
                 async for piece in pieces(request, self._limit, "max_table_bytes and its header"):
                     self._take(len(piece))
                     body += piece
+                    if len(body) - len(piece) < LENGTH.size <= len(body):
+                        self._check_header(bytes(body[: LENGTH.size]))
         except TimeoutError as error:
             raise DeadlineExceededError(f"the body did not arrive within {self._seconds:.0f} s") from error
 
@@ -71,11 +73,14 @@ class Uploads:
             raise QueueFullError(f"{self._held} bytes of tables are being received, as many as this server takes")
         self._held += nbytes
 
+    def _check_header(self, start: bytes) -> None:
+        """Refuse a header that is too long as soon as its length is there: nothing more is received."""
+        with _refusing():
+            header_size(memoryview(start), self._limit)
+
     def _table(self, body: bytearray, digest: str | None) -> Table:
-        try:
+        with _refusing():
             table = Table.from_bytes(memoryview(body).toreadonly())  # nobody writes to it any more
-        except TableError as error:
-            raise InvalidRequestError(f"the body is no table: {error}", [FieldError(str(error), pointer="")]) from error
         if digest not in (None, table.digest):
             detail = f"the body must be the table {digest}, got the table {table.digest}"
             raise InvalidRequestError(detail, [FieldError(detail, parameter="digest", value=digest)])
@@ -87,3 +92,12 @@ class Uploads:
         if amount > limit:
             detail = f"a table must have at most {limit} {what} on this server ({setting}), got {amount}"
             raise LimitExceededError(detail, [FieldError(detail, pointer="", value=amount)])
+
+
+@contextmanager
+def _refusing() -> Iterator[None]:
+    """Say of bytes that are no table that the body is none."""
+    try:
+        yield
+    except TableError as error:
+        raise InvalidRequestError(f"the body is no table: {error}", [FieldError(str(error), pointer="")]) from error

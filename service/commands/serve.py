@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 _logger = logging.getLogger("lrtables")
 
 _CLOSING_SECONDS = 1.0  # after drain_seconds, for the threads, the database and the store to end
-_LAST_SECONDS = 0.5  # after those, for saying that they did not
+_LAST_SECONDS = 0.75  # after those, for saying that they did not
 _BACKLOG = 4096  # connections that wait to be accepted: a whole cluster starts at the same moment
 
 _DESCRIPTION = """Run the server until it is told to stop. The first line it prints is its address. Every option, and
@@ -120,6 +120,7 @@ def _answer(listener: socket.socket, server: Server) -> None:
         @override
         def handle_exit(self, sig: int, frame: FrameType | None) -> None:
             server.draining = True
+            server.tables.computations.hurry()
             deadline.begin()
             super().handle_exit(sig, frame)
 

@@ -2,6 +2,7 @@
 
 import json
 import socket
+import struct
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, suppress
@@ -73,3 +74,23 @@ def test_a_long_query_is_answered_at_once(server: ServerProcess, query: str) -> 
         "query-too-long",
     }
     assert len(answer.data) < MIB
+
+
+def test_long_headers_of_tables_take_little(server: ServerProcess) -> None:
+    """A table whose header is too long is refused by its length; one that is as long as it may be keeps no memory."""
+    size = 2 * MIB
+    text = json.dumps({"__metadata__": {str(number): "x" * 100 for number in range(16_000)}}).encode()
+    with urllib3.PoolManager(retries=False, timeout=60) as pool:
+
+        def put(header: bytes) -> int:
+            body = struct.pack("<Q", len(header)) + header + bytes(128)
+            headers = {"content-type": "application/octet-stream"}
+            return pool.request("PUT", f"{server.url}/v1/tables", body=body, headers=headers).status
+
+        assert put(text.ljust(size)) == 422
+        before = server.memory()
+        assert [put(text.ljust(size)) for _ in range(8)] == [422] * 8
+        for _ in range(8):
+            with suppress(urllib3.exceptions.ProtocolError):  # the answer came before all was sent
+                assert put(bytes(8 * size)) == 422
+    assert grown(server, before) <= 32 * MIB

@@ -180,3 +180,19 @@ def test_a_body_has_its_time(monkeypatch: pytest.MonkeyPatch) -> None:
         threads.close()
 
     asyncio.run(main())
+
+
+def test_a_header_that_is_too_long_is_refused_by_its_length() -> None:
+    """A header longer than any may be is refused with its first bytes, however they come: the rest is not received."""
+
+    async def main() -> None:
+        threads = Threads()
+        sender = Sender(Uploads(Settings(), threads))
+        for piece in (b"\0\0\0", b"\1", b"\0\0\0\0"):  # 16 MiB
+            assert not sender.result.done()
+            await sender.send(piece)
+        with pytest.raises(InvalidRequestError, match="its header must have at most 2097152 bytes, got 16777216"):
+            await sender.result
+        threads.close()
+
+    asyncio.run(main())
