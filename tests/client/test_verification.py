@@ -19,7 +19,7 @@ from client.verification import check_manifest, check_table
 from scheduler import KINDS, Schedule, Spec, Table, TableError, libm
 from scheduler.builtin import CosineAnnealingLR, ExponentialLR, MultiStepLR, OneCycleLR, PolynomialLR
 from scheduler.builtin.stepped import Programme
-from scheduler.compose import Constant, Ramp, Sequence, Shift
+from scheduler.compose import Clamp, Constant, Ramp, Sequence, Shift
 from scheduler.custom import LinearWarmup, WarmupWithDecay
 from scheduler.libraries.transformers import Cosine, InverseSqrt, Polynomial
 from scheduler.literal import Literal, resolved
@@ -184,6 +184,13 @@ def test_a_twin_of_another_c_library_is_taken(monkeypatch: pytest.MonkeyPatch, s
     columns["lr"][700] *= 1 + 1e-9
     with pytest.raises(DigestMismatchError, match="lr of row 700 is"):
         check_table(Table(columns), spec, whole=True)
+
+
+def test_a_part_that_leaves_the_floats_is_computed_as_the_table_is() -> None:
+    """Growth without bound inside a `Clamp` is a table, and no warning when its rows are computed again."""
+    spec = Spec(schedule=Clamp(ExponentialLR(1e-5, 1000.0), high=1.0), total_steps=200)
+    for whole in (False, True):
+        check_table(Table.compute(spec), spec, whole=whole)
 
 
 def test_a_portable_value_is_compared_to_its_last_bit() -> None:
