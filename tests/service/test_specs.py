@@ -13,12 +13,9 @@ from scheduler import Spec
 from service.body import SMALL
 from service.errors import InvalidRequestError, LimitExceededError
 from service.settings import Settings
-from service.specs import read_spec
-from tests.edge_campaign import calls
-
-
 from service.specs import SpecReader, read_spec
 from service.threads import Threads
+from tests.edge_campaign import calls
 
 WARMUP = {"kind": "custom.LinearWarmup", "base_lr": 0.1, "warmup_steps": 5}
 
