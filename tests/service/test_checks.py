@@ -170,7 +170,9 @@ def _made(tmp_path: Path) -> Settings:
 
 def test_an_empty_database_is_well(examine: Examine, tmp_path: Path) -> None:
     """A database without tables is filled at the first start."""
-    with closing(metadata_of(_made(tmp_path))) as metadata:
+    settings = _made(tmp_path)
+    (settings.data_dir / "metadata.sqlite").touch()
+    with closing(metadata_of(settings)) as metadata:
         metadata.check()
     assert "empty until the first start" in examine()["database"].detail
 
