@@ -38,6 +38,14 @@ class ResponseTooLargeError(ResponseError):
     """A response with more bytes than it may have."""
 
 
+class OutOfTimeError(TimeoutError):
+    """The deadline came before an operation began."""
+
+
+class NotBegunError(TimeoutError):
+    """The deadline came before a connection was even tried."""
+
+
 class Limits:
     """What the request under way may still take: seconds until its deadline, and bytes of its response."""
 
@@ -63,14 +71,14 @@ class Limits:
     def seconds(self, parts: int = 1) -> float:
         """Seconds that the next operation may take, where `parts` operations share what is left.
 
-        Raises `TimeoutError` where nothing is left, `ConnectionAbortedError` in a process forked during the request:
+        Raises `OutOfTimeError` where nothing is left, `ConnectionAbortedError` in a process forked during the request:
         its parent goes on with the same connection.
         """
         if os.getpid() != self._process:
             raise ConnectionAbortedError("this process was forked in the middle of a request")
         left = self._until - time.monotonic()
         if left <= 0:
-            raise TimeoutError("the deadline came")
+            raise OutOfTimeError("the deadline came")
         return min(self._patience, left / parts, _LONGEST_WAIT)
 
     def received(self, nbytes: int) -> int:
@@ -146,12 +154,14 @@ class Connection(HTTPConnection):
     def _new_conn(self) -> socket.socket:
         try:
             return self._connected(self._lookup.addresses(self.limits))
+        except OutOfTimeError as error:
+            raise NotBegunError("the deadline came before a connection was tried") from error
         except OSError as error:
             raise ConnectionError(f"no connection to {self.host}: {error}") from error
 
     def _connected(self, addresses: Addresses) -> socket.socket:
         """A socket connected to the first address that answers; each has an equal share of the time that is left."""
-        failure = OSError("the host has no address")
+        failure: OSError | None = None
         for index, (*kind, _, address) in enumerate(addresses):
             made = _Socket(*kind)
             try:
@@ -161,11 +171,11 @@ class Connection(HTTPConnection):
                 made.settimeout(self.limits.seconds())  # which a TLS handshake has
             except OSError as error:
                 made.close()
-                failure = error
+                failure = error if failure is None or not isinstance(error, OutOfTimeError) else failure
             else:
                 made.limits = self.limits
                 return made
-        raise failure
+        raise failure or OSError("the host has no address")
 
     def forget(self) -> None:
         """Close the file of a connection that belongs to the parent process: nothing is sent, no lock is taken."""

@@ -20,7 +20,7 @@ from typing import NamedTuple
 import urllib3
 from urllib3.exceptions import LocationParseError, ProtocolError, ReadTimeoutError
 
-from client.connections import Connection, Connections, ResponseError, ResponseTooLargeError
+from client.connections import Connection, Connections, NotBegunError, ResponseError, ResponseTooLargeError
 from client.errors import (
     ClientError,
     DeadlineExceededError,
@@ -110,10 +110,14 @@ class Transport:
             media_type: of the body.
         """
         headers = _body_headers(body, media_type) if body else {}
+        last: ClientError | None = None
         for attempt in count():
             try:
                 return self._attempt(method, path, until, max_bytes, body, headers)
-            except ClientError as error:
+            except ClientError as latest:
+                # an attempt that had no time left says nothing: the one before it does
+                error = last if last is not None and isinstance(latest.__cause__, NotBegunError) else latest
+                last = error
                 pause = _pause(error, attempt)
                 if pause is None:
                     raise
@@ -121,8 +125,6 @@ class Transport:
                     _give_up(error, attempt + 1)
                 _logger.warning("%s; trying again in %.1f s", error, pause)
                 time.sleep(pause)
-                if time.monotonic() >= until:  # it slept longer: the error to tell is still this one
-                    _give_up(error, attempt + 1)
         raise AssertionError("count() never ends")
 
     @property

@@ -22,6 +22,7 @@ from client import (
     RequestRefusedError,
     ServiceUnreachableError,
 )
+from client.connections import NotBegunError
 from client.transport import Part, Transport, _translated
 
 if TYPE_CHECKING:
@@ -277,3 +278,18 @@ def test_every_error_of_urllib3_becomes_ours(kind: type[HTTPError]) -> None:
     with pytest.raises(ClientError, match="GET http://h/x") as caught, _translated("GET", "http://h/x"):
         raise error
     assert caught.value.__cause__ is error
+
+
+def test_an_attempt_without_time_does_not_hide_why_the_one_before_failed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the deadline comes before an attempt begins, the error is that of the last one that was made."""
+    not_begun = DeadlineExceededError("nothing was tried")
+    not_begun.__cause__ = NotBegunError()
+    errors: list[ClientError] = [RequestRefusedError("http://h/x", 503, b"")]
+
+    def attempt(*_: object) -> bytearray:
+        raise errors.pop() if errors else not_begun
+
+    transport = Transport("http://127.0.0.1:9", timeout=10.0)
+    monkeypatch.setattr(transport, "_attempt", attempt)
+    with pytest.raises(DeadlineExceededError, match=r"answered 503.* after \d+ attempt"):
+        transport.request("GET", "/x", until=time.monotonic() + 0.3, max_bytes=100)
