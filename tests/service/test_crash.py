@@ -5,6 +5,7 @@ import random
 import subprocess
 import sys
 import threading
+import time
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -89,7 +90,9 @@ def test_a_killed_server_serves_no_damaged_table(tmp_path: Path, rounds: int, se
             assert list((tmp_path / "tmp").iterdir()) == []
             writer = Writer(server.url, 1000 * number)
             writer.start()
-            writer.join(moments.uniform(0.02, 0.4))
+            while writer.is_alive() and not writer.answered:  # the process that computes starts with the server
+                time.sleep(0.01)
+            writer.join(moments.uniform(0.0, 0.4))
             server.kill()
             writer.join(30)
             answered |= writer.answered
