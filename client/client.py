@@ -116,7 +116,7 @@ class Client:
 
         Raises `ValueError` for what is not a digest, `RequestRefusedError` (404) where the service has no such table.
         """
-        if not _DIGEST.fullmatch(digest):
+        if not isinstance(digest, str) or not _DIGEST.fullmatch(digest):
             raise ValueError(f"digest must be 64 hexadecimal digits, got {digest!r}")
         return self._table(digest, self._until(), max_bytes)
 
@@ -126,6 +126,8 @@ class Client:
         What is returned is its digest, by which `get` fetches it, once the service has stored it. To publish a table
         that is there already changes nothing.
         """
+        if not isinstance(table, Table):
+            raise TypeError(f"table must be a Table, got {table!r}")
         path = f"/v1/tables/{table.digest}"
         answer = self._transport.request(
             "PUT",
@@ -172,18 +174,20 @@ class Client:
 
 def _spec(schedule: Schedule | Sequence[Schedule] | Spec, total_steps: int | None, **frame: Any) -> Spec:
     if not isinstance(schedule, Spec):
-        steps = _own_length(schedule) if total_steps is None else total_steps
+        schedules = [schedule] if isinstance(schedule, Schedule) else schedule
+        if not isinstance(schedules, Sequence) or not all(isinstance(each, Schedule) for each in schedules):
+            raise TypeError(f"schedule must be a schedule, a sequence of them, or a Spec, got {schedule!r}")
+        steps = _own_length(schedules) if total_steps is None else total_steps
         return Spec(
-            schedule=schedule if isinstance(schedule, Schedule) else tuple(schedule), total_steps=steps, **frame
+            schedule=schedule if isinstance(schedule, Schedule) else tuple(schedules), total_steps=steps, **frame
         )
     if total_steps is not None or frame != {"axis": "step", "stride": 1, "after": "hold"}:
         raise ValueError("a spec already says its total_steps, axis, stride and after: give them there")
     return schedule
 
 
-def _own_length(schedule: Schedule | Sequence[Schedule]) -> int:
-    """The end that a schedule has by itself, or all of several schedules have alike."""
-    schedules = [schedule] if isinstance(schedule, Schedule) else list(schedule)
+def _own_length(schedules: Sequence[Schedule]) -> int:
+    """The end that all of the schedules have alike."""
     ends = {each.end for each in schedules}
     end = ends.pop() if len(ends) == 1 else None
     if end is None:

@@ -116,6 +116,7 @@ class Schedule:
 
         The value of a step must not depend on `start` or on the length of `out`, bit for bit.
         """
+        raise TypeError(f"{type(self).__name__} must define _fill(self, out, start), which writes its values into out")
 
     @property
     def end(self) -> int | None:
@@ -458,9 +459,11 @@ def _bind_names(kind: Any) -> None:
             raise TypeError(f"{kind.__name__} takes {len(names)} parameters ({', '.join(names)}), got {len(args)}")
         if twice := kwargs.keys() & names[: len(args)]:
             raise TypeError(f"{kind.__name__} got {', '.join(sorted(twice))} twice")
+        name = type(self).__name__
+        if not hasattr(type(self), "kind"):
+            raise TypeError(f"{name} must have a kind of its own: kind: Literal['mine.{name}'] = 'mine.{name}'")
         validate(self, **dict(zip(names, args, strict=False)), **kwargs)
         if self.kind != type(self).kind:
-            name = type(self).__name__
             raise TypeError(f"{name} has a kind of its own, and must be decorated with scheduler.schedule.schedule")
 
     kind.__init__ = init

@@ -102,6 +102,24 @@ def test_what_is_no_digest_is_refused(digest: str) -> None:
         NOWHERE.get(digest)
 
 
+@pytest.mark.parametrize(
+    "given", [LinearWarmup, {"kind": "custom.LinearWarmup"}, "custom.LinearWarmup", [0.1], 7, None]
+)
+def test_what_is_no_schedule_is_refused(given: Any) -> None:
+    """A class, JSON data, text and numbers are named as what they are, whether total_steps is given or not."""
+    for total_steps in (None, 100):
+        with pytest.raises(TypeError, match=r"^schedule must be a schedule, a sequence of them, or a Spec, got "):
+            NOWHERE.fetch(given, total_steps)
+
+
+def test_what_is_no_table_is_not_published() -> None:
+    """A schedule in the place of its table is refused by name; so is the lack of a digest."""
+    with pytest.raises(TypeError, match=r"^table must be a Table, got LinearWarmup\("):
+        NOWHERE.publish(cast(Any, LinearWarmup(1e-3, 10)))
+    with pytest.raises(ValueError, match=r"^digest must be 64 hexadecimal digits, got None"):
+        NOWHERE.get(cast(Any, None))
+
+
 @pytest.mark.parametrize("name", ["timeout", "deadline"])
 @pytest.mark.parametrize("seconds", [0, -1.0, float("nan")])
 def test_times_are_positive(name: str, seconds: float) -> None:

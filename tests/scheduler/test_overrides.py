@@ -164,6 +164,37 @@ def test_a_kind_that_is_not_decorated_is_refused() -> None:
         Forgotten(0.1, 3)
 
 
+@pytest.mark.parametrize("decorate", [schedule, lambda made: made], ids=["decorated", "plain"])
+def test_a_kind_without_values_is_an_error_and_no_memory_of_others(decorate: Any) -> None:
+    """Where `_fill` was forgotten, every way to the values says so: an array that nobody has filled is not given."""
+
+    @decorate
+    class Empty(Schedule):
+        kind: Literal["mine.Empty"] = "mine.Empty"
+
+        def fill_(self, out: Values, start: int) -> None:
+            out[:] = 1.0
+
+    empty = Empty()  # type: ignore[abstract]  # mypy sees it, too
+    for ask in (lambda: empty.get_lr(0), lambda: empty.values(9), lambda: empty.table(9)):
+        with pytest.raises(TypeError, match=r"^Empty must define _fill\(self, out, start\)"):
+            ask()
+
+
+def test_a_class_without_a_kind_says_what_is_missing() -> None:
+    """The error has the line to write."""
+
+    @schedule
+    class Nameless(Schedule):
+        base_lr: Rate
+
+        def _fill(self, out: Values, start: int) -> None:
+            out[:] = self.base_lr
+
+    with pytest.raises(TypeError, match=r"^Nameless must have a kind of its own.* = 'mine\.Nameless'"):
+        Nameless(0.1)
+
+
 def test_an_exponential_of_ones_own_does_not_train_with_its_parents_numbers() -> None:
     """The class that people write first is refused where they write it."""
     with pytest.raises(TypeError, match="Warm must not override get_lr"):
