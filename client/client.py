@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import time
 from collections.abc import Sequence
 from types import TracebackType
@@ -17,6 +16,7 @@ from scheduler import Schedule, Spec, Table, TableError
 from scheduler.frame import MAX_HEADER
 from scheduler.literal import named_digests, resolved
 from scheduler.table import After, Axis
+from scheduler.texts import is_digest, shown
 
 MAX_TABLE = 2**28
 """Bytes of the largest table that is fetched by its digest, where no other limit is given."""
@@ -24,7 +24,6 @@ MAX_TABLE = 2**28
 _HEADER = 2**22  # bytes of a table's file before its values
 _MANIFEST, _MANIFEST_COLUMN = 2**16, 2**9  # bytes of a manifest, and of what it says of a column, beside its spec
 _SPELLINGS = 4  # times as long as our own may another spelling of the same JSON be
-_DIGEST = re.compile(r"[0-9a-f]{64}")
 _MEDIA_TYPE = "application/vnd.safetensors"
 
 
@@ -116,8 +115,8 @@ class Client:
 
         Raises `ValueError` for what is not a digest, `RequestRefusedError` (404) where the service has no such table.
         """
-        if not isinstance(digest, str) or not _DIGEST.fullmatch(digest):
-            raise ValueError(f"digest must be 64 hexadecimal digits, got {digest!r}")
+        if not is_digest(digest):
+            raise ValueError(f"digest must be 64 hexadecimal digits, got {shown(digest)}")
         return self._table(digest, self._until(), max_bytes)
 
     def publish(self, table: Table) -> str:
@@ -127,7 +126,7 @@ class Client:
         that is there already changes nothing.
         """
         if not isinstance(table, Table):
-            raise TypeError(f"table must be a Table, got {table!r}")
+            raise TypeError(f"table must be a Table, got {shown(table)}")
         path = f"/v1/tables/{table.digest}"
         answer = self._transport.request(
             "PUT",
@@ -176,7 +175,7 @@ def _spec(schedule: Schedule | Sequence[Schedule] | Spec, total_steps: int | Non
     if not isinstance(schedule, Spec):
         schedules = [schedule] if isinstance(schedule, Schedule) else schedule
         if not isinstance(schedules, Sequence) or not all(isinstance(each, Schedule) for each in schedules):
-            raise TypeError(f"schedule must be a schedule, a sequence of them, or a Spec, got {schedule!r}")
+            raise TypeError(f"schedule must be a schedule, a sequence of them, or a Spec, got {shown(schedule)}")
         steps = _own_length(schedules) if total_steps is None else total_steps
         return Spec(
             schedule=schedule if isinstance(schedule, Schedule) else tuple(schedules), total_steps=steps, **frame
@@ -208,7 +207,7 @@ def _manifest(answer: bytearray, base_url: str) -> dict[str, Any]:
         found = None
     manifest: dict[str, Any] = found if isinstance(found, dict) else {}
     digest = manifest.get("digest")
-    if not isinstance(digest, str) or not _DIGEST.fullmatch(digest):
+    if not is_digest(digest):
         raise UnexpectedAnswerError(
             f"{base_url} did not answer with a table's manifest, but with {bytes(answer[:80])!r}"
         )

@@ -15,6 +15,8 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
+from scheduler.texts import encodable
+
 _LONGEST_TEXT = 2000  # characters of one text of a response that a message repeats
 _DEEPEST_JSON = 20  # levels of a problem document: those of the service have 3
 
@@ -28,8 +30,7 @@ class ClientError(Exception):
 
 def printable(text: str) -> str:
     """The text with its lone surrogates and control characters escaped, line ends and tabs aside."""
-    encodable = text.encode(errors="backslashreplace").decode()
-    return "".join(c if c.isprintable() or c in "\n\t" else ascii(c)[1:-1] for c in encodable)
+    return "".join(c if c.isprintable() or c in "\n\t" else ascii(c)[1:-1] for c in encodable(text))
 
 
 class ServiceUnreachableError(ClientError, ConnectionError):

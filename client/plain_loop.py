@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from client.groups import Group, check_place, put
 from scheduler.rates import MAX_RATE, is_rate
+from scheduler.texts import shown
 
 if TYPE_CHECKING:
     from torch.optim import Optimizer
@@ -41,8 +42,8 @@ def _fill(groups: list[Group], lr: float) -> None:
 
 def _number(value: object) -> float:
     if isinstance(value, bool) or not isinstance(value, numbers.Real):
-        raise TypeError(f"lr must be a number, got {value!r}")
+        raise TypeError(f"lr must be a number, got {shown(value)}")
     try:
         return float(value)
     except OverflowError:
-        raise ValueError(f"lr must be finite, >= 0 and <= {MAX_RATE:g}, got {value!r:.50}...") from None
+        raise ValueError(f"lr must be finite, >= 0 and <= {MAX_RATE:g}, got {shown(value)}") from None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, get_args
@@ -15,13 +14,13 @@ from scheduler import Table
 from scheduler.progress import MAX_PROGRESS
 from scheduler.rates import first_bad_rate
 from scheduler.table import Axis
+from scheduler.texts import is_digest, shown
 
 Lists = dict[str, list[float]]
 """Hyperparameter to its value in each parameter group."""
 
 _NEEDED = ("last_epoch", "_step_count", "_last_lr", "others", "in_force", "digest", "axis", "stride")
 _RELATIVE = ("relative", "initial")  # a state without both is of a version that knew absolute values alone
-_DIGEST = re.compile(r"[0-9a-f]{64}")
 _DEEPEST = 64  # each SequentialLR around a waiting scheduler takes one step back from it
 
 
@@ -72,7 +71,7 @@ class SavedState:
             groups: the number of the optimizer's parameter groups, of which each list has a value.
         """
         if not isinstance(state, Mapping):
-            message = f"this is not the state of a TableLR, but {state!r:.100}"
+            message = f"this is not the state of a TableLR, but {shown(state)}"
             raise ValueError(message)  # noqa: TRY004  # whatever is wrong with a state is a ValueError
         if missing := [*_missing(state)]:
             raise ValueError(f"this is not the state of a TableLR: it has no {', '.join(sorted(missing))}")
@@ -95,7 +94,7 @@ class SavedState:
             step_count=_whole(state, "_step_count", 1),
             values=values,
             in_force=in_force,
-            digest=_checked(state, "digest", "64 hexadecimal digits", _is_digest),
+            digest=_checked(state, "digest", "64 hexadecimal digits", is_digest),
             axis=_checked(state, "axis", f"one of {', '.join(get_args(Axis))}", _is_axis),
             stride=_whole(state, "stride", 1),
             relative=relative,
@@ -177,10 +176,6 @@ def _is_bool(value: Any) -> bool:
     return type(value) is bool
 
 
-def _is_digest(value: Any) -> bool:
-    return type(value) is str and _DIGEST.fullmatch(value) is not None
-
-
 def _is_axis(value: Any) -> bool:
     return type(value) is str and value in get_args(Axis)
 
@@ -212,4 +207,4 @@ def _check_rates(values: list[float], field: str) -> None:
 
 
 def _damaged(field: str, rule: str, value: object) -> ValueError:
-    return ValueError(f"the state of a TableLR must have {rule} as {field}, got {value!r:.100}")
+    return ValueError(f"the state of a TableLR must have {rule} as {field}, got {shown(value)}")

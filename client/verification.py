@@ -28,6 +28,7 @@ from scheduler.builtin.twin import BLOCK, Closed, Twin
 from scheduler.interruption import ComputationStoppedError, stoppable
 from scheduler.literal import UnresolvedError
 from scheduler.schedule import Values
+from scheduler.texts import shown
 
 _ULP = 2.0**-52  # of 1
 _CLOSED, _PER_ROW = 16, 4  # ULP of the largest value: of a formula, and of a step
@@ -95,8 +96,7 @@ def _difference(asked: Any, given: Any, place: str) -> str | None:
 def _shown(value: Any) -> str:
     if isinstance(value, (dict, list)):
         return "an object" if isinstance(value, dict) else "a list"
-    text = repr(value)
-    return text if len(text) <= 100 else f"{text[:100]}…"
+    return shown(value)
 
 
 def check_table(table: Table, spec: Spec, *, whole: bool) -> None:

@@ -8,6 +8,8 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
+from scheduler.texts import lone_surrogate, shown
+
 _MAX_SAFE_INTEGER = 2**53 - 1  # JSON numbers are doubles: RFC 8785 allows no integer that a double would round
 
 T = TypeVar("T")
@@ -45,11 +47,8 @@ def canonical_hash(value: Any) -> str:
 
 def _text(value: T) -> T:
     """The value, if it is no text that UTF-8 cannot write."""
-    if isinstance(value, str):
-        try:
-            value.encode()
-        except UnicodeEncodeError as error:
-            raise ValueError(f"text {value!r} has half of a surrogate pair, at character {error.start}") from None
+    if isinstance(value, str) and (place := lone_surrogate(value)) is not None:
+        raise ValueError(f"text {shown(value)} has half of a surrogate pair, at character {place}")
     return value
 
 

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from scheduler.canonical import canonical_json
 from scheduler.provenance import NAMES
+from scheduler.texts import is_digest, shown
 
 if TYPE_CHECKING:
     from hashlib import _Hash
@@ -39,7 +40,6 @@ MAX_HEADER = 2 * 2**20
 FORMAT_REVISION = 2
 """Which way of writing the one file of a digest this is: another number where the same digest's bytes change."""
 _COLUMN = re.compile(r"[a-z][a-z0-9_]{0,63}(\.(0|[1-9][0-9]{0,5}))?")
-_DIGEST = re.compile(r"[0-9a-f]{64}")
 _INTEGER = re.compile(r"[1-9][0-9]{0,14}")
 _MAX_STRIDE = 10**15
 _MAX_CLAIM = 1000  # characters of a version in a header
@@ -69,11 +69,11 @@ class Frame:
     def __post_init__(self) -> None:
         _check_columns(self.columns)
         if self.axis not in get_args(Axis):
-            raise TableError(f"axis must be one of {', '.join(get_args(Axis))}, got {_shown(self.axis)}")
+            raise TableError(f"axis must be one of {', '.join(get_args(Axis))}, got {shown(self.axis)}")
         if self.after not in get_args(After):
-            raise TableError(f"after must be one of {', '.join(get_args(After))}, got {_shown(self.after)}")
+            raise TableError(f"after must be one of {', '.join(get_args(After))}, got {shown(self.after)}")
         if type(self.stride) is not int or not 1 <= self.stride <= _MAX_STRIDE:
-            raise TableError(f"stride must be an integer from 1 to 10**15, got {_shown(self.stride)}")
+            raise TableError(f"stride must be an integer from 1 to 10**15, got {shown(self.stride)}")
         if not self.columns or self.total_steps < 1:
             raise TableError("a table needs at least one column and one step")
 
@@ -178,9 +178,9 @@ def header_size(start: memoryview, file_size: int) -> int:
 def _check_columns(columns: Sequence[str]) -> None:
     for name in columns:
         if not isinstance(name, str) or not _COLUMN.fullmatch(name):
-            raise TableError(f"column names are like 'lr' or 'weight_decay.1', got {_shown(name)}")
+            raise TableError(f"column names are like 'lr' or 'weight_decay.1', got {shown(name)}")
     if list(columns) != sorted(set(columns)):
-        raise TableError(f"columns must be different and in the order of their names, got {_shown(list(columns))}")
+        raise TableError(f"columns must be different and in the order of their names, got {shown(list(columns))}")
     plain = {name for name in columns if "." not in name}
     for name in columns:
         if (shared := name.partition(".")[0]) != name and shared in plain:
@@ -259,8 +259,8 @@ def _is_tensor(found: object, expected: Mapping[str, Any]) -> bool:
 
 def _digest(metadata: Mapping[str, str]) -> str:
     digest = metadata.get("digest", "")
-    if digest and not _DIGEST.fullmatch(digest):
-        raise TableError(f"not a table: its digest must be 64 hexadecimal digits, got {_shown(digest)}")
+    if digest and not is_digest(digest):
+        raise TableError(f"not a table: its digest must be 64 hexadecimal digits, got {shown(digest)}")
     return digest
 
 
@@ -268,9 +268,3 @@ def _version(name: str, text: str) -> str:
     if len(text) > _MAX_CLAIM:
         raise TableError(f"not a table: {name!r} must have at most {_MAX_CLAIM} characters, got {len(text)}")
     return text
-
-
-def _shown(value: object) -> str:
-    """A value in an error message: on one line, and not too long."""
-    text = repr(value)
-    return text if len(text) <= 100 else f"{text[:100]}..."

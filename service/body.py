@@ -10,6 +10,7 @@ from typing import Any
 
 from starlette.requests import Request
 
+from scheduler.texts import lone_surrogate
 from service.errors import (
     BodyTooLargeError,
     FieldError,
@@ -156,11 +157,9 @@ def _check_texts(data: Any, path: list[str | int]) -> None:
 
 
 def _check_text(text: str, path: list[str | int]) -> None:
-    try:
-        text.encode()
-    except UnicodeEncodeError as error:
-        detail = f"{shown(text)!r} has half of a surrogate pair, at character {error.start}"
-        raise MalformedBodyError(detail, [FieldError(detail, pointer=pointer(path), value=text)]) from None
+    if (place := lone_surrogate(text)) is not None:
+        detail = f"{shown(text)!r} has half of a surrogate pair, at character {place}"
+        raise MalformedBodyError(detail, [FieldError(detail, pointer=pointer(path), value=text)])
 
 
 def _twice(keys: Iterable[str]) -> tuple[str, str]:

@@ -12,6 +12,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.requests import ClientDisconnect
 
 from scheduler import TableError
+from scheduler.texts import encodable
 from service.storage.store import DatabaseError, StorageError
 
 _LONGEST = 100  # characters of a bad value that an answer repeats
@@ -51,7 +52,7 @@ def shown(value: Any) -> Any:
     if isinstance(value, float) and not math.isfinite(value):
         return {math.inf: "Infinity", -math.inf: "-Infinity"}.get(value, "NaN")
     if isinstance(value, str) or (isinstance(value, int) and abs(value) > _SAFE_INTEGER):
-        text = str(value).encode(errors="backslashreplace").decode()  # a lone surrogate could not be sent
+        text = encodable(str(value))  # a lone surrogate could not be sent
         return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}… ({len(text)} characters)"
     return value
 

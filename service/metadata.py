@@ -12,6 +12,7 @@ from typing import TextIO
 
 from sqlalchemy import URL, Connection, delete, exists, select
 
+from scheduler.texts import encodable
 from service.database import revisions
 from service.database.backup import backup_lines, check_empty, restore_lines
 from service.database.database import Database, lock_digest, locked, replace_row
@@ -49,7 +50,7 @@ class Metadata:
     def url(self) -> str:
         """Where the database is: with *** for the password, and without options."""
         url = self._database.url
-        path = (url.database or "").encode(errors="backslashreplace").decode()  # of a file, it may be no text
+        path = encodable(url.database or "")  # of a file, it may be no text
         plain = url.set(drivername=url.get_backend_name(), database=path, query={})
         return plain.render_as_string(hide_password=True)
 

@@ -1,0 +1,37 @@
+"""Texts and values from elsewhere: whether they can be written, and how an error repeats them."""
+
+from __future__ import annotations
+
+import re
+from typing import TypeGuard
+
+_DIGEST = re.compile(r"[0-9a-f]{64}")
+_LONGEST = 100  # characters of a value that an error repeats
+
+
+def is_digest(value: object) -> TypeGuard[str]:
+    """Whether it is a table's digest: a text of 64 hexadecimal digits in lower case."""
+    return type(value) is str and _DIGEST.fullmatch(value) is not None
+
+
+def lone_surrogate(text: str) -> int | None:
+    """Where the first half of a surrogate pair stands: UTF-8 cannot write such a text. None where there is none."""
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        return error.start
+    return None
+
+
+def encodable(text: str) -> str:
+    """The text with halves of surrogate pairs escaped, so that UTF-8 can write it."""
+    return text.encode(errors="backslashreplace").decode()
+
+
+def shown(value: object) -> str:
+    """A value in an error message: its `repr` on one line, of which a long one is cut."""
+    try:
+        text = repr(value).replace("\n", " ")
+    except ValueError:  # of an integer of more than 4,300 digits
+        return f"a number of {type(value).__name__} with too many digits to show"
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."
