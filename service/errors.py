@@ -15,6 +15,8 @@ from scheduler import TableError
 from scheduler.texts import encodable
 from service.storage.store import DatabaseError, StorageError
 
+MOST_ERRORS = 20
+"""Bad values that one answer names: a list of a thousand bad schedules must not be answered with a thousand errors."""
 _LONGEST = 100  # characters of a bad value that an answer repeats
 _LONGEST_POINTER = 1000  # characters
 _SAFE_INTEGER = 2**53 - 1  # beyond it, many JSON readers would round the number that the answer repeats

@@ -77,7 +77,7 @@ def _claimed(table: Table, settings: Settings) -> Spec | None:
     return spec if spec.frame == table.frame else None
 
 
-def claimed_spec(claim: str | None) -> str | None:
+def spec_of_claim(claim: str | None) -> str | None:
     """The JSON of the spec in a claim; None where it has none."""
     spec = None if claim is None else Claim.model_validate_json(claim).spec
     return None if spec is None else json.dumps(spec)

@@ -18,11 +18,10 @@ from starlette.routing import Match
 
 from scheduler import TableError
 from service.correlation import REQUEST_ID, request_id
-from service.errors import BusyError, FieldError, ForbiddenError, Meaning, ServiceError, meaning, shown
+from service.errors import MOST_ERRORS, BusyError, FieldError, ForbiddenError, Meaning, ServiceError, meaning, shown
 from service.storage.store import DatabaseError, StorageError
 
 _logger = logging.getLogger("lrtables")
-_MOST_ERRORS = 20  # a list of a thousand bad schedules must not be answered with a thousand errors
 _METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 _RETRY_AFTER = 1  # seconds
 REALM = 'Bearer realm="lrtables"'
@@ -112,7 +111,7 @@ def _problem(
         status=found.status,
         code=found.code,
         detail=detail,
-        errors=[error.to_dict() for error in errors[:_MOST_ERRORS]],
+        errors=[error.to_dict() for error in errors[:MOST_ERRORS]],
         request_id=_request_id(request),
         retryable=found.retryable,
     )

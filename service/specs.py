@@ -13,12 +13,11 @@ from starlette.types import Receive
 from scheduler import KINDS, Spec
 from scheduler.literal import named_digests
 from service.body import SMALL, check_json, pointer
-from service.errors import FieldError, InvalidRequestError, LimitExceededError, shown
+from service.errors import MOST_ERRORS, FieldError, InvalidRequestError, LimitExceededError, shown
 from service.leaving import while_connected
 from service.settings import Settings
 from service.threads import Threads
 
-_MOST_ERRORS = 20
 _REMEMBERED = 256  # bodies
 
 
@@ -81,8 +80,8 @@ def _check_limits(spec: Spec, settings: Settings) -> None:
 
 def field_errors(error: ValidationError, data: Any) -> list[FieldError]:
     """Pydantic's errors as ours, the first twenty; `data` is the JSON that was validated."""
-    found = error.errors(include_url=False)[: 2 * _MOST_ERRORS]
-    return [_field_error(item, data) for item in found if not _follows(item)][:_MOST_ERRORS]
+    found = error.errors(include_url=False)[: 2 * MOST_ERRORS]
+    return [_field_error(item, data) for item in found if not _follows(item)][:MOST_ERRORS]
 
 
 def _follows(item: Any) -> bool:

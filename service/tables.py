@@ -25,7 +25,7 @@ from service.errors import (
 from service.files import TableFiles
 from service.flights import SingleFlight
 from service.metadata import CondemnedError, Metadata
-from service.origins import claim_of, claimed_spec, origin_of
+from service.origins import claim_of, origin_of, spec_of_claim
 from service.ready import ReadyTable, StreamedTable
 from service.settings import Settings
 from service.specs import read_spec
@@ -169,7 +169,7 @@ class TableService:
         if not facts and claim is None and not await self._threads.sql(self._metadata.has_table, digest):
             raise TableNotFoundError(f"there is no table {digest}")
         reasons = []
-        for spec, is_claim in [*((fact.spec, False) for fact in facts), (claimed_spec(claim), True)]:
+        for spec, is_claim in [*((fact.spec, False) for fact in facts), (spec_of_claim(claim), True)]:
             try:
                 if spec is not None:
                     return await self._recomputed(spec, digest, path, is_claim=is_claim)

@@ -10,7 +10,11 @@ from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
+from scheduler.texts import shown
+
 if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
+
     from service.metadata import Metadata
     from service.settings import Settings
 
@@ -76,9 +80,14 @@ def settings_of(parsed: argparse.Namespace) -> Settings:
 
 
 def _explained(error: ValueError) -> str:
-    """What is wrong with settings. A value that is an address with an `@` may hold a password: it is not repeated."""
-    details = error.errors() if isinstance(error, ValidationError) else []
-    if not any("@" in str(detail["input"]) for detail in details):
-        return str(error)
-    wrong = [f"{'.'.join(map(str, detail['loc']))}: {detail['msg']}" for detail in details]
-    return f"{'; '.join(wrong)}; what was given has an '@', perhaps behind a password, and is not shown"
+    """What is wrong with settings, in one line."""
+    return "; ".join(map(_wrong, error.errors())) if isinstance(error, ValidationError) else str(error)
+
+
+def _wrong(detail: ErrorDetails) -> str:
+    """What is wrong with one setting. A value with an `@` may be an address with a password: it is not repeated."""
+    name, value = ".".join(map(str, detail["loc"])), detail["input"]
+    message = f"{name}: {detail['msg'].removeprefix('Value error, ')}"
+    if "@" in str(value):
+        return f"{message}; what was given has an '@', perhaps behind a password, and is not shown"
+    return message if detail["type"] == "value_error" else f"{message}, got {shown(value)}"

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from service.commands.doctor import add_parser
-from service.commands.options import CommandError
+from service.commands.options import CommandError, settings_of
 
 
 def doctor(*words: str) -> int:
@@ -105,6 +105,23 @@ def test_senseless_settings_are_a_finding(
     document = json.loads(capsys.readouterr().out)
     assert (document["well"], document["settings"]) == (False, {})
     assert "max_steps" in document["checks"][0]["detail"]
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("PORT", "abc", "port: Input should be a valid integer, unable to parse string as an integer, got 'abc'"),
+        ("ALLOWED_HOSTS", "http://x", "allowed_hosts: must be names of hosts, without ports, or .*, got 'http://x'"),
+        ("STORE_URL", "s3://me:secret@b", "store_url: .*; what was given has an '@', perhaps .*, and is not shown"),
+    ],
+)
+def test_a_wrong_setting_is_named_in_one_line(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str, message: str
+) -> None:
+    """Each command that reads settings says which is wrong, and how: nothing of the library that checks them."""
+    monkeypatch.setenv(f"LRTABLES_{name}", value)
+    with pytest.raises(CommandError, match=f"^{message}$"):
+        settings_of(argparse.Namespace())
 
 
 def test_without_the_extra_it_says_what_to_install(tmp_path: Path) -> None:
