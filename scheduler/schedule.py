@@ -248,14 +248,16 @@ class Schedule:
     def fill(self, out: Values, start: int = 0, *, column: str = "lr") -> None:
         """Write one column's values of steps start, start + 1, ... into `out` (float64, shape [m]).
 
+        Growth that leaves the range of float64 gives infinity here, without a warning: `values` and tables refuse it.
         Raises `ValueError` for a negative start, `KeyError` for a column that the schedule does not drive.
         """
         if start < 0:
             raise ValueError(f"start must be >= 0, got {start}")
         if column != "lr":
             raise KeyError(f"{self.kind} has no column {column!r}, only {', '.join(self.column_names)}")
-        for window, first in windows(out, start):
-            self._fill(window, first)
+        with np.errstate(over="ignore", invalid="ignore"):
+            for window, first in windows(out, start):
+                self._fill(window, first)
 
     @final
     def fill_held(self, out: Values, start: int = 0) -> None:

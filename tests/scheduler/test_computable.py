@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from scheduler import KINDS, Schedule, Spec, Table, TableError
+from scheduler.builtin import ExponentialLR
 from scheduler.compose import Clamp, Constant, Cycle, Maximum, PerEpoch, Product, Ramp, Scale, Sequence, Shift, Splice
 from scheduler.literal import UnresolvedError
 from scheduler.rates import first_bad_rate
@@ -59,3 +60,15 @@ def _outcome(spec: Spec) -> Table | str:
         return spec.table()
     except (TableError, UnresolvedError) as error:
         return str(error).replace("has not been looked up", "at step 0")  # no table is given to those that name one
+
+
+def test_a_part_that_leaves_the_floats_warns_of_nothing() -> None:
+    """Growth within a composite may pass the largest float64 where the whole stays a rate: no warning, right values."""
+    grows = ExponentialLR(1e-5, 370.0)
+    clamped = Clamp(grows, high=0.5)
+    window = np.empty(200)
+    clamped.fill(window)
+    assert window.tolist() == clamped.values(200).tolist()
+    assert window[-1] == 0.5
+    grows.fill(window)
+    assert np.isinf(window[-1])
