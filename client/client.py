@@ -12,7 +12,7 @@ from typing import Any, Literal, Self
 from client.errors import DigestMismatchError, UnexpectedAnswerError
 from client.transport import Transport
 from client.verification import check_manifest, check_table
-from scheduler import Schedule, Spec, Table, TableError
+from scheduler import KINDS, Schedule, Spec, Table, TableError
 from scheduler.frame import MAX_HEADER
 from scheduler.literal import named_digests, resolved
 from scheduler.table import After, Axis
@@ -176,6 +176,11 @@ def _spec(schedule: Schedule | Sequence[Schedule] | Spec, total_steps: int | Non
         schedules = [schedule] if isinstance(schedule, Schedule) else schedule
         if not isinstance(schedules, Sequence) or not all(isinstance(each, Schedule) for each in schedules):
             raise TypeError(f"schedule must be a schedule, a sequence of them, or a Spec, got {shown(schedule)}")
+        for kind in (each.kind for each in schedules if each.kind not in KINDS):
+            raise ValueError(
+                f"{kind} is a kind of your own, which no service can compute: publish(schedule.table(total_steps)) "
+                "keeps its table there, and get(digest) fetches it"
+            )
         steps = _own_length(schedules) if total_steps is None else total_steps
         return Spec(
             schedule=schedule if isinstance(schedule, Schedule) else tuple(schedules), total_steps=steps, **frame

@@ -10,7 +10,7 @@ import shlex
 import sys
 from typing import TYPE_CHECKING, Any
 
-from scheduler import Table
+from scheduler import Table, TableError
 from scheduler.compare import Comparison, Operand, compare
 from scheduler.literal import UnresolvedError
 from service.commands.show import printable, reason, step_count
@@ -76,7 +76,10 @@ def _compared(a: str, b: str, steps: int | None) -> Comparison:
 def _operand(text: str, steps: int | None) -> tuple[Operand, int | None]:
     """What was typed; and over how many steps to show it, where it has no length of its own."""
     if text.endswith(".safetensors"):
-        return Table.load(text), None
+        try:
+            return Table.load(text), None
+        except TableError as error:
+            raise TableError(f"{text}: {error}") from error
     words = _words(text)
     spec, why = typed_spec(words, None)
     if why != _STATED:

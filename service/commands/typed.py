@@ -100,12 +100,16 @@ def _is_json(word: str) -> bool:
 def _json(words: Words) -> Any:
     words.refuse_parameters("beside JSON")
     word = words.positional[0]
-    if word == "-":
-        text = sys.stdin.read()
-    else:
-        text = word if word.lstrip().startswith(("{", "[")) else Path(word).read_text(encoding="utf-8")
     try:
+        if word == "-":
+            text = sys.stdin.read()
+        else:
+            text = word if word.lstrip().startswith(("{", "[")) else Path(word).read_text(encoding="utf-8")
         return json.loads(text)
+    except UnicodeDecodeError as error:
+        raise TypingError(
+            f"{word} is no JSON: it is no text in UTF-8; a table's file is for 'lrtables compare'"
+        ) from error
     except json.JSONDecodeError as error:
         raise TypingError(f"this is no JSON: {error}") from error
 

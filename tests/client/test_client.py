@@ -6,7 +6,7 @@ import json
 import subprocess
 import sys
 import threading
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 import pytest
 from pydantic import ValidationError
@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from client import Client, DigestMismatchError, RequestRefusedError, UnexpectedAnswerError
 from scheduler import Schedule, Spec, Table
 from scheduler.custom import CyclicLR, ExponentialWarmup, LinearWarmup, OneCycleLR, WarmupWithDecay
+from scheduler.schedule import Values, schedule
 from tests.client.hostile import manifest_of
 
 if TYPE_CHECKING:
@@ -110,6 +111,25 @@ def test_what_is_no_schedule_is_refused(given: Any) -> None:
     for total_steps in (None, 100):
         with pytest.raises(TypeError, match=r"^schedule must be a schedule, a sequence of them, or a Spec, got "):
             NOWHERE.fetch(given, total_steps)
+
+
+@schedule
+class Steady(Schedule):
+    """A kind of one's own."""
+
+    kind: Literal["mine.Steady"] = "mine.Steady"
+
+    def _fill(self, out: Values, start: int) -> None:
+        out[:] = 0.1
+
+
+@pytest.mark.parametrize("given", [Steady(), [LinearWarmup(1e-3, 10), Steady()]], ids=["one", "groups"])
+def test_a_kind_of_ones_own_is_published_not_fetched(given: Any) -> None:
+    """The error says how its table gets to the service: it does not list the kinds that there are."""
+    with pytest.raises(
+        ValueError, match=r"^mine\.Steady is a kind of your own, .*: publish\(.*get\(digest\) fetches it$"
+    ):
+        NOWHERE.fetch(given, 10)
 
 
 def test_what_is_no_table_is_not_published() -> None:

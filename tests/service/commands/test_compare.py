@@ -131,6 +131,15 @@ def test_bad_input_ends_with_2(run: Run, words: list[str], message: str) -> None
     assert answer.err.count("\n") == 1
 
 
+def test_a_damaged_table_is_named(run: Run, tmp_path: Path) -> None:
+    """Of two files the error says which is no table."""
+    path = tmp_path / "damaged.safetensors"
+    path.write_bytes(b"none")
+    answer = run(LINEAR, str(path))
+    assert answer.code == 2
+    assert answer.err.startswith(f"lrtables compare: {path}: not a table: ")
+
+
 def test_a_table_is_not_made_longer(run: Run, saved: str) -> None:
     """More steps than a table has are bad input."""
     answer = run(saved, LINEAR, "--steps", "31")

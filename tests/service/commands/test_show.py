@@ -194,6 +194,14 @@ def test_bad_input_is_one_clear_line(
     assert message in refusal(capsys, *words)
 
 
+def test_a_table_s_file_is_no_spec(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """A file that is no text is named, with the command that takes tables."""
+    path = tmp_path / "table.safetensors"
+    Table.compute(SPEC).save(path)
+    said = refusal(capsys, str(path))
+    assert f"{path} is no JSON: it is no text in UTF-8; a table's file is for 'lrtables compare'" in said
+
+
 def test_an_ambiguous_name_lists_its_candidates(capsys: pytest.CaptureFixture[str]) -> None:
     """A name that several libraries have is no answer: the full names are."""
     names = [kind.rpartition(".")[2].lower() for kind in KINDS]
