@@ -258,11 +258,17 @@ class TableService:
         return table
 
     async def _stored(self, table: Table, record: Callable[[], T]) -> T:
-        """Make a table durable, then its row; both again where `gc` may have removed the file in between."""
+        """Make a table durable, then its row; both again where `gc` may have removed the file in between.
+
+        Once the row is there nothing removes the file. Before, another server may have been told of the removal, and
+        gone before it had written the file again: so it is looked for.
+        """
         for _ in range(_TRIES):
             await self._threads.disk(self.files.write, table)
             with suppress(CondemnedError):
-                return await self._threads.sql(record)
+                found = await self._threads.sql(record)
+                if await self._threads.disk(self.files.size, table.digest) is not None:
+                    return found
         raise StorageError(f"the file of the table {table.digest} was being removed whenever it was written")
 
     async def _described(self, ready: Served) -> Served:

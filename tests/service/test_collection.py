@@ -167,3 +167,25 @@ def test_a_server_keeps_what_it_acknowledged(s3_server: S3Server, tmp_path: Path
         assert client.put("/v1/tables", content=ORPHAN.to_bytes(), headers=HEADERS).status_code == 201
         server.tables.cache.drop(ORPHAN.digest)
         assert client.get(f"/v1/tables/{ORPHAN.digest}").content == ORPHAN.to_bytes()
+
+
+def test_a_server_that_goes_away_takes_no_table_with_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where `gc` has removed a file, and a server that was told so has ended, another one still keeps the table."""
+    settings = Settings(data_dir=tmp_path)
+    server = open_server(settings)
+    written = TableFiles.write
+
+    def write(files: TableFiles, table: Table) -> bool:
+        made = written(files, table)
+        if not metadata.has_table(KEPT.digest):  # once, when this server has seen the file
+            metadata.publish(KEPT.digest, KEPT.nbytes, None)
+            assert remove(server.store, metadata, KEY)
+            with pytest.raises(CondemnedError, match=ORPHAN.digest):
+                metadata.publish(ORPHAN.digest, ORPHAN.nbytes, None)  # by the server that ends now
+        return made
+
+    monkeypatch.setattr(TableFiles, "write", write)
+    with TestClient(create_app(server)) as client, closing(open_metadata(settings)) as metadata:
+        server.store.put(KEY, ORPHAN.parts())
+        assert client.put("/v1/tables", content=ORPHAN.to_bytes(), headers=HEADERS).is_success
+        assert bytes(server.store.get(KEY) or b"") == ORPHAN.to_bytes()
