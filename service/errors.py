@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 from fastapi.exceptions import RequestValidationError
 from starlette.requests import ClientDisconnect
@@ -69,6 +69,11 @@ class ServiceError(Exception):
 
 class InvalidRequestError(ServiceError):
     """Values in the request that are not allowed."""
+
+    @classmethod
+    def of_parameter(cls, name: str, detail: str, value: object) -> Self:
+        """What is said of one parameter of an address, or of a header."""
+        return cls(detail, [FieldError(detail, parameter=name, value=value)])
 
 
 class LimitExceededError(InvalidRequestError):

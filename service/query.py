@@ -43,7 +43,7 @@ async def read_query(
     steps = parameters.pop(STEPS, "")
     last = _last(steps)
     if KIND not in parameters:
-        raise _invalid(KIND, "kind is missing: /v1/schedules lists them", "")
+        raise InvalidRequestError.of_parameter(KIND, "kind is missing: /v1/schedules lists them", "")
     _check_lists(parameters, settings.max_items)
     shortest = await _read(parameters, 1, reader, receive)
     rows = _rows(shortest.schedules[0], last, settings.max_steps)
@@ -54,7 +54,7 @@ def _distinct(query: Iterable[tuple[str, str]]) -> dict[str, str]:
     parameters: dict[str, str] = {}
     for name, text in query:
         if name in parameters:
-            raise _invalid(name, f"{shown(name)} is given twice", text)
+            raise InvalidRequestError.of_parameter(name, f"{shown(name)} is given twice", text)
         parameters[name] = text
     return parameters
 
@@ -64,12 +64,12 @@ def _check_lists(parameters: Mapping[str, str], max_items: int) -> None:
     for name, text in parameters.items():
         if text.count(",") >= max_items:
             detail = f"{shown(name)} must have at most {max_items} items on this server (max_items)"
-            raise LimitExceededError(detail, [FieldError(detail, parameter=name, value=text)])
+            raise LimitExceededError.of_parameter(name, detail, text)
 
 
 def _last(steps: str) -> int:
     if not _STEPS.fullmatch(steps):
-        raise _invalid(
+        raise InvalidRequestError.of_parameter(
             STEPS, f"steps must be whole numbers with commas between them, as 0,500,999, got {shown(steps)!r}", steps
         )
     return max(map(int, steps.split(",")))
@@ -81,7 +81,7 @@ def _rows(schedule: Schedule, last: int, max_steps: int) -> int:
         return end
     if last >= max_steps:
         detail = f"steps must be below {max_steps} on this server (max_steps), got {last}"
-        raise LimitExceededError(detail, [FieldError(detail, parameter=STEPS, value=last)])
+        raise LimitExceededError.of_parameter(STEPS, detail, last)
     if schedule.grows:
         return last + 1
     return min(max(1 << last.bit_length(), _FEWEST_ROWS), max_steps)
@@ -118,7 +118,3 @@ def _in_query(error: FieldError) -> FieldError:
     _, _, path = (error.pointer or "").partition("/schedule/")
     name = path.partition("/")[0].replace("~1", "/").replace("~0", "~")
     return replace(error, pointer=None, parameter=name or KIND)
-
-
-def _invalid(parameter: str, detail: str, value: object) -> InvalidRequestError:
-    return InvalidRequestError(detail, [FieldError(detail, parameter=parameter, value=value)])

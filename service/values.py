@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from scheduler import Table
 from scheduler.schedule import Values
-from service.errors import FieldError, InvalidRequestError, LimitExceededError, shown
+from service.errors import InvalidRequestError, LimitExceededError, shown
 from service.streamed import StoredColumn, StoredTable
 
 Steps = NDArray[np.int64]
@@ -73,13 +73,17 @@ def _curves(table: Table | StoredTable, chosen: dict[str, Steps]) -> dict[str, A
 
 def _listed(query: ValuesQuery, total_steps: int, most: int) -> Steps:
     if {"start", "stop", "points"} & query.model_fields_set:
-        raise _invalid("steps", "steps cannot be combined with start, stop or points", query.steps)
+        raise InvalidRequestError.of_parameter(
+            "steps", "steps cannot be combined with start, stop or points", query.steps
+        )
     texts = (query.steps or "").split(",")
     if len(texts) > most:
         raise _too_many("steps", len(texts), most)
     for text in texts:
         if not (text.isascii() and text.isdigit() and len(text) < 16 and int(text) < total_steps):
-            raise _invalid("steps", f"steps must be from 0 to {total_steps - 1}, got {shown(text)!r}", text)
+            raise InvalidRequestError.of_parameter(
+                "steps", f"steps must be from 0 to {total_steps - 1}, got {shown(text)!r}", text
+            )
     return np.array([int(text) for text in texts], dtype=np.int64)
 
 
@@ -88,21 +92,19 @@ def _range(query: ValuesQuery, total_steps: int, most: int) -> tuple[int, int, i
     stop = total_steps if query.stop is None else query.stop
     points = min(_DEFAULT_POINTS, most) if query.points is None else query.points
     if stop > total_steps:
-        raise _invalid("stop", f"stop must be at most the table's {total_steps} rows, got {stop}", stop)
+        raise InvalidRequestError.of_parameter(
+            "stop", f"stop must be at most the table's {total_steps} rows, got {stop}", stop
+        )
     if start >= stop:
-        raise _invalid("start", f"start must be below stop, got {start} >= {stop}", start)
+        raise InvalidRequestError.of_parameter("start", f"start must be below stop, got {start} >= {stop}", start)
     if points > most:
         raise _too_many("points", points, most)
     return start, stop, points
 
 
-def _invalid(parameter: str, detail: str, value: object) -> InvalidRequestError:
-    return InvalidRequestError(detail, [FieldError(detail, parameter=parameter, value=value)])
-
-
 def _too_many(parameter: str, amount: int, limit: int) -> LimitExceededError:
     detail = f"{parameter} must ask for at most {limit} values of each column of this table (max_points), got {amount}"
-    return LimitExceededError(detail, [FieldError(detail, parameter=parameter, value=amount)])
+    return LimitExceededError.of_parameter(parameter, detail, amount)
 
 
 def extremes(values: Values | StoredColumn, start: int, stop: int, points: int) -> Steps:

@@ -15,13 +15,10 @@ from client.lr_scheduler import TableLR, set_lr
 from scheduler import Spec, Table
 from scheduler.builtin import CyclicLR, OneCycleLR
 from scheduler.compose import Ramp
+from tests.client.training import make_groups
 
 ROWS = 12
 RATES = [0.1 / (row + 1) for row in range(ROWS)]
-
-
-def make_groups(count: int, **options: Any) -> list[dict[str, Any]]:
-    return [{"params": [torch.nn.Parameter(torch.ones(2))], **options} for _ in range(count)]
 
 
 def train(optimizer: Optimizer, scheduler: Any, read: Callable[[dict[str, Any]], Any]) -> list[list[Any]]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import functools
 import gc
-import io
 import math
 import pickle
 import subprocess
@@ -35,6 +34,7 @@ from client.scheduler_state import first_difference
 from scheduler import PastEndError, ScheduleWarning, Table
 from scheduler.progress import MAX_PROGRESS
 from scheduler.table import After, Axis
+from tests.client.training import make_groups, pickled, through_file, update, values_of
 
 RATES = [0.1 / (k + 1) for k in range(10)]
 
@@ -43,23 +43,8 @@ def make_table(rates: list[float] = RATES, *, after: After = "hold", axis: Axis 
     return Table({"lr": rates}, after=after, axis=axis, stride=stride)
 
 
-def make_groups(count: int, **options: Any) -> list[dict[str, Any]]:
-    return [{"params": [torch.nn.Parameter(torch.ones(2))], **options} for _ in range(count)]
-
-
 def make_sgd(groups: int = 1, **options: Any) -> SGD:
     return SGD(make_groups(groups), lr=1.0, **options)
-
-
-def update(optimizer: Optimizer) -> None:
-    for group in optimizer.param_groups:
-        for parameter in group["params"]:
-            parameter.grad = parameter.detach() * 0.5
-    optimizer.step()
-
-
-def rates_of(optimizer: Optimizer) -> list[float]:
-    return [float(group["lr"]) for group in optimizer.param_groups]
 
 
 def train(optimizer: Optimizer, scheduler: Any, steps: int) -> list[float]:
@@ -72,14 +57,6 @@ def train(optimizer: Optimizer, scheduler: Any, steps: int) -> list[float]:
     return applied
 
 
-def through_file(state: Any) -> Any:
-    """The state as torch.load gives it back, with its safe default."""
-    file = io.BytesIO()
-    torch.save(state, file)
-    file.seek(0)
-    return torch.load(file, weights_only=True)
-
-
 # -- applying ---------------------------------------------------------------------------------------------------------
 
 
@@ -88,7 +65,7 @@ def test_row_k_is_in_force_during_update_k() -> None:
     optimizer = make_sgd(3)
     scheduler = TableLR(optimizer, make_table())
     for rate in RATES:
-        assert [rate] * 3 == rates_of(optimizer) == scheduler.get_last_lr() == scheduler.get_lr()
+        assert [rate] * 3 == values_of(optimizer) == scheduler.get_last_lr() == scheduler.get_lr()
         assert all(type(group["lr"]) is float for group in optimizer.param_groups)
         update(optimizer)
         scheduler.step()
@@ -146,7 +123,7 @@ def test_step_with_an_epoch_moves_there() -> None:
     update(optimizer)
     with pytest.warns(UserWarning, match="epoch parameter"):
         scheduler.step(5)
-    assert rates_of(optimizer) == [RATES[5]]
+    assert values_of(optimizer) == [RATES[5]]
 
 
 def test_torch_still_warns_of_the_wrong_order() -> None:
@@ -162,10 +139,10 @@ def test_set_progress_is_absolute_and_idempotent() -> None:
     scheduler = TableLR(optimizer, make_table())
     for _ in range(8):
         scheduler.set_progress(3)
-    assert rates_of(optimizer) == [RATES[3]]
+    assert values_of(optimizer) == [RATES[3]]
     assert train(optimizer, scheduler, 3) == RATES[3:6]
     scheduler.set_progress(1)
-    assert rates_of(optimizer) == [RATES[1]]
+    assert values_of(optimizer) == [RATES[1]]
 
 
 def test_advance_counts_real_updates_only() -> None:
@@ -174,9 +151,9 @@ def test_advance_counts_real_updates_only() -> None:
     scheduler = TableLR(optimizer, make_table())
     update(optimizer)
     scheduler.advance(stepped=False)
-    assert rates_of(optimizer) == [RATES[0]]
+    assert values_of(optimizer) == [RATES[0]]
     scheduler.advance()
-    assert rates_of(optimizer) == [RATES[1]]
+    assert values_of(optimizer) == [RATES[1]]
 
 
 @pytest.mark.parametrize("axis", ["sample", "token"])
@@ -188,9 +165,9 @@ def test_samples_and_tokens_need_set_progress(axis: Axis) -> None:
     with pytest.raises(RuntimeError, match=rf"call set_progress\(n\) with the number of {axis}s so far"):
         scheduler.step()
     scheduler.set_progress(299)
-    assert rates_of(optimizer) == [RATES[2]]
+    assert values_of(optimizer) == [RATES[2]]
     scheduler.set_progress(300)
-    assert rates_of(optimizer) == [RATES[3]]
+    assert values_of(optimizer) == [RATES[3]]
 
 
 def test_tokens_are_counted_in_trillions() -> None:
@@ -201,7 +178,7 @@ def test_tokens_are_counted_in_trillions() -> None:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ScheduleWarning)  # the last is past the table's end
             scheduler.set_progress(progress)
-        assert rates_of(optimizer) == [RATES[min(progress // 10**12, 9)]] == [scheduler.table.get_lr(progress)]
+        assert values_of(optimizer) == [RATES[min(progress // 10**12, 9)]] == [scheduler.table.get_lr(progress)]
         assert scheduler.state_dict()["last_epoch"] == progress
 
 
@@ -248,7 +225,7 @@ def test_release_hands_over_to_plateau() -> None:
         plateau.step(1.0)
         update(optimizer)
         scheduler.step()
-        assert rates_of(optimizer) == scheduler.get_last_lr() == scheduler.get_lr() == [RATES[-1] * cut]
+        assert values_of(optimizer) == scheduler.get_last_lr() == scheduler.get_lr() == [RATES[-1] * cut]
 
 
 # -- tensors, groups, columns -----------------------------------------------------------------------------------------
@@ -291,9 +268,9 @@ def test_an_added_group_gets_the_table_s_rate() -> None:
     train(optimizer, scheduler, 1)
     optimizer.add_param_group({"params": [torch.nn.Parameter(torch.ones(3))]})
     train(optimizer, scheduler, 1)
-    assert rates_of(optimizer) == scheduler.get_last_lr() == [0.1, 0.1]
+    assert values_of(optimizer) == scheduler.get_last_lr() == [0.1, 0.1]
     train(optimizer, scheduler, 1)
-    assert rates_of(optimizer) == [0.05, 0.05]
+    assert values_of(optimizer) == [0.05, 0.05]
 
 
 def per_group_table(groups: int) -> Table:
@@ -305,7 +282,7 @@ def test_each_group_gets_its_own_column() -> None:
     optimizer = make_sgd(3)
     scheduler = TableLR(optimizer, per_group_table(3))
     for rate in RATES:
-        assert rates_of(optimizer) == scheduler.get_last_lr() == [rate, rate / 2, rate / 3]
+        assert values_of(optimizer) == scheduler.get_last_lr() == [rate, rate / 2, rate / 3]
         update(optimizer)
         scheduler.step()
 
@@ -335,7 +312,7 @@ def test_rates_per_group_need_a_tensor_per_group() -> None:
     groups = [{**group, "lr": torch.tensor(0.1)} for group in make_groups(2)]
     optimizer = AdamW(groups)
     TableLR(optimizer, per_group_table(2))
-    assert rates_of(optimizer) == [float(np.float32(rate)) for rate in (RATES[0], RATES[0] / 2)]
+    assert values_of(optimizer) == [float(np.float32(rate)) for rate in (RATES[0], RATES[0] / 2)]
 
 
 def test_a_group_without_a_rate_is_an_error() -> None:
@@ -489,7 +466,7 @@ def test_a_writer_of_a_later_group_is_noticed() -> None:
     optimizer.param_groups[1]["lr"] = 0.0
     with pytest.warns(ScheduleWarning, match="another writer"):
         train(optimizer, scheduler, 1)
-    assert rates_of(optimizer) == [0.1, 0.1]
+    assert values_of(optimizer) == [0.1, 0.1]
 
 
 def test_a_scheduler_never_stepped_is_warned_about() -> None:
@@ -617,7 +594,7 @@ def test_a_resumed_plateau_keeps_its_cuts(optimizer_first: bool) -> None:
     scheduler.load_state_dict(saved[1])
     if not optimizer_first:
         optimizer.load_state_dict(saved[0])
-    assert rates_of(optimizer) == [0.07]
+    assert values_of(optimizer) == [0.07]
     assert train(optimizer, scheduler, 2) == [0.07, 0.07]
 
 
@@ -626,7 +603,7 @@ def test_an_optimizer_state_from_elsewhere_does_not_move_the_table() -> None:
     optimizer = make_sgd()
     scheduler = TableLR(optimizer, make_table(), start=3)
     optimizer.load_state_dict(make_sgd().state_dict())
-    assert rates_of(optimizer) == [RATES[3]]
+    assert values_of(optimizer) == [RATES[3]]
     assert train(optimizer, scheduler, 3) == RATES[3:6]
 
 
@@ -649,7 +626,7 @@ def test_another_table_is_refused_with_both_digests() -> None:
     with pytest.raises(DigestMismatchError, match=f"saved with table {old.digest}, and this .* table {new.digest}"):
         scheduler.load_state_dict(state)
     assert scheduler.last_epoch == 0
-    assert rates_of(optimizer) == [new.get_lr(0)]
+    assert values_of(optimizer) == [new.get_lr(0)]
 
 
 @pytest.mark.parametrize("given", ["yes", "the old table"])
@@ -726,11 +703,7 @@ def test_a_dead_scheduler_leaves_the_optimizer_alone() -> None:
     TableLR(optimizer, make_table())
     gc.collect()
     optimizer.load_state_dict(state)
-    assert rates_of(optimizer) == [1.0]
-
-
-def pickled(pair: Any) -> Any:
-    return pickle.loads(pickle.dumps(pair))
+    assert values_of(optimizer) == [1.0]
 
 
 @pytest.mark.parametrize("copied", [copy.deepcopy, pickled])
@@ -744,7 +717,7 @@ def test_a_copy_goes_on_by_itself(steps: int, copied: Callable[[Any], Any]) -> N
     assert train(other_optimizer, other, 3) == RATES[steps : steps + 3]
     assert scheduler.last_epoch == steps
     other_optimizer.load_state_dict(make_sgd().state_dict())
-    assert rates_of(other_optimizer) == [RATES[steps + 3]]
+    assert values_of(other_optimizer) == [RATES[steps + 3]]
 
 
 # -- set_lr -----------------------------------------------------------------------------------------------------------
@@ -755,7 +728,7 @@ def test_set_lr_writes_python_floats(lr: Any) -> None:
     """`set_lr` writes a Python float into every group, whatever number it is given."""
     optimizer = make_sgd(3)
     set_lr(optimizer, lr)
-    assert rates_of(optimizer) == [float(lr)] * 3
+    assert values_of(optimizer) == [float(lr)] * 3
     assert all(type(group["lr"]) is float for group in optimizer.param_groups)
 
 
@@ -777,7 +750,7 @@ def test_set_lr_refuses_what_is_no_rate(lr: Any) -> None:
     optimizer = make_sgd()
     with pytest.raises(ValueError, match=r"lr must be finite, >= 0 and <= 1e\+12, got .*(nan|inf|-0.1|-1e-08|10000)"):
         set_lr(optimizer, lr)
-    assert rates_of(optimizer) == [1.0]
+    assert values_of(optimizer) == [1.0]
 
 
 @pytest.mark.parametrize("lr", [0.0, -5.55e-19, 1e12])
@@ -785,12 +758,12 @@ def test_set_lr_and_table_agree_on_what_a_rate_is(lr: float) -> None:
     """What a table may hold, a rounding below 0 included, set_lr and TableLR write, bit for bit."""
     optimizer = make_sgd()
     set_lr(optimizer, lr)
-    assert rates_of(optimizer) == [lr]
+    assert values_of(optimizer) == [lr]
     set_lr(optimizer, 1.0)
     scheduler = TableLR(optimizer, make_table([lr]))
-    assert rates_of(optimizer) == [lr]
+    assert values_of(optimizer) == [lr]
     scheduler.load_state_dict(scheduler.state_dict())
-    assert rates_of(optimizer) == [lr]
+    assert values_of(optimizer) == [lr]
 
 
 @pytest.mark.parametrize("lr", ["0.1", None, True, [0.1], 1j])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import json
-import pickle
 import warnings
 from collections.abc import Callable
 from typing import Any
@@ -20,7 +19,7 @@ from torch.optim.lr_scheduler import LambdaLR, LinearLR, SequentialLR
 from client.lr_scheduler import TableLR
 from scheduler import ScheduleWarning, Table
 from scheduler.capture import capture
-from tests.client.training import make_groups, through_file, train, update, values_of
+from tests.client.training import make_groups, pickled, through_file, train, update, values_of
 
 FACTORS = [1.0, 0.7, 0.3, 0.1, 1 / 3, 1e-3, 0.0]
 TABLE = Table({"lr": FACTORS})
@@ -166,10 +165,6 @@ def test_an_optimizer_state_without_own_values_keeps_ours() -> None:
     train(optimizer, scheduler, 2)
     optimizer.load_state_dict(bare)
     assert train(optimizer, scheduler, 2) == [[own * factor for own in OWN] for factor in FACTORS[2:4]]
-
-
-def pickled(pair: Any) -> Any:
-    return pickle.loads(pickle.dumps(pair))
 
 
 @pytest.mark.parametrize("copied", [copy.deepcopy, pickled])
