@@ -61,8 +61,11 @@ def check_place(group: Group, index: int, name: str) -> None:
 
 
 def _why_not_fillable(current: Any) -> str:
-    if not hasattr(current, "fill_") or (current.is_floating_point() and current.numel() == 1):
+    if not hasattr(current, "fill_"):
         return ""
+    if current.is_floating_point() and current.numel() == 1:
+        is_trained = current.requires_grad and current.is_leaf
+        return "must not require a gradient, because it is filled in place" if is_trained else ""
     return f"must be a number or a tensor of one float, such as torch.tensor(1.0), got {current!r} ({current.dtype})"
 
 

@@ -85,7 +85,7 @@ class SavedState:
         values = {**others, "lr": _list(state["_last_lr"], "_last_lr", groups)}
         _check_rates(values["lr"], "_last_lr")
         initial = _lists(state["initial"], "initial", groups)
-        if relative != ("lr" in initial):
+        if relative != ("lr" in initial) or (initial and not relative):
             raise _damaged("initial", "the groups' own values" if relative else "nothing", state["initial"])
         if relative:
             _check_rates(initial["lr"], "initial['lr']")

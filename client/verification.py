@@ -27,6 +27,7 @@ from scheduler import Schedule, Spec, Table
 from scheduler.builtin.twin import BLOCK, Closed, Twin
 from scheduler.interruption import ComputationStoppedError, stoppable
 from scheduler.literal import UnresolvedError
+from scheduler.rates import MAX_RATE
 from scheduler.schedule import Values
 from scheduler.texts import shown
 
@@ -187,10 +188,11 @@ def _wrong_row(
         return None
     given = np.concatenate([values[window.start : window.stop] for window in windows])
     wrong = given.view(np.int64) != expected.view(np.int64)
-    if wrong.any() and not _is_portable(schedule):
+    largest = np.abs(expected).max()
+    if wrong.any() and largest <= MAX_RATE and not _is_portable(schedule):  # what is beyond every rate is in no table
         rows = np.concatenate([np.arange(window.start, window.stop) for window in windows])
         bound = _CLOSED + (_PER_ROW * rows if cost.stepping else 0)
-        wrong = ~(np.abs(given - expected) <= bound * (_ULP * np.abs(expected).max()))
+        wrong = ~(np.abs(given - expected) <= bound * (_ULP * largest))
     if not wrong.any():
         return None
     first = int(np.argmax(wrong))

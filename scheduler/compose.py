@@ -92,9 +92,12 @@ class _Composite(Schedule):
         if self.depth > MAX_DEPTH:
             raise ValueError(f"schedules must be nested at most {MAX_DEPTH} deep, got {self.depth}")
 
-    def _cut_off(self, begin: int, steps: int) -> Iterator[Caveat]:
-        """What there is to say where the last part, which begins at this step, is never reached."""
-        if steps < begin:
+    def _cut_off(self, begin: int, last: Schedule, steps: int) -> Iterator[Caveat]:
+        """What there is to say where the last part, which begins at this step, is never reached.
+
+        A training that ends at that very step has left out a part that is made for some steps, not one that only holds.
+        """
+        if steps < begin or (steps == begin and last.stated_steps):
             yield Caveat(
                 "short",
                 f"the last part of this {self.kind} begins at step {begin} and is never reached in {steps} steps",
@@ -387,7 +390,7 @@ class Sequence(_Composite):
         if len(self.lengths) == len(self.schedules):
             yield from of_length(self, steps, part=part)
         else:
-            yield from self._cut_off(begins[-1], steps)
+            yield from self._cut_off(begins[-1], self.schedules[-1], steps)
         for number, (begin, end) in enumerate(pairwise([*begins, max(steps, begins[-1])])):
             if begin < min(end, steps):
                 for caveat in self._of_part(number, min(end, steps) - begin, steps):
@@ -984,7 +987,7 @@ class Splice(_Composite):
     def _caveats(self, steps: int, *, part: bool = False) -> Iterator[Caveat]:
         begun = steps > self.at
         if not begun:
-            yield from self._cut_off(self.at, steps)
+            yield from self._cut_off(self.at, self.tail, steps)
         for caveat in self.schedule._caveats(min(self.at, steps), part=True) if self.at else ():
             if caveat.about != "short":  # cutting it off is what this is for
                 yield caveat.within("schedule")

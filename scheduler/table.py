@@ -11,6 +11,7 @@ package, because that package's Python functions copy the values and do not say 
 from __future__ import annotations
 
 import math
+import operator
 import os
 import reprlib
 import secrets
@@ -186,14 +187,17 @@ class Table:
         `progress` counts applied updates from 0 on the `step` axis, and the axis's own units on the others. Past the
         last row: the last row's value with `after` `hold` or `release`; with `error`, `PastEndError`, except exactly
         at the end (trainers step once more after the last update). Raises `TypeError` for a progress that is no whole
-        number, `ValueError` for one that is negative or above `MAX_PROGRESS`.
+        number, `ValueError` for one that is negative or above `MAX_PROGRESS`, `TableError` where the group has no rate.
         """
         if type(progress) is int and not group and progress >= 0:  # the common case; all else by the rule of row()
             try:
                 return self._lr[progress if self.stride == 1 else progress // self.stride]  # type: ignore[index]  # None
             except (IndexError, TypeError):  # past the end, or no rate for all groups: answered below
                 pass
-        return self.row(progress, group=group)["lr"]
+        row = self.row(progress, group=group)
+        if "lr" not in row:
+            raise TableError(f"this table has no rate for group {group}, only {', '.join(self.columns)}")
+        return row["lr"]
 
     def row(self, progress: int, *, group: int = 0) -> dict[str, float]:
         """Every value in force at `progress` for a parameter group: column name without suffix to Python float."""
@@ -203,7 +207,7 @@ class Table:
                 end = self.total_steps * self.stride
                 raise PastEndError(f"{self.axis} {progress} is past the end of this table, which ends at {end}")
             row = self.total_steps - 1
-        groups = self.groups
+        groups, group = self.groups, operator.index(group)
         if group < 0 or (groups is not None and group >= groups):
             raise ValueError(f"group must be from 0 to {(groups or 1) - 1}, got {group}")
         suffix = f".{group}"
@@ -351,10 +355,10 @@ def _numbers(name: str, values: ArrayLike) -> Values:
     """A column's values as float64, shape [total_steps]. Text, booleans and complex numbers are no numbers here."""
     try:
         given = np.asarray(values)
-        if given.size and given.dtype.kind in "USbcmM":
+        if given.size and given.dtype.kind in "USbcmMV":
             raise TableError(f"column {name!r} must have numbers, got {given.dtype} like {given.flat[0]!r}")
         array = given.astype(np.float64, copy=False)
-    except (TypeError, ValueError, OverflowError) as error:
+    except (TypeError, ValueError, OverflowError, RuntimeError) as error:  # RuntimeError: a tensor with a gradient
         if isinstance(error, TableError):
             raise
         raise TableError(f"column {name!r} must have one number per step: {error}") from error

@@ -149,6 +149,17 @@ def test_a_tensor_that_cannot_hold_a_rate_is_refused_at_once(name: str, rate: to
     assert torch.equal(rate, before)
 
 
+def test_a_rate_that_is_trained_itself_is_refused_at_once() -> None:
+    """A parameter cannot be filled in place: it is refused before another group is written."""
+    optimizer = SGD(make_groups(2), lr=0.5)
+    optimizer.param_groups[1]["lr"] = rate = torch.nn.Parameter(torch.tensor(0.5))
+    with pytest.raises(ValueError, match="the lr of group 1 must not require a gradient, because it is filled in"):
+        TableLR(optimizer, Table({"lr": RATES}))
+    assert optimizer.param_groups[0]["lr"] == rate.item() == 0.5
+    with pytest.raises(ValueError, match="the lr of group 1 must not require a gradient, because it is filled in"):
+        set_lr(optimizer, 0.25)
+
+
 def test_a_tensor_of_integers_is_refused_wherever_it_comes_from() -> None:
     """An integer tensor in a loaded state, in an added group or in set_lr is refused by a ValueError."""
     optimizer = SGD(make_groups(1), lr=0.5)

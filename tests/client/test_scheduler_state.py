@@ -92,7 +92,7 @@ DAMAGED: dict[str, list[Any]] = {
     "axis": [None, 1, "", "steps", "sample", ["step"]],
     "stride": [*NO_COUNTS, 0],
     "relative": [None, 0, 1, "True"],
-    "initial": [None, [], {"lr": [0.1, 0.1]}, {"lr": [0.1, math.nan]}],
+    "initial": [None, [], {"lr": [0.1, 0.1]}, {"lr": [0.1, math.nan]}, {"momentum": [0.9, 0.9]}],
 }
 DAMAGES = [(field, value) for field, values in DAMAGED.items() for value in values]
 

@@ -193,6 +193,15 @@ def test_a_part_that_leaves_the_floats_is_computed_as_the_table_is() -> None:
         check_table(Table.compute(spec), spec, whole=whole)
 
 
+@pytest.mark.parametrize("whole", [False, True])
+def test_nothing_is_the_table_of_a_schedule_that_leaves_the_range_of_rates(whole: bool) -> None:
+    """Where rates become infinite, or 1e300, a bound in ULP of the largest would take any table; none is taken."""
+    for steps in (300, 2000):
+        spec = Spec(schedule=ExponentialLR(0.1, 10.0), total_steps=steps)
+        with pytest.raises(DigestMismatchError, match=r"lr of row 0 is 0\.5, and 0\.1 computed here"):
+            check_table(Table({"lr": np.full(steps, 0.5)}), spec, whole=whole)
+
+
 def test_a_portable_value_is_compared_to_its_last_bit() -> None:
     """One ULP in one row of a portable table is another table."""
     values = np.array(Table.compute(SPEC).lr)

@@ -164,6 +164,8 @@ def test_caveats_are_few_and_short_sentences(kind: str, data: st.DataObject) -> 
             r"^schedules\[0\], from step 0 on: .*rises for 50 steps and gets 20: what follows begins before it is up",
         ),
         (Splice(Constant(0.1), 200, Ramp("previous", 0.0, 5)), 100, "begins at step 200 and is never reached in 100"),
+        (Splice(Constant(0.1), 100, Ramp("previous", 0.0, 5)), 100, "begins at step 100 and is never reached in 100"),
+        (Sequence([Constant(0.1), Ramp(0.1, 0.0, 50)], [100]), 100, "begins at step 100 and is never reached in 100"),
         (
             Splice(Constant(0.1), 20, Sequence([Ramp("previous", 0.0, 30), Constant(0.0)], [30])),
             40,
@@ -184,6 +186,7 @@ def test_what_is_rarely_meant_is_said(schedule: Schedule, steps: int, said: str)
     [
         (Sequence([LinearWarmup(1e-3, 10), Constant(1e-3), Ramp("previous", 0.0, 50)], [10, 40, 50]), 100),
         (Sequence([Ramp(0.0, 1e-3, 10), Ramp(1e-3, 1e-5, 50, "cosine")], [10]), 100),
+        (Sequence([Ramp(0.0, 1e-3, 10), Ramp(1e-3, 1e-5, 90, "cosine"), Constant(1e-5)], [10, 90]), 100),
         (Splice(WarmupWithDecay(1e-3, 10, 1000), 50, Ramp("previous", 0.0, 50)), 100),
         (Sequence([WarmupWithDecay(1e-3, 10, 1000), Ramp("previous", 0.0, 50)], [50, 50]), 100),
         (Product([Ramp(0.0, 1.0, 10), transformers.Cosine(1e-3, 0, 100)]), 100),

@@ -157,6 +157,18 @@ def test_groups_have_rows_of_their_own() -> None:
         table.lr  # noqa: B018  # the property raises
 
 
+def test_a_group_without_a_rate_is_said_to_have_none() -> None:
+    """A table whose columns leave a group out, or have no rate, says so; a group is a whole number."""
+    with pytest.raises(TableError, match=r"this table has no rate for group 1, only lr\.0, lr\.2"):
+        Table({"lr.0": [0.1], "lr.2": [0.3]}).get_lr(0, group=1)
+    with pytest.raises(TableError, match="this table has no rate for group 0, only weight_decay"):
+        Table({"weight_decay": [0.1]}).get_lr(0)
+    for table in (small(), Table({"lr.0": [0.5], "lr.1": [0.5]})):
+        assert table.get_lr(0, group=1) == table.get_lr(0, group=True) == 0.5
+        with pytest.raises(TypeError, match="'float' object cannot be interpreted as an integer"):
+            table.get_lr(0, group=0.5)  # type: ignore[arg-type]  # what a wrong call gives
+
+
 @pytest.mark.parametrize(
     ("columns", "message"),
     [
@@ -378,6 +390,8 @@ def test_a_torch_scheduler_is_not_cached() -> None:
         ({"lr": ["0.1"]}, "'lr' must have numbers, got <U3 like "),
         ({"lr": [True]}, "'lr' must have numbers, got bool like "),
         ({"lr": [1j]}, "'lr' must have numbers, got complex128 like "),
+        ({"lr": np.zeros(2, dtype=[("rate", "f8")])}, "'lr' must have numbers, got "),
+        ({"lr": torch.ones(2, requires_grad=True)}, "'lr' must have one number per step: .* requires grad"),
         ({"lr": [None, {}]}, "'lr' must have one number per step"),
         ({"lr": [[1.0], [1.0, 2.0]]}, "'lr' must have one number per step"),
         ({3: [0.1]}, "got 3"),
