@@ -35,6 +35,7 @@ from scheduler.progress import progress_index
 from scheduler.provenance import provenance
 from scheduler.rates import broken_rule, first_bad_rate
 from scheduler.schedule import Schedule, Values, step_index
+from scheduler.texts import shown
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -72,6 +73,8 @@ class Table:
         after: After = "hold",
         spec: Spec | None = None,
     ) -> None:
+        if not isinstance(columns, Mapping):
+            raise TypeError(f"columns must be a mapping such as {{'lr': [0.1, 0.05]}}, got {shown(columns)}")
         names = sorted(columns, key=str)
         arrays = [_numbers(name, columns[name]) for name in names]
         if len({len(array) for array in arrays}) > 1:

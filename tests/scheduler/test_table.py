@@ -187,6 +187,13 @@ def test_what_is_no_table_is_refused(columns: Any, message: str) -> None:
         Table(columns)
 
 
+@pytest.mark.parametrize("columns", [[0.1, 0.2], np.array([0.1]), "lr", None], ids=["list", "array", "text", "none"])
+def test_columns_have_names(columns: Any) -> None:
+    """Values without the name of a column are refused with what to write instead."""
+    with pytest.raises(TypeError, match=r"^columns must be a mapping such as \{'lr': \[0\.1, 0\.05\]\}, got "):
+        Table(columns)
+
+
 def test_a_schedule_may_be_used_twice() -> None:
     """One schedule object that drives two hyperparameters, or two groups, fills a column for each."""
     shape = OneCycleLR(max_lr=0.5, total_steps=40)
