@@ -69,7 +69,10 @@ def _parsed(lines: Iterable[bytes]) -> Iterator[tuple[Table, dict[str, Any]]]:
     if head.get("format") != FORMAT:
         raise DatabaseError("this is no backup of the metadata")
     if head.get("revision") != head_revision():
-        raise DatabaseError(f"the backup has revision {head.get('revision')}, and this version needs {head_revision()}")
+        raise DatabaseError(
+            f"the backup has revision {head.get('revision')}, and this version needs {head_revision()}: restore it "
+            "with the version of lrtables that made it; from an older one, 'lrtables db upgrade' leads here"
+        )
     count = 0
     for item in items:
         if item == {"rows": count}:

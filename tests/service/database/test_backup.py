@@ -125,7 +125,8 @@ def test_a_damaged_backup_is_refused(backup: Path, empty: Metadata, tmp_path: Pa
 
 
 def test_the_backup_of_another_revision_is_refused(backup: Path, empty: Metadata) -> None:
-    """A backup says which revision it is of."""
+    """A backup says which revision it is of; the error says which version takes it, and what comes then."""
     backup.write_text(backup.read_text(encoding="utf-8").replace('"revision": "', '"revision": "x'))
-    with pytest.raises(DatabaseError, match=r"the backup has revision x.*, and this version needs"):
+    way = r"the backup has revision x.*, and this version needs .*: restore it with .* made it; .*'lrtables db upgrade'"
+    with pytest.raises(DatabaseError, match=way):
         empty.restore(backup)
