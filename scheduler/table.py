@@ -17,6 +17,7 @@ import reprlib
 import secrets
 import stat
 import sys
+import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
 from mmap import ACCESS_READ, mmap
@@ -34,7 +35,7 @@ from scheduler.frame import TableError as TableError
 from scheduler.progress import progress_index
 from scheduler.provenance import provenance
 from scheduler.rates import broken_rule, first_bad_rate
-from scheduler.schedule import Schedule, Values, step_index
+from scheduler.schedule import Schedule, ScheduleWarning, Values, step_index
 from scheduler.texts import shown
 
 if TYPE_CHECKING:
@@ -409,22 +410,35 @@ class CachedScheduler:
     `lrs` holds the rates (read-only floats, length total_steps); `table` is the same as a `Table`. `get_lr` past the
     last step raises `PastEndError` (an `IndexError`), except at `total_steps` itself, where the last rate is held.
 
-    Raises `TypeError` where `get_lr` gives no number (torch's schedulers give a list: `capture` takes those), and
-    `TableError` where that is no learning rate (see `scheduler.rates`), both naming the step.
+    Warns (`ScheduleWarning`) of what is rarely meant, such as more steps than one of our schedules has. Raises
+    `TypeError` where `get_lr` gives no number (torch's schedulers give a list: `capture` takes those), and `TableError`
+    where that is no learning rate (see `scheduler.rates`), both naming the step.
     """
 
     def __init__(self, scheduler: Any, total_steps: int) -> None:
-        if step_index(total_steps) < 1:
+        if isinstance(total_steps, bool) or step_index(total_steps) < 1:
             raise ValueError(f"total_steps must be at least 1, got {total_steps}")
         if isinstance(scheduler, Schedule):
+            for caveat in scheduler.caveats(total_steps):
+                warnings.warn(caveat, ScheduleWarning, stacklevel=2)
             values = scheduler.values(total_steps)
         else:
             values = np.fromiter((_rate(scheduler, step) for step in range(total_steps)), np.float64, total_steps)
         if (step := first_bad_rate(values)) is not None:
             raise TableError(f"{_named(scheduler)} must give learning rates, got {values[step]} at step {step}")
-        self.table = Table({"lr": values}, after="error")
-        self.lrs: memoryview = self.table.lr.data
-        self.get_lr = self.table.get_lr
+        self._adopt(Table({"lr": values}, after="error"))
+
+    def _adopt(self, table: Table) -> None:
+        self.table = table
+        self.lrs: memoryview = table.lr.data
+        self.get_lr = table.get_lr
+
+    def __getstate__(self) -> dict[str, Table]:
+        """What can be copied and pickled: the table, of which the rest is a view."""
+        return {"table": self.table}
+
+    def __setstate__(self, state: dict[str, Table]) -> None:
+        self._adopt(state["table"])
 
 
 def _rate(scheduler: Any, step: int) -> float:

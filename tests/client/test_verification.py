@@ -19,7 +19,7 @@ from client.verification import check_manifest, check_table
 from scheduler import KINDS, Schedule, Spec, Table, TableError, libm
 from scheduler.builtin import CosineAnnealingLR, ExponentialLR, MultiStepLR, OneCycleLR, PolynomialLR
 from scheduler.builtin.stepped import Programme
-from scheduler.compose import Clamp, Constant, Ramp, Sequence, Shift
+from scheduler.compose import Clamp, Constant, Product, Ramp, Sequence, Shift
 from scheduler.custom import LinearWarmup, WarmupWithDecay
 from scheduler.libraries.transformers import Cosine, InverseSqrt, Polynomial
 from scheduler.literal import Literal, resolved
@@ -274,7 +274,7 @@ def computed_rows(monkeypatch: pytest.MonkeyPatch) -> list[int]:
             Spec(schedule=Sequence([Constant(1e-3)] * 1000, [1000] * 1000), total_steps=LARGE), 300, id="many-parts"
         ),
         pytest.param(
-            Spec(schedule=tuple(WarmupWithDecay(1e-3, 9, LARGE) for _ in range(100)), total_steps=10_000),
+            Spec(schedule=tuple(WarmupWithDecay(1e-3, 9, LARGE) for _ in range(100)), total_steps=100_000),
             30_000,
             id="many-groups",
         ),
@@ -290,6 +290,19 @@ def test_looking_at_a_large_table_costs_little(monkeypatch: pytest.MonkeyPatch, 
     counts = computed_rows(monkeypatch)
     check_table(table, Spec.model_validate_json(spec.model_dump_json()), whole=False)
     assert 0 < sum(counts) <= most
+
+
+@pytest.mark.parametrize(
+    "schedules", [(WarmupWithDecay(1e-3, 9, 1000),) * 1000, (Product([WarmupWithDecay(1.0, 9, 1000)] * 500),)]
+)
+def test_all_rows_are_computed_where_that_is_quicker_than_some(
+    monkeypatch: pytest.MonkeyPatch, schedules: tuple[Schedule, ...]
+) -> None:
+    """A thousand short columns, or parts, are computed whole: a window of three rows takes as long as a thousand."""
+    spec = Spec(schedule=schedules, total_steps=1000)
+    counts = computed_rows(monkeypatch)
+    check_table(Table.compute(spec), spec, whole=False)
+    assert counts == [1000] * len(schedules)
 
 
 def test_rows_that_take_too_long_are_left_out(monkeypatch: pytest.MonkeyPatch) -> None:

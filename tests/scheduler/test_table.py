@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import functools
 import hashlib
 import json
@@ -20,7 +21,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scheduler import CachedScheduler, PastEndError, Spec, Table, TableError
+from scheduler import CachedScheduler, PastEndError, ScheduleWarning, Spec, Table, TableError
 from scheduler.builtin import OneCycleLR
 from scheduler.custom import LinearWarmup, WarmupWithDecay
 from scheduler.frame import Frame
@@ -337,7 +338,24 @@ def test_cached_scheduler_computes_once() -> None:
 def test_cached_scheduler_of_ours_is_the_table() -> None:
     """One of our schedules is computed as an array, with the same values."""
     schedule = SPEC.schedules[0]
-    assert CachedScheduler(schedule, 500).table.lr.tobytes() == schedule.values(500).tobytes()
+    assert CachedScheduler(schedule, 1000).table.lr.tobytes() == schedule.values(1000).tobytes()
+
+
+@pytest.mark.parametrize(("steps", "said"), [(500, "the rest of it is cut off"), (2000, "the rate is held")])
+def test_cached_scheduler_warns_as_a_table_does(steps: int, said: str) -> None:
+    """A cache of other steps than the schedule is made for says so at the line that makes it."""
+    with pytest.warns(ScheduleWarning, match=f"is made for 1000 steps and gets {steps}: .*{said}") as caught:
+        CachedScheduler(SPEC.schedules[0], steps)
+    assert [Path(warning.filename) for warning in caught] == [Path(__file__)]
+
+
+def test_cached_scheduler_can_be_copied_and_sent_to_another_process() -> None:
+    """A copy, deep or not, and a pickle give the same rates."""
+    cached = CachedScheduler(Foreign(), 4)
+    for other in (copy.copy(cached), copy.deepcopy(cached), pickle.loads(pickle.dumps(cached))):
+        assert [*other.lrs] == [*cached.lrs]
+        assert other.get_lr(3) == cached.get_lr(3)
+        assert other.table == cached.table
 
 
 def test_cached_scheduler_refuses_what_is_no_rate_and_no_step() -> None:
@@ -348,6 +366,8 @@ def test_cached_scheduler_refuses_what_is_no_rate_and_no_step() -> None:
         CachedScheduler(Foreign(), 4).get_lr(5)
     with pytest.raises(ValueError, match="total_steps must be at least 1, got 0"):
         CachedScheduler(Foreign(), 0)
+    with pytest.raises(ValueError, match="total_steps must be at least 1, got True"):
+        CachedScheduler(Foreign(), True)
 
 
 class Returning:
