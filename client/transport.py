@@ -306,7 +306,9 @@ def _said(error: Exception) -> str:
     return str(_cause(error)) or type(error).__name__
 
 
-def _checked(base_url: str) -> urllib3.util.Url:
+def _checked(base_url: object) -> urllib3.util.Url:
+    if not isinstance(base_url, str):  # None, say, of an environment variable that is not set
+        raise ValueError(f"base_url must be like 'http://127.0.0.1:8000', got {base_url!r}")  # noqa: TRY004  # as for any other
     if "@" in base_url:
         raise ValueError("base_url must hold no '@': a name and password in it would be shown; give a token by token=")
     try:

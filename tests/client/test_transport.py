@@ -9,7 +9,7 @@ import threading
 import time
 import traceback
 from email.utils import formatdate
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from urllib3.exceptions import HTTPError
@@ -236,10 +236,11 @@ def test_the_jitter_leaves_the_random_sequence_alone(scripted: ScriptedServer, a
         *["", "localhost:8000", "ftp://host", "http://", "http://[", "http://host/?a=b", "http://h#f", "http://h?"],
         *["http://h:99999", "http://h h", " http://h", "http://h\n", "http://h/a\r\nX: y", "http://h\0", "http://h\\x"],
         *["http://h\ud800", "http://b\u00fccher.example", "http://h/\x7f"],
+        *[None, b"http://h"],
     ],
     ids=ascii,
 )
-def test_a_base_url_that_is_none_is_refused(url: str) -> None:
+def test_a_base_url_that_is_none_is_refused(url: Any) -> None:
     """A base URL without http or host, with a query, or with what no plain URL holds, is refused with its value."""
     with pytest.raises(ValueError, match=r"base_url must be like 'http://127.0.0.1:8000', got "):
         Transport(url, timeout=1.0)
