@@ -134,7 +134,7 @@ def test_elementary_functions_against_high_precision() -> None:
             lambda: Ramp(0.1, 0.0, 10, "tanh", low=0.0, high=2e-131), "got 0.0 and 2e-131", id="tanh without a bend"
         ),
         pytest.param(lambda: Ramp(0.1, 0.0, 10, "polynomial", power=0.0), "power", id="power-0"),
-        pytest.param(lambda: Ramp(0.1, 0.0, 0), "length", id="no-steps"),
+        pytest.param(lambda: Ramp(0.1, 0.0, -1), "length", id="negative-length"),
         pytest.param(lambda: Power(0.1, 0.5), "exponent", id="growing"),
     ],
 )

@@ -12,6 +12,12 @@ from service.settings import Settings
 from tests.service.conftest import MakeClient
 
 
+def let_a_file_be_in_the_way(folder: Path) -> None:
+    """Put a file where a store writes: a folder that is missing is made again."""
+    folder.rmdir()
+    folder.touch()
+
+
 @pytest.mark.parametrize("path", ["/livez", "/readyz"])
 def test_a_server_is_well(client: TestClient, path: str) -> None:
     """A server that works says so, and nobody keeps the answer."""
@@ -22,7 +28,7 @@ def test_a_server_is_well(client: TestClient, path: str) -> None:
 
 def test_a_server_without_a_store_is_not_ready(client: TestClient, tmp_path: Path) -> None:
     """Where nothing can be stored the server lives, but is not ready: 503, worth a retry."""
-    (tmp_path / "data" / "tmp").rmdir()
+    let_a_file_be_in_the_way(tmp_path / "data" / "tmp")
     answer = client.get("/readyz")
     assert (answer.status_code, answer.json()["code"]) == (503, "not-ready")
     assert answer.json()["detail"].startswith("store: ")
@@ -36,7 +42,7 @@ def test_a_warm_server_stays_ready(client: TestClient, spec: dict[str, Any], tmp
     assert client.post("/v1/tables", json=spec).status_code == 201
     well = {"store": "ok", "database": "ok", "computations": "ok"}
     assert client.get("/readyz?verbose=1").json() == {"status": "ok", "parts": well}
-    (tmp_path / "data" / "tmp").rmdir()
+    let_a_file_be_in_the_way(tmp_path / "data" / "tmp")
     assert client.get("/readyz").json() == {"status": "ok"}
     parts = client.get("/readyz?verbose=1").json()["parts"]
     assert parts["store"] != "ok"
