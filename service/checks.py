@@ -60,7 +60,7 @@ class Source(NamedTuple):
 
 def checks(settings: Settings) -> Iterator[Check]:
     """Look at everything that a server with these settings needs."""
-    yield from _strange_variables(os.environ)
+    yield from strange_variables(os.environ)
     for name, look in _CHECKS.items():
         yield _check(name, look, settings)
 
@@ -89,7 +89,7 @@ def _variables(environment: Mapping[str, str]) -> dict[str, str]:
     return {name[len(_PREFIX) :].lower(): name for name in names}
 
 
-def _strange_variables(environment: Mapping[str, str]) -> Iterator[Check]:
+def strange_variables(environment: Mapping[str, str]) -> Iterator[Check]:
     """Variables that mean nothing: misspelt ones, and those that only look like ours."""
     known = set(Settings.model_fields) | _OF_THE_CLIENT
     for name, spelling in sorted(_variables(environment).items()):

@@ -53,9 +53,13 @@ def _serve(parsed: argparse.Namespace) -> int:
 def _run(settings: Settings) -> int:
     from service import logs  # noqa: PLC0415  # only the server needs the service extra
     from service.app import open_server  # noqa: PLC0415  # only the server needs the service extra
+    from service.checks import strange_variables  # noqa: PLC0415  # only the server needs the service extra
     from service.connections import raise_file_limit  # noqa: PLC0415  # only the server needs the service extra
     from service.storage.store import StorageError  # noqa: PLC0415  # only the server needs the service extra
 
+    for check in strange_variables(os.environ):
+        if check.state == "failed":  # a misspelt LRTABLES_REQUIRE_TOKENS would open the server to everybody
+            raise CommandError(check.detail)
     logs.configure(settings)
     try:
         raise_file_limit(settings.max_connections)

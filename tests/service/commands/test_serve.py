@@ -1,5 +1,6 @@
 """`lrtables serve` stops well at whatever moment it is told to."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -32,3 +33,14 @@ sys.exit(main(["serve", "--port", "0", "--data-dir", {str(tmp_path)!r}]))
     finished = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert (finished.returncode, finished.stderr) == (0, "")
     assert finished.stdout.count("http://127.0.0.1:") == (moment not in {"open_server", "create_app"})
+
+
+def test_a_misspelt_variable_is_refused(tmp_path: Path) -> None:
+    """A variable that is nearly a setting does not start a server that ignores it."""
+    data = tmp_path / "data"
+    command = [sys.executable, "-W", "error", "-m", "service", "serve", "--port", "0", "--data-dir", str(data)]
+    environment = {**os.environ, "LRTABLES_REQUIRE_TOKEN": "true"}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == "lrtables: LRTABLES_REQUIRE_TOKEN is no setting: is LRTABLES_REQUIRE_TOKENS meant?\n"
+    assert not data.exists()
