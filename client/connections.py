@@ -149,6 +149,12 @@ class Connection(HTTPConnection):
         self.is_whole = False
         """Whether the last response was read to its end and was the right one: then there may be a next request."""
         self._lookup = lookup
+        self._wire: socket.socket | None = None  # `sock` is None once a response says that it is the last
+
+    @override
+    def connect(self) -> None:
+        super().connect()
+        self._wire = self.sock
 
     @override
     def _new_conn(self) -> socket.socket:
@@ -177,10 +183,15 @@ class Connection(HTTPConnection):
                 return made
         raise failure or OSError("the host has no address")
 
+    def end(self) -> None:
+        """Close the connection, and its file even where a response that was refused still refers to it."""
+        self.close()
+        self.forget()
+
     def forget(self) -> None:
         """Close the file of a connection that belongs to the parent process: nothing is sent, no lock is taken."""
-        sock = self.sock
-        descriptor = -1 if sock is None else sock.detach()
+        wire, self._wire = self._wire, None
+        descriptor = -1 if wire is None else wire.detach()
         if descriptor >= 0:
             os.close(descriptor)
 
@@ -256,7 +267,7 @@ class Connections:
 
     def _close(self, connection: Connection) -> None:
         self._open.discard(connection)
-        connection.close()
+        connection.end()
 
     def forget(self) -> None:
         """Let go of connections that belong to the parent process, those in the middle of a request too."""
@@ -268,4 +279,4 @@ class Connections:
 
 def _close_all(connections: set[Connection]) -> None:
     for connection in list(connections):
-        connection.close()
+        connection.end()

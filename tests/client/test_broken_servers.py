@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import gzip
 import json
 import pickle
@@ -25,6 +26,7 @@ from client import (
     ServiceUnreachableError,
     UnexpectedAnswerError,
 )
+from client.connections import _Socket  # counted where they may be left open
 from client.transport import MAX_ERROR, MAX_HEAD, Transport
 from tests.client.hostile import Request, Script, hostile_server, response, through_tls
 
@@ -206,10 +208,17 @@ def of_profile(name: str) -> tuple[str, ClientError, float]:
         return name, *fails(server.url)
 
 
+def open_sockets() -> set[int]:
+    """The open sockets of clients in this process."""
+    return {id(each) for each in gc.get_objects() if isinstance(each, _Socket) and each.fileno() >= 0}
+
+
 def test_every_broken_server_ends_a_call_in_time_with_its_named_error() -> None:
     """Whatever a server does, the call ends about when its deadline comes, in an error that travels and prints."""
+    before = open_sockets()
     with ThreadPoolExecutor(12) as pool:
         ends = list(pool.map(of_profile, PROFILES))
+    assert open_sockets() - before == set()  # though the errors still hold the frames that they went through
     wrong = [(name, repr(error)) for name, error, _ in ends if type(error) is not PROFILES[name][1]]
     assert wrong == []
     assert [(name, seconds) for name, _, seconds in ends if seconds > NEVER] == []
