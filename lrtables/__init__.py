@@ -1,8 +1,8 @@
 """Learning-rate schedules as served tables: the names that people import, in one place.
 
 `scheduler`, `client` and `service` hold the code. Other software uses these three names too, so this module first
-checks that they lead to ours (see `lrtables.packages`). Each name is imported when it is first used: `TableLR` and
-`set_lr` need torch, `Client` urllib3, and the command line none of these.
+checks that they lead to ours (see `lrtables.packages`). Each name is imported when it is first used: `TableLR` needs
+torch, `Client` urllib3, and the command line none of these.
 """
 
 from __future__ import annotations
@@ -29,7 +29,8 @@ if TYPE_CHECKING:
         ServiceUnreachableError,
         UnexpectedAnswerError,
     )
-    from client.lr_scheduler import TableLR, set_lr
+    from client.lr_scheduler import TableLR
+    from client.plain_loop import set_lr
     from lrtables import schedules
     from scheduler import (
         CachedScheduler,
@@ -75,7 +76,7 @@ __all__ = [
 
 _MODULES = {
     "TableLR": "client.lr_scheduler",
-    "set_lr": "client.lr_scheduler",
+    "set_lr": "client.plain_loop",
     "capture": "scheduler.capture",
     "compare": "scheduler.compare",
     "describe": "scheduler.describe",

@@ -129,7 +129,7 @@ class TableService:
         if table.nbytes > self._settings.max_table_bytes:
             limit = self._settings.max_table_bytes
             raise LimitExceededError(f"a table must have at most {limit} bytes of values (max_table_bytes)")
-        claim = await self._threads.text(claim_of, table, self._settings)
+        claim = await self._threads.parse(claim_of, table, self._settings)
         new = await self._stored(table, partial(self._metadata.publish, table.digest, table.nbytes, claim))
         self.counters.published += new
         return await self._described(await self._keep(table)), new
@@ -185,7 +185,7 @@ class TableService:
         A claim that names tables proves nothing: one of them may be the table itself.
         """
         try:
-            spec = await self._threads.text(read_spec, text.encode(), self._settings)
+            spec = await self._threads.parse(read_spec, text.encode(), self._settings)
             if is_claim and named_digests(spec.every_schedule()):
                 raise NotComputableError("what its publisher says of it names other tables")
             async with self._computed(spec, path | {digest}) as table:

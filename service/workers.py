@@ -50,7 +50,6 @@ class Job:
         self.tables = tables
         self.memory = memory
         self.is_stopped = False
-        self.is_killed = False
         self._lock = threading.Lock()
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -80,7 +79,6 @@ class Job:
             self.is_stopped = True
             if self._process is None:
                 return False
-            self.is_killed = True
             self._process.kill()
             return True
 
