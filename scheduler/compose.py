@@ -25,8 +25,7 @@ from typing_extensions import override
 
 from scheduler import portable, shapes
 from scheduler.caveats import Caveat, cut_warmup, of_length
-from scheduler.frame import TableError
-from scheduler.rates import MAX_RATE, broken_rule
+from scheduler.rates import MAX_RATE
 from scheduler.schedule import (
     MAX_STEP,
     Decay,
@@ -35,6 +34,7 @@ from scheduler.schedule import (
     StepCount,
     Steps,
     Values,
+    no_rate,
     real,
     schedule,
     whole,
@@ -440,7 +440,7 @@ def _rate_at(part: Schedule, step: int) -> float:
     """
     value = _value_at(part, step)
     if not abs(value) <= MAX_RATE:
-        raise TableError(f"a rate must be {broken_rule(abs(value))}, got {value} at step {step} of this {part.kind}")
+        raise no_rate(part, value, step)
     return max(value, 0.0)
 
 

@@ -25,11 +25,10 @@ def first_bad_rate(values: NDArray[np.float64]) -> int | None:
         values: float64, shape [n], n at least 1.
     """
     low, high = float(values.min()), float(values.max())
-    lowest = -ROUNDING * max(1.0, high)
+    lowest = -ROUNDING * max(1.0, min(high, MAX_RATE))
     if lowest <= low and high <= MAX_RATE:  # False for NaN, which is both the least and the largest
         return None
-    good = np.isfinite(values) & (values <= MAX_RATE) & (values >= -ROUNDING * max(1.0, min(high, MAX_RATE)))
-    return int(np.argmin(good))
+    return int(np.argmin((values >= lowest) & (values <= MAX_RATE)))
 
 
 def broken_rule(value: float) -> str:

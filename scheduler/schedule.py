@@ -262,12 +262,13 @@ class Schedule:
     @final
     def fill_held(self, out: Values, start: int = 0) -> None:
         """As `fill`, but from step `over` on the rate before it is held: what the schedule is as a part of another."""
-        inside = len(out) if self.over is None else min(max(self.over - start, 0), len(out))
+        over = self.over
+        inside = len(out) if over is None else min(max(over - start, 0), len(out))
         if inside:
             self.fill(out[:inside], start)
-        if inside < len(out) and self.over is not None:
+        if inside < len(out) and over is not None:
             last = np.empty(1)
-            self.fill(last, self.over - 1)
+            self.fill(last, over - 1)
             out[inside:] = last
 
     @final
@@ -285,10 +286,9 @@ class Schedule:
         if n < 0:
             raise ValueError(f"n must be >= 0, got {n}")
         columns = {name: np.empty(n) for name in self.column_names}
-        with np.errstate(over="ignore", invalid="ignore"):  # what is too large is an error below, with its step
-            self.fill_columns(columns)
+        self.fill_columns(columns)
         if (step := _first_too_large(columns["lr"])) is not None:
-            raise _too_large(self, columns["lr"][step], step)
+            raise no_rate(self, columns["lr"][step], step)
         for out in columns.values():
             out.flags.writeable = False
         return columns
@@ -362,12 +362,11 @@ class Schedule:
         if self.end is not None and step <= self.end:
             size = min(size, self.end + 1 - first)  # a step past the end must come by here, to be warned about
         values = np.empty(size)
-        with np.errstate(over="ignore", invalid="ignore"):
-            self._fill(values, first)
+        self.fill(values, first)
         if _first_too_large(values) is not None:  # the window is what lies between `step` and the next such value
             values, first = values[step - first :], step
             if (bad := _first_too_large(values)) == 0:
-                raise _too_large(self, values[0], step)
+                raise no_rate(self, values[0], step)
             values = values[:bad]
         return first, values.data.toreadonly()  # type: ignore[return-value]  # its format is 'd': indexing gives floats
 
@@ -401,7 +400,8 @@ def _first_too_large(values: Values) -> int | None:
     return int(np.argmin(np.abs(values) <= MAX_RATE))
 
 
-def _too_large(schedule: Schedule, value: float, step: int) -> TableError:
+def no_rate(schedule: Schedule, value: float, step: int) -> TableError:
+    """The error for a value of a schedule, at this step, that is beyond every rate."""
     return TableError(f"a rate must be {broken_rule(abs(value))}, got {value} at step {step} of this {schedule.kind}")
 
 

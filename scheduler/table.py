@@ -115,9 +115,8 @@ class Table:
         plan = sorted(spec.plan().items())
         data = np.empty((len(plan), spec.total_steps)) if out is None else out
         rows = dict(zip([name for name, _ in plan], data, strict=True))
-        with np.errstate(over="ignore", invalid="ignore"):  # what is too large is an error below, with its step
-            for schedule, columns in _by_schedule(plan):
-                schedule.fill_columns({column: rows[name] for name, column in columns})
+        for schedule, columns in _by_schedule(plan):
+            schedule.fill_columns({column: rows[name] for name, column in columns})
         _check_values(spec.frame, data)
         return cls._of(spec, data)
 
