@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import difflib
 import re
+from collections.abc import Iterable
 from typing import TypeGuard
 
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _LONGEST = 100  # characters of a value that an error repeats
+_COMPARED = 100  # characters of a name that others are compared with: the time grows with their square
 
 
 def is_digest(value: object) -> TypeGuard[str]:
@@ -35,3 +38,8 @@ def shown(value: object) -> str:
     except ValueError:  # of an integer of more than 4,300 digits
         return f"a number of {type(value).__name__} with too many digits to show"
     return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."
+
+
+def near_names(name: str, names: Iterable[str], *, most: int = 3, alike: float = 0.6) -> list[str]:
+    """At most so many of the names that a misspelt one may mean, the nearest first; `alike` is from 0 to 1."""
+    return difflib.get_close_matches(name[:_COMPARED], list(names), most, alike)

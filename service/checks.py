@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 import os
 import platform
@@ -18,6 +17,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
+from scheduler.texts import near_names
 from service import tracing
 from service.connections import raise_file_limit
 from service.metadata import metadata_of
@@ -31,7 +31,6 @@ Finding = tuple[State, str]
 _PREFIX = Settings.model_config["env_prefix"]
 _OF_THE_CLIENT = {"token"}
 _ALIKE = 0.75  # from which on two names are taken for one, misspelt
-_COMPARED = 100  # characters of a name that others are compared with: the time grows with their square
 EXTRAS = {
     "service": ("fastapi", "uvicorn", "uvloop", "httptools", "sqlalchemy", "alembic", "prometheus-client"),
     "postgres": ("psycopg",),
@@ -95,7 +94,7 @@ def strange_variables(environment: Mapping[str, str]) -> Iterator[Check]:
     for name, spelling in sorted(_variables(environment).items()):
         if name in known:
             continue
-        alike = difflib.get_close_matches(name[:_COMPARED], known, n=1, cutoff=_ALIKE)
+        alike = near_names(name, known, most=1, alike=_ALIKE)
         if alike:
             yield Check("variables", "failed", f"{spelling} is no setting: is {_PREFIX}{alike[0].upper()} meant?")
         else:

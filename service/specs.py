@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable
 from functools import lru_cache, partial
 from typing import Any
@@ -12,6 +11,7 @@ from starlette.types import Receive
 
 from scheduler import KINDS, Spec
 from scheduler.literal import named_digests
+from scheduler.texts import near_names
 from service.body import SMALL, check_json, pointer
 from service.errors import MOST_ERRORS, FieldError, InvalidRequestError, LimitExceededError, shown
 from service.leaving import while_connected
@@ -111,7 +111,7 @@ def _field_error(item: Any, data: Any) -> FieldError:
 
 def _unknown_kind(kind: object) -> str:
     """What to say of a kind that there is none of: the nearest ones, or all."""
-    names = difflib.get_close_matches(str(kind)[:100], KINDS, cutoff=0.5) or list(KINDS)
+    names = near_names(str(kind), KINDS, alike=0.5) or list(KINDS)
     return f"unknown kind {shown(kind)!r}; is it one of {', '.join(names)}?"
 
 

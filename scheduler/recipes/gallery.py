@@ -6,7 +6,6 @@ source gives; the tests hold the curve to those.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
 from importlib.resources import files
 from types import MappingProxyType
@@ -15,8 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from scheduler.schedule import Fraction, Rate, Schedule, Steps
 from scheduler.spec import Spec
-
-_COMPARED = 100  # characters of a name that others are compared with: the time grows with their square
+from scheduler.texts import near_names
 
 
 class UnknownRecipeError(LookupError):
@@ -93,6 +91,6 @@ def recipe(name: str) -> Recipe:
     """
     if name in RECIPES:
         return RECIPES[name]
-    close = difflib.get_close_matches(name[:_COMPARED].lower(), RECIPES)
+    close = near_names(name.lower(), RECIPES)
     advice = f"did you mean {' or '.join(close)}? " if close else ""
     raise UnknownRecipeError(f"there is no recipe called {name!r}: {advice}there are {', '.join(RECIPES)}")

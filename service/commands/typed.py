@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import json
 import re
 import sys
@@ -14,12 +13,12 @@ from typing import Any
 from scheduler import KINDS, Schedule, Spec, parse
 from scheduler.preview import parameters, signature
 from scheduler.recipes import RECIPES
+from scheduler.texts import near_names
 
 MAX_STEPS = 10**8
 """Longest table that a command computes, in rows: its values take 800 MB a column."""
 
 _LENGTHS = 4  # a schedule without an end is shown over this many times its longest step count
-_COMPARED = 100  # characters of a name that others are compared with: the time grows with their square
 _NO_COUNT = 1000  # steps shown of a schedule that has neither an end nor a step count
 _ASSIGNMENT = re.compile(r"([A-Za-z_][\w-]*)=(.*)", re.DOTALL)
 
@@ -161,7 +160,7 @@ def unknown_kind(name: str) -> str:
     """What to say of a kind that does not exist: with the kinds of a similar name."""
     spellings = {kind: (kind.lower(), kind.lower().rpartition(".")[2]) for kind in (*KINDS, *RECIPES)}
     every = {spelling for both in spellings.values() for spelling in both}
-    close = difflib.get_close_matches(name[:_COMPARED].lower(), every)
+    close = near_names(name.lower(), every)
     meant = dict.fromkeys(kind for spelling in close for kind, both in spellings.items() if spelling in both)
     advice = f"did you mean {' or '.join(meant)}?" if meant else "'lrtables show' lists them all"
     return f"there is no kind of schedule called {name!r}, nor a recipe: {advice}"
