@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Literal
 
@@ -76,7 +76,7 @@ def backup(store: ObjectStore, metadata: Metadata, folder: Path) -> Iterator[Cop
         snapshot.unlink(missing_ok=True)
         metadata.backup(snapshot)
         for row in metadata.tables():
-            yield _copied(store, with_tables, row, computed=bool(metadata.facts(row.digest)))
+            yield _copied(store, with_tables, row, lambda digest: bool(metadata.facts(digest)))
         snapshot.replace(folder / METADATA_FILE)
         sync(folder)
     finally:
@@ -94,7 +94,7 @@ def restore(folder: Path, store: ObjectStore, metadata: Metadata) -> Iterator[Co
     tables = LocalStore(folder, exclusive=False)
     for row in rows_in(rows):
         if isinstance(row, TableRow):
-            yield _copied(tables, store, row, computed=row.digest in computed)
+            yield _copied(tables, store, row, computed.__contains__)
     metadata.restore(rows)
 
 
@@ -106,7 +106,7 @@ def rows_of(folder: Path) -> Path:
     return rows
 
 
-def _copied(source: ObjectStore, target: ObjectStore, row: TableRow, *, computed: bool) -> Copied:
+def _copied(source: ObjectStore, target: ObjectStore, row: TableRow, computed: Callable[[str], bool]) -> Copied:
     """Copy a table that is not there yet; verify it in any case. One that is nowhere must have been `computed` here."""
     key = table_key(row.digest)
     data = source.get(key)
@@ -121,7 +121,7 @@ def _copied(source: ObjectStore, target: ObjectStore, row: TableRow, *, computed
             return "copied"
     found = target.stat(key)
     if found is None:
-        if not computed:
+        if not computed(row.digest):
             raise BackupError(f"table {row.digest} has no file, and nothing says what it was computed from")
         return "missing"
     if (problem := _file_problem(target, key, found.size)) is not None:
