@@ -39,6 +39,8 @@ def _path(value: object) -> object:
 
 _Path = Annotated[Path, BeforeValidator(_path)]
 
+MOST_WORKERS = 64
+"""The most processes that compute: a thread waits for each."""
 ANY_HOST = "*"
 _HOST_NAME = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*")
 
@@ -106,7 +108,10 @@ class Settings(BaseSettings):
     max_queue: PositiveInt = Field(64, description="computations that may wait for their turn; more are answered 503")
     max_connections: PositiveInt = Field(10_000, description="connections at a time; more are answered 503 and closed")
     compute_workers: int = Field(
-        2, ge=1, le=64, description="processes that compute: beside the first only while that takes over a second"
+        2,
+        ge=1,
+        le=MOST_WORKERS,
+        description="processes that compute: beside the first only while that takes over a second",
     )
     compute_seconds: PositiveFloat = Field(60.0, description="for a computation, its wait for a turn included")
     store_seconds: PositiveFloat = Field(10.0, description="for one answer of the S3-compatible store")

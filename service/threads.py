@@ -14,13 +14,11 @@ from contextvars import copy_context
 from typing import ParamSpec, TypeVar
 
 from service.errors import QueueFullError
+from service.settings import MOST_WORKERS
 from service.storage.store import StorageError
 
 _MOST_TEXTS = 64  # that are being written, or wait for it; and as many that are being read
 _MOST_STREAMS = 512  # bodies that are read or written while they are sent: each holds up to half a megabyte
-MOST_WORKERS = 64
-"""Processes that compute, each of which a thread waits for."""
-
 _SHORT, _LONG = 10, 19  # how far work gives way: reading a table waits for little, computing one may wait for all
 
 P = ParamSpec("P")
@@ -41,7 +39,7 @@ class Threads:
         self.errors = Counter[str](objects=0, database=0)
         self._texts = Counter[str]()
         self._streams = 0
-        self._compute = ThreadPoolExecutor(MOST_WORKERS, "compute", _give_way, (_SHORT,))
+        self._compute = ThreadPoolExecutor(MOST_WORKERS, "compute", _give_way, (_SHORT,))  # each waits for a process
         self._text = ThreadPoolExecutor(1, "text", _give_way, (_LONG,))
         self._parse = ThreadPoolExecutor(1, "parse", _give_way, (_LONG,))
         self._disk = ThreadPoolExecutor(4, "disk", _give_way, (_SHORT,))
