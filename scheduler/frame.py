@@ -39,7 +39,8 @@ MAX_HEADER = 2 * 2**20
 """Bytes of the longest header that is read or written: a spec of a mebibyte fits."""
 FORMAT_REVISION = 2
 """Which way of writing the one file of a digest this is: another number where the same digest's bytes change."""
-_COLUMN = re.compile(r"[a-z][a-z0-9_]{0,63}(\.(0|[1-9][0-9]{0,5}))?")
+COLUMN = r"[a-z][a-z0-9_]{0,63}(\.(0|[1-9][0-9]{0,5}))?"
+"""A column's name, as a regular expression."""
 _INTEGER = re.compile(r"[1-9][0-9]{0,14}")
 _MAX_STRIDE = 10**15
 _MAX_CLAIM = 1000  # characters of a version in a header
@@ -177,7 +178,7 @@ def header_size(start: memoryview, file_size: int) -> int:
 
 def _check_columns(columns: Sequence[str]) -> None:
     for name in columns:
-        if not isinstance(name, str) or not _COLUMN.fullmatch(name):
+        if not isinstance(name, str) or not re.fullmatch(COLUMN, name):
             raise TableError(f"column names are like 'lr' or 'weight_decay.1', got {shown(name)}")
     if list(columns) != sorted(set(columns)):
         raise TableError(f"columns must be different and in the order of their names, got {shown(list(columns))}")

@@ -14,13 +14,13 @@ import numpy as np
 from pydantic import Field, model_validator
 from typing_extensions import override
 
+from scheduler.frame import COLUMN
 from scheduler.interruption import checkpoint
 from scheduler.portable import BLOCK
 from scheduler.schedule import Rate, Schedule, Values, schedule
 
 MAX_VALUES = 100_000
 """Values given inline; a longer table is published, and named by its digest."""
-_COLUMN = r"^[a-z][a-z0-9_]{0,63}(\.(0|[1-9][0-9]{0,5}))?$"  # as tables name them
 
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ class Literal(Schedule):
     given: Given | None = None
     digest: Annotated[str, Field(pattern="^[0-9a-f]{64}$")] | None = None
     _: KW_ONLY
-    column: Annotated[str, Field(pattern=_COLUMN)] = "lr"
+    column: Annotated[str, Field(pattern=f"^{COLUMN}$")] = "lr"
     kind: OneOf["Literal"] = "Literal"
 
     @model_validator(mode="after")

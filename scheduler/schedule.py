@@ -315,8 +315,7 @@ class Schedule:
         from scheduler.table import Table  # noqa: PLC0415  # a table remembers its spec
 
         if self.kind not in KINDS:
-            for caveat in self.caveats(total_steps):
-                warnings.warn(caveat, ScheduleWarning, stacklevel=3)
+            warn_of(self.caveats(total_steps), stacklevel=4)
             return Table(self.columns(total_steps), **frame)
         spec = Spec(schedule=self, total_steps=total_steps, **frame)
         spec.warn(stacklevel=3)
@@ -403,6 +402,12 @@ def _first_too_large(values: Values) -> int | None:
 def no_rate(schedule: Schedule, value: float, step: int) -> TableError:
     """The error for a value of a schedule, at this step, that is beyond every rate."""
     return TableError(f"a rate must be {broken_rule(abs(value))}, got {value} at step {step} of this {schedule.kind}")
+
+
+def warn_of(caveats: Iterable[str], *, stacklevel: int) -> None:
+    """Give each sentence as a `ScheduleWarning`, at the line `stacklevel` calls up, this one included."""
+    for caveat in caveats:
+        warnings.warn(caveat, ScheduleWarning, stacklevel)
 
 
 def share_of(steps: int, ratio: float) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Annotated, Any, Self
@@ -13,7 +12,7 @@ from scheduler.canonical import canonical_hash, canonical_json
 from scheduler.caveats import shortened
 from scheduler.frame import Frame
 from scheduler.registry import AnySchedule
-from scheduler.schedule import Schedule, ScheduleWarning, StepCount
+from scheduler.schedule import Schedule, StepCount, warn_of
 from scheduler.table import After, Axis, Table
 
 MAX_GROUPS = 1000
@@ -140,8 +139,7 @@ class Spec(BaseModel):
 
     def warn(self, *, stacklevel: int = 2) -> None:
         """Give each caveat as a `ScheduleWarning`, at the line `stacklevel` calls up."""
-        for caveat in self.caveats():
-            warnings.warn(caveat, ScheduleWarning, stacklevel=stacklevel + 1)
+        warn_of(self.caveats(), stacklevel=stacklevel + 2)
 
     def canonical(self) -> str:
         """The RFC 8785 JSON of the spec, every default filled in."""

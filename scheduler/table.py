@@ -17,7 +17,6 @@ import reprlib
 import secrets
 import stat
 import sys
-import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
 from mmap import ACCESS_READ, mmap
@@ -35,7 +34,7 @@ from scheduler.frame import TableError as TableError
 from scheduler.progress import progress_index
 from scheduler.provenance import provenance
 from scheduler.rates import broken_rule, first_bad_rate
-from scheduler.schedule import Schedule, ScheduleWarning, Values, step_index
+from scheduler.schedule import Schedule, Values, step_index, warn_of
 from scheduler.texts import shown
 
 if TYPE_CHECKING:
@@ -418,8 +417,7 @@ class CachedScheduler:
         if isinstance(total_steps, bool) or step_index(total_steps) < 1:
             raise ValueError(f"total_steps must be at least 1, got {total_steps}")
         if isinstance(scheduler, Schedule):
-            for caveat in scheduler.caveats(total_steps):
-                warnings.warn(caveat, ScheduleWarning, stacklevel=2)
+            warn_of(scheduler.caveats(total_steps), stacklevel=3)
             values = scheduler.values(total_steps)
         else:
             values = np.fromiter((_rate(scheduler, step) for step in range(total_steps)), np.float64, total_steps)

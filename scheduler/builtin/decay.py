@@ -23,8 +23,19 @@ from scheduler.schedule import NonNegative, Rate, StepCount, Values, schedule
 _JOINTS = 16  # drops that are listed
 
 
+class _ByGamma(Product):
+    """What the twins share whose rate is multiplied by gamma again and again."""
+
+    gamma: float
+
+    @property
+    @override
+    def grows(self) -> bool:
+        return self.gamma > 1.0
+
+
 @schedule
-class StepLR(Product):
+class StepLR(_ByGamma):
     """The rate is multiplied by gamma every step_size steps.
 
     Formula: lr(0) = base_lr; lr(t) = lr(t - 1) gamma where t is a multiple of step_size, else lr(t - 1).
@@ -42,11 +53,6 @@ class StepLR(Product):
     gamma: NonNegative = 0.1
     _: KW_ONLY
     kind: Literal["torch.StepLR"] = "torch.StepLR"
-
-    @property
-    @override
-    def grows(self) -> bool:
-        return self.gamma > 1.0
 
     @override
     def _caveats(self, steps: int, *, part: bool = False) -> Iterator[Caveat]:
@@ -69,7 +75,7 @@ class StepLR(Product):
 
 
 @schedule
-class MultiStepLR(Product):
+class MultiStepLR(_ByGamma):
     """The rate is multiplied by gamma at every milestone.
 
     Formula: lr(t) = lr(t - 1) gamma^k where t is k times among the milestones, else lr(t - 1); lr(-1) = base_lr.
@@ -88,11 +94,6 @@ class MultiStepLR(Product):
     gamma: NonNegative = 0.1
     _: KW_ONLY
     kind: Literal["torch.MultiStepLR"] = "torch.MultiStepLR"
-
-    @property
-    @override
-    def grows(self) -> bool:
-        return self.gamma > 1.0
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -147,7 +148,7 @@ class MultiStepLR(Product):
 
 
 @schedule
-class ExponentialLR(Product):
+class ExponentialLR(_ByGamma):
     """The rate is multiplied by gamma at every step.
 
     Formula: lr(0) = base_lr; lr(t) = lr(t - 1) gamma.
@@ -164,11 +165,6 @@ class ExponentialLR(Product):
     gamma: NonNegative
     _: KW_ONLY
     kind: Literal["torch.ExponentialLR"] = "torch.ExponentialLR"
-
-    @property
-    @override
-    def grows(self) -> bool:
-        return self.gamma > 1.0
 
     @override
     def _caveats(self, steps: int, *, part: bool = False) -> Iterator[Caveat]:
