@@ -13,7 +13,7 @@ from client.errors import DigestMismatchError, UnexpectedAnswerError
 from client.transport import Transport
 from client.verification import check_manifest, check_table
 from scheduler import KINDS, Schedule, Spec, Table, TableError
-from scheduler.frame import MAX_HEADER
+from scheduler.frame import LENGTH, MAX_HEADER
 from scheduler.literal import named_digests, resolved
 from scheduler.table import After, Axis
 from scheduler.texts import is_digest, shown
@@ -21,7 +21,6 @@ from scheduler.texts import is_digest, shown
 MAX_TABLE = 2**28
 """Bytes of the largest table that is fetched by its digest, where no other limit is given."""
 
-_HEADER = 2**22  # bytes of a table's file before its values
 _MANIFEST, _MANIFEST_COLUMN = 2**16, 2**9  # bytes of a manifest, and of what it says of a column, beside its spec
 _SPELLINGS = 4  # times as long as our own may another spelling of the same JSON be
 _MEDIA_TYPE = "application/vnd.safetensors"
@@ -91,14 +90,13 @@ class Client:
             raise ValueError(f"verify must be 'boundaries' or 'full', got {verify!r}")
         spec = _spec(schedule, total_steps, axis=axis, stride=stride, after=after)
         spec.warn(stacklevel=2)
-        until, body = self._until(), spec.canonical().encode()
-        plan = spec.plan()
+        until, body, frame = self._until(), spec.canonical().encode(), spec.frame
         answer = self._transport.request(
-            "POST", "/v1/tables", until=until, max_bytes=_manifest_size(len(body), len(plan)), body=[body]
+            "POST", "/v1/tables", until=until, max_bytes=_manifest_size(len(body), len(frame.columns)), body=[body]
         )
         manifest = _manifest(answer, self._transport.base_url)
         check_manifest(manifest, spec)
-        table = self._table(manifest["digest"], until, _HEADER + 8 * spec.total_steps * len(plan))
+        table = self._table(manifest["digest"], until, LENGTH.size + MAX_HEADER + frame.nbytes)
         is_full = verify == "full"
         named = named_digests(spec.every_schedule()) if is_full else ()
         with resolved({digest: self._table(digest, until, MAX_TABLE) for digest in named}):

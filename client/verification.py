@@ -117,9 +117,10 @@ def check_table(table: Table, spec: Spec, *, whole: bool) -> None:
         wanted, got = getattr(asked, name), getattr(frame, name)
         if wanted != got:
             raise DigestMismatchError(f"table {table.digest} is not that of the spec: {name} is {got}, not {wanted}")
-    costs = {name: Cost.of(schedule) for name, (schedule, _) in spec.plan().items()}
+    plan = spec.plan()
+    costs = {name: Cost.of(schedule) for name, (schedule, _) in plan.items()}
     is_small = sum(cost.parts for cost in costs.values()) * spec.total_steps <= _SMALL
-    for name, (schedule, column) in spec.plan().items():
+    for name, (schedule, column) in plan.items():
         rows = [range(spec.total_steps)]
         if not (whole or is_small):
             some = _rows(schedule, costs[name], spec.total_steps, len(costs))
