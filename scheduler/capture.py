@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import reprlib
 from array import array
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
@@ -14,6 +13,7 @@ import numpy as np
 from scheduler.rehearsal import CaptureError, TorchScheduler, rehearsal, undisturbed
 from scheduler.schedule import Values
 from scheduler.table import Table
+from scheduler.texts import shown
 
 Group = dict[str, Any]
 """One entry of `optimizer.param_groups`."""
@@ -146,8 +146,7 @@ class _Track:
             message = f"{self.name} of group {self.group} must be finite, got a number beyond float64 at step {step}"
             raise CaptureError(message) from error
         except (TypeError, ValueError, RuntimeError) as error:
-            said = reprlib.repr(value)
-            message = f"{self.name} of group {self.group} must be a single number, got {said} at step {step}"
+            message = f"{self.name} of group {self.group} must be a single number, got {shown(value)} at step {step}"
             raise CaptureError(message) from error
 
     @property

@@ -13,7 +13,6 @@ from __future__ import annotations
 import math
 import operator
 import os
-import reprlib
 import secrets
 import stat
 import sys
@@ -357,13 +356,12 @@ def _numbers(name: str, values: ArrayLike) -> Values:
     """A column's values as float64, shape [total_steps]. Text, booleans and complex numbers are no numbers here."""
     try:
         given = np.asarray(values)
-        if given.size and given.dtype.kind in "USbcmMV":
-            raise TableError(f"column {name!r} must have numbers, got {given.dtype} like {given.flat[0]!r}")
-        array = given.astype(np.float64, copy=False)
+        is_other = given.size and given.dtype.kind in "USbcmMV"
+        array = None if is_other else given.astype(np.float64, copy=False)
     except (TypeError, ValueError, OverflowError, RuntimeError) as error:  # RuntimeError: a tensor with a gradient
-        if isinstance(error, TableError):
-            raise
         raise TableError(f"column {name!r} must have one number per step: {error}") from error
+    if array is None:
+        raise TableError(f"column {name!r} must have numbers, got {given.dtype} like {given.flat[0]!r}")
     if array.ndim != 1:
         raise TableError(f"column {name!r} must have one value per step, got shape {list(array.shape)}")
     return array
@@ -447,8 +445,7 @@ def _rate(scheduler: Any, step: int) -> float:
             raise TypeError(f"{_named(scheduler)} failed at step {step}: {error}; {_ADVICE}") from error
         raise
     if (number := _as_float(value)) is None:
-        said = reprlib.repr(value)
-        raise TypeError(f"{_named(scheduler)} must give numbers, got {said} at step {step}; {_ADVICE}")
+        raise TypeError(f"{_named(scheduler)} must give numbers, got {shown(value)} at step {step}; {_ADVICE}")
     return number
 
 
