@@ -2,10 +2,11 @@
 
 # package of the distribution lrtables
 
+from scheduler.cached import CachedScheduler
 from scheduler.registry import KINDS, parse
 from scheduler.schedule import Schedule, ScheduleWarning, share_of
 from scheduler.spec import Spec
-from scheduler.table import CachedScheduler, PastEndError, Table, TableError
+from scheduler.table import PastEndError, Table, TableError
 
 __all__ = [
     "KINDS",

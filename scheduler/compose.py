@@ -34,7 +34,7 @@ from scheduler.schedule import (
     StepCount,
     Steps,
     Values,
-    no_rate,
+    rate_out_of_range,
     real,
     schedule,
     whole,
@@ -440,7 +440,7 @@ def _rate_at(part: Schedule, step: int) -> float:
     """
     value = _value_at(part, step)
     if not abs(value) <= MAX_RATE:
-        raise no_rate(part, value, step)
+        raise rate_out_of_range(part, value, step)
     return max(value, 0.0)
 
 

@@ -288,7 +288,7 @@ class Schedule:
         columns = {name: np.empty(n) for name in self.column_names}
         self.fill_columns(columns)
         if (step := _first_too_large(columns["lr"])) is not None:
-            raise no_rate(self, columns["lr"][step], step)
+            raise rate_out_of_range(self, columns["lr"][step], step)
         for out in columns.values():
             out.flags.writeable = False
         return columns
@@ -365,7 +365,7 @@ class Schedule:
         if _first_too_large(values) is not None:  # the window is what lies between `step` and the next such value
             values, first = values[step - first :], step
             if (bad := _first_too_large(values)) == 0:
-                raise no_rate(self, values[0], step)
+                raise rate_out_of_range(self, values[0], step)
             values = values[:bad]
         return first, values.data.toreadonly()  # type: ignore[return-value]  # its format is 'd': indexing gives floats
 
@@ -399,7 +399,7 @@ def _first_too_large(values: Values) -> int | None:
     return int(np.argmin(np.abs(values) <= MAX_RATE))
 
 
-def no_rate(schedule: Schedule, value: float, step: int) -> TableError:
+def rate_out_of_range(schedule: Schedule, value: float, step: int) -> TableError:
     """The error for a value of a schedule, at this step, that is beyond every rate."""
     return TableError(f"a rate must be {broken_rule(abs(value))}, got {value} at step {step} of this {schedule.kind}")
 
