@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 UNINTERRUPTED = 2**20
-"""Steps of one schedule that are filled between two looks at whether to stop: a few milliseconds for most kinds."""
+"""Steps of one schedule that are filled between two checks for cancellation: a few milliseconds for most kinds."""
 
 _stopped: ContextVar[Callable[[], bool] | None] = ContextVar("stopped", default=None)
 

@@ -125,10 +125,10 @@ class Schedule:
 
     @property
     def over(self) -> int | None:
-        """The step from which the curve no longer means anything; None: it says itself what comes, however far.
+        """The step from which the schedule is over; None where the kind defines every later value.
 
-        The libraries' schedules that have one raise there, or climb back from what they had come down to. A composite
-        holds the rate of the step before: the last one that a training of this length applies.
+        The libraries' schedules that have one raise there, or rise again. A composite then holds the rate of the step
+        before: the last one that a training of this length applies.
         """
         return None
 

@@ -72,7 +72,7 @@ class InvalidRequestError(ServiceError):
 
     @classmethod
     def of_parameter(cls, name: str, detail: str, value: object) -> Self:
-        """What is said of one parameter of an address, or of a header."""
+        """The error for one parameter of an address, or one header."""
         return cls(detail, [FieldError(detail, parameter=name, value=value)])
 
 

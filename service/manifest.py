@@ -56,7 +56,7 @@ class Manifest(BaseModel):
 
     @classmethod
     def of(cls, table: Table | StoredTable, origin: Origin) -> Manifest:
-        """The description of a table that is from there."""
+        """The description of a table and of its origin."""
         sizes = {SAFETENSORS: len(table.header) + table.nbytes, NPY: len(npy_header(table.frame)) + table.nbytes}
         return cls(
             digest=table.digest,
@@ -72,7 +72,7 @@ class Manifest(BaseModel):
         )
 
     def of_origin(self, origin: Origin) -> Manifest:
-        """The same table's manifest, from there."""
+        """The same manifest with another origin."""
         return self.model_copy(update=_said_of(origin))
 
     def for_spec(self, spec: Spec) -> Manifest:

@@ -48,7 +48,7 @@ class Ready:
         return self.origin.fact is not None
 
     def describe(self, origin: Origin) -> None:
-        """Write the manifest of a table that is from there. A fact stays; a claim may give way to one."""
+        """Write the manifest with this origin. A claim may be replaced by a fact later; a fact is final."""
         self.origin = origin
         self.nbytes -= _PER_CHARACTER * len(self.manifest)
         self.manifest = self._manifest.of_origin(origin).to_bytes()

@@ -272,7 +272,7 @@ class TableService:
         raise StorageError(f"the file of the table {table.digest} was being removed whenever it was written")
 
     async def _described(self, ready: Served) -> Served:
-        """The same table, its manifest saying what the database says of where it is from."""
+        """The same table, its manifest completed with its origin from the database."""
         if not ready.is_described:
             origin = await self._threads.sql(origin_of, self._metadata, ready.digest)
             before = ready.nbytes

@@ -81,7 +81,7 @@ class _Worker:
         self._own_memory = _data_bytes()
 
     def stop(self, number: int, frame: FrameType | None) -> None:
-        """Let the computation that runs end at its next look up. A signal handler."""
+        """Stop the running computation at its next check. A signal handler."""
         self._stopped = True
 
     def run(self) -> None:

@@ -67,7 +67,7 @@ class Job:
                 self._process = None
 
     def stop(self) -> None:
-        """Tell the computation to stop, which it does when it looks up next."""
+        """Ask the computation to stop; it does so at its next check."""
         with self._lock:
             self.is_stopped = True
             if self._process is not None:
@@ -210,7 +210,7 @@ class Workers:
             self._keep(worker)
 
     def close(self) -> None:
-        """End those that wait, and those that are kept later as soon as they are."""
+        """End the idle processes; a busy one ends when its job does."""
         self._is_closed = True
         while self._idle:
             self._idle.pop().end()

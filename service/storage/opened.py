@@ -17,13 +17,13 @@ class NotAFileError(OSError):
 
 
 class Opened:
-    """The files that names lead to, to be asked again later: what is written to one that lost its name is lost."""
+    """The files behind some names, to be compared later: what is written to a file that lost its name is lost."""
 
     def __init__(self, name: Name) -> None:
         self._files = {name: _identity(name)}
 
     def add(self, name: Name) -> None:
-        """One more."""
+        """Remember one more name, and the file that it leads to now."""
         self._files[name] = _identity(name)
 
     @property
@@ -32,7 +32,7 @@ class Opened:
         return all(map(self.leads, self._files))
 
     def leads(self, name: Name) -> bool:
-        """Whether one of the names does."""
+        """Whether this name still leads to the file that it led to."""
         return _identity(name) == self._files[name]
 
 
