@@ -27,7 +27,7 @@ from scheduler.builtin import (
 )
 from scheduler.compose import Constant, Power, Ramp, Sequence
 from scheduler.libraries import transformers
-from scheduler.shapes import Shape
+from scheduler.numerics.shapes import Shape
 
 
 def portable_kinds(n: int) -> list[Schedule]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from scheduler import Schedule, parse, portable
+from scheduler import Schedule, parse
+from scheduler.numerics import portable
 
 
 def seconds(work: Callable[[], object]) -> float:

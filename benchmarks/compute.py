@@ -15,7 +15,8 @@ from functools import partial
 import numpy as np
 
 from benchmarks import plain, straightforward
-from scheduler import Schedule, custom, portable
+from scheduler import Schedule, custom
+from scheduler.numerics import portable
 from scheduler.schedule import Values
 
 TRANSCENDENTAL = (

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from benchmarks.http_common import TABLE, ServerProcess, herd
-from service.connections import raise_file_limit
+from service.server.connection import raise_file_limit
 
 STEPS = 1_000_000
 SPEC = {

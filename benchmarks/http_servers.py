@@ -18,7 +18,7 @@ from urllib.parse import urlencode
 from benchmarks.deployment import configured
 from benchmarks.http_common import ServerProcess
 from benchmarks.nginx import NginxProcess, free_port
-from service.query import STEPS
+from service.routes.query import STEPS
 
 _NGINX = """
 worker_processes 1;

@@ -27,7 +27,7 @@ from benchmarks.herd import SPEC
 from benchmarks.http_common import ServerProcess
 from benchmarks.http_servers import post
 from benchmarks.wrk import Load, load
-from service.connections import SLOWEST
+from service.server.connection import SLOWEST
 
 DEADLINES: dict[str, float] = {"idle_seconds": 10, "header_seconds": 8, "body_seconds": 9, "send_seconds": 9}
 _KINDS = dict(zip(("silent", "dripped headers", "dripped body", "slow reader"), DEADLINES.values(), strict=True))

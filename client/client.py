@@ -13,9 +13,9 @@ from client.errors import DigestMismatchError, UnexpectedAnswerError
 from client.transport import Transport
 from client.verification import check_manifest, check_table
 from scheduler import KINDS, Schedule, Spec, Table, TableError
-from scheduler.frame import LENGTH, MAX_HEADER
-from scheduler.literal import named_digests, resolved
+from scheduler.compose.literal import named_digests, resolved
 from scheduler.table import After, Axis
+from scheduler.table_format import LENGTH, MAX_HEADER
 from scheduler.texts import is_digest, shown
 
 MAX_TABLE = 2**28

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from scheduler import Table
-from scheduler.rates import MAX_RATE, is_rate
+from scheduler.numerics.rates import MAX_RATE, is_rate
 
 T = TypeVar("T")
 Group = dict[str, Any]

@@ -17,7 +17,7 @@ from client.optimizers import renew_groups, track_steps, with_hooks
 from client.plain_loop import set_lr as set_lr
 from client.scheduler_state import SavedState, first_difference
 from scheduler import PastEndError, ScheduleWarning, Table
-from scheduler.progress import MAX_PROGRESS, progress_index
+from scheduler.numerics.progress import MAX_PROGRESS, progress_index
 
 _STEPPED = ("step", "epoch")  # axes on which one call of step() is one unit of progress
 

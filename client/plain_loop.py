@@ -6,7 +6,7 @@ import numbers
 from typing import TYPE_CHECKING
 
 from client.groups import Group, check_place, put
-from scheduler.rates import MAX_RATE, is_rate
+from scheduler.numerics.rates import MAX_RATE, is_rate
 from scheduler.texts import shown
 
 if TYPE_CHECKING:
@@ -17,7 +17,8 @@ def set_lr(optimizer: Optimizer, lr: float) -> None:
     """Write one learning rate into every parameter group: for the plain loop, `set_lr(optimizer, table.get_lr(step))`.
 
     A group's rate that is a tensor is filled in place, any other becomes a Python float. Raises `TypeError` for what is
-    not a number, `ValueError` for what is no rate (see `scheduler.rates`) and for a tensor that cannot hold one.
+    not a number, `ValueError` for what is no rate (see `scheduler.numerics.rates`) and for a tensor that cannot hold
+    one.
     """
     if type(lr) is not float:
         lr = _number(lr)

@@ -11,8 +11,8 @@ import numpy as np
 
 from client.errors import DigestMismatchError
 from scheduler import Table
-from scheduler.progress import MAX_PROGRESS
-from scheduler.rates import first_bad_rate
+from scheduler.numerics.progress import MAX_PROGRESS
+from scheduler.numerics.rates import first_bad_rate
 from scheduler.table import Axis
 from scheduler.texts import is_digest, shown
 

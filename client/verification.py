@@ -25,9 +25,9 @@ import numpy as np
 from client.errors import DigestMismatchError, UnexpectedAnswerError
 from scheduler import Schedule, Spec, Table
 from scheduler.builtin.twin import BLOCK, Closed, Twin
-from scheduler.interruption import ComputationStoppedError, stoppable
-from scheduler.literal import UnresolvedError
-from scheduler.rates import MAX_RATE
+from scheduler.compose.literal import UnresolvedError
+from scheduler.numerics.cancellation import ComputationStoppedError, stoppable
+from scheduler.numerics.rates import MAX_RATE
 from scheduler.schedule import Values
 from scheduler.texts import shown
 
@@ -110,7 +110,7 @@ def check_table(table: Table, spec: Spec, *, whole: bool) -> None:
         whole: compare every row. Else small tables are compared whole, and of large ones some dozen rows: the first and
             the last, those around the boundaries of the schedule, and random ones. At most 2 million steps are
             computed: rows of torch's step-by-step twins that lie further on are left out, and so are columns of a
-            `Literal` whose table is not at hand (`scheduler.literal.resolved`).
+            `Literal` whose table is not at hand (`scheduler.compose.literal.resolved`).
     """
     asked, frame = spec.frame, table.frame
     for name in ("columns", "total_steps", "axis", "stride", "after"):

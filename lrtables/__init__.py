@@ -43,9 +43,9 @@ if TYPE_CHECKING:
         parse,
         share_of,
     )
-    from scheduler.capture import capture
-    from scheduler.compare import compare
-    from scheduler.describe import describe
+    from scheduler.interop.capture import capture
+    from scheduler.interop.recognise import describe
+    from scheduler.views.compare import compare
 
 __all__ = [
     "CachedScheduler",
@@ -77,9 +77,9 @@ __all__ = [
 _MODULES = {
     "TableLR": "client.lr_scheduler",
     "set_lr": "client.plain_loop",
-    "capture": "scheduler.capture",
-    "compare": "scheduler.compare",
-    "describe": "scheduler.describe",
+    "capture": "scheduler.interop.capture",
+    "compare": "scheduler.views.compare",
+    "describe": "scheduler.interop.recognise",
 }
 """Where a name is defined, unless `client` or `scheduler` exports it."""
 

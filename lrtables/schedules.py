@@ -22,6 +22,7 @@ from scheduler.compose import (
     Splice,
     Sum,
 )
+from scheduler.compose.literal import Literal
 from scheduler.custom import (
     CosineAnnealingWarmRestarts,
     CosineWarmup,
@@ -33,7 +34,6 @@ from scheduler.custom import (
     WarmupWithDecay,
 )
 from scheduler.libraries import transformers
-from scheduler.literal import Literal
 
 __all__ = [
     "Clamp",

@@ -2,11 +2,21 @@
 
 # package of the distribution lrtables
 
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from scheduler.cached import CachedScheduler
 from scheduler.registry import KINDS, parse
 from scheduler.schedule import Schedule, ScheduleWarning, share_of
 from scheduler.spec import Spec
 from scheduler.table import PastEndError, Table, TableError
+
+if TYPE_CHECKING:
+    from scheduler.interop.capture import capture
+    from scheduler.interop.recognise import describe
+    from scheduler.views.compare import compare
 
 __all__ = [
     "KINDS",
@@ -17,6 +27,28 @@ __all__ = [
     "Spec",
     "Table",
     "TableError",
+    "capture",
+    "compare",
+    "describe",
     "parse",
     "share_of",
 ]
+
+_LAZY = {
+    "capture": "scheduler.interop.capture",
+    "compare": "scheduler.views.compare",
+    "describe": "scheduler.interop.recognise",
+}
+"""Where a name is defined that is imported when it is first used: most jobs never do."""
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LAZY:
+        raise AttributeError(f"module 'scheduler' has no attribute {name!r}")
+    value = getattr(import_module(_LAZY[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

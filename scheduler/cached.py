@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from scheduler.rates import first_bad_rate
+from scheduler.numerics.rates import first_bad_rate
 from scheduler.schedule import Schedule, step_index, warn_of
 from scheduler.table import Table, TableError
 from scheduler.texts import shown
@@ -25,7 +25,7 @@ class CachedScheduler:
 
     Warns (`ScheduleWarning`) of what is rarely meant, such as more steps than one of our schedules has. Raises
     `TypeError` where `get_lr` gives no number (torch's schedulers give a list: `capture` takes those), and `TableError`
-    where that is no learning rate (see `scheduler.rates`), both naming the step.
+    where that is no learning rate (see `scheduler.numerics.rates`), both naming the step.
     """
 
     def __init__(self, scheduler: Any, total_steps: int) -> None:
@@ -78,7 +78,7 @@ def _as_float(value: Any) -> float | None:
         return None
 
 
-_ADVICE = "a torch scheduler is taken by scheduler.capture.capture(scheduler, total_steps)"
+_ADVICE = "a torch scheduler is taken by scheduler.capture(scheduler, total_steps)"
 
 
 def _named(scheduler: Any) -> str:

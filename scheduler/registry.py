@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Annotated, Any, Union
 
 from pydantic import Field, TypeAdapter
 
-from scheduler import compose, literal
 from scheduler.builtin import averaging, composite, cosine, cycle, decay, ramp
+from scheduler.compose import combine, literal
 from scheduler.custom import cyclical, warmup
 from scheduler.libraries import transformers
 from scheduler.schedule import Schedule, complete
 
 _MODULES = (
     *(warmup, cyclical),
-    *(compose, literal),
+    *(combine, literal),
     *(averaging, composite, cosine, cycle, decay, ramp),
     transformers,
 )

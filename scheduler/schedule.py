@@ -23,11 +23,11 @@ import pydantic
 from numpy.typing import NDArray
 from pydantic import BeforeValidator, ConfigDict, Field, TypeAdapter
 
-from scheduler.caveats import Caveat, of_length, sentences
-from scheduler.frame import TableError
-from scheduler.interruption import windows
+from scheduler.numerics.cancellation import windows
+from scheduler.numerics.rates import MAX_RATE, broken_rule
 from scheduler.overrides import check_overrides
-from scheduler.rates import MAX_RATE, broken_rule
+from scheduler.table_format import TableError
+from scheduler.warnings import Caveat, of_length, sentences
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -73,7 +73,7 @@ def real(value: object) -> object:
 
 
 Rate = Annotated[float, Field(ge=0.0, le=MAX_RATE), BeforeValidator(real)]
-"""A learning rate, or what one is multiplied by: finite, not negative, at most `scheduler.rates.MAX_RATE`."""
+"""A learning rate, or what one is multiplied by: finite, not negative, at most `scheduler.numerics.rates.MAX_RATE`."""
 PositiveRate = Annotated[float, Field(ge=1e-100, le=MAX_RATE), BeforeValidator(real)]
 """A learning rate that something is divided by."""
 Factor = Annotated[float, Field(gt=0.0, le=1e12), BeforeValidator(real)]
@@ -392,7 +392,7 @@ class Schedule:
 def _first_too_large(values: Values) -> int | None:
     """The index of the first value that is beyond every rate, or not a number; None where there is none.
 
-    How far below 0 a library's own rounding may go is the table's to judge (`scheduler.rates`).
+    How far below 0 a library's own rounding may go is the table's to judge (`scheduler.numerics.rates`).
     """
     if len(values) == 0 or (values.max() <= MAX_RATE and values.min() >= -MAX_RATE):  # False for NaN
         return None

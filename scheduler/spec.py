@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Annotated, Any, Self
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, model_validator
 
 from scheduler.canonical import canonical_hash, canonical_json
-from scheduler.caveats import shortened
-from scheduler.frame import Frame
 from scheduler.registry import AnySchedule
 from scheduler.schedule import Schedule, StepCount, warn_of
 from scheduler.table import After, Axis, Table
+from scheduler.table_format import Frame
+from scheduler.warnings import shortened
 
 MAX_GROUPS = 1000
 

@@ -4,7 +4,7 @@ The digest is SHA-256 over one line of canonical JSON, the frame (`after`, `axis
 `total_steps`), a newline, and each column's values as little-endian float64 in that order. It covers all that decides
 which rate is applied when, and nothing else: not the spec the values came from, not the file format.
 
-The file format is safetensors (see `scheduler.frame`). It is written and read here, not through the safetensors
+The file format is safetensors (see `scheduler.table_format`). It is written and read here, not through the safetensors
 package, because that package's Python functions copy the values and do not say where in the file they lie.
 """
 
@@ -25,14 +25,14 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import numpy as np
 from numpy.typing import ArrayLike
 
-from scheduler.frame import LENGTH, MAX_HEADER, Frame, Header, claimed_spec, header_size
-from scheduler.frame import After as After
-from scheduler.frame import Axis as Axis
-from scheduler.frame import TableError as TableError
-from scheduler.progress import progress_index
+from scheduler.numerics.progress import progress_index
+from scheduler.numerics.rates import broken_rule, first_bad_rate
 from scheduler.provenance import provenance
-from scheduler.rates import broken_rule, first_bad_rate
 from scheduler.schedule import Schedule, Values
+from scheduler.table_format import LENGTH, MAX_HEADER, Frame, Header, claimed_spec, header_size
+from scheduler.table_format import After as After
+from scheduler.table_format import Axis as Axis
+from scheduler.table_format import TableError as TableError
 from scheduler.texts import shown
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ class Table:
     Args:
         columns: name to values, each of shape [total_steps]; copied. Raises `TableError` for a bad name, one name both
             plain and per group, columns of different lengths or none, values that are not finite, and learning rates
-            that are none (see `scheduler.rates`).
+            that are none (see `scheduler.numerics.rates`).
         axis: what rows count.
         stride: units of progress per row, at least 1.
         after: what happens past the last row.
@@ -106,8 +106,8 @@ class Table:
         """The table of a spec. The values are computed into the memory that the table keeps, and nowhere else.
 
         That memory is `out` where it is given: shape [columns, total_steps], contiguous, in the order of the names.
-        Raises `TableError` where a value is no rate (`scheduler.rates`): products and growth can leave the range, and a
-        library's own schedule may fall below 0.
+        Raises `TableError` where a value is no rate (`scheduler.numerics.rates`): products and growth can leave the
+        range, and a library's own schedule may fall below 0.
         """
         plan = sorted(spec.plan().items())
         data = np.empty((len(plan), spec.total_steps)) if out is None else out
@@ -224,8 +224,8 @@ class Table:
         title: str | None = None,
         applied: ArrayLike | Mapping[str, ArrayLike] | None = None,
     ) -> Figure:
-        """Draw the table, over it the rates a training applied; save as .png or .svg (see `scheduler.plot`)."""
-        from scheduler.plot import plot  # noqa: PLC0415  # pictures need matplotlib, an extra
+        """Draw the table, over it the rates a training applied; save as .png or .svg (see `scheduler.views.plot`)."""
+        from scheduler.views.plot import plot  # noqa: PLC0415  # pictures need matplotlib, an extra
 
         return plot(self, path, title=title, applied=applied)
 

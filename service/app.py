@@ -10,27 +10,29 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI
 from starlette.types import ASGIApp
 
-from service import openapi, problems, tracing
-from service.auth import Authenticator
-from service.body import Bodies
-from service.front import Front
-from service.guard import Guard
-from service.limiter import Limiter
-from service.manifest import VERSION
-from service.metadata import open_metadata
-from service.metrics import Metrics
+from service.concurrency.executors import Threads
+from service.database.metadata import open_metadata
+from service.documentation import openapi
+from service.http import problems
+from service.http.body import Bodies
+from service.middleware.authentication import Guard
+from service.middleware.security_headers import Secured
+from service.middleware.table_shortcut import Front
+from service.middleware.telemetry import Telemetry
+from service.observability import tracing
+from service.observability.metrics import Metrics
 from service.routes import docs, health, lr, schedules, tables, token
-from service.routes.parts import Server
-from service.secured import Secured
+from service.routes.dependencies import Server
+from service.routes.uploads import Uploads
+from service.security.authenticator import Authenticator
+from service.security.rate_limits import Limiter
+from service.server.fast_path import Warm
 from service.settings import Settings
-from service.specs import SpecReader
-from service.storage.opening import open_store
-from service.tables import TableService
-from service.telemetry import Telemetry
-from service.threads import Threads
-from service.uploads import Uploads
-from service.warm import Warm
-from service.workers import Workers
+from service.storage.open import open_store
+from service.tables.manifest import VERSION
+from service.tables.service import TableService
+from service.tables.specs import SpecReader
+from service.workers.pool import Workers
 
 _ROUTERS = [module.router for module in (tables, schedules, lr, docs, token, health)]
 

@@ -19,13 +19,13 @@ from types import FrameType
 import numpy as np
 
 from scheduler import KINDS, Schedule, Spec
-from scheduler.literal import resolved
-from scheduler.rates import first_bad_rate
+from scheduler.compose.literal import resolved
+from scheduler.numerics.rates import first_bad_rate
 from scheduler.schedule import MAX_STEP, Values
 from scheduler.table import TableError
 from service.errors import LimitExceededError
 from service.settings import Settings
-from service.specs import read_spec
+from service.tables.specs import read_spec
 from tests.scheduler.edges import TABLES, WALKED, legal, wrapped
 
 CALLS_PER_BYTE = 10

@@ -25,8 +25,8 @@ from scheduler.builtin.decay import ExponentialLR, MultiStepLR, StepLR
 from scheduler.builtin.ramp import ConstantLR, LinearLR, PolynomialLR
 from scheduler.builtin.stepped import Piece, Programme
 from scheduler.builtin.twin import Group, Milestones, Twin
-from scheduler.caveats import Caveat
 from scheduler.schedule import MAX_JOINTS, Schedule, Values, complete, schedule
+from scheduler.warnings import Caveat
 
 MAX_MEMBERS = 100
 MAX_GROWTH = 1e200

@@ -12,9 +12,9 @@ import numpy as np
 from pydantic import model_validator
 from typing_extensions import override
 
-from scheduler import portable
 from scheduler.builtin.stepped import LOOP, Affine, Moves, multiply
 from scheduler.builtin.twin import BLOCK, Closed, blocks, steps_before
+from scheduler.numerics import portable
 from scheduler.schedule import Rate, StepCount, Values, schedule
 
 _JOINTS = 16  # turns, or restarts, that are listed

@@ -12,10 +12,10 @@ import numpy as np
 from pydantic import model_validator
 from typing_extensions import override
 
-from scheduler import libm
 from scheduler.builtin.twin import BLOCK, Closed, Group, Twin, blocks, steps_before
-from scheduler.interruption import windows
-from scheduler.rates import MAX_RATE
+from scheduler.numerics import libm
+from scheduler.numerics.cancellation import windows
+from scheduler.numerics.rates import MAX_RATE
 from scheduler.schedule import MAX_STEP, Factor, Fraction, Rate, StepCount, Steps, Values, schedule
 
 MomentumColumn = Literal["momentum", "beta1"]

@@ -16,9 +16,9 @@ from typing_extensions import override
 
 from scheduler.builtin.stepped import Product
 from scheduler.builtin.twin import Milestones
-from scheduler.caveats import Caveat
-from scheduler.rates import MAX_RATE
+from scheduler.numerics.rates import MAX_RATE
 from scheduler.schedule import NonNegative, Rate, StepCount, Values, schedule
+from scheduler.warnings import Caveat
 
 _JOINTS = 16  # drops that are listed
 

@@ -10,11 +10,11 @@ import numpy as np
 from pydantic import model_validator
 from typing_extensions import override
 
-from scheduler import libm
 from scheduler.builtin.stepped import Product
 from scheduler.builtin.twin import steps_before
-from scheduler.caveats import Caveat
+from scheduler.numerics import libm
 from scheduler.schedule import Fraction, NonNegative, Rate, Steps, Values, schedule
+from scheduler.warnings import Caveat
 
 _LEAST = 1e-100  # of what a rate is divided by
 

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from typing_extensions import override
 
 from scheduler.builtin.twin import BLOCK, Closed, Twin
-from scheduler.interruption import checkpoint
+from scheduler.numerics.cancellation import checkpoint
 from scheduler.schedule import Values
 
 Moves = NDArray[np.float64]

@@ -19,8 +19,8 @@ import numpy as np
 from pydantic import AfterValidator, Field
 from typing_extensions import override
 
-from scheduler import libm
-from scheduler.interruption import windows
+from scheduler.numerics import libm
+from scheduler.numerics.cancellation import windows
 from scheduler.schedule import Schedule, Steps, Values
 
 Milestones = Annotated[Sequence[Steps], Field(max_length=10_000), AfterValidator(tuple)]

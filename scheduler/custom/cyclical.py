@@ -13,7 +13,7 @@ import numpy as np
 from pydantic import BeforeValidator, Field, model_validator
 from typing_extensions import override
 
-from scheduler import portable
+from scheduler.numerics import portable
 from scheduler.schedule import Decay, Factor, Fraction, Rate, Schedule, StepCount, Values, schedule, whole
 
 _LONG = 2 * portable.BLOCK  # steps: a cycle longer than this is computed where it lies, a shorter one once

@@ -9,7 +9,7 @@ from typing import Literal, Self
 from pydantic import model_validator
 from typing_extensions import override
 
-from scheduler import portable
+from scheduler.numerics import portable
 from scheduler.schedule import PositiveRate, Rate, Schedule, StepCount, Steps, Values, schedule, share_of
 
 

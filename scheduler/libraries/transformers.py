@@ -26,9 +26,9 @@ import numpy as np
 from pydantic import model_validator
 from typing_extensions import override
 
-from scheduler import libm
-from scheduler.caveats import Caveat
+from scheduler.numerics import libm
 from scheduler.schedule import NonNegative, PositiveRate, Rate, Schedule, StepCount, Steps, Values, schedule, share_of
+from scheduler.warnings import Caveat
 
 Shape = Literal["linear", "cosine", "1-sqrt"]
 """A way from 0 to 1, or back."""

@@ -6,12 +6,12 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from scheduler.difference import Difference, difference
 from scheduler.registry import KINDS
 from scheduler.schedule import Schedule
 from scheduler.spec import Spec
 from scheduler.table import Axis, Table
 from scheduler.training.choices import Settings
+from scheduler.views.difference import Difference, difference
 
 
 def twin(settings: Settings, batches: int) -> Table | None:

@@ -13,12 +13,12 @@ import torch
 from torch.optim import SGD
 from tqdm import tqdm
 
-from scheduler.chart import number
-from scheduler.difference import difference
-from scheduler.plot import plot, plot_lines
 from scheduler.table import Table
 from scheduler.training.comparison import custom_lines, recorded, twin, verdict
 from scheduler.training.train import BuiltIn, Digits, Driver, Epoch, FromTable, Run, train
+from scheduler.views.chart import number
+from scheduler.views.difference import difference
+from scheduler.views.plot import plot, plot_lines
 
 
 class Experiment:

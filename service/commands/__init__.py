@@ -1,5 +1,6 @@
 """The commands of `lrtables`, each a module with `add_parser`."""
 
-from service.commands import compare, data, db, doctor, serve, show, token
+from scheduler.commands import compare, show
+from service.commands import data, db, doctor, serve, token
 
 COMMANDS = (serve, show, compare, token, data, db, doctor)

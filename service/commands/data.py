@@ -14,8 +14,8 @@ from service.commands.options import CommandError, add_data_options, metadata_fo
 
 if TYPE_CHECKING:
     from service.commands.options import Subparsers
-    from service.maintenance import Copied
-    from service.metadata import Metadata
+    from service.database.metadata import Metadata
+    from service.operations.maintenance import Copied
     from service.storage.store import ObjectStore
 
 _VERIFY = """Read every table and every row of the metadata, and take every digest anew. Prints a line for each that is
@@ -56,8 +56,8 @@ def _opened(
 ) -> Iterator[tuple[ObjectStore, Metadata]]:
     """The store and the metadata that the options name, the metadata as `metadata_for` has them."""
     settings = settings_of(parsed)
-    from service.maintenance import BackupError  # noqa: PLC0415  # only the server needs the service extra
-    from service.storage.opening import open_store  # noqa: PLC0415  # the same
+    from service.operations.maintenance import BackupError  # noqa: PLC0415  # only the server needs the service extra
+    from service.storage.open import open_store  # noqa: PLC0415  # the same
 
     try:
         with (
@@ -71,7 +71,7 @@ def _opened(
 
 def _verify(parsed: argparse.Namespace) -> int:
     with _opened(parsed, exclusive=False) as (store, metadata):
-        from service.maintenance import verify  # noqa: PLC0415  # only the server needs the service extra
+        from service.operations.maintenance import verify  # noqa: PLC0415  # only the server needs the service extra
 
         well, problems = 0, 0
         for problem in verify(store, metadata):
@@ -92,7 +92,7 @@ def _refuse_data_directory(parsed: argparse.Namespace) -> None:
 def _backup(parsed: argparse.Namespace) -> int:
     _refuse_data_directory(parsed)
     with _opened(parsed, exclusive=False) as (store, metadata):
-        from service.maintenance import backup  # noqa: PLC0415  # only the server needs the service extra
+        from service.operations.maintenance import backup  # noqa: PLC0415  # only the server needs the service extra
 
         counts = Counter(backup(store, metadata, parsed.folder))
     print(f"{counts['copied']} tables copied to {parsed.folder}, the metadata with them")
@@ -102,7 +102,7 @@ def _backup(parsed: argparse.Namespace) -> int:
 
 def _refuse_what_is_no_backup(parsed: argparse.Namespace) -> None:
     """What cannot be restored is refused before anything is made for it."""
-    from service.maintenance import BackupError, rows_of  # noqa: PLC0415  # only the server needs the service extra
+    from service.operations.maintenance import BackupError, rows_of  # noqa: PLC0415  # only the server needs the service extra
 
     try:
         rows_of(parsed.folder)
@@ -114,7 +114,7 @@ def _restore(parsed: argparse.Namespace) -> int:
     _refuse_data_directory(parsed)
     _refuse_what_is_no_backup(parsed)
     with _opened(parsed, exclusive=True, make=True) as (store, metadata):
-        from service.maintenance import restore  # noqa: PLC0415  # only the server needs the service extra
+        from service.operations.maintenance import restore  # noqa: PLC0415  # only the server needs the service extra
 
         counts = Counter(restore(parsed.folder, store, metadata))
     print(f"{counts['copied']} tables restored from {parsed.folder}, the metadata with them")
@@ -129,7 +129,7 @@ def _print_missing(counts: Counter[Copied]) -> None:
 
 def _collect(parsed: argparse.Namespace) -> int:
     with _opened(parsed, exclusive=not parsed.dry_run) as (store, metadata):
-        from service.maintenance import YOUNG_SECONDS, garbage, remove  # noqa: PLC0415  # only the server needs the service extra
+        from service.operations.maintenance import YOUNG_SECONDS, garbage, remove  # noqa: PLC0415  # only the server needs the service extra
 
         sizes = []
         for key, size in garbage(store, metadata):

@@ -11,8 +11,8 @@ from service.commands.options import CommandError, add_server_options, settings_
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from service.checks import Check, Source
     from service.commands.options import Subparsers
+    from service.operations.doctor import Check, Source
 
 _DESCRIPTION = """Look at everything that a server with these settings needs: the settings and where each is from, the
 data directory, the store, the database, the tokens, the port, the installed packages. Exits with 1 where the server
@@ -44,10 +44,10 @@ def _findings(parsed: argparse.Namespace) -> tuple[Mapping[str, Source], Sequenc
     except CommandError as error:
         if isinstance(error.__cause__, ModuleNotFoundError):
             raise
-        from service.checks import Check  # noqa: PLC0415  # only the server needs the service extra
+        from service.operations.doctor import Check  # noqa: PLC0415  # only the server needs the service extra
 
         return {}, [Check("settings", "failed", str(error))]
-    from service.checks import checks, sources  # noqa: PLC0415  # only the server needs the service extra
+    from service.operations.doctor import checks, sources  # noqa: PLC0415  # only the server needs the service extra
 
     return sources(settings, vars(parsed)), list(checks(settings))
 

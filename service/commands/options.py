@@ -15,7 +15,7 @@ from scheduler.texts import shown
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
-    from service.metadata import Metadata
+    from service.database.metadata import Metadata
     from service.settings import Settings
 
     Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]
@@ -54,7 +54,7 @@ def metadata_for(
     With `make` they are made where there are none; with `of_any_revision` they may be none, or another version's.
     """
     settings = settings_of(parsed)
-    from service.metadata import metadata_of, open_metadata  # noqa: PLC0415  # only the server needs the service extra
+    from service.database.metadata import metadata_of, open_metadata  # noqa: PLC0415  # only the server needs the service extra
     from service.storage.store import StorageError  # noqa: PLC0415  # the same
 
     try:

@@ -21,7 +21,7 @@ from service.commands.options import CommandError, add_server_options, settings_
 
 if TYPE_CHECKING:
     from service.commands.options import Subparsers
-    from service.routes.parts import Server
+    from service.routes.dependencies import Server
     from service.settings import Settings
 
 _logger = logging.getLogger("lrtables")
@@ -51,10 +51,10 @@ def _serve(parsed: argparse.Namespace) -> int:
 
 
 def _run(settings: Settings) -> int:
-    from service import logs  # noqa: PLC0415  # only the server needs the service extra
     from service.app import open_server  # noqa: PLC0415  # only the server needs the service extra
-    from service.checks import strange_variables  # noqa: PLC0415  # only the server needs the service extra
-    from service.connections import raise_file_limit  # noqa: PLC0415  # only the server needs the service extra
+    from service.observability import logs  # noqa: PLC0415  # only the server needs the service extra
+    from service.operations.doctor import strange_variables  # noqa: PLC0415  # only the server needs the service extra
+    from service.server.connection import raise_file_limit  # noqa: PLC0415  # only the server needs the service extra
     from service.storage.store import StorageError  # noqa: PLC0415  # only the server needs the service extra
 
     for check in strange_variables(os.environ):
@@ -97,8 +97,8 @@ def _answer(listener: socket.socket, server: Server) -> None:
     import uvicorn  # noqa: PLC0415  # only the server needs the service extra
 
     from service.app import create_app  # noqa: PLC0415  # only the server needs the service extra
-    from service.connections import protocol  # noqa: PLC0415  # only the server needs the service extra
-    from service.warm import Warm  # noqa: PLC0415  # only the server needs the service extra
+    from service.server.connection import protocol  # noqa: PLC0415  # only the server needs the service extra
+    from service.server.fast_path import Warm  # noqa: PLC0415  # only the server needs the service extra
 
     settings = server.settings
     app = create_app(server)

@@ -15,8 +15,8 @@ from service.commands.options import CommandError, add_data_options, metadata_fo
 
 if TYPE_CHECKING:
     from service.commands.options import Subparsers
-    from service.metadata import TokenRow
-    from service.tokens import Limits
+    from service.database.metadata import TokenRow
+    from service.security.tokens import Limits
 
 _SECONDS = {"m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 _DURATION = re.compile(r"([1-9]\d{0,4})([mhdw])")
@@ -57,7 +57,7 @@ def _add(
 
 def _create(parsed: argparse.Namespace) -> int:
     """Print the new token's text, and what it is on standard error."""
-    from service.tokens import new_token  # noqa: PLC0415  # only the server needs the service extra
+    from service.security.tokens import new_token  # noqa: PLC0415  # only the server needs the service extra
 
     expires_in, limits = _expires_in(parsed.expires), _limits(parsed.limit)
     with metadata_for(parsed, make=True) as metadata:
@@ -112,7 +112,7 @@ def _expires_in(text: str) -> float | None:
 def _limits(texts: Sequence[str]) -> Limits:
     from pydantic import ValidationError  # noqa: PLC0415  # beside what needs the service extra
 
-    from service.tokens import Limits  # noqa: PLC0415  # only the server needs the service extra
+    from service.security.tokens import Limits  # noqa: PLC0415  # only the server needs the service extra
 
     given = dict(text.partition("=")[::2] for text in texts)
     if len(given) < len(texts):

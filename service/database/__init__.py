@@ -1,1 +1,1 @@
-"""What `service.metadata` is made of: connections, schema, rows, revisions, backups."""
+"""What `service.database.metadata` is made of: connections, schema, rows, revisions, backups."""

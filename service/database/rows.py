@@ -19,7 +19,7 @@ Stored = Mapping[str, Any]
 class TableRow:
     """A table: its digest, the size of its values, what its publisher said of it, and since when it is there.
 
-    `claim` is the JSON of a `service.origins.Claim`, or None. `created_at` is in seconds since 1970.
+    `claim` is the JSON of a `service.tables.origins.Claim`, or None. `created_at` is in seconds since 1970.
     """
 
     digest: str

@@ -5,8 +5,8 @@ from __future__ import annotations
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse
 
-from service.docs import POLICY, page
-from service.routes.parts import readable
+from service.documentation.page import POLICY, page
+from service.routes.dependencies import readable
 
 router = APIRouter(tags=["server"])
 

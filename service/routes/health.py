@@ -9,12 +9,12 @@ from fastapi import APIRouter, Query, Response
 from pydantic import BaseModel, Field
 
 from service.errors import NotReadyError
-from service.formats import FORMATS
-from service.manifest import VERSION
-from service.metrics import CONTENT_TYPE, Readings
-from service.routes.parts import Server, ServerDep, problems, readable
+from service.observability.metrics import CONTENT_TYPE, Readings
+from service.routes.dependencies import Server, ServerDep, problems, readable
 from service.storage.store import StorageError
-from service.tables import counters
+from service.tables.formats import FORMATS
+from service.tables.manifest import VERSION
+from service.tables.service import counters
 
 router = APIRouter(tags=["server"])
 

@@ -8,15 +8,15 @@ from collections.abc import Mapping
 from fastapi import APIRouter, Request, Response
 
 from scheduler import KINDS, Table
-from service.answer import AnswerResponse, InMemory, header
 from service.errors import NotAcceptableError
-from service.guard import identity_of
-from service.leaving import while_connected
-from service.negotiation import preferred
-from service.query import KIND, STEPS, read_query
-from service.routes.parts import ServerDep, obtain, problems, readable
-from service.streamed import StoredTable
-from service.values import TableValues, ValuesQuery, select
+from service.http.conditional import preferred
+from service.http.disconnect import while_connected
+from service.http.responses import AnswerResponse, InMemory, header
+from service.middleware.authentication import identity_of
+from service.routes.dependencies import ServerDep, obtain, problems, readable
+from service.routes.query import KIND, STEPS, read_query
+from service.tables.stored import StoredTable
+from service.tables.values import TableValues, ValuesQuery, select
 
 router = APIRouter(tags=["schedules"])
 

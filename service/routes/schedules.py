@@ -7,9 +7,9 @@ from typing import Any
 from fastapi import APIRouter
 
 from scheduler import KINDS
-from service.catalogue import Catalogue, Entry, catalogue, entry
+from service.documentation.catalogue import Catalogue, Entry, catalogue, entry
 from service.errors import FieldError, KindNotFoundError, shown
-from service.routes.parts import ServerDep, problems, readable
+from service.routes.dependencies import ServerDep, problems, readable
 
 router = APIRouter(prefix="/v1/schedules", tags=["schedules"])
 

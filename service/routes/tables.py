@@ -9,19 +9,19 @@ from fastapi import APIRouter, Query, Request, Response
 from starlette.convertors import Convertor, register_url_convertor
 
 from scheduler import Spec, Table
-from service.answer import Answer, AnswerResponse, InMemory, Written, header
+from service.concurrency.executors import Threads
 from service.errors import NotAcceptableError
-from service.formats import BLOCKS, BY_MEDIA_TYPE, FORMATS, MEDIA_TYPES, Format
-from service.guard import identity_of
-from service.leaving import while_connected
-from service.manifest import Manifest, location
-from service.negotiation import has_already, preferred
-from service.routes.parts import Digest, Server, ServerDep, obtain, problems, readable
-from service.streamed import StoredTable
-from service.tables import Served
-from service.threads import Threads
-from service.uploads import MEDIA_TYPES as UPLOADS
-from service.values import TableValues, ValuesQuery, select
+from service.http.conditional import has_already, preferred
+from service.http.disconnect import while_connected
+from service.http.responses import Answer, AnswerResponse, InMemory, Written, header
+from service.middleware.authentication import identity_of
+from service.routes.dependencies import Digest, Server, ServerDep, obtain, problems, readable
+from service.routes.uploads import MEDIA_TYPES as UPLOADS
+from service.tables.formats import BLOCKS, BY_MEDIA_TYPE, FORMATS, MEDIA_TYPES, Format
+from service.tables.manifest import Manifest, location
+from service.tables.service import Served
+from service.tables.stored import StoredTable
+from service.tables.values import TableValues, ValuesQuery, select
 
 router = APIRouter(prefix="/v1/tables", tags=["tables"])
 

@@ -10,9 +10,9 @@ from typing import Any
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, Field
 
-from service.guard import identity_of
-from service.routes.parts import problems, readable
-from service.tokens import IDENTITY, Limits, Scope
+from service.middleware.authentication import identity_of
+from service.routes.dependencies import problems, readable
+from service.security.tokens import IDENTITY, Limits, Scope
 
 router = APIRouter(tags=["server"])
 

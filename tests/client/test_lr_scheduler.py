@@ -32,7 +32,7 @@ from client import DigestMismatchError
 from client.lr_scheduler import TableLR, set_lr
 from client.scheduler_state import first_difference
 from scheduler import PastEndError, ScheduleWarning, Table
-from scheduler.progress import MAX_PROGRESS
+from scheduler.numerics.progress import MAX_PROGRESS
 from scheduler.table import After, Axis
 from tests.client.training import make_groups, pickled, through_file, update, values_of
 

@@ -18,7 +18,7 @@ from torch.optim.lr_scheduler import LambdaLR, LinearLR, SequentialLR
 
 from client.lr_scheduler import TableLR
 from scheduler import ScheduleWarning, Table
-from scheduler.capture import capture
+from scheduler.interop.capture import capture
 from tests.client.training import make_groups, pickled, through_file, train, update, values_of
 
 FACTORS = [1.0, 0.7, 0.3, 0.1, 1 / 3, 1e-3, 0.0]

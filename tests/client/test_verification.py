@@ -16,13 +16,14 @@ from hypothesis import strategies as st
 import client.verification
 from client import Client, DigestMismatchError, UnexpectedAnswerError
 from client.verification import check_manifest, check_table
-from scheduler import KINDS, Schedule, Spec, Table, TableError, libm
+from scheduler import KINDS, Schedule, Spec, Table, TableError
 from scheduler.builtin import CosineAnnealingLR, ExponentialLR, MultiStepLR, OneCycleLR, PolynomialLR
 from scheduler.builtin.stepped import Programme
 from scheduler.compose import Clamp, Constant, Product, Ramp, Sequence, Shift
+from scheduler.compose.literal import Literal, resolved
 from scheduler.custom import LinearWarmup, WarmupWithDecay
 from scheduler.libraries.transformers import Cosine, InverseSqrt, Polynomial
-from scheduler.literal import Literal, resolved
+from scheduler.numerics import libm
 from tests.client import hostile
 from tests.client.hostile import hostile_server, manifest_of, response
 from tests.scheduler.strategies import schedules

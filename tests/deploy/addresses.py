@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 from benchmarks.deployment import configured
 from benchmarks.nginx import NginxProcess, free_port
-from service.guard import CHECKS
+from service.middleware.authentication import CHECKS
 from tests.deploy.upstream import Request, Upstream, named
 
 DIGEST = "0123456789abcdef" * 4

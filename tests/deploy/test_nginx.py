@@ -24,7 +24,7 @@ from benchmarks.nginx import NginxProcess, command, free_port
 from client import Client, RequestRefusedError
 from scheduler import Table
 from scheduler.custom import WarmupWithDecay
-from service.formats import MEDIA_TYPES
+from service.tables.formats import MEDIA_TYPES
 
 pytestmark = pytest.mark.needs("nginx")
 

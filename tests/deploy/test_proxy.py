@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from benchmarks.deployment import DEPLOY, ask
-from service.formats import FORMATS, MEDIA_TYPES
-from service.guard import CHECKS
+from service.middleware.authentication import CHECKS
+from service.tables.formats import FORMATS, MEDIA_TYPES
 from tests.deploy.addresses import CONTROL, DIGEST, METHODS, SAMPLES, Proxy, Sent, mutations, written
 from tests.deploy.upstream import CHECK, Upstream, named
 

@@ -12,15 +12,22 @@ import client
 import client.lr_scheduler
 import lrtables
 import scheduler
-import scheduler.capture
-import scheduler.compare
-import scheduler.describe
+import scheduler.interop.capture
+import scheduler.interop.recognise
+import scheduler.views.compare
 from scheduler import KINDS, compose, custom
 
 
 def test_each_name_is_the_same_object_as_where_it_is_defined() -> None:
     """No name of `lrtables` is a copy: `lrtables.Client` is `client.Client`."""
-    defined = [client, client.lr_scheduler, scheduler, scheduler.capture, scheduler.compare, scheduler.describe]
+    defined = [
+        client,
+        client.lr_scheduler,
+        scheduler,
+        scheduler.interop.capture,
+        scheduler.views.compare,
+        scheduler.interop.recognise,
+    ]
     own = {"schedules", "ShadowedPackageError"}
     for name in set(lrtables.__all__) - own:
         assert any(getattr(module, name, None) is getattr(lrtables, name) for module in defined), name

@@ -17,8 +17,8 @@ from scheduler.custom import (
     OneCycleLR,
     WarmupWithDecay,
 )
-from scheduler.shapes import Shape
-from tests.scheduler.test_portable import ENTRIES, GOLDEN
+from scheduler.numerics.shapes import Shape
+from tests.scheduler.numerics.test_portable import ENTRIES, GOLDEN
 
 N = 200_000
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
 from scheduler import KINDS, Schedule, TableError, parse
-from scheduler.rates import first_bad_rate
+from scheduler.numerics.rates import first_bad_rate
 
 MAX_STEPS = 3000
 """Step counts drawn for parameters: enough for several rows and columns of every grid."""

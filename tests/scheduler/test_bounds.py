@@ -9,11 +9,13 @@ from random import Random
 import numpy as np
 import pytest
 
-from scheduler import KINDS, Schedule, Spec, interruption
+from scheduler import KINDS, Schedule, Spec
 from scheduler.builtin import ChainedScheduler, CosineAnnealingLR, ExponentialLR, OneCycleLR, SequentialLR
-from scheduler.compose import MAX_DEPTH, Constant, Cycle, PerEpoch, Ramp, Sequence, Shift, Splice
-from scheduler.interruption import UNINTERRUPTED, stoppable
-from scheduler.literal import resolved
+from scheduler.compose import Constant, Cycle, PerEpoch, Ramp, Sequence, Shift, Splice
+from scheduler.compose.combine import MAX_DEPTH
+from scheduler.compose.literal import resolved
+from scheduler.numerics import cancellation as interruption
+from scheduler.numerics.cancellation import UNINTERRUPTED, stoppable
 from scheduler.schedule import MAX_JOINTS
 from scheduler.table import TableError
 from tests.edge_campaign import calls

@@ -17,8 +17,8 @@ from pydantic import ValidationError
 from scheduler import KINDS, Schedule, Spec, Table, TableError
 from scheduler.builtin import ExponentialLR
 from scheduler.compose import Clamp, Constant, Cycle, Maximum, PerEpoch, Product, Ramp, Scale, Sequence, Shift, Splice
-from scheduler.literal import UnresolvedError
-from scheduler.rates import first_bad_rate
+from scheduler.compose.literal import UnresolvedError
+from scheduler.numerics.rates import first_bad_rate
 from tests.scheduler.strategies import schedules
 
 CASES = int(os.environ.get("LRTABLES_CASES", "12"))

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from scheduler import KINDS, Schedule, TableError, builtin, shapes
+from scheduler import KINDS, Schedule, TableError, builtin
 from scheduler.builtin import OneCycleLR
 from scheduler.builtin.twin import Twin
 from scheduler.compose import (
@@ -31,7 +31,8 @@ from scheduler.compose import (
 )
 from scheduler.custom import LinearWarmup
 from scheduler.libraries import transformers
-from scheduler.rates import MAX_RATE
+from scheduler.numerics import shapes
+from scheduler.numerics.rates import MAX_RATE
 from tests.scheduler.strategies import schedules
 
 N = 10

@@ -15,8 +15,8 @@ from pydantic import ValidationError
 from scheduler import KINDS, CachedScheduler, Schedule, Spec
 from scheduler.builtin import ExponentialLR, StepLR
 from scheduler.compose import Sequence
+from scheduler.compose.literal import Literal as Given
 from scheduler.custom import LinearWarmup
-from scheduler.literal import Literal as Given
 from scheduler.schedule import Rate, StepCount, Values, schedule
 
 FOLLOWS = ["get_lr", "values", "columns", "table", "plot"]

@@ -78,7 +78,7 @@ def test_the_spec_survives_json(found: Recipe) -> None:
 @every_recipe
 def test_it_plots(found: Recipe, tmp_path: Path) -> None:
     """Every recipe can be drawn."""
-    plot = pytest.importorskip("scheduler.plot").plot
+    plot = pytest.importorskip("scheduler.views.plot").plot
     plot(Table.compute(found.spec), tmp_path / f"{found.name}.png", title=found.title)
     assert (tmp_path / f"{found.name}.png").read_bytes().startswith(b"\x89PNG")
 

@@ -22,9 +22,9 @@ from hypothesis import strategies as st
 from scheduler import PastEndError, Spec, Table, TableError
 from scheduler.builtin import OneCycleLR
 from scheduler.custom import LinearWarmup, WarmupWithDecay
-from scheduler.frame import Frame
-from scheduler.progress import MAX_PROGRESS
+from scheduler.numerics.progress import MAX_PROGRESS
 from scheduler.recipes import RECIPES, Recipe
+from scheduler.table_format import Frame
 
 SPEC = Spec(schedule=WarmupWithDecay(5e-4, 100, 1000, min_lr=1e-6), total_steps=1000)
 
@@ -330,7 +330,7 @@ def test_random_bytes_never_raise_anything_else(data: bytes) -> None:
     ],
 )
 def test_what_is_no_rate_is_no_table(columns: Any, message: str) -> None:
-    """A rate that `scheduler.rates` calls none, text for a number, a column plain and per group: refused by name."""
+    """What is no rate, text for a number, a column plain and per group: refused by name."""
     with pytest.raises(TableError, match=message):
         Table(columns)
 

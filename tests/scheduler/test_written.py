@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from scheduler import Schedule, Spec, TableError, builtin, share_of
 from scheduler.builtin.twin import Twin
 from scheduler.compose import Constant, Cycle, Product, Ramp, Scale, Sequence, Splice
+from scheduler.compose.literal import Literal
 from scheduler.custom import CosineWarmup, ExponentialWarmup, LinearWarmup, WarmupWithDecay
-from scheduler.literal import Literal
-from scheduler.rates import MAX_RATE
+from scheduler.numerics.rates import MAX_RATE
 from tests.scheduler.stepping import step_real
 
 LENGTHS = st.integers(1, 60)

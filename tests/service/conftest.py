@@ -17,9 +17,9 @@ from benchmarks.postgres import PostgresServer, is_installed
 from benchmarks.s3_server import S3Server
 from benchmarks.small_disk import SmallDisk
 from service.app import create_app, open_server
-from service.metadata import Metadata, open_metadata
+from service.database.metadata import Metadata, open_metadata
 from service.settings import Settings
-from service.workers import Workers
+from service.workers.pool import Workers
 
 MakeClient = Callable[..., TestClient]
 OpenDatabase = Callable[..., Metadata]

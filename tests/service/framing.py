@@ -24,11 +24,11 @@ from uvicorn.server import ServerState
 from scheduler import Spec, Table
 from scheduler.compose import Constant
 from service.app import create_app, open_server
-from service.connections import protocol
-from service.formats import NPY
-from service.routes.parts import Server
+from service.routes.dependencies import Server
+from service.server.connection import protocol
+from service.server.fast_path import Warm
 from service.settings import Settings
-from service.warm import Warm
+from service.tables.formats import NPY
 
 SPEC = Spec(schedule=Constant(0.5), total_steps=3)
 DIGEST = Table.compute(SPEC).digest

@@ -14,7 +14,7 @@ from starlette.testclient import TestClient
 
 from scheduler import Spec, Table
 from service.app import create_app, open_server
-from service.examples import FILE as EXAMPLES
+from service.documentation.examples import FILE as EXAMPLES
 from service.settings import Settings
 
 OPENAPI = Path(__file__).with_name("openapi.json")

@@ -14,13 +14,13 @@ from starlette.testclient import TestClient
 from benchmarks.s3_server import S3Server
 from scheduler import Table
 from service.app import create_app, open_server
-from service.files import TableFiles, table_key
-from service.maintenance import garbage, remove
-from service.metadata import CondemnedError, Metadata, open_metadata
+from service.concurrency.executors import Threads
+from service.database.metadata import CondemnedError, Metadata, open_metadata
+from service.operations.maintenance import garbage, remove
 from service.settings import Settings
 from service.storage.local import LocalStore
 from service.storage.store import ObjectStore, StorageError
-from service.threads import Threads
+from service.tables.repository import TableFiles, table_key
 
 KEPT, ORPHAN = Table({"lr": [0.5]}), Table({"lr": [0.25]})
 KEY = table_key(ORPHAN.digest)

@@ -11,7 +11,7 @@ import urllib3
 from benchmarks.herd import SPEC, memory_bound
 from benchmarks.http_common import ServerProcess, herd
 from scheduler import Spec, Table
-from service.connections import raise_file_limit
+from service.server.connection import raise_file_limit
 
 
 @pytest.mark.parametrize("clients", [50, pytest.param(1000, marks=pytest.mark.slow)])

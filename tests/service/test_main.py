@@ -14,9 +14,9 @@ import pytest
 import urllib3
 
 from benchmarks.http_common import ServerProcess
-from service.metadata import open_metadata
+from service.database.metadata import open_metadata
+from service.security.tokens import new_token
 from service.settings import Settings
-from service.tokens import new_token
 
 
 def run(*arguments: str, **environment: str) -> tuple[int, str]:

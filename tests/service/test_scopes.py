@@ -11,9 +11,9 @@ import pytest
 from starlette.testclient import TestClient
 
 from scheduler import Table
-from service.metadata import open_metadata
+from service.database.metadata import open_metadata
+from service.security.tokens import SCOPES, Scope, new_token
 from service.settings import Settings
-from service.tokens import SCOPES, Scope, new_token
 from tests.service.conftest import MakeClient
 
 STORED = Table({"lr": [0.5, 0.25, 0.125]})

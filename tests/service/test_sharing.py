@@ -15,7 +15,7 @@ from benchmarks.postgres import PostgresServer
 from benchmarks.s3_server import S3Server
 from scheduler import Spec, Table
 from service.settings import Settings
-from service.storage.opening import open_store
+from service.storage.open import open_store
 
 
 @pytest.fixture

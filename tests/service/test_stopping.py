@@ -14,7 +14,7 @@ import urllib3
 
 from benchmarks.herd import SPEC
 from benchmarks.http_common import ServerProcess
-from service.body import SMALL
+from service.http.body import SMALL
 from tests.service.misbehaving import ENDLESS, UNREADABLE, constant, misbehaving_path
 
 OTHER = {**SPEC, "total_steps": 1000}

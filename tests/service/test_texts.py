@@ -21,7 +21,7 @@ from starlette.testclient import TestClient
 
 from scheduler import KINDS, Schedule
 from service.__main__ import main
-from service.examples import examples
+from service.documentation.examples import examples
 from tests.scheduler.strategies import schedules
 from tests.service.conftest import MakeClient
 

@@ -10,7 +10,7 @@ import urllib3
 
 from benchmarks.http_common import ServerProcess
 from service.__main__ import main
-from service.metadata import open_metadata
+from service.database.metadata import open_metadata
 from service.settings import Settings
 
 

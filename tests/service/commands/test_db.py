@@ -11,7 +11,7 @@ from sqlalchemy import make_url
 
 from scheduler.canonical import canonical_hash
 from service.__main__ import main
-from service.metadata import Metadata, metadata_of
+from service.database.metadata import Metadata, metadata_of
 from service.settings import Settings
 
 Execute = Callable[..., list[dict[str, Any]]]

@@ -13,9 +13,9 @@ import pytest
 
 from service.commands import token as command
 from service.commands.options import CommandError
-from service.metadata import TokenRow, open_metadata
+from service.database.metadata import TokenRow, open_metadata
+from service.security.tokens import SCOPES, TOKEN, token_hash
 from service.settings import Settings
-from service.tokens import SCOPES, TOKEN, token_hash
 
 
 class Answer(NamedTuple):

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from benchmarks.postgres import PostgresServer
-from service.metadata import Metadata, TokenRow
+from service.database.metadata import Metadata, TokenRow
 from service.storage.store import DatabaseError
 
 OpenDatabase = Callable[..., Metadata]

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from sqlalchemy import NullPool, create_engine
 
-from service.metadata import Metadata, open_metadata
+from service.database.metadata import Metadata, open_metadata
 from service.settings import Settings
 from service.storage.store import DatabaseError
 
@@ -68,7 +68,7 @@ def test_a_full_disk_is_an_error_and_no_damage(database_url: str) -> None:
     """Where no more can be written, `record` raises; what was recorded stays, and with room again it goes on."""
     script = """
 import resource, sys
-from service.metadata import open_metadata
+from service.database.metadata import open_metadata
 from service.settings import Settings
 from service.storage.store import DatabaseError
 metadata = open_metadata(Settings(database_url=sys.argv[1]))

@@ -11,9 +11,9 @@ import pytest
 from benchmarks.postgres import PostgresServer
 from service.database.database import Database
 from service.database.engine import parse_url
+from service.database.metadata import Metadata
 from service.database.rows import SpecRow
 from service.database.schema import SPECS
-from service.metadata import Metadata
 from service.storage.store import DatabaseError
 
 OpenDatabase = Callable[..., Metadata]

@@ -13,8 +13,8 @@ from alembic.runtime.migration import MigrationContext
 from scheduler.canonical import canonical_hash
 from service.database.database import Database
 from service.database.engine import parse_url
+from service.database.metadata import Metadata
 from service.database.schema import SCHEMA
-from service.metadata import Metadata
 from service.storage.store import DatabaseError
 
 OpenDatabase = Callable[..., Metadata]

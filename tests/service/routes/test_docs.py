@@ -16,9 +16,9 @@ from starlette.testclient import TestClient
 
 from benchmarks.http_common import ServerProcess
 from scheduler import Spec, Table
+from service.documentation.examples import examples
+from service.documentation.openapi import operations
 from service.errors import MEANINGS
-from service.examples import examples
-from service.openapi import operations
 
 
 class Page(HTMLParser):

@@ -17,10 +17,10 @@ from starlette.types import ASGIApp, Message, Scope
 
 from scheduler import Spec, Table
 from service.app import close_server, create_app, open_server
-from service.formats import CSV, FORMATS, MEDIA_TYPES, SAFETENSORS
-from service.ready import ReadyTable
-from service.routes.parts import Server
+from service.routes.dependencies import Server
 from service.settings import Settings
+from service.tables.entries import ReadyTable
+from service.tables.formats import CSV, FORMATS, MEDIA_TYPES, SAFETENSORS
 from tests.service.conftest import MakeClient
 
 IMMUTABLE = "public, max-age=31536000, immutable, no-transform"

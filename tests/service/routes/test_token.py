@@ -7,10 +7,10 @@ import pytest
 from fastapi import FastAPI
 from starlette.testclient import TestClient
 
-from service.guard import Guard, identity_of
-from service.limiter import Limiter
+from service.middleware.authentication import Guard, identity_of
 from service.routes.token import router
-from service.tokens import Identity, Limits
+from service.security.rate_limits import Limiter
+from service.security.tokens import Identity, Limits
 
 
 class Known:

@@ -1,0 +1,217 @@
+"""`lrtables show`: a schedule before the training: in the terminal, as a picture, as exact values or as JSON."""
+
+from __future__ import annotations
+
+import argparse
+import inspect
+import json
+import re
+import shutil
+import sys
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from pydantic import ValidationError
+
+from scheduler import KINDS, Schedule, Spec, Table
+from scheduler.commands.typed import MAX_STEPS, TypingError, Words, typed_kind, typed_spec, unknown_kind
+from scheduler.recipes import RECIPES
+from scheduler.views.chart import chart, joint_lines, value_lines
+from scheduler.views.plot import plot
+from scheduler.views.summary import call, landmarks, signature
+
+if TYPE_CHECKING:
+    Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]
+
+_OPTIONS = {"--steps", "--output", "--at"}
+_FLAGS = {"--json", "--help", "-h"}
+
+_USAGE = """
+examples:
+  lrtables show                                            all kinds of schedules
+  lrtables show WarmupWithDecay --help                     what one kind does
+  lrtables show bert-base                                  a recipe
+  lrtables show WarmupWithDecay 5e-4 10000 100000 min_lr=1e-6
+  lrtables show custom.CyclicLR --base-lr 1e-4 --max-lr=0.1 --step-size 2000 --steps 20000
+  lrtables show LinearWarmup 1e-3 1000 --output warmup.png
+  lrtables show spec.json --at 0,100,999                   '-' reads standard input; JSON itself works too
+
+Parameters come in the kind's order or by name, as name=value, --name=value or --name value, with - or _ in names.
+A list is written with commas (milestones=30,60 or milestones=30,) or as JSON.
+"""
+
+
+def add_parser(subparsers: Subparsers) -> None:
+    """Add `show` to a command's subparsers; `run` of the parsed arguments is a function that returns the exit code."""
+    parser = subparsers.add_parser(
+        "show",
+        help="show a schedule: chart, picture, exact values",
+        usage="%(prog)s [KIND [PARAMETER ...] | RECIPE | SPEC] [--steps N] [--output FILE] [--at STEP,...] [--json]",
+        description="Show a schedule before the training.",
+        epilog=_USAGE,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        parents=[_option_parser()],
+    )
+    parser.add_argument(
+        "words",
+        nargs=argparse.REMAINDER,
+        metavar="KIND | RECIPE | SPEC",
+        help="a kind with its parameters, a recipe, or the JSON of a schedule or spec, or a file of it",
+    )
+    parser.set_defaults(run=run)
+
+
+def _option_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser("lrtables show", add_help=False, allow_abbrev=False)
+    parser.add_argument("--steps", metavar="N", help="length (default: where the schedule ends)")
+    parser.add_argument("--output", metavar="FILE", help="save a picture, .png or .svg (needs the extra 'plot')")
+    parser.add_argument("--at", metavar="STEP,...", help="print only the exact values of these steps")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    return parser
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Show what was asked for. Returns 0; or 2 for bad input, after one line on stderr with the field and the value."""
+    try:
+        text = _answer(arguments)
+    except (ValueError, OSError, ImportError, RecursionError) as error:
+        print(f"lrtables show: {reason(error)}", file=sys.stderr)
+        return 2
+    print(printable(text))
+    return 0
+
+
+def _answer(arguments: argparse.Namespace) -> str:
+    words = Words.sort(arguments.words, flags=_FLAGS, options=_OPTIONS)
+    if words.positional and {"--help", "-h"}.intersection(words.options):
+        return _explanation(typed_kind(words.positional[0]))
+    options = _option_parser().parse_args(words.options, namespace=arguments)
+    if not words.positional:
+        words.refuse_parameters("without a kind")
+        return _catalogue(as_json=options.json)
+    spec, why = typed_spec(words, None if options.steps is None else step_count(options.steps))
+    return _shown(Table.compute(spec), spec, why, options)
+
+
+def step_count(text: str) -> int:
+    """A typed number of steps. Raises `TypingError`, naming it, where it is none or too large."""
+    steps = int(text) if re.fullmatch(r"\d+(_\d+)*", text) else 0
+    if not 1 <= steps <= MAX_STEPS:
+        raise TypingError(f"--steps must be a whole number from 1 to {MAX_STEPS:,}, got {text!r}")
+    return steps
+
+
+def _at(text: str) -> list[int]:
+    words = [word.strip() for word in text.split(",")]
+    if not all(word.isdecimal() for word in words):
+        raise TypingError(f"--at must be steps with commas between them, as 0,100,999, got {text!r}")
+    return [int(word) for word in words]
+
+
+def _shown(table: Table, spec: Spec, why: str, options: argparse.Namespace) -> str:
+    for caveat in spec.caveats():
+        print(f"lrtables show: warning: {caveat}", file=sys.stderr)
+    rows = None if options.at is None else _rows(table, _at(options.at))
+    if options.output:
+        plot(table, options.output)
+    if options.json:
+        return json.dumps(_description(table, spec, rows), indent=2)
+    if rows is not None:
+        return "\n".join(value_lines(table, rows))
+    saved = [f"picture: {options.output}"] if options.output else []
+    return "\n".join([*_heading(table, spec, why), "", *_charts(table), *joint_lines(table), *saved])
+
+
+def _rows(table: Table, steps: list[int]) -> list[int]:
+    end = table.total_steps * table.stride
+    for step in steps:
+        if step >= end:
+            raise TypingError(f"--at: {table.axis} {step} is past the last one, {end - 1}")
+    return [step // table.stride for step in steps]
+
+
+def _heading(table: Table, spec: Spec, why: str) -> list[str]:
+    unit = table.axis if table.total_steps == 1 else f"{table.axis}s"
+    rows = f"{table.total_steps:,} rows of {table.stride:,} {table.axis}s" if table.stride > 1 else None
+    length = rows or f"{table.total_steps:,} {unit}"
+    return [*map(call, spec.schedules), f"{length} ({why})", f"digest {table.digest}"]
+
+
+def _charts(table: Table) -> Iterator[str]:
+    width = min(shutil.get_terminal_size((80, 24)).columns, 100)
+    for name, column in table.columns.items():
+        if len(table.columns) > 1:
+            yield name
+        yield chart(column, max(width, 24), axis=table.axis, stride=table.stride)
+        yield ""
+
+
+def _description(table: Table, spec: Spec, rows: list[int] | None) -> dict[str, Any]:
+    names = landmarks(table) if rows is None else dict.fromkeys(rows, "")
+    columns = table.columns.items()
+    return {
+        "spec": spec.model_dump(mode="json"),
+        "spec_id": spec.id,
+        "digest": table.digest,
+        "caveats": spec.caveats(),
+        "columns": {name: {"min": float(column.min()), "max": float(column.max())} for name, column in columns},
+        "values": [
+            {table.axis: row * table.stride}
+            | ({"name": name} if name else {})
+            | {column_name: float(column[row]) for column_name, column in columns}
+            for row, name in names.items()
+        ],
+    }
+
+
+def _catalogue(*, as_json: bool) -> str:
+    """Every kind, its signature and what it is in one line; and every recipe."""
+    if as_json:
+        kinds = {name: {"signature": signature(kind), "summary": _summary(kind)} for name, kind in KINDS.items()}
+        return json.dumps(kinds | {name: {"summary": recipe.title} for name, recipe in RECIPES.items()}, indent=2)
+    lines = [f"{signature(kind)}\n    {_summary(kind)}" for kind in KINDS.values()]
+    recipes = [f"{name}\n    {recipe.title}" for name, recipe in RECIPES.items()]
+    help_line = "'lrtables show KIND --help' explains a kind, 'lrtables show --help' the command"
+    return "\n".join([*lines, "", "Recipes:", *recipes, "", help_line])
+
+
+def _summary(kind: type[Schedule]) -> str:
+    return inspect.cleandoc(kind.__doc__ or "").partition("\n")[0]
+
+
+def _explanation(kind: type[Schedule]) -> str:
+    return f"{signature(kind)}\n\n{inspect.cleandoc(kind.__doc__ or '')}"
+
+
+def reason(error: Exception) -> str:
+    """An error in one line."""
+    if isinstance(error, ValidationError):
+        details = [dict(detail) for detail in error.errors(include_url=False)]
+        deepest = [detail for detail in details if not any(_is_within(other, detail) for other in details)]
+        return "; ".join(map(_field_reason, deepest))
+    if isinstance(error, RecursionError):
+        return "this JSON is nested too deeply"
+    return str(error)
+
+
+def _is_within(inner: dict[str, Any], outer: dict[str, Any]) -> bool:
+    """Whether one error is about a part of what the other is about, and so the cause of it."""
+    return len(inner["loc"]) > len(outer["loc"]) and inner["loc"][: len(outer["loc"])] == outer["loc"]
+
+
+def _field_reason(detail: dict[str, Any]) -> str:
+    """What is wrong with one field: its name, the rule and the value."""
+    if detail["type"] == "union_tag_invalid":
+        return f"kind: {unknown_kind(detail['ctx']['tag'])}"
+    tags = {"one", "groups", *KINDS}  # steps of pydantic's path that nobody typed
+    field = ".".join(str(part) for part in detail["loc"] if part not in tags)
+    message = detail["msg"].removeprefix("Value error, ")
+    if detail["type"] in {"value_error", "missing"}:
+        return f"{field}: {message}" if field else message
+    return f"{field or 'input'}: {message}, got {json.dumps(detail['input'], default=repr)}"
+
+
+def printable(text: str) -> str:
+    """The text as this terminal's encoding can show it: a '?' for a dot that it cannot."""
+    encoding = sys.stdout.encoding or "utf-8"
+    return text.encode(encoding, errors="replace").decode(encoding)

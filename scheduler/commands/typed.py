@@ -1,0 +1,207 @@
+"""A spec as a person types it: a recipe, a kind with its parameters, or the JSON of a schedule or spec."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import re
+import sys
+from collections.abc import Collection, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from scheduler import KINDS, Schedule, Spec, parse
+from scheduler.recipes import RECIPES
+from scheduler.texts import near_names
+from scheduler.views.summary import parameters, signature
+
+MAX_STEPS = 10**8
+"""Longest table that a command computes, in rows: its values take 800 MB a column."""
+
+_LENGTHS = 4  # a schedule without an end is shown over this many times its longest step count
+_NO_COUNT = 1000  # steps shown of a schedule that has neither an end nor a step count
+_ASSIGNMENT = re.compile(r"([A-Za-z_][\w-]*)=(.*)", re.DOTALL)
+
+
+class TypingError(ValueError):
+    """What was typed cannot be understood; the message is for who typed it."""
+
+
+@dataclasses.dataclass
+class Words:
+    """The words after a command's name, sorted: its own options, values in order, values by name."""
+
+    options: list[str] = dataclasses.field(default_factory=list)
+    positional: list[str] = dataclasses.field(default_factory=list)
+    named: dict[str, str] = dataclasses.field(default_factory=dict)
+
+    @classmethod
+    def sort(cls, words: Sequence[str], *, flags: Collection[str], options: Collection[str]) -> Words:
+        """Sort words into the command's `flags`, its `options` (with a value each), and what describes a spec."""
+        kept, rest = cls(), iter(words)
+        for word in rest:
+            if word in flags:
+                kept.options.append(word)
+            elif word.startswith("--"):
+                name, equals, value = word.partition("=")
+                kept._take_option(name, value if equals else next(rest, ""), options)
+            elif match := _ASSIGNMENT.fullmatch(word):
+                kept._take_named(match[1], match[2])
+            else:
+                kept.positional.append(word)
+        return kept
+
+    def _take_option(self, name: str, value: str, options: Collection[str]) -> None:
+        if not value:
+            raise TypingError(f"{name} needs a value")
+        if name in options:
+            self.options.append(f"{name}={value}")
+        else:
+            self._take_named(name.removeprefix("--"), value)
+
+    def _take_named(self, name: str, value: str) -> None:
+        name = name.replace("-", "_")
+        if name in self.named:
+            raise TypingError(f"{name} is given twice: {self.named[name]} and {value}")
+        self.named[name] = value
+
+    def refuse_parameters(self, why: str) -> None:
+        """Raise where there are parameters and nothing that takes them."""
+        extra = [*self.positional[1:], *(f"{name}={value}" for name, value in self.named.items())]
+        if extra:
+            raise TypingError(f"parameters make no sense {why}: {' '.join(extra)}")
+
+
+def typed_spec(words: Words, steps: int | None) -> tuple[Spec, str]:
+    """The spec that was typed, and why it has its length: `steps`, its own, or one that shows its schedule.
+
+    Raises `TypingError` or `pydantic.ValidationError`, both `ValueError`, naming the field and the value; `OSError`
+    for a file that cannot be read, `RecursionError` for JSON nested too deeply.
+    """
+    if words.positional[0] in RECIPES:  # before a file of that name could be meant
+        words.refuse_parameters("beside a recipe")
+        recipe = RECIPES[words.positional[0]].spec.model_dump(mode="json")
+        why = "as the recipe says" if steps is None else "as asked"
+        return _bounded(recipe if steps is None else recipe | {"total_steps": steps}), why
+    data = _json(words) if _is_json(words.positional[0]) else _from_parameters(words)
+    if isinstance(data, dict) and "schedule" in data:
+        why = "as the spec says" if steps is None else "as asked"
+        return _bounded(data if steps is None else data | {"total_steps": steps}), why
+    schedules = [parse(json.dumps(item)) for item in (data if isinstance(data, list) else [data])]
+    length, why = _length(schedules) if steps is None else (steps, "as asked")
+    return _bounded({"schedule": data, "total_steps": length}), why
+
+
+def _is_json(word: str) -> bool:
+    return word == "-" or word.lstrip().startswith(("{", "[")) or word.endswith(".json") or Path(word).is_file()
+
+
+def _json(words: Words) -> Any:
+    words.refuse_parameters("beside JSON")
+    word = words.positional[0]
+    try:
+        if word == "-":
+            text = sys.stdin.read()
+        else:
+            text = word if word.lstrip().startswith(("{", "[")) else Path(word).read_text(encoding="utf-8")
+        return json.loads(text)
+    except UnicodeDecodeError as error:
+        raise TypingError(
+            f"{word} is no JSON: it is no text in UTF-8; a table's file is for 'lrtables compare'"
+        ) from error
+    except json.JSONDecodeError as error:
+        raise TypingError(f"this is no JSON: {error}") from error
+
+
+def _from_parameters(words: Words) -> dict[str, Any]:
+    """The JSON data of a schedule from a kind's name and its parameters."""
+    kind = typed_kind(words.positional[0])
+    names = [field.name for field in dataclasses.fields(kind) if not field.kw_only]  # type: ignore[arg-type]  # a kind is a dataclass
+    values = words.positional[1:]
+    if len(values) > len(names):
+        raise TypingError(f"{signature(kind)} takes {len(names)} parameters, got {len(values)}: {' '.join(values)}")
+    data = {name: _value(text) for name, text in zip(names, values, strict=False)}
+    for typed, text in words.named.items():
+        name = _parameter(kind, typed)
+        if name in data:
+            raise TypingError(f"{name} is given twice: {data[name]} and {text}")
+        data[name] = _value(text)
+    missing = [name for name, written in parameters(kind).items() if name == written and name not in data]
+    if missing:
+        raise TypingError(f"{signature(kind)} needs {', '.join(missing)}")
+    return {"kind": kind.kind, **data}
+
+
+def _value(text: str) -> Any:
+    """A parameter's value: JSON, or a number as Python writes it, or a list with commas, or the text itself."""
+    for read in (json.loads, int, float):
+        try:
+            return read(text)
+        except ValueError:
+            pass
+    if "," in text:
+        return [_value(item.strip()) for item in text.split(",") if item.strip()]
+    return text
+
+
+def typed_kind(name: str) -> type[Schedule]:
+    """A kind by its full name, or by the part behind its library's prefix where only one library has it."""
+    if name in KINDS:
+        return KINDS[name]
+    matches = [kind for kind in KINDS if name.lower() in (kind.lower(), kind.lower().rpartition(".")[2])]
+    if len(matches) == 1:
+        return KINDS[matches[0]]
+    if matches:
+        raise TypingError(f"several kinds are called {name!r}: {', '.join(matches)}")
+    raise TypingError(unknown_kind(name))
+
+
+def unknown_kind(name: str) -> str:
+    """What to say of a kind that does not exist: with the kinds of a similar name."""
+    spellings = {kind: (kind.lower(), kind.lower().rpartition(".")[2]) for kind in (*KINDS, *RECIPES)}
+    every = {spelling for both in spellings.values() for spelling in both}
+    close = near_names(name.lower(), every)
+    meant = dict.fromkeys(kind for spelling in close for kind, both in spellings.items() if spelling in both)
+    advice = f"did you mean {' or '.join(meant)}?" if meant else "'lrtables show' lists them all"
+    return f"there is no kind of schedule called {name!r}, nor a recipe: {advice}"
+
+
+def _parameter(kind: type[Schedule], typed: str) -> str:
+    """A kind's parameter as it is spelled, from what was typed: `t_max` is `T_max`."""
+    names = parameters(kind)
+    for name in (typed, *(name for name in names if name.lower() == typed.lower())):
+        if name in names:
+            return name
+    raise TypingError(f"{kind.kind} has no parameter {typed!r}: {signature(kind)}")
+
+
+def _length(schedules: Sequence[Schedule]) -> tuple[int, str]:
+    """How many steps to show where nobody said, and why."""
+    ends = [schedule.end for schedule in schedules if schedule.end is not None]
+    if ends:
+        return min(ends), "where the schedule ends"
+    stated = [schedule.stated_steps for schedule in schedules if schedule.stated_steps]
+    if stated:
+        return max(stated), "the steps that the schedule is made for; --steps changes it"
+    count = max((count for schedule in schedules for count in _counts(schedule.to_dict())), default=0)
+    if count:
+        return _LENGTHS * count, f"the schedule has no end: {_LENGTHS} x its longest step count; --steps changes it"
+    return _NO_COUNT, "the schedule has no end; --steps changes it"
+
+
+def _counts(data: Any) -> Iterator[int]:
+    """Every whole number in JSON data."""
+    if isinstance(data, int) and not isinstance(data, bool):
+        yield data
+    elif isinstance(data, dict | list):
+        for item in data.values() if isinstance(data, dict) else data:
+            yield from _counts(item)
+
+
+def _bounded(data: dict[str, Any]) -> Spec:
+    spec = Spec.model_validate_json(json.dumps(data))
+    if spec.total_steps > MAX_STEPS:
+        raise TypingError(
+            f"at most {MAX_STEPS:,} steps are computed here, got {spec.total_steps:,}: choose with --steps"
+        )
+    return spec

@@ -1,0 +1,141 @@
+"""Given values: the escape hatch for a curve that no kind describes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import KW_ONLY
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Annotated, Any, Protocol, Self
+from typing import Literal as OneOf
+
+import numpy as np
+from pydantic import Field, model_validator
+from typing_extensions import override
+
+from scheduler.numerics.cancellation import checkpoint
+from scheduler.numerics.portable import BLOCK
+from scheduler.schedule import Rate, Schedule, Values, schedule
+from scheduler.table_format import COLUMN
+
+MAX_VALUES = 100_000
+"""Values given inline; a longer table is published, and named by its digest."""
+
+
+if TYPE_CHECKING:
+    Given = Sequence[float]
+else:  # any sequence is taken, and kept as a tuple
+    Given = Annotated[tuple[Rate, ...], Field(min_length=1, max_length=MAX_VALUES, strict=False)]
+
+
+class UnresolvedError(LookupError):
+    """A Literal names a table that nobody has looked up, or a column that the table lacks."""
+
+
+class Column(Protocol):
+    """A column's values: an array, or what reads them from elsewhere and is sliced like one."""
+
+    def __len__(self) -> int: ...
+    def __getitem__(self, rows: Any, /) -> Any: ...
+
+
+class Named(Protocol):
+    """A table that a Literal may name: a `Table`, or what has columns like one."""
+
+    @property
+    def columns(self) -> Mapping[str, Column]:
+        """Its values, by the columns' names."""
+
+
+_named: ContextVar[Mapping[str, Named]] = ContextVar("named", default=MappingProxyType({}))
+
+
+@schedule
+class Literal(Schedule):
+    """Values as they are: given inline, or as a column of a table named by its digest.
+
+    Formula: lr(t) = given[t], then the last of them.
+
+    Step 0: the first value. Its end is the number of values: past it the last is held. A table named by `digest` must
+    be looked up (`resolved`) before anything can be computed; until then the end is unknown.
+
+    Raises where neither or both of `given` and `digest` are there. Source: fairseq's `manual`; captured schedules.
+
+    Example: `Literal([0.1, 0.05, 0.01]).get_lr(1)` is 0.05.
+    """
+
+    given: Given | None = None
+    digest: Annotated[str, Field(pattern="^[0-9a-f]{64}$")] | None = None
+    _: KW_ONLY
+    column: Annotated[str, Field(pattern=f"^{COLUMN}$")] = "lr"
+    kind: OneOf["Literal"] = "Literal"
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if (self.given is None) == (self.digest is None):
+            raise ValueError(
+                "a Literal needs either given values or the digest of a table, got " + self._what_is_there()
+            )
+        return self
+
+    def _what_is_there(self) -> str:
+        return "neither" if self.given is None else "both"
+
+    @property
+    def _column(self) -> Column:
+        if self.digest is not None:
+            return self._looked_up(self.digest)
+        given: Column | None = self.__dict__.get("_given")
+        if given is None:
+            given = np.array(self.given)
+            object.__setattr__(self, "_given", given)
+        return given
+
+    def _looked_up(self, digest: str) -> Column:
+        """The column of the table with this digest; it is not kept here, however long this schedule lives."""
+        if (table := _named.get().get(digest)) is None:
+            raise UnresolvedError(f"the table {digest} of this Literal has not been looked up")
+        if self.column not in table.columns:
+            raise UnresolvedError(f"the table {digest} of this Literal has no column {self.column!r}")
+        return table.columns[self.column]
+
+    @property
+    @override
+    def end(self) -> int | None:
+        return len(self._column) if self.digest is None or self.digest in _named.get() else None
+
+    @property
+    @override
+    def _afterwards(self) -> None:
+        """The last value is held, as the values' owner knows."""
+        return None
+
+    def _fill(self, out: Values, start: int) -> None:
+        column = self._column
+        inside = min(max(len(column) - start, 0), len(out))
+        for begin in range(0, inside, BLOCK):
+            checkpoint()
+            stop = min(begin + BLOCK, inside)
+            out[begin:stop] = column[start + begin : start + stop]
+        if inside < len(out):
+            out[inside:] = column[-1]
+
+
+def named_digests(schedules: Iterable[Schedule]) -> set[str]:
+    """The tables that the Literals among the schedules name, at any depth."""
+    parts = (part for top in schedules for part in top.walk())
+    return {part.digest for part in parts if isinstance(part, Literal) and part.digest is not None}
+
+
+@contextmanager
+def resolved(tables: Mapping[str, Named]) -> Iterator[None]:
+    """Let every Literal, at any depth of what is computed inside, find the table that it names among these by digest.
+
+    It holds for the thread or task that entered. Nothing of it stays in the schedules.
+    """
+    token = _named.set(tables)
+    try:
+        yield
+    finally:
+        _named.reset(token)

@@ -1,0 +1,1 @@
+"""Schedulers of other libraries: captured as tables, and recognised as kinds."""

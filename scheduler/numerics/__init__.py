@@ -1,0 +1,1 @@
+"""Arithmetic: portable elementary functions, shapes, rates, and cancellation of long computations."""

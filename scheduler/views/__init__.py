@@ -1,0 +1,1 @@
+"""Tables and schedules as people see them: summaries, differences, charts and plots."""

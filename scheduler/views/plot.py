@@ -1,0 +1,205 @@
+"""A table as a picture: PNG or SVG, through matplotlib (extra `plot`)."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from textwrap import shorten, wrap
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from scheduler.schedule import Values
+from scheduler.table import Table
+from scheduler.views.difference import difference
+from scheduler.views.summary import call, extremes, joints
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+    from matplotlib.lines import Line2D
+
+_SUFFIXES = (".png", ".svg")
+_BUCKETS = 2000  # more than the picture has pixels across: drawing every extreme of them loses nothing visible
+_MOST_JOINTS = 12  # more marks than this would hide what they mark
+_NAMED_JOINTS = 6
+_MOST_CALLS = 3
+_MOST_MARKERS = 30
+_NORMAL, _WIDE = 1.5, 3.0
+_OVER: dict[str, Any] = {"linewidth": 1.0, "linestyle": "--", "color": "black"}  # to be seen on top of _WIDE
+_UNITS = {"lr": "learning rate"}
+
+
+def plot(
+    table: Table,
+    path: str | os.PathLike[str] | None = None,
+    *,
+    title: str | None = None,
+    applied: ArrayLike | Mapping[str, ArrayLike] | None = None,
+) -> Figure:
+    """Draw every column of a table over its axis and return the matplotlib `Figure`.
+
+    A value is drawn as a level from its row to the next, since that is how long it is in force. Columns of parameter
+    groups share a panel with the others of their name. The joints are marked where they are known and few. A table of
+    any length is drawn from its extremes: 10 million steps take no longer than their reading, and no spike is lost.
+
+    Args:
+        table: the table.
+        path: file to save, `.png` or `.svg`; None saves nothing.
+        title: None: the schedule and its parameters, where the table has a spec, and the table's digest.
+        applied: the rates really applied during a training, one per row, drawn over the planned ones: `lr` alone, or
+            a mapping of column name to values. The legend says whether they are equal bit for bit, and if not, the
+            first differing step. They may be fewer or more than the table's rows.
+
+    Raises `ImportError` without matplotlib; `ValueError` for another suffix, for applied values of an unknown column
+    and for those that are not one-dimensional and finite; `OSError` where the file cannot be written. Nothing global
+    in matplotlib is touched, so threads may draw at once.
+    """
+    target = None if path is None else _target(path)
+    actual = _applied(table, applied)
+    panels = _panels(table)
+    figure = empty_figure(1.2 + 2.8 * len(panels))
+    axes = figure.subplots(len(panels), sharex=True, squeeze=False)[:, 0]
+    for panel, (name, columns) in zip(axes, panels.items(), strict=True):
+        panel.set_ylabel(_UNITS.get(name, name.replace("_", " ")))
+        for column in columns:
+            _draw(panel, table, column, actual.get(column))
+        _finish(panel)
+    axes[-1].set_xlabel(table.axis)
+    figure.suptitle(_title(table) if title is None else title, fontsize=10)
+    if target is not None:
+        figure.savefig(target, dpi=150)
+    return figure
+
+
+def plot_lines(
+    path: str | os.PathLike[str],
+    unit: str,
+    lines: Mapping[str, Sequence[float]],
+    *,
+    title: str,
+    over: Mapping[str, Sequence[float]] | None = None,
+) -> Figure:
+    """Draw measured values, one per epoch counted from 1, as named lines in one panel, and save them.
+
+    `over` is drawn on top, thin and dashed, so that equal lines show as equal. Raises as `plot` does.
+    """
+    target = _target(path)
+    figure = empty_figure(1.2 + 2.8)
+    panel = figure.subplots()
+    for drawn, style in ((lines, {"linewidth": _WIDE if over else _NORMAL}), (over or {}, _OVER)):
+        for name, values in drawn.items():
+            marker = "o" if len(values) < _MOST_MARKERS else ""  # a single epoch would not show as a line
+            panel.plot(range(1, len(values) + 1), values, label=name, marker=marker, markersize=3, **style)
+    panel.set(xlabel="epoch", ylabel=unit)
+    _finish(panel)
+    figure.suptitle(title, fontsize=10)
+    figure.savefig(target, dpi=150)
+    return figure
+
+
+def empty_figure(height: float) -> Figure:
+    """An empty figure, `height` inches high.
+
+    The class itself, not pyplot: pyplot keeps every figure alive and is one for all threads.
+    """
+    try:
+        from matplotlib.figure import Figure  # noqa: PLC0415  # an extra, and slow to import
+    except ModuleNotFoundError as error:
+        raise ImportError(
+            "drawing a picture needs matplotlib: pip install 'lrtables[plot]'", name=error.name
+        ) from error
+    return Figure(figsize=(10, height), layout="constrained")
+
+
+def _target(path: str | os.PathLike[str]) -> Path:
+    if Path(path).suffix.lower() not in _SUFFIXES:
+        raise ValueError(f"a picture's path must end in {' or '.join(_SUFFIXES)}, got {os.fspath(path)!r}")
+    return Path(path)
+
+
+def _panels(table: Table) -> dict[str, list[str]]:
+    """Name without group to its columns in group order; the rates first."""
+    panels: dict[str, list[str]] = {}
+    for column in sorted(table.columns, key=_panel_order):
+        panels.setdefault(column.partition(".")[0], []).append(column)
+    return panels
+
+
+def _panel_order(column: str) -> tuple[bool, str, int]:
+    name, _, group = column.partition(".")
+    return name != "lr", name, int(group or -1)
+
+
+def _applied(table: Table, applied: ArrayLike | Mapping[str, ArrayLike] | None) -> dict[str, Values]:
+    """Column name to the values applied, checked."""
+    given = {} if applied is None else applied if isinstance(applied, Mapping) else {"lr": applied}
+    actual = {name: np.asarray(values, dtype=np.float64) for name, values in given.items()}
+    for name, values in actual.items():
+        if name not in table.columns:
+            raise ValueError(f"applied has a column {name!r}, the table only {', '.join(table.columns)}")
+        if values.ndim != 1 or values.size == 0:
+            raise ValueError(f"applied {name!r} must have one value per row, got shape {list(values.shape)}")
+        if not np.isfinite(values).all():
+            row = int(np.argmin(np.isfinite(values)))
+            raise ValueError(f"applied {name!r} must be finite, got {values[row]} at row {row}")
+    return actual
+
+
+def _draw(panel: Axes, table: Table, column: str, actual: Values | None) -> None:
+    values = table.columns[column]
+    line = levels(panel, values, table.stride, label=column, linewidth=_NORMAL if actual is None else _WIDE)
+    _mark_joints(panel, table, column, line)
+    if actual is not None:
+        label = f"{column} applied: {_verdict(values, actual)}"
+        levels(panel, actual, table.stride, label=label, **_OVER)
+
+
+def levels(panel: Axes, values: Values, stride: int, **style: Any) -> Line2D:
+    """Draw values as levels, the last one as long as the others."""
+    rows = extremes(values, _BUCKETS)
+    edges = np.append(rows, len(values)) * stride
+    (line,) = panel.plot(edges, np.append(values[rows], values[-1]), drawstyle="steps-post", **style)
+    return line
+
+
+def _mark_joints(panel: Axes, table: Table, column: str, line: Line2D) -> None:
+    rows = joints(table, column)
+    if table.spec is None or len(rows) > _MOST_JOINTS:
+        return
+    steps = [row * table.stride for row in rows]
+    named = " · ".join(f"{step:,}" for step in steps) if len(steps) <= _NAMED_JOINTS else f"{len(steps)} steps"
+    for step in steps:
+        panel.axvline(step, color="0.85", linewidth=0.8, zorder=0)
+    panel.plot(steps, table.columns[column][rows], "o", markersize=4, color=line.get_color(), label=f"joints: {named}")
+
+
+def _verdict(planned: Values, actual: Values) -> str:
+    """Whether the values applied are the planned ones, in words."""
+    common = min(len(planned), len(actual))
+    found = difference(planned[:common], actual[:common])
+    if not found.equal:
+        return f"differs from the table in {found.differing:,} of {common:,} rows, first in row {found.first:,}"
+    beyond = len(actual) - len(planned)
+    return f"equal in all {common:,} rows" + (f", then {beyond:,} rows past the table's end" if beyond > 0 else "")
+
+
+def _finish(panel: Axes) -> None:
+    panel.grid(visible=True, alpha=0.3)
+    panel.spines[["top", "right"]].set_visible(False)
+    panel.margins(x=0.01)
+    if len(panel.get_legend_handles_labels()[0]) > 1:
+        panel.legend(fontsize=8, framealpha=0.9)
+    panel.locator_params(axis="x", integer=True)
+    panel.xaxis.set_major_formatter("{x:,.0f}")
+
+
+def _title(table: Table) -> str:
+    schedules = table.spec.schedules if table.spec is not None else ()
+    calls = [shorten(call(schedule), 240, placeholder=" ...") for schedule in schedules[:_MOST_CALLS]]
+    if len(schedules) > _MOST_CALLS:
+        calls.append(f"and {len(schedules) - _MOST_CALLS} more parameter groups")
+    lines = [line for text in calls for line in wrap(text, 120)]
+    return "\n".join([*lines, f"table {table.digest[:12]}"])

@@ -1,0 +1,1 @@
+"""Threads, turns and memory shared between requests, and work done once for many."""

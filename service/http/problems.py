@@ -1,0 +1,158 @@
+"""Errors as answers: `application/problem+json` (RFC 9457) for every one, whoever raised it."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Mapping, Sequence
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
+from starlette.responses import Response
+from starlette.routing import Match
+
+from scheduler import TableError
+from service.errors import MOST_ERRORS, BusyError, FieldError, ForbiddenError, Meaning, ServiceError, meaning, shown
+from service.http.request_id import REQUEST_ID, request_id
+from service.storage.store import DatabaseError, StorageError
+
+_logger = logging.getLogger("lrtables")
+_METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
+_RETRY_AFTER = 1  # seconds
+REALM = 'Bearer realm="lrtables"'
+"""How a `WWW-Authenticate` begins."""
+
+
+class Problem(BaseModel):
+    """The body of every error (RFC 9457)."""
+
+    model_config = ConfigDict(json_schema_extra={"additionalProperties": True})
+
+    type: str = "about:blank"
+    title: str = Field(description="the status in words")
+    status: int
+    code: str = Field(description="what happened, for programs: never changes")
+    detail: str = Field(description="what happened, for people")
+    errors: list[dict[str, Any]] = Field(
+        default_factory=list,
+        description="the bad values: a JSON pointer into the body or the name of a parameter, detail, value",
+    )
+    request_id: str = Field(description="the request's X-Request-ID, or the one it was given: the log has it too")
+    retryable: bool = Field(description="whether the same request may succeed later")
+
+
+def install(app: FastAPI) -> None:
+    """Make the application answer every error as a problem."""
+    for error in (
+        ServiceError,
+        StorageError,
+        TableError,
+        RequestValidationError,
+        ClientDisconnect,
+        HTTPException,
+        Exception,
+    ):
+        app.add_exception_handler(error, answer)
+
+
+async def answer(request: Request, error: Exception) -> Response:
+    """The problem that an exception means."""
+    if isinstance(error, HTTPException):
+        found = Meaning(error.status_code, _phrase(error.status_code).lower().replace(" ", "-"))
+        return _problem(request, found, _explain(request, error), (), _headers(request, error))
+    found = meaning(error)
+    _report(request, found, error)
+    if isinstance(error, RequestValidationError):
+        errors = [_parameter_error(item) for item in error.errors()]
+        return _problem(request, found, "; ".join(item.detail for item in errors), errors)
+    later = _later(error, found)
+    if isinstance(error, ServiceError):
+        return _problem(request, found, str(error), error.errors, later)
+    if isinstance(error, DatabaseError):  # its text names hosts and ports, which are for the log
+        return _problem(request, found, "the database failed; the log says how, under the request_id", (), later)
+    if isinstance(error, StorageError):
+        return _problem(request, found, f"the store failed: {error}", (), later)
+    if isinstance(error, TableError):
+        return _problem(request, found, str(error), (), later)
+    return _problem(request, found, "an error of the server, which is in its log under the request_id", ())
+
+
+def _later(error: Exception, found: Meaning) -> Mapping[str, str] | None:
+    """When to try again, where that may help, or with what scope."""
+    if isinstance(error, ForbiddenError):
+        return {"www-authenticate": f'{REALM}, error="insufficient_scope", scope="{error.scope}"'}
+    if not found.retryable:
+        return None
+    return {"retry-after": str(error.retry_after if isinstance(error, BusyError) else _RETRY_AFTER)}
+
+
+def _report(request: Request, found: Meaning, error: Exception) -> None:
+    """Log an error of the server: with its trace, unless it is of a kind that passes."""
+    if found.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        level = logging.INFO if isinstance(error, BusyError) else logging.ERROR
+        said = (_request_id(request), request.method, request.url.path, error)
+        _logger.log(level, "request %s: %s %s: %s", *said, exc_info=None if found.retryable else error)
+
+
+def _problem(
+    request: Request,
+    found: Meaning,
+    detail: str,
+    errors: Sequence[FieldError],
+    headers: Mapping[str, str] | None = None,
+) -> Response:
+    problem = Problem(
+        title=_phrase(found.status),
+        status=found.status,
+        code=found.code,
+        detail=detail,
+        errors=[error.to_dict() for error in errors[:MOST_ERRORS]],
+        request_id=_request_id(request),
+        retryable=found.retryable,
+    )
+    always = {"cache-control": "no-store", "x-content-type-options": "nosniff"}
+    body = json.dumps(problem.model_dump(), ensure_ascii=False).encode(errors="replace")  # no error fails to be told
+    return Response(body, found.status, {**always, **(headers or {})}, "application/problem+json")
+
+
+def _phrase(status: int) -> str:
+    return HTTPStatus(status).phrase
+
+
+def _explain(request: Request, error: HTTPException) -> str:
+    path = shown(request.url.path)
+    if error.status_code == HTTPStatus.NOT_FOUND:
+        return f"there is nothing at {path}"
+    if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+        return f"{path} does not take {shown(request.method)}"
+    return str(error.detail)
+
+
+def _headers(request: Request, error: HTTPException) -> Mapping[str, str] | None:
+    """The error's headers; each method has a route of its own here, so Allow is gathered from all of them."""
+    if error.status_code != HTTPStatus.METHOD_NOT_ALLOWED:
+        return error.headers
+    routes = request.app.router.routes
+    matches = {
+        method: [route.matches({**request.scope, "method": method})[0] for route in routes] for method in _METHODS
+    }
+    return {"allow": ", ".join(method for method in _METHODS if Match.FULL in matches[method])}
+
+
+def _parameter_error(error: dict[str, Any]) -> FieldError:
+    """FastAPI's error of a path, query or header parameter."""
+    name = shown(".".join(str(part) for part in error["loc"][1:]))
+    value = shown(error["input"])
+    said = error["msg"].removeprefix("Value error, ").removeprefix("Input ").removeprefix("String ")
+    known = {"missing": f"{name} is missing", "extra_forbidden": f"{name} is not a parameter of this route"}
+    return FieldError(known.get(error["type"], f"{name}: {said}, got {value!r}"), parameter=name, value=error["input"])
+
+
+def _request_id(request: Request) -> str:
+    found: str | None = request.scope.get(REQUEST_ID)
+    return request_id(request.scope["headers"]) if found is None else found

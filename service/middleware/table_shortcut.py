@@ -1,0 +1,80 @@
+"""What every worker asks for, answered before FastAPI is asked."""
+
+from __future__ import annotations
+
+from starlette.requests import Request
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from service.errors import LimitExceededError, QueryTooLongError, ServiceError
+from service.http import problems
+from service.http.conditional import preferred
+from service.http.paths import AFTER_DIGEST, DIGEST, TABLE
+from service.http.responses import Answer, InMemory, header
+from service.routes.dependencies import Server
+from service.routes.tables import make_table
+from service.settings import Settings
+from service.tables.entries import Ready
+from service.tables.formats import BY_MEDIA_TYPE, MEDIA_TYPES
+
+_TABLES = "/v1/tables"
+_READS = ("GET", "HEAD")
+
+
+class Front:
+    """The application, with a short way to a table by its spec, and to what is in memory by its digest.
+
+    The short way answers exactly as the routes would; whatever it does not know goes to them. What has too long a
+    query, or too many parameters, is refused before anything looks at them.
+    """
+
+    def __init__(self, app: ASGIApp, server: Server) -> None:
+        self._app = app
+        self._server = server
+        self._warm = server.tables.warm
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer as an ASGI application."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+        elif (answer := self._ready(scope)) is not None:
+            await answer(scope, receive, send)
+        elif scope["query_string"] and (error := _refused(scope["query_string"], self._server.settings)) is not None:
+            await (await problems.answer(Request(scope), error))(scope, receive, send)
+        elif scope["method"] == "POST" and scope["path"] == _TABLES:
+            await self._make(scope, receive, send)
+        else:
+            await self._app(scope, receive, send)
+
+    async def _make(self, scope: Scope, receive: Receive, send: Send) -> None:
+        request = Request(scope, receive)
+        try:
+            response = await make_table(request, self._server)
+        except Exception as error:
+            response = await problems.answer(request, error)
+        await response(scope, receive, send)
+
+    def _ready(self, scope: Scope) -> InMemory | None:
+        """The answer out of memory, which cannot fail any more; None where there is more to do."""
+        path: str = scope["path"]
+        ready = self._warm(path[DIGEST])
+        if ready is None or not path.startswith(TABLE) or scope["method"] not in _READS:
+            return None
+        rest = path[AFTER_DIGEST]
+        answer = ready.paths.get(rest) if rest else _preferred(ready, scope)
+        return answer if isinstance(answer, InMemory) else None
+
+
+def _refused(query: bytes, settings: Settings) -> ServiceError | None:
+    """What is wrong with the extent of a query; None where nothing is."""
+    if len(query) > settings.max_query_bytes:
+        limit = settings.max_query_bytes
+        return QueryTooLongError(f"the query must be at most {limit} bytes (max_query_bytes), got {len(query)}")
+    if (number := query.count(b"&") + 1) > settings.max_parameters:
+        limit = settings.max_parameters
+        return LimitExceededError(f"a query must have at most {limit} parameters (max_parameters), got {number}")
+    return None
+
+
+def _preferred(ready: Ready, scope: Scope) -> Answer | None:
+    chosen = preferred(header(scope, b"accept").decode("latin-1"), MEDIA_TYPES)
+    return None if chosen is None else ready.answer(BY_MEDIA_TYPE[chosen], varies=True)

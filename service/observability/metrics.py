@@ -1,0 +1,208 @@
+"""What the server has done, in numbers, for Prometheus."""
+
+from __future__ import annotations
+
+import sys
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+
+from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4, ProcessCollector, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, SummaryMetricFamily
+from prometheus_client.metrics_core import Metric
+from prometheus_client.registry import Collector
+
+from service.http.paths import OTHER, route_of
+from service.tables.manifest import VERSION
+from service.tables.service import TableService
+
+CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4
+BOUNDS = (0.0001, 0.0005, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0, 30.0)
+"""Upper bounds of the histogram of durations, in seconds: from a 304 to a large table for a slow client."""
+
+_REMEMBERED = 1024  # addresses whose labels need not be found again
+_LONGEST = 256  # characters of such an address
+_METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"))
+_SECONDS = "lrtables_http_request_seconds"
+
+# Readings by the metric that each becomes, `lrtables_` before it, and its help text.
+_COUNTERS = {
+    "cache_hits": "Times that a table was found in memory.",
+    "table_loads": "Tables that were read from the store, and verified.",
+    "tables_published": "New tables that clients published by value.",
+    "computations": "Computations that were begun.",
+    "computations_killed": "Computations that did not stop when told to, and were killed with their process.",
+    "workers_lost": "Processes that computed and ended by themselves: they crashed, or the system ended them.",
+    "single_flight_waits": "Requests that waited for work that another had begun.",
+    "determinism_mismatch": "Computations that gave another digest than the stored one.",
+}
+_GAUGES = {
+    "cache_bytes": "Memory that tables take.",
+    "cache_capacity_bytes": "Memory that tables may take.",
+    "queue_depth": "Computations that run or wait for their turn.",
+    "computation_running_seconds": "Since the computation began that has run longest; 0 where none runs.",
+}
+_LABELLED = {
+    "damaged": ("what", "Damaged tables and rows that were found."),
+    "store_errors": ("store", "Times that the store for objects or the database failed."),
+    "connections_cut": ("reason", "Connections that were not waited for any longer."),
+}
+
+
+class _Series:
+    """Requests of one method, route and status: how many took how long, and the bytes of their answers."""
+
+    __slots__ = ("buckets", "labels", "nbytes", "seconds")
+
+    def __init__(self, labels: str) -> None:
+        self.labels = labels
+        self.buckets = [0] * (len(BOUNDS) + 1)
+        self.seconds = 0.0
+        self.nbytes = 0
+
+    def histogram(self) -> Iterator[str]:
+        """The lines of its durations."""
+        number = 0
+        for bound, count in zip((*BOUNDS, "+Inf"), self.buckets, strict=True):
+            number += count
+            yield f'{_SECONDS}_bucket{{{self.labels},le="{bound}"}} {number}\n'
+        yield f"{_SECONDS}_count{{{self.labels}}} {number}\n"
+        yield f"{_SECONDS}_sum{{{self.labels}}} {self.seconds}\n"
+
+
+@dataclass(frozen=True)
+class Readings:
+    """What the parts of the server count, at one moment.
+
+    `store_errors` is by store (`objects`, `database`), `connections_cut` by reason, `damaged` by what was damaged
+    (`table`, `row`).
+    """
+
+    cache_hits: int
+    cache_bytes: int
+    cache_capacity_bytes: int
+    table_loads: int
+    tables_published: int
+    computations: int
+    computations_killed: int
+    workers_lost: int
+    computation_running_seconds: float
+    computations_ended: int
+    computation_seconds: float
+    queue_depth: int
+    single_flight_waits: int
+    determinism_mismatch: int
+    damaged: Mapping[str, int]
+    store_errors: Mapping[str, int]
+    connections_cut: Mapping[str, int]
+
+    @classmethod
+    def of(
+        cls,
+        tables: TableService,
+        *,
+        damaged_rows: int,
+        store_errors: Mapping[str, int],
+        connections_cut: Mapping[str, int],
+    ) -> Readings:
+        """Read them. To be called in the event loop, to which the tables belong."""
+        return cls(
+            cache_hits=tables.counters.memory_hits,
+            cache_bytes=tables.cache.nbytes,
+            cache_capacity_bytes=tables.cache.capacity,
+            table_loads=tables.counters.loads,
+            tables_published=tables.counters.published,
+            computations=tables.computations.started,
+            computations_killed=tables.computations.killed,
+            workers_lost=tables.computations.workers.lost,
+            computation_running_seconds=tables.computations.longest,
+            computations_ended=tables.computations.ended,
+            computation_seconds=tables.computations.seconds,
+            queue_depth=tables.computations.depth,
+            single_flight_waits=tables.waits,
+            determinism_mismatch=tables.counters.mismatches,
+            damaged={"table": tables.files.damaged, "row": damaged_rows},
+            store_errors=dict(store_errors),
+            connections_cut=dict(connections_cut),
+        )
+
+
+class Metrics:
+    """Counts requests in the event loop; `text` is what Prometheus reads.
+
+    Prometheus' library takes a lock for each of several additions, and writes a histogram tens of times slower than
+    this class: so it only writes what there is one number of.
+    """
+
+    def __init__(self) -> None:
+        self._series: dict[str, _Series] = {}
+        self._find = lru_cache(_REMEMBERED)(self._series_of)
+        self._process = ProcessCollector(registry=None)
+
+    def observe(self, method: str, path: str, status: int, seconds: float, nbytes: int) -> None:
+        """Count a request whose answer took `seconds` until its last byte, of `nbytes`, was taken over for sending."""
+        series = (self._find if len(path) <= _LONGEST else self._series_of)(method, path, status)
+        series.buckets[bisect_left(BOUNDS, seconds)] += 1
+        series.seconds += seconds
+        series.nbytes += nbytes
+
+    def _series_of(self, method: str, path: str, status: int) -> _Series:
+        named = method if method in _METHODS else OTHER
+        labels = f'method="{named}",route="{route_of(path)}",status="{status}"'
+        return self._series.setdefault(labels, _Series(labels))
+
+    def text(self, readings: Readings) -> bytes:
+        """Everything in Prometheus' text format 0.0.4. May be called from any thread: with many files open it waits."""
+        families = [_build(), *_of_readings(readings), *self._process.collect()]
+        return generate_latest(_Families(families)) + "".join(self._requests()).encode()
+
+    def _requests(self) -> Iterator[str]:
+        every = list(self._series.values())
+        yield _head("lrtables_http_requests_total", "counter", "Requests that were answered.")
+        yield from (f"lrtables_http_requests_total{{{one.labels}}} {sum(one.buckets)}\n" for one in every)
+        yield _head("lrtables_http_response_bytes_total", "counter", "Bytes of the bodies of answers.")
+        yield from (f"lrtables_http_response_bytes_total{{{one.labels}}} {one.nbytes}\n" for one in every)
+        yield _head(
+            _SECONDS, "histogram", "From a request until the last byte of its answer was taken over for sending."
+        )
+        yield from (line for one in every for line in one.histogram())
+
+
+def _head(name: str, kind: str, words: str) -> str:
+    return f"# HELP {name} {words}\n# TYPE {name} {kind}\n"
+
+
+class _Families(Collector):
+    """Families of metrics that are there already."""
+
+    def __init__(self, families: Iterable[Metric]) -> None:
+        self._families = families
+
+    def collect(self) -> Iterable[Metric]:
+        # docstring inherited
+        return self._families
+
+
+def _build() -> Metric:
+    family = GaugeMetricFamily("lrtables_build_info", "The version that runs.", labels=("version", "python"))
+    family.add_metric((VERSION, ".".join(map(str, sys.version_info[:3]))), 1)
+    return family
+
+
+def _of_readings(readings: Readings) -> Iterator[Metric]:
+    for name, words in _COUNTERS.items():
+        yield CounterMetricFamily(f"lrtables_{name}", words, value=getattr(readings, name))
+    for name, words in _GAUGES.items():
+        yield GaugeMetricFamily(f"lrtables_{name}", words, value=getattr(readings, name))
+    for name, (label, words) in _LABELLED.items():
+        family = CounterMetricFamily(f"lrtables_{name}", words, labels=(label,))
+        for value, number in sorted(getattr(readings, name).items()):
+            family.add_metric((value,), number)
+        yield family
+    yield SummaryMetricFamily(
+        "lrtables_computation_seconds",
+        "How long computations took, those that failed included.",
+        count_value=readings.computations_ended,
+        sum_value=readings.computation_seconds,
+    )

@@ -1,0 +1,1 @@
+"""What an operator runs beside the server: checks, verification, backup, restore, garbage collection."""

@@ -1,0 +1,222 @@
+"""What can be wrong with a server before it starts: each part looked at by itself, and nothing changed."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import shutil
+import socket
+import tempfile
+import time
+import tomllib
+import urllib.request
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+from scheduler.texts import near_names
+from service.database.metadata import metadata_of
+from service.observability import tracing
+from service.server.connection import raise_file_limit
+from service.settings import Settings
+from service.storage.open import open_store
+from service.storage.store import StorageError
+
+State = Literal["ok", "warning", "failed"]
+Finding = tuple[State, str]
+
+_PREFIX = Settings.model_config["env_prefix"]
+_OF_THE_CLIENT = {"token"}
+_ALIKE = 0.75  # from which on two names are taken for one, misspelt
+EXTRAS = {
+    "service": ("fastapi", "uvicorn", "uvloop", "httptools", "sqlalchemy", "alembic", "prometheus-client"),
+    "postgres": ("psycopg",),
+    "s3": ("obstore",),
+    "otel": ("opentelemetry-sdk", "opentelemetry-exporter-otlp-proto-http"),
+}
+"""What each extra of the distribution that a server can use installs."""
+_ALWAYS = ("lrtables", "numpy", "pydantic")
+_ANSWER_SECONDS = 2
+
+
+class Check(NamedTuple):
+    """What was looked at, how it is, and what was found. Only `failed` keeps a server from working."""
+
+    name: str
+    state: State
+    detail: str
+
+
+class Source(NamedTuple):
+    """A setting's value, as it may be shown, and where it is from."""
+
+    value: Any
+    source: str
+
+
+def checks(settings: Settings) -> Iterator[Check]:
+    """Look at everything that a server with these settings needs."""
+    yield from strange_variables(os.environ)
+    for name, look in _CHECKS.items():
+        yield _check(name, look, settings)
+
+
+def sources(settings: Settings, given: Mapping[str, object]) -> dict[str, Source]:
+    """Every setting by its name; `given` are the arguments, of which None is none."""
+    set_by = dict.fromkeys(type(settings).model_fields, "default")
+    if settings.config is not None:
+        set_by |= dict.fromkeys(tomllib.loads(settings.config.read_text(encoding="utf-8")), str(settings.config))
+    set_by |= {name: f"{_PREFIX}{name.upper()}" for name in _variables(os.environ) if name in set_by}
+    set_by |= {name: "argument" for name, value in given.items() if name in set_by and value is not None}
+    values = settings.model_dump(mode="json")
+    return {name: Source(values[name], source) for name, source in set_by.items()}
+
+
+def _check(name: str, look: Callable[[Settings], Finding], settings: Settings) -> Check:
+    try:
+        return Check(name, *look(settings))
+    except (StorageError, OSError, ValueError) as error:
+        return Check(name, "failed", str(error))
+
+
+def _variables(environment: Mapping[str, str]) -> dict[str, str]:
+    """Our variables by the name of the setting that each would be, as it is spelt."""
+    names = [name for name in environment if name.upper().startswith(_PREFIX)]
+    return {name[len(_PREFIX) :].lower(): name for name in names}
+
+
+def strange_variables(environment: Mapping[str, str]) -> Iterator[Check]:
+    """Variables that mean nothing: misspelt ones, and those that only look like ours."""
+    known = set(Settings.model_fields) | _OF_THE_CLIENT
+    for name, spelling in sorted(_variables(environment).items()):
+        if name in known:
+            continue
+        alike = near_names(name, known, most=1, alike=_ALIKE)
+        if alike:
+            yield Check("variables", "failed", f"{spelling} is no setting: is {_PREFIX}{alike[0].upper()} meant?")
+        else:
+            yield Check("variables", "warning", f"{spelling} is no setting, and is not looked at")
+
+
+def _data_directory(settings: Settings) -> Finding:
+    """Whether a file can be made there, or the directory where there is none yet."""
+    directory = settings.data_dir.absolute()
+    there = next(path for path in (directory, *directory.parents) if path.exists())
+    with tempfile.TemporaryFile(dir=there) as probe:
+        probe.write(bytes(4096))
+    free = shutil.disk_usage(there).free
+    state: State = "ok" if free > 2 * settings.max_table_bytes else "warning"
+    made = "" if there == directory else ", made at the first start"
+    return state, f"{directory}{made}, {free // 10**6} MB free"
+
+
+def _store(settings: Settings) -> Finding:
+    if settings.store_url is None:
+        return _try_link(settings.data_dir)
+    with closing(open_store(settings, exclusive=False)) as store:
+        store.check()
+        return "ok", f"{store.url} answers"
+
+
+def _try_link(directory: Path) -> Finding:
+    """Whether a file that was written can get its name, which it does by a link from one folder to another."""
+    written, named = (directory / name if (directory / name).exists() else directory for name in ("tmp", "tables"))
+    if directory.is_dir():
+        try:
+            with tempfile.NamedTemporaryFile(dir=written) as probe:
+                link = named / f"{Path(probe.name).name}.link"
+                os.link(probe.name, link)
+                link.unlink()
+        except OSError as error:
+            return "failed", f"a file in {written} cannot be linked into {named}: {error.strerror}"
+    return "ok", "in the data directory"
+
+
+def _database(settings: Settings) -> Finding:
+    with closing(metadata_of(settings)) as metadata:
+        if not metadata.exists:
+            return "ok", f"{metadata.url}, made at the first start"
+        current = metadata.usable_revision()
+        return "ok", f"{metadata.url} answers, {f'at revision {current}' if current else 'empty until the first start'}"
+
+
+def _tokens(settings: Settings) -> Finding:
+    if settings.is_exposed:
+        return (
+            "failed",
+            f"not asked for on {settings.host}, where others may ask: say --insecure-no-auth if that is meant",
+        )
+    if not settings.asks_for_tokens:
+        return "ok", f"not asked for on {settings.host}"
+    with closing(metadata_of(settings)) as metadata:
+        tokens = metadata.all_tokens() if metadata.status()[0] is not None else []
+    valid = [token for token in tokens if token.state(time.time()) == "valid"]
+    if not valid:
+        return "failed", "asked for, and none is valid: lrtables token create NAME --scope read"
+    return "ok", f"asked for, {len(valid)} valid"
+
+
+def _port(settings: Settings) -> Finding:
+    host, port = settings.host, settings.port
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        with socket.create_server((host, port), family=family):
+            return "ok", f"{host} port {port} is free" if port else f"a free one of {host} is taken at the start"
+    except OSError as error:
+        if _is_ours(host, port):
+            return "ok", f"{host} port {port}: a server answers there"
+        return "failed", f"{host} port {port}: {error.strerror}"
+
+
+def _is_ours(host: str, port: int) -> bool:
+    """Whether a server of ours has the port already."""
+    url = f"http://[{host}]:{port}/livez" if ":" in host else f"http://{host}:{port}/livez"
+    try:
+        with urllib.request.urlopen(url, timeout=_ANSWER_SECONDS) as answer:
+            return bool(json.loads(answer.read(1000)) == {"status": "ok"})
+    except (OSError, ValueError):
+        return False
+
+
+def _open_files(settings: Settings) -> Finding:
+    raise_file_limit(settings.max_connections)
+    return "ok", f"enough for {settings.max_connections} connections"
+
+
+def _packages(settings: Settings) -> Finding:
+    """Versions, and the extras that the settings need."""
+    found = {name: _version(name) for names in (_ALWAYS, *EXTRAS.values()) for name in names}
+    missing = [extra for extra, names in EXTRAS.items() if None in map(found.get, names)]
+    needed = [extra for extra in missing if _needs(extra, settings)]
+    versions = ", ".join(f"{name} {number}" for name, number in found.items() if number is not None)
+    said = f"Python {platform.python_version()}, {versions}"
+    if needed:
+        return "failed", f"the settings need pip install 'lrtables[{','.join(needed)}]'; {said}"
+    return "ok", f"{said}; without {', '.join(missing)}" if missing else said
+
+
+def _needs(extra: str, settings: Settings) -> bool:
+    url = settings.database_url.get_secret_value() if settings.database_url else ""
+    needs = {"postgres": url.startswith("postgres"), "s3": settings.store_url is not None, "otel": tracing.is_wanted()}
+    return needs.get(extra, True)
+
+
+def _version(name: str) -> str | None:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None
+
+
+_CHECKS: Mapping[str, Callable[[Settings], Finding]] = {
+    "packages": _packages,
+    "data directory": _data_directory,
+    "store": _store,
+    "database": _database,
+    "tokens": _tokens,
+    "port": _port,
+    "open files": _open_files,
+}

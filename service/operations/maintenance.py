@@ -1,0 +1,163 @@
+"""What an operator does to the data of a server: verify it, back it up, restore it, free what nothing needs."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Literal
+
+from scheduler import Spec, TableError
+from service.database.backup import rows_in
+from service.database.metadata import Metadata, SpecRow, TableRow
+from service.storage.local import LocalStore, sync
+from service.storage.store import ObjectStore
+from service.tables.repository import read_table, table_key
+from service.tables.stored import StoredTable
+
+METADATA_FILE = "metadata.jsonl"
+YOUNG_SECONDS = 3600
+"""A file is this old before it can be garbage: a server writes it first, and records it later."""
+
+Copied = Literal["copied", "kept", "missing"]
+"""What became of a table: its file was copied, was there already, or is nowhere and will be computed anew."""
+
+
+class BackupError(Exception):
+    """A backup that cannot be made, or not be restored: what is there is damaged, or in the way."""
+
+
+def verify(store: ObjectStore, metadata: Metadata) -> Iterator[str | None]:
+    """Read every object and every row, and take every digest anew: None for each that is well, else a line.
+
+    A table is well when its file is whole and under its own digest, a spec when this version can read it and its table
+    has a row. The id that a spec is filed under stays that of the revision that computed it. A table that has a row and
+    no file is reported: it is computed again when it is asked for.
+    """
+    files = set()
+    for key, size in store.keys():  # noqa: SIM118  # no dictionary
+        files.add(key)
+        yield _file_problem(store, key, size)
+    yield from metadata.verify_rows()
+    for row in metadata.tables():
+        key = table_key(row.digest)
+        there = key in files or store.stat(key) is not None  # it may be newer than the list
+        yield None if there else f"table {row.digest} has no file"
+    for spec in metadata.specs():
+        yield _spec_problem(spec.spec_id, spec.spec)
+
+
+def _file_problem(store: ObjectStore, key: str, size: int) -> str | None:
+    try:
+        digest = StoredTable(store, key, size).digest
+    except TableError as error:
+        return f"{key}: {error}"
+    return None if table_key(digest) == key else f"{key}: it is the table {digest}"
+
+
+def _spec_problem(spec_id: str, text: str) -> str | None:
+    try:
+        Spec.model_validate_json(text)
+    except ValueError:
+        return f"spec {spec_id} is of a kind that this version does not know"
+    return None
+
+
+def backup(store: ObjectStore, metadata: Metadata, folder: Path) -> Iterator[Copied]:
+    """Copy all rows, as they are at one moment, and every table that they name, into a folder.
+
+    A folder with an earlier backup is brought up to date: tables that are there are verified, not copied. The server
+    may run meanwhile. Raises `BackupError` where a table is damaged, or is missing and cannot be computed; the rows are
+    in place only when all is well.
+    """
+    with_tables = LocalStore(folder)
+    try:
+        snapshot = folder / f"{METADATA_FILE}.new"
+        snapshot.unlink(missing_ok=True)
+        metadata.backup(snapshot)
+        for row in metadata.tables():
+            yield _copied(store, with_tables, row, lambda digest: bool(metadata.facts(digest)))
+        snapshot.replace(folder / METADATA_FILE)
+        sync(folder)
+    finally:
+        with_tables.close()
+
+
+def restore(folder: Path, store: ObjectStore, metadata: Metadata) -> Iterator[Copied]:
+    """Put a backup into a store and an empty database.
+
+    Raises `BackupError` where the folder holds no backup or a damaged one; the rows come last, when all is well.
+    """
+    rows = rows_of(folder)
+    metadata.check_empty()
+    computed = {row.digest for row in rows_in(rows) if isinstance(row, SpecRow)}  # nothing is copied before all is read
+    tables = LocalStore(folder, exclusive=False)
+    for row in rows_in(rows):
+        if isinstance(row, TableRow):
+            yield _copied(tables, store, row, computed.__contains__)
+    metadata.restore(rows)
+
+
+def rows_of(folder: Path) -> Path:
+    """The file of a backup that has its rows. Raises `BackupError` where there is none."""
+    rows = folder / METADATA_FILE
+    if not rows.is_file():
+        raise BackupError(f"{folder} holds no backup: there is no {METADATA_FILE} in it")
+    return rows
+
+
+def _copied(source: ObjectStore, target: ObjectStore, row: TableRow, computed: Callable[[str], bool]) -> Copied:
+    """Copy a table that is not there yet; verify it in any case. One that is nowhere must have been `computed` here."""
+    key = table_key(row.digest)
+    data = source.get(key)
+    if data is not None:
+        try:
+            table = read_table(data)
+        except TableError as error:
+            raise BackupError(f"{key}: {error}") from error
+        if table.digest != row.digest:
+            raise BackupError(f"{key}: it is the table {table.digest}")
+        if target.put(key, table.parts()):
+            return "copied"
+    found = target.stat(key)
+    if found is None:
+        if not computed(row.digest):
+            raise BackupError(f"table {row.digest} has no file, and nothing says what it was computed from")
+        return "missing"
+    if (problem := _file_problem(target, key, found.size)) is not None:
+        raise BackupError(f"in the target, {problem}")
+    return "kept"
+
+
+def garbage(store: ObjectStore, metadata: Metadata) -> Iterator[tuple[str, int]]:
+    """Key and size of every file that no row names: what a crash left behind between writing it and recording it.
+
+    One may be named later: `remove` looks again. Raises `BackupError` where a row is damaged, or
+    no file has a row, as with the metadata of another store: what they should name would look like garbage.
+    """
+    problem = next(metadata.verify_rows(), None)
+    if problem is not None:
+        raise BackupError(f"the metadata are damaged ({problem}); see 'lrtables verify'")
+    named = (metadata.has_table(Path(key).stem) for key, _ in store.keys())  # noqa: SIM118  # no dictionary
+    if not next(named, True) and not any(named):
+        raise BackupError(f"{metadata.url} knows none of the tables in {store.url}: is it of another store?")
+    return (
+        (key, size)
+        for key, size in store.keys()  # noqa: SIM118  # no dictionary
+        if not metadata.has_table(Path(key).stem) and _is_old(store, key)
+    )
+
+
+def remove(store: ObjectStore, metadata: Metadata, key: str) -> bool:
+    """Delete a file that no row names; False, and it stays, where one does by now. Servers may run meanwhile.
+
+    The table is condemned first: who has seen the file, and is about to give the table its row, is told to write the
+    file again. What is deleted is deleted while nobody can give the table a row.
+    """
+    digest = Path(key).stem
+    return metadata.condemn(digest) and metadata.remove_condemned(digest, lambda: store.delete(key))
+
+
+def _is_old(store: ObjectStore, key: str) -> bool:
+    found = store.stat(key)
+    return found is not None and time.time() - found.modified > YOUNG_SECONDS

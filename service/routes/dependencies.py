@@ -1,0 +1,76 @@
+"""What the routes share: the parts of the server they call, and how they are declared."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Path, Request
+
+from scheduler import Spec
+from service.concurrency.executors import Threads
+from service.database.metadata import Metadata
+from service.http.body import Bodies
+from service.http.disconnect import while_connected
+from service.http.problems import Problem
+from service.observability.metrics import Metrics
+from service.routes.uploads import Uploads
+from service.settings import Settings
+from service.storage.store import ObjectStore
+from service.tables.service import Served, TableService
+from service.tables.specs import SpecReader
+
+
+@dataclass
+class Server:
+    """The parts of a running server, and whether it has been told to stop."""
+
+    settings: Settings
+    store: ObjectStore
+    metadata: Metadata
+    threads: Threads
+    bodies: Bodies
+    specs: SpecReader
+    tables: TableService
+    uploads: Uploads
+    metrics: Metrics
+    connections_cut: Counter[str]
+    draining: bool = False
+
+
+async def _server(request: Request) -> Server:
+    server: Server = request.app.state.server
+    return server
+
+
+ServerDep = Annotated[Server, Depends(_server)]
+Digest = Annotated[str, Path(pattern="^[0-9a-f]{64}$", description="the table's digest: 64 hexadecimal digits")]
+
+
+async def obtain(spec: Spec, request: Request, server: Server) -> tuple[Served, bool]:
+    """The table of a spec for the client of this request, and whether it was made for it; see `TableService.obtain`.
+
+    When the client goes away, and no other waits for the table, its computation ends.
+    """
+    if (ready := server.tables.known(spec)) is not None:
+        return ready, False
+    return await while_connected(request.receive, server.tables.obtain(spec))
+
+
+def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """The errors that a route documents beside its answer."""
+    content = {"application/problem+json": {"schema": {"$ref": f"#/components/schemas/{Problem.__name__}"}}}
+    return {status: {"description": "an error", "content": content} for status in statuses}
+
+
+def readable(router: APIRouter, path: str, **options: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Declare an endpoint for GET and for HEAD, which takes the same way and leaves out the body."""
+
+    def declare(endpoint: Callable[..., Any]) -> Callable[..., Any]:
+        router.add_api_route(path, endpoint, methods=["GET"], **options)
+        router.add_api_route(path, endpoint, methods=["HEAD"], include_in_schema=False, **options)
+        return endpoint
+
+    return declare

@@ -1,0 +1,120 @@
+"""A schedule in the query of an address: `kind=custom.LinearWarmup&base_lr=0.1&warmup_steps=500&steps=0,499`."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+
+from starlette.types import Receive
+
+from scheduler import Schedule, Spec
+from service.errors import FieldError, InvalidRequestError, LimitExceededError, ServiceError, shown
+from service.settings import Settings
+from service.tables.specs import SpecReader
+
+KIND, STEPS = "kind", "steps"
+"""The parameters that are not the schedule's own: no kind has a parameter of such a name."""
+
+_STEPS = re.compile(r"[0-9]{1,15}(,[0-9]{1,15})*")
+_FEWEST_ROWS = 1024
+
+
+@dataclass(frozen=True)
+class Question:
+    """The spec of a table, and the steps of it that are asked for."""
+
+    spec: Spec
+    steps: str
+
+
+async def read_query(
+    query: Iterable[tuple[str, str]], reader: SpecReader, settings: Settings, receive: Receive
+) -> Question:
+    """The schedule and the steps that a query asks for.
+
+    The table has as many rows as the schedule has steps. Where it has no end, or more steps than the server computes,
+    the table has the next power of two, so that many questions share it: the values of a step are the same. A schedule
+    that grows gets no row beyond those that are asked for, where it may have left the range of rates.
+    Raises `InvalidRequestError` and `LimitExceededError`, which name the parameter, and what `SpecReader.read` raises.
+    """
+    parameters = _distinct(query)
+    steps = parameters.pop(STEPS, "")
+    last = _last(steps)
+    if KIND not in parameters:
+        raise InvalidRequestError.of_parameter(KIND, "kind is missing: /v1/schedules lists them", "")
+    _check_lists(parameters, settings.max_items)
+    shortest = await _read(parameters, 1, reader, receive)
+    rows = _rows(shortest.schedules[0], last, settings.max_steps)
+    return Question(await _read(parameters, rows, reader, receive), steps)
+
+
+def _distinct(query: Iterable[tuple[str, str]]) -> dict[str, str]:
+    parameters: dict[str, str] = {}
+    for name, text in query:
+        if name in parameters:
+            raise InvalidRequestError.of_parameter(name, f"{shown(name)} is given twice", text)
+        parameters[name] = text
+    return parameters
+
+
+def _check_lists(parameters: Mapping[str, str], max_items: int) -> None:
+    """Lists are refused where they are too long before any item is looked at."""
+    for name, text in parameters.items():
+        if text.count(",") >= max_items:
+            detail = f"{shown(name)} must have at most {max_items} items on this server (max_items)"
+            raise LimitExceededError.of_parameter(name, detail, text)
+
+
+def _last(steps: str) -> int:
+    if not _STEPS.fullmatch(steps):
+        raise InvalidRequestError.of_parameter(
+            STEPS, f"steps must be whole numbers with commas between them, as 0,500,999, got {shown(steps)!r}", steps
+        )
+    return max(map(int, steps.split(",")))
+
+
+def _rows(schedule: Schedule, last: int, max_steps: int) -> int:
+    end = schedule.end
+    if end is not None and end <= max_steps:
+        return end
+    if last >= max_steps:
+        detail = f"steps must be below {max_steps} on this server (max_steps), got {last}"
+        raise LimitExceededError.of_parameter(STEPS, detail, last)
+    if schedule.grows:
+        return last + 1
+    return min(max(1 << last.bit_length(), _FEWEST_ROWS), max_steps)
+
+
+async def _read(parameters: Mapping[str, str], rows: int, reader: SpecReader, receive: Receive) -> Spec:
+    members = ", ".join(f"{json.dumps(name)}: {_json(text, name)}" for name, text in parameters.items())
+    try:
+        return await reader.read(f'{{"schedule": {{{members}}}, "total_steps": {rows}}}'.encode(), receive)
+    except ServiceError as error:
+        error.errors = [_in_query(item) for item in error.errors]
+        raise
+
+
+def _json(text: str, name: str = "") -> str:
+    """A parameter as JSON: as it stands where it is JSON, as a list where it has commas, else as a text."""
+    if name != KIND and _is_json(text):
+        return text
+    if name != KIND and "," in text:
+        return f"[{', '.join(_json(item) for item in text.split(',') if item)}]"
+    return json.dumps(text)
+
+
+def _is_json(text: str) -> bool:
+    try:
+        json.loads(text)
+    except (ValueError, RecursionError):
+        return False
+    return True
+
+
+def _in_query(error: FieldError) -> FieldError:
+    """An error in the body that the query stands for, as an error of the parameter."""
+    _, _, path = (error.pointer or "").partition("/schedule/")
+    name = path.partition("/")[0].replace("~1", "/").replace("~0", "~")
+    return replace(error, pointer=None, parameter=name or KIND)

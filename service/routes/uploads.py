@@ -1,0 +1,103 @@
+"""Tables that clients send."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+
+from starlette.requests import Request
+
+from scheduler import Table, TableError
+from scheduler.table_format import LENGTH, MAX_HEADER, header_size
+from service.concurrency.executors import Threads
+from service.errors import (
+    DeadlineExceededError,
+    FieldError,
+    InvalidRequestError,
+    LimitExceededError,
+    QueueFullError,
+)
+from service.http.body import check_media_type, pieces
+from service.settings import Settings
+from service.tables.formats import SAFETENSORS
+
+MEDIA_TYPES = (SAFETENSORS.media_type, "application/octet-stream")
+"""What a body may say that it is."""
+
+_SLOWEST = 2**18  # bytes per second: what the largest table may come at
+
+
+class Uploads:
+    """Receives tables, as many bytes at a time as two of the largest have. It belongs to one event loop.
+
+    A body takes its memory as it comes, so that one which stalls keeps no more from others than it has sent.
+    """
+
+    def __init__(self, settings: Settings, threads: Threads) -> None:
+        self._settings = settings
+        self._threads = threads
+        self._limit = settings.max_table_bytes + MAX_HEADER
+        self._seconds = settings.body_seconds + self._limit / _SLOWEST
+        self._held = 0
+
+    @asynccontextmanager
+    async def receive(self, request: Request, digest: str | None) -> AsyncIterator[Table]:
+        """The table in a request's body, verified, for a `with` block; its memory counts as taken until that ends.
+
+        Raises `UnsupportedMediaTypeError`, `BodyTooLargeError`, `InvalidRequestError` where the body is no table with
+        the digest that it claims, or not the table of this digest, `LimitExceededError`, `QueueFullError` where others
+        have the memory, and `DeadlineExceededError`.
+        """
+        check_media_type(request, MEDIA_TYPES, "a safetensors file")
+        body = bytearray()
+        try:
+            await self._fill(body, request)
+            yield await self._threads.disk(self._table, body, digest)
+        finally:
+            self._held -= len(body)
+
+    async def _fill(self, body: bytearray, request: Request) -> None:
+        try:
+            async with asyncio.timeout(self._seconds):
+                async for piece in pieces(request, self._limit, "max_table_bytes and its header"):
+                    self._take(len(piece))
+                    body += piece
+                    if len(body) - len(piece) < LENGTH.size <= len(body):
+                        self._check_header(bytes(body[: LENGTH.size]))
+        except TimeoutError as error:
+            raise DeadlineExceededError(f"the body did not arrive within {self._seconds:.0f} s") from error
+
+    def _take(self, nbytes: int) -> None:
+        if self._held + nbytes > 2 * self._limit:
+            raise QueueFullError(f"{self._held} bytes of tables are being received, as many as this server takes")
+        self._held += nbytes
+
+    def _check_header(self, start: bytes) -> None:
+        """Refuse a header that is too long as soon as its length is there: nothing more is received."""
+        with _refusing():
+            header_size(memoryview(start), self._limit)
+
+    def _table(self, body: bytearray, digest: str | None) -> Table:
+        with _refusing():
+            table = Table.from_bytes(memoryview(body).toreadonly())  # nobody writes to it any more
+        if digest not in (None, table.digest):
+            detail = f"the body must be the table {digest}, got the table {table.digest}"
+            raise InvalidRequestError(detail, [FieldError(detail, parameter="digest", value=digest)])
+        self._check(len(table.columns), "columns", self._settings.max_columns, "max_columns")
+        self._check(table.total_steps, "steps", self._settings.max_steps, "max_steps")
+        return table
+
+    def _check(self, amount: int, what: str, limit: int, setting: str) -> None:
+        if amount > limit:
+            detail = f"a table must have at most {limit} {what} on this server ({setting}), got {amount}"
+            raise LimitExceededError(detail, [FieldError(detail, pointer="", value=amount)])
+
+
+@contextmanager
+def _refusing() -> Iterator[None]:
+    """Say of bytes that are no table that the body is none."""
+    try:
+        yield
+    except TableError as error:
+        raise InvalidRequestError(f"the body is no table: {error}", [FieldError(str(error), pointer="")]) from error

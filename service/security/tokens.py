@@ -1,0 +1,176 @@
+"""Tokens: what they look like, what is kept of them, and what they allow."""
+
+from __future__ import annotations
+
+import re
+import secrets
+import string
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from hashlib import sha256
+from typing import Literal, cast, get_args
+
+from pydantic import BaseModel, ConfigDict, Field, PositiveInt
+
+from scheduler import Spec
+from scheduler.compose.literal import named_digests
+from service.database.metadata import TokenRow
+from service.errors import FieldError, ForbiddenError, LimitExceededError
+
+Scope = Literal["read", "compute", "publish", "admin"]
+SCOPES: tuple[Scope, ...] = get_args(Scope)
+"""What a token may allow: fetch what is there, have tables computed, publish tables by value, everything."""
+
+_ALPHABET = string.ascii_letters + string.digits
+_LENGTH = 22  # characters of 62: 131 random bits
+_LONGEST_NAME = 100
+IDENTITY = "lrtables.identity"
+"""A scope has who asks under this key, where the server asks for tokens: such an answer is not for shared caches."""
+TOKEN = re.compile(rf"lrt_[0-9A-Za-z]{{{_LENGTH}}}")
+"""What a token looks like: a prefix that scanners for secrets can find, and randomness."""
+NAMESPACE = re.compile(r"\*|[\w.-]+(/[\w.-]+)*(/\*)?", re.ASCII)
+"""What names a namespace: `*` all, `team-a/*` what lies under team-a, `team-a/bert` itself."""
+
+
+def make_token() -> str:
+    """A new token's text, of at least 128 random bits. It is shown once, and kept nowhere."""
+    return "lrt_" + "".join(secrets.choice(_ALPHABET) for _ in range(_LENGTH))
+
+
+def token_hash(token: str) -> str:
+    """What is kept of a token: its SHA-256. One round is enough, for nobody guesses 128 bits."""
+    return sha256(token.encode()).hexdigest()
+
+
+class Limits(BaseModel):
+    """How much a token may ask for; None is without a limit. Each server process counts for itself."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    requests_per_second: float | None = Field(None, ge=0.001, le=1e9)
+    bytes_per_second: float | None = Field(None, ge=1, le=1e15, description="of the bodies of answers")
+    max_steps: PositiveInt | None = Field(None, description="largest total_steps")
+
+    @cached_property
+    def has_rates(self) -> bool:
+        """Whether requests have to be counted."""
+        return self.requests_per_second is not None or self.bytes_per_second is not None
+
+
+UNLIMITED = Limits()
+
+
+@dataclass(frozen=True)
+class Identity:
+    """Who asks: a token without its secret.
+
+    Args:
+        token_id: public name of the token, for logs and for revoking it.
+        name: what its maker called it.
+        scopes: what it allows; `admin` allows everything.
+        namespaces: of names of runs, `*` or `team-a/*`, in which it allows that.
+        limits: how much it may ask for.
+        expires_at: seconds since 1970, or None for never.
+    """
+
+    token_id: str
+    name: str
+    scopes: Sequence[Scope]
+    namespaces: Sequence[str] = ("*",)
+    limits: Limits = UNLIMITED
+    expires_at: float | None = None
+
+    @classmethod
+    def of(cls, row: TokenRow) -> Identity:
+        """The identity of a stored token."""
+        scopes = cast(Sequence[Scope], tuple(row.scopes))
+        limits = Limits.model_validate(row.limits)
+        return cls(row.token_id, row.name, scopes, tuple(row.namespaces), limits, row.expires_at)
+
+    def allows(self, scope: Scope, namespace: str | None = None) -> bool:
+        """Whether the token has this scope, and for this namespace where one is given."""
+        if scope not in self.scopes and "admin" not in self.scopes:
+            return False
+        return namespace is None or any(_covers(pattern, namespace) for pattern in self.namespaces)
+
+    def check(self, scope: Scope, what: str = "this") -> None:
+        """Raise `ForbiddenError` where the token has not this scope, which `what` needs."""
+        if not self.allows(scope):
+            raise ForbiddenError(
+                f"{what} needs a token with the scope {scope}; this one has {', '.join(self.scopes)}", scope
+            )
+
+    def check_spec(self, spec: Spec) -> None:
+        """Raise `ForbiddenError` or `LimitExceededError` for a spec whose table the token does not allow.
+
+        What is computed from a stored table tells its values: to name one is to read it.
+        """
+        self.check_steps(spec.total_steps)
+        if named_digests(spec.every_schedule()):
+            self.check("read", "a spec that names a table by its digest")
+
+    def check_steps(self, total_steps: int) -> None:
+        """Raise `LimitExceededError` for a table of more steps than the token allows."""
+        limit = self.limits.max_steps
+        if limit is not None and total_steps > limit:
+            detail = f"total_steps must be at most {limit} with this token (max_steps), got {total_steps}"
+            raise LimitExceededError(detail, [FieldError(detail, pointer="/total_steps", value=total_steps)])
+
+
+def _covers(pattern: str, namespace: str) -> bool:
+    if pattern.endswith("*"):
+        return namespace.startswith(pattern[:-1])
+    return namespace == pattern
+
+
+def new_token(
+    name: str,
+    scopes: Sequence[str],
+    namespaces: Sequence[str] = ("*",),
+    limits: Limits = UNLIMITED,
+    *,
+    expires_in: float | None,
+    now: float | None = None,
+) -> tuple[str, TokenRow]:
+    """A new token's text, and what is stored of it.
+
+    Args:
+        name: what it is for, in a line.
+        scopes: of `SCOPES`, one at least.
+        namespaces: as `NAMESPACE` matches them.
+        limits: how much it may ask for.
+        expires_in: seconds, or None for never.
+        now: seconds since 1970; the system's clock without it.
+
+    Raises `ValueError` naming the first value that is not allowed.
+    """
+    _check_names(name, scopes, namespaces)
+    token, created_at = make_token(), time.time() if now is None else now
+    row = TokenRow(
+        token_id=secrets.token_hex(6),
+        name=name,
+        hash=token_hash(token),
+        scopes=tuple(dict.fromkeys(scopes)),
+        namespaces=tuple(dict.fromkeys(namespaces)),
+        limits=limits.model_dump(exclude_none=True),
+        created_at=created_at,
+        expires_at=None if expires_in is None else created_at + expires_in,
+        revoked_at=None,
+    )
+    return token, row
+
+
+def _check_names(name: str, scopes: Sequence[str], namespaces: Sequence[str]) -> None:
+    listed = "read, compute, publish or admin"
+    if not (0 < len(name) <= _LONGEST_NAME and name.isprintable()):
+        raise ValueError(f"name must be 1 to {_LONGEST_NAME} printable characters, got {name!r}")
+    if not scopes:
+        raise ValueError(f"a token needs a scope: {listed}")
+    for scope in scopes:
+        if scope not in SCOPES:
+            raise ValueError(f"scope must be {listed}, got {scope!r}")
+    for namespace in namespaces:
+        if not NAMESPACE.fullmatch(namespace):
+            raise ValueError(f"namespace must be like team-a/*, team-a/bert or *, got {namespace!r}")

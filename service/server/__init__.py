@@ -1,0 +1,1 @@
+"""Connections, their deadlines, and the fast path for what memory holds."""

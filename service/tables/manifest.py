@@ -1,0 +1,101 @@
+"""What a table is, in about a kilobyte of JSON: enough to compute it, to prove it, and to decide what to fetch."""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+from typing import Any
+
+from pydantic import BaseModel, Field
+
+from scheduler import Spec, Table
+from scheduler.schedule import Values
+from scheduler.table import After, Axis
+from service.tables.formats import FORMATS, NPY, SAFETENSORS, npy_header
+from service.tables.origins import Claim, Origin
+from service.tables.stored import StoredColumn, StoredTable
+
+VERSION = version("lrtables")
+
+
+class Column(BaseModel):
+    """A column in four numbers."""
+
+    min: float
+    max: float
+    first: float
+    last: float
+
+    @classmethod
+    def of(cls, values: Values | StoredColumn) -> Column:
+        """The four numbers of a column's values, shape [total_steps]."""
+        return cls(min=values.min(), max=values.max(), first=values[0], last=values[-1])
+
+
+class Manifest(BaseModel):
+    """The description of a table."""
+
+    digest: str = Field(description="SHA-256 of frame and values: the table's name")
+    spec: dict[str, Any] | None = Field(
+        description="what this service computed it from, every default filled in; null where it never has"
+    )
+    spec_id: str | None = Field(description="SHA-256 of the canonical spec and its kinds' revisions")
+    provenance: dict[str, str] | None = Field(
+        description="the versions that computed it here: lrtables, numpy, libm and cpu; null where that is not known"
+    )
+    claim: Claim | None = Field(
+        description="what its publisher says of it, unchecked; null where nothing was said, or `spec` says more"
+    )
+    total_steps: int
+    axis: Axis
+    stride: int
+    after: After
+    columns: dict[str, Column]
+    nbytes: int = Field(description="bytes of the values")
+    sizes: dict[str, int | None] = Field(description="bytes in each format; null where it is not kept but written anew")
+    links: dict[str, str]
+
+    @classmethod
+    def of(cls, table: Table | StoredTable, origin: Origin) -> Manifest:
+        """The description of a table and of its origin."""
+        sizes = {SAFETENSORS: len(table.header) + table.nbytes, NPY: len(npy_header(table.frame)) + table.nbytes}
+        return cls(
+            digest=table.digest,
+            **_said_of(origin),
+            total_steps=table.total_steps,
+            axis=table.axis,
+            stride=table.stride,
+            after=table.after,
+            columns={name: Column.of(values) for name, values in table.columns.items()},
+            nbytes=table.nbytes,
+            sizes={item.extension: sizes.get(item) for item in FORMATS},
+            links=links(table.digest),
+        )
+
+    def of_origin(self, origin: Origin) -> Manifest:
+        """The same manifest with another origin."""
+        return self.model_copy(update=_said_of(origin))
+
+    def for_spec(self, spec: Spec) -> Manifest:
+        """The same table's manifest for another spec of it."""
+        return self.model_copy(update={"spec": spec.model_dump(mode="json"), "spec_id": spec.id})
+
+    def to_bytes(self) -> bytes:
+        """The JSON that is sent."""
+        return self.model_dump_json().encode()
+
+
+def _said_of(origin: Origin) -> dict[str, Any]:
+    spec_id = None if origin.fact is None else origin.fact.spec_id
+    return {"spec": origin.spec, "spec_id": spec_id, "provenance": origin.provenance, "claim": origin.claim}
+
+
+def location(digest: str) -> str:
+    """The address of a table, relative to the server."""
+    return f"/v1/tables/{digest}"
+
+
+def links(digest: str) -> dict[str, str]:
+    """The addresses of a table, of its formats and of its parts."""
+    base = location(digest)
+    formats = {item.extension: f"{base}.{item.extension}" for item in FORMATS}
+    return {"self": base, **formats, "manifest": f"{base}/manifest", "values": f"{base}/values"}

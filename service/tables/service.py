@@ -1,0 +1,306 @@
+"""The tables of this server: found, else computed once, stored, and served only if they are what their name says."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, TypeVar
+
+from scheduler import Spec, Table
+from scheduler.compose.literal import named_digests
+from service.concurrency.executors import Threads
+from service.concurrency.single_flight import SingleFlight
+from service.database.metadata import CondemnedError, Metadata
+from service.errors import (
+    InvalidRequestError,
+    LimitExceededError,
+    MalformedBodyError,
+    NotComputableError,
+    TableLostError,
+    TableNotFoundError,
+)
+from service.settings import Settings
+from service.storage.store import ObjectStore, StorageError
+from service.tables.cache import TableCache
+from service.tables.compute import Computations
+from service.tables.entries import ReadyTable, StreamedTable
+from service.tables.origins import claim_of, origin_of, spec_of_claim
+from service.tables.repository import TableFiles
+from service.tables.specs import read_spec
+from service.tables.stored import StoredTable
+from service.workers.pool import Workers
+
+_logger = logging.getLogger("lrtables")
+_TRIES = 3  # to store a table that is being removed; it is condemned anew for each
+_MOST_DIGESTS = 100_000  # specs remembered: about 20 MB
+
+Served = ReadyTable | StreamedTable
+T = TypeVar("T")
+
+
+@dataclass
+class Counters:
+    """What the service has done since it started."""
+
+    memory_hits: int = 0
+    loads: int = 0
+    published: int = 0
+    mismatches: int = 0
+
+
+class TableService:
+    """Tables by spec and by digest.
+
+    The stored spec id -> digest is the truth: a computation that gives another digest is logged with both, counted,
+    and never served in place of what is stored. Tables that are larger than `stream_bytes`, or find no room in memory,
+    are sent from the store. An instance belongs to one event loop; what blocks runs in threads.
+    """
+
+    def __init__(
+        self, store: ObjectStore, metadata: Metadata, threads: Threads, workers: Workers, settings: Settings
+    ) -> None:
+        self.counters = Counters()
+        self.cache: TableCache[Served] = TableCache(settings.memory_bytes)
+        self.computations = Computations(threads, workers, settings)
+        self.files = TableFiles(store, threads)
+        self._metadata = metadata
+        self._threads = threads
+        self._settings = settings
+        self._digests: dict[str, str] = {}
+        self._by_spec: SingleFlight[tuple[Served, bool]] = SingleFlight()
+        self._by_digest: SingleFlight[Served] = SingleFlight()
+
+    @property
+    def waits(self) -> int:
+        """How many requests waited for work that another had begun."""
+        return self._by_spec.waits + self._by_digest.waits
+
+    def warm(self, digest: str) -> Served | None:
+        """The table if it is ready to be sent."""
+        ready = self.cache.get(digest)
+        if ready is not None and ready.is_damaged:
+            self.cache.drop(digest)
+            return None
+        self.counters.memory_hits += ready is not None
+        return ready
+
+    def known(self, spec: Spec) -> Served | None:
+        """The table of this spec if it is ready to be sent, its manifest too."""
+        ready = self.warm(self._digests.get(spec.id, ""))
+        return ready if ready is not None and ready.is_described else None
+
+    async def exists(self, digest: str) -> bool:
+        """Whether there is such a table; it is not read."""
+        return self.cache.get(digest) is not None or await self._threads.disk(self.files.size, digest) is not None
+
+    async def get(self, digest: str) -> Served:
+        """The table of this digest. Raises `TableNotFoundError` and `TableLostError`."""
+        if (ready := self.warm(digest)) is not None:
+            return ready
+        ready, _ = await self._by_digest.run(digest, lambda: self._load(digest))
+        return ready
+
+    async def describe(self, digest: str) -> Served:
+        """The table of this digest, with its manifest. Raises what `get` raises."""
+        return await self._described(await self.get(digest))
+
+    async def obtain(self, spec: Spec) -> tuple[Served, bool]:
+        """The table of this spec, and whether this call was the one that made it.
+
+        Raises `NotComputableError` where a value leaves the floats, `TableLostError` where the stored table is lost,
+        `QueueFullError` and `DeadlineExceededError` where it has to be computed and there is no time.
+        """
+        if (ready := self.known(spec)) is not None:
+            return ready, False
+        (ready, made), leads = await self._by_spec.run(spec.id, lambda: self._find_or_make(spec))
+        return ready, made and leads
+
+    async def publish(self, table: Table) -> tuple[Served, bool]:
+        """Store a table by value, and whether it is new here. No spec is said to have it: only computing says that.
+
+        What its file says of it is kept as a claim.
+
+        Raises `LimitExceededError` where it is larger than this server computes.
+        """
+        if table.nbytes > self._settings.max_table_bytes:
+            limit = self._settings.max_table_bytes
+            raise LimitExceededError(f"a table must have at most {limit} bytes of values (max_table_bytes)")
+        claim = await self._threads.parse(claim_of, table, self._settings)
+        new = await self._stored(table, partial(self._metadata.publish, table.digest, table.nbytes, claim))
+        self.counters.published += new
+        return await self._described(await self._keep(table)), new
+
+    # -- by digest ----------------------------------------------------------------------------------------------------
+
+    async def _load(self, digest: str) -> Served:
+        size = await self._threads.disk(self.files.size, digest)
+        if size is not None and (ready := await self._read(digest, size)) is not None:
+            self.counters.loads += 1
+            return ready
+        return await self._restore(digest)
+
+    async def _read(self, digest: str, size: int) -> Served | None:
+        async with self._room(size) as into_memory:
+            ready = await self._threads.disk(self.files.read, digest, into_memory=into_memory)
+            return None if ready is None else self.cache.keep(ready)
+
+    @asynccontextmanager
+    async def _room(self, nbytes: int) -> AsyncIterator[bool]:
+        """Whether a table of this size has its place in memory, which is held for it meanwhile."""
+        into_memory = nbytes <= self._settings.stream_bytes and self.cache.reserve(nbytes)
+        try:
+            yield into_memory
+        finally:
+            self.cache.release(nbytes if into_memory else 0)
+
+    async def _restore(self, digest: str, path: frozenset[str] = frozenset()) -> Served:
+        """Compute a missing or damaged table again: from any spec that it was computed from here, else from a claim.
+
+        Tables that this takes are restored too, unless they take this one: they are in the `path`.
+        """
+        if digest in path:
+            raise TableLostError(f"the table {digest} was damaged, and can only be computed from itself")
+        facts = await self._threads.sql(self._metadata.facts, digest)
+        claim = await self._threads.sql(self._metadata.claim, digest)
+        if not facts and claim is None and not await self._threads.sql(self._metadata.has_table, digest):
+            raise TableNotFoundError(f"there is no table {digest}")
+        reasons = []
+        for spec, is_claim in [*((fact.spec, False) for fact in facts), (spec_of_claim(claim), True)]:
+            try:
+                if spec is not None:
+                    return await self._recomputed(spec, digest, path, is_claim=is_claim)
+            except TableLostError as error:
+                reasons.append(error)
+        if reasons:
+            raise reasons[0]
+        raise TableLostError(f"the table {digest} was damaged, and nothing says what it was computed from")
+
+    async def _recomputed(self, text: str, digest: str, path: frozenset[str], *, is_claim: bool = False) -> Served:
+        """The lost table, computed again from a spec's JSON. Raises `TableLostError` where that does not give it.
+
+        A claim that names tables proves nothing: one of them may be the table itself.
+        """
+        try:
+            spec = await self._threads.parse(read_spec, text.encode(), self._settings)
+            if is_claim and named_digests(spec.every_schedule()):
+                raise NotComputableError("what its publisher says of it names other tables")
+            async with self._computed(spec, path | {digest}) as table:
+                if table.digest != digest:
+                    raise self._mismatch(spec, digest, table.digest, is_claim=is_claim)
+                await (self._record(spec, table) if is_claim else self._threads.disk(self.files.write, table))
+                return await self._keep(table)
+        except (MalformedBodyError, InvalidRequestError) as error:
+            raise TableLostError(f"the table {digest} was damaged, and cannot be computed again: {error}") from error
+
+    # -- by spec ------------------------------------------------------------------------------------------------------
+
+    async def _find_or_make(self, spec: Spec) -> tuple[Served, bool]:
+        digest = await self._threads.sql(self._metadata.digest_of, spec.id)
+        ready = await self._make(spec) if digest is None else await self.get(digest)
+        await self._described(ready)
+        self._remember(spec, ready)
+        return ready, digest is None
+
+    async def _make(self, spec: Spec) -> Served:
+        async with self._computed(spec) as table:
+            stored = await self._record(spec, table)
+            if stored == table.digest:
+                return await self._keep(table)
+        self._report_mismatch(spec, stored, table.digest)
+        return await self.get(stored)
+
+    async def _record(self, spec: Spec, table: Table) -> str:
+        """Store a table that was computed here, and keep that the spec has it; the digest that holds for the spec."""
+        said = json.dumps(dict(table.provenance))
+        record = self._metadata.record
+        return await self._stored(
+            table, partial(record, spec.id, spec.model_dump_json(), table.digest, table.nbytes, said)
+        )
+
+    def _remember(self, spec: Spec, ready: Served) -> None:
+        if len(self._digests) >= _MOST_DIGESTS:
+            self._digests.clear()
+        self._digests[spec.id] = ready.digest
+
+    def _report_mismatch(self, spec: Spec, stored: str, computed: str) -> None:
+        self.counters.mismatches += 1
+        _logger.error("spec %s: stored digest %s, computed digest %s; the stored one holds", spec.id, stored, computed)
+
+    def _mismatch(self, spec: Spec, stored: str, computed: str, *, is_claim: bool) -> TableLostError:
+        if is_claim:
+            return TableLostError(f"the table {stored} was damaged, and what its publisher says of it is not true")
+        self._report_mismatch(spec, stored, computed)
+        return TableLostError(f"the table {stored} was damaged, and this machine computes other values for it")
+
+    # -- both ---------------------------------------------------------------------------------------------------------
+
+    def _computed(self, spec: Spec, path: frozenset[str] = frozenset()) -> AbstractAsyncContextManager[Table]:
+        """The table of a spec, newly computed; its memory counts as taken until the block ends.
+
+        `path` are the tables that are being restored, and cannot be until this one is.
+        """
+        return self.computations.run(spec, lambda digest: self._named(digest, path))
+
+    async def _named(self, digest: str, path: frozenset[str]) -> StoredTable:
+        """A table that a Literal names: read from the store, as there may be many; computed again where it is lost."""
+        if (table := await self._threads.disk(self.files.stored, digest)) is not None:
+            return table
+        try:  # not by `get`: tables that are made of each other would wait for each other's flights
+            await self._restore(digest, path)
+        except TableNotFoundError as error:
+            raise NotComputableError(f"a Literal names a table that is not here: {error}") from error
+        if (table := await self._threads.disk(self.files.stored, digest)) is None:
+            raise TableLostError(f"the table {digest} was damaged as soon as it was stored")
+        return table
+
+    async def _stored(self, table: Table, record: Callable[[], T]) -> T:
+        """Make a table durable, then its row; both again where `gc` may have removed the file in between.
+
+        Once the row is there nothing removes the file. Before, another server may have been told of the removal, and
+        gone before it had written the file again: so it is looked for.
+        """
+        for _ in range(_TRIES):
+            await self._threads.disk(self.files.write, table)
+            with suppress(CondemnedError):
+                found = await self._threads.sql(record)
+                if await self._threads.disk(self.files.size, table.digest) is not None:
+                    return found
+        raise StorageError(f"the file of the table {table.digest} was being removed whenever it was written")
+
+    async def _described(self, ready: Served) -> Served:
+        """The same table, its manifest completed with its origin from the database."""
+        if not ready.is_described:
+            origin = await self._threads.sql(origin_of, self._metadata, ready.digest)
+            before = ready.nbytes
+            ready.describe(origin)
+            self.cache.resized(ready, before)
+        return ready
+
+    async def _keep(self, table: Table) -> Served:
+        """A durable table, ready to be sent."""
+        if (known := self.warm(table.digest)) is not None:
+            return known
+        async with self._room(table.nbytes) as into_memory:
+            if into_memory:
+                return self.cache.keep(await self._threads.disk(ReadyTable, table))
+        size = await self._threads.disk(self.files.size, table.digest)
+        ready = None if size is None else await self._read(table.digest, size)
+        if ready is None:
+            raise TableLostError(f"the table {table.digest} was damaged as soon as it was stored")
+        return ready
+
+
+def counters(tables: TableService) -> dict[str, Any]:
+    """What the service has done, as `/v1/server` tells it."""
+    return {
+        **vars(tables.counters),
+        "computations": tables.computations.started,
+        "killed": tables.computations.killed,
+        "lost": tables.computations.workers.lost,
+        "damaged": tables.files.damaged,
+        "waits": tables.waits,
+    }

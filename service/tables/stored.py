@@ -1,0 +1,220 @@
+"""Tables too large to keep in memory: read from the store while they are sent, and checked while they are read."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator
+from typing import Literal, overload
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scheduler import TableError
+from scheduler.schedule import Values
+from scheduler.table_format import LENGTH, Header, header_size
+from service.concurrency.executors import Threads
+from service.storage.store import ObjectStore
+
+CHUNK = 2**18  # bytes read at a time: a multiple of 8, as the header is, so that no value is cut in two
+_REMEMBERED = 128  # chunks, 32 MiB: two for each of 64 columns that are written side by side as CSV
+
+
+class _Remembered:
+    """The chunks that were read last, of all tables together, by their SHA-256: reading on costs a read per chunk.
+
+    Not one per table or reader: there may be thousands of those.
+    """
+
+    def __init__(self) -> None:
+        self._chunks: dict[bytes, memoryview] = {}  # the one that was used last is the last one
+        self._lock = threading.Lock()
+
+    def get(self, check: bytes, read: Callable[[], memoryview]) -> memoryview:
+        """The chunk with this SHA-256, read where it is not remembered."""
+        with self._lock:
+            chunk = self._chunks.pop(check, None)
+        if chunk is None:
+            chunk = read()
+        with self._lock:
+            self._chunks[check] = chunk
+            if len(self._chunks) > _REMEMBERED:
+                del self._chunks[next(iter(self._chunks))]
+        return chunk
+
+
+_remembered = _Remembered()
+
+
+class StoredTable:
+    """A table that stays in the store: it tells what `Table` tells, and reads the values that it is asked for.
+
+    The whole is verified once, here, and each chunk is compared with what it was then whenever it is read again.
+    Everything blocks, so it is for threads. Raises `TableError` where the object is no table, is not the one that its
+    header says, has no check of its header, or, later, has changed.
+
+    `header` and `sha256` are those of the one file that the digest has; an earlier version may have stored another
+    header, of `header_size` bytes. `is_damaged` says whether the object was found to have changed.
+    """
+
+    def __init__(self, store: ObjectStore, key: str, size: int) -> None:
+        self._size = size
+        self.is_damaged = False
+        self._store = store
+        self._key = key
+        header_bytes = self._read(0, header_size(self._read(0, LENGTH.size), size))
+        header = Header.from_bytes(header_bytes, size)
+        self.header_size = header.size
+        self.frame = header.frame
+        self.axis, self.stride, self.after = self.frame.axis, self.frame.stride, self.frame.after
+        self.total_steps = self.frame.total_steps
+        self.nbytes = self.frame.nbytes
+        self.digest = header.digest
+        self.header = self.frame.header(header.digest)
+        self._checks: list[bytes] = []
+        self.columns = self._verified(header)
+
+    def _verified(self, header: Header) -> dict[str, StoredColumn]:
+        """The columns, once all bytes were read: their digest is the one that the header claims."""
+        if header.size % 8 or not header.checked:
+            raise TableError("damaged table: its header is none that was stored")
+        whole, hasher = hashlib.sha256(self.header), self.frame.hasher()
+        columns = {
+            name: StoredColumn(self, header.size // 8 + index * self.total_steps, self.total_steps)
+            for index, name in enumerate(self.frame.columns)
+        }
+        for start in range(0, self._size, CHUNK):
+            data = self._read(start, min(start + CHUNK, self._size))
+            self._checks.append(hashlib.sha256(data).digest())
+            values = data[max(header.size - start, 0) :]
+            whole.update(values)
+            hasher.update(values)
+            _take(np.frombuffer(values, "<f8"), max(start - header.size, 0) // 8, list(columns.values()))
+        if hasher.hexdigest() != header.digest:
+            raise TableError(f"damaged table: its values have the digest {hasher.hexdigest()}, not {header.digest}")
+        self.sha256 = whole.digest()
+        return columns
+
+    @property
+    def chunks(self) -> int:
+        """How many chunks the file has."""
+        return len(self._checks)
+
+    def chunk(self, index: int) -> memoryview:
+        """Bytes CHUNK * index and after, CHUNK of them or up to the end, as they were when the whole was verified."""
+        start = CHUNK * index
+        data = self._read(start, min(start + CHUNK, self._size))
+        if hashlib.sha256(data).digest() != self._checks[index]:
+            self.is_damaged = True
+            raise TableError("damaged table: its file has changed")
+        return data
+
+    def values(self, index: int) -> Values:
+        """The same as numbers; for reading on, a chunk is remembered for a while."""
+        return np.frombuffer(_remembered.get(self._checks[index], lambda: self.chunk(index)), "<f8")
+
+    def _read(self, start: int, stop: int) -> memoryview:
+        data = self._store.read(self._key, start, stop)
+        if data is None or len(data) != stop - start:
+            self.is_damaged = True
+            raise TableError("damaged table: its file is gone or cut short")
+        return data
+
+
+class StoredColumn:
+    """A column of a stored table: `column[a:b]` and `column[steps]` read those values, as an array would give them.
+
+    Its smallest, largest, first and last value are known without reading.
+    """
+
+    def __init__(self, table: StoredTable, first: int, rows: int) -> None:
+        self._table = table
+        self._first = first  # where in the file the column begins, in values
+        self._rows = rows
+        self._lowest, self._highest = np.inf, -np.inf
+        self._ends: dict[int, float] = {}
+
+    def __len__(self) -> int:
+        return self._rows
+
+    def min(self) -> float:
+        """The smallest value."""
+        return self._lowest
+
+    def max(self) -> float:
+        """The largest value."""
+        return self._highest
+
+    def take(self, values: Values) -> None:
+        """Count in the next values of this column. Raises `TableError` where one is not finite."""
+        if not np.isfinite(values).all():
+            raise TableError("not a table: a value is not finite")
+        self._lowest = min(self._lowest, float(values.min()))
+        self._highest = max(self._highest, float(values.max()))
+        self._ends = {0: float(values[0])} | self._ends | {-1: float(values[-1])}
+
+    @overload
+    def __getitem__(self, rows: Literal[0, -1]) -> float: ...
+    @overload
+    def __getitem__(self, rows: slice | NDArray[np.int64]) -> Values: ...
+    def __getitem__(self, rows: Literal[0, -1] | slice | NDArray[np.int64]) -> float | Values:
+        if isinstance(rows, int):
+            return self._ends[rows]
+        if isinstance(rows, slice):
+            start, stop, _ = rows.indices(self._rows)
+            return np.concatenate([*self._parts(start, stop), np.empty(0)])
+        return self._gather(rows)
+
+    def _parts(self, start: int, stop: int) -> Iterator[Values]:
+        """The values of a range of rows, by the chunk."""
+        while start < stop:
+            chunk, offset = divmod(self._first + start, CHUNK // 8)
+            part = self._table.values(chunk)[offset : offset + stop - start]
+            yield part
+            start += len(part)
+
+    def _gather(self, rows: NDArray[np.int64]) -> Values:
+        places = self._first + rows
+        found = np.empty(len(rows))
+        for chunk in np.unique(places // (CHUNK // 8)).tolist():
+            here = places // (CHUNK // 8) == chunk
+            found[here] = self._table.values(chunk)[places[here] - chunk * (CHUNK // 8)]
+        return found
+
+
+def _take(values: Values, position: int, columns: list[StoredColumn]) -> None:
+    """Count in values that stand at `position` of all values, column after column."""
+    while len(values):
+        column, row = divmod(position, columns[0]._rows)
+        part = values[: columns[0]._rows - row]
+        columns[column].take(part)
+        position += len(part)
+        values = values[len(part) :]
+
+
+class StoredBody:
+    """A file that is made of a header and a stored table's values: read, and checked, while it is sent.
+
+    Reading raises `TableError` where the table has changed since it was verified; what was sent until then is right.
+    Raises `QueueFullError` where too many are being read.
+    """
+
+    def __init__(self, table: StoredTable, threads: Threads, start: bytes) -> None:
+        self.length = len(start) + table.nbytes
+        self._table = table
+        self._threads = threads
+        self._start = start
+        self._shift = table.header_size - len(start)  # from a place in this body to the place in the table's file
+
+    async def read(self, start: int, stop: int) -> AsyncIterator[memoryview]:
+        """The bytes from `start` up to but without `stop`, a chunk at a time."""
+        with self._threads.streaming():
+            if start < len(self._start):
+                yield memoryview(self._start)[start:stop]
+            place, end = max(start, len(self._start)) + self._shift, stop + self._shift
+            while place < end:
+                index, offset = divmod(place, CHUNK)
+                chunk = await self._threads.disk(self._table.chunk, index)
+                part = chunk[offset : offset + end - place]
+                yield part
+                place += len(part)

@@ -1,0 +1,119 @@
+"""Parts of a table: chosen steps, or a range thinned out so that a plot of it looks the same."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field
+
+from scheduler import Table
+from scheduler.schedule import Values
+from service.errors import InvalidRequestError, LimitExceededError, shown
+from service.tables.stored import StoredColumn, StoredTable
+
+Steps = NDArray[np.int64]
+"""Row numbers, ascending or as they were asked for, shape [m]."""
+
+_DEFAULT_POINTS, _FEWEST_POINTS = 1000, 4
+
+
+class ValuesQuery(BaseModel):
+    """What of a table is wanted: `steps`, or `points` values of the range from `start` up to but without `stop`."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    start: int | None = Field(None, ge=0, description="first row of the range; 0 where it is left out")
+    stop: int | None = Field(None, ge=1, description="row after the range; the table's end where it is left out")
+    points: int | None = Field(
+        None,
+        ge=_FEWEST_POINTS,
+        description="at most so many values per column (1000, or what the server allows, where it is left out)",
+    )
+    steps: str | None = Field(None, description="row numbers, separated by commas: 0,500,999")
+
+
+class Curve(BaseModel):
+    """A column's values at some rows."""
+
+    steps: list[int]
+    values: list[float]
+
+
+class TableValues(BaseModel):
+    """Parts of a table, by column."""
+
+    digest: str
+    columns: dict[str, Curve]
+
+
+def select(table: Table | StoredTable, query: ValuesQuery, max_points: int) -> bytes:
+    """The JSON of the values that are wanted, at most `max_points` of all columns together.
+
+    A range longer than `points` is cut into equal parts, and of each the smallest and the largest value are kept,
+    with the range's first and last: no peak is lost. Raises `InvalidRequestError` and `LimitExceededError`.
+    """
+    most = max(max_points // len(table.columns), _FEWEST_POINTS)
+    if query.steps is not None:
+        steps = _listed(query, table.total_steps, most)
+        chosen = dict.fromkeys(table.columns, steps)
+    else:
+        start, stop, points = _range(query, table.total_steps, most)
+        chosen = {name: extremes(values, start, stop, points) for name, values in table.columns.items()}
+    return json.dumps({"digest": table.digest, "columns": _curves(table, chosen)}).encode()
+
+
+def _curves(table: Table | StoredTable, chosen: dict[str, Steps]) -> dict[str, Any]:
+    return {
+        name: {"steps": steps.tolist(), "values": table.columns[name][steps].tolist()} for name, steps in chosen.items()
+    }
+
+
+def _listed(query: ValuesQuery, total_steps: int, most: int) -> Steps:
+    if {"start", "stop", "points"} & query.model_fields_set:
+        raise InvalidRequestError.of_parameter(
+            "steps", "steps cannot be combined with start, stop or points", query.steps
+        )
+    texts = (query.steps or "").split(",")
+    if len(texts) > most:
+        raise _too_many("steps", len(texts), most)
+    for text in texts:
+        if not (text.isascii() and text.isdigit() and len(text) < 16 and int(text) < total_steps):
+            raise InvalidRequestError.of_parameter(
+                "steps", f"steps must be from 0 to {total_steps - 1}, got {shown(text)!r}", text
+            )
+    return np.array([int(text) for text in texts], dtype=np.int64)
+
+
+def _range(query: ValuesQuery, total_steps: int, most: int) -> tuple[int, int, int]:
+    start = query.start or 0
+    stop = total_steps if query.stop is None else query.stop
+    points = min(_DEFAULT_POINTS, most) if query.points is None else query.points
+    if stop > total_steps:
+        raise InvalidRequestError.of_parameter(
+            "stop", f"stop must be at most the table's {total_steps} rows, got {stop}", stop
+        )
+    if start >= stop:
+        raise InvalidRequestError.of_parameter("start", f"start must be below stop, got {start} >= {stop}", start)
+    if points > most:
+        raise _too_many("points", points, most)
+    return start, stop, points
+
+
+def _too_many(parameter: str, amount: int, limit: int) -> LimitExceededError:
+    detail = f"{parameter} must ask for at most {limit} values of each column of this table (max_points), got {amount}"
+    return LimitExceededError.of_parameter(parameter, detail, amount)
+
+
+def extremes(values: Values | StoredColumn, start: int, stop: int, points: int) -> Steps:
+    """Rows of the range, at most `points` (4 or more) of them: first, last, and each part's smallest and largest."""
+    if stop - start <= points:
+        return np.arange(start, stop)
+    edges = np.linspace(start, stop, (points - 2) // 2 + 1).astype(np.int64)
+    rows = {start, stop - 1}
+    for low, high in zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True):
+        part = values[low:high]
+        rows |= {low + int(part.argmin()), low + int(part.argmax())}
+    return np.array(sorted(rows), dtype=np.int64)

@@ -1,0 +1,1 @@
+"""Processes that compute tables for the server."""

@@ -1,0 +1,257 @@
+"""Worker processes: each computes one table at a time, and can be killed.
+
+What computes may run without end, ask for all the memory there is, or crash. In a process of its own it can do that to
+the one table alone. Processes are kept for the next table, as starting one takes about half a second of a core.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import logging
+import mmap
+import os
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from typing import Any
+
+import numpy as np
+
+from scheduler import Spec, Table
+from scheduler.numerics.cancellation import ComputationStoppedError
+from scheduler.schedule import Values
+from service.errors import ComputationLostError, LimitExceededError, NotComputableError
+from service.tables.stored import StoredTable
+from service.workers.channel import Channel, Message
+from service.workers.process import STOP
+
+_logger = logging.getLogger("lrtables")
+
+MAPPED = 4 * 2**20
+"""Bytes from which on a table is computed in memory that is shared, and not copied: each keeps a file open."""
+
+_SEALS = fcntl.F_SEAL_SEAL | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_WRITE
+
+
+class Job:
+    """The computation of a spec's table. `stop` and `kill` may be called from any thread, at any time.
+
+    Args:
+        spec: of the table.
+        tables: those that its Literals name, by digest.
+        memory: bytes that the computation may take beside the table itself, and some for the interpreter.
+    """
+
+    def __init__(self, spec: Spec, tables: Mapping[str, StoredTable], memory: int) -> None:
+        self.spec = spec
+        self.tables = tables
+        self.memory = memory
+        self.is_stopped = False
+        self._lock = threading.Lock()
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @contextmanager
+    def running_in(self, process: subprocess.Popen[bytes]) -> Iterator[None]:
+        """Let a process be stopped or killed with the job, for a `with` block."""
+        with self._lock:
+            self._process = process
+            if self.is_stopped:
+                raise ComputationStoppedError("the computation was stopped before it began")
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._process = None
+
+    def stop(self) -> None:
+        """Ask the computation to stop; it does so at its next check."""
+        with self._lock:
+            self.is_stopped = True
+            if self._process is not None:
+                self._process.send_signal(STOP)
+
+    def kill(self) -> bool:
+        """End its process, whatever it does. False where it has ended already."""
+        with self._lock:
+            self.is_stopped = True
+            if self._process is None:
+                return False
+            self._process.kill()
+            return True
+
+
+class _Worker:
+    """A worker process, from this side."""
+
+    def __init__(self) -> None:
+        self.is_idle = True  # its last job was answered to the end
+        ours, theirs = socket.socketpair()
+        try:
+            self.process = subprocess.Popen(
+                [sys.executable, "-P", "-m", "service.workers.process", str(theirs.fileno())],
+                pass_fds=[theirs.fileno()],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                env={**os.environ, **_environment()},
+            )
+        except BaseException:
+            ours.close()
+            raise
+        finally:
+            theirs.close()
+        self._channel = Channel(ours)
+
+    def compute(self, job: Job) -> Table:
+        """The table of a job. Raises `EOFError` where the process ends before it is done."""
+        size = 8 * len(job.spec.plan()) * job.spec.total_steps
+        if size < MAPPED or sys.platform != "linux":
+            found = self._ask(job, None)
+            values = np.frombuffer(found.payload, np.float64)
+        else:
+            found, values = self._ask_for_large(job, size)
+        return Table.computed_elsewhere(job.spec, values.reshape(-1, job.spec.total_steps), found.data["digest"])
+
+    def _ask_for_large(self, job: Job, size: int) -> tuple[Message, Values]:
+        descriptor = os.memfd_create("lrtables", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+        try:
+            os.ftruncate(descriptor, size)
+            found = self._ask(job, descriptor)
+            fcntl.fcntl(descriptor, fcntl.F_ADD_SEALS, _SEALS)  # an error as long as the other process could write
+            memory = mmap.mmap(descriptor, size, flags=mmap.MAP_PRIVATE, prot=mmap.PROT_READ)
+        finally:
+            os.close(descriptor)
+        return found, np.frombuffer(memory, np.float64)
+
+    def _ask(self, job: Job, descriptor: int | None) -> Message:
+        rows = {digest: dict.fromkeys(table.columns, table.total_steps) for digest, table in job.tables.items()}
+        self.is_idle = False
+        request = {"tables": rows, "memory": job.memory}
+        self._channel.send(request, job.spec.model_dump_json().encode(), descriptor=descriptor)
+        failure: Exception | None = None
+        while "read" in (found := self._channel.receive()).data:
+            failure = self._read(job, found.data)
+        self.is_idle = found.data.get("error") != "memory"  # what is left there is in pieces
+        if "error" in found.data:
+            raise failure or _error(found.data)
+        return found
+
+    def _read(self, job: Job, wanted: Mapping[str, Any]) -> Exception | None:
+        """Send the values that the process wants of a table that a Literal names; what is returned is why it failed."""
+        try:
+            values = job.tables[wanted["read"]].columns[wanted["column"]][wanted["start"] : wanted["stop"]]
+        except Exception as error:  # whatever it is, it is raised where the table was asked for
+            self._channel.send({"error": "unread"})
+            return error
+        self._channel.send({}, values.view(np.uint8).data)
+        return None
+
+    def end(self) -> int:
+        """Kill the process; what is returned is its exit status, of its own end where that came before."""
+        self._channel.close()
+        self.process.kill()
+        return self.process.wait()
+
+
+def _environment() -> dict[str, str]:
+    """Our modules from where they are here, whatever the current folder holds; and no threads of a library's own."""
+    path = os.pathsep.join(os.path.abspath(entry) for entry in sys.path)
+    return {"PYTHONPATH": path, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
+
+
+def _error(data: Mapping[str, Any]) -> Exception:
+    match data["error"]:
+        case "stopped":
+            return ComputationStoppedError("the computation was stopped")
+        case "not-computable":
+            return NotComputableError(data["detail"])
+        case "memory":
+            return LimitExceededError("computing this takes more memory than this server allows (max_table_bytes)")
+    return RuntimeError(f"a computation failed:\n{data.get('detail')}")
+
+
+class Workers:
+    """The worker processes that wait for a job. For any thread. `lost` counts those that ended by themselves.
+
+    `trouble` says why the last one could not be started; None where it could.
+    """
+
+    def __init__(self) -> None:
+        self.lost = 0
+        self.trouble: str | None = None
+        self._idle: list[_Worker] = []
+        self._lock = threading.Lock()
+        self._is_closed = False
+
+    def prepare(self) -> None:
+        """Have a process wait for the first job. No error where none can be started: the next job tries again."""
+        if not self._idle:
+            with suppress(ComputationLostError):
+                self._keep(self._start())
+
+    def compute(self, job: Job) -> Table:
+        """The table of a job.
+
+        Raises `ComputationStoppedError`, `NotComputableError` where a value leaves the floats or a table lacks the
+        column that a Literal names, `LimitExceededError` where it takes too much memory, `ComputationLostError` where
+        the process ends before it is done, and what reading a table raises.
+        """
+        if self._is_closed:
+            raise ComputationStoppedError("the server ends")
+        worker = self._take()
+        try:
+            with job.running_in(worker.process):
+                return worker.compute(job)
+        except EOFError as error:
+            raise self._lost(worker, job) from error
+        finally:
+            self._keep(worker)
+
+    def close(self) -> None:
+        """End the idle processes; a busy one ends when its job does."""
+        self._is_closed = True
+        while self._idle:
+            self._idle.pop().end()
+
+    def _take(self) -> _Worker:
+        with self._lock:
+            while self._idle:
+                worker = self._idle.pop()
+                if worker.process.poll() is None:
+                    return worker
+                worker.end()
+        return self._start()
+
+    def _start(self) -> _Worker:
+        try:
+            worker = _Worker()
+        except OSError as error:
+            self.trouble = str(error)
+            raise ComputationLostError(f"no process could be started that computes: {error}") from error
+        self.trouble = None
+        return worker
+
+    def _keep(self, worker: _Worker) -> None:
+        """Let a worker wait for the next job; one that is not done with its last job is replaced."""
+        with self._lock:
+            if not self._is_closed and worker.is_idle:
+                self._idle.append(worker)
+                return
+        worker.end()
+        if not self._is_closed:
+            self.prepare()
+
+    def _lost(self, worker: _Worker, job: Job) -> Exception:
+        """What to raise where a worker has ended."""
+        if job.is_stopped:
+            return ComputationStoppedError("the computation was stopped, with its process")
+        status = worker.end()
+        self.lost += 1
+        _logger.error("spec %s: the process that computed it has ended, %s", job.spec.id, _described(status))
+        return ComputationLostError(f"the process that computed this has ended, {_described(status)}: try again")
+
+
+def _described(status: int) -> str:
+    return f"by signal {-status}" if status < 0 else f"with status {status}"

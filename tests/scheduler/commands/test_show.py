@@ -1,0 +1,234 @@
+"""`lrtables show` answers what was typed, and says in one line what was wrong with it."""
+
+import argparse
+import io
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from scheduler import KINDS, Spec, Table
+from scheduler.commands.show import add_parser
+from scheduler.custom import CyclicLR, WarmupWithDecay
+from scheduler.recipes import RECIPES
+
+SCHEDULE = WarmupWithDecay(5e-4, 100, 1000, min_lr=1e-6)
+SPEC = Spec(schedule=SCHEDULE, total_steps=1000)
+TYPED = ["WarmupWithDecay", "5e-4", "100", "1000", "min_lr=1e-6"]
+
+
+def show(*words: str) -> int:
+    parser = argparse.ArgumentParser("lrtables")
+    add_parser(parser.add_subparsers(required=True))
+    arguments = parser.parse_args(["show", *words])
+    status: int = arguments.run(arguments)
+    return status
+
+
+def shown_spec(capsys: pytest.CaptureFixture[str], *words: str) -> Spec:
+    assert show(*words, "--json") == 0
+    return Spec.model_validate_json(json.dumps(json.loads(capsys.readouterr().out)["spec"]))
+
+
+def refusal(capsys: pytest.CaptureFixture[str], *words: str) -> str:
+    """The one line on stderr, without the command's name."""
+    assert show(*words) == 2
+    out, err = capsys.readouterr()
+    assert (out, err.count("\n")) == ("", 1)
+    return err.removeprefix("lrtables show: ").rstrip()
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        pytest.param(["custom.WarmupWithDecay", *TYPED[1:]], id="full-name"),
+        pytest.param(["warmupwithdecay", *TYPED[1:]], id="other-case"),
+        pytest.param([*TYPED[:-1], "1e-6"], id="in-order"),
+        pytest.param([*TYPED[:-1], "min-lr=1e-6"], id="dash"),
+        pytest.param([*TYPED[:-1], "--min_lr", "1e-6"], id="option"),
+        pytest.param([*TYPED[:-1], "--min-lr=.000001"], id="option-with-equals"),
+        pytest.param(
+            ["WarmupWithDecay", "--total-steps", "1_000", "5e-4", "--warmup_steps=1e2", *TYPED[4:]], id="mixed"
+        ),
+        pytest.param(["--steps", "1000", *TYPED], id="command-option-first"),
+        pytest.param([json.dumps(SCHEDULE.to_dict())], id="schedule-as-json"),
+        pytest.param([SPEC.model_dump_json()], id="spec-as-json"),
+    ],
+)
+def test_ways_to_type_a_schedule(capsys: pytest.CaptureFixture[str], words: list[str]) -> None:
+    """However it is typed, the same schedule is the same spec."""
+    assert shown_spec(capsys, *words) == SPEC
+
+
+def test_json_comes_from_a_file(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """A spec is read from a file, and `--steps` cuts it."""
+    path = tmp_path / "spec.json"
+    path.write_text(SPEC.model_dump_json())
+    assert shown_spec(capsys, str(path)) == SPEC
+    assert shown_spec(capsys, str(path), "--steps", "10").total_steps == 10
+
+
+def test_json_comes_from_standard_input(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """`-` reads the JSON that another program writes."""
+    monkeypatch.setattr(sys, "stdin", io.StringIO(SPEC.model_dump_json()))
+    assert shown_spec(capsys, "-") == SPEC
+
+
+def test_groups_are_a_list(capsys: pytest.CaptureFixture[str]) -> None:
+    """A JSON list is one schedule per parameter group, each with its chart."""
+    data = json.dumps([SCHEDULE.to_dict(), CyclicLR(1e-4, 0.1, 10).to_dict()])
+    assert show(data) == 0
+    out = capsys.readouterr().out
+    assert out.count("└") == 2
+    assert "\nlr.0\n" in out
+    assert "1,000 steps (where the schedule ends)" in out
+
+
+def test_the_terminal_shows_all(capsys: pytest.CaptureFixture[str]) -> None:
+    """Without options: the call, the length, the digest, a chart and the exact values at the joints."""
+    assert show(*TYPED) == 0
+    out = capsys.readouterr().out
+    assert out.startswith("custom.WarmupWithDecay(base_lr=0.0005, warmup_steps=100, total_steps=1000, min_lr=1e-06)\n")
+    assert "1,000 steps (where the schedule ends)" in out
+    assert f"digest {Table.compute(SPEC).digest}" in out
+    assert "┤" in out
+    assert f"100  after warmup  {SCHEDULE.get_lr(100)!r}" in out
+
+
+def test_exact_values_alone(capsys: pytest.CaptureFixture[str]) -> None:
+    """`--at` prints the steps asked for, in that order, and nothing else."""
+    assert show(*TYPED, "--at", "999,0,100") == 0
+    rows = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert rows == [[str(step), repr(SCHEDULE.get_lr(step))] for step in (999, 0, 100)]
+
+
+def test_json_says_which_table_it_is(capsys: pytest.CaptureFixture[str]) -> None:
+    """The machine-readable answer has both identities, the limits and the exact values."""
+    assert show(*TYPED, "--json", "--at=7") == 0
+    answer = json.loads(capsys.readouterr().out)
+    assert (answer["spec_id"], answer["digest"]) == (SPEC.id, Table.compute(SPEC).digest)
+    assert answer["columns"]["lr"]["max"] == SCHEDULE.base_lr
+    assert answer["values"] == [{"step": 7, "lr": SCHEDULE.get_lr(7)}]
+
+
+def test_a_schedule_without_an_end_says_its_length(capsys: pytest.CaptureFixture[str]) -> None:
+    """Where nothing decides the length, it is chosen and said so."""
+    assert show("LinearWarmup", "1e-3", "500") == 0
+    assert "2,000 steps (the schedule has no end: 4 x its longest step count; --steps" in capsys.readouterr().out
+
+
+def test_caveats_are_said(capsys: pytest.CaptureFixture[str]) -> None:
+    """A warmup as long as the training is shown, with a warning on stderr."""
+    assert show("LinearWarmup", "1e-3", "500", "--steps=500") == 0
+    assert "warning: the warmup is as long as the training" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("suffix", ["png", "svg"])
+def test_a_picture_is_saved(capsys: pytest.CaptureFixture[str], tmp_path: Path, suffix: str) -> None:
+    """`--output` saves the picture and says where."""
+    pytest.importorskip("matplotlib")
+    path = tmp_path / f"lr.{suffix}"
+    assert show(*TYPED, "--output", str(path)) == 0
+    assert capsys.readouterr().out.endswith(f"picture: {path}\n")
+    assert path.stat().st_size > 5000
+
+
+def test_alone_it_lists_every_kind(capsys: pytest.CaptureFixture[str]) -> None:
+    """Without arguments every kind is listed with its signature and its summary, then every recipe."""
+    assert show() == 0
+    out = capsys.readouterr().out
+    assert [kind for kind in KINDS if f"{kind}(" not in out] == []
+    assert "custom.WarmupWithDecay(base_lr, warmup_steps, total_steps, min_lr=0.0)\n    Linear warmup" in out
+    assert show("--json") == 0
+    assert list(json.loads(capsys.readouterr().out)) == [*KINDS, *RECIPES]
+
+
+def test_a_kind_explains_itself(capsys: pytest.CaptureFixture[str]) -> None:
+    """`--help` behind a kind shows its signature, formula and joints."""
+    assert show("WarmupWithDecay", "--help") == 0
+    assert "Formula: " in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (
+            ["WarmupWithDecai"],
+            "no kind of schedule called 'WarmupWithDecai', nor a recipe: did you mean custom.WarmupWithDecay",
+        ),
+        (["zzz"], "no kind of schedule called 'zzz', nor a recipe: 'lrtables show' lists them all"),
+        (["WarmupWithDecay", "1"], "min_lr=0.0) needs warmup_steps, total_steps"),
+        (["WarmupWithDecay", "-1", "1", "2"], "base_lr: Input should be greater than or equal to 0, got -1"),
+        (["WarmupWithDecay", "nan", "1", "2"], "base_lr: Input should be a finite number, got NaN"),
+        (["WarmupWithDecay", "x", "1", "2"], 'base_lr: Input should be a valid number, got "x"'),
+        (["WarmupWithDecay", "1", "20", "10"], "warmup_steps must be <= total_steps, got 20 > 10"),
+        (["WarmupWithDecay", *"12345"], "takes 4 parameters, got 5: 1 2 3 4 5"),
+        ([*TYPED, "min-lr=0"], "min_lr is given twice: 1e-6 and 0"),
+        ([*TYPED, "base_lr=1"], "base_lr is given twice: 0.0005 and 1"),
+        ([*TYPED, "gamma=3"], "custom.WarmupWithDecay has no parameter 'gamma': custom.WarmupWithDecay(base_lr"),
+        ([*TYPED, "--gamma"], "--gamma needs a value"),
+        ([*TYPED, "--steps", "0"], "--steps must be a whole number from 1 to 100,000,000, got '0'"),
+        ([*TYPED, "--steps", "1001"], "total_steps must be <= 1000"),
+        ([*TYPED, "--at", "1,x"], "--at must be steps with commas between them, as 0,100,999, got '1,x'"),
+        ([*TYPED, "--at", "5,1000"], "--at: step 1000 is past the last one, 999"),
+        ([*TYPED, "--output", "lr.jpg"], "must end in .png or .svg, got 'lr.jpg'"),
+        (["LinearWarmup", "1", "100_000_000"], "at most 100,000,000 steps are computed here, got 400,000,000"),
+        (["base_lr=3"], "parameters make no sense without a kind: base_lr=3"),
+        (["{}", "3"], "parameters make no sense beside JSON: 3"),
+        (["{"], "this is no JSON: "),
+        (["missing.json"], "No such file or directory: 'missing.json'"),
+        (["[]"], "schedule: Tuple should have at least 1 item"),
+        (['{"kind": "custom.LinearWarmup", "base_lr": 1}'], "warmup_steps: Field required"),
+        (['{"kind": "nix"}'], "kind: there is no kind of schedule called 'nix'"),
+        ([SPEC.model_dump_json().replace("0.0005", "-5.0")], "schedule.base_lr: Input should be"),
+        (["[" * 100_000], "nested too deeply"),
+    ],
+)
+def test_bad_input_is_one_clear_line(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, words: list[str], message: str
+) -> None:
+    """What cannot be shown ends with 2 and one line on stderr: the field, the rule and the value."""
+    monkeypatch.chdir(tmp_path)
+    assert message in refusal(capsys, *words)
+
+
+def test_a_table_s_file_is_no_spec(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """A file that is no text is named, with the command that takes tables."""
+    path = tmp_path / "table.safetensors"
+    Table.compute(SPEC).save(path)
+    said = refusal(capsys, str(path))
+    assert f"{path} is no JSON: it is no text in UTF-8; a table's file is for 'lrtables compare'" in said
+
+
+def test_an_ambiguous_name_lists_its_candidates(capsys: pytest.CaptureFixture[str]) -> None:
+    """A name that several libraries have is no answer: the full names are."""
+    names = [kind.rpartition(".")[2].lower() for kind in KINDS]
+    ambiguous = next((name for name in names if names.count(name) > 1), None)
+    if ambiguous is None:
+        pytest.skip("no two libraries have a kind of one name")
+    message = refusal(capsys, ambiguous)
+    assert all(kind in message for kind in KINDS if kind.rpartition(".")[2].lower() == ambiguous)
+
+
+def test_the_command_works_through_lrtables() -> None:
+    """The installed command shows a schedule, also where the terminal can show no braille, and needs no extra."""
+    script = "import sys; sys.modules |= dict.fromkeys(['torch', 'fastapi', 'uvicorn', 'matplotlib'])\n"
+    script += "from service.__main__ import main; sys.exit(main())"
+    command = [sys.executable, "-X", "utf8=0", "-W", "error", "-c", script, "show", *TYPED]
+    environment = {"PYTHONIOENCODING": "ascii"}
+    result = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    assert (result.returncode, result.stderr) == (0, "")
+    assert "after warmup" in result.stdout
+    assert "?" in result.stdout
+
+
+def test_a_picture_without_matplotlib_names_the_extra() -> None:
+    """Only `--output` needs matplotlib, and says what to install."""
+    script = "import sys; sys.modules |= dict.fromkeys(['matplotlib', 'matplotlib.figure'])\n"
+    script += "from service.__main__ import main; sys.exit(main())"
+    command = [sys.executable, "-c", script, "show", *TYPED, "--output", "lr.png"]
+    result = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert result.returncode == 2
+    assert result.stderr == "lrtables show: drawing a picture needs matplotlib: pip install 'lrtables[plot]'\n"

@@ -1,0 +1,216 @@
+"""Caveats: a training of other steps than the schedule was made for is warned of, by one rule for all kinds."""
+
+from __future__ import annotations
+
+import re
+from collections import abc
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from scheduler import KINDS, Schedule, ScheduleWarning, Spec, builtin, custom
+from scheduler.builtin import CosineAnnealingLR, OneCycleLR
+from scheduler.compose import (
+    Clamp,
+    Constant,
+    Cycle,
+    Maximum,
+    Minimum,
+    PerEpoch,
+    Power,
+    Product,
+    Ramp,
+    Scale,
+    Sequence,
+    Shift,
+    Splice,
+    Sum,
+)
+from scheduler.compose.literal import Literal
+from scheduler.custom import LinearWarmup, WarmupWithDecay
+from scheduler.libraries import transformers
+from scheduler.warnings import MAX_CAVEATS
+from tests.scheduler.strategies import schedules
+
+N = 100
+COSINE = transformers.Cosine(1e-3, 10, N)
+WARMUP = LinearWarmup(1e-3, 10)
+
+MADE_FOR: dict[Schedule, bool] = {
+    WarmupWithDecay(1e-3, 10, N): True,
+    custom.OneCycleLR(0.1, N): True,
+    OneCycleLR(0.1, N): True,
+    CosineAnnealingLR(0.1, N): True,
+    builtin.PolynomialLR(0.1, N): True,
+    builtin.LinearLR(0.1, 1.0, 0.0, N): True,
+    builtin.ConstantLR(0.1, 0.5, N): False,
+    builtin.SWALR(0.1, 0.05, N): False,
+    builtin.SequentialLR([builtin.LinearLR(0.1, 0.1, 1.0, 10), CosineAnnealingLR(0.1, N - 10)], [10]): True,
+    builtin.ChainedScheduler([builtin.ConstantLR(0.1, 0.5, 10), CosineAnnealingLR(0.1, N)]): True,
+    transformers.Linear(1e-3, 10, N): True,
+    COSINE: True,
+    transformers.CosineWithRestarts(1e-3, 10, N, 2.0): True,
+    transformers.Polynomial(1e-3, 10, N): True,
+    transformers.CosineWithMinLR(1e-3, 10, N, min_lr=1e-5): True,
+    transformers.CosineWarmupWithMinLR(1e-3, 10, N, min_lr=1e-5): True,
+    transformers.WarmupStableDecay(1e-3, 10, 20, N): True,
+    Literal([0.1] * N): False,
+    Ramp(0.1, 0.0, N): True,
+    Sequence([WARMUP, Constant(1e-3), Ramp("previous", 0.0, 20)], [10, N - 30]): True,
+    Sequence([WARMUP, Constant(1e-3), Ramp("previous", 0.0, 20)], [10, N - 30, 20]): True,
+    Splice(WarmupWithDecay(1e-3, 10, 10 * N), N - 20, Ramp("previous", 0.0, 20)): True,
+    Product([COSINE, Ramp(0.0, 1.0, 10)]): True,
+    Minimum([Constant(5e-4), COSINE]): True,
+    Sum([COSINE, Constant(1e-4)]): False,
+    Maximum([COSINE, Constant(1e-4)]): False,
+    Scale(COSINE, 0.5): True,
+    Clamp(COSINE): True,
+    Shift(transformers.Cosine(1e-3, 10, N + 5), 5): True,
+    PerEpoch(transformers.Cosine(1e-3, 1, N // 10), 10): True,
+    Cycle(Ramp(0.1, 0.0, N // 4, "cosine"), N // 4, count=4): True,
+}
+"""Schedules that are made for N steps, and whether a longer training is warned of as well as a shorter one."""
+
+WITHOUT: dict[Schedule, int] = {
+    Constant(0.1): 1,
+    Power(0.1, -0.5): 1,
+    LinearWarmup(1e-3, 10): 11,
+    custom.ExponentialWarmup(1e-3, 10): 11,
+    custom.CosineWarmup(1e-3, 10): 11,
+    custom.CyclicLR(1e-4, 1e-1, 10): 1,
+    custom.CosineAnnealingWarmRestarts(0.1, 1e-5, 10): 1,
+    custom.ExponentialCyclicLR(1e-4, 1e-1, 10): 1,
+    builtin.StepLR(0.1, 10): 1,
+    builtin.MultiStepLR(0.1, [10]): 11,
+    builtin.ExponentialLR(0.1, 0.9): 1,
+    builtin.CosineAnnealingWarmRestarts(0.1, 10): 1,
+    builtin.CyclicLR(0.01, 0.1, 10): 1,
+    builtin.LinearLR(0.1, total_iters=10): 11,
+    transformers.Constant(0.1): 1,
+    transformers.ConstantWithWarmup(0.1, 10): 11,
+    transformers.InverseSqrt(0.1, 10): 11,
+    Cycle(Ramp(0.1, 0.0, 10, "cosine"), 10): 10,
+    Ramp(0.0, 1.0, 10): 10,
+}
+"""Schedules that are made for no number of steps, and the fewest for which there is nothing to say."""
+
+each = pytest.mark.parametrize
+
+
+def _ids(found: dict[Schedule, object]) -> list[str]:
+    return [f"{number}-{schedule.kind}" for number, schedule in enumerate(found)]
+
+
+def test_every_kind_is_here() -> None:
+    """No kind is left out of the laws below."""
+    assert {schedule.kind for schedule in (*MADE_FOR, *WITHOUT)} == set(KINDS)
+
+
+@each(("schedule", "longer"), MADE_FOR.items(), ids=_ids({**MADE_FOR}))
+def test_other_steps_than_those_it_is_made_for_are_said_with_both_numbers(schedule: Schedule, longer: bool) -> None:
+    """At its own length there is nothing to say of a schedule; at half of it, or twice, the numbers are named."""
+    assert schedule.stated_steps == N
+    assert schedule.caveats(N) == []
+    (shorter,) = schedule.caveats(N // 2)
+    assert {str(N // 2), "5", "55", "40"} & {*re.findall(r"\d+", shorter)}  # on the clock of the part that is meant
+    assert (schedule.caveats(2 * N) != []) is longer
+    for text in schedule.caveats(2 * N):
+        assert any(later in text for later in ("rises again", "stays at", "is held", "goes on"))
+
+
+@each(("schedule", "fewest"), WITHOUT.items(), ids=_ids({**WITHOUT}))
+def test_a_schedule_without_a_length_is_good_for_any_that_is_longer_than_its_warmup(
+    schedule: Schedule, fewest: int
+) -> None:
+    """A schedule that is made for no number of steps is warned of only where its warmup takes them all."""
+    assert [steps for steps in (fewest, fewest + 1, 1000) if schedule.caveats(steps)] == []
+    if fewest > 1:
+        (text,) = schedule.caveats(fewest - 1)
+        assert str(fewest - 1) in re.findall(r"\d+", text)
+
+
+@each("kind", sorted(KINDS))
+@given(data=st.data())
+@settings(max_examples=15, suppress_health_check=list(HealthCheck))
+def test_caveats_are_few_and_short_sentences(kind: str, data: st.DataObject) -> None:
+    """Whatever the parameters, there are at most a dozen, each a line that is said once."""
+    schedule = data.draw(schedules(kind, depth=2))
+    texts = schedule.caveats(data.draw(st.sampled_from([1, 2, 50, 3000, 10**10])))
+    assert len(texts) == len(set(texts)) <= MAX_CAVEATS + 1
+    assert all("\n" not in text and len(text) < 400 for text in texts)
+
+
+@each(
+    ("schedule", "steps", "said"),
+    [
+        (transformers.Cosine(1e-3, 0, 50), 100, "made for 50 steps and gets 100: from step 50 on the rate rises again"),
+        (transformers.Linear(1e-3, 0, 50), 100, "from step 50 on the rate stays at 0"),
+        (transformers.Linear(1e-3, 200, 100), 100, "100 steps are no more than the 200 num_warmup_steps"),
+        (transformers.Linear(1e-3, 100, 100), 150, "num_warmup_steps=100 of this .* leaves nothing of its 100 steps"),
+        (OneCycleLR(0.1, 100), 50, "torch.OneCycleLR is made for 100 steps and gets 50: the rest of it is cut off"),
+        (Scale(transformers.Cosine(1e-3, 0, 50), 2.0), 100, "^schedule: this .* from step 50 on the rate is held"),
+        (PerEpoch(CosineAnnealingLR(0.1, 5), 10), 100, "^schedule, counted in epochs: .*from step 5 on the rate rises"),
+        (Product([Constant(1.0), LinearWarmup(1e-3, 80)]), 80, r"^schedules\[1\]: the warmup is as long as the"),
+        (
+            Sequence([LinearWarmup(1e-3, 10), CosineAnnealingLR(0.1, 40)], [20]),
+            100,
+            r"^schedules\[1\], from step 20 on: .*made for 40 steps and gets 80: from step 40 on the rate rises again",
+        ),
+        (
+            Sequence([LinearWarmup(1e-3, 50), Constant(1e-3)], [20]),
+            100,
+            r"^schedules\[0\], from step 0 on: .*rises for 50 steps and gets 20: what follows begins before it is up",
+        ),
+        (Splice(Constant(0.1), 200, Ramp("previous", 0.0, 5)), 100, "begins at step 200 and is never reached in 100"),
+        (Splice(Constant(0.1), 100, Ramp("previous", 0.0, 5)), 100, "begins at step 100 and is never reached in 100"),
+        (Sequence([Constant(0.1), Ramp(0.1, 0.0, 50)], [100]), 100, "begins at step 100 and is never reached in 100"),
+        (
+            Splice(Constant(0.1), 20, Sequence([Ramp("previous", 0.0, 30), Constant(0.0)], [30])),
+            40,
+            r"^tail, from step 20 on: the last part of this Sequence begins at step 30 and is never reached in 20",
+        ),
+    ],
+    ids=str,
+)
+def test_what_is_rarely_meant_is_said(schedule: Schedule, steps: int, said: str) -> None:
+    """Each of these is one sentence, with the place where a part is meant, on the part's own clock."""
+    with pytest.warns(ScheduleWarning, match=said) as caught:
+        schedule.table(steps)
+    assert [Path(warning.filename) for warning in caught] == [Path(__file__)]
+
+
+@each(
+    ("schedule", "steps"),
+    [
+        (Sequence([LinearWarmup(1e-3, 10), Constant(1e-3), Ramp("previous", 0.0, 50)], [10, 40, 50]), 100),
+        (Sequence([Ramp(0.0, 1e-3, 10), Ramp(1e-3, 1e-5, 50, "cosine")], [10]), 100),
+        (Sequence([Ramp(0.0, 1e-3, 10), Ramp(1e-3, 1e-5, 90, "cosine"), Constant(1e-5)], [10, 90]), 100),
+        (Splice(WarmupWithDecay(1e-3, 10, 1000), 50, Ramp("previous", 0.0, 50)), 100),
+        (Sequence([WarmupWithDecay(1e-3, 10, 1000), Ramp("previous", 0.0, 50)], [50, 50]), 100),
+        (Product([Ramp(0.0, 1.0, 10), transformers.Cosine(1e-3, 0, 100)]), 100),
+        (Product([Literal([0.1, 0.5, 1.0]), Constant(1e-3)]), 100),
+        (Maximum([WarmupWithDecay(1e-3, 10, 60), Constant(1e-5)]), 100),
+        (Clamp(WarmupWithDecay(1e-3, 10, 60), 1e-5), 60),
+        (Cycle(CosineAnnealingLR(0.1, 10), 10), 100),
+        (PerEpoch(builtin.StepLR(0.1, 3), 10), 100),
+    ],
+    ids=str,
+)
+def test_what_is_meant_is_not_warned_of(schedule: Schedule, steps: int) -> None:
+    """A part that another relieves, a floor under a decay and the usual compositions are as they should be."""
+    assert schedule.caveats(steps) == []
+
+
+def test_other_columns_are_warned_of_too() -> None:
+    """A decay of weights that is cut off is said of its column."""
+    columns: dict[str, Schedule | abc.Sequence[Schedule]] = {"weight_decay": Ramp(0.4, 0.04, 100, "cosine")}
+    (text,) = Spec(schedule=Constant(0.1), columns=columns, total_steps=50).caveats()
+    assert text == "columns.weight_decay: this Ramp is made for 100 steps and gets 50: the rest of it is cut off"
+
+
+def test_a_thousand_parts_are_not_a_thousand_warnings() -> None:
+    """What is said of many parts is cut, and says so."""
+    many = Sequence([LinearWarmup(1e-3, 50)] * 300, [10] * 299)
+    assert many.caveats(3000)[-1] == "there are more warnings: 290 are left out here"

@@ -1,0 +1,84 @@
+"""Two columns of rates differ where their bits do."""
+
+import math
+import struct
+from fractions import Fraction
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from scheduler.views.difference import Difference, difference
+
+RATES = st.lists(st.floats(allow_nan=False, allow_infinity=False), min_size=1, max_size=20)
+LARGEST = 1.7976931348623157e308
+
+
+@given(RATES)
+def test_equal_columns_do_not_differ(rates: list[float]) -> None:
+    """A column equals itself, in every number of the answer."""
+    found = difference(np.array(rates), np.array(rates))
+    assert found == Difference(len(rates), 0, None, 0.0, None, 0.0, None, 0, None)
+    assert (found.equal, found.prefix) == (True, len(rates))
+
+
+def test_a_last_bit_is_a_difference() -> None:
+    """One ULP at one step is found, counted and placed."""
+    left = np.array([0.1, 0.2, 0.3])
+    right = left.copy()
+    right[1] = math.nextafter(0.2, 1)
+    found = difference(left, right)
+    assert (found.equal, found.differing, found.first, found.prefix) == (False, 1, 1, 1)
+    assert (found.largest_at, found.relative_at, found.ulp, found.ulp_at) == (1, 1, 1, 1)
+    assert found.largest == right[1] - left[1]
+
+
+def test_each_largest_difference_has_its_own_step() -> None:
+    """The first differing step and those that differ most, in value, as a share and in ULP, are all named."""
+    left = np.array([1.0, 1.0, 1e-3, 8.0, 0.0])
+    right = np.array([1.0, 1.5, 1e-9, 9.0, 5e-324])
+    found = difference(left, right)
+    assert (found.first, found.largest, found.largest_at) == (1, 1.0, 3)
+    assert (found.relative, found.relative_at) == (1.0, 4)
+    assert (found.ulp > 2**52, found.ulp_at) == (True, 2)
+
+
+def test_the_first_of_equally_large_differences_is_named() -> None:
+    """A largest difference that several steps share has the step of the first of them."""
+    found = difference(np.ones(4), np.array([1.0, 2.0, 1.0, 2.0]))
+    assert (found.largest_at, found.relative_at, found.ulp_at) == (1, 1, 1)
+
+
+def test_signed_zeros_differ_in_their_bits_alone() -> None:
+    """0.0 and -0.0 have different bits, and nothing lies between them."""
+    found = difference(np.array([0.0]), np.array([-0.0]))
+    assert (found.equal, found.largest, found.relative, found.ulp) == (False, 0.0, 0.0, 0)
+
+
+@given(st.floats(0, LARGEST), st.floats(0, LARGEST))
+def test_ulp_counts_the_doubles_between(left: float, right: float) -> None:
+    """Between rates, the ULP distance is the difference of their bits read as integers."""
+    expected = abs(struct.unpack("<q", struct.pack("<d", left))[0] - struct.unpack("<q", struct.pack("<d", right))[0])
+    assert difference(np.array([left]), np.array([right])).ulp == (0 if left == right else expected)
+
+
+@given(st.floats(1e-300, 1e300), st.floats(1e-300, 1e300))
+def test_the_relative_difference_is_a_share_of_the_larger(left: float, right: float) -> None:
+    """It is |left - right| / max(left, right) but for two roundings, the same from both sides."""
+    found = difference(np.array([left]), np.array([right]))
+    exact = abs(Fraction(left) - Fraction(right)) / max(Fraction(left), Fraction(right))
+    assert found.relative == pytest.approx(float(exact), rel=1e-15, abs=1e-300)
+    assert found == difference(np.array([right]), np.array([left]))
+
+
+def test_the_largest_doubles_can_be_compared() -> None:
+    """Nothing overflows but the absolute difference itself, which no double can hold."""
+    found = difference(np.array([LARGEST]), np.array([-LARGEST]))
+    assert (found.largest, found.relative, found.ulp) == (math.inf, 2.0, 2 * (2**63 - 2**52 - 1))
+
+
+def test_columns_of_different_lengths_are_refused() -> None:
+    """There is no step-by-step comparison of columns that do not have the same steps."""
+    with pytest.raises(ValueError, match="one length, got 2 and 3"):
+        difference(np.ones(2), np.ones(3))

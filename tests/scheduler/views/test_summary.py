@@ -1,0 +1,81 @@
+"""The rows that stand for a whole table: no spike is lost, and every landmark has its name."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from scheduler import KINDS, Spec, Table
+from scheduler.custom import CyclicLR, LinearWarmup, WarmupWithDecay
+from scheduler.views.summary import call, extremes, joints, landmarks, signature
+
+
+@given(st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=300), st.integers(1, 40))
+def test_extremes_keep_the_outline(values: list[float], buckets: int) -> None:
+    """The kept rows ascend, are few, and hold the ends and the lowest and highest value of every run."""
+    column = np.array(values)
+    rows = extremes(column, buckets)
+    assert len(rows) <= 2 * buckets + 2
+    assert np.all(np.diff(rows) > 0)
+    assert {0, len(values) - 1} <= set(rows.tolist())
+    width = -(-len(values) // buckets)
+    for first in range(0, len(values), width):
+        run, kept = column[first : first + width], column[rows[(rows >= first) & (rows < first + width)]]
+        assert (kept.min(), kept.max()) == (run.min(), run.max())
+
+
+def test_a_single_spike_in_ten_million_rows_is_kept() -> None:
+    """A spike of one row survives the reduction of a very long table."""
+    values = np.zeros(10**7)
+    values[7_654_321] = 1.0
+    assert 7_654_321 in extremes(values, 2000)
+
+
+def test_joints_belong_to_their_column() -> None:
+    """With parameter groups, each column has the joints of its own schedule."""
+    spec = Spec(schedule=(LinearWarmup(0.1, 10), LinearWarmup(0.1, 20)), total_steps=50)
+    table = Table.compute(spec)
+    assert 10 in joints(table, "lr.0")
+    assert 10 not in joints(table, "lr.1")
+    assert 20 in joints(table, "lr.1")
+
+
+def test_a_table_without_a_spec_has_its_ends_as_joints() -> None:
+    """Of values alone, only the first and the last row are known to matter."""
+    assert joints(Table({"lr": [3.0, 2.0, 1.0]}), "lr") == [0, 2]
+
+
+def test_landmarks_are_what_the_guide_checks() -> None:
+    """The guide's four questions are answered: initial, after warmup, mid-training, final."""
+    table = Table.compute(Spec(schedule=WarmupWithDecay(5e-4, 100, 1000), total_steps=1000))
+    names = landmarks(table)
+    assert list(names) == sorted(names)
+    assert names.items() >= {0: "initial", 100: "after warmup", 500: "mid-training", 999: "final"}.items()
+
+
+@pytest.mark.parametrize(("steps", "names"), [(1, ["initial"]), (2, ["initial", "final"])])
+def test_landmarks_of_the_shortest_tables(steps: int, names: list[str]) -> None:
+    """A row has one name, the ends' before all others."""
+    table = Table({"lr": np.ones(steps)})
+    assert list(landmarks(table).values()) == names
+
+
+def test_call_shows_every_parameter() -> None:
+    """A schedule in one line is the call that makes an equal one."""
+    schedule = CyclicLR(1e-4, 0.1, 100, mode="triangular2")
+    text = "custom.CyclicLR(base_lr=0.0001, max_lr=0.1, step_size=100, mode='triangular2', gamma=0.99994)"
+    assert call(schedule) == text
+    assert eval(text.removeprefix("custom."), {"CyclicLR": CyclicLR}) == schedule
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_has_a_signature(kind: str) -> None:
+    """A signature starts with the kind's name, and names no parameter twice."""
+    text = signature(KINDS[kind])
+    assert text.startswith(f"{kind}(")
+    assert "kind=" not in text
+
+
+def test_a_signature_shows_defaults() -> None:
+    """Parameters that must be given stand bare, the others with their default."""
+    assert signature(WarmupWithDecay) == "custom.WarmupWithDecay(base_lr, warmup_steps, total_steps, min_lr=0.0)"

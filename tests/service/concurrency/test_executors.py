@@ -1,0 +1,77 @@
+"""The threads that keep the event loop free."""
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator
+
+import pytest
+
+from service.concurrency.executors import Threads
+from service.errors import QueueFullError
+
+
+def test_few_texts_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Beyond a number of texts, more are refused, worth a retry; who leaves makes room, and its work is dropped.
+
+    A text whose beginning is sent already goes on.
+    """
+    monkeypatch.setattr("service.concurrency.executors._MOST_TEXTS", 2)
+    written: list[int] = []
+
+    async def main() -> None:
+        threads, go_on = Threads(), threading.Event()
+        running = asyncio.create_task(threads.text(go_on.wait, 60))
+        waiting = asyncio.create_task(threads.text(written.append, 1))
+        await asyncio.sleep(0.01)
+        with pytest.raises(QueueFullError, match="2 texts are being written or wait"):
+            await threads.text(written.append, 2)
+        blocks: AsyncIterator[bytes] = threads.blocks(iter([b"a", b"b"]))
+        begun = asyncio.ensure_future(anext(blocks))
+        waiting.cancel()
+        await asyncio.sleep(0.01)
+        last = asyncio.create_task(threads.text(written.append, 3))
+        await asyncio.sleep(0.01)
+        go_on.set()
+        await asyncio.gather(running, last)
+        assert await begun == b"a"
+        threads.close()
+
+    asyncio.run(main())
+    assert written == [3]
+
+
+def test_reading_and_writing_do_not_wait_for_each_other() -> None:
+    """A large text is read though one that is being written does not end, and the other way round."""
+
+    async def main() -> None:
+        threads, go_on = Threads(), threading.Event()
+        async with asyncio.timeout(60):
+            writing = asyncio.create_task(threads.text(go_on.wait, 60))
+            assert await threads.parse(int, "7") == 7
+            go_on.set()
+            await writing
+            go_on.clear()
+            reading = asyncio.create_task(threads.parse(go_on.wait, 60))
+            assert await threads.text(str, 7) == "7"
+            go_on.set()
+            await reading
+        threads.close()
+
+    asyncio.run(main())
+
+
+def test_few_bodies_are_sent_in_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Beyond a number of bodies that are read or written while they are sent, more are refused until one has ended."""
+    monkeypatch.setattr("service.concurrency.executors._MOST_STREAMS", 1)
+
+    async def main() -> None:
+        threads = Threads()
+        first, second = (threads.blocks(iter([b"a", b"b"])) for _ in range(2))
+        assert await anext(first) == b"a"
+        with pytest.raises(QueueFullError, match="1 tables are being sent from the store, or as text"):
+            await anext(second)
+        assert [block async for block in first] == [b"b"]
+        assert [block async for block in threads.blocks(iter([b"a"]))] == [b"a"]
+        threads.close()
+
+    asyncio.run(main())

@@ -1,0 +1,113 @@
+"""One piece of work for all who wait for it."""
+
+import asyncio
+
+from service.concurrency.single_flight import SingleFlight
+
+
+def test_concurrent_calls_share_one_run() -> None:
+    """A thousand calls at once run the work once; one of them led, the others waited."""
+
+    async def main() -> None:
+        flights, runs = SingleFlight[int](), []
+
+        async def work() -> int:
+            runs.append(1)
+            await asyncio.sleep(0.01)
+            return 7
+
+        results = await asyncio.gather(*(flights.run("a", work) for _ in range(1000)))
+        assert runs == [1]
+        assert [value for value, _ in results] == [7] * 1000
+        assert sum(leads for _, leads in results) == 1
+        assert flights.waits == 999
+
+    asyncio.run(main())
+
+
+def test_keys_do_not_wait_for_each_other() -> None:
+    """Work for one key runs while another key's is stuck."""
+
+    async def main() -> None:
+        flights, gate = SingleFlight[str](), asyncio.Event()
+
+        async def stuck() -> str:
+            await gate.wait()
+            return "late"
+
+        async def quick() -> str:
+            return "early"
+
+        waiting = asyncio.create_task(flights.run("slow", stuck))
+        await asyncio.sleep(0)
+        assert await flights.run("fast", quick) == ("early", True)
+        gate.set()
+        assert await waiting == ("late", True)
+
+    asyncio.run(main())
+
+
+def test_a_failure_reaches_all_and_is_forgotten() -> None:
+    """Failed work fails for every waiter, and the next call tries again."""
+
+    async def main() -> None:
+        flights, runs = SingleFlight[int](), []
+
+        async def work() -> int:
+            runs.append(1)
+            await asyncio.sleep(0)
+            if len(runs) == 1:
+                raise OSError("first")
+            return 2
+
+        failed = await asyncio.gather(*(flights.run("a", work) for _ in range(5)), return_exceptions=True)
+        assert [str(error) for error in failed] == ["first"] * 5
+        assert await flights.run("a", work) == (2, True)
+
+    asyncio.run(main())
+
+
+def test_work_outlives_those_who_leave() -> None:
+    """The work goes on when the one who began it is cancelled, as long as another waits."""
+
+    async def main() -> None:
+        flights = SingleFlight[int]()
+
+        async def work() -> int:
+            await asyncio.sleep(0.01)
+            return 3
+
+        callers = [asyncio.create_task(flights.run("a", work)) for _ in range(2)]
+        await asyncio.sleep(0)
+        callers[0].cancel()
+        results = await asyncio.gather(*callers, return_exceptions=True)
+        assert isinstance(results[0], asyncio.CancelledError)
+        assert results[1] == (3, False)
+
+    asyncio.run(main())
+
+
+def test_work_that_nobody_waits_for_is_cancelled() -> None:
+    """When the last one leaves, the work ends, and whoever comes then starts anew."""
+
+    async def main() -> None:
+        flights, ends = SingleFlight[int](), list[str]()
+
+        async def work() -> int:
+            try:
+                await asyncio.sleep(0.05)
+            except asyncio.CancelledError:
+                ends.append("cancelled")
+                raise
+            ends.append("finished")
+            return 4
+
+        callers = [asyncio.create_task(flights.run("a", work)) for _ in range(3)]
+        await asyncio.sleep(0)
+        for caller in callers:
+            caller.cancel()
+        await asyncio.gather(*callers, return_exceptions=True)
+        assert await flights.run("a", work) == (4, True)
+        assert ends == ["cancelled", "finished"]
+
+    asyncio.run(main())

@@ -1,0 +1,75 @@
+"""The OpenAPI document."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from starlette.testclient import TestClient
+
+from scheduler import KINDS
+from service.app import create_app, open_server
+from service.documentation.examples import examples
+from service.documentation.openapi import operations
+from service.settings import Settings
+from tests.service.golden import OPENAPI, text
+
+
+@pytest.fixture
+def document(client: TestClient) -> dict[str, Any]:
+    data: dict[str, Any] = client.get("/v1/openapi.json").json()
+    return data
+
+
+def test_the_document_is_as_it_was_reviewed(document: dict[str, Any]) -> None:
+    """Every change of the interface is seen in review: `python -m tests.service.golden` writes the file anew."""
+    assert text(document) == OPENAPI.read_text(encoding="utf-8")
+
+
+def test_every_route_has_an_example(document: dict[str, Any]) -> None:
+    """Each route has an example, with a value for each parameter that it needs, and there are no others."""
+    listed = dict(operations(document))
+    assert set(listed) == set(examples().routes)
+    for route, operation in listed.items():
+        required = {item["name"] for item in operation.get("parameters", ()) if item.get("required")}
+        assert required <= set(examples().routes[route].parameters), route
+
+
+@pytest.mark.parametrize("route", [route for route, example in examples().routes.items() if example.body is not None])
+def test_an_example_is_shown(document: dict[str, Any], route: str) -> None:
+    """The document shows what is asked, and what is answered, in the words of the example."""
+    operation, example = dict(operations(document))[route], examples().routes[route]
+    assert operation["requestBody"]["content"]["application/json"]["example"] == example.body
+    for media_type, answer in example.answers.items():
+        assert operation["responses"][str(example.status)]["content"][media_type]["example"] == answer
+
+
+def test_who_needs_a_token_is_said(tmp_path: Path) -> None:
+    """Where tokens are asked for the document says of which routes; the others answer without one."""
+    settings = Settings(data_dir=tmp_path / "data", require_tokens=True)
+    with TestClient(create_app(open_server(settings))) as client:
+        document = client.get("/v1/openapi.json").json()
+        for route, operation in operations(document):
+            method, path = route.split()
+            status = client.request(method, path.format_map(examples().routes[route].parameters)).status_code
+            assert (status == 401) == (operation.get("security") == [{"token": []}]), route
+    assert document["components"]["securitySchemes"]["token"]["scheme"] == "bearer"
+
+
+def test_every_reference_leads_somewhere(document: dict[str, Any]) -> None:
+    """Each schema that is referred to is in the document."""
+    referred = set(re.findall(r'"#/components/schemas/([^"]+)"', json.dumps(document)))
+    assert referred <= set(document["components"]["schemas"])
+
+
+def test_specs_and_problems_are_described(document: dict[str, Any]) -> None:
+    """The body of a POST is a spec of any kind; every route's errors are problems."""
+    body = document["paths"]["/v1/tables"]["post"]["requestBody"]["content"]["application/json"]["schema"]
+    assert body == {"$ref": "#/components/schemas/Spec"}
+    schemas = document["components"]["schemas"].values()
+    assert {schema.get("properties", {}).get("kind", {}).get("const") for schema in schemas} >= set(KINDS)
+    for methods in document["paths"].values():
+        for operation in methods.values():
+            assert "application/problem+json" in operation["responses"]["default"]["content"]
+            assert operation["description"]

@@ -1,0 +1,144 @@
+"""What Prometheus reads."""
+
+import sys
+import threading
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from service.observability.metrics import BOUNDS, Metrics, Readings
+
+READINGS = Readings(
+    cache_hits=11,
+    cache_bytes=12,
+    cache_capacity_bytes=13,
+    table_loads=14,
+    tables_published=15,
+    computations=16,
+    computations_killed=26,
+    workers_lost=27,
+    computation_running_seconds=2.5,
+    computations_ended=17,
+    computation_seconds=1.5,
+    queue_depth=18,
+    single_flight_waits=19,
+    determinism_mismatch=20,
+    damaged={"table": 21, "row": 22},
+    store_errors={"objects": 23, "database": 24},
+    connections_cut={"idle": 25},
+)
+LIVEZ = (("method", "GET"), ("route", "/livez"), ("status", "200"))
+
+Samples = dict[tuple[str, tuple[tuple[str, str], ...]], float]
+
+
+def samples(metrics: Metrics, readings: Readings = READINGS) -> Samples:
+    """Each number that a reader of the text gets, by its name and labels."""
+    families = list(text_string_to_metric_families(metrics.text(readings).decode()))
+    assert len({family.name for family in families}) == len(families)
+    found = [sample for family in families for sample in family.samples]
+    numbers = {(sample.name, tuple(sorted(sample.labels.items()))): sample.value for sample in found}
+    assert len(numbers) == len(found)
+    return numbers
+
+
+def test_requests_are_counted() -> None:
+    """Requests, the bytes of their answers and their durations are counted by method, route and status."""
+    metrics = Metrics()
+    metrics.observe("GET", "/livez", 200, 0.25, 15)
+    metrics.observe("GET", "/livez", 200, 0.5, 15)
+    metrics.observe("HEAD", "/livez", 200, 0.5, 0)
+    found = samples(metrics)
+    assert found["lrtables_http_requests_total", LIVEZ] == 2
+    assert found["lrtables_http_response_bytes_total", LIVEZ] == 30
+    assert found["lrtables_http_request_seconds_count", LIVEZ] == 2
+    assert found["lrtables_http_request_seconds_sum", LIVEZ] == 0.75
+    assert found["lrtables_http_requests_total", (("method", "HEAD"), *LIVEZ[1:])] == 1
+
+
+def test_durations_are_a_histogram() -> None:
+    """A bucket counts what took at most as long as its bound says, the last one everything."""
+    metrics = Metrics()
+    for seconds in (0.0, BOUNDS[0], BOUNDS[0] * 1.01, BOUNDS[-1] * 2):
+        metrics.observe("GET", "/livez", 200, seconds, 0)
+    found = samples(metrics)
+    buckets = [
+        found["lrtables_http_request_seconds_bucket", (("le", str(bound)), *LIVEZ)] for bound in (*BOUNDS, "+Inf")
+    ]
+    assert buckets == [2, *[3] * (len(BOUNDS) - 1), 4]
+
+
+def test_what_is_long_is_not_remembered() -> None:
+    """An address as long as a client likes does not stay in memory, but is counted."""
+    metrics, path = Metrics(), "/" + 60_000 * "x"
+    before = sys.getrefcount(path)
+    metrics.observe("GET", path, 404, 0.25, 15)
+    assert sys.getrefcount(path) == before
+    assert sum(number for (name, _), number in samples(metrics).items() if name == "lrtables_http_requests_total") == 1
+
+
+def test_tables_share_a_route() -> None:
+    """Requests for different tables are counted together: nothing a client sends makes a new name."""
+    metrics = Metrics()
+    for number in range(3000):
+        metrics.observe("GET", f"/v1/tables/{number:064x}/manifest", 200, 0.001, 1)
+        metrics.observe(f"WHAT{number}", f"/{number}", 404, 0.001, 1)
+    found = {key: value for key, value in samples(metrics).items() if key[0] == "lrtables_http_requests_total"}
+    assert sorted((dict(labels)["route"], number) for (_, labels), number in found.items()) == [
+        ("/v1/tables/{digest}/manifest", 3000),
+        ("other", 3000),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "labels", "value"),
+    [
+        ("lrtables_cache_hits_total", {}, 11),
+        ("lrtables_cache_bytes", {}, 12),
+        ("lrtables_cache_capacity_bytes", {}, 13),
+        ("lrtables_table_loads_total", {}, 14),
+        ("lrtables_tables_published_total", {}, 15),
+        ("lrtables_computations_total", {}, 16),
+        ("lrtables_computations_killed_total", {}, 26),
+        ("lrtables_workers_lost_total", {}, 27),
+        ("lrtables_computation_running_seconds", {}, 2.5),
+        ("lrtables_computation_seconds_count", {}, 17),
+        ("lrtables_computation_seconds_sum", {}, 1.5),
+        ("lrtables_queue_depth", {}, 18),
+        ("lrtables_single_flight_waits_total", {}, 19),
+        ("lrtables_determinism_mismatch_total", {}, 20),
+        ("lrtables_damaged_total", {"what": "table"}, 21),
+        ("lrtables_damaged_total", {"what": "row"}, 22),
+        ("lrtables_store_errors_total", {"store": "objects"}, 23),
+        ("lrtables_store_errors_total", {"store": "database"}, 24),
+        ("lrtables_connections_cut_total", {"reason": "idle"}, 25),
+    ],
+)
+def test_readings_are_told(name: str, labels: dict[str, str], value: float) -> None:
+    """What the parts of the server count is read as they count it."""
+    assert samples(Metrics())[name, tuple(labels.items())] == value
+
+
+def test_the_process_is_told() -> None:
+    """The version that runs, and the memory of the process, are told."""
+    found = samples(Metrics())
+    assert [value for (name, _), value in found.items() if name == "lrtables_build_info"] == [1]
+    assert found["process_resident_memory_bytes", ()] > 0
+
+
+def test_it_can_be_read_while_it_counts() -> None:
+    """The text may be written in a thread while requests are counted."""
+    metrics = Metrics()
+    done = threading.Event()
+
+    def count() -> None:
+        for status in range(100, 600):
+            metrics.observe("GET", "/livez", status, 0.001, 1)
+        done.set()
+
+    thread = threading.Thread(target=count)
+    thread.start()
+    while not done.is_set():
+        metrics.text(READINGS)
+    thread.join()
+    assert sum(value for (name, _), value in samples(metrics).items() if name == "lrtables_http_requests_total") == 500

@@ -1,0 +1,379 @@
+"""Who asks: a token is checked against the real metadata, remembered, and forgotten in time."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from service.concurrency.executors import Threads
+from service.database.metadata import Metadata, TokenRow, open_metadata
+from service.errors import QueueFullError, UnauthenticatedError
+from service.security.authenticator import Authenticator
+from service.security.tokens import new_token
+from service.settings import Settings
+from service.storage.store import DatabaseError
+
+NOW = 1_000_000.0  # seconds since 1970, where the test's clock starts
+UNKNOWN = b"Bearer lrt_" + b"A" * 22
+
+
+class Source:
+    """The metadata, with a switch to take it away and one to let it hang, and a count of what it was asked."""
+
+    def __init__(self, metadata: Metadata) -> None:
+        self.metadata = metadata
+        self.down = False
+        self.answering = threading.Event()
+        self.answering.set()
+        self.asked = 0
+        self.asking = 0
+        self.most_at_once = 0
+
+    def token_by_hash(self, hash: str) -> TokenRow | None:  # noqa: A002  # the protocol's name for it
+        self.asked += 1
+        self.asking += 1
+        self.most_at_once = max(self.most_at_once, self.asking)
+        try:
+            assert self.answering.wait(60)
+            if self.down:
+                raise DatabaseError("the database is away")
+            return self.metadata.token_by_hash(hash)
+        finally:
+            self.asking -= 1
+
+    def make(self, *, expires_in: float | None = None) -> tuple[bytes, str]:
+        """The header of a new token, and the token's id."""
+        token, row = new_token("a test", ["read"], expires_in=expires_in, now=NOW)
+        self.metadata.add(row)
+        return b"Bearer " + token.encode(), row.token_id
+
+
+class Time:
+    """A clock that goes when it is told to."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+
+    def __call__(self) -> float:
+        return self.seconds
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Iterator[Source]:
+    metadata = open_metadata(Settings(data_dir=tmp_path))
+    yield Source(metadata)
+    metadata.close()
+
+
+@pytest.fixture
+def clock() -> Time:
+    return Time()
+
+
+@pytest.fixture
+def authenticator(source: Source, clock: Time) -> Iterator[Authenticator]:
+    threads = Threads()
+    yield Authenticator(source, threads, clock=clock, now=lambda: NOW + clock())
+    source.answering.set()
+    threads.close()
+
+
+async def refusal(asking: Awaitable[object]) -> str:
+    with pytest.raises(UnauthenticatedError, match="token") as caught:
+        await asking
+    return str(caught.value)
+
+
+async def settle(authenticator: Authenticator) -> None:
+    """Let the checks in the background finish."""
+    while authenticator._checks:
+        await asyncio.wait(authenticator._checks.values())
+        await asyncio.sleep(0)
+
+
+def test_a_token_is_checked_once_and_remembered(source: Source, authenticator: Authenticator) -> None:
+    """However many ask with a token at once, the database is asked once; then it is known without asking."""
+    header, token_id = source.make()
+
+    async def main() -> None:
+        assert authenticator.recall(header) is None
+        found = await asyncio.gather(*(authenticator.authenticate(header) for _ in range(50)))
+        assert {identity.token_id for identity in found} == {token_id}
+        assert authenticator.recall(header) is found[0]
+
+    asyncio.run(main())
+    assert source.asked == 1
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        pytest.param(b"", id="none"),
+        pytest.param(b"Bearer", id="no-token"),
+        pytest.param(b"Basic dXNlcjpwYXNz", id="basic"),
+        pytest.param(UNKNOWN + b", " + UNKNOWN, id="twice"),
+        pytest.param(UNKNOWN + b"\n", id="line-end"),
+        pytest.param(UNKNOWN[:-1], id="short"),
+        pytest.param(b"Bearer \xff\x00", id="bytes"),
+        pytest.param(b"Bearer " + b"A" * 60_000, id="long"),
+    ],
+)
+def test_what_is_no_token_asks_nothing(source: Source, authenticator: Authenticator, header: bytes) -> None:
+    """A header that holds no token is refused without the database, and the answer says what to send."""
+    said = asyncio.run(refusal(authenticator.authenticate(header)))
+    assert said == "this server asks for a token, sent as 'Authorization: Bearer lrt_...'"
+    assert source.asked == 0
+
+
+def test_bearer_is_written_as_one_likes(source: Source, authenticator: Authenticator) -> None:
+    """The scheme's name is not case-sensitive (RFC 9110); the token is."""
+    header, token_id = source.make()
+    assert asyncio.run(authenticator.authenticate(header.replace(b"Bearer", b"bEARER"))).token_id == token_id
+    asyncio.run(refusal(authenticator.authenticate(b"Bearer " + header[7:].swapcase())))
+
+
+def test_unknown_expired_and_revoked_are_told_apart_by_nothing(source: Source, authenticator: Authenticator) -> None:
+    """Whatever is wrong with a token, the refusal is the same, takes as long, and has nothing of the token in it."""
+    expired, _ = source.make(expires_in=-1.0)
+    revoked, token_id = source.make()
+    assert source.metadata.revoke(token_id, NOW)
+
+    async def main() -> None:
+        for header in (UNKNOWN, expired, revoked) * 2:  # the second time from memory
+            begun = time.monotonic()
+            said = await refusal(authenticator.authenticate(header))
+            assert said == "the token is not valid: it is unknown, has expired, or was revoked"
+            assert time.monotonic() - begun >= 0.049
+
+    asyncio.run(main())
+    assert source.asked == 3
+
+
+def test_a_revoked_token_ends_within_ten_seconds(source: Source, authenticator: Authenticator, clock: Time) -> None:
+    """A token in use is checked again after five seconds without delay to anyone; one that was idle, after ten."""
+    busy, busy_id = source.make()
+    idle, idle_id = source.make()
+
+    async def main() -> None:
+        await authenticator.authenticate(busy)
+        await authenticator.authenticate(idle)
+        assert source.metadata.revoke(busy_id, NOW)
+        assert source.metadata.revoke(idle_id, NOW)
+        clock.seconds = 4.9
+        assert authenticator.recall(busy) is not None
+        clock.seconds = 5.1
+        assert authenticator.recall(busy) is None
+        assert (await authenticator.authenticate(busy)).token_id == busy_id
+        await settle(authenticator)
+        await refusal(authenticator.authenticate(busy))
+        clock.seconds = 10.0
+        await refusal(authenticator.authenticate(idle))
+
+    asyncio.run(main())
+
+
+def test_a_token_ends_when_it_expires(source: Source, authenticator: Authenticator, clock: Time) -> None:
+    """A remembered token is valid until its very end, and not a moment longer."""
+    header, _ = source.make(expires_in=2.0)
+
+    async def main() -> None:
+        await authenticator.authenticate(header)
+        clock.seconds = 1.9
+        assert authenticator.recall(header) is not None
+        clock.seconds = 2.0
+        assert authenticator.recall(header) is None
+        await refusal(authenticator.authenticate(header))
+
+    asyncio.run(main())
+
+
+def test_a_new_token_is_valid_at_once(source: Source, authenticator: Authenticator) -> None:
+    """That other tokens were refused keeps no new one waiting."""
+
+    async def main() -> None:
+        await refusal(authenticator.authenticate(UNKNOWN))
+        header, token_id = source.make()
+        assert (await authenticator.authenticate(header)).token_id == token_id
+
+    asyncio.run(main())
+
+
+# -- while the database is away ---------------------------------------------------------------------------------------
+
+
+def test_known_tokens_outlive_the_database(source: Source, authenticator: Authenticator, clock: Time) -> None:
+    """While the database fails, a known token holds for 300 seconds; then, and for unknown ones, it is a 503."""
+    header, token_id = source.make()
+
+    async def main() -> None:
+        await authenticator.authenticate(header)
+        source.down = True
+        for seconds in (6.0, 20.0, 100.0, 299.9):
+            clock.seconds = seconds
+            assert (await authenticator.authenticate(header)).token_id == token_id
+            await settle(authenticator)
+        clock.seconds = 300.0
+        for asked in (header, UNKNOWN):
+            with pytest.raises(DatabaseError, match="the database"):
+                await authenticator.authenticate(asked)
+
+    asyncio.run(main())
+
+
+def test_a_database_that_returns_is_believed(source: Source, authenticator: Authenticator, clock: Time) -> None:
+    """When the database is back, the next question is answered by it: no restart, and revoked tokens end."""
+    header, token_id = source.make()
+
+    async def main() -> None:
+        await authenticator.authenticate(header)
+        source.down = True
+        clock.seconds = 200.0
+        await authenticator.authenticate(header)
+        assert source.metadata.revoke(token_id, NOW)
+        source.down = False
+        clock.seconds = 210.1
+        await refusal(authenticator.authenticate(header))
+
+    asyncio.run(main())
+
+
+def test_a_failing_database_is_left_alone_for_a_moment(
+    source: Source, authenticator: Authenticator, clock: Time
+) -> None:
+    """After a failure the database is asked again a second later; until then the answer is 503 at once."""
+    source.down = True
+
+    async def ask() -> None:
+        with pytest.raises(DatabaseError, match="the database"):
+            await authenticator.authenticate(UNKNOWN)
+
+    async def main() -> None:
+        for _ in range(10):
+            await ask()
+        assert source.asked == 1
+        clock.seconds = 1.0
+        await ask()
+        assert source.asked == 2
+
+    asyncio.run(main())
+
+
+def test_a_hung_database_is_waited_for_once(
+    source: Source, authenticator: Authenticator, clock: Time, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first request with a known token waits a second for a database that hangs; the ones after it do not wait."""
+    header, token_id = source.make()
+
+    async def main() -> None:
+        await authenticator.authenticate(header)
+        source.answering.clear()
+        clock.seconds = 60.0
+        monkeypatch.setattr("service.security.authenticator._PATIENCE", 0.01)
+        assert (await authenticator.authenticate(header)).token_id == token_id
+        monkeypatch.setattr("service.security.authenticator._PATIENCE", 1e6)  # seconds: whoever waits now ends the test
+        for seconds in (60.0, 65.0, 69.9):
+            clock.seconds = seconds
+            assert (await authenticator.authenticate(header)).token_id == token_id
+        source.answering.set()
+        await settle(authenticator)
+        assert authenticator.recall(header) is None  # what was asked 10 seconds ago is no news
+        assert (await authenticator.authenticate(header)).token_id == token_id
+
+    asyncio.run(main())
+    assert source.asked <= 3
+
+
+# -- hostile clients --------------------------------------------------------------------------------------------------
+
+
+def test_guessing_keeps_nobody_from_the_database(source: Source, authenticator: Authenticator, clock: Time) -> None:
+    """Any number of made-up tokens are asked about two at a time; a known token is checked beside them."""
+    header, token_id = source.make()
+
+    async def main() -> None:
+        await authenticator.authenticate(header)
+        source.answering.clear()
+        guesses = [asyncio.create_task(refusal(authenticator.authenticate(guess(number)))) for number in range(20)]
+        await until(lambda: source.asking == 2)
+        clock.seconds = 6.0
+        assert (await authenticator.authenticate(header)).token_id == token_id
+        await until(lambda: source.asking == 3)
+        source.answering.set()
+        await asyncio.gather(*guesses)
+        await settle(authenticator)
+        assert authenticator.recall(header) is not None
+
+    asyncio.run(main())
+    assert source.most_at_once == 3
+
+
+def test_guesses_that_wait_are_bounded(source: Source, authenticator: Authenticator) -> None:
+    """Beyond some, tokens never seen are told to come again, at once; a known one is not, nor one that is asked for."""
+    header, token_id = source.make()
+    fresh, fresh_id = source.make()
+
+    async def main() -> None:
+        await authenticator.authenticate(header)
+        source.answering.clear()
+        first = asyncio.create_task(authenticator.authenticate(fresh))
+        await until(lambda: source.asking == 1)
+        guesses = [asyncio.create_task(refusal(authenticator.authenticate(guess(number)))) for number in range(65)]
+        await until(lambda: source.asking == 2)
+        for number in range(65, 1000):
+            with pytest.raises(QueueFullError, match="try again"):
+                await authenticator.authenticate(guess(number))
+        again = asyncio.create_task(authenticator.authenticate(fresh))
+        assert (await authenticator.authenticate(header)).token_id == token_id
+        source.answering.set()
+        assert (await first).token_id == (await again).token_id == fresh_id
+        await asyncio.gather(*guesses)
+        await settle(authenticator)
+        await refusal(authenticator.authenticate(guess(999)))  # what was not asked about is not known as refused
+
+    asyncio.run(main())
+
+
+def guess(number: int) -> bytes:
+    return b"Bearer lrt_%022d" % number
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    while not condition():
+        await asyncio.sleep(0.001)
+
+
+def test_memory_is_bounded(source: Source, authenticator: Authenticator, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of valid and of refused tokens alike, the oldest are forgotten; guessing drives out no valid token."""
+    monkeypatch.setattr("service.security.authenticator._MOST", 5)
+    monkeypatch.setattr("service.security.authenticator._REFUSAL", 0.0)
+    headers = [source.make()[0] for _ in range(8)]
+
+    async def main() -> None:
+        for header in headers:
+            await authenticator.authenticate(header)
+        for number in range(20):
+            await refusal(authenticator.authenticate(guess(number)))
+        known = [header for header in headers if authenticator.recall(header) is not None]
+        assert known == headers[3:]
+        assert (len(authenticator._known), len(authenticator._refused), len(authenticator._checks)) == (5, 5, 0)
+
+    asyncio.run(main())
+
+
+def test_no_token_is_kept(source: Source, authenticator: Authenticator) -> None:
+    """What the authenticator remembers holds neither a token nor its header."""
+    header, _ = source.make()
+
+    async def main() -> None:
+        await authenticator.authenticate(header)
+        await refusal(authenticator.authenticate(UNKNOWN))
+
+    asyncio.run(main())
+    kept = repr(vars(authenticator))
+    assert header.decode()[11:] not in kept
+    assert "A" * 22 not in kept
