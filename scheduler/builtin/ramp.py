@@ -141,15 +141,15 @@ class LinearLR(Product):
     def _factors(self, out: Values, clock: int) -> None:
         ramp = max(0, min(self.total_iters + 1 - clock, len(out)))
         change = self.end_factor - self.start_factor
-        factors = steps_before(clock, ramp)[:-1]
+        first = 1 if clock == 0 else 0  # step 0 has no step before it: the recurrence may divide by 0 there
+        factors = steps_before(clock, ramp)[first:-1]
         factors *= change
         factors += self.total_iters * self.start_factor
         np.divide(change, factors, out=factors)
         factors += 1.0
-        out[:ramp] = factors
+        out[:first] = self.start_factor
+        out[first:ramp] = factors
         out[ramp:] = 1.0
-        if clock == 0:
-            out[:1] = self.start_factor
 
     @override
     def _first(self, lr: float) -> float:

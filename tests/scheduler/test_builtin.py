@@ -133,6 +133,20 @@ def test_equals_stepping_the_real_scheduler(name: str, data: st.DataObject) -> N
     assert_same_bits(twin.columns(shorter), {column: values[:shorter] for column, values in real.items()})
 
 
+@pytest.mark.parametrize(
+    "ramp",
+    [
+        pytest.param(LinearLR(0.1, 0.5, 1.0, 1), id="rises-by-its-start"),
+        pytest.param(LinearLR(0.1, 0.125, 0.75, 5), id="rises-by-five-times-its-start"),
+        pytest.param(LinearLR(0.1, 1e-100, 1.0, 0), id="without-steps"),
+    ],
+)
+def test_a_ramp_divides_by_nothing_before_its_first_step(ramp: Twin) -> None:
+    """LinearLR's recurrence would divide by 0 at step 0 in these: torch does not use it there, and neither does the twin."""
+    twin = SequentialLR([ramp, StepLR(0.1, 2)], [3])
+    assert_same_bits(twin.columns(10), step_real(twin, 10))
+
+
 @pytest.mark.parametrize("name", ["OneCycleLR", "SequentialLR", "ChainedScheduler"])
 @given(data=st.data())
 @settings(max_examples=25, suppress_health_check=[HealthCheck.filter_too_much])
