@@ -18,5 +18,5 @@ def seconds(work: Callable[[], object]) -> float:
 
 def fresh(schedule: Schedule) -> Schedule:
     """The same schedule as a new object, with nothing remembered from before."""
-    portable.forget()
+    portable.clear_caches()
     return parse(schedule.to_dict())

@@ -71,7 +71,7 @@ def cold(schedule: Schedule, out: Values) -> Callable[[], None]:
     """Compute the schedule with nothing remembered from before."""
 
     def work() -> None:
-        portable.forget()
+        portable.clear_caches()
         schedule.fill(out)
 
     return work

@@ -16,7 +16,7 @@ from scheduler import KINDS, Schedule, Spec, Table, TableError
 from scheduler.compose.literal import named_digests, resolved
 from scheduler.table import After, Axis
 from scheduler.table_format import LENGTH, MAX_HEADER
-from scheduler.texts import is_digest, shown
+from scheduler.texts import abbreviate, is_digest
 
 MAX_TABLE = 2**28
 """Bytes of the largest table that is fetched by its digest, where no other limit is given."""
@@ -90,16 +90,20 @@ class Client:
             raise ValueError(f"verify must be 'boundaries' or 'full', got {verify!r}")
         spec = _spec(schedule, total_steps, axis=axis, stride=stride, after=after)
         spec.warn(stacklevel=2)
-        until, body, frame = self._until(), spec.canonical().encode(), spec.frame
+        deadline, body, layout = self._deadline_of_call(), spec.canonical().encode(), spec.layout
         answer = self._transport.request(
-            "POST", "/v1/tables", until=until, max_bytes=_manifest_size(len(body), len(frame.columns)), body=[body]
+            "POST",
+            "/v1/tables",
+            deadline=deadline,
+            max_bytes=_manifest_size(len(body), len(layout.columns)),
+            body=[body],
         )
         manifest = _manifest(answer, self._transport.base_url)
         check_manifest(manifest, spec)
-        table = self._table(manifest["digest"], until, LENGTH.size + MAX_HEADER + frame.nbytes)
+        table = self._table(manifest["digest"], deadline, LENGTH.size + MAX_HEADER + layout.nbytes)
         is_full = verify == "full"
         named = named_digests(spec.every_schedule()) if is_full else ()
-        with resolved({digest: self._table(digest, until, MAX_TABLE) for digest in named}):
+        with resolved({digest: self._table(digest, deadline, MAX_TABLE) for digest in named}):
             check_table(table, spec, whole=is_full)
         table.spec = spec
         return table
@@ -114,8 +118,8 @@ class Client:
         Raises `ValueError` for what is not a digest, `RequestRefusedError` (404) where the service has no such table.
         """
         if not is_digest(digest):
-            raise ValueError(f"digest must be 64 hexadecimal digits, got {shown(digest)}")
-        return self._table(digest, self._until(), max_bytes)
+            raise ValueError(f"digest must be 64 hexadecimal digits, got {abbreviate(digest)}")
+        return self._table(digest, self._deadline_of_call(), max_bytes)
 
     def publish(self, table: Table) -> str:
         """Keep a table at the service by its values, for instance one captured from a live scheduler.
@@ -124,12 +128,12 @@ class Client:
         that is there already changes nothing.
         """
         if not isinstance(table, Table):
-            raise TypeError(f"table must be a Table, got {shown(table)}")
+            raise TypeError(f"table must be a Table, got {abbreviate(table)}")
         path = f"/v1/tables/{table.digest}"
         answer = self._transport.request(
             "PUT",
             path,
-            until=self._until(),
+            deadline=self._deadline_of_call(),
             max_bytes=_manifest_size(MAX_HEADER, len(table.columns)),  # it may say more than ours: what others said
             body=table.parts(claims=True),
             media_type=_MEDIA_TYPE,
@@ -154,12 +158,12 @@ class Client:
     def __repr__(self) -> str:
         return f"Client({self._transport.base_url!r})"
 
-    def _until(self) -> float:
+    def _deadline_of_call(self) -> float:
         return time.monotonic() + self._deadline
 
-    def _table(self, digest: str, until: float, max_bytes: int) -> Table:
+    def _table(self, digest: str, deadline: float, max_bytes: int) -> Table:
         path = f"/v1/tables/{digest}.safetensors"
-        content = self._transport.request("GET", path, until=until, max_bytes=max_bytes)
+        content = self._transport.request("GET", path, deadline=deadline, max_bytes=max_bytes)
         try:
             table = Table.from_bytes(memoryview(content).toreadonly())  # nobody writes to it any more
         except TableError as error:
@@ -169,11 +173,11 @@ class Client:
         return table
 
 
-def _spec(schedule: Schedule | Sequence[Schedule] | Spec, total_steps: int | None, **frame: Any) -> Spec:
+def _spec(schedule: Schedule | Sequence[Schedule] | Spec, total_steps: int | None, **layout: Any) -> Spec:
     if not isinstance(schedule, Spec):
         schedules = [schedule] if isinstance(schedule, Schedule) else schedule
         if not isinstance(schedules, Sequence) or not all(isinstance(each, Schedule) for each in schedules):
-            raise TypeError(f"schedule must be a schedule, a sequence of them, or a Spec, got {shown(schedule)}")
+            raise TypeError(f"schedule must be a schedule, a sequence of them, or a Spec, got {abbreviate(schedule)}")
         for kind in (each.kind for each in schedules if each.kind not in KINDS):
             raise ValueError(
                 f"{kind} is a kind of your own, which no service can compute: publish(schedule.table(total_steps)) "
@@ -181,9 +185,9 @@ def _spec(schedule: Schedule | Sequence[Schedule] | Spec, total_steps: int | Non
             )
         steps = _own_length(schedules) if total_steps is None else total_steps
         return Spec(
-            schedule=schedule if isinstance(schedule, Schedule) else tuple(schedules), total_steps=steps, **frame
+            schedule=schedule if isinstance(schedule, Schedule) else tuple(schedules), total_steps=steps, **layout
         )
-    if total_steps is not None or frame != {"axis": "step", "stride": 1, "after": "hold"}:
+    if total_steps is not None or layout != {"axis": "step", "stride": 1, "after": "hold"}:
         raise ValueError("a spec already says its total_steps, axis, stride and after: give them there")
     return schedule
 

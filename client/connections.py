@@ -52,7 +52,7 @@ class Limits:
     def __init__(self) -> None:
         self._process = os.getpid()
 
-    def start(self, until: float, patience: float, nbytes: int) -> None:
+    def start(self, deadline: float, patience: float, nbytes: int) -> None:
         """Begin a request.
 
         Args:
@@ -60,7 +60,7 @@ class Limits:
             patience: seconds that one operation may wait.
             nbytes: bytes that may be received, until more are allowed.
         """
-        self._until = until
+        self._until = deadline
         self._patience = patience
         self._nbytes = nbytes
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from client.groups import Group, check_place, put
 from scheduler.numerics.rates import MAX_RATE, is_rate
-from scheduler.texts import shown
+from scheduler.texts import abbreviate
 
 if TYPE_CHECKING:
     from torch.optim import Optimizer
@@ -43,8 +43,8 @@ def _fill(groups: list[Group], lr: float) -> None:
 
 def _number(value: object) -> float:
     if isinstance(value, bool) or not isinstance(value, numbers.Real):
-        raise TypeError(f"lr must be a number, got {shown(value)}")
+        raise TypeError(f"lr must be a number, got {abbreviate(value)}")
     try:
         return float(value)
     except OverflowError:
-        raise ValueError(f"lr must be finite, >= 0 and <= {MAX_RATE:g}, got {shown(value)}") from None
+        raise ValueError(f"lr must be finite, >= 0 and <= {MAX_RATE:g}, got {abbreviate(value)}") from None

@@ -14,7 +14,7 @@ from scheduler import Table
 from scheduler.numerics.progress import MAX_PROGRESS
 from scheduler.numerics.rates import first_bad_rate
 from scheduler.table import Axis
-from scheduler.texts import is_digest, shown
+from scheduler.texts import abbreviate, is_digest
 
 Lists = dict[str, list[float]]
 """Hyperparameter to its value in each parameter group."""
@@ -71,7 +71,7 @@ class SavedState:
             groups: the number of the optimizer's parameter groups, of which each list has a value.
         """
         if not isinstance(state, Mapping):
-            message = f"this is not the state of a TableLR, but {shown(state)}"
+            message = f"this is not the state of a TableLR, but {abbreviate(state)}"
             raise ValueError(message)  # noqa: TRY004  # whatever is wrong with a state is a ValueError
         if missing := [*_missing(state)]:
             raise ValueError(f"this is not the state of a TableLR: it has no {', '.join(sorted(missing))}")
@@ -207,4 +207,4 @@ def _check_rates(values: list[float], field: str) -> None:
 
 
 def _damaged(field: str, rule: str, value: object) -> ValueError:
-    return ValueError(f"the state of a TableLR must have {rule} as {field}, got {shown(value)}")
+    return ValueError(f"the state of a TableLR must have {rule} as {field}, got {abbreviate(value)}")

@@ -93,7 +93,7 @@ class Transport:
         method: str,
         path: str,
         *,
-        until: float,
+        deadline: float,
         max_bytes: int,
         body: Sequence[Part] = (),
         media_type: str = "application/json",
@@ -113,7 +113,7 @@ class Transport:
         last: ClientError | None = None
         for attempt in count():
             try:
-                return self._attempt(method, path, until, max_bytes, body, headers)
+                return self._attempt(method, path, deadline, max_bytes, body, headers)
             except ClientError as latest:
                 # an attempt that had no time left says nothing: the one before it does
                 error = last if last is not None and isinstance(latest.__cause__, NotBegunError) else latest
@@ -121,7 +121,7 @@ class Transport:
                 pause = _pause(error, attempt)
                 if pause is None:
                     raise
-                if time.monotonic() + pause >= until:
+                if time.monotonic() + pause >= deadline:
                     _give_up(error, attempt + 1)
                 _logger.warning("%s; trying again in %.1f s", error, pause)
                 time.sleep(pause)
@@ -140,7 +140,7 @@ class Transport:
         self,
         method: str,
         path: str,
-        until: float,
+        deadline: float,
         max_bytes: int,
         body: Sequence[Part],
         headers: Mapping[str, str],
@@ -148,7 +148,7 @@ class Transport:
         url = self.base_url + path
         own_id = secrets.token_hex(16)
         with _translated(method, url), self._connections.borrow() as connection:
-            connection.limits.start(until, self._timeout, MAX_HEAD)
+            connection.limits.start(deadline, self._timeout, MAX_HEAD)
             target = (self._url.path or "").rstrip("/") + path
             was_sent = _send(connection, method, target, body, {**self._headers, **headers, "X-Request-ID": own_id})
             response = _receive(connection, max_bytes)

@@ -24,12 +24,12 @@ import numpy as np
 
 from client.errors import DigestMismatchError, UnexpectedAnswerError
 from scheduler import Schedule, Spec, Table
-from scheduler.builtin.twin import BLOCK, Closed, Twin
+from scheduler.builtin.twin import BLOCK, ClosedForm, Twin
 from scheduler.compose.literal import UnresolvedError
-from scheduler.numerics.cancellation import ComputationStoppedError, stoppable
+from scheduler.numerics.cancellation import ComputationStoppedError, cancellable
 from scheduler.numerics.rates import MAX_RATE
 from scheduler.schedule import Values
-from scheduler.texts import shown
+from scheduler.texts import abbreviate
 
 _ULP = 2.0**-52  # of 1
 _CLOSED, _PER_ROW = 16, 4  # ULP of the largest value: of a formula, and of a step
@@ -53,16 +53,16 @@ class Cost(NamedTuple):
     def of(cls, schedule: Schedule) -> Cost:
         """The cost of a schedule, of which no more than `_STEPS` parts are counted."""
         parts = list(islice(schedule.walk(), _STEPS))
-        return cls(len(parts), sum(isinstance(part, Twin) and not isinstance(part, Closed) for part in parts))
+        return cls(len(parts), sum(isinstance(part, Twin) and not isinstance(part, ClosedForm) for part in parts))
 
 
 def check_manifest(manifest: Mapping[str, Any], spec: Spec) -> None:
     """Raise `UnexpectedAnswerError`, naming the first field that differs, where a manifest is not that of the spec."""
-    frame = spec.frame
+    layout = spec.layout
     columns = manifest.get("columns")
     said = {**manifest, "columns": sorted(columns) if isinstance(columns, dict) else columns}
-    layout = {"axis": frame.axis, "stride": frame.stride, "after": frame.after, "total_steps": frame.total_steps}
-    asked = {"spec": json.loads(spec.canonical()), **layout, "columns": list(frame.columns), "nbytes": frame.nbytes}
+    fields = {"axis": layout.axis, "stride": layout.stride, "after": layout.after, "total_steps": layout.total_steps}
+    asked = {"spec": json.loads(spec.canonical()), **fields, "columns": list(layout.columns), "nbytes": layout.nbytes}
     difference = _difference(asked, {name: said.get(name) for name in asked}, "")
     if difference is None and manifest.get("spec_id") != spec.id:
         difference = (
@@ -98,7 +98,7 @@ def _difference(asked: Any, given: Any, place: str) -> str | None:
 def _shown(value: Any) -> str:
     if isinstance(value, (dict, list)):
         return "an object" if isinstance(value, dict) else "a list"
-    return shown(value)
+    return abbreviate(value)
 
 
 def check_table(table: Table, spec: Spec, *, whole: bool) -> None:
@@ -112,9 +112,9 @@ def check_table(table: Table, spec: Spec, *, whole: bool) -> None:
             computed: rows of torch's step-by-step twins that lie further on are left out, and so are columns of a
             `Literal` whose table is not at hand (`scheduler.compose.literal.resolved`).
     """
-    asked, frame = spec.frame, table.frame
+    asked, layout = spec.layout, table.layout
     for name in ("columns", "total_steps", "axis", "stride", "after"):
-        wanted, got = getattr(asked, name), getattr(frame, name)
+        wanted, got = getattr(asked, name), getattr(layout, name)
         if wanted != got:
             raise DigestMismatchError(f"table {table.digest} is not that of the spec: {name} is {got}, not {wanted}")
     plan = spec.plan()
@@ -126,7 +126,7 @@ def check_table(table: Table, spec: Spec, *, whole: bool) -> None:
             some = _rows(schedule, costs[name], spec.total_steps, len(costs))
             if costs[name].stepping or spec.total_steps > _WINDOW * len(some):  # else all rows take no longer than some
                 rows = some
-        with stoppable(_never if whole else _after(costs[name], len(rows), len(costs))):
+        with cancellable(_never if whole else _after(costs[name], len(rows), len(costs))):
             found = _wrong_row(table.columns[name], schedule, column, rows, costs[name])
         if found is not None:
             row, expected = found
@@ -158,10 +158,10 @@ def _rows(schedule: Schedule, cost: Cost, total_steps: int, columns: int) -> lis
     reach = min(total_steps, budget // cost.stepping + 1) if cost.stepping else total_steps
     most = budget // (min(reach, BLOCK) * cost.stepping + _CALL * cost.parts)
     most = min(max(most, _FEWEST), _MOST) - _FEWEST
-    joints = [joint for joint in schedule.joints(total_steps) if 0 < joint < reach - 1]
-    joints = joints[:: len(joints) // most + 1] if most else []
-    others = _choose(range(reach), min(_RANDOM, reach, most - len(joints)))
-    return list(_merged(sorted({0, reach - 1, *joints, *others}), reach))
+    boundaries = [joint for joint in schedule.boundaries(total_steps) if 0 < joint < reach - 1]
+    boundaries = boundaries[:: len(boundaries) // most + 1] if most else []
+    others = _choose(range(reach), min(_RANDOM, reach, most - len(boundaries)))
+    return list(_merged(sorted({0, reach - 1, *boundaries, *others}), reach))
 
 
 def _merged(rows: Iterable[int], stop: int) -> Iterator[range]:

@@ -26,7 +26,7 @@ if arguments.url:
 else:
     table = CachedScheduler(schedule, total_steps).table
 print(f"{table.total_steps:,} rates, {table.nbytes / 1e6:.0f} MB")
-for step in schedule.joints(total_steps):
+for step in schedule.boundaries(total_steps):
     print(f"  step {step:>7}: lr {table.get_lr(step):.3e}")
 
 torch.manual_seed(0)

@@ -27,5 +27,5 @@ for step in range(total_steps):
     optimizer.zero_grad()
     loss.backward()
     optimizer.step()
-    if step in schedule.joints(total_steps):
+    if step in schedule.boundaries(total_steps):
         print(f"step {step}: lr {optimizer.param_groups[0]['lr']:.9f}, loss {loss.item():.4f}")

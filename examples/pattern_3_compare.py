@@ -25,7 +25,7 @@ optimizers = [torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9) for mode
 
 torch_schedule = PyTorchOneCycle(optimizers[0], max_lr=0.1, total_steps=total_steps, cycle_momentum=False)
 custom_schedule = CustomOneCycle(max_lr=0.1, total_steps=total_steps)
-shown = custom_schedule.joints(total_steps)
+shown = custom_schedule.boundaries(total_steps)
 
 print(f"{'step':>6} {'torch lr':>12} {'custom lr':>12} {'torch loss':>12} {'custom loss':>12}")
 for step in range(total_steps):

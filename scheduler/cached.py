@@ -10,7 +10,7 @@ import numpy as np
 from scheduler.numerics.rates import first_bad_rate
 from scheduler.schedule import Schedule, step_index, warn_of
 from scheduler.table import Table, TableError
-from scheduler.texts import shown
+from scheduler.texts import abbreviate
 
 
 class CachedScheduler:
@@ -32,7 +32,7 @@ class CachedScheduler:
         if isinstance(total_steps, bool) or step_index(total_steps) < 1:
             raise ValueError(f"total_steps must be at least 1, got {total_steps}")
         if isinstance(scheduler, Schedule):
-            warn_of(scheduler.caveats(total_steps), stacklevel=3)
+            warn_of(scheduler.warnings(total_steps), stacklevel=3)
             values = scheduler.values(total_steps)
         else:
             values = np.fromiter((_rate(scheduler, step) for step in range(total_steps)), np.float64, total_steps)
@@ -62,7 +62,7 @@ def _rate(scheduler: Any, step: int) -> float:
             raise TypeError(f"{_named(scheduler)} failed at step {step}: {error}; {_ADVICE}") from error
         raise
     if (number := _as_float(value)) is None:
-        raise TypeError(f"{_named(scheduler)} must give numbers, got {shown(value)} at step {step}; {_ADVICE}")
+        raise TypeError(f"{_named(scheduler)} must give numbers, got {abbreviate(value)} at step {step}; {_ADVICE}")
     return number
 
 

@@ -8,7 +8,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
-from scheduler.texts import lone_surrogate, shown
+from scheduler.texts import abbreviate, lone_surrogate
 
 _MAX_SAFE_INTEGER = 2**53 - 1  # JSON numbers are doubles: RFC 8785 allows no integer that a double would round
 
@@ -48,7 +48,7 @@ def canonical_hash(value: Any) -> str:
 def _text(value: T) -> T:
     """The value, if it is no text that UTF-8 cannot write."""
     if isinstance(value, str) and (place := lone_surrogate(value)) is not None:
-        raise ValueError(f"text {shown(value)} has half of a surrogate pair, at character {place}")
+        raise ValueError(f"text {abbreviate(value)} has half of a surrogate pair, at character {place}")
     return value
 
 

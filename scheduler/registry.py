@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Union
 
 from pydantic import Field, TypeAdapter
 
-from scheduler.builtin import averaging, composite, cosine, cycle, decay, ramp
+from scheduler.builtin import composite, cosine, cycle, decay, ramp, swa
 from scheduler.compose import combine, literal
 from scheduler.custom import cyclical, warmup
 from scheduler.libraries import transformers
@@ -17,7 +17,7 @@ from scheduler.schedule import Schedule, complete
 _MODULES = (
     *(warmup, cyclical),
     *(combine, literal),
-    *(averaging, composite, cosine, cycle, decay, ramp),
+    *(swa, composite, cosine, cycle, decay, ramp),
     transformers,
 )
 

@@ -27,7 +27,7 @@ from scheduler.numerics.cancellation import windows
 from scheduler.numerics.rates import MAX_RATE, broken_rule
 from scheduler.overrides import check_overrides
 from scheduler.table_format import TableError
-from scheduler.warnings import Caveat, of_length, sentences
+from scheduler.warnings import PlacedWarning, of_length, sentences
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -50,7 +50,7 @@ class ScheduleWarning(UserWarning):
     """A schedule is used in a way that is legal and rarely meant."""
 
 
-def whole(value: object) -> object:
+def coerce_int(value: object) -> object:
     """Turn 10_000.0 and NumPy integers into int; leave bool and everything else to be refused."""
     if isinstance(value, (bool, np.bool_, str)):
         return value
@@ -62,7 +62,7 @@ def whole(value: object) -> object:
         return value
 
 
-def real(value: object) -> object:
+def coerce_float(value: object) -> object:
     """Turn ints and NumPy numbers into float; leave bool and everything else to be refused."""
     if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, float, np.integer, np.floating)):
         return value
@@ -72,21 +72,21 @@ def real(value: object) -> object:
         return value
 
 
-Rate = Annotated[float, Field(ge=0.0, le=MAX_RATE), BeforeValidator(real)]
+Rate = Annotated[float, Field(ge=0.0, le=MAX_RATE), BeforeValidator(coerce_float)]
 """A learning rate, or what one is multiplied by: finite, not negative, at most `scheduler.numerics.rates.MAX_RATE`."""
-PositiveRate = Annotated[float, Field(ge=1e-100, le=MAX_RATE), BeforeValidator(real)]
+PositiveRate = Annotated[float, Field(ge=1e-100, le=MAX_RATE), BeforeValidator(coerce_float)]
 """A learning rate that something is divided by."""
-Factor = Annotated[float, Field(gt=0.0, le=1e12), BeforeValidator(real)]
+Factor = Annotated[float, Field(gt=0.0, le=1e12), BeforeValidator(coerce_float)]
 """A positive multiplier without a unit."""
-Decay = Annotated[float, Field(gt=0.0, le=1.0), BeforeValidator(real)]
+Decay = Annotated[float, Field(gt=0.0, le=1.0), BeforeValidator(coerce_float)]
 """What something is multiplied by again and again: at most 1, so that it cannot grow without bound."""
-Fraction = Annotated[float, Field(ge=0.0, le=1.0), BeforeValidator(real)]
+Fraction = Annotated[float, Field(ge=0.0, le=1.0), BeforeValidator(coerce_float)]
 """A share of a whole, 0 to 1."""
-NonNegative = Annotated[float, Field(ge=0.0, le=1e6), BeforeValidator(real)]
+NonNegative = Annotated[float, Field(ge=0.0, le=1e6), BeforeValidator(coerce_float)]
 """A plain number, finite and not negative: a ratio, a power, a number of waves."""
-StepCount = Annotated[int, Field(ge=1, le=MAX_STEP), BeforeValidator(whole)]
+StepCount = Annotated[int, Field(ge=1, le=MAX_STEP), BeforeValidator(coerce_int)]
 """A number of optimizer steps, at least 1."""
-Steps = Annotated[int, Field(ge=0, le=MAX_STEP), BeforeValidator(whole)]
+Steps = Annotated[int, Field(ge=0, le=MAX_STEP), BeforeValidator(coerce_int)]
 """A number of optimizer steps, 0 included."""
 
 
@@ -187,26 +187,26 @@ class Schedule:
         made.__dict__.update(self.__getstate__(), **changes)
         return made
 
-    def stretched(self, factor: int) -> Self:
+    def time_scaled(self, factor: int) -> Self:
         """The same curve over `factor` times as many steps, a factor that `check_stretch` does not refuse."""
         raise ValueError(self._not_made_of_lengths(factor))
 
     def check_stretch(self, factor: int) -> None:
-        """Raise `ValueError` where `stretched` cannot take this factor, or a smaller one."""
+        """Raise `ValueError` where `time_scaled` cannot take this factor, or a smaller one."""
         raise ValueError(self._not_made_of_lengths(factor))
 
     def _not_made_of_lengths(self, factor: int) -> str:
         return f"{self.kind} cannot be stretched (by {factor}): its curve is not made of lengths"
 
-    def joints(self, total_steps: int) -> list[int]:
+    def boundaries(self, total_steps: int) -> list[int]:
         """Steps below `total_steps` at which the curve changes its formula, the first and last step included.
 
         At most a thousand, the earliest: cycles within cycles have more than anybody can look at.
         """
-        steps = {0, total_steps - 1, *itertools.islice(self._joints(total_steps), MAX_JOINTS)}
+        steps = {0, total_steps - 1, *itertools.islice(self._boundaries(total_steps), MAX_JOINTS)}
         return sorted(step for step in steps if 0 <= step < total_steps)
 
-    def _joints(self, total_steps: int) -> Iterable[int]:
+    def _boundaries(self, total_steps: int) -> Iterable[int]:
         """The steps between, roughly ascending; those that are not below `total_steps` do no harm."""
         del total_steps
         return ()
@@ -232,11 +232,11 @@ class Schedule:
         return None if self.end is None else "is held"
 
     @final
-    def caveats(self, total_steps: int) -> list[str]:
+    def warnings(self, total_steps: int) -> list[str]:
         """What people should know before they train `total_steps` steps with this: sentences, usually none."""
-        return sentences(self._caveats(total_steps))
+        return sentences(self._warnings(total_steps))
 
-    def _caveats(self, steps: int, *, part: bool = False) -> Iterator[Caveat]:
+    def _warnings(self, steps: int, *, part: bool = False) -> Iterator[PlacedWarning]:
         """What there is to say where this gets so many steps, alone or as a part of a composite."""
         return of_length(self, steps, part=part)
 
@@ -308,16 +308,16 @@ class Schedule:
         """Draw the first `total_steps` steps and return the matplotlib Figure; save it as .png or .svg."""
         return self._table(total_steps).plot(path, title=title)
 
-    def _table(self, total_steps: int, **frame: Any) -> Table:
+    def _table(self, total_steps: int, **layout: Any) -> Table:
         """The table, its caveats said at the line that called this one's caller. A user's own kind has no spec."""
         from scheduler.registry import KINDS  # noqa: PLC0415  # the registry is made of schedules
         from scheduler.spec import Spec  # noqa: PLC0415  # a spec is made of schedules
         from scheduler.table import Table  # noqa: PLC0415  # a table remembers its spec
 
         if self.kind not in KINDS:
-            warn_of(self.caveats(total_steps), stacklevel=4)
-            return Table(self.columns(total_steps), **frame)
-        spec = Spec(schedule=self, total_steps=total_steps, **frame)
+            warn_of(self.warnings(total_steps), stacklevel=4)
+            return Table(self.columns(total_steps), **layout)
+        spec = Spec(schedule=self, total_steps=total_steps, **layout)
         spec.warn(stacklevel=3)
         return spec.table()
 
@@ -404,10 +404,10 @@ def rate_out_of_range(schedule: Schedule, value: float, step: int) -> TableError
     return TableError(f"a rate must be {broken_rule(abs(value))}, got {value} at step {step} of this {schedule.kind}")
 
 
-def warn_of(caveats: Iterable[str], *, stacklevel: int) -> None:
+def warn_of(messages: Iterable[str], *, stacklevel: int) -> None:
     """Give each sentence as a `ScheduleWarning`, at the line `stacklevel` calls up, this one included."""
-    for caveat in caveats:
-        warnings.warn(caveat, ScheduleWarning, stacklevel)
+    for message in messages:
+        warnings.warn(message, ScheduleWarning, stacklevel)
 
 
 def share_of(steps: int, ratio: float) -> int:

@@ -12,7 +12,7 @@ from scheduler.canonical import canonical_hash, canonical_json
 from scheduler.registry import AnySchedule
 from scheduler.schedule import Schedule, StepCount, warn_of
 from scheduler.table import After, Axis, Table
-from scheduler.table_format import Frame
+from scheduler.table_format import TableLayout
 from scheduler.warnings import shortened
 
 MAX_GROUPS = 1000
@@ -118,28 +118,28 @@ class Spec(BaseModel):
         return plan
 
     @property
-    def frame(self) -> Frame:
+    def layout(self) -> TableLayout:
         """The columns of the table, its length, what its rows count, and what happens past its last row."""
         columns = tuple(sorted(self.plan()))
-        return Frame(columns, self.total_steps, axis=self.axis, stride=self.stride, after=self.after)
+        return TableLayout(columns, self.total_steps, axis=self.axis, stride=self.stride, after=self.after)
 
     def table(self) -> Table:
         """The table of this spec, computed here. Raises `TableError` where a value leaves the floats."""
         return Table.compute(self)
 
-    def caveats(self) -> list[str]:
+    def warnings(self) -> list[str]:
         """What people should know before they train with this table: sentences, usually none."""
         places = [("", self.schedule), *((f"columns.{name}: ", given) for name, given in self.columns.items())]
         return shortened(
             f"{place}{text}"
             for place, given in places
             for schedule in _several(given)
-            for text in schedule.caveats(self.total_steps)
+            for text in schedule.warnings(self.total_steps)
         )
 
     def warn(self, *, stacklevel: int = 2) -> None:
         """Give each caveat as a `ScheduleWarning`, at the line `stacklevel` calls up."""
-        warn_of(self.caveats(), stacklevel=stacklevel + 2)
+        warn_of(self.warnings(), stacklevel=stacklevel + 2)
 
     def canonical(self) -> str:
         """The RFC 8785 JSON of the spec, every default filled in."""

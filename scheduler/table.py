@@ -29,11 +29,11 @@ from scheduler.numerics.progress import progress_index
 from scheduler.numerics.rates import broken_rule, first_bad_rate
 from scheduler.provenance import provenance
 from scheduler.schedule import Schedule, Values
-from scheduler.table_format import LENGTH, MAX_HEADER, Frame, Header, claimed_spec, header_size
+from scheduler.table_format import LENGTH, MAX_HEADER, FileHeader, TableLayout, claimed_spec, header_size
 from scheduler.table_format import After as After
 from scheduler.table_format import Axis as Axis
 from scheduler.table_format import TableError as TableError
-from scheduler.texts import shown
+from scheduler.texts import abbreviate
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -72,31 +72,33 @@ class Table:
         spec: Spec | None = None,
     ) -> None:
         if not isinstance(columns, Mapping):
-            raise TypeError(f"columns must be a mapping such as {{'lr': [0.1, 0.05]}}, got {shown(columns)}")
+            raise TypeError(f"columns must be a mapping such as {{'lr': [0.1, 0.05]}}, got {abbreviate(columns)}")
         names = sorted(columns, key=str)
         arrays = [_numbers(name, columns[name]) for name in names]
         if len({len(array) for array in arrays}) > 1:
             lengths = ", ".join(f"{name} {len(array)}" for name, array in zip(names, arrays, strict=True))
             raise TableError(f"columns must have equal lengths, got {lengths}")
         data = np.stack(arrays) if arrays else np.empty((0, 0))
-        frame = Frame(tuple(names), data.shape[1], axis=axis, stride=stride, after=after)
-        _check_values(frame, data)
-        self._adopt(frame, data, spec=spec, provenance=provenance())
+        layout = TableLayout(tuple(names), data.shape[1], axis=axis, stride=stride, after=after)
+        _check_values(layout, data)
+        self._adopt(layout, data, spec=spec, provenance=provenance())
 
-    def _adopt(self, frame: Frame, data: Values, *, spec: Spec | str | None, provenance: Mapping[str, str]) -> None:
+    def _adopt(
+        self, layout: TableLayout, data: Values, *, spec: Spec | str | None, provenance: Mapping[str, str]
+    ) -> None:
         """Take `data` (shape [columns, total_steps], contiguous, in name order) as it is.
 
         A spec in JSON is read when somebody asks for it.
         """
         data.flags.writeable = False
-        self.frame = frame
-        self.axis = frame.axis
-        self.stride = frame.stride
-        self.after = frame.after
-        self.total_steps = frame.total_steps
+        self.layout = layout
+        self.axis = layout.axis
+        self.stride = layout.stride
+        self.after = layout.after
+        self.total_steps = layout.total_steps
         self._spec = spec
         self.provenance = provenance
-        self.columns: Mapping[str, Values] = MappingProxyType(dict(zip(frame.columns, data, strict=True)))
+        self.columns: Mapping[str, Values] = MappingProxyType(dict(zip(layout.columns, data, strict=True)))
         self._data = data
         self._floats = {name: row.data for name, row in self.columns.items()}  # index to a Python float, in 60 ns
         self._lr = self._floats.get("lr", self._floats.get("lr.0"))
@@ -114,7 +116,7 @@ class Table:
         rows = dict(zip([name for name, _ in plan], data, strict=True))
         for schedule, columns in _by_schedule(plan):
             schedule.fill_columns({column: rows[name] for name, column in columns})
-        _check_values(spec.frame, data)
+        _check_values(spec.layout, data)
         return cls._of(spec, data)
 
     @classmethod
@@ -131,7 +133,7 @@ class Table:
     @classmethod
     def _of(cls, spec: Spec, data: Values) -> Table:
         table = cls.__new__(cls)
-        table._adopt(spec.frame, data, spec=spec, provenance=provenance())
+        table._adopt(spec.layout, data, spec=spec, provenance=provenance())
         return table
 
     # -- what it holds ------------------------------------------------------------------------------------------------
@@ -177,7 +179,7 @@ class Table:
     @cached_property
     def digest(self) -> str:
         """SHA-256 of the frame and the values, 64 hexadecimal digits (see the module)."""
-        digest = self.frame.hasher()
+        digest = self.layout.hasher()
         digest.update(self._bytes())
         return digest.hexdigest()
 
@@ -254,14 +256,14 @@ class Table:
     @cached_property
     def header(self) -> bytes:
         """The bytes of the safetensors file before the values."""
-        return self.frame.header(self.digest)
+        return self.layout.header(self.digest)
 
     @property
     def claims(self) -> dict[str, str]:
         """What a file may say of the table beside its digest: provenance, and the spec where that is not too long."""
         spec = {} if self.spec is None else {"spec": self.spec.canonical(), "spec_id": self.spec.id}
         claims = {**self.provenance, **spec}
-        return claims if len(self.frame.header(self.digest, claims)) <= MAX_HEADER else dict(self.provenance)
+        return claims if len(self.layout.header(self.digest, claims)) <= MAX_HEADER else dict(self.provenance)
 
     def parts(self, *, claims: bool = False) -> list[bytes | memoryview]:
         """The safetensors file as its header and a view of the values: nothing is copied.
@@ -269,7 +271,7 @@ class Table:
         It is the one file that the digest has, byte for byte, whoever writes it; with `claims` the header says where
         the values come from, too.
         """
-        return [self.frame.header(self.digest, self.claims) if claims else self.header, self._bytes()]
+        return [self.layout.header(self.digest, self.claims) if claims else self.header, self._bytes()]
 
     def to_bytes(self) -> bytes:
         """The whole safetensors file, the one that the digest has."""
@@ -305,8 +307,8 @@ class Table:
                 return cls.from_bytes(_mapped(file))
             start = file.read(LENGTH.size)
             start += file.read(header_size(memoryview(start), found.st_size) - len(start))
-            header = Header.from_bytes(memoryview(start), found.st_size)
-            values = np.empty(header.frame.nbytes // 8, dtype="<f8")
+            header = FileHeader.from_bytes(memoryview(start), found.st_size)
+            values = np.empty(header.layout.nbytes // 8, dtype="<f8")
             if file.readinto(values.view(np.uint8).data) != values.nbytes:
                 raise TableError("damaged table: its file was cut short while it was read")
         return cls._verified(header, values)
@@ -319,19 +321,19 @@ class Table:
         Raises `TableError` where the bytes are no table, or their values do not have the digest they claim.
         """
         view = memoryview(data)
-        header = Header.from_bytes(view, len(view))
+        header = FileHeader.from_bytes(view, len(view))
         values = np.frombuffer(view[header.size :], dtype="<f8")  # it keeps `data` alive, and a file's mapping with it
         if not (view.readonly and values.flags.aligned):
             values = values.copy()
         return cls._verified(header, values)
 
     @classmethod
-    def _verified(cls, header: Header, values: Values) -> Table:
+    def _verified(cls, header: FileHeader, values: Values) -> Table:
         """The table of a header and values, shape [columns * total_steps], that have the digest in it."""
-        data = values.astype(np.float64, copy=False).reshape(len(header.frame.columns), -1)
-        _check_values(header.frame, data)
+        data = values.astype(np.float64, copy=False).reshape(len(header.layout.columns), -1)
+        _check_values(header.layout, data)
         table = cls.__new__(cls)
-        table._adopt(header.frame, data, spec=header.spec, provenance=header.provenance)
+        table._adopt(header.layout, data, spec=header.spec, provenance=header.provenance)
         if table.digest != header.digest:
             claimed = header.digest or "none"
             raise TableError(f"damaged table: its values have the digest {table.digest}, not {claimed}")
@@ -366,9 +368,9 @@ def _numbers(name: str, values: ArrayLike) -> Values:
     return array
 
 
-def _check_values(frame: Frame, data: Values) -> None:
+def _check_values(layout: TableLayout, data: Values) -> None:
     """Raise `TableError` for the first value that its column cannot have. `data`: shape [columns, total_steps]."""
-    for name, column in zip(frame.columns, data, strict=True):
+    for name, column in zip(layout.columns, data, strict=True):
         if (bad := _first_bad(name, column)) is not None:
             raise TableError(f"column {name!r} must be {broken_rule(column[bad])}, got {column[bad]} at step {bad}")
 

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from scheduler.canonical import canonical_json
 from scheduler.provenance import NAMES
-from scheduler.texts import is_digest, shown
+from scheduler.texts import abbreviate, is_digest
 
 if TYPE_CHECKING:
     from hashlib import _Hash
@@ -54,7 +54,7 @@ class TableError(ValueError):
 
 
 @dataclass(frozen=True)
-class Frame:
+class TableLayout:
     """The columns of a table, how many rows they have, what rows count, and what happens past the last one.
 
     Raises `TableError` for a column's name that is none, one name both plain and per group, columns out of order, none
@@ -70,11 +70,11 @@ class Frame:
     def __post_init__(self) -> None:
         _check_columns(self.columns)
         if self.axis not in get_args(Axis):
-            raise TableError(f"axis must be one of {', '.join(get_args(Axis))}, got {shown(self.axis)}")
+            raise TableError(f"axis must be one of {', '.join(get_args(Axis))}, got {abbreviate(self.axis)}")
         if self.after not in get_args(After):
-            raise TableError(f"after must be one of {', '.join(get_args(After))}, got {shown(self.after)}")
+            raise TableError(f"after must be one of {', '.join(get_args(After))}, got {abbreviate(self.after)}")
         if type(self.stride) is not int or not 1 <= self.stride <= _MAX_STRIDE:
-            raise TableError(f"stride must be an integer from 1 to 10**15, got {shown(self.stride)}")
+            raise TableError(f"stride must be an integer from 1 to 10**15, got {abbreviate(self.stride)}")
         if not self.columns or self.total_steps < 1:
             raise TableError("a table needs at least one column and one step")
 
@@ -85,14 +85,14 @@ class Frame:
 
     def hasher(self) -> _Hash:
         """The digest so far: SHA-256 that has taken the frame, as a line of canonical JSON, and awaits the values."""
-        frame = {
+        layout = {
             "after": self.after,
             "axis": self.axis,
             "columns": list(self.columns),
             "stride": self.stride,
             "total_steps": self.total_steps,
         }
-        return hashlib.sha256(canonical_json(frame).encode() + b"\n")
+        return hashlib.sha256(canonical_json(layout).encode() + b"\n")
 
     def header(self, digest: str, claims: Mapping[str, str] = _NOTHING) -> bytes:
         """The bytes before the values in the file of the table with this digest.
@@ -100,22 +100,22 @@ class Frame:
         Without `claims` they are a function of frame and digest alone: those of the one file that the digest has.
         """
         metadata = {"format": "pt", **claims, "digest": digest}  # "pt": what transformers and accelerate read
-        frame = {"axis": self.axis, "stride": str(self.stride), "after": self.after}
-        content = {"__metadata__": {**metadata, **frame, "check": _ZEROS}, **_tensors(self.columns, self.total_steps)}
+        layout = {"axis": self.axis, "stride": str(self.stride), "after": self.after}
+        content = {"__metadata__": {**metadata, **layout, "check": _ZEROS}, **_tensors(self.columns, self.total_steps)}
         text = json.dumps(content, separators=(",", ":")).encode()
         text += b" " * (-(LENGTH.size + len(text)) % _ALIGNMENT)
         return LENGTH.pack(len(text)) + _with_check(text, _ZEROS, hashlib.sha256(text).hexdigest())
 
 
 @dataclass(frozen=True)
-class Header:
+class FileHeader:
     """A file's header, read: the frame, the digest, and how many bytes lie before the values.
 
     `digest` is empty where the file claims none. `spec` (JSON) and `provenance` are what it says that the values were
     computed from and with, if it does. `checked` says whether it carried its check: one written elsewhere need not.
     """
 
-    frame: Frame
+    layout: TableLayout
     digest: str
     spec: str | None
     provenance: Mapping[str, str]
@@ -123,7 +123,7 @@ class Header:
     size: int
 
     @classmethod
-    def from_bytes(cls, data: memoryview, file_size: int) -> Header:
+    def from_bytes(cls, data: memoryview, file_size: int) -> FileHeader:
         """The header at the start of a file's bytes, of which `header_size` tells how many are needed.
 
         Raises `TableError` where it is no header of a table in a file of this size, or does not match its check.
@@ -132,20 +132,20 @@ class Header:
         text = bytes(data[LENGTH.size : header_size(data, file_size)])
         metadata, columns, rows = _parse(text)
         stride = metadata.get("stride", "1")
-        frame = Frame(
+        layout = TableLayout(
             columns,
             rows,
-            axis=metadata.get("axis", "step"),  # type: ignore[arg-type]  # any text: Frame checks it
+            axis=metadata.get("axis", "step"),  # type: ignore[arg-type]  # any text: TableLayout checks it
             stride=int(stride) if _INTEGER.fullmatch(stride) else stride,  # type: ignore[arg-type]  # the same
             after=metadata.get("after", "hold"),  # type: ignore[arg-type]  # the same
         )
-        if LENGTH.size + len(text) + frame.nbytes != file_size:
+        if LENGTH.size + len(text) + layout.nbytes != file_size:
             raise TableError("not a table: its F64 columns do not fill the file")
         check = metadata.get("check")
         if check is not None and hashlib.sha256(_with_check(text, check, _ZEROS)).hexdigest() != check:
             raise TableError("damaged table: its header does not match its check")
         return cls(
-            frame,
+            layout,
             _digest(metadata),
             metadata.get("spec"),
             {name: _version(name, metadata[name]) for name in NAMES if name in metadata},
@@ -179,9 +179,9 @@ def header_size(start: memoryview, file_size: int) -> int:
 def _check_columns(columns: Sequence[str]) -> None:
     for name in columns:
         if not isinstance(name, str) or not re.fullmatch(COLUMN, name):
-            raise TableError(f"column names are like 'lr' or 'weight_decay.1', got {shown(name)}")
+            raise TableError(f"column names are like 'lr' or 'weight_decay.1', got {abbreviate(name)}")
     if list(columns) != sorted(set(columns)):
-        raise TableError(f"columns must be different and in the order of their names, got {shown(list(columns))}")
+        raise TableError(f"columns must be different and in the order of their names, got {abbreviate(list(columns))}")
     plain = {name for name in columns if "." not in name}
     for name in columns:
         if (shared := name.partition(".")[0]) != name and shared in plain:
@@ -261,7 +261,7 @@ def _is_tensor(found: object, expected: Mapping[str, Any]) -> bool:
 def _digest(metadata: Mapping[str, str]) -> str:
     digest = metadata.get("digest", "")
     if digest and not is_digest(digest):
-        raise TableError(f"not a table: its digest must be 64 hexadecimal digits, got {shown(digest)}")
+        raise TableError(f"not a table: its digest must be 64 hexadecimal digits, got {abbreviate(digest)}")
     return digest
 
 

@@ -31,7 +31,7 @@ def encodable(text: str) -> str:
     return text.encode(errors="backslashreplace").decode()
 
 
-def shown(value: object) -> str:
+def abbreviate(value: object) -> str:
     """A value in an error message: its `repr` on one line, of which a long one is cut."""
     try:
         text = repr(value).replace("\n", " ")

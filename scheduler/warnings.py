@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 if TYPE_CHECKING:
     from scheduler.schedule import Schedule
 
-MAX_CAVEATS = 10
+MAX_WARNINGS = 10
 """Sentences given of one schedule, or of one spec."""
 _EXAMINED = 1000  # caveats looked at, many of which may be the same
 
@@ -22,37 +22,37 @@ About = Literal["short", "level", "curve"]
 """Too few steps; more steps than are meant, at one rate; or something else."""
 
 
-class Caveat(NamedTuple):
+class PlacedWarning(NamedTuple):
     """A sentence, and which part of the schedule it speaks of."""
 
     about: About
     text: str
     place: str = ""
 
-    def within(self, place: str) -> Caveat:
+    def within(self, place: str) -> PlacedWarning:
         """The same as said by a composite, of its part in this place."""
         return self._replace(place=f"{place}.{self.place}" if self.place else place)
 
 
-def sentences(caveats: Iterable[Caveat]) -> list[str]:
-    """Each caveat's text once, the place in front; no more than `MAX_CAVEATS`."""
-    texts = (f"{caveat.place}: {caveat.text}" if caveat.place else caveat.text for caveat in caveats)
+def sentences(warnings: Iterable[PlacedWarning]) -> list[str]:
+    """Each caveat's text once, the place in front; no more than `MAX_WARNINGS`."""
+    texts = (f"{warning.place}: {warning.text}" if warning.place else warning.text for warning in warnings)
     return shortened(islice(texts, _EXAMINED))
 
 
 def shortened(texts: Iterable[str]) -> list[str]:
-    """The texts, each once; where they are more than `MAX_CAVEATS`, the first of them and that there are more."""
+    """The texts, each once; where they are more than `MAX_WARNINGS`, the first of them and that there are more."""
     distinct = list(dict.fromkeys(texts))
-    rest = len(distinct) - MAX_CAVEATS
-    return distinct[:MAX_CAVEATS] + ([f"there are more warnings: {rest} are left out here"] if rest > 0 else [])
+    rest = len(distinct) - MAX_WARNINGS
+    return distinct[:MAX_WARNINGS] + ([f"there are more warnings: {rest} are left out here"] if rest > 0 else [])
 
 
-def of_length(schedule: Schedule, steps: int, *, part: bool) -> Iterator[Caveat]:
+def of_length(schedule: Schedule, steps: int, *, part: bool) -> Iterator[PlacedWarning]:
     """What there is to say where a schedule gets so many steps; as a `part` of a composite what is over is held."""
     stated, kind = schedule.stated_steps, schedule.kind
     name, rising = schedule._warmup_field or ("", 0)
     if steps <= rising:
-        yield Caveat(
+        yield PlacedWarning(
             "short",
             f"the warmup is as long as the training: {steps} steps are no more than the {rising} {name} of this "
             f"{kind}, so the rate only ever rises",
@@ -60,12 +60,14 @@ def of_length(schedule: Schedule, steps: int, *, part: bool) -> Iterator[Caveat]
     elif stated is None:
         return
     elif steps < stated:
-        yield Caveat("short", f"this {kind} is made for {stated} steps and gets {steps}: the rest of it is cut off")
+        yield PlacedWarning(
+            "short", f"this {kind} is made for {stated} steps and gets {steps}: the rest of it is cut off"
+        )
     elif steps > stated and (later := _later(schedule, part=part)):
         about, spare, what = later
         if steps > stated + spare:
             text = f"this {kind} is made for {stated} steps and gets {steps}: from step {stated} on the rate {what}"
-            yield Caveat(about, text)
+            yield PlacedWarning(about, text)
 
 
 def _later(schedule: Schedule, *, part: bool) -> tuple[About, int, str] | None:
@@ -77,8 +79,8 @@ def _later(schedule: Schedule, *, part: bool) -> tuple[About, int, str] | None:
     return ("curve", 1, what) if what.startswith("rises") else ("level", 0, what)  # its turn is at the step itself
 
 
-def cut_warmup(part: Schedule, steps: int) -> Iterator[Caveat]:
+def cut_warmup(part: Schedule, steps: int) -> Iterator[PlacedWarning]:
     """Where another part takes over in the middle of a rise."""
     if steps < part._rising_steps:
         rises = f"this {part.kind} rises for {part._rising_steps} steps and gets {steps}"
-        yield Caveat("curve", f"{rises}: what follows begins before it is up")
+        yield PlacedWarning("curve", f"{rises}: what follows begins before it is up")

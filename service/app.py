@@ -10,23 +10,23 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI
 from starlette.types import ASGIApp
 
-from service.concurrency.executors import Threads
+from service.concurrency.executors import Executors
 from service.database.metadata import open_metadata
 from service.documentation import openapi
 from service.http import problems
 from service.http.body import Bodies
-from service.middleware.authentication import Guard
-from service.middleware.security_headers import Secured
-from service.middleware.table_shortcut import Front
+from service.middleware.authentication import AuthenticationMiddleware
+from service.middleware.security_headers import SecurityHeadersMiddleware
+from service.middleware.table_shortcut import TableShortcut
 from service.middleware.telemetry import Telemetry
 from service.observability import tracing
 from service.observability.metrics import Metrics
 from service.routes import docs, health, lr, schedules, tables, token
-from service.routes.dependencies import Server
+from service.routes.dependencies import ServerState
 from service.routes.uploads import Uploads
 from service.security.authenticator import Authenticator
 from service.security.rate_limits import Limiter
-from service.server.fast_path import Warm
+from service.server.fast_path import FastPath
 from service.settings import Settings
 from service.storage.open import open_store
 from service.tables.manifest import VERSION
@@ -37,7 +37,7 @@ from service.workers.pool import Workers
 _ROUTERS = [module.router for module in (tables, schedules, lr, docs, token, health)]
 
 
-def open_server(settings: Settings, workers: Workers | None = None) -> Server:
+def open_server(settings: Settings, workers: Workers | None = None) -> ServerState:
     """The parts of a server, its store and its metadata open. It computes in these worker processes, else in its own.
 
     Raises `StorageError` where they cannot be opened, or another server uses the data directory.
@@ -48,23 +48,23 @@ def open_server(settings: Settings, workers: Workers | None = None) -> Server:
     except BaseException:
         store.close()
         raise
-    threads = Threads()
-    tables = TableService(store, metadata, threads, workers or Workers(), settings)
-    return Server(
+    executors = Executors()
+    tables = TableService(store, metadata, executors, workers or Workers(), settings)
+    return ServerState(
         settings,
         store,
         metadata,
-        threads,
+        executors,
         Bodies(settings.max_body_bytes),
-        SpecReader(settings, threads),
+        SpecReader(settings, executors),
         tables,
-        Uploads(settings, threads),
+        Uploads(settings, executors),
         Metrics(),
         Counter[str](),
     )
 
 
-def create_app(server: Server) -> ASGIApp:
+def create_app(server: ServerState) -> ASGIApp:
     """A server as an ASGI application, which closes the server's parts at its shutdown."""
     routes = FastAPI(
         title="lrtables",
@@ -82,27 +82,27 @@ def create_app(server: Server) -> ASGIApp:
         routes.include_router(router)
     problems.install(routes)
     openapi.install(routes)
-    app: ASGIApp = Front(Secured(routes), server)
+    app: ASGIApp = TableShortcut(SecurityHeadersMiddleware(routes), server)
     authenticator = None
     if server.settings.asks_for_tokens:
-        authenticator = Authenticator(server.metadata, server.threads)
-        app = Guard(app, authenticator, Limiter())
+        authenticator = Authenticator(server.metadata, server.executors)
+        app = AuthenticationMiddleware(app, authenticator, Limiter())
     app = Telemetry(app, server.metrics)
     has_line_per_request = logging.getLogger("lrtables").isEnabledFor(logging.INFO)
-    return app if has_line_per_request else Warm(app, server, authenticator)
+    return app if has_line_per_request else FastPath(app, server, authenticator)
 
 
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
-    server: Server = app.state.server
+    server: ServerState = app.state.server
     server.tables.computations.workers.prepare()
     yield
     close_server(server)
 
 
-def close_server(server: Server) -> None:
+def close_server(server: ServerState) -> None:
     """End what the server computes, let other work under way finish, and close its store and its metadata."""
     server.tables.computations.close()
-    server.threads.close()
+    server.executors.close()
     server.metadata.close()
     server.store.close()

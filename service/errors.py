@@ -34,9 +34,9 @@ class FieldError:
 
     def to_dict(self) -> dict[str, Any]:
         """The error as the JSON of an answer; a long value is shortened, of a long pointer the first parts are left."""
-        data = {"pointer": _short(self.pointer), "parameter": shown(self.parameter), "detail": self.detail}
+        data = {"pointer": _short(self.pointer), "parameter": abbreviate(self.parameter), "detail": self.detail}
         if self.value is not _ABSENT:
-            data["value"] = shown(self.value)
+            data["value"] = abbreviate(self.value)
         return {name: value for name, value in data.items() if value is not None or name == "value"}
 
 
@@ -47,7 +47,7 @@ def _short(pointer: str | None) -> str | None:
     return pointer[: pointer.rfind("/", 0, _LONGEST_POINTER)]
 
 
-def shown(value: Any) -> Any:
+def abbreviate(value: Any) -> Any:
     """A value as an answer repeats it: JSON as it came where it is short, else a text that says what it was."""
     if isinstance(value, (dict, list, tuple)):
         return f"an object with {len(value)} members" if isinstance(value, dict) else f"a list of {len(value)}"
@@ -164,7 +164,7 @@ class RateLimitedError(BusyError):
     """A token that has asked for more than its limits allow for now."""
 
 
-class Meaning(NamedTuple):
+class ErrorStatus(NamedTuple):
     """What an exception means in HTTP: the status, a code that never changes, and whether trying again may help."""
 
     status: int
@@ -172,38 +172,40 @@ class Meaning(NamedTuple):
     retryable: bool = False
 
 
-MEANINGS: Mapping[type[Exception], Meaning] = MappingProxyType(
+MEANINGS: Mapping[type[Exception], ErrorStatus] = MappingProxyType(
     {
-        MalformedBodyError: Meaning(400, "malformed-body"),
-        TableNotFoundError: Meaning(404, "table-not-found"),
-        KindNotFoundError: Meaning(404, "kind-not-found"),
-        UnauthenticatedError: Meaning(401, "unauthenticated"),
-        ForbiddenError: Meaning(403, "forbidden"),
-        NotAcceptableError: Meaning(406, "not-acceptable"),
-        PreconditionFailedError: Meaning(412, "precondition-failed"),
-        BodyTooLargeError: Meaning(413, "body-too-large"),
-        QueryTooLongError: Meaning(414, "query-too-long"),
-        UnsupportedMediaTypeError: Meaning(415, "unsupported-media-type"),
-        RangeNotSatisfiableError: Meaning(416, "range-not-satisfiable"),
-        InvalidRequestError: Meaning(422, "invalid-request"),
-        RequestValidationError: Meaning(422, "invalid-request"),
-        LimitExceededError: Meaning(422, "limit-exceeded"),
-        NotComputableError: Meaning(422, "not-computable"),
-        RateLimitedError: Meaning(429, "rate-limited", retryable=True),
-        TableLostError: Meaning(500, "table-lost"),
-        ClientDisconnect: Meaning(400, "client-disconnected"),  # nobody reads it; it is no error of the server
-        TableError: Meaning(503, "table-damaged", retryable=True),  # found while it was read: next time it is made anew
-        NotReadyError: Meaning(503, "not-ready", retryable=True),
-        QueueFullError: Meaning(503, "queue-full", retryable=True),
-        DeadlineExceededError: Meaning(503, "deadline-exceeded", retryable=True),
-        ComputationLostError: Meaning(503, "computation-lost", retryable=True),
-        StorageError: Meaning(503, "storage-unavailable", retryable=True),
-        DatabaseError: Meaning(503, "database-unavailable", retryable=True),
-        Exception: Meaning(500, "internal-error"),
+        MalformedBodyError: ErrorStatus(400, "malformed-body"),
+        TableNotFoundError: ErrorStatus(404, "table-not-found"),
+        KindNotFoundError: ErrorStatus(404, "kind-not-found"),
+        UnauthenticatedError: ErrorStatus(401, "unauthenticated"),
+        ForbiddenError: ErrorStatus(403, "forbidden"),
+        NotAcceptableError: ErrorStatus(406, "not-acceptable"),
+        PreconditionFailedError: ErrorStatus(412, "precondition-failed"),
+        BodyTooLargeError: ErrorStatus(413, "body-too-large"),
+        QueryTooLongError: ErrorStatus(414, "query-too-long"),
+        UnsupportedMediaTypeError: ErrorStatus(415, "unsupported-media-type"),
+        RangeNotSatisfiableError: ErrorStatus(416, "range-not-satisfiable"),
+        InvalidRequestError: ErrorStatus(422, "invalid-request"),
+        RequestValidationError: ErrorStatus(422, "invalid-request"),
+        LimitExceededError: ErrorStatus(422, "limit-exceeded"),
+        NotComputableError: ErrorStatus(422, "not-computable"),
+        RateLimitedError: ErrorStatus(429, "rate-limited", retryable=True),
+        TableLostError: ErrorStatus(500, "table-lost"),
+        ClientDisconnect: ErrorStatus(400, "client-disconnected"),  # nobody reads it; it is no error of the server
+        TableError: ErrorStatus(
+            503, "table-damaged", retryable=True
+        ),  # found while it was read: next time it is made anew
+        NotReadyError: ErrorStatus(503, "not-ready", retryable=True),
+        QueueFullError: ErrorStatus(503, "queue-full", retryable=True),
+        DeadlineExceededError: ErrorStatus(503, "deadline-exceeded", retryable=True),
+        ComputationLostError: ErrorStatus(503, "computation-lost", retryable=True),
+        StorageError: ErrorStatus(503, "storage-unavailable", retryable=True),
+        DatabaseError: ErrorStatus(503, "database-unavailable", retryable=True),
+        Exception: ErrorStatus(500, "internal-error"),
     }
 )
 
 
-def meaning(error: Exception) -> Meaning:
+def error_status(error: Exception) -> ErrorStatus:
     """What an exception, or the nearest of its bases that is in the table, means."""
     return next(MEANINGS[base] for base in type(error).__mro__ if base in MEANINGS)

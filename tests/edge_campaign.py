@@ -99,8 +99,8 @@ def _read(schedule: Schedule, settings: Settings, found: Found, *, counted: bool
     def read() -> None:
         spec = read_spec(body, settings)
         assert spec.id
-        assert len(spec.schedules[0].joints(MAX_STEP)) <= 1002
-        spec.caveats()
+        assert len(spec.schedules[0].boundaries(MAX_STEP)) <= 1002
+        spec.warnings()
 
     try:
         if not counted:

@@ -151,13 +151,13 @@ def test_a_package_only_gathers_its_names(package: str) -> None:
         if isinstance(node, ast.ImportFrom) and (node.module or "").partition(".")[0] == package
         for alias in node.names
     ]
-    exported = [ast.literal_eval(node.value) for node in tree.body if _assigns(node, "__all__")]
+    exported = [ast.literal_eval(node.value) for node in tree.body if isinstance(node, ast.Assign) and _names(node)]
     assert exported == ([sorted(names, key=_isort_order)] if names else [])
 
 
-def _assigns(node: ast.stmt, name: str) -> bool:
-    """Whether a statement is `name = ...`."""
-    return isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == name
+def _names(node: ast.Assign) -> bool:
+    """Whether an assignment is that of `__all__`."""
+    return ast.unparse(node.targets[0]) == "__all__"
 
 
 def _isort_order(name: str) -> tuple[int, str]:

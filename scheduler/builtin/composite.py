@@ -17,16 +17,16 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Self
 from pydantic import AfterValidator, Field, model_validator
 from typing_extensions import override
 
-from scheduler.builtin.averaging import SWALR
 from scheduler.builtin.cosine import CosineAnnealingLR, CosineAnnealingWarmRestarts
 from scheduler.builtin.counters import Chain, Counter, Leaf, Series, stretches
 from scheduler.builtin.cycle import CyclicLR, OneCycleLR
 from scheduler.builtin.decay import ExponentialLR, MultiStepLR, StepLR
 from scheduler.builtin.ramp import ConstantLR, LinearLR, PolynomialLR
-from scheduler.builtin.stepped import Piece, Programme
+from scheduler.builtin.stepped import SegmentSlice, Timeline
+from scheduler.builtin.swa import SWALR
 from scheduler.builtin.twin import Group, Milestones, Twin
 from scheduler.schedule import MAX_JOINTS, Schedule, Values, complete, schedule
-from scheduler.warnings import Caveat
+from scheduler.warnings import PlacedWarning
 
 MAX_MEMBERS = 100
 MAX_GROWTH = 1e200
@@ -79,7 +79,7 @@ class _Composite(Twin):
                 f"schedulers must together make no rate more than {MAX_GROWTH} times as large, got {self._growth:.3g}: "
                 "their factors are too small, or gamma is too large"
             )
-        _ = self._programme  # raises where torch would
+        _ = self._timeline  # raises where torch would
 
     def _check_agreement(self, name: str, leaves: list[tuple[str, Twin]]) -> None:
         """All members drive one optimizer, which has one of each."""
@@ -92,14 +92,14 @@ class _Composite(Twin):
                 )
 
     @cached_property
-    def _built(self) -> tuple[Programme, float | None]:
+    def _built(self) -> tuple[Timeline, float | None]:
         """The steps, and the momentum of step 0."""
         group: Group = {"lr": next((leaf.base_lr for _, leaf in self._leaves() if leaf.reads_rate), 0.0)}  # type: ignore[attr-defined]  # those have it
         built = _build(self, group)
-        return Programme(group["lr"], list(stretches(built, group))), group.get("momentum")
+        return Timeline(group["lr"], list(stretches(built, group))), group.get("momentum")
 
     @property
-    def _programme(self) -> Programme:
+    def _timeline(self) -> Timeline:
         return self._built[0]
 
     @property
@@ -111,8 +111,8 @@ class _Composite(Twin):
     def _end(self) -> int | None:
         """The first step at which a member is at its end and is to step again right after."""
         ends = []
-        for index, stretch in enumerate(self._programme.stretches):
-            last = (self._programme.stop(index) or math.inf) - 1
+        for index, stretch in enumerate(self._timeline.stretches):
+            last = (self._timeline.stop(index) or math.inf) - 1
             steps = (stretch.start + part.twin.end - part.clock for part in stretch.parts if part.twin.end is not None)
             ends += [step for step in steps if step < last]
         return min(ends, default=None)
@@ -125,49 +125,49 @@ class _Composite(Twin):
     @property
     @override
     def stated_steps(self) -> int | None:
-        last = self._programme.stretches[-1]
+        last = self._timeline.stretches[-1]
         stated = ((part, part.twin.stated_steps) for part in last.parts)
         return self.end or max((last.start - part.clock + n for part, n in stated if n is not None), default=None)
 
     @override
-    def _caveats(self, steps: int, *, part: bool = False) -> Iterator[Caveat]:
+    def _warnings(self, steps: int, *, part: bool = False) -> Iterator[PlacedWarning]:
         if self.end is not None and steps > self.end:
-            yield from super()._caveats(steps, part=part)
-        for _, stretch, begin, stop in self._programme.pieces(0, min(steps, self.end or steps)):
+            yield from super()._warnings(steps, part=part)
+        for _, stretch, begin, stop in self._timeline.pieces(0, min(steps, self.end or steps)):
             for member in stretch.parts:
-                for caveat in member.twin._caveats(stop - begin + member.clock):
-                    if caveat.about != "short" or stop == steps:  # else a member that is relieved in time
-                        yield caveat
+                for warning in member.twin._warnings(stop - begin + member.clock):
+                    if warning.about != "short" or stop == steps:  # else a member that is relieved in time
+                        yield warning
 
-    def _joints(self, total_steps: int) -> Iterable[int]:
+    def _boundaries(self, total_steps: int) -> Iterable[int]:
         looked_at = islice(self._members_joints(total_steps), 100 * MAX_JOINTS)  # a member's may lie in other stretches
         return (step for piece, step in looked_at if max(piece.begin, 1) <= step < piece.stop)
 
-    def _members_joints(self, total_steps: int) -> Iterator[tuple[Piece, int]]:
+    def _members_joints(self, total_steps: int) -> Iterator[tuple[SegmentSlice, int]]:
         """The pieces' first steps, and the joints of those that take part in them, in or out of the piece."""
-        for piece in self._programme.pieces(0, total_steps):
+        for piece in self._timeline.pieces(0, total_steps):
             yield piece, piece.begin if piece.begin > 1 else 0
             for part in piece.stretch.parts:
                 ahead = piece.begin - part.clock
-                yield from ((piece, ahead + step) for step in part.twin._joints(piece.stop - ahead))
+                yield from ((piece, ahead + step) for step in part.twin._boundaries(piece.stop - ahead))
 
     @override
     def _write(self, out: Values, start: int) -> None:
-        self._programme.fill(out, start)
+        self._timeline.fill(out, start)
 
     @override
     def _write_momentum(self, out: Values, start: int) -> None:
-        for piece in self._programme.pieces(start, start + len(out)):
+        for piece in self._timeline.pieces(start, start + len(out)):
             momenta = out[piece.begin - start : piece.stop - start]
             if part := piece.stretch.driving:
                 part.twin._write_momentum(momenta, part.clock + piece.begin - piece.stretch.start)
             else:
                 momenta.fill(self._momentum_before(piece))
 
-    def _momentum_before(self, piece: Piece) -> float:
+    def _momentum_before(self, piece: SegmentSlice) -> float:
         """The momentum that the last member to set it left behind, or that the constructors did."""
         for index in range(piece.number - 1, 0, -1):
-            stretch, stop = self._programme.stretches[index], self._programme.stretches[index + 1].start
+            stretch, stop = self._timeline.stretches[index], self._timeline.stretches[index + 1].start
             if part := stretch.driving:
                 return part.twin._momentum_at(part.clock + stop - 1 - stretch.start)
         assert self._built[1] is not None
@@ -221,15 +221,15 @@ class SequentialLR(_Composite):
         return max(member._growth for member in self.schedulers)
 
     @override
-    def _caveats(self, steps: int, *, part: bool = False) -> Iterator[Caveat]:
+    def _warnings(self, steps: int, *, part: bool = False) -> Iterator[PlacedWarning]:
         yield from _shifted(self.schedulers[0])
-        yield from super()._caveats(steps, part=part)
+        yield from super()._warnings(steps, part=part)
 
 
-def _shifted(first: Twin) -> Iterator[Caveat]:
+def _shifted(first: Twin) -> Iterator[PlacedWarning]:
     if isinstance(first, _Composite):
         ahead = f"torch steps the {first.kind} that comes first in this torch.SequentialLR once too often"
-        yield Caveat("curve", f"{ahead}: it is a step ahead")
+        yield PlacedWarning("curve", f"{ahead}: it is a step ahead")
 
 
 @schedule

@@ -13,7 +13,7 @@ from pydantic import model_validator
 from typing_extensions import override
 
 from scheduler.builtin.stepped import LOOP, Affine, Moves, multiply
-from scheduler.builtin.twin import BLOCK, Closed, blocks, steps_before
+from scheduler.builtin.twin import BLOCK, ClosedForm, blocks, steps_before
 from scheduler.numerics import portable
 from scheduler.schedule import Rate, StepCount, Values, schedule
 
@@ -61,7 +61,7 @@ class CosineAnnealingLR(Affine):
     def _afterwards(self) -> str:
         return "rises again, as torch's does"
 
-    def _joints(self, total_steps: int) -> Iterable[int]:
+    def _boundaries(self, total_steps: int) -> Iterable[int]:
         return range(self.T_max, min(total_steps, _JOINTS * self.T_max + 1), self.T_max)
 
     @override
@@ -134,7 +134,7 @@ class CosineAnnealingLR(Affine):
 
 
 @schedule
-class CosineAnnealingWarmRestarts(Closed):
+class CosineAnnealingWarmRestarts(ClosedForm):
     """SGDR: half cosines from base_lr towards eta_min, restarted at base_lr, each cycle T_mult times as long.
 
     Formula, T_cur steps after the start of a cycle of T_i = T_0 T_mult^i steps:
@@ -166,7 +166,7 @@ class CosineAnnealingWarmRestarts(Closed):
             yield first, length
             first += length
 
-    def _joints(self, total_steps: int) -> Iterable[int]:
+    def _boundaries(self, total_steps: int) -> Iterable[int]:
         for first, length in self._cycles(min(total_steps, _JOINTS * self.T_0 * self.T_mult)):
             yield from (first, first + length - 1)
 

@@ -14,18 +14,18 @@ from collections.abc import Iterator, Sequence
 
 from typing_extensions import override
 
-from scheduler.builtin.stepped import Part, Stretch
+from scheduler.builtin.stepped import ActiveMember, Segment
 from scheduler.builtin.twin import Group, Twin
 
 MAX_PARTS = 100_000
 """Members that take part in the stretches between all milestones, each counted once per stretch."""
 
 
-def stretches(built: Counter, group: Group) -> Iterator[Stretch]:
+def stretches(built: Counter, group: Group) -> Iterator[Segment]:
     """What takes part in which steps from step 1 on. Raises `ValueError` where that is more than `MAX_PARTS`."""
     step, count = 1, 0
     while True:
-        stretch = Stretch(step, tuple(built.step(group)))
+        stretch = Segment(step, tuple(built.step(group)))
         count += len(stretch.parts)
         if count > MAX_PARTS:
             raise ValueError(
@@ -52,11 +52,11 @@ class Counter(ABC):
         """Take the first step once more, as SequentialLR's constructor does with the member that is first."""
 
     @abstractmethod
-    def restart(self, group: Group) -> list[Part]:
+    def restart(self, group: Group) -> list[ActiveMember]:
         """Start at a milestone. Raises `ValueError` where torch fails to."""
 
     @abstractmethod
-    def step(self, group: Group) -> list[Part]:
+    def step(self, group: Group) -> list[ActiveMember]:
         """Step once: what takes part in the step, in order."""
 
     @abstractmethod
@@ -98,18 +98,18 @@ class Leaf(Counter):
         self._drive_momentum(group)
 
     @override
-    def restart(self, group: Group) -> list[Part]:
+    def restart(self, group: Group) -> list[ActiveMember]:
         twin = self._seen(group)
         if twin.counts_calls:
-            return [Part(twin, self._clock)]
+            return [ActiveMember(twin, self._clock)]
         self._clock = 0
         twin._restart(0.0)  # raises where it cannot; the rate before it is not known yet
-        return [Part(twin, 0, restarts=True)]
+        return [ActiveMember(twin, 0, restarts=True)]
 
     @override
-    def step(self, group: Group) -> list[Part]:
+    def step(self, group: Group) -> list[ActiveMember]:
         self._clock += 1
-        return [Part(self._seen(group), self._clock)]
+        return [ActiveMember(self._seen(group), self._clock)]
 
     @override
     def until_change(self) -> float:
@@ -132,13 +132,13 @@ class _Composite(Counter):
 
     @override
     def begin(self, group: Group) -> None:
-        first = Stretch(0, tuple(self.step(group)))
+        first = Segment(0, tuple(self.step(group)))
         group["lr"] = first.enter(group["lr"])
         if part := first.driving:
             group["momentum"] = part.twin._momentum_at(part.clock)
 
     @override
-    def restart(self, group: Group) -> list[Part]:
+    def restart(self, group: Group) -> list[ActiveMember]:
         raise ValueError(f"torch cannot start a {self._kind} at a milestone; only the first member may be a composite")
 
 
@@ -146,7 +146,7 @@ class Chain(_Composite):
     """A ChainedScheduler: every member steps at every step."""
 
     @override
-    def step(self, group: Group) -> list[Part]:
+    def step(self, group: Group) -> list[ActiveMember]:
         return [part for member in self._members for part in member.step(group)]
 
     @override
@@ -179,7 +179,7 @@ class Series(_Composite):
         return self._members[self._index]
 
     @override
-    def step(self, group: Group) -> list[Part]:
+    def step(self, group: Group) -> list[ActiveMember]:
         self._clock += 1
         if self._index == 0 or self._milestones[self._index - 1] != self._clock:
             return self._active.step(group)

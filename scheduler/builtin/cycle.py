@@ -12,7 +12,7 @@ import numpy as np
 from pydantic import model_validator
 from typing_extensions import override
 
-from scheduler.builtin.twin import BLOCK, Closed, Group, Twin, blocks, steps_before
+from scheduler.builtin.twin import BLOCK, ClosedForm, Group, Twin, blocks, steps_before
 from scheduler.numerics import libm
 from scheduler.numerics.cancellation import windows
 from scheduler.numerics.rates import MAX_RATE
@@ -24,7 +24,7 @@ MomentumColumn = Literal["momentum", "beta1"]
 _JOINTS = 16  # joints that are listed
 
 
-class _Cycling(Closed):
+class _Cycling(ClosedForm):
     """What drives the momentum against the rate."""
 
     reads_rate: ClassVar[bool] = False
@@ -89,7 +89,7 @@ class CyclicLR(_Cycling):
     def _period(self) -> int:
         return self.step_size_up + (self.step_size_up if self.step_size_down is None else self.step_size_down)
 
-    def _joints(self, total_steps: int) -> Iterable[int]:
+    def _boundaries(self, total_steps: int) -> Iterable[int]:
         for start in range(0, min(total_steps, _JOINTS * self._period), self._period):
             yield from (start, start + self.step_size_up)
 
@@ -238,7 +238,7 @@ class OneCycleLR(_Cycling):
             yield _Phase(first, stop, start, end)
             first, start = stop, end
 
-    def _joints(self, total_steps: int) -> Iterable[int]:
+    def _boundaries(self, total_steps: int) -> Iterable[int]:
         del total_steps
         return [*(phase.first for phase in self._phases()), self.end - 1]
 

@@ -18,7 +18,7 @@ from scheduler.builtin.stepped import Product
 from scheduler.builtin.twin import Milestones
 from scheduler.numerics.rates import MAX_RATE
 from scheduler.schedule import NonNegative, Rate, StepCount, Values, schedule
-from scheduler.warnings import Caveat
+from scheduler.warnings import PlacedWarning
 
 _JOINTS = 16  # drops that are listed
 
@@ -55,11 +55,11 @@ class StepLR(_ByGamma):
     kind: Literal["torch.StepLR"] = "torch.StepLR"
 
     @override
-    def _caveats(self, steps: int, *, part: bool = False) -> Iterator[Caveat]:
+    def _warnings(self, steps: int, *, part: bool = False) -> Iterator[PlacedWarning]:
         del steps, part
         return _growing(self, self.step_size)
 
-    def _joints(self, total_steps: int) -> Iterable[int]:
+    def _boundaries(self, total_steps: int) -> Iterable[int]:
         return range(self.step_size, min(total_steps, _JOINTS * self.step_size + 1), self.step_size)
 
     @override
@@ -105,12 +105,12 @@ class MultiStepLR(_ByGamma):
         return self
 
     @override
-    def _caveats(self, steps: int, *, part: bool = False) -> Iterator[Caveat]:
+    def _warnings(self, steps: int, *, part: bool = False) -> Iterator[PlacedWarning]:
         del part
         if (last := max(self.milestones, default=0)) >= steps:
-            yield Caveat("short", f"milestone {last} of this {self.kind} is never reached in {steps} steps")
+            yield PlacedWarning("short", f"milestone {last} of this {self.kind} is never reached in {steps} steps")
 
-    def _joints(self, total_steps: int) -> Iterable[int]:
+    def _boundaries(self, total_steps: int) -> Iterable[int]:
         del total_steps
         return self.milestones
 
@@ -167,7 +167,7 @@ class ExponentialLR(_ByGamma):
     kind: Literal["torch.ExponentialLR"] = "torch.ExponentialLR"
 
     @override
-    def _caveats(self, steps: int, *, part: bool = False) -> Iterator[Caveat]:
+    def _warnings(self, steps: int, *, part: bool = False) -> Iterator[PlacedWarning]:
         del steps, part
         return _growing(self, 1)
 
@@ -180,9 +180,11 @@ class ExponentialLR(_ByGamma):
         return lr * self.gamma == lr
 
 
-def _growing(twin: StepLR | ExponentialLR, every: int) -> Iterator[Caveat]:
+def _growing(twin: StepLR | ExponentialLR, every: int) -> Iterator[PlacedWarning]:
     """What there is to say of a rate that is multiplied by more than 1 again and again."""
     if twin.gamma > 1.0 and twin.base_lr > 0.0:
         times = math.ceil((math.log(MAX_RATE) - math.log(twin.base_lr)) / math.log(twin.gamma))
         grows = f"gamma={twin.gamma} of this {twin.kind} is above 1, so that the rate grows without bound"
-        yield Caveat("curve", f"{grows}: from about step {times * every} on it is above {MAX_RATE:g}, as none may be")
+        yield PlacedWarning(
+            "curve", f"{grows}: from about step {times * every} on it is above {MAX_RATE:g}, as none may be"
+        )

@@ -14,7 +14,7 @@ from scheduler.builtin.stepped import Product
 from scheduler.builtin.twin import steps_before
 from scheduler.numerics import libm
 from scheduler.schedule import Fraction, NonNegative, Rate, Steps, Values, schedule
-from scheduler.warnings import Caveat
+from scheduler.warnings import PlacedWarning
 
 _LEAST = 1e-100  # of what a rate is divided by
 
@@ -53,13 +53,13 @@ class ConstantLR(Product):
         return None if self.factor == 1.0 else self.total_iters
 
     @override
-    def _caveats(self, steps: int, *, part: bool = False) -> Iterator[Caveat]:
-        yield from super()._caveats(steps, part=part)
+    def _warnings(self, steps: int, *, part: bool = False) -> Iterator[PlacedWarning]:
+        yield from super()._warnings(steps, part=part)
         if self.total_iters == 0 and self.factor != 1.0:
             text = f"with total_iters 0 torch never takes the factor {self.factor} off again: the rate stays reduced"
-            yield Caveat("curve", text)
+            yield PlacedWarning("curve", text)
 
-    def _joints(self, total_steps: int) -> Iterable[int]:
+    def _boundaries(self, total_steps: int) -> Iterable[int]:
         del total_steps
         return (self.total_iters,)
 
@@ -133,7 +133,7 @@ class LinearLR(Product):
     def _afterwards(self) -> str | None:
         return "stays at 0" if self.end_factor == 0.0 else None
 
-    def _joints(self, total_steps: int) -> Iterable[int]:
+    def _boundaries(self, total_steps: int) -> Iterable[int]:
         del total_steps
         return (self.total_iters,)
 
@@ -202,7 +202,7 @@ class PolynomialLR(Product):
     def _afterwards(self) -> str:
         return "stays at 0"
 
-    def _joints(self, total_steps: int) -> Iterable[int]:
+    def _boundaries(self, total_steps: int) -> Iterable[int]:
         del total_steps
         return (self.total_iters,)
 

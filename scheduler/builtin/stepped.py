@@ -1,6 +1,6 @@
 """Rates that torch computes from the rate of the step before: products, affine steps, and both in a row.
 
-Such a schedule cannot start in the middle. A `Programme` starts from the nearest of the rates it has noted, one for
+Such a schedule cannot start in the middle. A `Timeline` starts from the nearest of the rates it has noted, one for
 every BLOCK steps, and goes on in order, so that any window costs at most a block more than its own steps.
 """
 
@@ -16,8 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 from typing_extensions import override
 
-from scheduler.builtin.twin import BLOCK, Closed, Twin
-from scheduler.numerics.cancellation import checkpoint
+from scheduler.builtin.twin import BLOCK, ClosedForm, Twin
+from scheduler.numerics.cancellation import check_cancelled
 from scheduler.schedule import Values
 
 Moves = NDArray[np.float64]
@@ -55,13 +55,13 @@ class Stepped(Twin):
         """Write the rates after each of the steps with these clocks, `lr` being that before them."""
 
     @cached_property
-    def _programme(self) -> Programme:
+    def _timeline(self) -> Timeline:
         first = self._first(self.base_lr)  # type: ignore[attr-defined]  # a field of every stepped kind
-        return Programme(first, [Stretch(1, (Part(self, 1),))])
+        return Timeline(first, [Segment(1, (ActiveMember(self, 1),))])
 
     @override
     def _write(self, out: Values, start: int) -> None:
-        self._programme.fill(out, start)
+        self._timeline.fill(out, start)
 
     @override
     def _restart(self, lr: float) -> float:
@@ -119,7 +119,7 @@ def advance(out: Values, lr: float, movers: Sequence[Mover]) -> None:
 
     At most BLOCK steps. What comes before a closed twin is overwritten by it, so that only the rest counts.
     """
-    last_closed = max((i for i, (twin, _) in enumerate(movers) if isinstance(twin, Closed)), default=None)
+    last_closed = max((i for i, (twin, _) in enumerate(movers) if isinstance(twin, ClosedForm)), default=None)
     if last_closed is not None:
         closed, clock = movers[last_closed]
         closed._write(out, clock)
@@ -170,7 +170,7 @@ def _fold(lr: float, moves: Moves) -> list[float]:
     return [lr := (lr - m) / d * f + p for m, d, f, p in zip(*moves.tolist(), strict=True)]
 
 
-class Part(NamedTuple):
+class ActiveMember(NamedTuple):
     """A twin that takes part in every step of a stretch."""
 
     twin: Twin
@@ -180,11 +180,11 @@ class Part(NamedTuple):
     """Whether SequentialLR sets it anew at that step, instead of stepping it."""
 
 
-class Stretch(NamedTuple):
+class Segment(NamedTuple):
     """Steps, from `start` on, in each of which the same twins take part, in order."""
 
     start: int
-    parts: tuple[Part, ...]
+    parts: tuple[ActiveMember, ...]
 
     def run(self, out: Values, lr: float, step: int) -> None:
         """Write the rates of steps from `step` on, at most BLOCK of them, `lr` being that of the step before."""
@@ -206,27 +206,27 @@ class Stretch(NamedTuple):
         return float(rate[0])
 
     @property
-    def driving(self) -> Part | None:
+    def driving(self) -> ActiveMember | None:
         """The twin that has the last word on the momentum, where one drives it."""
         return next((part for part in reversed(self.parts) if len(part.twin.column_names) > 1), None)
 
     @property
     def is_closed(self) -> bool:
         """Whether the rates do not depend on those before."""
-        return any(isinstance(part.twin, Closed) for part in self.parts)
+        return any(isinstance(part.twin, ClosedForm) for part in self.parts)
 
 
-class Piece(NamedTuple):
+class SegmentSlice(NamedTuple):
     """The part of a window of steps that lies in one stretch."""
 
     number: int
     """Of the stretch, in order."""
-    stretch: Stretch
+    stretch: Segment
     begin: int
     stop: int
 
 
-class Programme:
+class Timeline:
     """Which twins take part in which steps, and the rates that follow.
 
     Args:
@@ -234,19 +234,19 @@ class Programme:
         stretches: what happens from step 1 on, by start, the first of them 1.
     """
 
-    def __init__(self, first: float, stretches: Sequence[Stretch]) -> None:
-        self.stretches = [Stretch(0, ()), *stretches]
+    def __init__(self, first: float, stretches: Sequence[Segment]) -> None:
+        self.stretches = [Segment(0, ()), *stretches]
         self._starts = [stretch.start for stretch in self.stretches]
         # Block number to the rate just before it, for all blocks from 0 to len - 1. Threads may write the same
         # entry twice; both write the same rate.
         self._noted = {0: first}
 
-    def pieces(self, start: int, stop: int) -> Iterator[Piece]:
+    def pieces(self, start: int, stop: int) -> Iterator[SegmentSlice]:
         """The window from `start` to `stop`, cut where a stretch ends."""
         while start < stop:
             index = bisect_right(self._starts, start) - 1
             end = min(stop, self.stop(index) or stop)
-            yield Piece(index, self.stretches[index], start, end)
+            yield SegmentSlice(index, self.stretches[index], start, end)
             start = end
 
     def stop(self, index: int) -> int | None:
@@ -259,7 +259,7 @@ class Programme:
             return
         begin, lr = self._nearest(start)
         while begin < start + len(out):
-            checkpoint()
+            check_cancelled()
             if self._rests(begin, lr):
                 out[max(begin - start, 0) :] = lr
                 return

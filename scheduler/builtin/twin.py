@@ -147,7 +147,7 @@ class Twin(Schedule):
         return 1.0
 
 
-class Closed(Twin):
+class ClosedForm(Twin):
     """A twin whose rate follows from the step alone: whatever was there before is overwritten."""
 
     @override

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from scheduler import Table, TableError
 from scheduler.commands.show import printable, reason, step_count
-from scheduler.commands.typed import TypingError, Words, typed_spec
+from scheduler.commands.typed import CommandWords, TypingError, typed_spec
 from scheduler.compose.literal import UnresolvedError
 from scheduler.views.compare import Comparison, Operand, compare
 
@@ -87,9 +87,9 @@ def _operand(text: str, steps: int | None) -> tuple[Operand, int | None]:
     return Table.compute(spec if steps is None else typed_spec(words, steps)[0]), None
 
 
-def _words(text: str) -> Words:
+def _words(text: str) -> CommandWords:
     is_one = text.lstrip().startswith(("{", "[")) or os.path.exists(text)
-    words = Words.sort([text] if is_one else shlex.split(text), flags=(), options=())
+    words = CommandWords.sort([text] if is_one else shlex.split(text), flags=(), options=())
     if not words.positional:
         raise TypingError(f"this names no kind and no file: {text!r}")
     return words

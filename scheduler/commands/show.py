@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationError
 
 from scheduler import KINDS, Schedule, Spec, Table
-from scheduler.commands.typed import MAX_STEPS, TypingError, Words, typed_kind, typed_spec, unknown_kind
+from scheduler.commands.typed import MAX_STEPS, CommandWords, TypingError, typed_kind, typed_spec, unknown_kind
 from scheduler.recipes import RECIPES
 from scheduler.views.chart import chart, joint_lines, value_lines
 from scheduler.views.plot import plot
@@ -82,7 +82,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _answer(arguments: argparse.Namespace) -> str:
-    words = Words.sort(arguments.words, flags=_FLAGS, options=_OPTIONS)
+    words = CommandWords.sort(arguments.words, flags=_FLAGS, options=_OPTIONS)
     if words.positional and {"--help", "-h"}.intersection(words.options):
         return _explanation(typed_kind(words.positional[0]))
     options = _option_parser().parse_args(words.options, namespace=arguments)
@@ -109,8 +109,8 @@ def _at(text: str) -> list[int]:
 
 
 def _shown(table: Table, spec: Spec, why: str, options: argparse.Namespace) -> str:
-    for caveat in spec.caveats():
-        print(f"lrtables show: warning: {caveat}", file=sys.stderr)
+    for warning in spec.warnings():
+        print(f"lrtables show: warning: {warning}", file=sys.stderr)
     rows = None if options.at is None else _rows(table, _at(options.at))
     if options.output:
         plot(table, options.output)
@@ -153,7 +153,7 @@ def _description(table: Table, spec: Spec, rows: list[int] | None) -> dict[str, 
         "spec": spec.model_dump(mode="json"),
         "spec_id": spec.id,
         "digest": table.digest,
-        "caveats": spec.caveats(),
+        "caveats": spec.warnings(),
         "columns": {name: {"min": float(column.min()), "max": float(column.max())} for name, column in columns},
         "values": [
             {table.axis: row * table.stride}

@@ -28,7 +28,7 @@ class TypingError(ValueError):
 
 
 @dataclasses.dataclass
-class Words:
+class CommandWords:
     """The words after a command's name, sorted: its own options, values in order, values by name."""
 
     options: list[str] = dataclasses.field(default_factory=list)
@@ -36,7 +36,7 @@ class Words:
     named: dict[str, str] = dataclasses.field(default_factory=dict)
 
     @classmethod
-    def sort(cls, words: Sequence[str], *, flags: Collection[str], options: Collection[str]) -> Words:
+    def sort(cls, words: Sequence[str], *, flags: Collection[str], options: Collection[str]) -> CommandWords:
         """Sort words into the command's `flags`, its `options` (with a value each), and what describes a spec."""
         kept, rest = cls(), iter(words)
         for word in rest:
@@ -72,7 +72,7 @@ class Words:
             raise TypingError(f"parameters make no sense {why}: {' '.join(extra)}")
 
 
-def typed_spec(words: Words, steps: int | None) -> tuple[Spec, str]:
+def typed_spec(words: CommandWords, steps: int | None) -> tuple[Spec, str]:
     """The spec that was typed, and why it has its length: `steps`, its own, or one that shows its schedule.
 
     Raises `TypingError` or `pydantic.ValidationError`, both `ValueError`, naming the field and the value; `OSError`
@@ -96,7 +96,7 @@ def _is_json(word: str) -> bool:
     return word == "-" or word.lstrip().startswith(("{", "[")) or word.endswith(".json") or Path(word).is_file()
 
 
-def _json(words: Words) -> Any:
+def _json(words: CommandWords) -> Any:
     words.refuse_parameters("beside JSON")
     word = words.positional[0]
     try:
@@ -113,7 +113,7 @@ def _json(words: Words) -> Any:
         raise TypingError(f"this is no JSON: {error}") from error
 
 
-def _from_parameters(words: Words) -> dict[str, Any]:
+def _from_parameters(words: CommandWords) -> dict[str, Any]:
     """The JSON data of a schedule from a kind's name and its parameters."""
     kind = typed_kind(words.positional[0])
     names = [field.name for field in dataclasses.fields(kind) if not field.kw_only]  # type: ignore[arg-type]  # a kind is a dataclass

@@ -33,12 +33,12 @@ from scheduler.schedule import (
     StepCount,
     Steps,
     Values,
+    coerce_float,
+    coerce_int,
     rate_out_of_range,
-    real,
     schedule,
-    whole,
 )
-from scheduler.warnings import Caveat, cut_warmup, of_length
+from scheduler.warnings import PlacedWarning, cut_warmup, of_length
 
 if TYPE_CHECKING:
     from scheduler.registry import AnySchedule
@@ -57,7 +57,7 @@ if TYPE_CHECKING:
 else:  # any sequence is taken, and kept as a tuple
     Parts = Annotated["tuple[AnySchedule, ...]", Field(min_length=1, max_length=MAX_PARTS, strict=False)]
     Lengths = Annotated[tuple[Steps, ...], Field(max_length=MAX_PARTS, strict=False)]
-Clock = Annotated[int, Field(ge=-(10**8), le=10**8), BeforeValidator(whole)]
+Clock = Annotated[int, Field(ge=-(10**8), le=10**8), BeforeValidator(coerce_int)]
 
 
 def _given(rate: float | Literal["previous"]) -> float:
@@ -92,13 +92,13 @@ class _Composite(Schedule):
         if self.depth > MAX_DEPTH:
             raise ValueError(f"schedules must be nested at most {MAX_DEPTH} deep, got {self.depth}")
 
-    def _cut_off(self, begin: int, last: Schedule, steps: int) -> Iterator[Caveat]:
+    def _cut_off(self, begin: int, last: Schedule, steps: int) -> Iterator[PlacedWarning]:
         """What there is to say where the last part, which begins at this step, is never reached.
 
         A training that ends at that very step has left out a part that is made for some steps, not one that only holds.
         """
         if steps < begin or (steps == begin and last.stated_steps):
-            yield Caveat(
+            yield PlacedWarning(
                 "short",
                 f"the last part of this {self.kind} begins at step {begin} and is never reached in {steps} steps",
             )
@@ -140,7 +140,7 @@ class Constant(Schedule):
         return self._remade(value=previous) if self.needs_previous else self
 
     @override
-    def stretched(self, factor: int) -> Self:
+    def time_scaled(self, factor: int) -> Self:
         del factor
         return self
 
@@ -180,10 +180,10 @@ class Ramp(Schedule):
     length: Steps
     shape: shapes.Shape = "linear"
     _: KW_ONLY
-    power: Annotated[float, Field(gt=0.0, le=100.0), BeforeValidator(real)] = 2.0
-    rate: Annotated[float, Field(ge=1e-3, le=100.0), BeforeValidator(real)] = 5.0
-    low: Annotated[float, Field(ge=-15.0, le=15.0), BeforeValidator(real)] = -7.0
-    high: Annotated[float, Field(ge=-15.0, le=15.0), BeforeValidator(real)] = 3.0
+    power: Annotated[float, Field(gt=0.0, le=100.0), BeforeValidator(coerce_float)] = 2.0
+    rate: Annotated[float, Field(ge=1e-3, le=100.0), BeforeValidator(coerce_float)] = 5.0
+    low: Annotated[float, Field(ge=-15.0, le=15.0), BeforeValidator(coerce_float)] = -7.0
+    high: Annotated[float, Field(ge=-15.0, le=15.0), BeforeValidator(coerce_float)] = 3.0
     kind: Literal["Ramp"] = "Ramp"
 
     @model_validator(mode="after")
@@ -210,7 +210,7 @@ class Ramp(Schedule):
         return self._remade(start=previous) if self.needs_previous else self
 
     @override
-    def stretched(self, factor: int) -> Self:
+    def time_scaled(self, factor: int) -> Self:
         return self._remade(length=self.length * factor)
 
     @override
@@ -232,7 +232,7 @@ class Ramp(Schedule):
     def _afterwards(self) -> str | None:
         return "stays at 0" if self.stop == 0.0 and self.start != 0.0 else None
 
-    def _joints(self, total_steps: int) -> Iterable[int]:
+    def _boundaries(self, total_steps: int) -> Iterable[int]:
         del total_steps
         return (self.length,)
 
@@ -291,9 +291,9 @@ class Power(Schedule):
     """
 
     scale: Rate
-    exponent: Annotated[float, Field(ge=-32.0, le=0.0), BeforeValidator(real)]
-    timescale: Annotated[float, Field(ge=1e-6, le=1e12), BeforeValidator(real)] = 1.0
-    shift: Annotated[float, Field(ge=1e-3, le=1e6), BeforeValidator(real)] = 1.0
+    exponent: Annotated[float, Field(ge=-32.0, le=0.0), BeforeValidator(coerce_float)]
+    timescale: Annotated[float, Field(ge=1e-6, le=1e12), BeforeValidator(coerce_float)] = 1.0
+    shift: Annotated[float, Field(ge=1e-3, le=1e6), BeforeValidator(coerce_float)] = 1.0
     _: KW_ONLY
     kind: Literal["Power"] = "Power"
 
@@ -358,9 +358,9 @@ class Sequence(_Composite):
         return self._remade(schedules=(self.schedules[0].after(previous), *self.schedules[1:]))
 
     @override
-    def stretched(self, factor: int) -> Self:
+    def time_scaled(self, factor: int) -> Self:
         return self._remade(
-            schedules=tuple(part.stretched(factor) for part in self.schedules),
+            schedules=tuple(part.time_scaled(factor) for part in self.schedules),
             lengths=tuple(length * factor for length in self.lengths),
         )
 
@@ -385,7 +385,7 @@ class Sequence(_Composite):
         return self.end or _after(sum(self.lengths), self.schedules[-1])
 
     @override
-    def _caveats(self, steps: int, *, part: bool = False) -> Iterator[Caveat]:
+    def _warnings(self, steps: int, *, part: bool = False) -> Iterator[PlacedWarning]:
         begins = [*accumulate(self.lengths[: len(self.schedules) - 1], initial=0)]
         if len(self.lengths) == len(self.schedules):
             yield from of_length(self, steps, part=part)
@@ -393,24 +393,24 @@ class Sequence(_Composite):
             yield from self._cut_off(begins[-1], self.schedules[-1], steps)
         for number, (begin, end) in enumerate(pairwise([*begins, max(steps, begins[-1])])):
             if begin < min(end, steps):
-                for caveat in self._of_part(number, min(end, steps) - begin, steps):
-                    yield caveat.within(f"schedules[{number}], from step {begin} on")
+                for warning in self._of_part(number, min(end, steps) - begin, steps):
+                    yield warning.within(f"schedules[{number}], from step {begin} on")
 
-    def _of_part(self, number: int, share: int, steps: int) -> Iterator[Caveat]:
+    def _of_part(self, number: int, share: int, steps: int) -> Iterator[PlacedWarning]:
         """What a part has to say, and where the next one takes over before its warmup is up."""
         given, following = self.schedules[number], self.schedules[number + 1 : number + 2]
-        for caveat in given._caveats(share, part=True):
-            if caveat.about != "short" or not (following or steps < (self.end or 0)):  # else it is said of the whole
-                yield caveat
+        for warning in given._warnings(share, part=True):
+            if warning.about != "short" or not (following or steps < (self.end or 0)):  # else it is said of the whole
+                yield warning
         if following and not following[0].needs_previous and steps > share:
             yield from cut_warmup(given, share)
 
-    def _joints(self, total_steps: int) -> Iterable[int]:
+    def _boundaries(self, total_steps: int) -> Iterable[int]:
         lengths = (*self.lengths[: len(self.schedules) - 1], total_steps)
         for begin, part, length in zip(accumulate(lengths, initial=0), self.schedules, lengths, strict=False):
             if begin >= total_steps:
                 return
-            yield from (begin + joint for joint in part.joints(min(total_steps - begin, length)))
+            yield from (begin + joint for joint in part.boundaries(min(total_steps - begin, length)))
 
     def _fill(self, out: Values, start: int) -> None:
         portable.piecewise(out, start, self._pieces())
@@ -467,8 +467,8 @@ class _Algebra(_Composite):
         return _latest_end(self.schedules)
 
     @override
-    def stretched(self, factor: int) -> Self:
-        return self._remade(schedules=tuple(part.stretched(factor) for part in self.schedules))
+    def time_scaled(self, factor: int) -> Self:
+        return self._remade(schedules=tuple(part.time_scaled(factor) for part in self.schedules))
 
     @override
     def check_stretch(self, factor: int) -> None:
@@ -482,14 +482,14 @@ class _Algebra(_Composite):
         return max((steps for steps in stated if steps is not None), default=None)
 
     @override
-    def _caveats(self, steps: int, *, part: bool = False) -> Iterator[Caveat]:
+    def _warnings(self, steps: int, *, part: bool = False) -> Iterator[PlacedWarning]:
         for number, given in enumerate(self.schedules):
-            for caveat in given._caveats(steps, part=True):
-                if caveat.about != "level" or not self._carries_on:
-                    yield caveat.within(f"schedules[{number}]")
+            for warning in given._warnings(steps, part=True):
+                if warning.about != "level" or not self._carries_on:
+                    yield warning.within(f"schedules[{number}]")
 
-    def _joints(self, total_steps: int) -> Iterable[int]:
-        return merge(*(part.joints(total_steps) for part in self.schedules))
+    def _boundaries(self, total_steps: int) -> Iterable[int]:
+        return merge(*(part.boundaries(total_steps) for part in self.schedules))
 
     def _fill(self, out: Values, start: int) -> None:
         other = np.empty(min(len(out), portable.BLOCK))
@@ -590,8 +590,8 @@ class _Wrapper(_Composite):
         return self.schedule.end
 
     @override
-    def stretched(self, factor: int) -> Self:
-        return self._remade(schedule=self.schedule.stretched(factor))
+    def time_scaled(self, factor: int) -> Self:
+        return self._remade(schedule=self.schedule.time_scaled(factor))
 
     @override
     def check_stretch(self, factor: int) -> None:
@@ -603,15 +603,15 @@ class _Wrapper(_Composite):
         return self.schedule.stated_steps
 
     @override
-    def _caveats(self, steps: int, *, part: bool = False) -> Iterator[Caveat]:
-        return (caveat.within(self._place) for caveat in self.schedule._caveats(self._share(steps), part=True))
+    def _warnings(self, steps: int, *, part: bool = False) -> Iterator[PlacedWarning]:
+        return (warning.within(self._place) for warning in self.schedule._warnings(self._share(steps), part=True))
 
     def _share(self, steps: int) -> int:
         """How many steps of the schedule lie in the first steps of this."""
         return steps
 
-    def _joints(self, total_steps: int) -> Iterable[int]:
-        return self.schedule.joints(total_steps)
+    def _boundaries(self, total_steps: int) -> Iterable[int]:
+        return self.schedule.boundaries(total_steps)
 
 
 @schedule
@@ -656,8 +656,8 @@ class Clamp(_Wrapper):
         return self
 
     @override
-    def _caveats(self, steps: int, *, part: bool = False) -> Iterator[Caveat]:
-        return (caveat for caveat in super()._caveats(steps) if caveat.about != "level" or self.low == 0.0)
+    def _warnings(self, steps: int, *, part: bool = False) -> Iterator[PlacedWarning]:
+        return (warning for warning in super()._warnings(steps) if warning.about != "level" or self.low == 0.0)
 
     def _fill(self, out: Values, start: int) -> None:
         self.schedule.fill_held(out, start)
@@ -701,15 +701,17 @@ class PerEpoch(_Wrapper):
         return -(-steps // self.steps_per_epoch)
 
     @override
-    def stretched(self, factor: int) -> Self:
+    def time_scaled(self, factor: int) -> Self:
         return self._remade(steps_per_epoch=self.steps_per_epoch * factor)
 
     @override
     def check_stretch(self, factor: int) -> None:
         _check_length(self.steps_per_epoch, factor)
 
-    def _joints(self, total_steps: int) -> Iterable[int]:
-        return (epoch * self.steps_per_epoch for epoch in self.schedule.joints(-(-total_steps // self.steps_per_epoch)))
+    def _boundaries(self, total_steps: int) -> Iterable[int]:
+        return (
+            epoch * self.steps_per_epoch for epoch in self.schedule.boundaries(-(-total_steps // self.steps_per_epoch))
+        )
 
     def _fill(self, out: Values, start: int) -> None:
         if self.steps_per_epoch == 1:
@@ -761,8 +763,8 @@ class Shift(_Wrapper):
         return max(steps + self.offset, 1)
 
     @override
-    def stretched(self, factor: int) -> Self:
-        return self._remade(schedule=self.schedule.stretched(factor), offset=self.offset * factor)
+    def time_scaled(self, factor: int) -> Self:
+        return self._remade(schedule=self.schedule.time_scaled(factor), offset=self.offset * factor)
 
     @property
     @override
@@ -774,8 +776,8 @@ class Shift(_Wrapper):
         _check_length(self.offset, factor, most=MAX_STEP)
         self.schedule.check_stretch(factor)
 
-    def _joints(self, total_steps: int) -> Iterable[int]:
-        return (joint - self.offset for joint in self.schedule.joints(max(total_steps + self.offset, 1)))
+    def _boundaries(self, total_steps: int) -> Iterable[int]:
+        return (joint - self.offset for joint in self.schedule.boundaries(max(total_steps + self.offset, 1)))
 
     def _fill(self, out: Values, start: int) -> None:
         waiting = min(max(-self.offset - start, 0), len(out))
@@ -812,7 +814,7 @@ class Cycle(_Wrapper):
     schedule: AnySchedule
     length: StepCount
     count: StepCount | None = None
-    growth: Annotated[int, Field(ge=1, le=10), BeforeValidator(whole)] = 1
+    growth: Annotated[int, Field(ge=1, le=10), BeforeValidator(coerce_int)] = 1
     amplitude: Decay = 1.0
     _: KW_ONLY
     floor: Rate = 0.0
@@ -844,11 +846,11 @@ class Cycle(_Wrapper):
         return "is that of the last cycle, which goes on"
 
     @override
-    def _caveats(self, steps: int, *, part: bool = False) -> Iterator[Caveat]:
+    def _warnings(self, steps: int, *, part: bool = False) -> Iterator[PlacedWarning]:
         yield from of_length(self, steps, part=part)
-        for caveat in super()._caveats(steps):
-            if caveat.about != "short" or steps < self.length:  # a cycle may end before its schedule does
-                yield caveat
+        for warning in super()._warnings(steps):
+            if warning.about != "short" or steps < self.length:  # a cycle may end before its schedule does
+                yield warning
 
     @override
     def _share(self, steps: int) -> int:
@@ -866,8 +868,8 @@ class Cycle(_Wrapper):
         return self.length * (grown - 1) // (self.growth - 1)
 
     @override
-    def stretched(self, factor: int) -> Self:
-        return self._remade(schedule=self.schedule.stretched(factor), length=self.length * factor)
+    def time_scaled(self, factor: int) -> Self:
+        return self._remade(schedule=self.schedule.time_scaled(factor), length=self.length * factor)
 
     @override
     def check_stretch(self, factor: int) -> None:
@@ -876,8 +878,8 @@ class Cycle(_Wrapper):
         most = factor if self.growth == 1 else max(factor, MAX_STEP * self.growth // self.length)
         self.schedule.check_stretch(most)
 
-    def _joints(self, total_steps: int) -> Iterable[int]:
-        inner = self.schedule.joints(self.length)
+    def _boundaries(self, total_steps: int) -> Iterable[int]:
+        inner = self.schedule.boundaries(self.length)
         for cycle in range(self._at_most(_JOINTS)):
             if (begin := self._begin(cycle)) >= total_steps:
                 return
@@ -926,7 +928,7 @@ class Cycle(_Wrapper):
             yield 2**62 if last else self.length * self.growth**cycle, partial(self._fill_cycle, cycle=cycle)
 
     def _fill_cycle(self, out: Values, start: int, *, cycle: int) -> None:
-        part = self.schedule.stretched(self.growth**cycle) if self.growth > 1 else self.schedule
+        part = self.schedule.time_scaled(self.growth**cycle) if self.growth > 1 else self.schedule
         part.fill_held(out, start)
         shrunk = portable.whole_power(Decimal(self.amplitude), cycle)
         if self.peak is None:
@@ -984,21 +986,21 @@ class Splice(_Composite):
         return self.end or _after(self.at, self.tail)
 
     @override
-    def _caveats(self, steps: int, *, part: bool = False) -> Iterator[Caveat]:
+    def _warnings(self, steps: int, *, part: bool = False) -> Iterator[PlacedWarning]:
         begun = steps > self.at
         if not begun:
             yield from self._cut_off(self.at, self.tail, steps)
-        for caveat in self.schedule._caveats(min(self.at, steps), part=True) if self.at else ():
-            if caveat.about != "short":  # cutting it off is what this is for
-                yield caveat.within("schedule")
+        for warning in self.schedule._warnings(min(self.at, steps), part=True) if self.at else ():
+            if warning.about != "short":  # cutting it off is what this is for
+                yield warning.within("schedule")
         if begun:
-            for caveat in self.tail._caveats(steps - self.at, part=True):
-                yield caveat.within(f"tail, from step {self.at} on")
+            for warning in self.tail._warnings(steps - self.at, part=True):
+                yield warning.within(f"tail, from step {self.at} on")
 
-    def _joints(self, total_steps: int) -> Iterable[int]:
-        yield from self.schedule.joints(max(min(self.at, total_steps), 1))
+    def _boundaries(self, total_steps: int) -> Iterable[int]:
+        yield from self.schedule.boundaries(max(min(self.at, total_steps), 1))
         yield self.at
-        yield from (self.at + joint for joint in self.tail.joints(max(total_steps - self.at, 1)))
+        yield from (self.at + joint for joint in self.tail.boundaries(max(total_steps - self.at, 1)))
 
     def _fill(self, out: Values, start: int) -> None:
         portable.piecewise(out, start, [(self.at, self.schedule.fill_held), (2**62, self._fill_tail)])

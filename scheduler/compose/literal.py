@@ -14,7 +14,7 @@ import numpy as np
 from pydantic import Field, model_validator
 from typing_extensions import override
 
-from scheduler.numerics.cancellation import checkpoint
+from scheduler.numerics.cancellation import check_cancelled
 from scheduler.numerics.portable import BLOCK
 from scheduler.schedule import Rate, Schedule, Values, schedule
 from scheduler.table_format import COLUMN
@@ -115,7 +115,7 @@ class Literal(Schedule):
         column = self._column
         inside = min(max(len(column) - start, 0), len(out))
         for begin in range(0, inside, BLOCK):
-            checkpoint()
+            check_cancelled()
             stop = min(begin + BLOCK, inside)
             out[begin:stop] = column[start + begin : start + stop]
         if inside < len(out):

@@ -14,7 +14,7 @@ from pydantic import BeforeValidator, Field, model_validator
 from typing_extensions import override
 
 from scheduler.numerics import portable
-from scheduler.schedule import Decay, Factor, Fraction, Rate, Schedule, StepCount, Values, schedule, whole
+from scheduler.schedule import Decay, Factor, Fraction, Rate, Schedule, StepCount, Values, coerce_int, schedule
 
 _LONG = 2 * portable.BLOCK  # steps: a cycle longer than this is computed where it lies, a shorter one once
 _JOINTS = 8  # cycles whose joints are listed
@@ -79,7 +79,7 @@ class CyclicLR(Schedule):
             raise ValueError(f"max_lr must be >= base_lr, got {self.max_lr} < {self.base_lr}")
         return self
 
-    def _joints(self, total_steps: int) -> Iterable[int]:
+    def _boundaries(self, total_steps: int) -> Iterable[int]:
         return range(0, min(total_steps, 2 * _JOINTS * self.step_size), self.step_size)
 
     def _fill(self, out: Values, start: int) -> None:
@@ -164,7 +164,7 @@ class OneCycleLR(Schedule):
     def _up(self) -> int:
         return int(self.total_steps * self.pct_start)
 
-    def _joints(self, total_steps: int) -> Iterable[int]:
+    def _boundaries(self, total_steps: int) -> Iterable[int]:
         del total_steps
         return (self._up,)
 
@@ -199,7 +199,7 @@ class CosineAnnealingWarmRestarts(Schedule):
     max_lr: Rate
     min_lr: Rate
     t_0: StepCount
-    t_mult: Annotated[int, Field(ge=1, le=100), BeforeValidator(whole)] = 2
+    t_mult: Annotated[int, Field(ge=1, le=100), BeforeValidator(coerce_int)] = 2
     _: KW_ONLY
     kind: Literal["custom.CosineAnnealingWarmRestarts"] = "custom.CosineAnnealingWarmRestarts"
 
@@ -212,7 +212,7 @@ class CosineAnnealingWarmRestarts(Schedule):
     def _lengths(self) -> Iterator[int]:
         return (self.t_0 * self.t_mult**cycle for cycle in count())
 
-    def _joints(self, total_steps: int) -> Iterable[int]:
+    def _boundaries(self, total_steps: int) -> Iterable[int]:
         restart = 0
         for length in islice(self._lengths(), _JOINTS):
             restart += length
@@ -258,7 +258,7 @@ class ExponentialCyclicLR(Schedule):
             raise ValueError(f"max_lr must be >= base_lr, got {self.max_lr} < {self.base_lr}")
         return self
 
-    def _joints(self, total_steps: int) -> Iterable[int]:
+    def _boundaries(self, total_steps: int) -> Iterable[int]:
         for start in range(0, min(total_steps, _JOINTS * self.cycle_length), self.cycle_length):
             yield from (start, start + (self.cycle_length + 1) // 2)
 

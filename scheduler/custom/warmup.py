@@ -24,7 +24,7 @@ class _Warmup(Schedule):
     def _warmup_field(self) -> tuple[str, int]:
         return "warmup_steps", self.warmup_steps
 
-    def _joints(self, total_steps: int) -> Iterable[int]:
+    def _boundaries(self, total_steps: int) -> Iterable[int]:
         del total_steps
         return (self.warmup_steps - 1, self.warmup_steps)
 

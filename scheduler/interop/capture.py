@@ -13,7 +13,7 @@ import numpy as np
 from scheduler.interop.dry_run import CaptureError, TorchScheduler, rehearsal, undisturbed
 from scheduler.schedule import Values
 from scheduler.table import Table
-from scheduler.texts import shown
+from scheduler.texts import abbreviate
 
 Group = dict[str, Any]
 """One entry of `optimizer.param_groups`."""
@@ -147,7 +147,9 @@ class _Track:
             message = f"{self.name} of group {self.group} must be finite, got a number beyond float64 at step {step}"
             raise CaptureError(message) from error
         except (TypeError, ValueError, RuntimeError) as error:
-            message = f"{self.name} of group {self.group} must be a single number, got {shown(value)} at step {step}"
+            message = (
+                f"{self.name} of group {self.group} must be a single number, got {abbreviate(value)} at step {step}"
+            )
             raise CaptureError(message) from error
 
     @property

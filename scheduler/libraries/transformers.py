@@ -28,7 +28,7 @@ from typing_extensions import override
 
 from scheduler.numerics import libm
 from scheduler.schedule import NonNegative, PositiveRate, Rate, Schedule, StepCount, Steps, Values, schedule, share_of
-from scheduler.warnings import Caveat
+from scheduler.warnings import PlacedWarning
 
 Shape = Literal["linear", "cosine", "1-sqrt"]
 """A way from 0 to 1, or back."""
@@ -59,13 +59,13 @@ class _LambdaSchedule(Schedule):
         return steps
 
     @override
-    def _caveats(self, steps: int, *, part: bool = False) -> Iterator[Caveat]:
+    def _warnings(self, steps: int, *, part: bool = False) -> Iterator[PlacedWarning]:
         name, warmup = self._warmup_field or ("", 0)
         if self.stated_steps is not None and self.stated_steps <= warmup < steps:
             text = f"{name}={warmup} of this {self.kind} leaves nothing of its {self.stated_steps} steps for the rest"
-            yield Caveat("curve", text)
+            yield PlacedWarning("curve", text)
         else:
-            yield from super()._caveats(steps, part=part)
+            yield from super()._warnings(steps, part=part)
 
     @abstractmethod
     def _pieces(self) -> list[Piece]:
@@ -82,7 +82,7 @@ class _LambdaSchedule(Schedule):
                 write(block)
                 block *= self.base_lr
 
-    def _joints(self, total_steps: int) -> Iterable[int]:
+    def _boundaries(self, total_steps: int) -> Iterable[int]:
         del total_steps
         return [first for first, _ in self._pieces()]
 
@@ -331,11 +331,11 @@ class CosineWithRestarts(_LambdaSchedule):
         waves = partial(_restarts, first=first, length=length, num_cycles=self.num_cycles)
         return [_warmup(first), (first, waves), (first + length, _nothing)]
 
-    def _joints(self, total_steps: int) -> Iterable[int]:
+    def _boundaries(self, total_steps: int) -> Iterable[int]:
         first, length = self.num_warmup_steps, max(1, self.num_training_steps - self.num_warmup_steps)
         listed = range(1, min(math.ceil(self.num_cycles), _JOINTS))
         restarts = (first + math.ceil(wave * length / self.num_cycles) for wave in listed)
-        return [*super()._joints(total_steps), *restarts]
+        return [*super()._boundaries(total_steps), *restarts]
 
 
 @schedule

@@ -20,7 +20,7 @@ class ComputationStoppedError(Exception):
 
 
 @contextmanager
-def stoppable(stopped: Callable[[], bool]) -> Iterator[None]:
+def cancellable(stopped: Callable[[], bool]) -> Iterator[None]:
     """Let the schedules computed inside end with `ComputationStoppedError` soon after `stopped()` becomes true.
 
     It is asked before each schedule, and each member of a composition, fills at most `UNINTERRUPTED` steps. It holds
@@ -33,7 +33,7 @@ def stoppable(stopped: Callable[[], bool]) -> Iterator[None]:
         _stopped.reset(token)
 
 
-def checkpoint() -> None:
+def check_cancelled() -> None:
     """Raise `ComputationStoppedError` where the computation has been told to stop."""
     stopped = _stopped.get()
     if stopped is not None and stopped():
@@ -46,5 +46,5 @@ def windows(out: NDArray[np.float64], start: int) -> Iterator[tuple[NDArray[np.f
     Raises `ComputationStoppedError` before a window where the computation has been told to stop.
     """
     for begin in range(0, len(out), UNINTERRUPTED):
-        checkpoint()
+        check_cancelled()
         yield out[begin : begin + UNINTERRUPTED], start + begin

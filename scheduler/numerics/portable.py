@@ -231,7 +231,7 @@ def remembered(length: Callable[P, int]) -> Callable[[Callable[P, T]], Callable[
     return wrap
 
 
-def forget() -> None:
+def clear_caches() -> None:
     """Drop the remembered factor tables: the next computation pays for its own (benchmarks ask for that)."""
     for cache in _caches:
         cache.cache_clear()

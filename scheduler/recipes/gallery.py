@@ -46,7 +46,7 @@ class Stated(_Part):
     length: str
 
 
-class Joint(_Part):
+class Boundary(_Part):
     """A value that the source gives for the rate in force during update, or row, `step`; `total_steps` is the end."""
 
     step: Steps
@@ -64,7 +64,7 @@ class Recipe(_Part):
     source: Source
     stated: Stated
     assumptions: tuple[str, ...] = Field(min_length=1, description="what the source leaves open, and how it is read")
-    joints: tuple[Joint, ...] = Field(min_length=2)
+    boundaries: tuple[Boundary, ...] = Field(min_length=2)
 
     @property
     def schedule(self) -> Schedule:

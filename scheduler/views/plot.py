@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike
 from scheduler.schedule import Values
 from scheduler.table import Table
 from scheduler.views.difference import difference
-from scheduler.views.summary import call, extremes, joints
+from scheduler.views.summary import boundaries, call, extremes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -166,7 +166,7 @@ def levels(panel: Axes, values: Values, stride: int, **style: Any) -> Line2D:
 
 
 def _mark_joints(panel: Axes, table: Table, column: str, line: Line2D) -> None:
-    rows = joints(table, column)
+    rows = boundaries(table, column)
     if table.spec is None or len(rows) > _MOST_JOINTS:
         return
     steps = [row * table.stride for row in rows]

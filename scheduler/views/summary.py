@@ -72,7 +72,7 @@ def extremes(values: Values, buckets: int) -> NDArray[np.intp]:
     return np.unique(np.concatenate(kept))
 
 
-def joints(table: Table, column: str) -> list[int]:
+def boundaries(table: Table, column: str) -> list[int]:
     """Rows, ascending, at which a column's schedule changes its formula, with the first and the last row.
 
     A table without a spec has only those two.
@@ -80,7 +80,7 @@ def joints(table: Table, column: str) -> list[int]:
     if table.spec is None:
         return sorted({0, table.total_steps - 1})
     schedule, _ = table.spec.plan()[column]
-    return schedule.joints(table.total_steps)
+    return schedule.boundaries(table.total_steps)
 
 
 def landmarks(table: Table) -> dict[int, str]:
@@ -88,7 +88,7 @@ def landmarks(table: Table) -> dict[int, str]:
 
     `initial`, `after warmup` (where a schedule has a warmup), `mid-training`, `final`, and `joint` for the others.
     """
-    rows = set[int]().union(*(joints(table, column) for column in table.columns))
+    rows = set[int]().union(*(boundaries(table, column) for column in table.columns))
     names = {table.total_steps // 2: "mid-training"}
     names |= dict.fromkeys(rows - names.keys(), "joint")
     names |= dict.fromkeys(rows & _warmup_ends(table), "after warmup")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
-from scheduler.texts import shown
+from scheduler.texts import abbreviate
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
@@ -90,4 +90,4 @@ def _wrong(detail: ErrorDetails) -> str:
     message = f"{name}: {detail['msg'].removeprefix('Value error, ')}"
     if "@" in str(value):
         return f"{message}; what was given has an '@', perhaps behind a password, and is not shown"
-    return message if detail["type"] == "value_error" else f"{message}, got {shown(value)}"
+    return message if detail["type"] == "value_error" else f"{message}, got {abbreviate(value)}"

@@ -21,7 +21,7 @@ from service.commands.options import CommandError, add_server_options, settings_
 
 if TYPE_CHECKING:
     from service.commands.options import Subparsers
-    from service.routes.dependencies import Server
+    from service.routes.dependencies import ServerState
     from service.settings import Settings
 
 _logger = logging.getLogger("lrtables")
@@ -76,7 +76,7 @@ def _run(settings: Settings) -> int:
     return 0
 
 
-def _check_tokens(server: Server) -> None:
+def _check_tokens(server: ServerState) -> None:
     """Refuse to be reachable from elsewhere as long as nobody has a valid token, unless that is wanted."""
     settings = server.settings
     now = time.time()
@@ -92,21 +92,21 @@ def _check_tokens(server: Server) -> None:
         )
 
 
-def _answer(listener: socket.socket, server: Server) -> None:
+def _answer(listener: socket.socket, server: ServerState) -> None:
     """Say where the server listens, and answer there."""
     import uvicorn  # noqa: PLC0415  # only the server needs the service extra
 
     from service.app import create_app  # noqa: PLC0415  # only the server needs the service extra
     from service.server.connection import protocol  # noqa: PLC0415  # only the server needs the service extra
-    from service.server.fast_path import Warm  # noqa: PLC0415  # only the server needs the service extra
+    from service.server.fast_path import FastPath  # noqa: PLC0415  # only the server needs the service extra
 
     settings = server.settings
     app = create_app(server)
-    at_once = {"at_once": app.at_once} if isinstance(app, Warm) else {}
+    fast = {"fast_response": app.try_fast_response} if isinstance(app, FastPath) else {}
     config = uvicorn.Config(
         app,
         loop="uvloop",  # plain asyncio copies what a slow reader has not taken: megabytes for each
-        http=protocol(settings, server.connections_cut, **at_once),
+        http=protocol(settings, server.connections_closed, **fast),
         ws="none",
         lifespan="on",
         backlog=_BACKLOG,

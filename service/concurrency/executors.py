@@ -25,7 +25,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
-class Threads:
+class Executors:
     """One thread that writes text, one that reads it, four that wait for objects, four for the database.
 
     And some that wait for worker processes, and one that says how the server is, whatever the others do.
@@ -40,35 +40,35 @@ class Threads:
         self._texts = Counter[str]()
         self._streams = 0
         self._compute = ThreadPoolExecutor(MOST_WORKERS, "compute", _give_way, (_SHORT,))  # each waits for a process
-        self._text = ThreadPoolExecutor(1, "text", _give_way, (_LONG,))
+        self._serialize = ThreadPoolExecutor(1, "serialize", _give_way, (_LONG,))
         self._parse = ThreadPoolExecutor(1, "parse", _give_way, (_LONG,))
-        self._disk = ThreadPoolExecutor(4, "disk", _give_way, (_SHORT,))
-        self._sql = ThreadPoolExecutor(4, "sql")
+        self._storage = ThreadPoolExecutor(4, "storage", _give_way, (_SHORT,))
+        self._database = ThreadPoolExecutor(4, "database")
         self._health = ThreadPoolExecutor(1, "health", _give_way, (_SHORT,))
 
     async def compute(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run what waits for a worker process."""
         return await _run(self._compute, lambda: work(*args, **kwargs))
 
-    async def disk(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    async def storage(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run what waits for the disk, or hashes what came from it."""
         with self._counted("objects"):
-            return await _run(self._disk, lambda: work(*args, **kwargs))
+            return await _run(self._storage, lambda: work(*args, **kwargs))
 
-    async def sql(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    async def database(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run what waits for the database."""
         with self._counted("database"):
-            return await _run(self._sql, lambda: work(*args, **kwargs))
+            return await _run(self._database, lambda: work(*args, **kwargs))
 
-    async def text(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    async def serialize(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run what turns numbers into text.
 
         Raises `QueueFullError` where too much of that waits already. When the caller is cancelled, it is not begun.
         """
-        return await self._queued(self._text, "written", lambda: work(*args, **kwargs))
+        return await self._queued(self._serialize, "written", lambda: work(*args, **kwargs))
 
     async def parse(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Run what reads a large text, as `text` runs what writes one."""
+        """Run what reads a large text, as `serialize` runs what writes one."""
         return await self._queued(self._parse, "read", lambda: work(*args, **kwargs))
 
     async def _queued(self, executor: Executor, done: str, work: Callable[[], T]) -> T:
@@ -92,7 +92,7 @@ class Threads:
         Raises `QueueFullError` where too many are being sent.
         """
         with self.streaming():
-            while (block := await _run(self._text, lambda: next(blocks, b""))) != b"":
+            while (block := await _run(self._serialize, lambda: next(blocks, b""))) != b"":
                 yield block
 
     @contextmanager
@@ -121,7 +121,7 @@ class Threads:
 
     def close(self) -> None:
         """Let work under way finish, and drop what has not begun."""
-        for executor in (self._compute, self._text, self._parse, self._disk, self._sql, self._health):
+        for executor in (self._compute, self._serialize, self._parse, self._storage, self._database, self._health):
             executor.shutdown(cancel_futures=True)
 
 

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 
-class Budget:
+class MemoryBudget:
     """So many bytes, lent in the order of asking. An instance belongs to one event loop."""
 
     def __init__(self, nbytes: int) -> None:
@@ -16,7 +16,7 @@ class Budget:
         self._waiting: deque[tuple[int, asyncio.Future[None]]] = deque()
 
     @asynccontextmanager
-    async def lend(self, nbytes: int) -> AsyncIterator[None]:
+    async def acquire(self, nbytes: int) -> AsyncIterator[None]:
         """Lend bytes for a `with` block, all there are where more are wanted; waits until they are free."""
         nbytes = min(nbytes, self._all)
         await self._take(nbytes)

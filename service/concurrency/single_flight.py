@@ -9,7 +9,7 @@ from typing import Any, Generic, TypeVar
 T = TypeVar("T")
 
 
-class _Flight(Generic[T]):
+class _Run(Generic[T]):
     """Work under way, and how many wait for it."""
 
     def __init__(self, work: Coroutine[Any, Any, T]) -> None:
@@ -26,32 +26,32 @@ class SingleFlight(Generic[T]):
 
     def __init__(self) -> None:
         self.waits = 0
-        self._flights: dict[str, _Flight[T]] = {}
+        self._running: dict[str, _Run[T]] = {}
 
     async def run(self, key: str, work: Callable[[], Coroutine[Any, Any, T]]) -> tuple[T, bool]:
         """The result of the work for this key, and whether this call started it."""
-        flight = self._flights.get(key)
-        leads = flight is None
-        if flight is None:
-            flight = self._flights[key] = self._start(key, work)
+        run = self._running.get(key)
+        leads = run is None
+        if run is None:
+            run = self._running[key] = self._start(key, work)
         else:
             self.waits += 1
-        flight.waiting += 1
+        run.waiting += 1
         try:
-            return await asyncio.shield(flight.task), leads
+            return await asyncio.shield(run.task), leads
         finally:
-            flight.waiting -= 1
-            if not (flight.waiting or flight.task.done()):
-                self._land(key, flight)  # a call from now on starts anew
-                flight.task.cancel()
+            run.waiting -= 1
+            if not (run.waiting or run.task.done()):
+                self._land(key, run)  # a call from now on starts anew
+                run.task.cancel()
 
-    def _start(self, key: str, work: Callable[[], Coroutine[Any, Any, T]]) -> _Flight[T]:
-        flight = _Flight(work())
-        flight.task.add_done_callback(lambda _: self._land(key, flight))
-        return flight
+    def _start(self, key: str, work: Callable[[], Coroutine[Any, Any, T]]) -> _Run[T]:
+        run = _Run(work())
+        run.task.add_done_callback(lambda _: self._land(key, run))
+        return run
 
-    def _land(self, key: str, flight: _Flight[T]) -> None:
-        if self._flights.get(key) is flight:
-            del self._flights[key]
-        if flight.task.done() and not flight.task.cancelled():
-            flight.task.exception()  # seen, even where nobody waits any more
+    def _land(self, key: str, run: _Run[T]) -> None:
+        if self._running.get(key) is run:
+            del self._running[key]
+        if run.task.done() and not run.task.cancelled():
+            run.task.exception()  # seen, even where nobody waits any more

@@ -36,7 +36,7 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from service.database import sqlite
 from service.database.deadline import deadline, extend, remaining
 from service.database.engine import make_engine
-from service.database.rows import Row, Stored, is_sound, shown, stored
+from service.database.rows import Row, Stored, is_sound, one_line, stored
 from service.database.schema import SCHEMA
 from service.storage.store import DatabaseError
 
@@ -152,7 +152,7 @@ class Database:
         with self.transaction("read") as connection:
             return _fetched(connection, query)
 
-    def keep(self, connection: Connection, table: Table, row: Row) -> tuple[Stored, bool]:
+    def insert_or_get(self, connection: Connection, table: Table, row: Row) -> tuple[Stored, bool]:
         """The row that holds for this one's key: the one that is there, else this one. Whether it is this one.
 
         The row is locked until the transaction ends.
@@ -186,7 +186,7 @@ class Database:
                 connection.execute(delete(table).where(_key(table) == _literal(key)))
 
     def _note(self, table: Table, row: Stored) -> None:
-        _logger.error("a row of %s does not match its checksum: %s", table.name, shown(row))
+        _logger.error("a row of %s does not match its checksum: %s", table.name, one_line(row))
         with self._counting:
             self.damaged_rows += 1
 

@@ -78,8 +78,8 @@ class Metadata:
         """
         now = time.time()
         with self._naming(digest) as connection:
-            self._database.keep(connection, TABLES, TableRow(digest, nbytes, None, now))
-            row, _ = self._database.keep(connection, SPECS, SpecRow(spec_id, spec, digest, now, provenance))
+            self._database.insert_or_get(connection, TABLES, TableRow(digest, nbytes, None, now))
+            row, _ = self._database.insert_or_get(connection, SPECS, SpecRow(spec_id, spec, digest, now, provenance))
             return SpecRow.of(row).digest
 
     def publish(self, digest: str, nbytes: int, claim: str | None) -> bool:
@@ -89,7 +89,7 @@ class Metadata:
         """
         ours = TableRow(digest, nbytes, claim, time.time())
         with self._naming(digest) as connection:
-            row, made = self._database.keep(connection, TABLES, ours)
+            row, made = self._database.insert_or_get(connection, TABLES, ours)
             if not made and claim is not None and row["claim"] is None:
                 replace_row(connection, TABLES, stored(TABLES, replace(TableRow.of(row), claim=claim)))
             return made
@@ -114,7 +114,7 @@ class Metadata:
         with self._database.transaction("write") as connection:
             if self._is_named(connection, digest):
                 return False
-            self._database.keep(connection, CONDEMNED, CondemnedRow(digest, time.time()))
+            self._database.insert_or_get(connection, CONDEMNED, CondemnedRow(digest, time.time()))
             return True
 
     def remove_condemned(self, digest: str, remove: Callable[[], None]) -> bool:

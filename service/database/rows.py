@@ -114,7 +114,7 @@ def is_sound(table: Table, row: Stored) -> bool:
         return False
 
 
-def shown(row: Stored) -> str:
+def one_line(row: Stored) -> str:
     """A damaged row as the log shows it: all of it but a token's hash."""
     return json.dumps({name: value for name, value in row.items() if name != "hash"}, default=repr)
 

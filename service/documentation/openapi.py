@@ -14,7 +14,7 @@ from scheduler import Spec
 from service.documentation.examples import Example, examples
 from service.errors import MEANINGS
 from service.http.problems import Problem
-from service.routes.dependencies import Server
+from service.routes.dependencies import ServerState
 
 PROBLEM = "application/problem+json"
 _REF = "#/components/schemas/{model}"
@@ -33,7 +33,7 @@ def install(app: FastAPI) -> None:
 
     def openapi() -> dict[str, Any]:
         if app.openapi_schema is None:
-            server: Server = app.state.server
+            server: ServerState = app.state.server
             app.openapi_schema = _document(app, asks_for_tokens=server.settings.asks_for_tokens)
         return app.openapi_schema
 
@@ -50,7 +50,7 @@ def _document(app: FastAPI, *, asks_for_tokens: bool) -> dict[str, Any]:
         schemas.pop(unused, None)
     schemas.update(_with_one_union(schemas))
     for route, operation in operations(document):
-        _describe_answers(operation)
+        _describe_responses(operation)
         _show(examples().routes[route], operation)
     if asks_for_tokens:
         _ask_for_tokens(document)
@@ -88,7 +88,7 @@ def _with_one_union(schemas: dict[str, Any]) -> dict[str, Any]:
     return {**{name: shared(schema) for name, schema in schemas.items()}, _ANY: unions[0]}
 
 
-def _describe_answers(operation: dict[str, Any]) -> None:
+def _describe_responses(operation: dict[str, Any]) -> None:
     """Every error is a problem, described by its codes; FastAPI would describe a body of 422 that is never sent."""
     responses = operation["responses"]
     problem = {"schema": {"$ref": _REF.format(model=Problem.__name__)}}

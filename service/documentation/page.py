@@ -15,7 +15,7 @@ from urllib.parse import urlencode
 
 from service.documentation.examples import Example, examples
 from service.documentation.openapi import PROBLEM
-from service.errors import MEANINGS, Meaning
+from service.errors import MEANINGS, ErrorStatus
 
 _PAGE = Template(Path(__file__).with_name("page.html").read_text(encoding="utf-8"))
 _STYLE = Path(__file__).with_name("page.css").read_text(encoding="utf-8")
@@ -169,7 +169,7 @@ def _codes() -> Iterator[str]:
             yield _row(str(status), code, _said(error), retryable, **({} if number else {"id": f"error-{status}"}))
 
 
-def _status(item: tuple[type[Exception], Meaning]) -> int:
+def _status(item: tuple[type[Exception], ErrorStatus]) -> int:
     return item[1].status
 
 

@@ -17,7 +17,7 @@ from service.errors import (
     MalformedBodyError,
     QueueFullError,
     UnsupportedMediaTypeError,
-    shown,
+    abbreviate,
 )
 
 SMALL = 16 * 1024
@@ -71,11 +71,11 @@ def check_media_type(request: Request, media_types: Sequence[str], what: str) ->
     media_type, _, parameters = header.partition(";")
     charset = parameters.strip().lower().replace('"', "")
     if media_type.strip().lower() not in media_types or charset not in ("", "charset=utf-8"):
-        detail = f"the body must be {what}, with Content-Type: {' or '.join(media_types)}, got {shown(header)!r}"
+        detail = f"the body must be {what}, with Content-Type: {' or '.join(media_types)}, got {abbreviate(header)!r}"
         raise UnsupportedMediaTypeError(detail, [FieldError(detail, parameter="content-type", value=header)])
     coding = request.headers.get("content-encoding", "identity")
     if coding.strip().lower() != "identity":
-        detail = f"the body must come as it is, without Content-Encoding, got {shown(coding)!r}"
+        detail = f"the body must come as it is, without Content-Encoding, got {abbreviate(coding)!r}"
         raise UnsupportedMediaTypeError(detail, [FieldError(detail, parameter="content-encoding", value=coding)])
 
 
@@ -158,14 +158,14 @@ def _check_texts(data: Any, path: list[str | int]) -> None:
 
 def _check_text(text: str, path: list[str | int]) -> None:
     if (place := lone_surrogate(text)) is not None:
-        detail = f"{shown(text)!r} has half of a surrogate pair, at character {place}"
+        detail = f"{abbreviate(text)!r} has half of a surrogate pair, at character {place}"
         raise MalformedBodyError(detail, [FieldError(detail, pointer=pointer(path), value=text)])
 
 
 def _twice(keys: Iterable[str]) -> tuple[str, str]:
     seen: set[str] = set()
     key = next(key for key in keys if key in seen or seen.add(key))  # type: ignore[func-returns-value]  # add is None
-    return f"the key {shown(key)!r} stands twice in one object", key
+    return f"the key {abbreviate(key)!r} stands twice in one object", key
 
 
 def _children(node: Any) -> Iterable[Any]:

@@ -17,7 +17,16 @@ from starlette.responses import Response
 from starlette.routing import Match
 
 from scheduler import TableError
-from service.errors import MOST_ERRORS, BusyError, FieldError, ForbiddenError, Meaning, ServiceError, meaning, shown
+from service.errors import (
+    MOST_ERRORS,
+    BusyError,
+    ErrorStatus,
+    FieldError,
+    ForbiddenError,
+    ServiceError,
+    abbreviate,
+    error_status,
+)
 from service.http.request_id import REQUEST_ID, request_id
 from service.storage.store import DatabaseError, StorageError
 
@@ -63,9 +72,9 @@ def install(app: FastAPI) -> None:
 async def answer(request: Request, error: Exception) -> Response:
     """The problem that an exception means."""
     if isinstance(error, HTTPException):
-        found = Meaning(error.status_code, _phrase(error.status_code).lower().replace(" ", "-"))
+        found = ErrorStatus(error.status_code, _phrase(error.status_code).lower().replace(" ", "-"))
         return _problem(request, found, _explain(request, error), (), _headers(request, error))
-    found = meaning(error)
+    found = error_status(error)
     _report(request, found, error)
     if isinstance(error, RequestValidationError):
         errors = [_parameter_error(item) for item in error.errors()]
@@ -82,7 +91,7 @@ async def answer(request: Request, error: Exception) -> Response:
     return _problem(request, found, "an error of the server, which is in its log under the request_id", ())
 
 
-def _later(error: Exception, found: Meaning) -> Mapping[str, str] | None:
+def _later(error: Exception, found: ErrorStatus) -> Mapping[str, str] | None:
     """When to try again, where that may help, or with what scope."""
     if isinstance(error, ForbiddenError):
         return {"www-authenticate": f'{REALM}, error="insufficient_scope", scope="{error.scope}"'}
@@ -91,7 +100,7 @@ def _later(error: Exception, found: Meaning) -> Mapping[str, str] | None:
     return {"retry-after": str(error.retry_after if isinstance(error, BusyError) else _RETRY_AFTER)}
 
 
-def _report(request: Request, found: Meaning, error: Exception) -> None:
+def _report(request: Request, found: ErrorStatus, error: Exception) -> None:
     """Log an error of the server: with its trace, unless it is of a kind that passes."""
     if found.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         level = logging.INFO if isinstance(error, BusyError) else logging.ERROR
@@ -101,7 +110,7 @@ def _report(request: Request, found: Meaning, error: Exception) -> None:
 
 def _problem(
     request: Request,
-    found: Meaning,
+    found: ErrorStatus,
     detail: str,
     errors: Sequence[FieldError],
     headers: Mapping[str, str] | None = None,
@@ -125,11 +134,11 @@ def _phrase(status: int) -> str:
 
 
 def _explain(request: Request, error: HTTPException) -> str:
-    path = shown(request.url.path)
+    path = abbreviate(request.url.path)
     if error.status_code == HTTPStatus.NOT_FOUND:
         return f"there is nothing at {path}"
     if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
-        return f"{path} does not take {shown(request.method)}"
+        return f"{path} does not take {abbreviate(request.method)}"
     return str(error.detail)
 
 
@@ -146,8 +155,8 @@ def _headers(request: Request, error: HTTPException) -> Mapping[str, str] | None
 
 def _parameter_error(error: dict[str, Any]) -> FieldError:
     """FastAPI's error of a path, query or header parameter."""
-    name = shown(".".join(str(part) for part in error["loc"][1:]))
-    value = shown(error["input"])
+    name = abbreviate(".".join(str(part) for part in error["loc"][1:]))
+    value = abbreviate(error["input"])
     said = error["msg"].removeprefix("Value error, ").removeprefix("Input ").removeprefix("String ")
     known = {"missing": f"{name} is missing", "extra_forbidden": f"{name} is not a parameter of this route"}
     return FieldError(known.get(error["type"], f"{name}: {said}, got {value!r}"), parameter=name, value=error["input"])

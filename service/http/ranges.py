@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 
-from service.errors import FieldError, RangeNotSatisfiableError, shown
+from service.errors import FieldError, RangeNotSatisfiableError, abbreviate
 
 _ONE_RANGE = re.compile(rb"bytes=[ \t]*(\d{0,18})-(\d{0,18})[ \t]*", re.IGNORECASE)
 
 
-def wanted(header: bytes, length: int) -> range | None:
+def parse_range(header: bytes, length: int) -> range | None:
     """The places, in a body of `length` bytes, of the bytes that a Range header asks for; None for all of them.
 
     A header is ignored, as section 14.2 allows, where it has another unit, several ranges, none, one that ends before
@@ -32,5 +32,5 @@ def wanted(header: bytes, length: int) -> range | None:
 
 def _empty(header: bytes, length: int) -> RangeNotSatisfiableError:
     value = header.decode("latin-1")
-    detail = f"the range must be within the {length} bytes that there are, got {shown(value)!r}"
+    detail = f"the range must be within the {length} bytes that there are, got {abbreviate(value)!r}"
     return RangeNotSatisfiableError(detail, [FieldError(detail, parameter="range", value=value)])

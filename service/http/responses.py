@@ -17,8 +17,8 @@ from starlette.types import Message, Receive, Scope, Send
 from service.errors import PreconditionFailedError, RangeNotSatisfiableError
 from service.http import problems
 from service.http.conditional import has_already, is_meant
-from service.http.disconnect import while_connected
-from service.http.ranges import wanted
+from service.http.disconnect import cancel_on_disconnect
+from service.http.ranges import parse_range
 from service.security.tokens import IDENTITY
 from service.storage.store import Part
 
@@ -50,7 +50,7 @@ def _start(status: int, headers: Headers) -> Message:
     return {"type": "http.response.start", "status": status, "headers": headers}
 
 
-class Answer:
+class HttpResponse:
     """An answer to GET and HEAD that never changes: 200, 206 for a part, or 304 where the client has it already.
 
     Args:
@@ -127,7 +127,7 @@ class Answer:
     async def _send_wanted(self, scope: Scope, receive: Receive, send: Send, whole: Message, length: int) -> None:
         """What the Range header asks for: a part, all, or an error that says how long the body is."""
         try:
-            places = wanted(header(scope, b"range"), length)
+            places = parse_range(header(scope, b"range"), length)
         except RangeNotSatisfiableError as error:
             response = await problems.answer(Request(scope), error)
             response.headers["content-range"] = f"bytes */{length}"
@@ -160,7 +160,7 @@ def _of_part(headers: Headers, places: range, length: int) -> Headers:
     return (*kept, (b"content-range", placed), (b"content-length", b"%d" % len(places)))
 
 
-class InMemory(Answer):
+class BufferResponse(HttpResponse):
     """Bytes that lie in memory, sent as they lie there, a slice at a time so that no connection waits for another.
 
     The last 64 KiB are sent as a copy: a connection may hold that much for a client who takes nothing more, and
@@ -185,7 +185,9 @@ class InMemory(Answer):
         self._short: dict[tuple[int, bool], bytes] = {}
 
     @classmethod
-    def made(cls, content_type: bytes, body: bytes, *, varies: bool = False, is_immutable: bool = True) -> InMemory:
+    def made(
+        cls, content_type: bytes, body: bytes, *, varies: bool = False, is_immutable: bool = True
+    ) -> BufferResponse:
         """The answer with a body that was made for it. Its tag is its SHA-256, so a long body is for a thread."""
         digest = sha256(body).digest()
         etag = b'"%b"' % digest.hex().encode()
@@ -229,16 +231,16 @@ class InMemory(Answer):
         await self._send_places(send, self._places if places is None else places)
 
     async def _send_places(self, send: Send, places: range) -> None:
-        lent, last = places[:-_LAST], places[-_LAST:]
+        pinned, last = places[:-_LAST], places[-_LAST:]
         self.sending += 1
         try:
-            for body in _slices(self._parts, lent):
+            for body in _slices(self._parts, pinned):
                 await send({"type": "http.response.body", "body": body, "more_body": True})
                 if len(body) > _LAST:  # a head of a file goes out with what follows
                     await asyncio.sleep(0)  # a send that finds room does not yield
             copy = b"".join(_slices(self._parts, last))
-            await send({"type": "http.response.body", "body": copy, "more_body": bool(lent)})
-            if lent:
+            await send({"type": "http.response.body", "body": copy, "more_body": bool(pinned)})
+            if pinned:
                 await send(_NO_BODY)  # which waits until the last slice is taken: with the copy it is more than `_LAST`
         finally:
             self.sending -= 1
@@ -264,7 +266,7 @@ class Source(Protocol):
         """The bytes from `start` up to but without `stop`, piece by piece. Raises where they cannot be had."""
 
 
-class Streamed(Answer):
+class StreamResponse(HttpResponse):
     """Bytes that are read while they are sent."""
 
     def __init__(
@@ -278,7 +280,7 @@ class Streamed(Answer):
         await _stream(self._source.read(start, stop), receive, send, head)
 
 
-class Written(Answer):
+class GeneratedResponse(HttpResponse):
     """A body that is written block by block while it is sent, once: no more than one block of it is ever in memory."""
 
     def __init__(self, content_type: bytes, etag: bytes, blocks: AsyncIterator[bytes], *, varies: bool = False) -> None:
@@ -295,7 +297,7 @@ async def _stream(pieces: AsyncIterator[Part], receive: Receive, send: Send, hea
     Starlette's own way leaves what it has cancelled in a cycle of references: a table would stay until that is found.
     """
     with suppress(ClientDisconnect):
-        await while_connected(receive, _send_pieces(pieces, send, head))
+        await cancel_on_disconnect(receive, _send_pieces(pieces, send, head))
 
 
 async def _send_pieces(pieces: AsyncIterator[Part], send: Send, head: Message) -> None:
@@ -315,10 +317,10 @@ def _body(part: Part) -> Message:
     return {"type": "http.response.body", "body": part, "more_body": True}
 
 
-class AnswerResponse(Response):
+class StarletteResponse(Response):
     """An answer as the response of a FastAPI route."""
 
-    def __init__(self, answer: Answer) -> None:
+    def __init__(self, answer: HttpResponse) -> None:
         super().__init__()
         self._answer = answer
 

@@ -31,7 +31,7 @@ def identity_of(scope: Scope) -> Identity:
     return identity
 
 
-class Guard:
+class AuthenticationMiddleware:
     """Lets a request through to the application if its token allows it; `identity_of(scope)` then says whose it is.
 
     Health, the page of documentation and the OpenAPI document are open. GET and HEAD need `read`, and `/v1/lr`, which

@@ -7,7 +7,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 NOSNIFF = (b"x-content-type-options", b"nosniff")
 
 
-class Secured:
+class SecurityHeadersMiddleware:
     """The application, each of its answers with a word to browsers: a body is what its Content-Type says it is."""
 
     def __init__(self, app: ASGIApp) -> None:

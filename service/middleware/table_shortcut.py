@@ -9,28 +9,28 @@ from service.errors import LimitExceededError, QueryTooLongError, ServiceError
 from service.http import problems
 from service.http.conditional import preferred
 from service.http.paths import AFTER_DIGEST, DIGEST, TABLE
-from service.http.responses import Answer, InMemory, header
-from service.routes.dependencies import Server
+from service.http.responses import BufferResponse, HttpResponse, header
+from service.routes.dependencies import ServerState
 from service.routes.tables import make_table
 from service.settings import Settings
-from service.tables.entries import Ready
+from service.tables.entries import Entry
 from service.tables.formats import BY_MEDIA_TYPE, MEDIA_TYPES
 
 _TABLES = "/v1/tables"
 _READS = ("GET", "HEAD")
 
 
-class Front:
+class TableShortcut:
     """The application, with a short way to a table by its spec, and to what is in memory by its digest.
 
     The short way answers exactly as the routes would; whatever it does not know goes to them. What has too long a
     query, or too many parameters, is refused before anything looks at them.
     """
 
-    def __init__(self, app: ASGIApp, server: Server) -> None:
+    def __init__(self, app: ASGIApp, server: ServerState) -> None:
         self._app = app
         self._server = server
-        self._warm = server.tables.warm
+        self._warm = server.tables.cached
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer as an ASGI application."""
@@ -53,7 +53,7 @@ class Front:
             response = await problems.answer(request, error)
         await response(scope, receive, send)
 
-    def _ready(self, scope: Scope) -> InMemory | None:
+    def _ready(self, scope: Scope) -> BufferResponse | None:
         """The answer out of memory, which cannot fail any more; None where there is more to do."""
         path: str = scope["path"]
         ready = self._warm(path[DIGEST])
@@ -61,7 +61,7 @@ class Front:
             return None
         rest = path[AFTER_DIGEST]
         answer = ready.paths.get(rest) if rest else _preferred(ready, scope)
-        return answer if isinstance(answer, InMemory) else None
+        return answer if isinstance(answer, BufferResponse) else None
 
 
 def _refused(query: bytes, settings: Settings) -> ServiceError | None:
@@ -75,6 +75,6 @@ def _refused(query: bytes, settings: Settings) -> ServiceError | None:
     return None
 
 
-def _preferred(ready: Ready, scope: Scope) -> Answer | None:
+def _preferred(ready: Entry, scope: Scope) -> HttpResponse | None:
     chosen = preferred(header(scope, b"accept").decode("latin-1"), MEDIA_TYPES)
     return None if chosen is None else ready.answer(BY_MEDIA_TYPE[chosen], varies=True)

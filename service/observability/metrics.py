@@ -46,7 +46,7 @@ _GAUGES = {
 _LABELLED = {
     "damaged": ("what", "Damaged tables and rows that were found."),
     "store_errors": ("store", "Times that the store for objects or the database failed."),
-    "connections_cut": ("reason", "Connections that were not waited for any longer."),
+    "connections_closed": ("reason", "Connections that were not waited for any longer."),
 }
 
 
@@ -75,7 +75,7 @@ class _Series:
 class Readings:
     """What the parts of the server count, at one moment.
 
-    `store_errors` is by store (`objects`, `database`), `connections_cut` by reason, `damaged` by what was damaged
+    `store_errors` is by store (`objects`, `database`), `connections_closed` by reason, `damaged` by what was damaged
     (`table`, `row`).
     """
 
@@ -95,7 +95,7 @@ class Readings:
     determinism_mismatch: int
     damaged: Mapping[str, int]
     store_errors: Mapping[str, int]
-    connections_cut: Mapping[str, int]
+    connections_closed: Mapping[str, int]
 
     @classmethod
     def of(
@@ -104,7 +104,7 @@ class Readings:
         *,
         damaged_rows: int,
         store_errors: Mapping[str, int],
-        connections_cut: Mapping[str, int],
+        connections_closed: Mapping[str, int],
     ) -> Readings:
         """Read them. To be called in the event loop, to which the tables belong."""
         return cls(
@@ -124,7 +124,7 @@ class Readings:
             determinism_mismatch=tables.counters.mismatches,
             damaged={"table": tables.files.damaged, "row": damaged_rows},
             store_errors=dict(store_errors),
-            connections_cut=dict(connections_cut),
+            connections_closed=dict(connections_closed),
         )
 
 

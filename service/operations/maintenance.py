@@ -13,7 +13,7 @@ from service.database.metadata import Metadata, SpecRow, TableRow
 from service.storage.local import LocalStore, sync
 from service.storage.store import ObjectStore
 from service.tables.repository import read_table, table_key
-from service.tables.stored import StoredTable
+from service.tables.stored import TableReader
 
 METADATA_FILE = "metadata.jsonl"
 YOUNG_SECONDS = 3600
@@ -49,7 +49,7 @@ def verify(store: ObjectStore, metadata: Metadata) -> Iterator[str | None]:
 
 def _file_problem(store: ObjectStore, key: str, size: int) -> str | None:
     try:
-        digest = StoredTable(store, key, size).digest
+        digest = TableReader(store, key, size).digest
     except TableError as error:
         return f"{key}: {error}"
     return None if table_key(digest) == key else f"{key}: it is the table {digest}"

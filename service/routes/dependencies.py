@@ -10,10 +10,10 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Path, Request
 
 from scheduler import Spec
-from service.concurrency.executors import Threads
+from service.concurrency.executors import Executors
 from service.database.metadata import Metadata
 from service.http.body import Bodies
-from service.http.disconnect import while_connected
+from service.http.disconnect import cancel_on_disconnect
 from service.http.problems import Problem
 from service.observability.metrics import Metrics
 from service.routes.uploads import Uploads
@@ -24,39 +24,39 @@ from service.tables.specs import SpecReader
 
 
 @dataclass
-class Server:
+class ServerState:
     """The parts of a running server, and whether it has been told to stop."""
 
     settings: Settings
     store: ObjectStore
     metadata: Metadata
-    threads: Threads
+    executors: Executors
     bodies: Bodies
     specs: SpecReader
     tables: TableService
     uploads: Uploads
     metrics: Metrics
-    connections_cut: Counter[str]
+    connections_closed: Counter[str]
     draining: bool = False
 
 
-async def _server(request: Request) -> Server:
-    server: Server = request.app.state.server
+async def _server(request: Request) -> ServerState:
+    server: ServerState = request.app.state.server
     return server
 
 
-ServerDep = Annotated[Server, Depends(_server)]
+ServerDep = Annotated[ServerState, Depends(_server)]
 Digest = Annotated[str, Path(pattern="^[0-9a-f]{64}$", description="the table's digest: 64 hexadecimal digits")]
 
 
-async def obtain(spec: Spec, request: Request, server: Server) -> tuple[Served, bool]:
+async def obtain(spec: Spec, request: Request, server: ServerState) -> tuple[Served, bool]:
     """The table of a spec for the client of this request, and whether it was made for it; see `TableService.obtain`.
 
     When the client goes away, and no other waits for the table, its computation ends.
     """
-    if (ready := server.tables.known(spec)) is not None:
+    if (ready := server.tables.cached_for(spec)) is not None:
         return ready, False
-    return await while_connected(request.receive, server.tables.obtain(spec))
+    return await cancel_on_disconnect(request.receive, server.tables.obtain(spec))
 
 
 def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:

@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field
 
 from service.errors import NotReadyError
 from service.observability.metrics import CONTENT_TYPE, Readings
-from service.routes.dependencies import Server, ServerDep, problems, readable
+from service.routes.dependencies import ServerDep, ServerState, problems, readable
 from service.storage.store import StorageError
 from service.tables.formats import FORMATS
 from service.tables.manifest import VERSION
@@ -78,10 +78,10 @@ async def readyz(
     return Readiness(parts={**parts, "computations": server.tables.computations.state()} if wants_parts else None)
 
 
-async def _parts(server: Server) -> dict[str, str]:
+async def _parts(server: ServerState) -> dict[str, str]:
     return {
-        "store": await _said(server.threads.disk(server.store.check)),
-        "database": await _said(server.threads.sql(server.metadata.check)),
+        "store": await _said(server.executors.storage(server.store.check)),
+        "database": await _said(server.executors.database(server.metadata.check)),
     }
 
 
@@ -99,10 +99,10 @@ async def metrics(server: ServerDep) -> Response:
     readings = Readings.of(
         server.tables,
         damaged_rows=server.metadata.damaged_rows,
-        store_errors=server.threads.errors,
-        connections_cut=server.connections_cut,
+        store_errors=server.executors.errors,
+        connections_closed=server.connections_closed,
     )
-    text = await server.threads.health(server.metrics.text, readings)
+    text = await server.executors.health(server.metrics.text, readings)
     return Response(text, headers={"cache-control": "no-store"}, media_type=CONTENT_TYPE)
 
 

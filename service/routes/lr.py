@@ -10,12 +10,12 @@ from fastapi import APIRouter, Request, Response
 from scheduler import KINDS, Table
 from service.errors import NotAcceptableError
 from service.http.conditional import preferred
-from service.http.disconnect import while_connected
-from service.http.responses import AnswerResponse, InMemory, header
+from service.http.disconnect import cancel_on_disconnect
+from service.http.responses import BufferResponse, StarletteResponse, header
 from service.middleware.authentication import identity_of
 from service.routes.dependencies import ServerDep, obtain, problems, readable
 from service.routes.query import KIND, STEPS, read_query
-from service.tables.stored import StoredTable
+from service.tables.stored import TableReader
 from service.tables.values import TableValues, ValuesQuery, select
 
 router = APIRouter(tags=["schedules"])
@@ -73,13 +73,13 @@ async def rates(request: Request, server: ServerDep) -> Response:
     question = await read_query(query, server.specs, server.settings, request.receive)
     identity_of(request.scope).check_spec(question.spec)
     ready, _ = await obtain(question.spec, request, server)
-    with ready.lend():
-        work = server.threads.text(_answer, ready.table, question.steps, chosen, server.settings.max_points)
-        return AnswerResponse(await while_connected(request.receive, work))
+    with ready.pin():
+        work = server.executors.serialize(_answer, ready.table, question.steps, chosen, server.settings.max_points)
+        return StarletteResponse(await cancel_on_disconnect(request.receive, work))
 
 
-def _answer(table: Table | StoredTable, steps: str, media_type: str, max_points: int) -> InMemory:
+def _answer(table: Table | TableReader, steps: str, media_type: str, max_points: int) -> BufferResponse:
     body = select(table, ValuesQuery(steps=steps), max_points)
     if media_type == _TEXT:
         body = "".join(f"{rate!r}\n" for rate in json.loads(body)["columns"]["lr"]["values"]).encode()
-    return InMemory.made(_CONTENT_TYPES[media_type], body, varies=True)
+    return BufferResponse.made(_CONTENT_TYPES[media_type], body, varies=True)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from starlette.types import Receive
 
 from scheduler import Schedule, Spec
-from service.errors import FieldError, InvalidRequestError, LimitExceededError, ServiceError, shown
+from service.errors import FieldError, InvalidRequestError, LimitExceededError, ServiceError, abbreviate
 from service.settings import Settings
 from service.tables.specs import SpecReader
 
@@ -54,7 +54,7 @@ def _distinct(query: Iterable[tuple[str, str]]) -> dict[str, str]:
     parameters: dict[str, str] = {}
     for name, text in query:
         if name in parameters:
-            raise InvalidRequestError.of_parameter(name, f"{shown(name)} is given twice", text)
+            raise InvalidRequestError.of_parameter(name, f"{abbreviate(name)} is given twice", text)
         parameters[name] = text
     return parameters
 
@@ -63,14 +63,16 @@ def _check_lists(parameters: Mapping[str, str], max_items: int) -> None:
     """Lists are refused where they are too long before any item is looked at."""
     for name, text in parameters.items():
         if text.count(",") >= max_items:
-            detail = f"{shown(name)} must have at most {max_items} items on this server (max_items)"
+            detail = f"{abbreviate(name)} must have at most {max_items} items on this server (max_items)"
             raise LimitExceededError.of_parameter(name, detail, text)
 
 
 def _last(steps: str) -> int:
     if not _STEPS.fullmatch(steps):
         raise InvalidRequestError.of_parameter(
-            STEPS, f"steps must be whole numbers with commas between them, as 0,500,999, got {shown(steps)!r}", steps
+            STEPS,
+            f"steps must be whole numbers with commas between them, as 0,500,999, got {abbreviate(steps)!r}",
+            steps,
         )
     return max(map(int, steps.split(",")))
 

@@ -8,7 +8,7 @@ from fastapi import APIRouter
 
 from scheduler import KINDS
 from service.documentation.catalogue import Catalogue, Entry, catalogue, entry
-from service.errors import FieldError, KindNotFoundError, shown
+from service.errors import FieldError, KindNotFoundError, abbreviate
 from service.routes.dependencies import ServerDep, problems, readable
 
 router = APIRouter(prefix="/v1/schedules", tags=["schedules"])
@@ -24,6 +24,6 @@ async def schedules() -> Any:
 async def schedule(kind: str, server: ServerDep) -> Any:
     """A kind of schedule: what it does, its parameters and their JSON schema."""
     if kind not in KINDS:
-        detail = f"there is no schedule of kind {shown(kind)!r}; /v1/schedules lists them"
+        detail = f"there is no schedule of kind {abbreviate(kind)!r}; /v1/schedules lists them"
         raise KindNotFoundError(detail, [FieldError(detail, parameter="kind", value=kind)])
-    return await server.threads.text(entry, kind)
+    return await server.executors.serialize(entry, kind)

@@ -9,18 +9,18 @@ from fastapi import APIRouter, Query, Request, Response
 from starlette.convertors import Convertor, register_url_convertor
 
 from scheduler import Spec, Table
-from service.concurrency.executors import Threads
+from service.concurrency.executors import Executors
 from service.errors import NotAcceptableError
 from service.http.conditional import has_already, preferred
-from service.http.disconnect import while_connected
-from service.http.responses import Answer, AnswerResponse, InMemory, Written, header
+from service.http.disconnect import cancel_on_disconnect
+from service.http.responses import BufferResponse, GeneratedResponse, HttpResponse, StarletteResponse, header
 from service.middleware.authentication import identity_of
-from service.routes.dependencies import Digest, Server, ServerDep, obtain, problems, readable
+from service.routes.dependencies import Digest, ServerDep, ServerState, obtain, problems, readable
 from service.routes.uploads import MEDIA_TYPES as UPLOADS
 from service.tables.formats import BLOCKS, BY_MEDIA_TYPE, FORMATS, MEDIA_TYPES, Format
 from service.tables.manifest import Manifest, location
 from service.tables.service import Served
-from service.tables.stored import StoredTable
+from service.tables.stored import TableReader
 from service.tables.values import TableValues, ValuesQuery, select
 
 router = APIRouter(prefix="/v1/tables", tags=["tables"])
@@ -90,7 +90,7 @@ async def publish_table_as(digest: Digest, request: Request, server: ServerDep) 
     return await _publish(digest, request, server)
 
 
-async def _publish(digest: str | None, request: Request, server: Server) -> Response:
+async def _publish(digest: str | None, request: Request, server: ServerState) -> Response:
     async with server.uploads.receive(request, digest) as table:
         identity_of(request.scope).check_steps(table.total_steps)
         ready, new = await server.tables.publish(table)
@@ -105,7 +105,7 @@ def _described(digest: str, manifest: bytes, *, new: bool) -> Response:
 @readable(router, "/{digest}/manifest", response_model=Manifest, responses=problems(404))
 async def manifest(digest: Digest, request: Request, server: ServerDep) -> Response:
     """The description of a table. While nothing but a claim says where it is from, it may change."""
-    return AnswerResponse((await server.tables.describe(digest)).manifest_answer())
+    return StarletteResponse((await server.tables.describe(digest)).manifest_response())
 
 
 @readable(router, "/{digest}/values", response_model=TableValues, responses=problems(404, 503))
@@ -114,13 +114,13 @@ async def values(
 ) -> Response:
     """Some of a table's values: listed steps, or a range thinned out for a plot."""
     ready = await server.tables.get(digest)
-    with ready.lend():
-        work = server.threads.text(_selected, ready.table, query, server.settings.max_points)
-        return AnswerResponse(await while_connected(request.receive, work))
+    with ready.pin():
+        work = server.executors.serialize(_selected, ready.table, query, server.settings.max_points)
+        return StarletteResponse(await cancel_on_disconnect(request.receive, work))
 
 
-def _selected(table: Table | StoredTable, query: ValuesQuery, max_points: int) -> Answer:
-    return InMemory.made(b"application/json", select(table, query, max_points))
+def _selected(table: Table | TableReader, query: ValuesQuery, max_points: int) -> HttpResponse:
+    return BufferResponse.made(b"application/json", select(table, query, max_points))
 
 
 def _declare(item: Format) -> None:
@@ -157,27 +157,29 @@ async def table(digest: Digest, request: Request, server: ServerDep) -> Response
     return await _table(digest, BY_MEDIA_TYPE[chosen], request, server, varies=True)
 
 
-async def _table(digest: str, item: Format, request: Request, server: Server, *, varies: bool) -> Response:
+async def _table(digest: str, item: Format, request: Request, server: ServerState, *, varies: bool) -> Response:
     etag = item.etag(digest)
     if (unchanged := await _unchanged(digest, etag, request, server, varies=varies)) is not None:
         return unchanged
     ready = await server.tables.get(digest)
     if (answer := ready.answer(item, varies=varies)) is not None:
-        return AnswerResponse(answer)
-    return AnswerResponse(Written(item.content_type, etag, _blocks(ready, item, server.threads), varies=varies))
+        return StarletteResponse(answer)
+    return StarletteResponse(
+        GeneratedResponse(item.content_type, etag, _blocks(ready, item, server.executors), varies=varies)
+    )
 
 
-async def _blocks(ready: Served, item: Format, threads: Threads) -> AsyncIterator[bytes]:
-    with ready.lend():
-        async for block in threads.blocks(BLOCKS[item](ready.table)):
+async def _blocks(ready: Served, item: Format, executors: Executors) -> AsyncIterator[bytes]:
+    with ready.pin():
+        async for block in executors.blocks(BLOCKS[item](ready.table)):
             yield block
 
 
 async def _unchanged(
-    digest: str, etag: bytes, request: Request, server: Server, *, varies: bool = False
+    digest: str, etag: bytes, request: Request, server: ServerState, *, varies: bool = False
 ) -> Response | None:
     """304 where the client has what it asks for: nothing is loaded."""
     known = header(request.scope, b"if-none-match")
     if known and has_already(known, etag) and await server.tables.exists(digest):
-        return AnswerResponse(Answer(b"", etag, varies=varies))
+        return StarletteResponse(HttpResponse(b"", etag, varies=varies))
     return None

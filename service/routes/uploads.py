@@ -10,7 +10,7 @@ from starlette.requests import Request
 
 from scheduler import Table, TableError
 from scheduler.table_format import LENGTH, MAX_HEADER, header_size
-from service.concurrency.executors import Threads
+from service.concurrency.executors import Executors
 from service.errors import (
     DeadlineExceededError,
     FieldError,
@@ -34,9 +34,9 @@ class Uploads:
     A body takes its memory as it comes, so that one which stalls keeps no more from others than it has sent.
     """
 
-    def __init__(self, settings: Settings, threads: Threads) -> None:
+    def __init__(self, settings: Settings, executors: Executors) -> None:
         self._settings = settings
-        self._threads = threads
+        self._executors = executors
         self._limit = settings.max_table_bytes + MAX_HEADER
         self._seconds = settings.body_seconds + self._limit / _SLOWEST
         self._held = 0
@@ -53,7 +53,7 @@ class Uploads:
         body = bytearray()
         try:
             await self._fill(body, request)
-            yield await self._threads.disk(self._table, body, digest)
+            yield await self._executors.storage(self._table, body, digest)
         finally:
             self._held -= len(body)
 

@@ -13,7 +13,7 @@ from hashlib import sha256
 from hmac import compare_digest
 from typing import NamedTuple, Protocol, TypeVar
 
-from service.concurrency.executors import Threads
+from service.concurrency.executors import Executors
 from service.database.metadata import TokenRow
 from service.errors import QueueFullError, UnauthenticatedError
 from service.security.tokens import TOKEN, Identity, token_hash
@@ -62,16 +62,16 @@ class Authenticator:
 
     Args:
         source: of the tokens.
-        threads: in which the source is asked.
+        executors: in which the source is asked.
         clock: monotonic, in seconds.
         now: seconds since 1970.
     """
 
     def __init__(
-        self, source: TokenSource, threads: Threads, *, clock: Clock = time.monotonic, now: Clock = time.time
+        self, source: TokenSource, executors: Executors, *, clock: Clock = time.monotonic, now: Clock = time.time
     ) -> None:
         self._source = source
-        self._threads = threads
+        self._executors = executors
         self._clock = clock
         self._now = now
         self._known: dict[bytes, _Known] = {}
@@ -161,7 +161,7 @@ class Authenticator:
         if self._clock() < self._silent_until:
             raise DatabaseError("the database does not answer")
         try:
-            return await self._threads.sql(self._source.token_by_hash, digest)
+            return await self._executors.database(self._source.token_by_hash, digest)
         except DatabaseError as error:
             _logger.warning("tokens cannot be checked, those known hold for %d s: %s", _STALE, error)
             self._silent_until = self._clock() + _PAUSE

@@ -10,7 +10,7 @@ import re
 from functools import lru_cache
 from ipaddress import ip_address
 
-from service.errors import shown
+from service.errors import abbreviate
 from service.settings import ANY_HOST, Settings, is_loopback
 
 _HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^\[\]:]+?)\.?(?::[0-9]*)?")
@@ -55,5 +55,5 @@ class Hosts:
 
     def refusal(self, host: bytes) -> str:
         """What is said to who named another host."""
-        named, own = shown(host.decode("latin-1")), ", ".join(sorted(self._names))
+        named, own = abbreviate(host.decode("latin-1")), ", ".join(sorted(self._names))
         return f"this server is not {named!r}, but {own}; LRTABLES_ALLOWED_HOSTS gives it other names"

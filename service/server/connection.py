@@ -25,7 +25,7 @@ from typing_extensions import override
 from uvicorn._types import ASGI3Application
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
-from service.errors import Meaning
+from service.errors import ErrorStatus
 from service.http.problems import Problem
 from service.http.responses import Fields
 from service.security.hosts import Hosts
@@ -55,21 +55,21 @@ class Wait(StrEnum):
     LEAVING = "leave"
 
 
-_LATE = Meaning(408, "request-timeout", retryable=True)
-_MEANINGS: Mapping[str, Meaning] = MappingProxyType(
+_LATE = ErrorStatus(408, "request-timeout", retryable=True)
+_MEANINGS: Mapping[str, ErrorStatus] = MappingProxyType(
     {
-        "malformed": Meaning(400, "malformed-http"),
-        "host": Meaning(421, "misdirected-request"),
+        "malformed": ErrorStatus(400, "malformed-http"),
+        "host": ErrorStatus(421, "misdirected-request"),
         Wait.HEADERS: _LATE,
         Wait.BODY: _LATE,
-        "long-headers": Meaning(431, "headers-too-large"),
-        "connections": Meaning(503, "too-many-connections", retryable=True),
+        "long-headers": ErrorStatus(431, "headers-too-large"),
+        "connections": ErrorStatus(503, "too-many-connections", retryable=True),
     }
 )
 """What is answered, where an answer can still be sent, by the reason for ending a connection."""
 
 
-AtOnce = Callable[[str, Fields], tuple[bytes, Part] | None]
+FastResponse = Callable[[str, Fields], tuple[bytes, Part] | None]
 """A whole answer to a GET of this path with these headers, its head but for the server's own headers, and its body.
 
 None where the application is to be asked, as it is where a body follows, which may prove to be no HTTP. It must not
@@ -78,20 +78,20 @@ block, and not wait.
 
 
 def protocol(
-    settings: Settings, cut: Counter[str] | None = None, at_once: AtOnce = lambda path, headers: None
+    settings: Settings, closed: Counter[str] | None = None, fast_response: FastResponse = lambda path, headers: None
 ) -> type[HttpToolsProtocol]:
     """The class of a server's connections, for `uvicorn.Config(http=...)`; one server per class.
 
     Args:
         settings: the deadlines, how many connections there may be, and the hosts that requests may name.
         cut: counts the connections that were ended, by reason.
-        at_once: is asked for an answer before the application is.
+        fast_response: is asked for a response before the application is.
     """
 
     class Connection(_Connection):
-        sweep = _Sweep(settings, Counter() if cut is None else cut)
+        monitor = _DeadlineMonitor(settings, Counter() if closed is None else closed)
         hosts = Hosts(settings)
-        answer_at_once = staticmethod(at_once)
+        try_fast_response = staticmethod(fast_response)
 
     return Connection
 
@@ -113,14 +113,14 @@ def raise_file_limit(max_connections: int) -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
-class _Sweep:
+class _DeadlineMonitor:
     """Looks at all connections of a server, again and again while there are any, and keeps their deadlines.
 
     A connection ends at the earliest at its deadline, and at the latest two sweeps later.
     """
 
-    def __init__(self, settings: Settings, cut: Counter[str]) -> None:
-        self.cut = cut
+    def __init__(self, settings: Settings, closed: Counter[str]) -> None:
+        self.closed = closed
         self.max_connections = settings.max_connections
         self.limits = {
             Wait.REQUEST: settings.idle_seconds,
@@ -178,7 +178,7 @@ class _Sweep:
             if is_over:
                 connection.abort()
             else:
-                connection.look(elapsed)
+                connection.check_deadline(elapsed)
         del left[-_AT_ONCE:]
         if left:
             loop.call_soon(self._look, left, connections, elapsed, loop)
@@ -226,16 +226,16 @@ class _Connection(HttpToolsProtocol):
         "_whole",
     )
 
-    sweep: _Sweep
+    monitor: _DeadlineMonitor
     hosts: Hosts
-    answer_at_once: AtOnce
+    try_fast_response: FastResponse
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.cycle = _NONE_YET  # type: ignore[assignment]  # no cycle, but all that is asked of a finished one
         self._running = self.cycle
         self._closed_to_input = False
-        self._refusal: tuple[Meaning, str] | None = None  # what is said once all is answered that came before
+        self._refusal: tuple[ErrorStatus, str] | None = None  # what is said once all is answered that came before
         self._host: bytes | None = None  # the last one that was let through
         self._parsed_again = b""  # the head of a request with an Upgrade, without it
         self._asked: object = None  # the last request whose headers have all come
@@ -250,12 +250,14 @@ class _Connection(HttpToolsProtocol):
     @override
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
         super().connection_made(transport)
-        self.sweep.begin(self.connections, self.loop)  # type: ignore[arg-type]  # they are all of this class
-        too_many = len(self.connections) - self.sweep.max_connections
+        self.monitor.begin(self.connections, self.loop)  # type: ignore[arg-type]  # they are all of this class
+        too_many = len(self.connections) - self.monitor.max_connections
         if 0 < too_many <= SPARE_CONNECTIONS:
-            self._refuse("connections", f"there are {self.sweep.max_connections} connections already (max_connections)")
+            self._refuse(
+                "connections", f"there are {self.monitor.max_connections} connections already (max_connections)"
+            )
         elif too_many > 0:
-            self.sweep.cut["connections"] += 1
+            self.monitor.closed["connections"] += 1
             self.abort()
 
     @override
@@ -308,7 +310,7 @@ class _Connection(HttpToolsProtocol):
             self._check_hosts(hosts)
         elif host != self._host:
             self._check_host(host)
-        if not self._was_answered_at_once():
+        if not self._answered_fast():
             self._limit_requests()
             super().on_headers_complete()
         self._asked = self.scope
@@ -354,7 +356,7 @@ class _Connection(HttpToolsProtocol):
         self._refuse(reason, detail)
         raise ValueError("there is nothing more to parse")
 
-    def _was_answered_at_once(self) -> bool:
+    def _answered_fast(self) -> bool:
         """Answer without a task, where it is this request's turn, the client takes its answers, and there is one."""
         parser = self.parser
         if (
@@ -365,11 +367,11 @@ class _Connection(HttpToolsProtocol):
             or parser.get_http_version() != "1.1"
         ):
             return False
-        found = self.answer_at_once(self.url.decode("latin-1"), self.headers)
+        found = self.try_fast_response(self.url.decode("latin-1"), self.headers)
         if found is None:
             return False
         head, body = found
-        self.transport.write(b"".join((head, self.sweep.always(self.server_state.default_headers), b"\r\n", body)))
+        self.transport.write(b"".join((head, self.monitor.always(self.server_state.default_headers), b"\r\n", body)))
         self.server_state.total_requests += 1
         return True
 
@@ -398,14 +400,14 @@ class _Connection(HttpToolsProtocol):
     @override
     def shutdown(self) -> None:
         super().shutdown()
-        self.sweep.drain(self.loop.time())
+        self.monitor.drain(self.loop.time())
 
     def abort(self) -> None:
         """End it at once: what the client has not taken is dropped."""
         self.transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
         self.transport.abort()
 
-    def look(self, elapsed: float) -> None:
+    def check_deadline(self, elapsed: float) -> None:
         """Count the seconds since the last look, if it still waits for the same; end it where they are too many."""
         wait, request = self._waits_for()
         if wait is None:
@@ -417,7 +419,7 @@ class _Connection(HttpToolsProtocol):
         self._waited += elapsed
         if wait in (Wait.BODY, Wait.READING):
             self._credit()
-        if self._waited >= self.sweep.limits[wait]:
+        if self._waited >= self.monitor.limits[wait]:
             self._late(wait)
 
     def _waits_for(self) -> tuple[Wait | None, object]:
@@ -447,10 +449,10 @@ class _Connection(HttpToolsProtocol):
 
     def _late(self, wait: Wait) -> None:
         if wait is Wait.HEADERS or (wait is Wait.BODY and not self.cycle.response_started):
-            self._refuse(wait, f"the request's {wait} took longer than {self.sweep.limits[wait]:g} seconds")
+            self._refuse(wait, f"the request's {wait} took longer than {self.monitor.limits[wait]:g} seconds")
             return
         if wait is not Wait.LEAVING:  # which was counted when it was refused
-            self.sweep.cut[wait] += 1
+            self.monitor.closed[wait] += 1
         if wait is Wait.REQUEST:
             self.transport.close()
         else:
@@ -464,26 +466,26 @@ class _Connection(HttpToolsProtocol):
         if self._closed_to_input:
             return
         self._closed_to_input = True
-        self.sweep.cut[reason] += 1
-        meaning = _MEANINGS.get(reason)
-        if meaning is None:
+        self.monitor.closed[reason] += 1
+        error_status = _MEANINGS.get(reason)
+        if error_status is None:
             self.abort()
         elif self._asked is not self.scope or self._whole is self.scope:
-            self._explain_last(meaning, detail)
+            self._explain_last(error_status, detail)
         elif self.pipeline:  # its last request, which is not begun, is the one that is refused
             self.pipeline.popleft()
             self.cycle = self.pipeline[0][0] if self.pipeline else self._running
-            self._explain_last(meaning, detail)
+            self._explain_last(error_status, detail)
         else:
-            self._refuse_begun(meaning, detail)
+            self._refuse_begun(error_status, detail)
 
-    def _explain_last(self, meaning: Meaning, detail: str) -> None:
+    def _explain_last(self, error_status: ErrorStatus, detail: str) -> None:
         if self.cycle.response_complete:
-            self._explain(meaning, detail)
+            self._explain(error_status, detail)
         else:
-            self._refusal = meaning, detail
+            self._refusal = error_status, detail
 
-    def _refuse_begun(self, meaning: Meaning, detail: str) -> None:
+    def _refuse_begun(self, error_status: ErrorStatus, detail: str) -> None:
         """Refuse the request whose turn it is, and whose body does not come to an end."""
         cycle = self.cycle
         if cycle.response_complete:
@@ -491,21 +493,21 @@ class _Connection(HttpToolsProtocol):
         elif cycle.response_started:
             cycle.keep_alive = False
         else:
-            self._explain(meaning, detail)
+            self._explain(error_status, detail)
             cycle.disconnected = True  # so the application is told, as when the client leaves
             cycle.message_event.set()
 
-    def _explain(self, meaning: Meaning, detail: str) -> None:
+    def _explain(self, error_status: ErrorStatus, detail: str) -> None:
         """Send a problem, and nothing after it."""
         problem = Problem(
-            title=HTTPStatus(meaning.status).phrase,
-            status=meaning.status,
-            code=meaning.code,
+            title=HTTPStatus(error_status.status).phrase,
+            status=error_status.status,
+            code=error_status.code,
             detail=detail,
             request_id=secrets.token_hex(8),
-            retryable=meaning.retryable,
+            retryable=error_status.retryable,
         )
-        self.transport.write(_answer(problem, self.sweep.always(self.server_state.default_headers)))
+        self.transport.write(_answer(problem, self.monitor.always(self.server_state.default_headers)))
         self.transport.write_eof()
 
 

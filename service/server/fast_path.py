@@ -8,24 +8,24 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from service.http.paths import AFTER_DIGEST, DIGEST, TABLE
 from service.http.request_id import sent_id
-from service.http.responses import Fields, InMemory
+from service.http.responses import BufferResponse, Fields
 from service.middleware.authentication import authorization
-from service.routes.dependencies import Server
+from service.routes.dependencies import ServerState
 from service.security.authenticator import Authenticator
 from service.storage.store import Part
 
 
-class Warm:
+class FastPath:
     """The application, and in front of it the shortest way to a table in memory: its bytes, its manifest, its 304.
 
     The answer is the one that the application would give, but that it has an X-Request-ID only where the request has:
     it cannot fail, so there is nothing to trace. Requests are counted as there. A known token that may read
     and has no rates is let through here; everything that is not as plain as that goes on to the application.
 
-    What is short need not even become an ASGI request: connections ask for it with `at_once`.
+    What is short need not even become an ASGI request: connections ask for it with `try_fast_response`.
     """
 
-    def __init__(self, app: ASGIApp, server: Server, authenticator: Authenticator | None) -> None:
+    def __init__(self, app: ASGIApp, server: ServerState, authenticator: Authenticator | None) -> None:
         self._app = app
         self._get = server.tables.cache.get
         self._counters = server.tables.counters
@@ -44,8 +44,8 @@ class Warm:
         await answer.send_plain(send, status, private=self._authenticator is not None, request_id=own_id)
         self._count(scope["path"], answer, status, began)
 
-    def at_once(self, path: str, headers: Fields) -> tuple[bytes, Part] | None:
-        """A whole answer to GET, where it is short: as `InMemory.short` has it. It counts as sent."""
+    def try_fast_response(self, path: str, headers: Fields) -> tuple[bytes, Part] | None:
+        """A whole answer to GET, where it is short: as `BufferResponse.short` has it. It counts as sent."""
         began = perf_counter()
         found = self._find(path, headers)
         if found is None:
@@ -57,20 +57,20 @@ class Warm:
             self._count(path, answer, status, began)
         return sent
 
-    def _find(self, path: str, headers: Fields) -> tuple[InMemory, int, bytes] | None:
+    def _find(self, path: str, headers: Fields) -> tuple[BufferResponse, int, bytes] | None:
         """The answer to a plain GET that is let through, its status, and the request's id where it has one."""
         ready = self._get(path[DIGEST])
         if ready is None or not path.startswith(TABLE):
             return None
         answer = ready.paths.get(path[AFTER_DIGEST])
-        if not isinstance(answer, InMemory):
+        if not isinstance(answer, BufferResponse):
             return None
         status, own_id = answer.plain_status(headers), sent_id(headers)
         if status is None or own_id is None or not self._admits(headers):
             return None
         return answer, status, own_id
 
-    def _count(self, path: str, answer: InMemory, status: int, began: float) -> None:
+    def _count(self, path: str, answer: BufferResponse, status: int, began: float) -> None:
         nbytes = answer.length or 0 if status == 200 else 0
         self._observe("GET", path, status, perf_counter() - began, nbytes)
 

@@ -108,7 +108,7 @@ class LocalStore:
             sync(target.parent)  # even where it was taken: whoever took it may not have come to this line
             return made
 
-    def set_aside(self, key: str, version: str) -> None:
+    def quarantine(self, key: str, version: str) -> None:
         # docstring inherited
         path = self._path(key)
         damaged = self.directory / "damaged"
@@ -211,11 +211,11 @@ class LocalStore:
 
 
 @contextmanager
-def _system_errors(shown: Callable[[str], str] = str) -> Iterator[None]:
+def _system_errors(display_path: Callable[[str], str] = str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        path = "" if error.filename is None else f": {shown(error.filename)}"
+        path = "" if error.filename is None else f": {display_path(error.filename)}"
         raise StorageError(f"{error.strerror or 'the system refused'}{path}") from error
 
 

@@ -93,7 +93,7 @@ class S3Store:
             raise StorageError("the object store has the object, and has it not")
         return False
 
-    def set_aside(self, key: str, version: str) -> None:
+    def quarantine(self, key: str, version: str) -> None:
         """As promised, but for an object that takes the key between our last look and our next request: obstore has no
         conditional delete.
         """

@@ -58,7 +58,7 @@ class ObjectStore(Protocol):
     def put(self, key: str, parts: Iterable[Part]) -> bool:
         """Keep the parts, joined, under a key that is free. True: they are durable now. False: it was taken."""
 
-    def set_aside(self, key: str, version: str) -> None:
+    def quarantine(self, key: str, version: str) -> None:
         """Free the key of a damaged object, and keep the object elsewhere. Nothing where it is gone, or another one is
         there: whoever comes late does not take away what has replaced it.
         """

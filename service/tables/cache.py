@@ -6,7 +6,7 @@ from collections import OrderedDict
 from typing import Generic, Protocol, TypeVar
 
 
-class Keepable(Protocol):
+class Cacheable(Protocol):
     """What a cache keeps."""
 
     @property
@@ -18,11 +18,11 @@ class Keepable(Protocol):
         """The memory it takes."""
 
     @property
-    def is_lent(self) -> bool:
+    def is_pinned(self) -> bool:
         """Whether an answer is being sent out of that memory now: dropping it frees nothing yet."""
 
 
-T = TypeVar("T", bound=Keepable)
+T = TypeVar("T", bound=Cacheable)
 
 
 class TableCache(Generic[T]):
@@ -37,7 +37,7 @@ class TableCache(Generic[T]):
         self._kept: OrderedDict[str, T] = OrderedDict()
         self._kept_bytes = 0
         self._reserved = 0
-        self._leaving: list[T] = []
+        self._evicted_in_use: list[T] = []
 
     def __len__(self) -> int:
         return len(self._kept)
@@ -45,8 +45,8 @@ class TableCache(Generic[T]):
     @property
     def nbytes(self) -> int:
         """Bytes of the tables that are kept, of those dropped that are still being sent, and what is reserved."""
-        self._leaving = [item for item in self._leaving if item.is_lent]
-        return self._kept_bytes + self._reserved + sum(item.nbytes for item in self._leaving)
+        self._evicted_in_use = [item for item in self._evicted_in_use if item.is_pinned]
+        return self._kept_bytes + self._reserved + sum(item.nbytes for item in self._evicted_in_use)
 
     def get(self, digest: str) -> T | None:
         """The table, now the most recently used one; None where it is not kept."""
@@ -75,7 +75,7 @@ class TableCache(Generic[T]):
         free = self.capacity - self.nbytes
         leaving: list[T] = []
         for item in self._kept.values() if free < nbytes else ():
-            if not item.is_lent:
+            if not item.is_pinned:
                 leaving.append(item)
                 free += item.nbytes
             if free >= nbytes:
@@ -84,7 +84,7 @@ class TableCache(Generic[T]):
             self.drop(item.digest)
         return free
 
-    def keep(self, item: T) -> T:
+    def add(self, item: T) -> T:
         """Keep a table as the most recently used one; what is returned is the copy that was there first."""
         if (known := self.get(item.digest)) is not None:
             return known
@@ -104,5 +104,5 @@ class TableCache(Generic[T]):
         if item is None:
             return
         self._kept_bytes -= item.nbytes
-        if item.is_lent:
-            self._leaving.append(item)
+        if item.is_pinned:
+            self._evicted_in_use.append(item)

@@ -11,12 +11,12 @@ from contextlib import AsyncExitStack, asynccontextmanager
 
 from scheduler import Spec, Table
 from scheduler.compose.literal import named_digests
-from service.concurrency.executors import Threads
-from service.concurrency.memory_budget import Budget
+from service.concurrency.executors import Executors
+from service.concurrency.memory_budget import MemoryBudget
 from service.concurrency.turns import Turns
 from service.errors import DeadlineExceededError, QueueFullError
 from service.settings import Settings
-from service.tables.stored import StoredTable
+from service.tables.stored import TableReader
 from service.workers.pool import Job, Workers
 
 _logger = logging.getLogger("lrtables")
@@ -27,7 +27,7 @@ _GRACE = 1.0  # seconds in which a computation that is told to stop has to
 _LAST_GRACE = 0.1  # the same, when the server has been told to stop
 _WORKING_MEMORY = 256 * 2**20  # bytes beside the tables: the spec's objects, and what is computed block by block
 
-Find = Callable[[str], Awaitable[StoredTable]]
+Find = Callable[[str], Awaitable[TableReader]]
 """Finds the table that a Literal names by its digest."""
 
 
@@ -42,7 +42,7 @@ class Computations:
     `killed` how many were.
     """
 
-    def __init__(self, threads: Threads, workers: Workers, settings: Settings) -> None:
+    def __init__(self, executors: Executors, workers: Workers, settings: Settings) -> None:
         self.depth = 0
         self.started = 0
         self.ended = 0
@@ -50,12 +50,12 @@ class Computations:
         self.seconds = 0.0
         self.workers = workers
         self._grace = _GRACE
-        self._threads = threads
+        self._executors = executors
         self._jobs = set[Job]()
         self._turns = Turns(settings.compute_workers, _PATIENCE)
         self._most = settings.max_queue + 1  # one runs
         self._limit = settings.compute_seconds
-        self._memory = Budget(2 * settings.max_table_bytes)
+        self._memory = MemoryBudget(2 * settings.max_table_bytes)
         self._working_memory = settings.max_table_bytes + _WORKING_MEMORY
 
     @property
@@ -85,7 +85,7 @@ class Computations:
             async with asyncio.timeout(self._limit):
                 # first, as finding may take another computation, which must not wait for the memory of this one
                 tables = {digest: await find(digest) for digest in sorted(named_digests(spec.every_schedule()))}
-                await held.enter_async_context(self._memory.lend(8 * spec.total_steps * len(spec.plan())))
+                await held.enter_async_context(self._memory.acquire(8 * spec.total_steps * len(spec.plan())))
                 async with self._turns.take():
                     return await self._compute(Job(spec, tables, self._working_memory))
         except TimeoutError as error:
@@ -101,7 +101,7 @@ class Computations:
         self.started += 1
         began = time.perf_counter()
         self._jobs.add(job)
-        running = asyncio.ensure_future(self._threads.compute(self.workers.compute, job))
+        running = asyncio.ensure_future(self._executors.compute(self.workers.compute, job))
         running.add_done_callback(_seen)
         try:
             return await asyncio.shield(running)

@@ -7,19 +7,19 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 from scheduler import Spec, Table
-from service.concurrency.executors import Threads
-from service.http.responses import Answer, InMemory, Streamed
+from service.concurrency.executors import Executors
+from service.http.responses import BufferResponse, HttpResponse, StreamResponse
 from service.storage.store import Part
 from service.tables.formats import JSON, NPY, SAFETENSORS, Format, npy_header, npy_parts
 from service.tables.manifest import Manifest
 from service.tables.origins import Origin
-from service.tables.stored import StoredBody, StoredTable
+from service.tables.stored import StoredBody, TableReader
 
 _OBJECTS = 12 * 2**10  # bytes of the objects that a table consists of, all answers given
 _PER_CHARACTER = 14  # bytes of the objects that a character of a spec in JSON becomes
 
 
-class Ready:
+class Entry:
     """A table's answers that need no more work, its manifest among them once `describe` was told where it is from.
 
     `manifest` is JSON. `nbytes` is the memory that all of it takes, the objects around the values included: for a
@@ -30,14 +30,14 @@ class Ready:
         answers: by format, and whether the address answers with other formats too.
     """
 
-    def __init__(self, table: Table | StoredTable, answers: Mapping[tuple[Format, bool], Answer]) -> None:
+    def __init__(self, table: Table | TableReader, answers: Mapping[tuple[Format, bool], HttpResponse]) -> None:
         self.digest = table.digest
         self.origin = Origin()
         self.manifest = b""
         self._manifest = Manifest.of(table, self.origin)
         self._answers = answers
         self._borrowers = 0
-        self.paths: dict[str, Answer] = {
+        self.paths: dict[str, HttpResponse] = {
             f".{item.extension}": answer for (item, varies), answer in answers.items() if not varies
         }
         self.nbytes = _OBJECTS + _PER_CHARACTER * len(self._manifest.to_bytes())
@@ -54,11 +54,11 @@ class Ready:
         self.manifest = self._manifest.of_origin(origin).to_bytes()
         self.nbytes += _PER_CHARACTER * len(self.manifest)
         if self.is_described:
-            self.paths["/manifest"] = self.manifest_answer()
+            self.paths["/manifest"] = self.manifest_response()
 
-    def manifest_answer(self) -> Answer:
+    def manifest_response(self) -> HttpResponse:
         """The manifest as an answer; it lasts where it `is_described`."""
-        return self.paths.get("/manifest") or InMemory.made(
+        return self.paths.get("/manifest") or BufferResponse.made(
             JSON.content_type, self.manifest, is_immutable=self.is_described
         )
 
@@ -69,7 +69,7 @@ class Ready:
         return self._manifest.of_origin(self.origin).for_spec(spec).to_bytes()
 
     @contextmanager
-    def lend(self) -> Iterator[None]:
+    def pin(self) -> Iterator[None]:
         """Count the table as lent for a `with` block, which uses its memory."""
         self._borrowers += 1
         try:
@@ -77,12 +77,12 @@ class Ready:
         finally:
             self._borrowers -= 1
 
-    def answer(self, item: Format, *, varies: bool) -> Answer | None:
+    def answer(self, item: Format, *, varies: bool) -> HttpResponse | None:
         """The answer in a format; None where it has to be written."""
         return self._answers.get((item, varies))
 
 
-class ReadyTable(Ready):
+class MemoryEntry(Entry):
     """A table in memory. Making it reads the file once per format, to take its SHA-256: not for the event loop.
 
     No value is copied.
@@ -93,7 +93,9 @@ class ReadyTable(Ready):
     def __init__(self, table: Table) -> None:
         bodies = {SAFETENSORS: table.parts(), NPY: npy_parts(table)}
         answers = {
-            (item, varies): InMemory(item.content_type, item.etag(table.digest), parts, varies=varies, sha256=sha256)
+            (item, varies): BufferResponse(
+                item.content_type, item.etag(table.digest), parts, varies=varies, sha256=sha256
+            )
             for item, parts in bodies.items()
             for sha256 in [_sha256(parts)]
             for varies in (False, True)
@@ -103,23 +105,25 @@ class ReadyTable(Ready):
         self.nbytes += table.nbytes
 
     @property
-    def is_lent(self) -> bool:
+    def is_pinned(self) -> bool:
         """Whether the table is being sent, or written as text."""
         return self._borrowers > 0 or any(answer.sending for answer in self._answers.values())
 
 
-class StreamedTable(Ready):
+class StreamedEntry(Entry):
     """A table that is read from the store whenever it is sent: in memory are its manifest and its checks."""
 
-    is_lent = False
+    is_pinned = False
 
-    def __init__(self, table: StoredTable, threads: Threads) -> None:
+    def __init__(self, table: TableReader, executors: Executors) -> None:
         bodies = {
-            SAFETENSORS: (StoredBody(table, threads, table.header), table.sha256),
-            NPY: (StoredBody(table, threads, npy_header(table.frame)), None),
+            SAFETENSORS: (StoredBody(table, executors, table.header), table.sha256),
+            NPY: (StoredBody(table, executors, npy_header(table.layout)), None),
         }
         answers = {
-            (item, varies): Streamed(item.content_type, item.etag(table.digest), body, varies=varies, sha256=sha256)
+            (item, varies): StreamResponse(
+                item.content_type, item.etag(table.digest), body, varies=varies, sha256=sha256
+            )
             for item, (body, sha256) in bodies.items()
             for varies in (False, True)
         }

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 from scheduler import Table
 from scheduler.schedule import Values
-from scheduler.table_format import FORMAT_REVISION, Frame
+from scheduler.table_format import FORMAT_REVISION, TableLayout
 from service.storage.store import Part
-from service.tables.stored import StoredColumn, StoredTable
+from service.tables.stored import StoredColumn, TableReader
 
 _NPY = b"\x93NUMPY\x01\x00"
 _BLOCK = 2048  # values written as text at a time: about a millisecond, in which no other request is answered
@@ -55,9 +55,9 @@ BY_MEDIA_TYPE = {item.media_type: item for item in FORMATS}
 MEDIA_TYPES = tuple(BY_MEDIA_TYPE)
 
 
-def npy_header(frame: Frame) -> bytes:
+def npy_header(layout: TableLayout) -> bytes:
     """The start of the table as a NumPy file; the values follow."""
-    shape = (frame.total_steps,) if len(frame.columns) == 1 else (len(frame.columns), frame.total_steps)
+    shape = (layout.total_steps,) if len(layout.columns) == 1 else (len(layout.columns), layout.total_steps)
     # Not by NumPy, whose versions pad it differently: a digest has one file.
     text = f"{{'descr': '<f8', 'fortran_order': False, 'shape': {shape}, }}".encode()
     text += b" " * (-(len(_NPY) + 2 + len(text) + 1) % 64) + b"\n"
@@ -66,13 +66,13 @@ def npy_header(frame: Frame) -> bytes:
 
 def npy_parts(table: Table) -> list[Part]:
     """The table as a NumPy file: a header, and a view of the values."""
-    return [npy_header(table.frame), *table.parts()[1:]]
+    return [npy_header(table.layout), *table.parts()[1:]]
 
 
-def json_blocks(table: Table | StoredTable) -> Iterator[bytes]:
+def json_blocks(table: Table | TableReader) -> Iterator[bytes]:
     """The table as JSON, a block at a time."""
-    frame = {"digest": table.digest, "axis": table.axis, "stride": table.stride, "after": table.after}
-    yield json.dumps({**frame, "total_steps": table.total_steps})[:-1].encode() + b', "columns": {'
+    layout = {"digest": table.digest, "axis": table.axis, "stride": table.stride, "after": table.after}
+    yield json.dumps({**layout, "total_steps": table.total_steps})[:-1].encode() + b', "columns": {'
     columns: Mapping[str, Values | StoredColumn] = table.columns
     for number, (name, values) in enumerate(columns.items()):
         yield (", " if number else "").encode() + json.dumps(name).encode() + b": ["
@@ -83,7 +83,7 @@ def json_blocks(table: Table | StoredTable) -> Iterator[bytes]:
     yield b"}}\n"
 
 
-def csv_blocks(table: Table | StoredTable) -> Iterator[bytes]:
+def csv_blocks(table: Table | TableReader) -> Iterator[bytes]:
     """The table as CSV with a header line, a block at a time. Numbers are Python's shortest that read back exactly."""
     yield ",".join([table.axis, *table.columns]).encode() + b"\r\n"
     block = max(_BLOCK // len(table.columns), 1)

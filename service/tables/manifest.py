@@ -12,7 +12,7 @@ from scheduler.schedule import Values
 from scheduler.table import After, Axis
 from service.tables.formats import FORMATS, NPY, SAFETENSORS, npy_header
 from service.tables.origins import Claim, Origin
-from service.tables.stored import StoredColumn, StoredTable
+from service.tables.stored import StoredColumn, TableReader
 
 VERSION = version("lrtables")
 
@@ -55,9 +55,9 @@ class Manifest(BaseModel):
     links: dict[str, str]
 
     @classmethod
-    def of(cls, table: Table | StoredTable, origin: Origin) -> Manifest:
+    def of(cls, table: Table | TableReader, origin: Origin) -> Manifest:
         """The description of a table and of its origin."""
-        sizes = {SAFETENSORS: len(table.header) + table.nbytes, NPY: len(npy_header(table.frame)) + table.nbytes}
+        sizes = {SAFETENSORS: len(table.header) + table.nbytes, NPY: len(npy_header(table.layout)) + table.nbytes}
         return cls(
             digest=table.digest,
             **_said_of(origin),

@@ -74,7 +74,7 @@ def _claimed(table: Table, settings: Settings) -> Spec | None:
         spec = read_spec(text.encode(), settings)
     except ServiceError:
         return None
-    return spec if spec.frame == table.frame else None
+    return spec if spec.layout == table.layout else None
 
 
 def spec_of_claim(claim: str | None) -> str | None:

@@ -7,11 +7,11 @@ from collections.abc import Callable
 from typing import Protocol, TypeVar
 
 from scheduler import Table, TableError
-from scheduler.table_format import Header
-from service.concurrency.executors import Threads
+from scheduler.table_format import FileHeader
+from service.concurrency.executors import Executors
 from service.storage.store import ObjectStore, StorageError
-from service.tables.entries import ReadyTable, StreamedTable
-from service.tables.stored import StoredTable
+from service.tables.entries import MemoryEntry, StreamedEntry
+from service.tables.stored import TableReader
 
 _logger = logging.getLogger("lrtables")
 _TRIES = 3  # others may damage, or set aside, what is written meanwhile; but not for ever
@@ -33,23 +33,23 @@ def table_key(digest: str) -> str:
 class TableFiles:
     """The files of tables. Everything blocks. `damaged` counts those that were found damaged."""
 
-    def __init__(self, store: ObjectStore, threads: Threads) -> None:
+    def __init__(self, store: ObjectStore, executors: Executors) -> None:
         self.damaged = 0
         self._store = store
-        self._threads = threads
+        self._executors = executors
 
     def size(self, digest: str) -> int | None:
         """Bytes of the table's file; None where there is none."""
         found = self._store.stat(table_key(digest))
         return None if found is None else found.size
 
-    def read(self, digest: str, *, into_memory: bool) -> ReadyTable | StreamedTable | None:
+    def read(self, digest: str, *, into_memory: bool) -> MemoryEntry | StreamedEntry | None:
         """The table, verified; None where it is missing, or it was damaged and has been set aside."""
         if into_memory:
             return self._verified(digest, self._in_memory)
         return self._verified(digest, self._streamed)
 
-    def stored(self, digest: str) -> StoredTable | None:
+    def stored(self, digest: str) -> TableReader | None:
         """The same, to read values from: whatever the table's size, it takes little memory."""
         return self._verified(digest, self._stored)
 
@@ -72,7 +72,7 @@ class TableFiles:
                 self.damaged += last
                 _logger.error("the stored table %s is damaged: %s%s", digest, error, "; set aside" if last else "")  # noqa: TRY400  # expected: no trace
         if found is not None:
-            self._store.set_aside(key, found.version)
+            self._store.quarantine(key, found.version)
         return None
 
     def _read(self, digest: str, key: str, read: Callable[[str], T | None]) -> T | None:
@@ -81,21 +81,21 @@ class TableFiles:
             raise TableError(f"it is the table {table.digest}")
         return table
 
-    def _in_memory(self, key: str) -> ReadyTable | None:
+    def _in_memory(self, key: str) -> MemoryEntry | None:
         file = self._store.get(key)
-        return None if file is None else ReadyTable(read_table(file))
+        return None if file is None else MemoryEntry(read_table(file))
 
-    def _stored(self, key: str) -> StoredTable | None:
+    def _stored(self, key: str) -> TableReader | None:
         found = self._store.stat(key)
-        return None if found is None else StoredTable(self._store, key, found.size)
+        return None if found is None else TableReader(self._store, key, found.size)
 
-    def _streamed(self, key: str) -> StreamedTable | None:
+    def _streamed(self, key: str) -> StreamedEntry | None:
         table = self._stored(key)
-        return None if table is None else StreamedTable(table, self._threads)
+        return None if table is None else StreamedEntry(table, self._executors)
 
 
 def read_table(file: memoryview) -> Table:
     """The table in a stored file, which it keeps in memory. Raises `TableError` where that is not what was stored."""
-    if not Header.from_bytes(file, len(file)).checked:
+    if not FileHeader.from_bytes(file, len(file)).checked:
         raise TableError("damaged table: its header has no check")
     return Table.from_bytes(file)

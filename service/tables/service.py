@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 from scheduler import Spec, Table
 from scheduler.compose.literal import named_digests
-from service.concurrency.executors import Threads
+from service.concurrency.executors import Executors
 from service.concurrency.single_flight import SingleFlight
 from service.database.metadata import CondemnedError, Metadata
 from service.errors import (
@@ -27,18 +27,18 @@ from service.settings import Settings
 from service.storage.store import ObjectStore, StorageError
 from service.tables.cache import TableCache
 from service.tables.compute import Computations
-from service.tables.entries import ReadyTable, StreamedTable
+from service.tables.entries import MemoryEntry, StreamedEntry
 from service.tables.origins import claim_of, origin_of, spec_of_claim
 from service.tables.repository import TableFiles
 from service.tables.specs import read_spec
-from service.tables.stored import StoredTable
+from service.tables.stored import TableReader
 from service.workers.pool import Workers
 
 _logger = logging.getLogger("lrtables")
 _TRIES = 3  # to store a table that is being removed; it is condemned anew for each
 _MOST_DIGESTS = 100_000  # specs remembered: about 20 MB
 
-Served = ReadyTable | StreamedTable
+Served = MemoryEntry | StreamedEntry
 T = TypeVar("T")
 
 
@@ -61,14 +61,14 @@ class TableService:
     """
 
     def __init__(
-        self, store: ObjectStore, metadata: Metadata, threads: Threads, workers: Workers, settings: Settings
+        self, store: ObjectStore, metadata: Metadata, executors: Executors, workers: Workers, settings: Settings
     ) -> None:
         self.counters = Counters()
         self.cache: TableCache[Served] = TableCache(settings.memory_bytes)
-        self.computations = Computations(threads, workers, settings)
-        self.files = TableFiles(store, threads)
+        self.computations = Computations(executors, workers, settings)
+        self.files = TableFiles(store, executors)
         self._metadata = metadata
-        self._threads = threads
+        self._executors = executors
         self._settings = settings
         self._digests: dict[str, str] = {}
         self._by_spec: SingleFlight[tuple[Served, bool]] = SingleFlight()
@@ -79,7 +79,7 @@ class TableService:
         """How many requests waited for work that another had begun."""
         return self._by_spec.waits + self._by_digest.waits
 
-    def warm(self, digest: str) -> Served | None:
+    def cached(self, digest: str) -> Served | None:
         """The table if it is ready to be sent."""
         ready = self.cache.get(digest)
         if ready is not None and ready.is_damaged:
@@ -88,18 +88,18 @@ class TableService:
         self.counters.memory_hits += ready is not None
         return ready
 
-    def known(self, spec: Spec) -> Served | None:
+    def cached_for(self, spec: Spec) -> Served | None:
         """The table of this spec if it is ready to be sent, its manifest too."""
-        ready = self.warm(self._digests.get(spec.id, ""))
+        ready = self.cached(self._digests.get(spec.id, ""))
         return ready if ready is not None and ready.is_described else None
 
     async def exists(self, digest: str) -> bool:
         """Whether there is such a table; it is not read."""
-        return self.cache.get(digest) is not None or await self._threads.disk(self.files.size, digest) is not None
+        return self.cache.get(digest) is not None or await self._executors.storage(self.files.size, digest) is not None
 
     async def get(self, digest: str) -> Served:
         """The table of this digest. Raises `TableNotFoundError` and `TableLostError`."""
-        if (ready := self.warm(digest)) is not None:
+        if (ready := self.cached(digest)) is not None:
             return ready
         ready, _ = await self._by_digest.run(digest, lambda: self._load(digest))
         return ready
@@ -114,7 +114,7 @@ class TableService:
         Raises `NotComputableError` where a value leaves the floats, `TableLostError` where the stored table is lost,
         `QueueFullError` and `DeadlineExceededError` where it has to be computed and there is no time.
         """
-        if (ready := self.known(spec)) is not None:
+        if (ready := self.cached_for(spec)) is not None:
             return ready, False
         (ready, made), leads = await self._by_spec.run(spec.id, lambda: self._find_or_make(spec))
         return ready, made and leads
@@ -129,7 +129,7 @@ class TableService:
         if table.nbytes > self._settings.max_table_bytes:
             limit = self._settings.max_table_bytes
             raise LimitExceededError(f"a table must have at most {limit} bytes of values (max_table_bytes)")
-        claim = await self._threads.parse(claim_of, table, self._settings)
+        claim = await self._executors.parse(claim_of, table, self._settings)
         new = await self._stored(table, partial(self._metadata.publish, table.digest, table.nbytes, claim))
         self.counters.published += new
         return await self._described(await self._keep(table)), new
@@ -137,7 +137,7 @@ class TableService:
     # -- by digest ----------------------------------------------------------------------------------------------------
 
     async def _load(self, digest: str) -> Served:
-        size = await self._threads.disk(self.files.size, digest)
+        size = await self._executors.storage(self.files.size, digest)
         if size is not None and (ready := await self._read(digest, size)) is not None:
             self.counters.loads += 1
             return ready
@@ -145,8 +145,8 @@ class TableService:
 
     async def _read(self, digest: str, size: int) -> Served | None:
         async with self._room(size) as into_memory:
-            ready = await self._threads.disk(self.files.read, digest, into_memory=into_memory)
-            return None if ready is None else self.cache.keep(ready)
+            ready = await self._executors.storage(self.files.read, digest, into_memory=into_memory)
+            return None if ready is None else self.cache.add(ready)
 
     @asynccontextmanager
     async def _room(self, nbytes: int) -> AsyncIterator[bool]:
@@ -164,9 +164,9 @@ class TableService:
         """
         if digest in path:
             raise TableLostError(f"the table {digest} was damaged, and can only be computed from itself")
-        facts = await self._threads.sql(self._metadata.facts, digest)
-        claim = await self._threads.sql(self._metadata.claim, digest)
-        if not facts and claim is None and not await self._threads.sql(self._metadata.has_table, digest):
+        facts = await self._executors.database(self._metadata.facts, digest)
+        claim = await self._executors.database(self._metadata.claim, digest)
+        if not facts and claim is None and not await self._executors.database(self._metadata.has_table, digest):
             raise TableNotFoundError(f"there is no table {digest}")
         reasons = []
         for spec, is_claim in [*((fact.spec, False) for fact in facts), (spec_of_claim(claim), True)]:
@@ -185,13 +185,13 @@ class TableService:
         A claim that names tables proves nothing: one of them may be the table itself.
         """
         try:
-            spec = await self._threads.parse(read_spec, text.encode(), self._settings)
+            spec = await self._executors.parse(read_spec, text.encode(), self._settings)
             if is_claim and named_digests(spec.every_schedule()):
                 raise NotComputableError("what its publisher says of it names other tables")
             async with self._computed(spec, path | {digest}) as table:
                 if table.digest != digest:
                     raise self._mismatch(spec, digest, table.digest, is_claim=is_claim)
-                await (self._record(spec, table) if is_claim else self._threads.disk(self.files.write, table))
+                await (self._record(spec, table) if is_claim else self._executors.storage(self.files.write, table))
                 return await self._keep(table)
         except (MalformedBodyError, InvalidRequestError) as error:
             raise TableLostError(f"the table {digest} was damaged, and cannot be computed again: {error}") from error
@@ -199,7 +199,7 @@ class TableService:
     # -- by spec ------------------------------------------------------------------------------------------------------
 
     async def _find_or_make(self, spec: Spec) -> tuple[Served, bool]:
-        digest = await self._threads.sql(self._metadata.digest_of, spec.id)
+        digest = await self._executors.database(self._metadata.digest_of, spec.id)
         ready = await self._make(spec) if digest is None else await self.get(digest)
         await self._described(ready)
         self._remember(spec, ready)
@@ -245,15 +245,15 @@ class TableService:
         """
         return self.computations.run(spec, lambda digest: self._named(digest, path))
 
-    async def _named(self, digest: str, path: frozenset[str]) -> StoredTable:
+    async def _named(self, digest: str, path: frozenset[str]) -> TableReader:
         """A table that a Literal names: read from the store, as there may be many; computed again where it is lost."""
-        if (table := await self._threads.disk(self.files.stored, digest)) is not None:
+        if (table := await self._executors.storage(self.files.stored, digest)) is not None:
             return table
         try:  # not by `get`: tables that are made of each other would wait for each other's flights
             await self._restore(digest, path)
         except TableNotFoundError as error:
             raise NotComputableError(f"a Literal names a table that is not here: {error}") from error
-        if (table := await self._threads.disk(self.files.stored, digest)) is None:
+        if (table := await self._executors.storage(self.files.stored, digest)) is None:
             raise TableLostError(f"the table {digest} was damaged as soon as it was stored")
         return table
 
@@ -264,17 +264,17 @@ class TableService:
         gone before it had written the file again: so it is looked for.
         """
         for _ in range(_TRIES):
-            await self._threads.disk(self.files.write, table)
+            await self._executors.storage(self.files.write, table)
             with suppress(CondemnedError):
-                found = await self._threads.sql(record)
-                if await self._threads.disk(self.files.size, table.digest) is not None:
+                found = await self._executors.database(record)
+                if await self._executors.storage(self.files.size, table.digest) is not None:
                     return found
         raise StorageError(f"the file of the table {table.digest} was being removed whenever it was written")
 
     async def _described(self, ready: Served) -> Served:
         """The same table, its manifest completed with its origin from the database."""
         if not ready.is_described:
-            origin = await self._threads.sql(origin_of, self._metadata, ready.digest)
+            origin = await self._executors.database(origin_of, self._metadata, ready.digest)
             before = ready.nbytes
             ready.describe(origin)
             self.cache.resized(ready, before)
@@ -282,12 +282,12 @@ class TableService:
 
     async def _keep(self, table: Table) -> Served:
         """A durable table, ready to be sent."""
-        if (known := self.warm(table.digest)) is not None:
-            return known
+        if (cached_for := self.cached(table.digest)) is not None:
+            return cached_for
         async with self._room(table.nbytes) as into_memory:
             if into_memory:
-                return self.cache.keep(await self._threads.disk(ReadyTable, table))
-        size = await self._threads.disk(self.files.size, table.digest)
+                return self.cache.add(await self._executors.storage(MemoryEntry, table))
+        size = await self._executors.storage(self.files.size, table.digest)
         ready = None if size is None else await self._read(table.digest, size)
         if ready is None:
             raise TableLostError(f"the table {table.digest} was damaged as soon as it was stored")

@@ -12,10 +12,10 @@ from starlette.types import Receive
 from scheduler import KINDS, Spec
 from scheduler.compose.literal import named_digests
 from scheduler.texts import near_names
-from service.concurrency.executors import Threads
-from service.errors import MOST_ERRORS, FieldError, InvalidRequestError, LimitExceededError, shown
+from service.concurrency.executors import Executors
+from service.errors import MOST_ERRORS, FieldError, InvalidRequestError, LimitExceededError, abbreviate
 from service.http.body import SMALL, check_json, pointer
-from service.http.disconnect import while_connected
+from service.http.disconnect import cancel_on_disconnect
 from service.settings import Settings
 
 _REMEMBERED = 256  # bodies
@@ -24,9 +24,9 @@ _REMEMBERED = 256  # bodies
 class SpecReader:
     """Reads specs out of bodies. A small body that was read before is not parsed again; a large one is in a thread."""
 
-    def __init__(self, settings: Settings, threads: Threads) -> None:
+    def __init__(self, settings: Settings, executors: Executors) -> None:
         self._settings = settings
-        self._threads = threads
+        self._executors = executors
         self._read_small = lru_cache(_REMEMBERED)(partial(read_spec, settings=settings))
 
     async def read(self, body: bytes, receive: Receive) -> Spec:
@@ -36,7 +36,7 @@ class SpecReader:
         """
         if len(body) <= SMALL:
             return self._read_small(body)
-        return await while_connected(receive, self._threads.parse(read_spec, body, self._settings))
+        return await cancel_on_disconnect(receive, self._executors.parse(read_spec, body, self._settings))
 
 
 def read_spec(body: bytes, settings: Settings) -> Spec:
@@ -91,7 +91,7 @@ def _follows(item: Any) -> bool:
 
 def _field_error(item: Any, data: Any) -> FieldError:
     path = _json_path(item["loc"], data, missing=item["type"] == "missing")
-    name = shown(str(path[-1])) if path else "the spec"
+    name = abbreviate(str(path[-1])) if path else "the spec"
     value = item["input"]
     match item["type"]:
         case "missing":
@@ -106,13 +106,13 @@ def _field_error(item: Any, data: Any) -> FieldError:
         case "value_error":
             return FieldError(item["msg"].removeprefix("Value error, "), pointer=pointer(path), value=value)
     said = item["msg"].removeprefix("Input ")
-    return FieldError(f"{name} {said}, got {shown(value)!r}", pointer=pointer(path), value=value)
+    return FieldError(f"{name} {said}, got {abbreviate(value)!r}", pointer=pointer(path), value=value)
 
 
 def _unknown_kind(kind: object) -> str:
     """What to say of a kind that there is none of: the nearest ones, or all."""
     names = near_names(str(kind), KINDS, alike=0.5) or list(KINDS)
-    return f"unknown kind {shown(kind)!r}; is it one of {', '.join(names)}?"
+    return f"unknown kind {abbreviate(kind)!r}; is it one of {', '.join(names)}?"
 
 
 def _json_path(location: Iterable[str | int], data: Any, *, missing: bool) -> list[str | int]:

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from scheduler import TableError
 from scheduler.schedule import Values
-from scheduler.table_format import LENGTH, Header, header_size
-from service.concurrency.executors import Threads
+from scheduler.table_format import LENGTH, FileHeader, header_size
+from service.concurrency.executors import Executors
 from service.storage.store import ObjectStore
 
 CHUNK = 2**18  # bytes read at a time: a multiple of 8, as the header is, so that no value is cut in two
@@ -46,7 +46,7 @@ class _Remembered:
 _remembered = _Remembered()
 
 
-class StoredTable:
+class TableReader:
     """A table that stays in the store: it tells what `Table` tells, and reads the values that it is asked for.
 
     The whole is verified once, here, and each chunk is compared with what it was then whenever it is read again.
@@ -63,25 +63,25 @@ class StoredTable:
         self._store = store
         self._key = key
         header_bytes = self._read(0, header_size(self._read(0, LENGTH.size), size))
-        header = Header.from_bytes(header_bytes, size)
+        header = FileHeader.from_bytes(header_bytes, size)
         self.header_size = header.size
-        self.frame = header.frame
-        self.axis, self.stride, self.after = self.frame.axis, self.frame.stride, self.frame.after
-        self.total_steps = self.frame.total_steps
-        self.nbytes = self.frame.nbytes
+        self.layout = header.layout
+        self.axis, self.stride, self.after = self.layout.axis, self.layout.stride, self.layout.after
+        self.total_steps = self.layout.total_steps
+        self.nbytes = self.layout.nbytes
         self.digest = header.digest
-        self.header = self.frame.header(header.digest)
+        self.header = self.layout.header(header.digest)
         self._checks: list[bytes] = []
         self.columns = self._verified(header)
 
-    def _verified(self, header: Header) -> dict[str, StoredColumn]:
+    def _verified(self, header: FileHeader) -> dict[str, StoredColumn]:
         """The columns, once all bytes were read: their digest is the one that the header claims."""
         if header.size % 8 or not header.checked:
             raise TableError("damaged table: its header is none that was stored")
-        whole, hasher = hashlib.sha256(self.header), self.frame.hasher()
+        whole, hasher = hashlib.sha256(self.header), self.layout.hasher()
         columns = {
             name: StoredColumn(self, header.size // 8 + index * self.total_steps, self.total_steps)
-            for index, name in enumerate(self.frame.columns)
+            for index, name in enumerate(self.layout.columns)
         }
         for start in range(0, self._size, CHUNK):
             data = self._read(start, min(start + CHUNK, self._size))
@@ -127,7 +127,7 @@ class StoredColumn:
     Its smallest, largest, first and last value are known without reading.
     """
 
-    def __init__(self, table: StoredTable, first: int, rows: int) -> None:
+    def __init__(self, table: TableReader, first: int, rows: int) -> None:
         self._table = table
         self._first = first  # where in the file the column begins, in values
         self._rows = rows
@@ -199,22 +199,22 @@ class StoredBody:
     Raises `QueueFullError` where too many are being read.
     """
 
-    def __init__(self, table: StoredTable, threads: Threads, start: bytes) -> None:
+    def __init__(self, table: TableReader, executors: Executors, start: bytes) -> None:
         self.length = len(start) + table.nbytes
         self._table = table
-        self._threads = threads
+        self._executors = executors
         self._start = start
         self._shift = table.header_size - len(start)  # from a place in this body to the place in the table's file
 
     async def read(self, start: int, stop: int) -> AsyncIterator[memoryview]:
         """The bytes from `start` up to but without `stop`, a chunk at a time."""
-        with self._threads.streaming():
+        with self._executors.streaming():
             if start < len(self._start):
                 yield memoryview(self._start)[start:stop]
             place, end = max(start, len(self._start)) + self._shift, stop + self._shift
             while place < end:
                 index, offset = divmod(place, CHUNK)
-                chunk = await self._threads.disk(self._table.chunk, index)
+                chunk = await self._executors.storage(self._table.chunk, index)
                 part = chunk[offset : offset + end - place]
                 yield part
                 place += len(part)

@@ -11,8 +11,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from scheduler import Table
 from scheduler.schedule import Values
-from service.errors import InvalidRequestError, LimitExceededError, shown
-from service.tables.stored import StoredColumn, StoredTable
+from service.errors import InvalidRequestError, LimitExceededError, abbreviate
+from service.tables.stored import StoredColumn, TableReader
 
 Steps = NDArray[np.int64]
 """Row numbers, ascending or as they were asked for, shape [m]."""
@@ -49,7 +49,7 @@ class TableValues(BaseModel):
     columns: dict[str, Curve]
 
 
-def select(table: Table | StoredTable, query: ValuesQuery, max_points: int) -> bytes:
+def select(table: Table | TableReader, query: ValuesQuery, max_points: int) -> bytes:
     """The JSON of the values that are wanted, at most `max_points` of all columns together.
 
     A range longer than `points` is cut into equal parts, and of each the smallest and the largest value are kept,
@@ -65,7 +65,7 @@ def select(table: Table | StoredTable, query: ValuesQuery, max_points: int) -> b
     return json.dumps({"digest": table.digest, "columns": _curves(table, chosen)}).encode()
 
 
-def _curves(table: Table | StoredTable, chosen: dict[str, Steps]) -> dict[str, Any]:
+def _curves(table: Table | TableReader, chosen: dict[str, Steps]) -> dict[str, Any]:
     return {
         name: {"steps": steps.tolist(), "values": table.columns[name][steps].tolist()} for name, steps in chosen.items()
     }
@@ -82,7 +82,7 @@ def _listed(query: ValuesQuery, total_steps: int, most: int) -> Steps:
     for text in texts:
         if not (text.isascii() and text.isdigit() and len(text) < 16 and int(text) < total_steps):
             raise InvalidRequestError.of_parameter(
-                "steps", f"steps must be from 0 to {total_steps - 1}, got {shown(text)!r}", text
+                "steps", f"steps must be from 0 to {total_steps - 1}, got {abbreviate(text)!r}", text
             )
     return np.array([int(text) for text in texts], dtype=np.int64)
 

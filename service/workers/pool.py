@@ -24,7 +24,7 @@ from scheduler import Spec, Table
 from scheduler.numerics.cancellation import ComputationStoppedError
 from scheduler.schedule import Values
 from service.errors import ComputationLostError, LimitExceededError, NotComputableError
-from service.tables.stored import StoredTable
+from service.tables.stored import TableReader
 from service.workers.channel import Channel, Message
 from service.workers.process import STOP
 
@@ -45,7 +45,7 @@ class Job:
         memory: bytes that the computation may take beside the table itself, and some for the interpreter.
     """
 
-    def __init__(self, spec: Spec, tables: Mapping[str, StoredTable], memory: int) -> None:
+    def __init__(self, spec: Spec, tables: Mapping[str, TableReader], memory: int) -> None:
         self.spec = spec
         self.tables = tables
         self.memory = memory

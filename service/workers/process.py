@@ -25,7 +25,7 @@ import numpy as np
 
 from scheduler import Spec, Table, TableError
 from scheduler.compose.literal import UnresolvedError, resolved
-from scheduler.numerics.cancellation import ComputationStoppedError, stoppable
+from scheduler.numerics.cancellation import ComputationStoppedError, cancellable
 from scheduler.schedule import Values
 from service.workers.channel import Channel, Message
 
@@ -114,7 +114,7 @@ class _Worker:
         tables = {digest: self._named(digest, columns) for digest, columns in request.data["tables"].items()}
         shape = (len(spec.plan()), spec.total_steps)
         # what leaves the floats is found, and named: no warning is needed
-        with np.errstate(all="ignore"), resolved(tables), stoppable(lambda: self._stopped):
+        with np.errstate(all="ignore"), resolved(tables), cancellable(lambda: self._stopped):
             if request.descriptor is not None:
                 return _digest_in(request.descriptor, spec, shape), memoryview(b"")
             values = np.empty(shape)

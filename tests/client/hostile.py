@@ -137,8 +137,8 @@ def file_of(columns: dict[str, Any], *, axis: str = "step", stride: int = 1, aft
     """The digest and the safetensors file of any values, written by the format's description and not by our code."""
     names = sorted(columns)
     values = [np.asarray(columns[name], dtype="<f8") for name in names]
-    frame = {"after": after, "axis": axis, "columns": names, "stride": stride, "total_steps": len(values[0])}
-    line = json.dumps(frame, separators=(",", ":"), sort_keys=True).encode() + b"\n"
+    layout = {"after": after, "axis": axis, "columns": names, "stride": stride, "total_steps": len(values[0])}
+    line = json.dumps(layout, separators=(",", ":"), sort_keys=True).encode() + b"\n"
     digest = hashlib.sha256(line + b"".join(column.tobytes() for column in values)).hexdigest()
     metadata = {"format": "pt", "digest": digest, "axis": axis, "stride": str(stride), "after": after}
     header: dict[str, Any] = {"__metadata__": metadata}
@@ -268,8 +268,8 @@ def _other_frame(chance: random.Random, spec: Spec, columns: dict[str, Any]) -> 
         "after": ["hold", "error", "release"],
     }
     name = chance.choice(list(changes))
-    frame = {**_frame(spec), name: chance.choice([each for each in changes[name] if each != getattr(spec, name)])}
-    return _with_file(f"frame {name}", spec, *file_of(columns, **frame))
+    layout = {**_frame(spec), name: chance.choice([each for each in changes[name] if each != getattr(spec, name)])}
+    return _with_file(f"frame {name}", spec, *file_of(columns, **layout))
 
 
 def _other_values(chance: random.Random, spec: Spec, columns: dict[str, Any]) -> Lie:
@@ -385,7 +385,7 @@ def _end(client: Client, spec: Spec, lie: Lie) -> str:
         return f"refused: {type(error).__name__}"
     except Exception as error:
         return f"leaked: {lie.name}: {error!r}"
-    right = table == Table.compute(spec) and table.frame == Table.compute(spec).frame
+    right = table == Table.compute(spec) and table.layout == Table.compute(spec).layout
     return "right" if right else f"taken: {lie.name}"
 
 

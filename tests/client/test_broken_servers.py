@@ -188,8 +188,8 @@ def call(
 ) -> bytes:
     transport = Transport(url, timeout=timeout)
     try:
-        until = time.monotonic() + deadline
-        return bytes(transport.request(method, "/x", until=until, max_bytes=1000, body=[body] if body else []))
+        ends = time.monotonic() + deadline
+        return bytes(transport.request(method, "/x", deadline=ends, max_bytes=1000, body=[body] if body else []))
     finally:
         transport.close()
 

@@ -27,7 +27,7 @@ SCHEDULE = WarmupWithDecay(5e-4, 100, 1000, min_lr=1e-6)
 
 
 @pytest.mark.parametrize(
-    ("schedule", "frame"),
+    ("schedule", "layout"),
     [
         pytest.param(SCHEDULE, {}, id="own-length"),
         pytest.param(SCHEDULE, {"total_steps": 300}, id="shorter"),
@@ -37,12 +37,12 @@ SCHEDULE = WarmupWithDecay(5e-4, 100, 1000, min_lr=1e-6)
     ],
 )
 @pytest.mark.filterwarnings("ignore::scheduler.ScheduleWarning")
-def test_a_fetched_table_is_the_computed_one(service_url: str, schedule: Any, frame: dict[str, Any]) -> None:
+def test_a_fetched_table_is_the_computed_one(service_url: str, schedule: Any, layout: dict[str, Any]) -> None:
     """What the service sends is, digest and all, what the schedule gives here."""
-    whole = {"total_steps": 1000, **frame}
+    whole = {"total_steps": 1000, **layout}
     spec = Spec(schedule=schedule if isinstance(schedule, Schedule) else tuple(schedule), **whole)
     with Client(service_url) as client:
-        table = client.fetch(schedule, **frame)
+        table = client.fetch(schedule, **layout)
         assert table == Table.compute(spec) == client.fetch(spec) == client.get(table.digest)
     assert (table.axis, table.stride, table.after) == (spec.axis, spec.stride, spec.after)
 

@@ -51,7 +51,7 @@ def numbers(server: HostileServer, before: Callable[[int], None] = lambda number
 
 def ask(transport: Transport) -> int:
     """The number of the connection that a request went on."""
-    return int(transport.request("POST", "/x", until=time.monotonic() + 20, max_bytes=100, body=[b"{}"]))
+    return int(transport.request("POST", "/x", deadline=time.monotonic() + 20, max_bytes=100, body=[b"{}"]))
 
 
 def in_child(what: Callable[[], int]) -> int:

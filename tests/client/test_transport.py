@@ -34,7 +34,7 @@ def request(url: str, *, deadline: float = 30.0, timeout: float = 10.0, body: by
     try:
         method = "GET" if body is None else "POST"
         parts = [] if body is None else [body]
-        return bytes(transport.request(method, "/x", until=time.monotonic() + deadline, max_bytes=2**20, body=parts))
+        return bytes(transport.request(method, "/x", deadline=time.monotonic() + deadline, max_bytes=2**20, body=parts))
     finally:
         transport.close()
 
@@ -61,7 +61,7 @@ def test_a_body_goes_out_in_parts_under_its_whole_length(scripted: ScriptedServe
     says(scripted, answer(503), answer(body=b"done"))
     parts: list[Part] = [b"head", memoryview(bytes(range(256)) * 10_000)]
     transport = Transport(scripted.url, timeout=10.0)
-    transport.request("PUT", "/x", until=time.monotonic() + 30.0, max_bytes=100, body=parts, media_type="x/y")
+    transport.request("PUT", "/x", deadline=time.monotonic() + 30.0, max_bytes=100, body=parts, media_type="x/y")
     transport.close()
     assert [seen.body for seen in scripted.seen] == [b"".join(parts)] * 2
     assert scripted.seen[1].headers["Content-Type"] == "x/y"
@@ -76,7 +76,7 @@ def test_a_body_that_nobody_takes_exceeds_the_deadline() -> None:
         with pytest.raises(
             DeadlineExceededError, match=r"PUT .*/x was not answered in time .*not taken whole.* after \d attempt"
         ):
-            transport.request("PUT", "/x", until=time.monotonic() + 0.5, max_bytes=100, body=[bytes(2**26)])
+            transport.request("PUT", "/x", deadline=time.monotonic() + 0.5, max_bytes=100, body=[bytes(2**26)])
         transport.close()
 
 
@@ -87,8 +87,8 @@ def test_a_token_goes_with_every_request(
     """A token is sent as RFC 6750 says; without one, no Authorization header is."""
     says(scripted, answer(503), answer())
     transport = Transport(scripted.url, timeout=10.0, token=token)
-    transport.request("GET", "/x", until=time.monotonic() + 30.0, max_bytes=100)
-    transport.request("POST", "/x", until=time.monotonic() + 30.0, max_bytes=100, body=[b"{}"])
+    transport.request("GET", "/x", deadline=time.monotonic() + 30.0, max_bytes=100)
+    transport.request("POST", "/x", deadline=time.monotonic() + 30.0, max_bytes=100, body=[b"{}"])
     transport.close()
     assert [seen.headers.get("Authorization") for seen in scripted.seen] == [header] * 3
 
@@ -115,7 +115,7 @@ def test_no_error_shows_the_token(
     says(scripted, answer(503), answer(status, headers={"Location": scripted.url + "/elsewhere"}))
     transport = Transport(scripted.url, timeout=10.0, token=token)
     with pytest.raises(RequestRefusedError, match=f"answered {status}") as caught:
-        transport.request("GET", "/x", until=time.monotonic() + 30.0, max_bytes=100)
+        transport.request("GET", "/x", deadline=time.monotonic() + 30.0, max_bytes=100)
     transport.close()
     assert isinstance(caught.value, NotAllowedError) == (status in (401, 403))
     assert [seen.path for seen in scripted.seen] == ["/x"] * 2
@@ -293,4 +293,4 @@ def test_an_attempt_without_time_does_not_hide_why_the_one_before_failed(monkeyp
     transport = Transport("http://127.0.0.1:9", timeout=10.0)
     monkeypatch.setattr(transport, "_attempt", attempt)
     with pytest.raises(DeadlineExceededError, match=r"answered 503.* after \d+ attempt"):
-        transport.request("GET", "/x", until=time.monotonic() + 0.3, max_bytes=100)
+        transport.request("GET", "/x", deadline=time.monotonic() + 0.3, max_bytes=100)

@@ -18,7 +18,7 @@ from client import Client, DigestMismatchError, UnexpectedAnswerError
 from client.verification import check_manifest, check_table
 from scheduler import KINDS, Schedule, Spec, Table, TableError
 from scheduler.builtin import CosineAnnealingLR, ExponentialLR, MultiStepLR, OneCycleLR, PolynomialLR
-from scheduler.builtin.stepped import Programme
+from scheduler.builtin.stepped import Timeline
 from scheduler.compose import Clamp, Constant, Product, Ramp, Sequence, Shift
 from scheduler.compose.literal import Literal, resolved
 from scheduler.custom import LinearWarmup, WarmupWithDecay
@@ -252,18 +252,18 @@ def test_one_wrong_row_anywhere_is_found_by_a_full_comparison(large: tuple[Spec,
 def computed_rows(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Grows with how many rows are computed at a time, and how many steps torch's twins take for them."""
     counts: list[int] = []
-    real, stepped = client.verification._computed, Programme._run
+    real, stepped = client.verification._computed, Timeline._run
 
     def computed(schedule: Schedule, column: str, windows: list[range]) -> Any:
         counts.append(sum(map(len, windows)))
         return real(schedule, column, windows)
 
-    def run(programme: Programme, out: Any, lr: float, start: int) -> float:
+    def run(programme: Timeline, out: Any, lr: float, start: int) -> float:
         counts.append(len(out))
         return stepped(programme, out, lr, start)
 
     monkeypatch.setattr(client.verification, "_computed", computed)
-    monkeypatch.setattr(Programme, "_run", run)
+    monkeypatch.setattr(Timeline, "_run", run)
     return counts
 
 

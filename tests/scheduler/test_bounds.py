@@ -15,7 +15,7 @@ from scheduler.compose import Constant, Cycle, PerEpoch, Ramp, Sequence, Shift, 
 from scheduler.compose.combine import MAX_DEPTH
 from scheduler.compose.literal import resolved
 from scheduler.numerics import cancellation as interruption
-from scheduler.numerics.cancellation import UNINTERRUPTED, stoppable
+from scheduler.numerics.cancellation import UNINTERRUPTED, cancellable
 from scheduler.schedule import MAX_JOINTS
 from scheduler.table import TableError
 from tests.edge_campaign import calls
@@ -47,7 +47,7 @@ def read(text: str) -> None:
     spec = Spec.model_validate_json(text)
     assert spec.id
     assert spec.plan()
-    spec.caveats()
+    spec.warnings()
 
 
 DEEP = {
@@ -68,8 +68,8 @@ def test_reading_nested_composites_takes_work_in_proportion_to_the_text(outer: s
     read(text)  # what is made once per process is made
     assert calls(lambda: read(text)) < CALLS_PER_BYTE * len(text)
     schedule = Spec.model_validate_json(text).schedules[0]
-    assert calls(lambda: schedule.joints(10**9)) < 20 * MAX_JOINTS * NESTED
-    assert len(schedule.joints(10**9)) <= MAX_JOINTS + 2
+    assert calls(lambda: schedule.boundaries(10**9)) < 20 * MAX_JOINTS * NESTED
+    assert len(schedule.boundaries(10**9)) <= MAX_JOINTS + 2
 
 
 @pytest.mark.parametrize("start", [0, 10**10 - 100])
@@ -102,7 +102,7 @@ def test_nested_epochs_look_as_often_at_every_level() -> None:
     """Fifteen levels of one epoch per step are asked in every window whether to stop, not at their start alone."""
     schedule = Spec.model_validate_json(nested(DEEP["epochs"])).schedules[0]
     looks = itertools.count()
-    with stoppable(lambda: next(looks) < 0):
+    with cancellable(lambda: next(looks) < 0):
         schedule.fill(np.empty(3 * UNINTERRUPTED))
     assert next(looks) >= 3 * NESTED
 
@@ -153,7 +153,7 @@ def test_what_torch_members_read_from_each_other_is_looked_up_once() -> None:
 def test_a_long_computation_looks_often_whether_to_stop(schedule: Schedule) -> None:
     """Two looks are at most 2^20 steps apart."""
     rows, looks = 4 * UNINTERRUPTED, itertools.count()
-    with stoppable(lambda: next(looks) < 0):
+    with cancellable(lambda: next(looks) < 0):
         schedule.fill(np.empty(rows))
     assert next(looks) >= rows // UNINTERRUPTED
 
@@ -173,7 +173,7 @@ def _looks_often(schedule: Schedule, column: str, monkeypatch: pytest.MonkeyPatc
     whole, looked, looks = np.empty(1000), np.empty(1000), itertools.count()
     with np.errstate(over="ignore", invalid="ignore"):  # growth may leave the range of rates
         schedule.fill(whole, column=column)
-        with monkeypatch.context() as patch, stoppable(lambda: next(looks) < 0):
+        with monkeypatch.context() as patch, cancellable(lambda: next(looks) < 0):
             patch.setattr(interruption, "UNINTERRUPTED", 100)
             schedule.fill(looked, column=column)
     assert next(looks) >= 10

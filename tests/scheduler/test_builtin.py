@@ -142,7 +142,7 @@ def test_equals_stepping_the_real_scheduler(name: str, data: st.DataObject) -> N
     ],
 )
 def test_a_ramp_divides_by_nothing_before_its_first_step(ramp: Twin) -> None:
-    """LinearLR's recurrence would divide by 0 at step 0 in these: torch does not use it there, and neither does the twin."""
+    """LinearLR's recurrence would divide by 0 at step 0 in these: neither torch nor the twin uses it there."""
     twin = SequentialLR([ramp, StepLR(0.1, 2)], [3])
     assert_same_bits(twin.columns(10), step_real(twin, 10))
 
@@ -310,7 +310,7 @@ def test_triangular2_goes_on_where_torch_overflows() -> None:
 )
 def test_surprises_are_said(twin: Twin, caveat: str) -> None:
     """What few people expect of a schedule is among its caveats."""
-    assert [caveat in sentence for sentence in twin.caveats(100)] == [True]
+    assert [caveat in sentence for sentence in twin.warnings(100)] == [True]
 
 
 @pytest.mark.parametrize(
@@ -324,11 +324,11 @@ def test_surprises_are_said(twin: Twin, caveat: str) -> None:
 )
 def test_nothing_is_said_of_the_usual(twin: Twin) -> None:
     """A schedule that does what everybody expects has no caveat."""
-    assert twin.caveats(100) == []
+    assert twin.warnings(100) == []
 
 
 @pytest.mark.parametrize(
-    ("twin", "joints"),
+    ("twin", "boundaries"),
     [
         (ConstantLR(0.1), [0, 5, 99]),
         (LinearLR(0.1, total_iters=10), [0, 10, 99]),
@@ -346,9 +346,9 @@ def test_nothing_is_said_of_the_usual(twin: Twin) -> None:
     ],
     ids=lambda given: getattr(given, "kind", ""),
 )
-def test_joints(twin: Twin, joints: list[int]) -> None:
+def test_joints(twin: Twin, boundaries: list[int]) -> None:
     """The joints are the steps at which the rate changes its course, and the two ends."""
-    assert twin.joints(100) == joints
+    assert twin.boundaries(100) == boundaries
 
 
 # -- refusals ---------------------------------------------------------------------------------------------------------

@@ -52,7 +52,7 @@ def test_every_legal_spec_has_a_table_or_a_reason(kind: str, data: st.DataObject
         assert all(first_bad_rate(np.asarray(column)) is None for column in outcome.columns.values())
     else:
         assert "at step" in outcome
-    spec.caveats()
+    spec.warnings()
 
 
 def _outcome(spec: Spec) -> Table | str:

@@ -135,9 +135,9 @@ def _as_integer(value: Any) -> Any:
 def test_joints_are_steps_of_the_table(kind: str, data: st.DataObject) -> None:
     """Joints are sorted, distinct steps below total_steps, the first and the last among them."""
     schedule, n = data.draw(schedules(kind)), data.draw(st.integers(1, 2 * MAX_STEPS))
-    joints = schedule.joints(n)
-    assert joints == sorted(set(joints))
-    assert (joints[0], joints[-1]) == (0, n - 1)
+    boundaries = schedule.boundaries(n)
+    assert boundaries == sorted(set(boundaries))
+    assert (boundaries[0], boundaries[-1]) == (0, n - 1)
 
 
 @pytest.mark.parametrize("kind", ALL)

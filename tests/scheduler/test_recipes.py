@@ -34,18 +34,18 @@ def test_no_two_recipes_are_the_same() -> None:
 @every_recipe
 def test_the_joints_are_the_numbers_of_the_source(found: Recipe) -> None:
     """At each joint the rate is what the source states: bit for bit, or to the precision that the recipe gives."""
-    rates = {joint.step: found.schedule.get_lr(joint.step) for joint in found.joints}
-    wrong = [joint for joint in found.joints if not abs(rates[joint.step] - joint.lr) <= joint.within * joint.lr]
+    rates = {joint.step: found.schedule.get_lr(joint.step) for joint in found.boundaries}
+    wrong = [joint for joint in found.boundaries if not abs(rates[joint.step] - joint.lr) <= joint.within * joint.lr]
     assert wrong == []
 
 
 @every_recipe
 def test_the_joints_lie_in_the_training(found: Recipe) -> None:
     """Joints come in order, from the first row to the end, and each quotes its source."""
-    steps = [joint.step for joint in found.joints]
+    steps = [joint.step for joint in found.boundaries]
     assert steps == sorted(set(steps))
     assert steps[-1] <= found.spec.total_steps
-    assert all(joint.says for joint in found.joints)
+    assert all(joint.says for joint in found.boundaries)
 
 
 @every_recipe
@@ -72,7 +72,7 @@ def test_the_spec_survives_json(found: Recipe) -> None:
     again = Spec.model_validate_json(found.spec.model_dump_json())
     assert again == found.spec
     assert again.id == found.spec.id
-    assert found.spec.caveats() == []
+    assert found.spec.warnings() == []
 
 
 @every_recipe

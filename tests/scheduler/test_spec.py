@@ -80,7 +80,7 @@ def test_a_bad_spec_is_refused_by_field(data: dict[str, Any], message: str) -> N
 
 def test_caveats_are_said_once() -> None:
     """The same caveat of several groups is one sentence."""
-    assert len(read(schedule=[WARMUP, WARMUP], total_steps=5).caveats()) == 1
+    assert len(read(schedule=[WARMUP, WARMUP], total_steps=5).warnings()) == 1
 
 
 RAMP = {"kind": "Ramp", "start": 0.04, "stop": 0.4, "length": 10, "shape": "cosine"}

@@ -24,27 +24,27 @@ from scheduler.builtin import OneCycleLR
 from scheduler.custom import LinearWarmup, WarmupWithDecay
 from scheduler.numerics.progress import MAX_PROGRESS
 from scheduler.recipes import RECIPES, Recipe
-from scheduler.table_format import Frame
+from scheduler.table_format import TableLayout
 
 SPEC = Spec(schedule=WarmupWithDecay(5e-4, 100, 1000, min_lr=1e-6), total_steps=1000)
 
 
-def small(**frame: Any) -> Table:
+def small(**layout: Any) -> Table:
     """Three steps of values that every format holds exactly."""
-    return Table({"lr": [0.5, 0.25, 0.125]}, **frame)
+    return Table({"lr": [0.5, 0.25, 0.125]}, **layout)
 
 
 def test_the_digest_is_of_frame_and_values() -> None:
     """SHA-256 of the frame's canonical JSON, a newline and the little-endian float64 of the columns in name order."""
     table = Table({"momentum": [0.9, 0.95], "lr": [0.5, 0.25]})
-    frame = b'{"after":"hold","axis":"step","columns":["lr","momentum"],"stride":1,"total_steps":2}\n'
-    assert table.digest == hashlib.sha256(frame + struct.pack("<4d", 0.5, 0.25, 0.9, 0.95)).hexdigest()
+    layout = b'{"after":"hold","axis":"step","columns":["lr","momentum"],"stride":1,"total_steps":2}\n'
+    assert table.digest == hashlib.sha256(layout + struct.pack("<4d", 0.5, 0.25, 0.9, 0.95)).hexdigest()
 
 
-@pytest.mark.parametrize("frame", [{"axis": "sample"}, {"stride": 2}, {"after": "error"}], ids=str)
-def test_the_frame_is_part_of_the_identity(frame: dict[str, Any]) -> None:
+@pytest.mark.parametrize("layout", [{"axis": "sample"}, {"stride": 2}, {"after": "error"}], ids=str)
+def test_the_frame_is_part_of_the_identity(layout: dict[str, Any]) -> None:
     """A digest in a checkpoint says what the rows count and what happens past the last: another frame, another name."""
-    assert small(**frame) != small()
+    assert small(**layout) != small()
 
 
 def test_compute_fills_every_column() -> None:
@@ -350,10 +350,10 @@ def test_other_columns_may_be_negative() -> None:
 def test_a_file_with_negative_rates_is_refused(tmp_path: Path) -> None:
     """What was written with rates that are none, whole and under its own digest, is no table either."""
     values = struct.pack("<2d", 0.5, -0.5)
-    frame = Frame(("lr",), 2)
-    hasher = frame.hasher()
+    layout = TableLayout(("lr",), 2)
+    hasher = layout.hasher()
     hasher.update(values)
-    file = frame.header(hasher.hexdigest()) + values
+    file = layout.header(hasher.hexdigest()) + values
     (tmp_path / "t").write_bytes(file)
     message = r"'lr' must be not negative, got -0\.5 at step 1"
     with pytest.raises(TableError, match=message):

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from scheduler import Spec, Table, TableError
 from scheduler.custom import LinearWarmup
-from scheduler.table_format import MAX_HEADER, Header
+from scheduler.table_format import MAX_HEADER, FileHeader
 
 CAMPAIGN = int(os.environ.get("LRTABLES_FUZZ", "300"))
 """Headers that are tried; LRTABLES_FUZZ=100000 for a campaign."""
@@ -82,7 +82,7 @@ HOSTILE = {
 
 
 @pytest.mark.parametrize("name", HOSTILE)
-@pytest.mark.parametrize("read", [Table.from_bytes, lambda data: Header.from_bytes(memoryview(data), len(data))])
+@pytest.mark.parametrize("read", [Table.from_bytes, lambda data: FileHeader.from_bytes(memoryview(data), len(data))])
 def test_a_hostile_header_is_refused_in_one_line(name: str, read: Callable[[bytes], object]) -> None:
     """Whatever is wrong with a header is a TableError of one short line that can be printed."""
     with pytest.raises(TableError, match=r"^[ -~²]{20,300}$"):

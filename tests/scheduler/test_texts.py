@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scheduler.texts import encodable, is_digest, lone_surrogate, shown
+from scheduler.texts import abbreviate, encodable, is_digest, lone_surrogate
 
 anything = st.text(st.characters(codec=None, exclude_categories=()))
 
@@ -51,7 +51,7 @@ class Lines:
 )
 def test_a_value_in_an_error_is_short_and_on_one_line(value: object, text: str) -> None:
     """Whatever it is, it can be shown."""
-    assert shown(value) == text
+    assert abbreviate(value) == text
 
 
 @given(st.text("0123456789abcdefABCDEF\n", min_size=62, max_size=66) | st.from_regex(r"[0-9a-f]{64}", fullmatch=True))

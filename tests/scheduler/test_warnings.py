@@ -31,7 +31,7 @@ from scheduler.compose import (
 from scheduler.compose.literal import Literal
 from scheduler.custom import LinearWarmup, WarmupWithDecay
 from scheduler.libraries import transformers
-from scheduler.warnings import MAX_CAVEATS
+from scheduler.warnings import MAX_WARNINGS
 from tests.scheduler.strategies import schedules
 
 N = 100
@@ -112,11 +112,11 @@ def test_every_kind_is_here() -> None:
 def test_other_steps_than_those_it_is_made_for_are_said_with_both_numbers(schedule: Schedule, longer: bool) -> None:
     """At its own length there is nothing to say of a schedule; at half of it, or twice, the numbers are named."""
     assert schedule.stated_steps == N
-    assert schedule.caveats(N) == []
-    (shorter,) = schedule.caveats(N // 2)
+    assert schedule.warnings(N) == []
+    (shorter,) = schedule.warnings(N // 2)
     assert {str(N // 2), "5", "55", "40"} & {*re.findall(r"\d+", shorter)}  # on the clock of the part that is meant
-    assert (schedule.caveats(2 * N) != []) is longer
-    for text in schedule.caveats(2 * N):
+    assert (schedule.warnings(2 * N) != []) is longer
+    for text in schedule.warnings(2 * N):
         assert any(later in text for later in ("rises again", "stays at", "is held", "goes on"))
 
 
@@ -125,9 +125,9 @@ def test_a_schedule_without_a_length_is_good_for_any_that_is_longer_than_its_war
     schedule: Schedule, fewest: int
 ) -> None:
     """A schedule that is made for no number of steps is warned of only where its warmup takes them all."""
-    assert [steps for steps in (fewest, fewest + 1, 1000) if schedule.caveats(steps)] == []
+    assert [steps for steps in (fewest, fewest + 1, 1000) if schedule.warnings(steps)] == []
     if fewest > 1:
-        (text,) = schedule.caveats(fewest - 1)
+        (text,) = schedule.warnings(fewest - 1)
         assert str(fewest - 1) in re.findall(r"\d+", text)
 
 
@@ -137,8 +137,8 @@ def test_a_schedule_without_a_length_is_good_for_any_that_is_longer_than_its_war
 def test_caveats_are_few_and_short_sentences(kind: str, data: st.DataObject) -> None:
     """Whatever the parameters, there are at most a dozen, each a line that is said once."""
     schedule = data.draw(schedules(kind, depth=2))
-    texts = schedule.caveats(data.draw(st.sampled_from([1, 2, 50, 3000, 10**10])))
-    assert len(texts) == len(set(texts)) <= MAX_CAVEATS + 1
+    texts = schedule.warnings(data.draw(st.sampled_from([1, 2, 50, 3000, 10**10])))
+    assert len(texts) == len(set(texts)) <= MAX_WARNINGS + 1
     assert all("\n" not in text and len(text) < 400 for text in texts)
 
 
@@ -200,17 +200,17 @@ def test_what_is_rarely_meant_is_said(schedule: Schedule, steps: int, said: str)
 )
 def test_what_is_meant_is_not_warned_of(schedule: Schedule, steps: int) -> None:
     """A part that another relieves, a floor under a decay and the usual compositions are as they should be."""
-    assert schedule.caveats(steps) == []
+    assert schedule.warnings(steps) == []
 
 
 def test_other_columns_are_warned_of_too() -> None:
     """A decay of weights that is cut off is said of its column."""
     columns: dict[str, Schedule | abc.Sequence[Schedule]] = {"weight_decay": Ramp(0.4, 0.04, 100, "cosine")}
-    (text,) = Spec(schedule=Constant(0.1), columns=columns, total_steps=50).caveats()
+    (text,) = Spec(schedule=Constant(0.1), columns=columns, total_steps=50).warnings()
     assert text == "columns.weight_decay: this Ramp is made for 100 steps and gets 50: the rest of it is cut off"
 
 
 def test_a_thousand_parts_are_not_a_thousand_warnings() -> None:
     """What is said of many parts is cut, and says so."""
     many = Sequence([LinearWarmup(1e-3, 50)] * 300, [10] * 299)
-    assert many.caveats(3000)[-1] == "there are more warnings: 290 are left out here"
+    assert many.warnings(3000)[-1] == "there are more warnings: 290 are left out here"

@@ -137,10 +137,10 @@ def test_growth_has_the_bits_of_stepping_up_to_the_largest_rate(twin: Twin) -> N
 
 def test_growth_is_warned_of() -> None:
     """It is said from where on there is no table; a rate that shrinks, or is 0, has nothing to say."""
-    (text,) = builtin.ExponentialLR(1e-7, 10.0).caveats(5)
+    (text,) = builtin.ExponentialLR(1e-7, 10.0).warnings(5)
     assert text.endswith("from about step 19 on it is above 1e+12, as none may be")
-    assert builtin.StepLR(1.0, 30, 10.0).caveats(5)[0].count("from about step 360 on") == 1
-    assert builtin.ExponentialLR(0.0, 10.0).caveats(5) == builtin.ExponentialLR(0.1, 1.0).caveats(5) == []
+    assert builtin.StepLR(1.0, 30, 10.0).warnings(5)[0].count("from about step 360 on") == 1
+    assert builtin.ExponentialLR(0.0, 10.0).warnings(5) == builtin.ExponentialLR(0.1, 1.0).warnings(5) == []
 
 
 # -- phases of no steps -----------------------------------------------------------------------------------------------
@@ -182,7 +182,7 @@ def test_some_phase_must_run() -> None:
 
 def test_a_warmup_as_long_as_the_training_is_allowed_and_said() -> None:
     """Many trainers write it; the rate then only rises."""
-    (text,) = WarmupWithDecay(0.1, 100, 100).caveats(100)
+    (text,) = WarmupWithDecay(0.1, 100, 100).warnings(100)
     assert "so the rate only ever rises" in text
 
 

@@ -187,7 +187,7 @@ def at_once() -> AtOnce:
             barrier.wait()
             return work(number)
 
-        with ThreadPoolExecutor(count) as threads:
-            return list(threads.map(begin, range(count)))
+        with ThreadPoolExecutor(count) as executors:
+            return list(executors.map(begin, range(count)))
 
     return run

@@ -19,14 +19,14 @@ from typing import Any, NamedTuple
 import uvicorn
 from typing_extensions import override
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
-from uvicorn.server import ServerState
+from uvicorn.server import ServerState as UvicornState
 
 from scheduler import Spec, Table
 from scheduler.compose import Constant
 from service.app import create_app, open_server
-from service.routes.dependencies import Server
+from service.routes.dependencies import ServerState
 from service.server.connection import protocol
-from service.server.fast_path import Warm
+from service.server.fast_path import FastPath
 from service.settings import Settings
 from service.tables.formats import NPY
 
@@ -113,11 +113,13 @@ class Way:
     def __init__(self, app: Any, settings: Settings) -> None:
         self._config = uvicorn.Config(app, ws="none", log_config=None, lifespan="off")
         self._config.load()
-        self._class = protocol(settings, at_once=app.at_once) if isinstance(app, Warm) else protocol(settings)
+        self._class = (
+            protocol(settings, fast_response=app.try_fast_response) if isinstance(app, FastPath) else protocol(settings)
+        )
 
     async def answer(self, parts: list[bytes]) -> tuple[Outcome, bytes]:
         """What comes of these parts, each sent once nothing more comes of those before it."""
-        wire, state = Wire(), ServerState()
+        wire, state = Wire(), UvicornState()
         connection: HttpToolsProtocol = self._class(self._config, state, {})
         connection.connection_made(wire)
         for part in parts:
@@ -145,7 +147,7 @@ def ways(folder: Path) -> Iterator[tuple[Way, Way]]:
     level = logger.level
     try:
         fast = create_app(server)
-        assert isinstance(fast, Warm)
+        assert isinstance(fast, FastPath)
         logger.setLevel(logging.INFO)
         slow = create_app(server)
         logger.setLevel(logging.CRITICAL)
@@ -159,12 +161,12 @@ def ways(folder: Path) -> Iterator[tuple[Way, Way]]:
     finally:
         logger.setLevel(level)
         server.tables.computations.close()
-        server.threads.close()
+        server.executors.close()
         server.metadata.close()
         server.store.close()
 
 
-async def _compute(server: Server) -> None:
+async def _compute(server: ServerState) -> None:
     await server.tables.obtain(SPEC)
 
 

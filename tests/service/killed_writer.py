@@ -20,17 +20,17 @@ KEY = f"tables/ab/{'ab' * 32}.safetensors"
 PARTS = [b"head", bytes(100_000), b"tail"]
 
 
-def set_aside(store: LocalStore) -> None:
+def quarantine(store: LocalStore) -> None:
     """Set aside what is there."""
     found = store.stat(KEY)
     assert found is not None
-    store.set_aside(KEY, found.version)
+    store.quarantine(KEY, found.version)
 
 
 ACTIONS: dict[str, Callable[[LocalStore], object]] = {
     "put": lambda store: store.put(KEY, PARTS),
     "put again": lambda store: store.put(KEY, PARTS),
-    "set aside": set_aside,
+    "set aside": quarantine,
     "delete": lambda store: store.delete(KEY),
 }
 

@@ -14,7 +14,7 @@ from starlette.testclient import TestClient
 from benchmarks.s3_server import S3Server
 from scheduler import Table
 from service.app import create_app, open_server
-from service.concurrency.executors import Threads
+from service.concurrency.executors import Executors
 from service.database.metadata import CondemnedError, Metadata, open_metadata
 from service.operations.maintenance import garbage, remove
 from service.settings import Settings
@@ -72,8 +72,8 @@ def test_no_order_of_steps_loses_an_acknowledged_table(
     store: LocalStore, metadata: Metadata, tmp_path: Path, servers: int
 ) -> None:
     """However the steps of `gc` and of servers that publish the same table alternate, its file is there at the end."""
-    threads = Threads()
-    files = TableFiles(store, threads)
+    executors = Executors()
+    files = TableFiles(store, executors)
     for order in orders(servers):
         running = [collecting(store, metadata), *(publishing(files, metadata) for _ in range(servers))]
         for number in order:
@@ -87,7 +87,7 @@ def test_no_order_of_steps_loses_an_acknowledged_table(
         metadata.pardon_old(float("inf"))
         store.delete(KEY)
         make_orphan(store)
-    threads.close()
+    executors.close()
 
 
 def orders(servers: int) -> list[list[int]]:

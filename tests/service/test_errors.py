@@ -5,7 +5,7 @@ import json
 import pytest
 
 from service import errors
-from service.errors import MEANINGS, BusyError, FieldError, ServiceError, meaning, shown
+from service.errors import MEANINGS, BusyError, FieldError, ServiceError, abbreviate, error_status
 from service.storage.local import DirectoryInUseError
 
 
@@ -17,8 +17,8 @@ def test_every_error_is_in_the_table() -> None:
 
 def test_an_error_means_what_its_nearest_base_means() -> None:
     """An error that is not in the table is answered as its base is; one that nobody foresaw is a 500."""
-    assert meaning(DirectoryInUseError("x")).code == "storage-unavailable"
-    assert meaning(ZeroDivisionError()).code == "internal-error"
+    assert error_status(DirectoryInUseError("x")).code == "storage-unavailable"
+    assert error_status(ZeroDivisionError()).code == "internal-error"
 
 
 @pytest.mark.parametrize(
@@ -40,14 +40,14 @@ def test_an_error_means_what_its_nearest_base_means() -> None:
 )
 def test_a_value_is_repeated_as_json(value: object, repeated: object) -> None:
     """A short value is repeated as it came; what JSON cannot hold, or what is long, as a text about it."""
-    assert shown(value) == repeated
-    json.dumps(shown(value), allow_nan=False).encode()
+    assert abbreviate(value) == repeated
+    json.dumps(abbreviate(value), allow_nan=False).encode()
 
 
 def test_a_long_value_is_shortened() -> None:
     """However long a value is, an answer repeats about a line of it."""
     for value in ("x" * 10**6, 10**4000):
-        assert len(shown(value)) < 150
+        assert len(abbreviate(value)) < 150
 
 
 def test_a_field_error_says_only_what_it_knows() -> None:

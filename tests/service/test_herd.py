@@ -49,13 +49,13 @@ def test_two_tables_do_not_wait_for_each_other(server: ServerProcess) -> None:
     """Two specs asked for at once by many are two computations, each answered with its own table."""
     specs = [{**SPEC, "total_steps": steps} for steps in (100_000, 200_000)]
     digests = [Table.compute(Spec.model_validate_json(json.dumps(spec))).digest for spec in specs]
-    with urllib3.PoolManager(maxsize=20) as pool, ThreadPoolExecutor(20) as threads:
+    with urllib3.PoolManager(maxsize=20) as pool, ThreadPoolExecutor(20) as executors:
 
         def ask(number: int) -> str:
             digest: str = pool.request("POST", f"{server.url}/v1/tables", json=specs[number % 2]).json()["digest"]
             return digest
 
-        assert list(threads.map(ask, range(40))) == digests * 20
+        assert list(executors.map(ask, range(40))) == digests * 20
     assert server.counters()["computations"] == 2
 
 

@@ -27,7 +27,7 @@ REQUIRED = {
     "lrtables_store_errors",
     "lrtables_damaged",
     "lrtables_determinism_mismatch",
-    "lrtables_connections_cut",
+    "lrtables_connections_closed",
     "lrtables_queue_depth",
     "lrtables_build_info",
 }
@@ -174,7 +174,7 @@ def test_the_log_is_json_under_load(tmp_path: Path, spec: dict[str, Any]) -> Non
     with (
         logging_server(tmp_path, log_format="json", log_level="info") as (server, log),
         urllib3.PoolManager(maxsize=16) as pool,
-        ThreadPoolExecutor(16) as threads,
+        ThreadPoolExecutor(16) as executors,
     ):
         path = f"/v1/tables/{make(server, pool, spec)}"
         paths = [path, f"{path}.csv", "/v1/schedules", "/nowhere", "/v1/tables/%0A%22"]
@@ -183,7 +183,7 @@ def test_the_log_is_json_under_load(tmp_path: Path, spec: dict[str, Any]) -> Non
             url = server.url + paths[number % len(paths)]
             return pool.request("GET", url, headers={"x-request-id": f"load-{number}"}).status
 
-        statuses = Counter(threads.map(ask, range(count)))
+        statuses = Counter(executors.map(ask, range(count)))
     lines = [entry for entry in log.entries if entry.get("request_id", "").startswith("load-")]
     assert sorted(entry["request_id"] for entry in lines) == sorted(f"load-{number}" for number in range(count))
     assert Counter(entry["status"] for entry in lines) == statuses

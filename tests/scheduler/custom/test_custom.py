@@ -169,7 +169,7 @@ def test_accuracy_against_the_formula_in_high_precision(schedule: Schedule) -> N
     """Every value is within 4 ULP of the formula and within 1e-15 of the peak, near a cosine's floor as elsewhere."""
     draw = np.random.default_rng(sum(str(schedule).encode()))
     values = schedule.values(N)
-    near_joints = [joint + offset for joint in schedule.joints(N) for offset in range(-3, 4)]
+    near_joints = [joint + offset for joint in schedule.boundaries(N) for offset in range(-3, 4)]
     steps = sorted({step for step in [*draw.integers(0, N, 250).tolist(), *near_joints] if 0 <= step < N})
     expected = np.array([float(formula(schedule, step, mpmath)) for step in steps])
     ulps = np.abs(values[steps].view(np.int64) - expected.view(np.int64))
@@ -247,6 +247,6 @@ def test_a_loop_longer_than_the_schedule_is_warned_once(schedule: Schedule) -> N
 @pytest.mark.parametrize("kind", [LinearWarmup, ExponentialWarmup, CosineWarmup])
 def test_a_warmup_as_long_as_the_training_is_a_caveat(kind: Any) -> None:
     """Pitfall 4: a table that ends before its warmup does is legal and said."""
-    assert kind(1e-3, 1000).caveats(1001) == []
-    (caveat,) = kind(1e-3, 1000).caveats(1000)
+    assert kind(1e-3, 1000).warnings(1001) == []
+    (caveat,) = kind(1e-3, 1000).warnings(1000)
     assert "1000 steps are no more than the 1000 warmup_steps" in caveat

@@ -217,7 +217,7 @@ def test_cosine_rises_again_past_its_end() -> None:
 
 
 @pytest.mark.parametrize(
-    ("schedule", "joints"),
+    ("schedule", "boundaries"),
     [
         pytest.param(twins.Constant(0.1), [0, 99], id="constant"),
         pytest.param(twins.ConstantWithWarmup(0.1, 10), [0, 10, 99], id="constant_with_warmup"),
@@ -229,9 +229,9 @@ def test_cosine_rises_again_past_its_end() -> None:
         pytest.param(twins.WarmupStableDecay(0.1, 10, 20, 50), [0, 10, 30, 50, 99], id="warmup_stable_decay"),
     ],
 )
-def test_joints(schedule: Schedule, joints: list[int]) -> None:
+def test_joints(schedule: Schedule, boundaries: list[int]) -> None:
     """The joints are the steps at which the formula changes or a wave restarts, and the two ends."""
-    assert schedule.joints(100) == joints
+    assert schedule.boundaries(100) == boundaries
 
 
 BOTH, NEITHER = {"min_lr": 1e-5, "min_lr_rate": 0.1}, {"min_lr": None}

@@ -131,7 +131,7 @@ def test_forgetting_the_tables_changes_nothing() -> None:
     """Factor tables are a cache: values computed with and without them are the same."""
     schedule = parse({"kind": "custom.CosineWarmup", "base_lr": 0.1, "warmup_steps": 5000})
     before = schedule.values(5000).tobytes()
-    portable.forget()
+    portable.clear_caches()
     assert schedule.values(5000).tobytes() == before
 
 
@@ -150,7 +150,7 @@ def test_a_cosine_without_a_table_has_the_same_bits(length: int, share: float) -
 
 def test_few_long_tables_are_remembered() -> None:
     """Tables for lengths of billions of steps are megabytes: only the last few are kept."""
-    portable.forget()
+    portable.clear_caches()
     value = np.empty(40_000)
     tracemalloc.start()
     try:
@@ -159,5 +159,5 @@ def test_few_long_tables_are_remembered() -> None:
         kept, _ = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
-        portable.forget()
+        portable.clear_caches()
     assert kept < 20 * 2**20

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from scheduler import KINDS, Spec, Table
 from scheduler.custom import CyclicLR, LinearWarmup, WarmupWithDecay
-from scheduler.views.summary import call, extremes, joints, landmarks, signature
+from scheduler.views.summary import boundaries, call, extremes, landmarks, signature
 
 
 @given(st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=300), st.integers(1, 40))
@@ -35,14 +35,14 @@ def test_joints_belong_to_their_column() -> None:
     """With parameter groups, each column has the joints of its own schedule."""
     spec = Spec(schedule=(LinearWarmup(0.1, 10), LinearWarmup(0.1, 20)), total_steps=50)
     table = Table.compute(spec)
-    assert 10 in joints(table, "lr.0")
-    assert 10 not in joints(table, "lr.1")
-    assert 20 in joints(table, "lr.1")
+    assert 10 in boundaries(table, "lr.0")
+    assert 10 not in boundaries(table, "lr.1")
+    assert 20 in boundaries(table, "lr.1")
 
 
 def test_a_table_without_a_spec_has_its_ends_as_joints() -> None:
     """Of values alone, only the first and the last row are known to matter."""
-    assert joints(Table({"lr": [3.0, 2.0, 1.0]}), "lr") == [0, 2]
+    assert boundaries(Table({"lr": [3.0, 2.0, 1.0]}), "lr") == [0, 2]
 
 
 def test_landmarks_are_what_the_guide_checks() -> None:

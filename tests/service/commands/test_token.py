@@ -18,7 +18,7 @@ from service.security.tokens import SCOPES, TOKEN, token_hash
 from service.settings import Settings
 
 
-class Answer(NamedTuple):
+class HttpResponse(NamedTuple):
     code: int
     out: str
     err: str
@@ -31,11 +31,11 @@ class Run:
         self._capsys = capsys
         self._data_dir = data_dir
 
-    def __call__(self, *words: str) -> Answer:
+    def __call__(self, *words: str) -> HttpResponse:
         parser = argparse.ArgumentParser("lrtables")
         command.add_parser(parser.add_subparsers(required=True))
         parsed = parser.parse_args(["token", *words, "--data-dir", str(self._data_dir)])
-        return Answer(parsed.run(parsed), *self._capsys.readouterr())
+        return HttpResponse(parsed.run(parsed), *self._capsys.readouterr())
 
     def json(self, *words: str) -> Any:
         answer = self(*words, "--json")

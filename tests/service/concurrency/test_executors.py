@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from service.concurrency.executors import Threads
+from service.concurrency.executors import Executors
 from service.errors import QueueFullError
 
 
@@ -19,22 +19,22 @@ def test_few_texts_wait(monkeypatch: pytest.MonkeyPatch) -> None:
     written: list[int] = []
 
     async def main() -> None:
-        threads, go_on = Threads(), threading.Event()
-        running = asyncio.create_task(threads.text(go_on.wait, 60))
-        waiting = asyncio.create_task(threads.text(written.append, 1))
+        executors, go_on = Executors(), threading.Event()
+        running = asyncio.create_task(executors.serialize(go_on.wait, 60))
+        waiting = asyncio.create_task(executors.serialize(written.append, 1))
         await asyncio.sleep(0.01)
         with pytest.raises(QueueFullError, match="2 texts are being written or wait"):
-            await threads.text(written.append, 2)
-        blocks: AsyncIterator[bytes] = threads.blocks(iter([b"a", b"b"]))
+            await executors.serialize(written.append, 2)
+        blocks: AsyncIterator[bytes] = executors.blocks(iter([b"a", b"b"]))
         begun = asyncio.ensure_future(anext(blocks))
         waiting.cancel()
         await asyncio.sleep(0.01)
-        last = asyncio.create_task(threads.text(written.append, 3))
+        last = asyncio.create_task(executors.serialize(written.append, 3))
         await asyncio.sleep(0.01)
         go_on.set()
         await asyncio.gather(running, last)
         assert await begun == b"a"
-        threads.close()
+        executors.close()
 
     asyncio.run(main())
     assert written == [3]
@@ -44,18 +44,18 @@ def test_reading_and_writing_do_not_wait_for_each_other() -> None:
     """A large text is read though one that is being written does not end, and the other way round."""
 
     async def main() -> None:
-        threads, go_on = Threads(), threading.Event()
+        executors, go_on = Executors(), threading.Event()
         async with asyncio.timeout(60):
-            writing = asyncio.create_task(threads.text(go_on.wait, 60))
-            assert await threads.parse(int, "7") == 7
+            writing = asyncio.create_task(executors.serialize(go_on.wait, 60))
+            assert await executors.parse(int, "7") == 7
             go_on.set()
             await writing
             go_on.clear()
-            reading = asyncio.create_task(threads.parse(go_on.wait, 60))
-            assert await threads.text(str, 7) == "7"
+            reading = asyncio.create_task(executors.parse(go_on.wait, 60))
+            assert await executors.serialize(str, 7) == "7"
             go_on.set()
             await reading
-        threads.close()
+        executors.close()
 
     asyncio.run(main())
 
@@ -65,13 +65,13 @@ def test_few_bodies_are_sent_in_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("service.concurrency.executors._MOST_STREAMS", 1)
 
     async def main() -> None:
-        threads = Threads()
-        first, second = (threads.blocks(iter([b"a", b"b"])) for _ in range(2))
+        executors = Executors()
+        first, second = (executors.blocks(iter([b"a", b"b"])) for _ in range(2))
         assert await anext(first) == b"a"
         with pytest.raises(QueueFullError, match="1 tables are being sent from the store, or as text"):
             await anext(second)
         assert [block async for block in first] == [b"b"]
-        assert [block async for block in threads.blocks(iter([b"a"]))] == [b"a"]
-        threads.close()
+        assert [block async for block in executors.blocks(iter([b"a"]))] == [b"a"]
+        executors.close()
 
     asyncio.run(main())

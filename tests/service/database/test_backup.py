@@ -73,8 +73,8 @@ def test_a_backup_is_of_one_moment(metadata: Metadata, empty: Metadata, tmp_path
             if done.is_set():
                 return
 
-    with ThreadPoolExecutor(1) as threads:
-        recording = threads.submit(record)
+    with ThreadPoolExecutor(1) as executors:
+        recording = executors.submit(record)
         for number in range(5):
             metadata.backup(tmp_path / f"backup-{number}")
         done.set()

@@ -165,12 +165,12 @@ with closing(open_metadata(Settings(database_url=url, database_seconds=60))) as 
 import os, signal, sys
 from service.database.database import Database
 from service.database.metadata import Metadata
-keep = Database.keep
+keep = Database.insert_or_get
 def deadly(self, connection, table, row):
     if table.name == "specs":
         os.kill(os.getpid(), signal.SIGKILL)
     return keep(self, connection, table, row)
-Database.keep = deadly
+Database.insert_or_get = deadly
 Metadata(sys.argv[1], timeout_seconds=60).record("s", "{}", "d", 8)
 """
         process = _python(script, database_url)

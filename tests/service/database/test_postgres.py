@@ -121,7 +121,7 @@ def test_the_socket_works_as_the_port_does(
 def _frozen(database: Database) -> Iterator[None]:
     """A transaction that has written a row, and does not go on until it is told to."""
     with database.transaction("write") as connection:
-        database.keep(connection, SPECS, SpecRow("f", "{}", "d", 1.5))
+        database.insert_or_get(connection, SPECS, SpecRow("f", "{}", "d", 1.5))
         yield
 
 

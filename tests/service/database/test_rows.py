@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from service.database.rows import SpecRow, TableRow, TokenRow, checksum, is_sound, shown, stored
+from service.database.rows import SpecRow, TableRow, TokenRow, checksum, is_sound, one_line, stored
 from service.database.schema import SPECS, TABLES, TOKENS
 
 _TABLE = TableRow("ab", 8, None, 1.5)
@@ -39,8 +39,8 @@ def test_what_no_row_of_ours_has_is_no_sound_row(value: object) -> None:
 
 
 def test_the_log_shows_no_hash() -> None:
-    """A damaged row is shown whole but for a token's hash, whatever its values have become."""
-    text = shown({**stored(TOKENS, _TOKEN), "name": b"\xff"})
+    """A damaged row is one_line whole but for a token's hash, whatever its values have become."""
+    text = one_line({**stored(TOKENS, _TOKEN), "name": b"\xff"})
     assert _TOKEN.hash not in text
     assert '"token_id": "id"' in text
     assert "xff" in text

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from starlette.requests import ClientDisconnect
 
-from service.http.disconnect import while_connected
+from service.http.disconnect import cancel_on_disconnect
 
 
 def receiving(*messages: str) -> Any:
@@ -30,9 +30,9 @@ def test_work_for_one_who_stays_is_done() -> None:
             raise ValueError("no")
         return 7
 
-    assert asyncio.run(while_connected(receiving("http.request"), work(fails=False))) == 7
+    assert asyncio.run(cancel_on_disconnect(receiving("http.request"), work(fails=False))) == 7
     with pytest.raises(ValueError, match="no"):
-        asyncio.run(while_connected(receiving(), work(fails=True)))
+        asyncio.run(cancel_on_disconnect(receiving(), work(fails=True)))
 
 
 def test_work_for_one_who_leaves_is_cancelled() -> None:
@@ -46,5 +46,5 @@ def test_work_for_one_who_leaves_is_cancelled() -> None:
             ends.append("ended")
 
     with pytest.raises(ClientDisconnect, match=r"^$"):
-        asyncio.run(while_connected(receiving("http.request", "http.disconnect"), work()))
+        asyncio.run(cancel_on_disconnect(receiving("http.request", "http.disconnect"), work()))
     assert ends == ["ended"]

@@ -3,7 +3,7 @@
 import pytest
 
 from service.errors import RangeNotSatisfiableError
-from service.http.ranges import wanted
+from service.http.ranges import parse_range
 
 
 @pytest.mark.parametrize(
@@ -23,7 +23,7 @@ from service.http.ranges import wanted
 )
 def test_one_range_is_a_part(header: bytes, places: range) -> None:
     """A range has its first and its last byte, or is open at one end; past the body's end it stops there."""
-    assert wanted(header, 10) == places
+    assert parse_range(header, 10) == places
 
 
 @pytest.mark.parametrize(
@@ -47,11 +47,11 @@ def test_one_range_is_a_part(header: bytes, places: range) -> None:
 )
 def test_what_is_no_range_is_ignored(header: bytes) -> None:
     """Several ranges, another unit, what is malformed and absurd numbers are ignored: all of the body is sent."""
-    assert wanted(header, 10) is None
+    assert parse_range(header, 10) is None
 
 
 @pytest.mark.parametrize("header", [b"bytes=10-", b"bytes=10-20", b"bytes=-0", b"bytes=999999999999999999-"])
 def test_a_range_without_a_byte_is_refused(header: bytes) -> None:
     """A range that begins past the end, or is of the last 0 bytes, cannot be served."""
     with pytest.raises(RangeNotSatisfiableError, match="within the 10 bytes"):
-        wanted(header, 10)
+        parse_range(header, 10)

@@ -13,7 +13,7 @@ import pytest
 from starlette.types import Message, Receive, Scope, Send
 
 from scheduler import Table
-from service.http.responses import Answer, InMemory, Streamed, Written
+from service.http.responses import BufferResponse, GeneratedResponse, HttpResponse, StreamResponse
 from service.middleware.authentication import identity_of
 from service.security.tokens import IDENTITY, Identity
 from service.storage.store import StorageError
@@ -55,7 +55,7 @@ class Sent:
         self.more = [message.get("more_body", False) for message in messages[1:]]
 
 
-def ask(answer: Answer, method: str = "GET", scope: dict[str, Any] | None = None, **headers: str) -> Sent:
+def ask(answer: HttpResponse, method: str = "GET", scope: dict[str, Any] | None = None, **headers: str) -> Sent:
     """What an answer sends to this request."""
     sent: list[Message] = []
 
@@ -73,15 +73,15 @@ def ask(answer: Answer, method: str = "GET", scope: dict[str, Any] | None = None
 
 
 @pytest.fixture(params=["memory", "source"])
-def answer(request: pytest.FixtureRequest) -> Answer:
+def answer(request: pytest.FixtureRequest) -> HttpResponse:
     """The body in memory, in two parts; and as a source."""
     digest = sha256(BODY).digest()
     if request.param == "memory":
-        return InMemory(b"x/y", ETAG, [BODY[:1000], memoryview(BODY)[1000:]], sha256=digest)
-    return Streamed(b"x/y", ETAG, Scattered(BODY), sha256=digest)
+        return BufferResponse(b"x/y", ETAG, [BODY[:1000], memoryview(BODY)[1000:]], sha256=digest)
+    return StreamResponse(b"x/y", ETAG, Scattered(BODY), sha256=digest)
 
 
-def test_the_whole_is_described(answer: Answer) -> None:
+def test_the_whole_is_described(answer: HttpResponse) -> None:
     """200 says type, length, tag, digest, that parts can be had, and that every cache may keep it for good."""
     sent = ask(answer)
     assert (sent.status, sent.body) == (200, BODY)
@@ -97,7 +97,7 @@ def test_the_whole_is_described(answer: Answer) -> None:
     assert sent.more == [True] * (len(sent.more) - 1) + [False]
 
 
-def test_head_is_get_without_a_body(answer: Answer) -> None:
+def test_head_is_get_without_a_body(answer: HttpResponse) -> None:
     """HEAD has the headers of GET, whatever part it asks for."""
     for wanted in ("", "bytes=0-1", "bytes=99999999-"):
         sent = ask(answer, "HEAD", range=wanted)
@@ -106,7 +106,7 @@ def test_head_is_get_without_a_body(answer: Answer) -> None:
 
 @pytest.mark.parametrize("known", ['"tag"', 'W/"tag"', '"other", "tag"', "*"])
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
-def test_what_the_client_has_is_not_sent(answer: Answer, method: str, known: str) -> None:
+def test_what_the_client_has_is_not_sent(answer: HttpResponse, method: str, known: str) -> None:
     """If-None-Match with the tag is 304, which repeats how to keep it; it comes before Range."""
     sent = ask(answer, method, if_none_match=known, range="bytes=0-1")
     assert (sent.status, sent.body) == (304, b"")
@@ -117,7 +117,7 @@ def test_what_the_client_has_is_not_sent(answer: Answer, method: str, known: str
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
 @pytest.mark.parametrize("headers", [{}, {"if_none_match": '"tag"'}, {"range": "bytes=0-1"}])
 def test_what_the_client_does_not_mean_is_not_sent(
-    answer: Answer, method: str, meant: str, headers: dict[str, str]
+    answer: HttpResponse, method: str, meant: str, headers: dict[str, str]
 ) -> None:
     """If-Match without the tag is a 412 problem, whatever else is asked; it comes before If-None-Match and Range."""
     sent = ask(answer, method, None, if_match=meant, **headers)
@@ -126,7 +126,7 @@ def test_what_the_client_does_not_mean_is_not_sent(
 
 
 @pytest.mark.parametrize("meant", ['"tag"', '"other", "tag"', "*"])
-def test_what_the_client_means_is_sent(answer: Answer, meant: str) -> None:
+def test_what_the_client_means_is_sent(answer: HttpResponse, meant: str) -> None:
     """If-Match with the tag changes nothing."""
     for headers in ({}, {"if_none_match": '"tag"'}, {"range": "bytes=0-1"}):
         with_it, without = (ask(answer, "GET", None, **more, **headers) for more in ({"if_match": meant}, {}))
@@ -144,7 +144,7 @@ def test_what_the_client_means_is_sent(answer: Answer, meant: str) -> None:
         ("bytes=500-900000", 500, 900_001),
     ],
 )
-def test_a_part_is_sent(answer: Answer, header: str, start: int, stop: int) -> None:
+def test_a_part_is_sent(answer: HttpResponse, header: str, start: int, stop: int) -> None:
     """A range of bytes is 206 with those bytes, where they stand, their length, and the digest of the whole."""
     sent = ask(answer, range=header)
     assert (sent.status, sent.body) == (206, BODY[start:stop])
@@ -154,7 +154,7 @@ def test_a_part_is_sent(answer: Answer, header: str, start: int, stop: int) -> N
     assert {name: sent.headers[name] for name in kept} == {name: ask(answer).headers[name] for name in kept}
 
 
-def test_a_part_of_what_it_knows(answer: Answer) -> None:
+def test_a_part_of_what_it_knows(answer: HttpResponse) -> None:
     """If-Range with the tag gives the part; with another tag, a weak one or a date, the whole."""
     assert ask(answer, range="bytes=0-1", if_range='"tag"').status == 206
     for other in ('"other"', 'W/"tag"', "Wed, 25 Nov 2026 00:00:00 GMT"):
@@ -162,7 +162,7 @@ def test_a_part_of_what_it_knows(answer: Answer) -> None:
         assert (sent.status, sent.body) == (200, BODY)
 
 
-def test_a_part_past_the_end_is_an_error(answer: Answer) -> None:
+def test_a_part_past_the_end_is_an_error(answer: HttpResponse) -> None:
     """A range past the end is a 416 problem that says how long the body is."""
     sent = ask(answer, range="bytes=1048576-")
     assert (sent.status, sent.headers[b"content-range"]) == (416, b"bytes */1048576")
@@ -171,7 +171,7 @@ def test_a_part_past_the_end_is_an_error(answer: Answer) -> None:
 
 
 @pytest.mark.parametrize("headers", [{}, {"if_none_match": '"tag"'}, {"range": "bytes=0-1"}])
-def test_what_needed_a_token_stays_with_its_owner(answer: Answer, headers: dict[str, str]) -> None:
+def test_what_needed_a_token_stays_with_its_owner(answer: HttpResponse, headers: dict[str, str]) -> None:
     """An answer to someone who had to say who they are is not for shared caches."""
     identity = Identity("id", "name", ("read",))
     scope = {IDENTITY: identity}
@@ -181,14 +181,14 @@ def test_what_needed_a_token_stays_with_its_owner(answer: Answer, headers: dict[
 
 def test_formats_vary() -> None:
     """Where Accept decides, caches are told so, with 200 and with 304."""
-    answer = InMemory(b"x/y", ETAG, [b"body"], varies=True)
+    answer = BufferResponse(b"x/y", ETAG, [b"body"], varies=True)
     assert ask(answer).headers[b"vary"] == ask(answer, if_none_match='"tag"').headers[b"vary"] == b"Accept"
 
 
 def test_a_table_goes_out_in_slices_without_a_copy() -> None:
     """A body is the table's own memory, half a megabyte at a time, and so is a part of it; but for the last 64 KiB."""
     table = Table({"lr": [0.5] * 300_000})
-    answer = InMemory(b"x/y", ETAG, table.parts())
+    answer = BufferResponse(b"x/y", ETAG, table.parts())
     whole, part = ask(answer), ask(answer, range="bytes=9000-1999999")
     assert whole.body == table.to_bytes()
     assert max(map(len, whole.pieces + part.pieces)) <= 2**20
@@ -199,7 +199,7 @@ def test_a_table_goes_out_in_slices_without_a_copy() -> None:
 def test_memory_counts_as_lent_while_a_connection_may_hold_it(stop: int) -> None:
     """Whatever part is sent, its end of 64 KiB, for which nobody waits, is a copy; until then the memory is in use."""
     table = Table({"lr": [0.5] * 300_000})
-    answer = InMemory(b"x/y", ETAG, table.parts())
+    answer = BufferResponse(b"x/y", ETAG, table.parts())
     held: list[tuple[object, int]] = []
 
     async def send(message: Message) -> None:
@@ -220,7 +220,7 @@ def test_memory_counts_as_lent_while_a_connection_may_hold_it(stop: int) -> None
 def test_other_connections_have_their_turn() -> None:
     """Two bodies that are sent at once go out slice by slice in turn; they count as on their way until they are."""
     sent, sending = "", []
-    answer = InMemory(b"x/y", ETAG, [bytes(2 * 2**20)])
+    answer = BufferResponse(b"x/y", ETAG, [bytes(2 * 2**20)])
 
     async def send_as(name: str) -> None:
         async def send(message: Message) -> None:
@@ -248,7 +248,7 @@ def test_a_body_that_is_written_has_no_parts() -> None:
         yield b"ab"
         yield b"cd"
 
-    sent = ask(Written(b"x/y", ETAG, blocks()), range="bytes=0-1")
+    sent = ask(GeneratedResponse(b"x/y", ETAG, blocks()), range="bytes=0-1")
     assert (sent.status, sent.body) == (200, b"abcd")
     assert b"accept-ranges" not in sent.headers
 
@@ -256,7 +256,7 @@ def test_a_body_that_is_written_has_no_parts() -> None:
 def test_what_cannot_be_read_is_not_begun() -> None:
     """Where the first bytes cannot be had nothing is sent, so that the error can be."""
     with pytest.raises(StorageError, match="gone"):
-        ask(Streamed(b"x/y", ETAG, Gone()))
+        ask(StreamResponse(b"x/y", ETAG, Gone()))
 
 
 def test_reading_ends_with_the_client() -> None:
@@ -282,7 +282,7 @@ def test_reading_ends_with_the_client() -> None:
 
         scope: Scope = {"type": "http", "asgi": {"spec_version": "2.3"}, "method": "GET", "headers": []}
         async with asyncio.timeout(10):
-            await Streamed(b"x/y", ETAG, Endless())(scope, receive, send)
+            await StreamResponse(b"x/y", ETAG, Endless())(scope, receive, send)
 
     asyncio.run(main())
     assert read
@@ -304,7 +304,7 @@ def test_nothing_is_kept_for_who_has_left(waits_for: str) -> None:
     async def main() -> None:
         source = Source()
         kept = weakref.ref(source)
-        answer, leaves = Written(b"x/y", ETAG, blocks(source)), asyncio.Event()
+        answer, leaves = GeneratedResponse(b"x/y", ETAG, blocks(source)), asyncio.Event()
         del source
 
         async def receive() -> Message:
@@ -332,13 +332,13 @@ def test_nothing_is_kept_for_who_has_left(waits_for: str) -> None:
 
 def test_a_made_body_is_named_by_its_bytes() -> None:
     """The tag of a body that was made for a request is its digest."""
-    first, second, third = (InMemory.made(b"x/y", body) for body in (b"one", b"one", b"two"))
+    first, second, third = (BufferResponse.made(b"x/y", body) for body in (b"one", b"one", b"two"))
     assert first.etag == second.etag != third.etag
 
 
 def test_nobody_can_add_to_the_headers_of_all() -> None:
     """The headers that every client is sent cannot be changed for one of them."""
-    answer = InMemory(b"x/y", ETAG, [b"body"])
+    answer = BufferResponse(b"x/y", ETAG, [b"body"])
 
     async def main() -> None:
         async def send(message: Message) -> None:
@@ -386,7 +386,7 @@ def test_a_stalled_reader_holds_one_piece() -> None:
             return {}
 
         scope: Scope = {"type": "http", "method": "GET", "headers": []}
-        task = asyncio.create_task(Written(b"x/y", ETAG, pieces())(scope, receive, send))
+        task = asyncio.create_task(GeneratedResponse(b"x/y", ETAG, pieces())(scope, receive, send))
         async with asyncio.timeout(30):
             await stalled.wait()
         assert [found() is not None for found in alive] == [False, False, True]

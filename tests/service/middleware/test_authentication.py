@@ -11,9 +11,9 @@ from typing import Any, NamedTuple
 import pytest
 from starlette.types import Message, Receive, Scope, Send
 
-from service.concurrency.executors import Threads
+from service.concurrency.executors import Executors
 from service.database.metadata import Metadata, open_metadata
-from service.middleware.authentication import Guard, identity_of
+from service.middleware.authentication import AuthenticationMiddleware, identity_of
 from service.security.authenticator import Authenticator
 from service.security.rate_limits import Limiter
 from service.security.tokens import SCOPES, UNLIMITED, Limits, new_token
@@ -40,7 +40,7 @@ class Tiny:
         await send({"type": "http.response.body", "body": body[600:]})
 
 
-class Answer(NamedTuple):
+class HttpResponse(NamedTuple):
     status: int
     headers: dict[str, str]
     body: bytes
@@ -55,18 +55,18 @@ class Answer(NamedTuple):
 class Guarded:
     """The tiny application behind a guard, real metadata behind that, and a clock that goes when it is told to."""
 
-    def __init__(self, metadata: Metadata, threads: Threads) -> None:
+    def __init__(self, metadata: Metadata, executors: Executors) -> None:
         self.metadata = metadata
         self.tiny = Tiny()
         self.now = 0.0
-        self.guard = Guard(self.tiny, Authenticator(metadata, threads), Limiter(lambda: self.now))
+        self.guard = AuthenticationMiddleware(self.tiny, Authenticator(metadata, executors), Limiter(lambda: self.now))
 
     def token(self, *scopes: str, name: str = "a test", limits: Limits = UNLIMITED) -> str:
         token, row = new_token(name, scopes, limits=limits, expires_in=3600.0)
         self.metadata.add(row)
         return token
 
-    def ask(self, method: str, target: str, *authorizations: str) -> Answer:
+    def ask(self, method: str, target: str, *authorizations: str) -> HttpResponse:
         path, _, query = target.partition("?")
         headers = [(b"host", b"localhost")] + [(b"authorization", text.encode()) for text in authorizations]
         scope = {
@@ -80,10 +80,10 @@ class Guarded:
         }
         return asyncio.run(self._ask(scope))
 
-    def ask_with(self, token: str, method: str = "GET", target: str = "/v1/server") -> Answer:
+    def ask_with(self, token: str, method: str = "GET", target: str = "/v1/server") -> HttpResponse:
         return self.ask(method, target, f"Bearer {token}")
 
-    async def _ask(self, scope: Scope) -> Answer:
+    async def _ask(self, scope: Scope) -> HttpResponse:
         sent: list[Message] = []
 
         async def send(message: Message) -> None:
@@ -94,14 +94,14 @@ class Guarded:
 
         await self.guard(scope, receive, send)
         headers = {name.decode(): value.decode() for name, value in sent[0]["headers"]}
-        return Answer(sent[0]["status"], headers, b"".join(message["body"] for message in sent[1:]))
+        return HttpResponse(sent[0]["status"], headers, b"".join(message["body"] for message in sent[1:]))
 
 
 @pytest.fixture
 def guarded(tmp_path: Path) -> Iterator[Guarded]:
-    metadata, threads = open_metadata(Settings(data_dir=tmp_path)), Threads()
-    yield Guarded(metadata, threads)
-    threads.close()
+    metadata, executors = open_metadata(Settings(data_dir=tmp_path)), Executors()
+    yield Guarded(metadata, executors)
+    executors.close()
     metadata.close()
 
 
@@ -279,12 +279,12 @@ def test_a_database_that_is_away_is_a_503(tmp_path: Path) -> None:
         def token_by_hash(self, hash: str) -> None:  # noqa: A002  # the protocol's name for it
             raise DatabaseError("no answer within 5 s")
 
-    threads = Threads()
-    guarded = Guarded(Away(), threads)  # type: ignore[arg-type]  # of the metadata, only this is asked
+    executors = Executors()
+    guarded = Guarded(Away(), executors)  # type: ignore[arg-type]  # of the metadata, only this is asked
     answer = guarded.ask_with("lrt_" + "A" * 22)
     assert (answer.status, answer.problem["code"], answer.problem["retryable"]) == (503, "database-unavailable", True)
     assert answer.headers["retry-after"] == "1"
-    threads.close()
+    executors.close()
 
 
 def test_lifespan_passes() -> None:
@@ -297,6 +297,6 @@ def test_lifespan_passes() -> None:
     async def nothing(*_: object) -> Any:
         raise AssertionError
 
-    guard = Guard(application, None, None)  # type: ignore[arg-type]  # neither is asked
+    guard = AuthenticationMiddleware(application, None, None)  # type: ignore[arg-type]  # neither is asked
     asyncio.run(guard({"type": "lifespan"}, nothing, nothing))
     assert seen == ["lifespan"]

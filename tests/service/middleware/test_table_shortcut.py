@@ -13,10 +13,10 @@ from starlette.types import Message, Receive, Scope, Send
 from scheduler import Spec, Table
 from service.app import create_app, open_server
 from service.database.rows import SpecRow
-from service.middleware.table_shortcut import Front
-from service.routes.dependencies import Server
+from service.middleware.table_shortcut import TableShortcut
+from service.routes.dependencies import ServerState
 from service.settings import Settings
-from service.tables.entries import ReadyTable
+from service.tables.entries import MemoryEntry
 from service.tables.origins import Origin
 
 
@@ -52,7 +52,7 @@ def behind() -> Nothing:
 
 
 @pytest.fixture
-def server(tmp_path: Path) -> Iterator[Server]:
+def server(tmp_path: Path) -> Iterator[ServerState]:
     """The parts of a server, in this process."""
     server = open_server(Settings(data_dir=tmp_path / "data"))
     with TestClient(create_app(server)):
@@ -60,22 +60,24 @@ def server(tmp_path: Path) -> Iterator[Server]:
 
 
 @pytest.fixture
-def digest(server: Server, spec: dict[str, Any]) -> str:
+def digest(server: ServerState, spec: dict[str, Any]) -> str:
     """A warm table's."""
     table = Table.compute(Spec.model_validate_json(json.dumps(spec)))
-    ready = ReadyTable(table)
+    ready = MemoryEntry(table)
     ready.describe(Origin(fact=SpecRow("s", json.dumps(spec), table.digest, 1.5)))
-    return server.tables.cache.keep(ready).digest
+    return server.tables.cache.add(ready).digest
 
 
 @pytest.fixture
-def front(server: Server, behind: Nothing) -> Front:
-    return Front(behind, server)
+def front(server: ServerState, behind: Nothing) -> TableShortcut:
+    return TableShortcut(behind, server)
 
 
 @pytest.mark.parametrize("path", ["", ".safetensors", ".npy", "/manifest"])
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
-def test_a_warm_table_needs_no_framework(front: Front, behind: Nothing, digest: str, method: str, path: str) -> None:
+def test_a_warm_table_needs_no_framework(
+    front: TableShortcut, behind: Nothing, digest: str, method: str, path: str
+) -> None:
     """Bytes, manifest and 304 of a table in memory are answered before FastAPI is asked."""
     fresh = ask(front, method, f"/v1/tables/{digest}{path}")
     etag = dict(fresh[0]["headers"])[b"etag"].decode()
@@ -96,7 +98,9 @@ def test_a_warm_table_needs_no_framework(front: Front, behind: Nothing, digest: 
         ("PUT", ""),
     ],
 )
-def test_the_rest_goes_to_the_framework(front: Front, behind: Nothing, digest: str, method: str, path: str) -> None:
+def test_the_rest_goes_to_the_framework(
+    front: TableShortcut, behind: Nothing, digest: str, method: str, path: str
+) -> None:
     """Every other request is passed on, untouched."""
     assert ask(front, method, f"/v1/tables/{digest}{path}") == []
     assert ask(front, "GET", f"/v1/tables/{digest}", accept="image/png") == []
@@ -111,7 +115,7 @@ def test_the_rest_goes_to_the_framework(front: Front, behind: Nothing, digest: s
         ("&" * 64, 422, b"a query must have at most 64 parameters (max_parameters), got 65"),
     ],
 )
-def test_a_query_has_its_limits(front: Front, behind: Nothing, query: str, status: int, said: bytes) -> None:
+def test_a_query_has_its_limits(front: TableShortcut, behind: Nothing, query: str, status: int, said: bytes) -> None:
     """What is longer, or has more parameters, is refused before anything looks at it, on every route."""
     for method, path in (("GET", "/v1/lr"), ("POST", "/v1/tables"), ("GET", "/nothing")):
         start, body = ask(front, method, path, query)

@@ -25,7 +25,7 @@ READINGS = Readings(
     determinism_mismatch=20,
     damaged={"table": 21, "row": 22},
     store_errors={"objects": 23, "database": 24},
-    connections_cut={"idle": 25},
+    connections_closed={"idle": 25},
 )
 LIVEZ = (("method", "GET"), ("route", "/livez"), ("status", "200"))
 
@@ -111,7 +111,7 @@ def test_tables_share_a_route() -> None:
         ("lrtables_damaged_total", {"what": "row"}, 22),
         ("lrtables_store_errors_total", {"store": "objects"}, 23),
         ("lrtables_store_errors_total", {"store": "database"}, 24),
-        ("lrtables_connections_cut_total", {"reason": "idle"}, 25),
+        ("lrtables_connections_closed_total", {"reason": "idle"}, 25),
     ],
 )
 def test_readings_are_told(name: str, labels: dict[str, str], value: float) -> None:

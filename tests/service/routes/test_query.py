@@ -9,7 +9,7 @@ import pytest
 from starlette.types import Message
 
 from scheduler import KINDS
-from service.concurrency.executors import Threads
+from service.concurrency.executors import Executors
 from service.errors import LimitExceededError, ServiceError
 from service.routes.query import KIND, STEPS, Question, read_query
 from service.settings import Settings
@@ -28,12 +28,12 @@ def asked(query: str, **settings: Any) -> Question:
     """What a query asks for."""
 
     async def read() -> Question:
-        threads, chosen = Threads(), Settings(**settings)
+        executors, chosen = Executors(), Settings(**settings)
         try:
             found = parse_qsl(query, keep_blank_values=True)
-            return await read_query(found, SpecReader(chosen, threads), chosen, stays)
+            return await read_query(found, SpecReader(chosen, executors), chosen, stays)
         finally:
-            threads.close()
+            executors.close()
 
     return asyncio.run(read())
 

@@ -17,9 +17,9 @@ from starlette.types import ASGIApp, Message, Scope
 
 from scheduler import Spec, Table
 from service.app import close_server, create_app, open_server
-from service.routes.dependencies import Server
+from service.routes.dependencies import ServerState
 from service.settings import Settings
-from service.tables.entries import ReadyTable
+from service.tables.entries import MemoryEntry
 from service.tables.formats import CSV, FORMATS, MEDIA_TYPES, SAFETENSORS
 from tests.service.conftest import MakeClient
 
@@ -296,7 +296,7 @@ def test_what_is_no_digest_is_named(client: TestClient, digest: str) -> None:
 class Asked:
     """An application that is asked for one address, by a client who takes one piece of a body and then nothing."""
 
-    def __init__(self, server: Server, path: str) -> None:
+    def __init__(self, server: ServerState, path: str) -> None:
         self.taken = asyncio.Event()
         self._leaves = asyncio.Event()
         path, _, query = path.partition("?")
@@ -331,14 +331,16 @@ class Asked:
             await self.task
 
 
-def with_table(tmp_path: Path, spec: dict[str, Any], work: Callable[[Server, ReadyTable], Awaitable[None]]) -> None:
+def with_table(
+    tmp_path: Path, spec: dict[str, Any], work: Callable[[ServerState, MemoryEntry], Awaitable[None]]
+) -> None:
     """Run what needs a server's parts and a table in its memory."""
 
     async def main() -> None:
         server = open_server(Settings(data_dir=tmp_path))
         try:
             ready, _ = await server.tables.obtain(Spec.model_validate_json(json.dumps(spec)))
-            assert isinstance(ready, ReadyTable)
+            assert isinstance(ready, MemoryEntry)
             await work(server, ready)
         finally:
             close_server(server)
@@ -350,15 +352,15 @@ def with_table(tmp_path: Path, spec: dict[str, Any], work: Callable[[Server, Rea
 def test_a_table_counts_as_lent_while_it_is_written(tmp_path: Path, spec: dict[str, Any], extension: str) -> None:
     """A table whose text is being sent is in use until its client has all, or goes away."""
 
-    async def work(server: Server, ready: ReadyTable) -> None:
+    async def work(server: ServerState, ready: MemoryEntry) -> None:
         asked = Asked(server, f"/v1/tables/{ready.digest}.{extension}")
         await asked.taken.wait()
         kept = server.tables.cache.get(ready.digest)
         assert kept is ready
-        assert kept.is_lent
+        assert kept.is_pinned
         await asked.leave()
         await asyncio.sleep(0.01)
-        assert not kept.is_lent
+        assert not kept.is_pinned
 
     with_table(tmp_path, spec, work)
 
@@ -367,9 +369,9 @@ def test_a_table_counts_as_lent_while_it_is_written(tmp_path: Path, spec: dict[s
 def test_nothing_is_written_for_who_has_left(tmp_path: Path, spec: dict[str, Any], address: str) -> None:
     """Values for a client who goes away while they wait for their turn are not written."""
 
-    async def work(server: Server, ready: ReadyTable) -> None:
+    async def work(server: ServerState, ready: MemoryEntry) -> None:
         go_on = threading.Event()
-        busy = asyncio.create_task(server.threads.text(go_on.wait, 60))
+        busy = asyncio.create_task(server.executors.serialize(go_on.wait, 60))
         asked = Asked(server, address.format(digest=ready.digest))
         await asyncio.sleep(0.1)
         await asked.leave()

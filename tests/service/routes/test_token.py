@@ -7,7 +7,7 @@ import pytest
 from fastapi import FastAPI
 from starlette.testclient import TestClient
 
-from service.middleware.authentication import Guard, identity_of
+from service.middleware.authentication import AuthenticationMiddleware, identity_of
 from service.routes.token import router
 from service.security.rate_limits import Limiter
 from service.security.tokens import Identity, Limits
@@ -27,7 +27,7 @@ def test_a_token_is_described_without_its_secret() -> None:
     """The answer says what the token allows, how much of it, and until when; it is never cached."""
     app = FastAPI()
     app.include_router(router)
-    guard = Guard(app, Known(), Limiter())  # type: ignore[arg-type]  # only what it recalls is asked for
+    guard = AuthenticationMiddleware(app, Known(), Limiter())  # type: ignore[arg-type]  # only what it recalls is asked for
     answer = TestClient(guard).get("/v1/token")
     assert answer.headers["cache-control"] == "no-store"
     assert answer.json() == {
@@ -64,7 +64,7 @@ def test_a_check_says_how_long_it_holds(expires_in: float | None, holds: str) ->
     app = FastAPI()
     app.include_router(router)
     known = Known(None if expires_in is None else time.time() + expires_in)
-    answer = TestClient(Guard(app, known, Limiter())).get("/v1/token/read")  # type: ignore[arg-type]  # as above
+    answer = TestClient(AuthenticationMiddleware(app, known, Limiter())).get("/v1/token/read")  # type: ignore[arg-type]  # as above
     assert (answer.status_code, answer.headers["cache-control"]) == (204, holds)
 
 

@@ -7,7 +7,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.types import Message
 
 from scheduler import Table
-from service.concurrency.executors import Threads
+from service.concurrency.executors import Executors
 from service.errors import (
     BodyTooLargeError,
     DeadlineExceededError,
@@ -43,12 +43,14 @@ def received(
     """The table in a body."""
 
     async def receive() -> Table:
-        threads = Threads()
+        executors = Executors()
         try:
-            async with Uploads(settings or Settings(), threads).receive(request(body, headers or {}), digest) as table:
+            async with Uploads(settings or Settings(), executors).receive(
+                request(body, headers or {}), digest
+            ) as table:
                 return table
         finally:
-            threads.close()
+            executors.close()
 
     return asyncio.run(receive())
 
@@ -129,8 +131,8 @@ def test_large_bodies_share_the_memory_for_them() -> None:
     """A body for which the others leave no memory is refused, worth a retry; who leaves gives back what it took."""
 
     async def main() -> None:
-        threads = Threads()
-        uploads = Uploads(Settings(max_table_bytes=1000), threads)
+        executors = Executors()
+        uploads = Uploads(Settings(max_table_bytes=1000), executors)
         first, second, third, fourth = (Sender(uploads) for _ in range(4))
         for sender, nbytes in ((first, 2_000_000), (second, 2_000_000), (third, 180_000), (third, 180_000)):
             await sender.send(bytes(nbytes))
@@ -144,7 +146,7 @@ def test_large_bodies_share_the_memory_for_them() -> None:
         fifth = Sender(uploads)
         await fifth.send(bytes(2_000_000))
         assert not fifth.result.done()
-        threads.close()
+        executors.close()
 
     asyncio.run(main())
 
@@ -153,8 +155,8 @@ def test_a_stalled_body_keeps_no_memory_from_others() -> None:
     """However many have begun to send, and do not go on, a table is received."""
 
     async def main() -> None:
-        threads = Threads()
-        uploads = Uploads(Settings(max_table_bytes=1000), threads)
+        executors = Executors()
+        uploads = Uploads(Settings(max_table_bytes=1000), executors)
         stalled = [Sender(uploads) for _ in range(5)]
         for sender in stalled:
             await sender.send(b"x")
@@ -163,7 +165,7 @@ def test_a_stalled_body_keeps_no_memory_from_others() -> None:
         async with asyncio.timeout(30):
             assert await last.result == TABLE
         assert not any(sender.result.done() for sender in stalled)
-        threads.close()
+        executors.close()
 
     asyncio.run(main())
 
@@ -173,11 +175,11 @@ def test_a_body_has_its_time(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("service.routes.uploads._SLOWEST", 2**40)
 
     async def main() -> None:
-        threads = Threads()
-        sender = Sender(Uploads(Settings(body_seconds=0.01), threads))
+        executors = Executors()
+        sender = Sender(Uploads(Settings(body_seconds=0.01), executors))
         with pytest.raises(DeadlineExceededError, match="did not arrive within"):
             await sender.result
-        threads.close()
+        executors.close()
 
     asyncio.run(main())
 
@@ -186,13 +188,13 @@ def test_a_header_that_is_too_long_is_refused_by_its_length() -> None:
     """A header longer than any may be is refused with its first bytes, however they come: the rest is not received."""
 
     async def main() -> None:
-        threads = Threads()
-        sender = Sender(Uploads(Settings(), threads))
+        executors = Executors()
+        sender = Sender(Uploads(Settings(), executors))
         for piece in (b"\0\0\0", b"\1", b"\0\0\0\0"):  # 16 MiB
             assert not sender.result.done()
             await sender.send(piece)
         with pytest.raises(InvalidRequestError, match="its header must have at most 2097152 bytes, got 16777216"):
             await sender.result
-        threads.close()
+        executors.close()
 
     asyncio.run(main())

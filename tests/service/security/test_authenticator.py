@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from service.concurrency.executors import Threads
+from service.concurrency.executors import Executors
 from service.database.metadata import Metadata, TokenRow, open_metadata
 from service.errors import QueueFullError, UnauthenticatedError
 from service.security.authenticator import Authenticator
@@ -77,10 +77,10 @@ def clock() -> Time:
 
 @pytest.fixture
 def authenticator(source: Source, clock: Time) -> Iterator[Authenticator]:
-    threads = Threads()
-    yield Authenticator(source, threads, clock=clock, now=lambda: NOW + clock())
+    executors = Executors()
+    yield Authenticator(source, executors, clock=clock, now=lambda: NOW + clock())
     source.answering.set()
-    threads.close()
+    executors.close()
 
 
 async def refusal(asking: Awaitable[object]) -> str:

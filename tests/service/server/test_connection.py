@@ -30,7 +30,7 @@ from benchmarks.http_common import TABLE, ServerProcess
 from benchmarks.http_servers import post
 from benchmarks.slowloris import BODY, HEADERS, SILENT, Attacker, Life, live, reader
 from service.http.responses import Fields
-from service.server.connection import SPARE_CONNECTIONS, AtOnce, protocol
+from service.server.connection import SPARE_CONNECTIONS, FastResponse, protocol
 from service.settings import Settings
 from service.tables.formats import NPY
 
@@ -281,7 +281,7 @@ def test_what_is_not_http_is_answered_400(quick: ServerProcess, request_bytes: b
 @pytest.mark.parametrize("more", [b"", b"Host: localhost\r\nAccept: */*\r\nhost: other\r\n"], ids=["none", "two"])
 def test_a_request_has_one_host(path: bytes, more: bytes) -> None:
     """A request of HTTP/1.1 names its host once; HTTP/1.0 knows no hosts, but nobody may name two."""
-    with running(patiently, at_once=at_once) as port:
+    with running(patiently, fast_response=try_fast_response) as port:
         with connect(port) as connection:
             connection.sendall(b"GET %b HTTP/1.1\r\n%b\r\n" % (path, more))
             answered = everything(connection)
@@ -342,7 +342,7 @@ def test_long_trailers_are_answered_431(opening: bytes, drip: bytes) -> None:
     async def promptly(scope: Scope, receive: Receive, send: Send) -> None:
         await answer(send)
 
-    with running(promptly, at_once=at_once) as port:
+    with running(promptly, fast_response=try_fast_response) as port:
         assert bodies(attack(Attacker(opening, drip), port).received) == [b"well"]
         opening = opening.replace(b"POST /", b"GET /at-once")
         assert bodies(attack(Attacker(opening, drip), port).received) == [b"at once"]
@@ -350,13 +350,13 @@ def test_long_trailers_are_answered_431(opening: bytes, drip: bytes) -> None:
 
 def test_who_is_refused_is_refused_once() -> None:
     """Headers that are too long and then no HTTP are one reason to end a connection, not two."""
-    cut: Counter[str] = Counter()
-    with running(patiently, cut) as port, connect(port) as connection:
+    closed: Counter[str] = Counter()
+    with running(patiently, closed) as port, connect(port) as connection:
         for part in (b"GET / HTTP/1.1\r\nX: ", bytes([97]) * 60_000, bytes([97]) * 6000 + b"\r\nY: \0\r\n\r\n"):
             connection.sendall(part)
             time.sleep(0.1)
         assert problem(everything(connection)) == (400, "malformed-http")
-    assert cut == {"malformed": 1}
+    assert closed == {"malformed": 1}
 
 
 def test_headers_ahead_of_others_are_not_added_up(quick: ServerProcess) -> None:
@@ -403,13 +403,13 @@ def test_a_sweep_lets_requests_have_their_turn() -> None:
     looked = Counter[int]()
 
     class Watched:
-        def look(self, elapsed: float) -> None:
+        def check_deadline(self, elapsed: float) -> None:
             looked[id(self)] += 1
 
     async def most_at_once() -> int:
         connections = {Watched() for _ in range(1000)}
-        sweep = protocol(Settings(**QUICK)).sweep  # type: ignore[attr-defined]  # of our class
-        sweep.begin(connections, asyncio.get_running_loop())
+        monitor = protocol(Settings(**QUICK)).monitor  # type: ignore[attr-defined]  # of our class
+        monitor.begin(connections, asyncio.get_running_loop())
         most = 0
         while looked.total() < 2 * len(connections):
             before = looked.total()
@@ -441,12 +441,12 @@ def asked(connection: socket.socket) -> None:
 
 def test_what_was_ended_is_counted() -> None:
     """Every connection that the server ends is counted under its reason."""
-    cut: Counter[str] = Counter()
+    closed: Counter[str] = Counter()
     refused = Attacker(b"nonsense\r\n\r\n")
-    with running(streaming(100 * [bytes(2**20)]), cut) as port:
+    with running(streaming(100 * [bytes(2**20)]), closed) as port:
         for attacker in (SILENT, HEADERS, reader("/", takes=0), refused, refused):
             attack(attacker, port)
-    assert cut == {"idle": 1, "headers": 1, "send": 1, "malformed": 2}
+    assert closed == {"idle": 1, "headers": 1, "send": 1, "malformed": 2}
 
 
 def test_the_application_is_told_of_a_late_body() -> None:
@@ -485,15 +485,15 @@ def test_the_application_is_told_of_a_client_that_left(ahead: int) -> None:
 
 def test_too_many_requests_ahead_end_their_connection() -> None:
     """Who sends requests without end ahead of the answers does not fill the server's memory with them."""
-    cut: Counter[str] = Counter()
-    with running(patiently, cut) as port, connect(port) as connection:
+    closed: Counter[str] = Counter()
+    with running(patiently, closed) as port, connect(port) as connection:
         connection.sendall(100 * GET)
         assert bodies(connection.recv(2**16)) == [b"well"]
-    with running(patiently, cut) as port, connect(port) as connection:
+    with running(patiently, closed) as port, connect(port) as connection:
         connection.sendall(1000 * GET)
         with pytest.raises(ConnectionResetError, match="reset"):
             everything(connection)
-    assert cut == {"pipelined": 1}
+    assert closed == {"pipelined": 1}
 
 
 # -- how it stops -----------------------------------------------------------------------------------------------------
@@ -573,7 +573,7 @@ ASK = b"GET /at-once HTTP/1.1\r\nHost: localhost\r\n\r\n"
 ANSWER = b"HTTP/1.1 200 OK\r\ncontent-length: 7\r\n"
 
 
-def at_once(path: str, headers: Fields) -> tuple[bytes, bytes] | None:
+def try_fast_response(path: str, headers: Fields) -> tuple[bytes, bytes] | None:
     return (ANSWER, b"at once") if path == "/at-once" else None
 
 
@@ -590,7 +590,7 @@ def bodies(answers: bytes) -> list[bytes]:
 
 def test_what_is_known_is_answered_without_the_application() -> None:
     """An answer that is there goes out as it is, with uvicorn's own headers, and the connection stays open."""
-    with running(patiently, at_once=at_once) as port, connect(port) as connection:
+    with running(patiently, fast_response=try_fast_response) as port, connect(port) as connection:
         for _ in range(2):
             connection.sendall(ASK)
             received = connection.recv(2**16)
@@ -611,7 +611,7 @@ def test_what_is_known_is_answered_without_the_application() -> None:
 )
 def test_what_is_not_plain_is_the_applications(request_bytes: bytes, expected: bytes) -> None:
     """Whatever is not a plain GET goes to the application, which answers by the rules."""
-    with running(patiently, at_once=at_once) as port, connect(port) as connection:
+    with running(patiently, fast_response=try_fast_response) as port, connect(port) as connection:
         connection.sendall(request_bytes)
         assert bodies(everything(connection)) == [expected]
 
@@ -627,7 +627,7 @@ def test_answers_keep_the_order_of_their_requests() -> None:
         await answer(send, scope["path"].encode())
 
     paths = [b"/%03d" % number for number in range(10)]
-    with running(its_path, at_once=every_third) as port, connect(port) as connection:
+    with running(its_path, fast_response=every_third) as port, connect(port) as connection:
         connection.sendall(b"".join(GET.replace(b"/livez", path) for path in paths))
         assert bodies(everything(connection)) == paths
 
@@ -635,14 +635,14 @@ def test_answers_keep_the_order_of_their_requests() -> None:
 @pytest.mark.parametrize("framing", [b"Content-Length: 3\r\n\r\nabc", b"Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n"])
 def test_a_body_that_nobody_wants_is_passed_over(framing: bytes) -> None:
     """A GET with a body is answered, and so is the next one."""
-    with running(patiently, at_once=at_once) as port, connect(port) as connection:
+    with running(patiently, fast_response=try_fast_response) as port, connect(port) as connection:
         connection.sendall(ASK[:-2] + framing + ASK)
         assert bodies(everything(connection)) == 2 * [b"at once"]
 
 
 def test_a_connection_that_asks_is_not_idle() -> None:
     """As long as requests come, a connection stays open; after the last one for idle_seconds."""
-    with running(patiently, at_once=at_once) as port, connect(port) as connection:
+    with running(patiently, fast_response=try_fast_response) as port, connect(port) as connection:
         for _ in range(8):
             connection.sendall(ASK)
             assert connection.recv(2**16).endswith(b"at once")
@@ -654,7 +654,7 @@ def test_a_connection_that_asks_is_not_idle() -> None:
 
 def test_headers_after_such_an_answer_have_their_deadline() -> None:
     """Headers that do not end are answered 408, also after answers that were there."""
-    with running(patiently, at_once=at_once) as port:
+    with running(patiently, fast_response=try_fast_response) as port:
         life = attack(Attacker(ASK + HEADERS.opening, HEADERS.drip), port)
     answered, _, refused = life.received.partition(b"at once")
     assert answered.startswith(ANSWER)
@@ -663,7 +663,7 @@ def test_headers_after_such_an_answer_have_their_deadline() -> None:
 
 def test_nonsense_after_such_an_answer_is_answered_400() -> None:
     """What follows an answer that was there is parsed as strictly as ever."""
-    with running(patiently, at_once=at_once) as port, connect(port) as connection:
+    with running(patiently, fast_response=try_fast_response) as port, connect(port) as connection:
         connection.sendall(ASK + b"nonsense\r\n\r\n")
         assert problem(everything(connection).partition(b"at once")[2]) == (400, "malformed-http")
 
@@ -783,10 +783,10 @@ def streaming(parts: list[bytes]) -> App:
 
 
 @contextmanager
-def running(app: App, cut: Counter[str] | None = None, **more: AtOnce) -> Iterator[int]:
+def running(app: App, closed: Counter[str] | None = None, **more: FastResponse) -> Iterator[int]:
     """The port of an application that answers in a thread of this process, with short deadlines."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        http = protocol(Settings(**QUICK), cut, **more)
+        http = protocol(Settings(**QUICK), closed, **more)
         config = uvicorn.Config(app, loop="uvloop", http=http, ws="none", lifespan="off", log_config=None)
         server = uvicorn.Server(config)
         thread = threading.Thread(target=server.run, args=[[listener]])

@@ -10,7 +10,7 @@ from starlette.testclient import TestClient
 from service.app import create_app, open_server
 from service.database.metadata import Metadata, TokenRow
 from service.security.tokens import make_token, token_hash
-from service.server.fast_path import Warm
+from service.server.fast_path import FastPath
 from service.settings import Settings
 
 PATHS = [".safetensors", ".npy", "/manifest"]
@@ -42,13 +42,13 @@ def test_the_short_way_answers_as_the_application(client: TestClient, digest: st
 
 def test_a_request_with_an_id_takes_the_short_way(client: TestClient, digest: str) -> None:
     """Our own client sends an id with each request, and is answered at once for all that; several ids are not plain."""
-    warm, path = client.app, f"/v1/tables/{digest}/manifest"
-    assert isinstance(warm, Warm)
-    plain, named = (warm.at_once(path, headers) for headers in ([], [(b"x-request-id", b"mine")]))
+    cached, path = client.app, f"/v1/tables/{digest}/manifest"
+    assert isinstance(cached, FastPath)
+    plain, named = (cached.try_fast_response(path, headers) for headers in ([], [(b"x-request-id", b"mine")]))
     assert plain is not None
     assert named == (plain[0] + b"x-request-id: mine\r\n", plain[1])
     for ids in ([b"not one"], [b"a", b"b"], [b""]):
-        assert warm.at_once(path, [(b"x-request-id", each) for each in ids]) is None
+        assert cached.try_fast_response(path, [(b"x-request-id", each) for each in ids]) is None
 
 
 @pytest.mark.parametrize("headers", [{"Range": "bytes=0-3"}, {"If-None-Match": "*"}, {"If-Match": '"other"'}])

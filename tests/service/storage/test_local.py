@@ -69,7 +69,7 @@ def test_a_damaged_object_is_kept_elsewhere(store: LocalStore) -> None:
     """An object set aside is in the folder for damaged ones, as often as it comes to that."""
     for content in (b"damaged", b"again"):
         store.put(KEY, [content])
-        store.set_aside(KEY, version(store))
+        store.quarantine(KEY, version(store))
     assert sorted(path.read_bytes() for path in (store.directory / "damaged").iterdir()) == [b"again", b"damaged"]
 
 
@@ -77,7 +77,7 @@ def test_the_folder_for_damaged_objects_may_be_removed(store: LocalStore) -> Non
     """Somebody who looked at the damaged objects, and removed them with their folder, does no harm."""
     store.put(KEY, [b"damaged"])
     (store.directory / "damaged").rmdir()
-    store.set_aside(KEY, version(store))
+    store.quarantine(KEY, version(store))
     assert store.get(KEY) is None
     assert [path.read_bytes() for path in (store.directory / "damaged").iterdir()] == [b"damaged"]
 
@@ -90,7 +90,7 @@ def test_a_link_that_leads_nowhere_is_a_damaged_object(store: LocalStore) -> Non
     path.symlink_to("/nonexistent/x")
     assert not store.put(KEY, [b"x"])
     assert [bytes(store.get(KEY) or b"gone"), bytes(store.read(KEY, 0, 8) or b"gone")] == [b"gone", b"gone"]
-    store.set_aside(KEY, version(store))
+    store.quarantine(KEY, version(store))
     assert store.put(KEY, [b"x"])
 
 
@@ -276,7 +276,7 @@ def test_a_read_only_disk_is_read(disk: SmallDisk, disk_store: LocalStore) -> No
     found = version(disk_store)
     writes = (
         lambda: disk_store.put(OTHER, [b"x"]),
-        lambda: disk_store.set_aside(KEY, found),
+        lambda: disk_store.quarantine(KEY, found),
         lambda: disk_store.delete(KEY),
     )
     with disk.read_only():

@@ -27,7 +27,7 @@ METHODS: dict[str, Callable[[S3Store], object]] = {
     "stat": lambda store: store.stat(KEY),
     "read": lambda store: store.read(KEY, 0, 1),
     "put": lambda store: store.put(OTHER, [b"x"]),
-    "set_aside": lambda store: store.set_aside(KEY, ""),
+    "quarantine": lambda store: store.quarantine(KEY, ""),
     "keys": lambda store: list(store.keys()),
     "delete": lambda store: store.delete(OTHER),
     "check": lambda store: store.check(),
@@ -114,7 +114,7 @@ def test_a_wrong_secret_is_an_error(url: str, direct: S3Store, monkeypatch: pyte
         assert "wrong-and-secret" not in f"{caught.value} {caught.value.__cause__}"
 
 
-@pytest.mark.parametrize("method", ["get", "read", "set_aside", "keys", "check"])
+@pytest.mark.parametrize("method", ["get", "read", "quarantine", "keys", "check"])
 def test_a_missing_bucket_is_an_error(s3_variables: None, method: str) -> None:
     """A bucket that is not there is not taken for one without objects."""
     with pytest.raises(StorageError, match=r"^the object store answers 404 Not Found$"):

@@ -21,7 +21,7 @@ METHODS: dict[str, Callable[[ObjectStore, str], object]] = {
     "stat": lambda store, key: store.stat(key),
     "read": lambda store, key: store.read(key, 0, 1),
     "put": lambda store, key: store.put(key, [b"x"]),
-    "set_aside": lambda store, key: store.set_aside(key, ""),
+    "quarantine": lambda store, key: store.quarantine(key, ""),
     "delete": lambda store, key: store.delete(key),
 }
 
@@ -102,10 +102,10 @@ class TestObjectStore:
             barrier.wait()
             results[number] = store.put(KEY, [bytes([number]) * 10_000])
 
-        threads = [threading.Thread(target=put, args=(number,)) for number in range(16)]
-        for thread in threads:
+        executors = [threading.Thread(target=put, args=(number,)) for number in range(16)]
+        for thread in executors:
             thread.start()
-        for thread in threads:
+        for thread in executors:
             thread.join()
         (winner,) = [number for number, won in results.items() if won]
         assert len(results) == 16
@@ -144,8 +144,8 @@ class TestObjectStore:
         """An object set aside is gone from its key, which is free again; to do it twice is no error."""
         store.put(KEY, [b"damaged"])
         damaged = version(store)
-        store.set_aside(KEY, damaged)
-        store.set_aside(KEY, damaged)
+        store.quarantine(KEY, damaged)
+        store.quarantine(KEY, damaged)
         assert store.get(KEY) is None
         assert list(store.keys()) == []
         assert store.put(KEY, [b"good"])
@@ -155,9 +155,9 @@ class TestObjectStore:
         """Who found an object damaged, and comes to set it aside when another has replaced it, leaves the new one."""
         store.put(KEY, [b"damaged"])
         damaged = version(store)
-        store.set_aside(KEY, damaged)
+        store.quarantine(KEY, damaged)
         store.put(KEY, [b"restored"])
-        store.set_aside(KEY, damaged)
+        store.quarantine(KEY, damaged)
         assert content(store) == b"restored"
 
     def test_a_deleted_object_is_gone(self, store: ObjectStore) -> None:

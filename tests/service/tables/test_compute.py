@@ -18,7 +18,7 @@ from scheduler.compose import Constant, Product
 from scheduler.compose.literal import Literal
 from scheduler.custom import LinearWarmup
 from scheduler.numerics.cancellation import ComputationStoppedError
-from service.concurrency.executors import Threads
+from service.concurrency.executors import Executors
 from service.errors import (
     ComputationLostError,
     DeadlineExceededError,
@@ -31,7 +31,7 @@ from service.settings import Settings
 from service.storage.local import LocalStore
 from service.tables.compute import Computations
 from service.tables.repository import table_key
-from service.tables.stored import StoredTable
+from service.tables.stored import TableReader
 from service.workers.pool import MAPPED, Job, Workers
 from tests.service.conftest import SharedWorkers
 from tests.service.misbehaving import CRASHING, ENDLESS, FAILING, GREEDY, constant, misbehaving_path
@@ -50,13 +50,13 @@ def run(workers: Workers) -> Run:
     """Do some work with new computations, which are closed then, and their threads with them."""
 
     def run(work: Work, workers: Workers = workers, **settings: Any) -> Computations:
-        threads = Threads()
-        computations = Computations(threads, workers, Settings(**settings))
+        executors = Executors()
+        computations = Computations(executors, workers, Settings(**settings))
         try:
             asyncio.run(work(computations))
         finally:
             computations.close()
-            threads.close()
+            executors.close()
         return computations
 
     return run
@@ -73,7 +73,7 @@ async def one_more(computations: Computations) -> None:
     assert (await table_of(computations, SMALL)).digest == SMALL.table().digest
 
 
-async def lost(digest: str) -> StoredTable:
+async def lost(digest: str) -> TableReader:
     """A table that a Literal names, and nobody has."""
     raise TableLostError(digest)
 
@@ -100,10 +100,10 @@ def test_a_named_table_that_changes_is_no_error_of_the_spec(run: Run, tmp_path: 
     other = Spec(schedule=LinearWarmup(0.2, 5), total_steps=20).table()
 
     async def work(computations: Computations) -> None:
-        async def stored(digest: str) -> StoredTable:
-            return StoredTable(store, table_key(digest), path.stat().st_size)
+        async def stored(digest: str) -> TableReader:
+            return TableReader(store, table_key(digest), path.stat().st_size)
 
-        async def changing(digest: str) -> StoredTable:
+        async def changing(digest: str) -> TableReader:
             found = await stored(digest)
             path.unlink()
             return found
@@ -199,15 +199,15 @@ def test_nobody_is_computed_for_in_vain(run: Run) -> None:
 
 def test_closing_stops_what_runs() -> None:
     """The server does not wait for a computation when it is told to stop, and its processes end."""
-    threads, workers = Threads(), Workers()
-    computations = Computations(threads, workers, Settings())
+    executors, workers = Executors(), Workers()
+    computations = Computations(executors, workers, Settings())
 
     async def main() -> None:
         task = asyncio.create_task(table_of(computations, LONG))
         while not computations.started:
             await asyncio.sleep(0.01)
         computations.close()
-        threads.close()
+        executors.close()
         with pytest.raises(ComputationStoppedError, match="stopped"):
             await task
 

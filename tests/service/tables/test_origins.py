@@ -43,7 +43,7 @@ def constant(value: float, steps: int = 8) -> dict[str, Any]:
 def publish(client: TestClient, table: Table, spec: object = None) -> Any:
     """Publish a table that claims to be of a spec; what is returned is the answer's manifest."""
     claims = dict(table.provenance) if spec is None else {**table.provenance, "spec": json.dumps(spec)}
-    body = table.frame.header(table.digest, claims) + bytes(table.parts()[1])
+    body = table.layout.header(table.digest, claims) + bytes(table.parts()[1])
     answer = client.put("/v1/tables", content=body, headers=HEADERS)
     assert answer.is_success, answer.text
     return answer.json()
@@ -241,7 +241,7 @@ class TestOneFile:
 
     def test_a_file_of_an_earlier_version_is_served_as_the_one(self, make_client: MakeClient, data: Path) -> None:
         """What an earlier version stored, with spec and provenance in it, is sent anew: as if it were of today."""
-        old = TABLE.frame.header(TABLE.digest, {"format": "lrtables", "numpy": "1", "spec": json.dumps(constant(0.5))})
+        old = TABLE.layout.header(TABLE.digest, {"format": "lrtables", "numpy": "1", "spec": json.dumps(constant(0.5))})
         path = data / table_key(TABLE.digest)
         for stream_bytes in (10**6, 1):
             make_client()

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from scheduler import Table
-from service.concurrency.executors import Threads
+from service.concurrency.executors import Executors
 from service.storage.local import LocalStore
 from service.storage.store import StorageError
 from service.tables.repository import TableFiles, table_key
@@ -20,11 +20,11 @@ class Interrupted(LocalStore):
 
     happens = staticmethod(lambda: None)
 
-    def set_aside(self, key: str, version: str) -> None:
+    def quarantine(self, key: str, version: str) -> None:
         """Set aside, later."""
         happens, self.happens = self.happens, staticmethod(lambda: None)
         happens()
-        super().set_aside(key, version)
+        super().quarantine(key, version)
 
 
 @pytest.fixture
@@ -36,7 +36,7 @@ def store(tmp_path: Path) -> Iterator[Interrupted]:
 
 @pytest.fixture
 def files(store: Interrupted) -> TableFiles:
-    return TableFiles(store, Threads())
+    return TableFiles(store, Executors())
 
 
 def damage(store: LocalStore, content: bytes = b"damaged") -> None:
@@ -86,7 +86,7 @@ def assert_written(files: TableFiles) -> None:
 def test_a_writer_does_not_try_for_ever(store: Interrupted, files: TableFiles, monkeypatch: pytest.MonkeyPatch) -> None:
     """A table that is damaged again and again, or cannot be set aside, is the store's error after a few tries."""
     damage(store)
-    monkeypatch.setattr(store, "set_aside", lambda *_: None)
+    monkeypatch.setattr(store, "quarantine", lambda *_: None)
     with pytest.raises(StorageError, match=rf"^the table {TABLE.digest} was damaged whenever it was looked at$"):
         files.write(TABLE)
     assert files.damaged < 5

@@ -10,7 +10,7 @@ from starlette.requests import ClientDisconnect
 from starlette.types import Message
 
 from scheduler import Spec
-from service.concurrency.executors import Threads
+from service.concurrency.executors import Executors
 from service.errors import InvalidRequestError, LimitExceededError
 from service.http.body import SMALL
 from service.settings import Settings
@@ -193,15 +193,15 @@ def test_a_large_body_of_who_has_left_is_not_read(monkeypatch: pytest.MonkeyPatc
         return {"type": "http.disconnect"}
 
     async def main() -> None:
-        threads, go_on = Threads(), threading.Event()
-        busy = asyncio.create_task(threads.parse(go_on.wait, 60))
+        executors, go_on = Executors(), threading.Event()
+        busy = asyncio.create_task(executors.parse(go_on.wait, 60))
         await asyncio.sleep(0)
         with pytest.raises(ClientDisconnect, match=r"^$"):
-            await SpecReader(Settings(), threads).read(bytes(SMALL + 1), leaves)
+            await SpecReader(Settings(), executors).read(bytes(SMALL + 1), leaves)
         assert not busy.done()
         go_on.set()
         await busy
-        threads.close()
+        executors.close()
 
     asyncio.run(main())
     assert parsed == []

@@ -12,13 +12,13 @@ import pytest
 
 from scheduler import Spec, Table, TableError
 from scheduler.builtin import OneCycleLR
-from service.concurrency.executors import Threads
+from service.concurrency.executors import Executors
 from service.storage.local import LocalStore
 from service.tables.formats import csv_blocks, json_blocks, npy_header, npy_parts
 from service.tables.manifest import Manifest
 from service.tables.origins import Origin
 from service.tables.repository import table_key
-from service.tables.stored import CHUNK, StoredBody, StoredTable
+from service.tables.stored import CHUNK, StoredBody, TableReader
 from service.tables.values import ValuesQuery, select
 
 STEPS = 100_000  # with two columns: several chunks, and one in which the columns meet
@@ -38,11 +38,11 @@ def store(tmp_path: Path, table: Table) -> Iterator[LocalStore]:
 
 
 @pytest.fixture
-def stored(store: LocalStore, table: Table) -> StoredTable:
-    return StoredTable(store, table_key(table.digest), len(table.to_bytes()))
+def stored(store: LocalStore, table: Table) -> TableReader:
+    return TableReader(store, table_key(table.digest), len(table.to_bytes()))
 
 
-def test_it_tells_what_the_table_tells(table: Table, stored: StoredTable) -> None:
+def test_it_tells_what_the_table_tells(table: Table, stored: TableReader) -> None:
     """Its manifest, texts and values are those of the same table in memory."""
     assert len(table.columns) == 2
     assert (stored.digest, stored.header, stored.nbytes) == (table.digest, table.header, table.nbytes)
@@ -53,7 +53,7 @@ def test_it_tells_what_the_table_tells(table: Table, stored: StoredTable) -> Non
         assert select(stored, query, 10_000) == select(table, query, 10_000)
 
 
-def test_any_rows_are_the_arrays(table: Table, stored: StoredTable) -> None:
+def test_any_rows_are_the_arrays(table: Table, stored: TableReader) -> None:
     """Slices and lists of rows, within a chunk and across, are what an array gives."""
     random = np.random.default_rng(0)
     for name, column in stored.columns.items():
@@ -66,12 +66,12 @@ def test_any_rows_are_the_arrays(table: Table, stored: StoredTable) -> None:
 
 
 @pytest.mark.parametrize("places", [(0, None), (0, 1), (7, 200), (CHUNK - 5, CHUNK + 5), (3 * CHUNK, None), (129, 130)])
-def test_a_body_is_read_by_the_piece(table: Table, stored: StoredTable, places: tuple[int, int | None]) -> None:
+def test_a_body_is_read_by_the_piece(table: Table, stored: TableReader, places: tuple[int, int | None]) -> None:
     """Any range of the safetensors and of the npy file is read as it would be sent from memory."""
-    threads = Threads()
+    executors = Executors()
     bodies = [
-        (StoredBody(stored, threads, stored.header), table.to_bytes()),
-        (StoredBody(stored, threads, npy_header(table.frame)), b"".join(npy_parts(table))),
+        (StoredBody(stored, executors, stored.header), table.to_bytes()),
+        (StoredBody(stored, executors, npy_header(table.layout)), b"".join(npy_parts(table))),
     ]
 
     async def read(body: StoredBody) -> bytes:
@@ -81,7 +81,7 @@ def test_a_body_is_read_by_the_piece(table: Table, stored: StoredTable, places: 
     for body, whole in bodies:
         assert body.length == len(whole)
         assert asyncio.run(read(body)) == whole[slice(*places)]
-    threads.close()
+    executors.close()
 
 
 @pytest.mark.parametrize("at", [0, 20, 200, 1000, -1])
@@ -92,10 +92,10 @@ def test_a_changed_byte_is_found_at_the_start(store: LocalStore, table: Table, a
     content[at] ^= 4
     path.write_bytes(content)
     with pytest.raises(TableError, match="table"):
-        StoredTable(store, table_key(table.digest), len(content))
+        TableReader(store, table_key(table.digest), len(content))
 
 
-def test_a_byte_that_changes_later_is_not_read(store: LocalStore, table: Table, stored: StoredTable) -> None:
+def test_a_byte_that_changes_later_is_not_read(store: LocalStore, table: Table, stored: TableReader) -> None:
     """A chunk that is no longer what it was is an error, and the other chunks are still read."""
     path = store.directory / table_key(table.digest)
     content = bytearray(path.read_bytes())
@@ -122,7 +122,7 @@ from service.tables.repository import table_key
 from service.tables.manifest import Manifest
 from service.tables.origins import Origin
 from service.storage.local import LocalStore
-from service.tables.stored import StoredTable
+from service.tables.stored import TableReader
 from service.tables.values import ValuesQuery, select
 
 with closing(LocalStore(Path(sys.argv[1]))) as store:
@@ -134,7 +134,7 @@ with closing(LocalStore(Path(sys.argv[1]))) as store:
     del table
     gc.collect()
     tracemalloc.start()
-    tables = [StoredTable(store, key, size) for key, size in stored]
+    tables = [TableReader(store, key, size) for key, size in stored]
     for kept in tables:
         Manifest.of(kept, Origin())
     print(tracemalloc.get_traced_memory()[0])
@@ -166,7 +166,7 @@ def test_reading_on_costs_a_read_per_chunk(store: LocalStore, monkeypatch: pytes
         return read(key, start, stop)
 
     monkeypatch.setattr(store, "read", counted)
-    stored = StoredTable(store, table_key(table.digest), len(table.to_bytes()))
+    stored = TableReader(store, table_key(table.digest), len(table.to_bytes()))
     Manifest.of(stored, Origin())
     reads.clear()
     select(stored, ValuesQuery(), 10_000)

@@ -44,7 +44,7 @@ class SWALR(Affine):
     def stated_steps(self) -> int:
         return self.anneal_epochs
 
-    def _joints(self, total_steps: int) -> Iterable[int]:
+    def _boundaries(self, total_steps: int) -> Iterable[int]:
         del total_steps
         return (self.anneal_epochs,)
 
