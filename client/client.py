@@ -22,7 +22,7 @@ MAX_TABLE = 2**28
 """Bytes of the largest table that is fetched by its digest, where no other limit is given."""
 
 _MANIFEST, _MANIFEST_COLUMN = 2**16, 2**9  # bytes of a manifest, and of what it says of a column, beside its spec
-_SPELLINGS = 4  # times as long as our own may another spelling of the same JSON be
+_SPELLINGS = 4  # another spelling of the same JSON may be this many times as long as ours
 _MEDIA_TYPE = "application/vnd.safetensors"
 
 
@@ -36,7 +36,7 @@ class Client:
         base_url: where the service is, like `http://127.0.0.1:8000`. Raises `ValueError` for anything else, and for an
             address with a name and password in it, which would be shown in errors and logs: a token is given by
             `token`.
-        timeout: seconds to wait for a connection, and for the next bytes of an answer.
+        timeout: seconds to wait for a connection, and for the next bytes of a response.
         deadline: seconds that a call may take in all: the look-up of the host's name, the connection, the body and
             every retry included, however slowly the service sends.
         token: for a service that asks for one; without it, the environment variable `LRTABLES_TOKEN`. It is shown by
@@ -91,14 +91,14 @@ class Client:
         spec = _spec(schedule, total_steps, axis=axis, stride=stride, after=after)
         spec.warn(stacklevel=2)
         deadline, body, layout = self._deadline_of_call(), spec.canonical().encode(), spec.layout
-        answer = self._transport.request(
+        response = self._transport.request(
             "POST",
             "/v1/tables",
             deadline=deadline,
             max_bytes=_manifest_size(len(body), len(layout.columns)),
             body=[body],
         )
-        manifest = _manifest(answer, self._transport.base_url)
+        manifest = _manifest(response, self._transport.base_url)
         check_manifest(manifest, spec)
         table = self._table(manifest["digest"], deadline, LENGTH.size + MAX_HEADER + layout.nbytes)
         is_full = verify == "full"
@@ -130,15 +130,15 @@ class Client:
         if not isinstance(table, Table):
             raise TypeError(f"table must be a Table, got {abbreviate(table)}")
         path = f"/v1/tables/{table.digest}"
-        answer = self._transport.request(
+        response = self._transport.request(
             "PUT",
             path,
             deadline=self._deadline_of_call(),
-            max_bytes=_manifest_size(MAX_HEADER, len(table.columns)),  # it may say more than ours: what others said
+            max_bytes=_manifest_size(MAX_HEADER, len(table.columns)),  # it may also hold what other clients claimed
             body=table.parts(claims=True),
             media_type=_MEDIA_TYPE,
         )
-        digest: str = _manifest(answer, self._transport.base_url)["digest"]
+        digest: str = _manifest(response, self._transport.base_url)["digest"]
         if digest != table.digest:
             raise DigestMismatchError(f"the service stored table {digest} instead of {table.digest}")
         return digest
@@ -165,7 +165,7 @@ class Client:
         path = f"/v1/tables/{digest}.safetensors"
         content = self._transport.request("GET", path, deadline=deadline, max_bytes=max_bytes)
         try:
-            table = Table.from_bytes(memoryview(content).toreadonly())  # nobody writes to it any more
+            table = Table.from_bytes(memoryview(content).toreadonly())  # the buffer is not written to again
         except TableError as error:
             raise DigestMismatchError(f"what the service sent is not table {digest}: {error}") from error
         if table.digest != digest:
@@ -193,7 +193,7 @@ def _spec(schedule: Schedule | Sequence[Schedule] | Spec, total_steps: int | Non
 
 
 def _own_length(schedules: Sequence[Schedule]) -> int:
-    """The end that all of the schedules have alike."""
+    """The end that all of the schedules share. Raises `ValueError` where they have none, or different ones."""
     ends = {each.end for each in schedules}
     end = ends.pop() if len(ends) == 1 else None
     if end is None:
@@ -202,20 +202,20 @@ def _own_length(schedules: Sequence[Schedule]) -> int:
 
 
 def _manifest_size(spec_bytes: int, columns: int) -> int:
-    """Bytes that a manifest may have which repeats a spec of so many bytes."""
+    """The largest manifest, in bytes, that is accepted for a spec of this size and number of columns."""
     return _MANIFEST + _SPELLINGS * spec_bytes + _MANIFEST_COLUMN * columns
 
 
-def _manifest(answer: bytearray, base_url: str) -> dict[str, Any]:
-    """A manifest, as far as that it names a digest."""
+def _manifest(response: bytearray, base_url: str) -> dict[str, Any]:
+    """The manifest in a response, checked to be a JSON object that names a digest."""
     try:
-        found = json.loads(answer)
+        found = json.loads(response)
     except (ValueError, RecursionError):
         found = None
     manifest: dict[str, Any] = found if isinstance(found, dict) else {}
     digest = manifest.get("digest")
     if not is_digest(digest):
         raise UnexpectedAnswerError(
-            f"{base_url} did not answer with a table's manifest, but with {bytes(answer[:80])!r}"
+            f"{base_url} did not answer with a table's manifest, but with {bytes(response[:80])!r}"
         )
     return manifest

@@ -31,41 +31,41 @@ Addresses = list[tuple[Any, ...]]
 
 
 class ResponseError(Exception):
-    """A response that is not to be read on. It is no ValueError, which http.client would take for a bad chunk."""
+    """A response that must not be read further. Not a ValueError, which http.client would take for a bad chunk."""
 
 
 class ResponseTooLargeError(ResponseError):
-    """A response with more bytes than it may have."""
+    """A response larger than its limit."""
 
 
 class OutOfTimeError(TimeoutError):
-    """The deadline came before an operation began."""
+    """The deadline passed before an operation began."""
 
 
 class NotBegunError(TimeoutError):
-    """The deadline came before a connection was even tried."""
+    """The deadline passed before a connection was attempted."""
 
 
 class Limits:
-    """What the request under way may still take: seconds until its deadline, and bytes of its response."""
+    """The limits of the current request: seconds until its deadline, and bytes of its response."""
 
     def __init__(self) -> None:
         self._process = os.getpid()
 
-    def start(self, deadline: float, patience: float, nbytes: int) -> None:
+    def start(self, deadline: float, timeout: float, nbytes: int) -> None:
         """Begin a request.
 
         Args:
-            until: the deadline, on the clock `time.monotonic`.
-            patience: seconds that one operation may wait.
+            deadline: on the clock `time.monotonic`.
+            timeout: seconds that one operation may wait.
             nbytes: bytes that may be received, until more are allowed.
         """
-        self._until = deadline
-        self._patience = patience
+        self._deadline = deadline
+        self._timeout = timeout
         self._nbytes = nbytes
 
     def allow(self, nbytes: int) -> None:
-        """Let so many more bytes be received."""
+        """Raise the limit of bytes that may be received."""
         self._nbytes += nbytes
 
     def seconds(self, parts: int = 1) -> float:
@@ -76,10 +76,10 @@ class Limits:
         """
         if os.getpid() != self._process:
             raise ConnectionAbortedError("this process was forked in the middle of a request")
-        left = self._until - time.monotonic()
+        left = self._deadline - time.monotonic()
         if left <= 0:
             raise OutOfTimeError("the deadline came")
-        return min(self._patience, left / parts, _LONGEST_WAIT)
+        return min(self._timeout, left / parts, _LONGEST_WAIT)
 
     def received(self, nbytes: int) -> int:
         """Count received bytes. Raises `ResponseTooLargeError` where they are too many."""
@@ -186,10 +186,10 @@ class Connection(HTTPConnection):
     def end(self) -> None:
         """Close the connection, and its file even where a response that was refused still refers to it."""
         self.close()
-        self.forget()
+        self.close_file()
 
-    def forget(self) -> None:
-        """Close the file of a connection that belongs to the parent process: nothing is sent, no lock is taken."""
+    def close_file(self) -> None:
+        """Close the socket's file only: nothing is sent and no lock is taken. For a forked process."""
         wire, self._wire = self._wire, None
         descriptor = -1 if wire is None else wire.detach()
         if descriptor >= 0:
@@ -269,10 +269,10 @@ class Connections:
         self._open.discard(connection)
         connection.end()
 
-    def forget(self) -> None:
-        """Let go of connections that belong to the parent process, those in the middle of a request too."""
+    def close_files(self) -> None:
+        """In a forked process, close the files of the parent's connections, those in the middle of a request too."""
         for connection in list(self._open):
-            connection.forget()
+            connection.close_file()
         self._open.clear()
         self._idle.clear()
 

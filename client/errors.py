@@ -38,7 +38,7 @@ class ServiceUnreachableError(ClientError, ConnectionError):
 
 
 class DeadlineExceededError(ClientError, TimeoutError):
-    """The service was there, and had not given its answer when the time was up."""
+    """The service was there, and had not given its response when the time was up."""
 
 
 class UnexpectedAnswerError(ClientError, ValueError):
@@ -67,7 +67,7 @@ class RequestRefusedError(ClientError):
     Args:
         url: what was asked for.
         status: the HTTP status, 300 to 599.
-        body: the body of the answer, or as much of it as could be read.
+        body: the body of the response, or as much of it as could be read.
         retry_after: seconds after which the service asks to be tried again, where it says so.
     """
 
@@ -80,7 +80,7 @@ class RequestRefusedError(ClientError):
 
     @property
     def code(self) -> str:
-        """The problem's stable name, for programs; empty where the answer has none."""
+        """The problem's stable name, for programs; empty where the response has none."""
         return _text(self.problem.get("code"))
 
     @property
@@ -115,7 +115,7 @@ class NotAllowedError(RequestRefusedError):
     Args:
         url: what was asked for.
         status: the HTTP status, 401 or 403.
-        body: the body of the answer.
+        body: the body of the response.
         with_token: whether a token was sent.
     """
 

@@ -61,8 +61,8 @@ class Transport:
     """Requests to one service, over connections that are kept open.
 
     Every request of the client is safe to repeat, so each is tried again, after a random pause, when the connection
-    fails, when no answer comes within `timeout`, and when the service says that it is busy (429, 503). The pause is at
-    most 0.1 s at first, doubles up to 5 s, and starts after the time that the service asked for (`Retry-After`).
+    fails, when no response comes within `timeout`, and when the service says that it is busy (429, 503). The pause is
+    at most 0.1 s at first, doubles up to 5 s, and starts after the time that the service asked for (`Retry-After`).
 
     Every request carries a random X-Request-ID. The response to a POST or PUT must return it, and so must the problem
     document of an error; what is fetched by GET may come from a cache and is verified by its content. A process that
@@ -70,7 +70,7 @@ class Transport:
 
     Args:
         base_url: where the service is, `http://host:port`; a path is kept. Raises `ValueError` for anything else.
-        timeout: seconds to wait for a connection, and for the next bytes of an answer.
+        timeout: seconds to wait for a connection, and for the next bytes of a response.
         token: what each request is allowed by. It goes to this service only: a redirect is an error, not followed, and
             proxy settings of the environment are not used.
     """
@@ -98,14 +98,14 @@ class Transport:
         body: Sequence[Part] = (),
         media_type: str = "application/json",
     ) -> bytearray:
-        """The body of the answer, when it is a success.
+        """The body of the response, when it is a success.
 
         Args:
             method: of HTTP.
             path: behind the base URL, beginning with a slash.
-            until: the deadline, on the clock `time.monotonic`, for everything from the look-up of the host's name to
-                the last byte of the answer.
-            max_bytes: the longest body that the answer may have.
+            deadline: on the clock `time.monotonic`, for everything from the look-up of the host's name to
+                the last byte of the response.
+            max_bytes: the longest body that the response may have.
             body: what is sent, in parts: none of them is copied as a whole.
             media_type: of the body.
         """
@@ -132,7 +132,7 @@ class Transport:
         """The connections of this process."""
         made = self._made
         if made.process != os.getpid():
-            made.forget()
+            made.close_files()
             made = self._made = Connections(self._url)
         return made
 
@@ -218,7 +218,7 @@ def _read(connection: Connection, response: urllib3.BaseHTTPResponse, body: byte
             if len(body) > max_bytes:
                 raise ResponseTooLargeError(f"it has more than the {max_bytes} bytes that were asked for")
     except ReadTimeoutError as error:
-        raise TimeoutError(f"{len(body)} bytes of the answer had come") from error
+        raise TimeoutError(f"{len(body)} bytes of the response had come") from error
 
 
 def _check_framing(response: urllib3.BaseHTTPResponse, max_bytes: int) -> None:
@@ -283,14 +283,14 @@ def _translated(method: str, url: str) -> Iterator[None]:
     except TimeoutError as error:
         raise DeadlineExceededError(f"{method} {url} was not answered in time ({error})") from error
     except ResponseError as error:
-        raise UnexpectedAnswerError(f"the answer to {method} {url} is refused: {error}") from error
+        raise UnexpectedAnswerError(f"the response to {method} {url} is refused: {error}") from error
     except Exception as error:
         kind = ServiceUnreachableError if _is_broken_connection(error) else UnexpectedAnswerError
         raise kind(f"{method} {url} failed: {_said(error)}") from error
 
 
 def _is_broken_connection(error: Exception) -> bool:
-    """Whether a connection could not be made or kept, rather than an answer not be understood."""
+    """Whether a connection could not be made or kept, rather than a response not be understood."""
     if isinstance(error, ssl.SSLError):  # a certificate, a protocol: the next attempt would find them as they are
         return isinstance(error, (ssl.SSLEOFError, ssl.SSLZeroReturnError))
     return isinstance(_cause(error), (OSError, IncompleteRead))

@@ -218,7 +218,7 @@ def test_a_silent_service_exceeds_the_deadline(scripted: ScriptedServer, answer:
 def test_a_trickle_exceeds_the_deadline(scripted: ScriptedServer, answer: type[Answer]) -> None:
     """The deadline also ends an answer whose bytes keep coming, but too slowly."""
     says(scripted, answer(body=bytes(30), pause=0.1))
-    with pytest.raises(DeadlineExceededError, match=r"in time \(\d+ bytes of the answer had come\)"):
+    with pytest.raises(DeadlineExceededError, match=r"in time \(\d+ bytes of the response had come\)"):
         request(scripted.url, deadline=0.5)
 
 
