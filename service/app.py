@@ -27,9 +27,8 @@ from service.routes.uploads import Uploads
 from service.security.authenticator import Authenticator
 from service.security.rate_limits import Limiter
 from service.server.fast_path import FastPath
-from service.settings import Settings
+from service.settings import VERSION, Settings
 from service.storage.open import open_store
-from service.tables.manifest import VERSION
 from service.tables.service import TableService
 from service.tables.specs import SpecReader
 from service.workers.pool import Workers

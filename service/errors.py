@@ -1,19 +1,13 @@
-"""Everything that can go wrong, as exceptions, and the one table that says what each means in HTTP."""
+"""Everything that can go wrong, as exceptions. What each means in HTTP is said in `http/error_status.py`."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from types import MappingProxyType
-from typing import Any, NamedTuple, Self
+from typing import Any, Self
 
-from fastapi.exceptions import RequestValidationError
-from starlette.requests import ClientDisconnect
-
-from scheduler import TableError
 from scheduler.texts import encodable
-from service.storage.store import DatabaseError, StorageError
 
 MOST_ERRORS = 20
 """Bad values that one answer names: a list of a thousand bad schedules must not be answered with a thousand errors."""
@@ -164,48 +158,9 @@ class RateLimitedError(BusyError):
     """A token that has asked for more than its limits allow for now."""
 
 
-class ErrorStatus(NamedTuple):
-    """What an exception means in HTTP: the status, a code that never changes, and whether trying again may help."""
-
-    status: int
-    code: str
-    retryable: bool = False
+class StorageError(Exception):
+    """The store does not do what it was asked for: full, read-only, gone. Worth a retry, unlike a missing object."""
 
 
-MEANINGS: Mapping[type[Exception], ErrorStatus] = MappingProxyType(
-    {
-        MalformedBodyError: ErrorStatus(400, "malformed-body"),
-        TableNotFoundError: ErrorStatus(404, "table-not-found"),
-        KindNotFoundError: ErrorStatus(404, "kind-not-found"),
-        UnauthenticatedError: ErrorStatus(401, "unauthenticated"),
-        ForbiddenError: ErrorStatus(403, "forbidden"),
-        NotAcceptableError: ErrorStatus(406, "not-acceptable"),
-        PreconditionFailedError: ErrorStatus(412, "precondition-failed"),
-        BodyTooLargeError: ErrorStatus(413, "body-too-large"),
-        QueryTooLongError: ErrorStatus(414, "query-too-long"),
-        UnsupportedMediaTypeError: ErrorStatus(415, "unsupported-media-type"),
-        RangeNotSatisfiableError: ErrorStatus(416, "range-not-satisfiable"),
-        InvalidRequestError: ErrorStatus(422, "invalid-request"),
-        RequestValidationError: ErrorStatus(422, "invalid-request"),
-        LimitExceededError: ErrorStatus(422, "limit-exceeded"),
-        NotComputableError: ErrorStatus(422, "not-computable"),
-        RateLimitedError: ErrorStatus(429, "rate-limited", retryable=True),
-        TableLostError: ErrorStatus(500, "table-lost"),
-        ClientDisconnect: ErrorStatus(400, "client-disconnected"),  # nobody reads it; it is no error of the server
-        TableError: ErrorStatus(
-            503, "table-damaged", retryable=True
-        ),  # found while it was read: next time it is made anew
-        NotReadyError: ErrorStatus(503, "not-ready", retryable=True),
-        QueueFullError: ErrorStatus(503, "queue-full", retryable=True),
-        DeadlineExceededError: ErrorStatus(503, "deadline-exceeded", retryable=True),
-        ComputationLostError: ErrorStatus(503, "computation-lost", retryable=True),
-        StorageError: ErrorStatus(503, "storage-unavailable", retryable=True),
-        DatabaseError: ErrorStatus(503, "database-unavailable", retryable=True),
-        Exception: ErrorStatus(500, "internal-error"),
-    }
-)
-
-
-def error_status(error: Exception) -> ErrorStatus:
-    """What an exception, or the nearest of its bases that is in the table, means."""
-    return next(MEANINGS[base] for base in type(error).__mro__ if base in MEANINGS)
+class DatabaseError(StorageError):
+    """The database does not do what it was asked for: gone, hung, full."""

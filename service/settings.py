@@ -6,6 +6,7 @@ import ipaddress
 import os
 import re
 import sys
+from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -20,6 +21,8 @@ from pydantic_settings import (
 )
 from typing_extensions import override
 
+VERSION = version("lrtables")
+"""The version of this distribution."""
 _PREFIX = "LRTABLES_"
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from service.commands.options import add_data_options, metadata_for
+from service.errors import DatabaseError
 
 if TYPE_CHECKING:
     from service.commands.options import Subparsers
@@ -36,8 +37,6 @@ def _add(
 
 
 def _status(parsed: argparse.Namespace) -> int:
-    from service.storage.store import DatabaseError  # noqa: PLC0415  # beside what needs the service extra
-
     with metadata_for(parsed, of_any_revision=True) as metadata:
         current, head = metadata.status()
         print(f"{metadata.url} has revision {current or 'none'}, this version needs {head}")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from pydantic import ValidationError
 
 from scheduler.texts import abbreviate
+from service.errors import StorageError
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
@@ -55,7 +56,6 @@ def metadata_for(
     """
     settings = settings_of(parsed)
     from service.database.metadata import metadata_of, open_metadata  # noqa: PLC0415  # only the server needs the service extra
-    from service.storage.store import StorageError  # noqa: PLC0415  # the same
 
     try:
         with closing((open_metadata if make else metadata_of)(settings)) as metadata:

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 from typing_extensions import override
 
 from service.commands.options import CommandError, add_server_options, settings_of
+from service.errors import StorageError
 
 if TYPE_CHECKING:
     from service.commands.options import Subparsers
@@ -55,7 +56,6 @@ def _run(settings: Settings) -> int:
     from service.observability import logs  # noqa: PLC0415  # only the server needs the service extra
     from service.operations.doctor import strange_variables  # noqa: PLC0415  # only the server needs the service extra
     from service.server.connection import raise_file_limit  # noqa: PLC0415  # only the server needs the service extra
-    from service.storage.store import StorageError  # noqa: PLC0415  # only the server needs the service extra
 
     for check in strange_variables(os.environ):
         if check.state == "failed":  # a misspelt LRTABLES_REQUIRE_TOKENS would open the server to everybody

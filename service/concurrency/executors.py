@@ -13,9 +13,8 @@ from contextlib import contextmanager
 from contextvars import copy_context
 from typing import ParamSpec, TypeVar
 
-from service.errors import QueueFullError
+from service.errors import QueueFullError, StorageError
 from service.settings import MOST_WORKERS
-from service.storage.store import StorageError
 
 _MOST_TEXTS = 64  # that are being written, or wait for it; and as many that are being read
 _MOST_STREAMS = 512  # bodies that are read or written while they are sent: each holds up to half a megabyte

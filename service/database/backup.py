@@ -18,7 +18,7 @@ from service.database.deadline import extend
 from service.database.revisions import head_revision
 from service.database.rows import SpecRow, Stored, TableRow, is_sound
 from service.database.schema import SCHEMA, SPECS, TABLES
-from service.storage.store import DatabaseError
+from service.errors import DatabaseError
 
 FORMAT = "lrtables-metadata"
 

@@ -38,7 +38,7 @@ from service.database.deadline import deadline, extend, remaining
 from service.database.engine import make_engine
 from service.database.rows import Row, Stored, is_sound, one_line, stored
 from service.database.schema import SCHEMA
-from service.storage.store import DatabaseError
+from service.errors import DatabaseError
 
 Intent = Literal["read", "write", "snapshot"]
 

@@ -8,7 +8,7 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, inspect, text
 
-from service.storage.store import DatabaseError
+from service.errors import DatabaseError
 
 _LOCK = 0x6C727461626C6573  # PostgreSQL's name of the lock that whoever migrates takes: "lrtables"
 

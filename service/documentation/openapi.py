@@ -12,7 +12,7 @@ from pydantic import BaseModel
 
 from scheduler import Spec
 from service.documentation.examples import Example, examples
-from service.errors import MEANINGS
+from service.http.error_status import ERROR_STATUSES
 from service.http.problems import Problem
 from service.routes.dependencies import ServerState
 
@@ -95,7 +95,7 @@ def _describe_responses(operation: dict[str, Any]) -> None:
     responses["default"] = {"description": "an error", "content": {PROBLEM: problem}}
     for status, answer in responses.items():
         if status.isdigit() and int(status) >= HTTPStatus.BAD_REQUEST:
-            codes = [found.code for found in MEANINGS.values() if found.status == int(status)]
+            codes = [found.code for found in ERROR_STATUSES.values() if found.status == int(status)]
             answer.update(description=" or ".join(dict.fromkeys(codes)), content={PROBLEM: problem})
         elif answer["description"] == "Successful Response":
             answer["description"] = HTTPStatus(int(status)).phrase

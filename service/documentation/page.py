@@ -15,7 +15,7 @@ from urllib.parse import urlencode
 
 from service.documentation.examples import Example, examples
 from service.documentation.openapi import PROBLEM
-from service.errors import MEANINGS, ErrorStatus
+from service.http.error_status import ERROR_STATUSES, ErrorStatus
 
 _PAGE = Template(Path(__file__).with_name("page.html").read_text(encoding="utf-8"))
 _STYLE = Path(__file__).with_name("page.css").read_text(encoding="utf-8")
@@ -163,7 +163,7 @@ def _address(path: str, parameters: Mapping[str, str]) -> str:
 
 def _codes() -> Iterator[str]:
     """A row for each code, by status; the first of a status can be linked to."""
-    for status, items in groupby(sorted(MEANINGS.items(), key=_status), key=_status):
+    for status, items in groupby(sorted(ERROR_STATUSES.items(), key=_status), key=_status):
         for number, (error, found) in enumerate(items):
             code, retryable = _element("code", found.code), "yes" if found.retryable else ""
             yield _row(str(status), code, _said(error), retryable, **({} if number else {"id": f"error-{status}"}))

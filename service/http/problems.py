@@ -20,15 +20,15 @@ from scheduler import TableError
 from service.errors import (
     MOST_ERRORS,
     BusyError,
-    ErrorStatus,
+    DatabaseError,
     FieldError,
     ForbiddenError,
     ServiceError,
+    StorageError,
     abbreviate,
-    error_status,
 )
+from service.http.error_status import ErrorStatus, error_status
 from service.http.request_id import REQUEST_ID, request_id
-from service.storage.store import DatabaseError, StorageError
 
 _logger = logging.getLogger("lrtables")
 _METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")

@@ -7,13 +7,12 @@ from collections.abc import Iterable, Mapping
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from service.errors import ForbiddenError, ServiceError, UnauthenticatedError
+from service.errors import ForbiddenError, ServiceError, StorageError, UnauthenticatedError
 from service.http import problems
 from service.security import tokens
 from service.security.authenticator import Authenticator
 from service.security.rate_limits import Account, Limiter
 from service.security.tokens import IDENTITY, SCOPES, Identity
-from service.storage.store import StorageError
 
 _OPEN = frozenset({"/", "/livez", "/readyz", "/v1/openapi.json"})
 _TABLES = "/v1/tables"

@@ -14,7 +14,7 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 from service.http.paths import OTHER, route_of
-from service.tables.manifest import VERSION
+from service.settings import VERSION
 from service.tables.service import TableService
 
 CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4

@@ -19,11 +19,11 @@ from typing import Any, Literal, NamedTuple
 
 from scheduler.texts import near_names
 from service.database.metadata import metadata_of
+from service.errors import StorageError
 from service.observability import tracing
 from service.server.connection import raise_file_limit
 from service.settings import Settings
 from service.storage.open import open_store
-from service.storage.store import StorageError
 
 State = Literal["ok", "warning", "failed"]
 Finding = tuple[State, str]

@@ -8,12 +8,11 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Query, Response
 from pydantic import BaseModel, Field
 
-from service.errors import NotReadyError
+from service.errors import NotReadyError, StorageError
 from service.observability.metrics import CONTENT_TYPE, Readings
 from service.routes.dependencies import ServerDep, ServerState, problems, readable
-from service.storage.store import StorageError
+from service.settings import VERSION
 from service.tables.formats import FORMATS
-from service.tables.manifest import VERSION
 from service.tables.service import counters
 
 router = APIRouter(tags=["server"])

@@ -15,9 +15,8 @@ from typing import NamedTuple, Protocol, TypeVar
 
 from service.concurrency.executors import Executors
 from service.database.metadata import TokenRow
-from service.errors import QueueFullError, UnauthenticatedError
+from service.errors import DatabaseError, QueueFullError, UnauthenticatedError
 from service.security.tokens import TOKEN, Identity, token_hash
-from service.storage.store import DatabaseError
 
 _REFRESH = 5.0  # seconds from a token's check to its next one, during which it still holds
 _FRESH = 10.0  # seconds for which a check holds, while the database answers

@@ -25,7 +25,7 @@ from typing_extensions import override
 from uvicorn._types import ASGI3Application
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
-from service.errors import ErrorStatus
+from service.http.error_status import ErrorStatus
 from service.http.problems import Problem
 from service.http.responses import Fields
 from service.security.hosts import Hosts

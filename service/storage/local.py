@@ -17,8 +17,9 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 
+from service.errors import StorageError
 from service.storage.opened import NotAFileError, Opened, open_file
-from service.storage.store import Part, Stat, StorageError, check_range, checked, is_key
+from service.storage.store import Part, Stat, check_range, checked, is_key
 
 _logger = logging.getLogger("lrtables")
 

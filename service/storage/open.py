@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from service.errors import StorageError
 from service.settings import Settings
 from service.storage.local import LocalStore
-from service.storage.store import ObjectStore, StorageError
+from service.storage.store import ObjectStore
 
 
 def open_store(settings: Settings, *, exclusive: bool = True) -> ObjectStore:

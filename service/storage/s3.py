@@ -14,7 +14,8 @@ import obstore.store
 from obstore.exceptions import AlreadyExistsError, BaseError
 from pydantic import AnyHttpUrl
 
-from service.storage.store import Part, Stat, StorageError, check_range, checked, is_key
+from service.errors import StorageError
+from service.storage.store import Part, Stat, check_range, checked, is_key
 
 if TYPE_CHECKING:
     from obstore.store import ClientConfig, RetryConfig  # they are only there for type checkers

@@ -11,14 +11,6 @@ Part = bytes | memoryview
 _KEY = re.compile(r"tables/([0-9a-f]{2})/\1[0-9a-f]{62}\.safetensors")
 
 
-class StorageError(Exception):
-    """The store does not do what it was asked for: full, read-only, gone. Worth a retry, unlike a missing object."""
-
-
-class DatabaseError(StorageError):
-    """The database does not do what it was asked for: gone, hung, full."""
-
-
 class Stat(NamedTuple):
     """What a store knows of an object without reading it.
 

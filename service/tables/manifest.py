@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from importlib.metadata import version
 from typing import Any
 
 from pydantic import BaseModel, Field
@@ -13,8 +12,6 @@ from scheduler.table import After, Axis
 from service.tables.formats import FORMATS, NPY, SAFETENSORS, npy_header
 from service.tables.origins import Claim, Origin
 from service.tables.stored import StoredColumn, TableReader
-
-VERSION = version("lrtables")
 
 
 class Column(BaseModel):

@@ -9,7 +9,8 @@ from typing import Protocol, TypeVar
 from scheduler import Table, TableError
 from scheduler.table_format import FileHeader
 from service.concurrency.executors import Executors
-from service.storage.store import ObjectStore, StorageError
+from service.errors import StorageError
+from service.storage.store import ObjectStore
 from service.tables.entries import MemoryEntry, StreamedEntry
 from service.tables.stored import TableReader
 

@@ -20,11 +20,12 @@ from service.errors import (
     LimitExceededError,
     MalformedBodyError,
     NotComputableError,
+    StorageError,
     TableLostError,
     TableNotFoundError,
 )
 from service.settings import Settings
-from service.storage.store import ObjectStore, StorageError
+from service.storage.store import ObjectStore
 from service.tables.cache import TableCache
 from service.tables.compute import Computations
 from service.tables.entries import MemoryEntry, StreamedEntry

@@ -16,10 +16,11 @@ from scheduler import Table
 from service.app import create_app, open_server
 from service.concurrency.executors import Executors
 from service.database.metadata import CondemnedError, Metadata, open_metadata
+from service.errors import StorageError
 from service.operations.maintenance import garbage, remove
 from service.settings import Settings
 from service.storage.local import LocalStore
-from service.storage.store import ObjectStore, StorageError
+from service.storage.store import ObjectStore
 from service.tables.repository import TableFiles, table_key
 
 KEPT, ORPHAN = Table({"lr": [0.5]}), Table({"lr": [0.25]})

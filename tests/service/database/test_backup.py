@@ -10,7 +10,7 @@ import pytest
 
 from benchmarks.postgres import PostgresServer
 from service.database.metadata import Metadata, TokenRow
-from service.storage.store import DatabaseError
+from service.errors import DatabaseError
 
 OpenDatabase = Callable[..., Metadata]
 Execute = Callable[..., list[dict[str, Any]]]

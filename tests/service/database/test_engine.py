@@ -13,8 +13,8 @@ import pytest
 from sqlalchemy import NullPool, create_engine
 
 from service.database.metadata import Metadata, open_metadata
+from service.errors import DatabaseError
 from service.settings import Settings
-from service.storage.store import DatabaseError
 
 OpenDatabase = Callable[..., Metadata]
 Execute = Callable[..., list[dict[str, Any]]]
@@ -70,7 +70,7 @@ def test_a_full_disk_is_an_error_and_no_damage(database_url: str) -> None:
 import resource, sys
 from service.database.metadata import open_metadata
 from service.settings import Settings
-from service.storage.store import DatabaseError
+from service.errors import DatabaseError
 metadata = open_metadata(Settings(database_url=sys.argv[1]))
 resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, resource.RLIM_INFINITY))
 count = 0

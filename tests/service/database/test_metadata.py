@@ -14,7 +14,7 @@ from sqlalchemy import Table
 from service.database.metadata import Metadata, TableRow, TokenRow
 from service.database.rows import Row, SpecRow, stored
 from service.database.schema import SPECS, TABLES, TOKENS
-from service.storage.store import DatabaseError
+from service.errors import DatabaseError
 
 Execute = Callable[..., list[dict[str, Any]]]
 AtOnce = Callable[[int, Callable[[int], str]], list[str]]

@@ -14,7 +14,7 @@ from service.database.engine import parse_url
 from service.database.metadata import Metadata
 from service.database.rows import SpecRow
 from service.database.schema import SPECS
-from service.storage.store import DatabaseError
+from service.errors import DatabaseError
 
 OpenDatabase = Callable[..., Metadata]
 AtOnce = Callable[[int, Callable[[int], str]], list[str]]

@@ -15,7 +15,7 @@ from service.database.database import Database
 from service.database.engine import parse_url
 from service.database.metadata import Metadata
 from service.database.schema import SCHEMA
-from service.storage.store import DatabaseError
+from service.errors import DatabaseError
 
 OpenDatabase = Callable[..., Metadata]
 Execute = Callable[..., list[dict[str, Any]]]

@@ -13,10 +13,10 @@ import pytest
 from starlette.types import Message, Receive, Scope, Send
 
 from scheduler import Table
+from service.errors import StorageError
 from service.http.responses import BufferResponse, GeneratedResponse, HttpResponse, StreamResponse
 from service.middleware.authentication import identity_of
 from service.security.tokens import IDENTITY, Identity
-from service.storage.store import StorageError
 
 BODY = bytes(range(256)) * 4096  # a megabyte
 ETAG = b'"tag"'

@@ -13,12 +13,12 @@ from starlette.types import Message, Receive, Scope, Send
 
 from service.concurrency.executors import Executors
 from service.database.metadata import Metadata, open_metadata
+from service.errors import DatabaseError
 from service.middleware.authentication import AuthenticationMiddleware, identity_of
 from service.security.authenticator import Authenticator
 from service.security.rate_limits import Limiter
 from service.security.tokens import SCOPES, UNLIMITED, Limits, new_token
 from service.settings import Settings
-from service.storage.store import DatabaseError
 
 DIGEST = "a" * 64
 BODY = bytes(1000)

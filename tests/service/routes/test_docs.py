@@ -18,7 +18,7 @@ from benchmarks.http_common import ServerProcess
 from scheduler import Spec, Table
 from service.documentation.examples import examples
 from service.documentation.openapi import operations
-from service.errors import MEANINGS
+from service.http.error_status import ERROR_STATUSES
 
 
 class Page(HTMLParser):
@@ -68,7 +68,7 @@ def test_every_route_is_on_the_page(html: str, document: dict[str, Any]) -> None
         assert f">{method}</span> {path}</h3>" in html, route
         assert escape(operation["description"].partition(".")[0].partition("`")[0]) in html
     assert len(Page(html).commands) == len(list(operations(document))) + 3  # and the quick start
-    assert {found.code for found in MEANINGS.values()} <= set(re.findall(r"<code>([a-z-]+)</code>", html))
+    assert {found.code for found in ERROR_STATUSES.values()} <= set(re.findall(r"<code>([a-z-]+)</code>", html))
 
 
 def test_the_page_needs_nothing_else(client: TestClient, html: str) -> None:

@@ -7,8 +7,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from service.app import create_app, open_server
-from service.settings import Settings
-from service.tables.manifest import VERSION
+from service.settings import VERSION, Settings
 from tests.service.conftest import MakeClient
 
 

@@ -12,11 +12,10 @@ import pytest
 
 from service.concurrency.executors import Executors
 from service.database.metadata import Metadata, TokenRow, open_metadata
-from service.errors import QueueFullError, UnauthenticatedError
+from service.errors import DatabaseError, QueueFullError, UnauthenticatedError
 from service.security.authenticator import Authenticator
 from service.security.tokens import new_token
 from service.settings import Settings
-from service.storage.store import DatabaseError
 
 NOW = 1_000_000.0  # seconds since 1970, where the test's clock starts
 UNKNOWN = b"Bearer lrt_" + b"A" * 22

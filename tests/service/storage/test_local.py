@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 
 from benchmarks.small_disk import SmallDisk
+from service.errors import StorageError
 from service.storage.local import DirectoryInUseError, LocalStore
-from service.storage.store import StorageError
 
 KEY = f"tables/ab/{'ab' * 32}.safetensors"
 OTHER = f"tables/cd/{'cd' * 32}.safetensors"

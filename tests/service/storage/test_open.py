@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
+from service.errors import StorageError
 from service.settings import Settings
 from service.storage.local import DirectoryInUseError, LocalStore
 from service.storage.open import open_store
 from service.storage.s3 import S3Store
-from service.storage.store import StorageError
 
 
 def test_without_a_url_the_data_directory_is_opened(tmp_path: Path) -> None:

@@ -11,8 +11,8 @@ from benchmarks.faults import Proxy, cut, failing, flipped, hung, shortened, slo
 from benchmarks.s3_server import S3Server, environment
 from scheduler import Spec, Table, TableError
 from scheduler.custom import WarmupWithDecay
+from service.errors import StorageError
 from service.storage.s3 import S3Store
-from service.storage.store import StorageError
 
 # Every wait for a server that does not answer must end by itself; obstore's own limits are minutes.
 pytestmark = [pytest.mark.needs("weed"), pytest.mark.timeout(60)]

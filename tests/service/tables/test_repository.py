@@ -7,8 +7,8 @@ import pytest
 
 from scheduler import Table
 from service.concurrency.executors import Executors
+from service.errors import StorageError
 from service.storage.local import LocalStore
-from service.storage.store import StorageError
 from service.tables.repository import TableFiles, table_key
 
 TABLE = Table({"lr": [0.5, 0.125, 0.25]})

@@ -1,0 +1,82 @@
+"""What each error means in HTTP."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import NamedTuple
+
+from fastapi.exceptions import RequestValidationError
+from starlette.requests import ClientDisconnect
+
+from scheduler import TableError
+from service.errors import (
+    BodyTooLargeError,
+    ComputationLostError,
+    DatabaseError,
+    DeadlineExceededError,
+    ForbiddenError,
+    InvalidRequestError,
+    KindNotFoundError,
+    LimitExceededError,
+    MalformedBodyError,
+    NotAcceptableError,
+    NotComputableError,
+    NotReadyError,
+    PreconditionFailedError,
+    QueryTooLongError,
+    QueueFullError,
+    RangeNotSatisfiableError,
+    RateLimitedError,
+    StorageError,
+    TableLostError,
+    TableNotFoundError,
+    UnauthenticatedError,
+    UnsupportedMediaTypeError,
+)
+
+
+class ErrorStatus(NamedTuple):
+    """What an exception means in HTTP: the status, a code that never changes, and whether trying again may help."""
+
+    status: int
+    code: str
+    retryable: bool = False
+
+
+ERROR_STATUSES: Mapping[type[Exception], ErrorStatus] = MappingProxyType(
+    {
+        MalformedBodyError: ErrorStatus(400, "malformed-body"),
+        TableNotFoundError: ErrorStatus(404, "table-not-found"),
+        KindNotFoundError: ErrorStatus(404, "kind-not-found"),
+        UnauthenticatedError: ErrorStatus(401, "unauthenticated"),
+        ForbiddenError: ErrorStatus(403, "forbidden"),
+        NotAcceptableError: ErrorStatus(406, "not-acceptable"),
+        PreconditionFailedError: ErrorStatus(412, "precondition-failed"),
+        BodyTooLargeError: ErrorStatus(413, "body-too-large"),
+        QueryTooLongError: ErrorStatus(414, "query-too-long"),
+        UnsupportedMediaTypeError: ErrorStatus(415, "unsupported-media-type"),
+        RangeNotSatisfiableError: ErrorStatus(416, "range-not-satisfiable"),
+        InvalidRequestError: ErrorStatus(422, "invalid-request"),
+        RequestValidationError: ErrorStatus(422, "invalid-request"),
+        LimitExceededError: ErrorStatus(422, "limit-exceeded"),
+        NotComputableError: ErrorStatus(422, "not-computable"),
+        RateLimitedError: ErrorStatus(429, "rate-limited", retryable=True),
+        TableLostError: ErrorStatus(500, "table-lost"),
+        ClientDisconnect: ErrorStatus(400, "client-disconnected"),  # nobody reads it; it is no error of the server
+        # found while it was read: next time it is made anew
+        TableError: ErrorStatus(503, "table-damaged", retryable=True),
+        NotReadyError: ErrorStatus(503, "not-ready", retryable=True),
+        QueueFullError: ErrorStatus(503, "queue-full", retryable=True),
+        DeadlineExceededError: ErrorStatus(503, "deadline-exceeded", retryable=True),
+        ComputationLostError: ErrorStatus(503, "computation-lost", retryable=True),
+        StorageError: ErrorStatus(503, "storage-unavailable", retryable=True),
+        DatabaseError: ErrorStatus(503, "database-unavailable", retryable=True),
+        Exception: ErrorStatus(500, "internal-error"),
+    }
+)
+
+
+def error_status(error: Exception) -> ErrorStatus:
+    """What an exception, or the nearest of its bases that is in the table, means."""
+    return next(ERROR_STATUSES[base] for base in type(error).__mro__ if base in ERROR_STATUSES)
