@@ -14,20 +14,9 @@ import tempfile
 from pathlib import Path
 from typing import NamedTuple
 
-from benchmarks.http_common import TABLE, ServerProcess, herd
 from service.server.connection import raise_file_limit
-
-STEPS = 1_000_000
-SPEC = {
-    "schedule": {
-        "kind": "custom.WarmupWithDecay",
-        "base_lr": 5e-4,
-        "warmup_steps": STEPS // 10,
-        "total_steps": STEPS,
-        "min_lr": 1e-6,
-    },
-    "total_steps": STEPS,
-}
+from tests.support.servers.herd import SPEC, STEPS, TABLE, herd, memory_bound
+from tests.support.servers.process import ServerProcess
 
 
 class Round(NamedTuple):
@@ -41,11 +30,6 @@ class Round(NamedTuple):
     computations: int
     cold_memory: int
     warm_memory: int
-
-
-def memory_bound(clients: int) -> int:
-    """The bytes that a server may take for so many clients of one table: five tables, and 16 kB for each client."""
-    return 5 * TABLE + 16_000 * clients
 
 
 def measure(clients: int, cores: list[int]) -> Round:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
 import tempfile
-import urllib.request
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -15,10 +13,10 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
-from benchmarks.deployment import configured
-from benchmarks.http_common import ServerProcess
-from benchmarks.nginx import NginxProcess, free_port
 from service.routes.query import STEPS
+from tests.support.servers.deployment import configured
+from tests.support.servers.nginx import NginxProcess, free_port
+from tests.support.servers.process import ServerProcess, post
 
 _NGINX = """
 worker_processes 1;
@@ -144,13 +142,3 @@ def on_core(core: int) -> Iterator[None]:
         yield
     finally:
         os.sched_setaffinity(0, before)
-
-
-def post(server: ServerProcess, spec: Mapping[str, Any]) -> str:
-    """The digest of a spec's table."""
-    request = urllib.request.Request(
-        f"{server.url}/v1/tables", json.dumps(spec).encode(), {"Content-Type": "application/json"}
-    )
-    with urllib.request.urlopen(request, timeout=120) as response:
-        digest: str = json.loads(response.read())["digest"]
-        return digest

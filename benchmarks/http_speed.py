@@ -21,11 +21,11 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 
-from benchmarks.herd import SPEC
-from benchmarks.http_common import ServerProcess
-from benchmarks.http_servers import Servers, post, proxies, servers
+from benchmarks.http_servers import Servers, proxies, servers
 from benchmarks.in_process import post_costs
 from benchmarks.wrk import Load, load
+from tests.support.servers.herd import SPEC
+from tests.support.servers.process import ServerProcess, post
 
 CONNECTIONS = (1, 8, 64)
 LARGE, SMALL = (1.3, 0.9), (0.30, 0.85)  # of nginx's rate, and of the bare function's

@@ -1,7 +1,8 @@
 """The proof that every twin equals the real scheduler, written to PARITY.md. Run: make parity
 
 The real class is stepped on a real optimizer, what is in force at each step is noted, and every column's values are
-compared with the twin's as 64-bit integers. A shorter run (`--steps`) writes no page unless `--output` names one.
+compared with the twin's as 64-bit integers. A shorter run, in steps (`--steps`) or in kinds (`--kinds`), writes no page
+unless `--output` names one.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import argparse
 import platform
 import statistics
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -22,7 +23,7 @@ import transformers
 from benchmarks.cases import parameters, quick_twins, slow_twins
 from benchmarks.clock import fresh, seconds
 from benchmarks.real import Real, real
-from scheduler import Schedule
+from scheduler import KINDS, Schedule
 from scheduler.builtin import NOT_TWINNED
 from scheduler.libraries.transformers import ADAPTIVE
 from scheduler.schedule import Values
@@ -83,9 +84,10 @@ class Comparison(NamedTuple):
         return [f"`{self.twin.kind}`", f"`{parameters(self.twin)}`", names, *counts, *times]
 
 
-def cases(steps: int) -> list[Schedule]:
-    """Every twin, by kind; with a step more than the longest of them have, to see what follows it."""
-    return sorted([*quick_twins(steps - 1), *slow_twins(steps - 1)], key=lambda twin: twin.kind)
+def cases(steps: int, kinds: Container[str]) -> list[Schedule]:
+    """Every twin of these kinds, by kind; with a step more than the longest of them have, to see what follows it."""
+    twins = [twin for twin in (*quick_twins(steps - 1), *slow_twins(steps - 1)) if twin.kind in kinds]
+    return sorted(twins, key=lambda twin: twin.kind)
 
 
 def step(original: Real, columns: dict[str, Values], steps: int) -> None:
@@ -149,14 +151,15 @@ def main() -> int:
     """Compare everything; 1 if a value differs."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--steps", type=int, default=STEPS, help=f"steps of each comparison ({STEPS:,})")
-    parser.add_argument("--output", type=Path, help="the page to write (PARITY.md, if --steps is not given)")
+    parser.add_argument("--kinds", nargs="+", default=tuple(KINDS), choices=tuple(KINDS), metavar="KIND")
+    parser.add_argument("--output", type=Path, help="the page to write (PARITY.md, if nothing else is given)")
     options = parser.parse_args()
     torch.set_num_threads(1)
     comparisons = []
-    for twin in cases(options.steps):
+    for twin in cases(options.steps, options.kinds):
         comparisons.append(compare(twin, options.steps))
         print(f"{comparisons[-1].differing:>9,} differ  {twin.kind}({parameters(twin)})", flush=True)
-    if output := options.output or (PAGE if options.steps == STEPS else None):
+    if output := options.output or (PAGE if (options.steps, options.kinds) == (STEPS, tuple(KINDS)) else None):
         output.write_text(page(comparisons), encoding="utf-8")
     return int(any(comparison.differing for comparison in comparisons))
 

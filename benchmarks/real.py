@@ -10,7 +10,7 @@ from transformers.optimization import get_scheduler
 
 from scheduler import Schedule
 from scheduler.builtin.twin import Twin
-from tests.scheduler.stepping import optimizer_of, real_scheduler
+from tests.support.schedules.stepping import optimizer_of, real_scheduler
 
 Real = tuple[torch.optim.Optimizer, Any]
 """An optimizer that has stepped once, as torch asks for, and the scheduler on it."""

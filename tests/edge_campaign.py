@@ -14,7 +14,6 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from random import Random
-from types import FrameType
 
 import numpy as np
 
@@ -26,7 +25,8 @@ from scheduler.table import TableError
 from service.errors import LimitExceededError
 from service.settings import Settings
 from service.tables.specs import read_spec
-from tests.scheduler.edges import TABLES, WALKED, legal, wrapped
+from tests.support.calls import calls
+from tests.support.schedules.edges import TABLES, WALKED, legal, wrapped
 
 CALLS_PER_BYTE = 10
 """Calls of functions, Python's and C's, that reading a spec takes per byte of its JSON; a hundred more are free."""
@@ -52,22 +52,6 @@ class Found:
     """Seconds of the slowest window."""
     no_rates: Counter[str] = field(default_factory=Counter)
     """Kinds that made values which are no learning rates."""
-
-
-def calls(work: Callable[[], object]) -> int:
-    """How many functions, Python's and C's, the work calls."""
-    count = 0
-
-    def profile(frame: FrameType, event: str, argument: object) -> None:
-        nonlocal count
-        count += event in ("call", "c_call")
-
-    sys.setprofile(profile)
-    try:
-        work()
-    finally:
-        sys.setprofile(None)
-    return count
 
 
 def campaign(kind: str, count: int, seed: int, found: Found) -> None:

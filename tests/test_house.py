@@ -155,6 +155,28 @@ def test_a_package_only_gathers_its_names(package: str) -> None:
     assert exported == ([sorted(names, key=_isort_order)] if names else [])
 
 
+@pytest.mark.needs("git")
+def test_what_tests_share_lies_in_support() -> None:
+    """Tests import nothing of benchmarks/, no test file imports another, and tests/support imports no other test."""
+    found = nodes([path for path in committed(".py") if path.is_relative_to(ROOT / "tests")])
+    names = [(place, name) for place, node in found for name in _imported_modules(node)]
+    assert [(place, name) for place, name in names if name.partition(".")[0] == "benchmarks"] == []
+    assert [(place, name) for place, name in names if re.match(r"tests\b.*\.test_", name)] == []
+    theirs = [
+        (place, name) for place, name in names if name.startswith("tests.") and place.startswith("tests/support/")
+    ]
+    assert [(place, name) for place, name in theirs if not name.startswith("tests.support.")] == []
+
+
+def _imported_modules(node: ast.AST) -> list[str]:
+    """The modules that an absolute import statement names, in full."""
+    if isinstance(node, ast.Import):
+        return [alias.name for alias in node.names]
+    if isinstance(node, ast.ImportFrom) and node.level == 0:
+        return [f"{node.module}.{alias.name}" for alias in node.names]
+    return []
+
+
 def _names(node: ast.Assign) -> bool:
     """Whether an assignment is that of `__all__`."""
     return ast.unparse(node.targets[0]) == "__all__"

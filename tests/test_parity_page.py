@@ -1,6 +1,7 @@
 """PARITY.md, the written proof, and the command that writes it."""
 
 import math
+import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -9,8 +10,7 @@ import pytest
 import torch
 from torch.optim.lr_scheduler import StepLR
 
-from benchmarks import parity
-from scheduler import KINDS, builtin
+from scheduler import KINDS
 from scheduler.builtin import NOT_TWINNED
 from scheduler.libraries.transformers import ADAPTIVE
 
@@ -73,7 +73,7 @@ def test_the_command_writes_such_a_page(tmp_path: Path, page: list[list[dict[str
 
 def test_the_command_fails_where_a_value_differs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Were one of torch's values another by one bit, the command would return 1 and the page would say so."""
-    output, steps = tmp_path / "page.md", 50
+    output, steps = tmp_path / "page.md", 1000
 
     class ChangedStepLR(StepLR):
         def get_lr(self) -> list[float | torch.Tensor]:
@@ -81,9 +81,10 @@ def test_the_command_fails_where_a_value_differs(tmp_path: Path, monkeypatch: py
             return [math.nextafter(rate, 1.0) for rate in rates] if self.last_epoch == steps - 1 else rates
 
     monkeypatch.setattr(torch.optim.lr_scheduler, "StepLR", ChangedStepLR)
-    monkeypatch.setattr(parity, "cases", lambda _: [builtin.StepLR(0.1, 20), builtin.ConstantLR(0.1)])
-    monkeypatch.setattr("sys.argv", ["parity", "--steps", str(steps), "--output", str(output)])
-    assert parity.main() == 1
+    kinds = ["torch.ConstantLR", "torch.StepLR"]
+    monkeypatch.setattr("sys.argv", ["parity", "--steps", str(steps), "--output", str(output), "--kinds", *kinds])
+    with pytest.raises(SystemExit, match=r"^1$"):
+        runpy.run_module("benchmarks.parity", run_name="__main__")
     page = output.read_text(encoding="utf-8")
-    assert [row["differing values"] for row in tables(page)[1]] == ["1", "0"]
-    assert "**1 of 100 values differ**" in page
+    assert [row["differing values"] for row in tables(page)[1]] == ["0", "1"]
+    assert "**1 of 2,000 values differ**" in page

@@ -8,17 +8,13 @@ else than a `ClientError`.
 from __future__ import annotations
 
 import argparse
-import hashlib
 import json
 import logging
 import random
 import socket
-import ssl
 import struct
-import threading
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -29,144 +25,8 @@ from scheduler import Spec, Table
 from scheduler.builtin import CosineAnnealingLR, OneCycleLR
 from scheduler.custom import LinearWarmup, WarmupWithDecay
 from scheduler.libraries.transformers import Cosine
-
-
-@dataclass
-class Request:
-    """What the client sent."""
-
-    method: str
-    path: str
-    headers: dict[str, str]
-    body: bytes
-
-    @property
-    def id(self) -> str:
-        """Its X-Request-ID."""
-        return self.headers.get("x-request-id", "")
-
-
-Script = Callable[[Request, socket.socket], None]
-"""Answers a request in raw bytes; the connection is closed where it raises OSError."""
-
-
-class HostileServer:
-    """A raw server on the loopback: it reads requests, and its `script` writes whatever it likes."""
-
-    def __init__(self) -> None:
-        self._listener = socket.create_server(("127.0.0.1", 0), backlog=64)
-        self.port: int = self._listener.getsockname()[1]
-        self.url = f"http://127.0.0.1:{self.port}"
-        self.script: Script = lambda request, connection: None
-        self.serve: Callable[[socket.socket], None] = self.answer_requests
-        """What is done with a connection."""
-        self.seen: list[Request] = []
-        self._connections: set[socket.socket] = set()
-        self._threads = [threading.Thread(target=self._accept, daemon=True)]
-        self._threads[0].start()
-
-    def close(self) -> None:
-        """End every connection and thread."""
-        self._listener.shutdown(socket.SHUT_RDWR)
-        self._listener.close()
-        for connection in list(self._connections):
-            with suppress(OSError):
-                connection.shutdown(socket.SHUT_RDWR)
-        for thread in self._threads:
-            thread.join(30)
-
-    def _accept(self) -> None:
-        with suppress(OSError):
-            while True:
-                connection, _ = self._listener.accept()
-                self._connections.add(connection)
-                thread = threading.Thread(target=self._run, args=(connection,), daemon=True)
-                self._threads = [thread, *(other for other in self._threads if other.is_alive())]
-                thread.start()
-
-    def _run(self, connection: socket.socket) -> None:
-        with suppress(OSError), connection:
-            self.serve(connection)
-        self._connections.discard(connection)
-
-    def answer_requests(self, connection: socket.socket) -> None:
-        """Let the script answer each request on a connection."""
-        with connection, connection.makefile("rb") as lines:
-            while (request := _read(lines)) is not None:
-                self.seen.append(request)
-                self.script(request, connection)
-
-
-def _read(lines: Any) -> Request | None:
-    first = lines.readline().decode()
-    if not first.strip():
-        return None
-    method, path, _ = first.split()
-    headers = {}
-    while line := lines.readline().decode("latin-1").strip():
-        name, _, value = line.partition(":")
-        headers[name.lower()] = value.strip()
-    return Request(method, path, headers, lines.read(int(headers.get("content-length", 0))))
-
-
-@contextmanager
-def hostile_server() -> Iterator[HostileServer]:
-    """A server that runs meanwhile."""
-    server = HostileServer()
-    try:
-        yield server
-    finally:
-        server.close()
-
-
-def through_tls(server: HostileServer, context: ssl.SSLContext) -> str:
-    """Let a server speak TLS; its address."""
-    plain = server.serve
-    server.serve = lambda connection: plain(context.wrap_socket(connection, server_side=True))
-    return server.url.replace("http:", "https:")
-
-
-def response(request: Request, body: bytes, status: str = "200 OK", **headers: str) -> bytes:
-    """A sound response; headers are given as `content_length="3"`, and left out by "-"."""
-    fields = {"content_length": str(len(body)), "x_request_id": request.id, **headers}
-    lines = [f"{name.replace('_', '-')}: {value}" for name, value in fields.items() if value != "-"]
-    return "\r\n".join([f"HTTP/1.1 {status}", *lines, "", ""]).encode("latin-1") + body
-
-
-def file_of(columns: dict[str, Any], *, axis: str = "step", stride: int = 1, after: str = "hold") -> tuple[str, bytes]:
-    """The digest and the safetensors file of any values, written by the format's description and not by our code."""
-    names = sorted(columns)
-    values = [np.asarray(columns[name], dtype="<f8") for name in names]
-    layout = {"after": after, "axis": axis, "columns": names, "stride": stride, "total_steps": len(values[0])}
-    line = json.dumps(layout, separators=(",", ":"), sort_keys=True).encode() + b"\n"
-    digest = hashlib.sha256(line + b"".join(column.tobytes() for column in values)).hexdigest()
-    metadata = {"format": "pt", "digest": digest, "axis": axis, "stride": str(stride), "after": after}
-    header: dict[str, Any] = {"__metadata__": metadata}
-    for index, (name, column) in enumerate(zip(names, values, strict=True)):
-        offsets = [index * column.nbytes, (index + 1) * column.nbytes]
-        header[name] = {"dtype": "F64", "shape": [len(column)], "data_offsets": offsets}
-    text = json.dumps(header, separators=(",", ":")).encode()
-    text += b" " * (-(8 + len(text)) % 64)
-    return digest, struct.pack("<Q", len(text)) + text + b"".join(column.tobytes() for column in values)
-
-
-def manifest_of(spec: Spec, digest: str) -> dict[str, Any]:
-    """What the service says of the table of a spec, as far as a client reads it."""
-    columns = sorted(spec.plan())
-    return {
-        "digest": digest,
-        "spec": json.loads(spec.model_dump_json()),
-        "spec_id": spec.id,
-        "total_steps": spec.total_steps,
-        "axis": spec.axis,
-        "stride": spec.stride,
-        "after": spec.after,
-        "columns": {name: {"min": 0.0, "max": 1.0, "first": 0.0, "last": 1.0} for name in columns},
-        "nbytes": 8 * spec.total_steps * len(columns),
-        "sizes": {"safetensors": None},
-        "links": {"self": f"/v1/tables/{digest}"},
-    }
-
+from tests.support.client.hostile_server import Request, hostile_server, response
+from tests.support.client.table_files import file_of, manifest_of
 
 SPECS = [
     Spec(schedule=WarmupWithDecay(5e-4, 30, 300, min_lr=1e-6), total_steps=300),

@@ -28,7 +28,7 @@ from client import (
 )
 from client.connections import _Socket  # counted where they may be left open
 from client.transport import MAX_ERROR, MAX_HEAD, Transport
-from tests.client.hostile import Request, Script, hostile_server, response, through_tls
+from tests.support.client.hostile_server import Request, Script, hostile_server, response, through_tls
 
 DEADLINE = 0.4
 NEVER = 20.0  # seconds after which a call is taken for one that does not end

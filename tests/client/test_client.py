@@ -15,7 +15,7 @@ from client import Client, DigestMismatchError, RequestRefusedError, UnexpectedA
 from scheduler import Schedule, Spec, Table
 from scheduler.custom import CyclicLR, ExponentialWarmup, LinearWarmup, OneCycleLR, WarmupWithDecay
 from scheduler.schedule import Values, schedule
-from tests.client.hostile import manifest_of
+from tests.support.client.table_files import manifest_of
 
 if TYPE_CHECKING:
     from tests.client.conftest import Answer, ScriptedServer, Seen

@@ -22,7 +22,7 @@ from client.lr_scheduler import TableLR
 from scheduler import Table
 from scheduler.builtin import ExponentialLR as ExponentialTwin
 from scheduler.builtin import StepLR as StepTwin
-from tests.client.training import make_groups, through_file, train, update, values_of
+from tests.support.client.training import make_groups, through_file, train, update, values_of
 
 LENGTH = 14  # updates of a run
 EXAMPLES = int(os.environ.get("EXAMPLES", "150"))

@@ -18,7 +18,7 @@ import pytest
 
 from client.connections import Connection
 from client.transport import Transport
-from tests.client.hostile import HostileServer, hostile_server, response, through_tls
+from tests.support.client.hostile_server import HostileServer, hostile_server, response, through_tls
 
 FORKS = os.environ.get("LRTABLES_FORKS", "40")
 

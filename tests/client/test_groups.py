@@ -15,7 +15,7 @@ from client.lr_scheduler import TableLR, set_lr
 from scheduler import Spec, Table
 from scheduler.builtin import CyclicLR, OneCycleLR
 from scheduler.compose import Ramp
-from tests.client.training import make_groups
+from tests.support.client.training import make_groups
 
 ROWS = 12
 RATES = [0.1 / (row + 1) for row in range(ROWS)]

@@ -34,7 +34,7 @@ from client.scheduler_state import first_difference
 from scheduler import PastEndError, ScheduleWarning, Table
 from scheduler.numerics.progress import MAX_PROGRESS
 from scheduler.table import After, Axis
-from tests.client.training import make_groups, pickled, through_file, update, values_of
+from tests.support.client.training import make_groups, pickled, through_file, update, values_of
 
 RATES = [0.1 / (k + 1) for k in range(10)]
 

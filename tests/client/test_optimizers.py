@@ -16,7 +16,7 @@ from torch.optim.lr_scheduler import LambdaLR
 from client.lr_scheduler import TableLR
 from client.optimizers import with_hooks
 from scheduler import Table
-from tests.client.training import make_groups, through_file, train, update, values_of
+from tests.support.client.training import make_groups, through_file, train, update, values_of
 
 with warnings.catch_warnings(action="ignore", category=DeprecationWarning):  # torch uses what torch deprecates
     from torch.distributed.optim import PostLocalSGDOptimizer

@@ -19,7 +19,7 @@ from torch.optim.lr_scheduler import LambdaLR, LinearLR, SequentialLR
 from client.lr_scheduler import TableLR
 from scheduler import ScheduleWarning, Table
 from scheduler.interop.capture import capture
-from tests.client.training import make_groups, pickled, through_file, train, update, values_of
+from tests.support.client.training import make_groups, pickled, through_file, train, update, values_of
 
 FACTORS = [1.0, 0.7, 0.3, 0.1, 1 / 3, 1e-3, 0.0]
 TABLE = Table({"lr": FACTORS})

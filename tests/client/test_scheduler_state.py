@@ -21,7 +21,7 @@ from torch.optim import SGD, AdamW
 
 from client.lr_scheduler import TableLR
 from scheduler import PastEndError, Table
-from tests.client.training import make_groups, train, values_of
+from tests.support.client.training import make_groups, train, values_of
 
 EXAMPLES = int(os.environ.get("EXAMPLES", "300"))
 RATES = [0.1 / (row + 1) for row in range(10)]

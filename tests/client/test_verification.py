@@ -25,8 +25,9 @@ from scheduler.custom import LinearWarmup, WarmupWithDecay
 from scheduler.libraries.transformers import Cosine, InverseSqrt, Polynomial
 from scheduler.numerics import libm
 from tests.client import hostile
-from tests.client.hostile import hostile_server, manifest_of, response
-from tests.scheduler.strategies import schedules
+from tests.support.client.hostile_server import hostile_server, response
+from tests.support.client.table_files import manifest_of
+from tests.support.schedules.strategies import schedules
 
 LARGE = 1_000_000
 SPEC = Spec(schedule=WarmupWithDecay(5e-4, 100, 1000, min_lr=1e-6), total_steps=1000)

@@ -16,10 +16,10 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
-from benchmarks.deployment import configured
-from benchmarks.nginx import NginxProcess, free_port
 from service.middleware.authentication import CHECKS
 from tests.deploy.upstream import Request, Upstream, named
+from tests.support.servers.deployment import configured
+from tests.support.servers.nginx import NginxProcess, free_port
 
 DIGEST = "0123456789abcdef" * 4
 SAMPLES = ["/", "/livez", "/v1/lr", "/metrics", "/v1/tables", "/~specs", "/~may", "/v1/schedules", "/v1/schedules/a.B"]

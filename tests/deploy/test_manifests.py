@@ -9,9 +9,9 @@ import pytest
 import yaml
 from starlette.testclient import TestClient
 
-from benchmarks.deployment import DEPLOY
 from service.app import create_app, open_server
 from service.settings import Settings
+from tests.support.servers.deployment import DEPLOY
 
 HTTP_PORT = 8000  # in a container
 

@@ -18,13 +18,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks.deployment import Answer, ask, configured, make
-from benchmarks.http_common import ServerProcess
-from benchmarks.nginx import NginxProcess, command, free_port
 from client import Client, RequestRefusedError
 from scheduler import Table
 from scheduler.custom import WarmupWithDecay
 from service.tables.formats import MEDIA_TYPES
+from tests.support.servers.deployment import Answer, ask, configured, make
+from tests.support.servers.nginx import NginxProcess, command, free_port
+from tests.support.servers.process import ServerProcess
 
 pytestmark = pytest.mark.needs("nginx")
 

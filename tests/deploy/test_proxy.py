@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.deployment import DEPLOY, ask
 from service.middleware.authentication import CHECKS
 from service.tables.formats import FORMATS, MEDIA_TYPES
 from tests.deploy.addresses import CONTROL, DIGEST, METHODS, SAMPLES, Proxy, Sent, mutations, written
 from tests.deploy.upstream import CHECK, Upstream, named
+from tests.support.servers.deployment import DEPLOY, ask
 
 pytestmark = pytest.mark.needs("nginx")
 

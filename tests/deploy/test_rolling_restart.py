@@ -13,10 +13,10 @@ from typing import Self
 
 import pytest
 
-from benchmarks.deployment import ask, configured, make
-from benchmarks.nginx import NginxProcess, free_port
-from benchmarks.postgres import PostgresServer, is_installed
-from benchmarks.s3_server import S3Server
+from tests.support.servers.deployment import ask, configured, make
+from tests.support.servers.nginx import NginxProcess, free_port
+from tests.support.servers.postgres import PostgresServer, is_installed
+from tests.support.servers.s3 import S3Server
 
 
 class Fixed:

@@ -18,7 +18,7 @@ from scheduler.custom import (
     WarmupWithDecay,
 )
 from scheduler.numerics.shapes import Shape
-from tests.scheduler.numerics.test_portable import ENTRIES, GOLDEN
+from tests.support.schedules.golden import ENTRIES, GOLDEN
 
 N = 200_000
 

@@ -18,8 +18,8 @@ from scheduler.numerics import cancellation as interruption
 from scheduler.numerics.cancellation import UNINTERRUPTED, cancellable
 from scheduler.schedule import MAX_JOINTS
 from scheduler.table import TableError
-from tests.edge_campaign import calls
-from tests.scheduler.edges import TABLES, legal
+from tests.support.calls import calls
+from tests.support.schedules.edges import TABLES, legal
 
 NESTED = MAX_DEPTH - 1
 RAMP = '{"kind": "Ramp", "start": 0.1, "stop": 0.0, "length": 1}'

@@ -35,8 +35,8 @@ from scheduler.builtin import (
     StepLR,
 )
 from scheduler.builtin.twin import Twin
-from tests.scheduler.stepping import Columns, real_class, step_real
-from tests.scheduler.torch_twins import TWINS, twins
+from tests.support.schedules.stepping import Columns, real_class, step_real
+from tests.support.schedules.torch_twins import TWINS, twins
 
 PAST_EVERY_BOUNDARY = 150  # steps: several times as many as the counts that the strategies draw
 ACROSS_BLOCKS = 40_001  # steps: more than one of the blocks that are computed at once

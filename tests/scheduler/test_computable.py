@@ -19,7 +19,7 @@ from scheduler.builtin import ExponentialLR
 from scheduler.compose import Clamp, Constant, Cycle, Maximum, PerEpoch, Product, Ramp, Scale, Sequence, Shift, Splice
 from scheduler.compose.literal import UnresolvedError
 from scheduler.numerics.rates import first_bad_rate
-from tests.scheduler.strategies import schedules
+from tests.support.schedules.strategies import schedules
 
 CASES = int(os.environ.get("LRTABLES_CASES", "12"))
 ROWS = 300

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from scheduler import KINDS, Schedule, Spec, parse
 from scheduler.schedule import Values
-from tests.scheduler.strategies import MAX_STEPS, schedules
+from tests.support.schedules.strategies import MAX_STEPS, schedules
 
 ALL = sorted(KINDS)
 OURS = [kind for kind in ALL if kind.startswith("custom.") or "." not in kind]

@@ -33,7 +33,7 @@ from scheduler.custom import LinearWarmup
 from scheduler.libraries import transformers
 from scheduler.numerics import shapes
 from scheduler.numerics.rates import MAX_RATE
-from tests.scheduler.strategies import schedules
+from tests.support.schedules.strategies import schedules
 
 N = 10
 ONE_CYCLE = OneCycleLR(0.1, N, cycle_momentum=False)

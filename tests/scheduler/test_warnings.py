@@ -32,7 +32,7 @@ from scheduler.compose.literal import Literal
 from scheduler.custom import LinearWarmup, WarmupWithDecay
 from scheduler.libraries import transformers
 from scheduler.warnings import MAX_WARNINGS
-from tests.scheduler.strategies import schedules
+from tests.support.schedules.strategies import schedules
 
 N = 100
 COSINE = transformers.Cosine(1e-3, 10, N)

@@ -16,7 +16,7 @@ from scheduler.compose import Constant, Cycle, Product, Ramp, Scale, Sequence, S
 from scheduler.compose.literal import Literal
 from scheduler.custom import CosineWarmup, ExponentialWarmup, LinearWarmup, WarmupWithDecay
 from scheduler.numerics.rates import MAX_RATE
-from tests.scheduler.stepping import step_real
+from tests.support.schedules.stepping import step_real
 
 LENGTHS = st.integers(1, 60)
 SHARES = st.floats(0.01, 1.0)

@@ -12,14 +12,14 @@ from pydantic import SecretStr
 from sqlalchemy import NullPool, create_engine, text
 from starlette.testclient import TestClient
 
-from benchmarks.http_common import ServerProcess
-from benchmarks.postgres import PostgresServer, is_installed
-from benchmarks.s3_server import S3Server
-from benchmarks.small_disk import SmallDisk
 from service.app import create_app, open_server
 from service.database.metadata import Metadata, open_metadata
 from service.settings import Settings
 from service.workers.pool import Workers
+from tests.support.servers.postgres import PostgresServer, is_installed
+from tests.support.servers.process import ServerProcess
+from tests.support.servers.s3 import S3Server
+from tests.support.servers.small_disk import SmallDisk
 
 MakeClient = Callable[..., TestClient]
 OpenDatabase = Callable[..., Metadata]

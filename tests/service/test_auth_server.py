@@ -16,13 +16,13 @@ from typing import Any
 import pytest
 import urllib3
 
-from benchmarks.http_common import ServerProcess
 from client import Client, NotAllowedError
 from scheduler import Spec, Table
 from scheduler.custom import WarmupWithDecay
 from service.database.metadata import Metadata, open_metadata
 from service.security.tokens import UNLIMITED, Limits, new_token
 from service.settings import Settings
+from tests.support.servers.process import ServerProcess
 
 SCHEDULE = WarmupWithDecay(5e-4, 100, 1000)
 DIGEST = Table.compute(Spec(schedule=SCHEDULE, total_steps=1000)).digest

@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 from starlette.testclient import TestClient
 
-from benchmarks.s3_server import S3Server
 from scheduler import Table
 from service.app import create_app, open_server
 from service.concurrency.executors import Executors
@@ -22,6 +21,7 @@ from service.settings import Settings
 from service.storage.local import LocalStore
 from service.storage.store import ObjectStore
 from service.tables.repository import TableFiles, table_key
+from tests.support.servers.s3 import S3Server
 
 KEPT, ORPHAN = Table({"lr": [0.5]}), Table({"lr": [0.25]})
 KEY = table_key(ORPHAN.digest)

@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 import urllib3
 
-from benchmarks.http_common import ServerProcess
 from scheduler import Spec, Table
 from service.storage.local import LocalStore
+from tests.support.servers.process import ServerProcess
 
 WRITER = Path(__file__).with_name("killed_writer.py")
 KEY = f"tables/ab/{'ab' * 32}.safetensors"  # what the writer puts, and what is in it

@@ -5,9 +5,9 @@ from random import Random
 import pytest
 import urllib3
 
-from benchmarks.http_common import ServerProcess
 from scheduler import KINDS, Spec
-from tests.scheduler.edges import legal, wrapped
+from tests.support.schedules.edges import legal, wrapped
+from tests.support.servers.process import ServerProcess
 
 JSON = {"Content-Type": "application/json"}
 

@@ -1,68 +1,19 @@
 """Everything that can fail fails, one after the other, under a real server: no wrong byte, no restart needed."""
 
-import json
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
-import urllib3
 
-from benchmarks import faults
-from benchmarks.faults import Fault, Proxy
-from benchmarks.http_common import ServerProcess
-from benchmarks.postgres import PostgresServer
-from benchmarks.s3_server import S3Server, environment
-from benchmarks.small_disk import SmallDisk
-from scheduler import Spec, Table
-
-Ask = Callable[[int], urllib3.BaseHTTPResponse]
-
-RETRYABLE = {"storage-unavailable", "database-unavailable", "table-damaged", "not-ready"}
-
-
-def spec(steps: int) -> dict[str, Any]:
-    """A small spec, another one for each number of steps."""
-    return {"schedule": {"kind": "custom.LinearWarmup", "base_lr": 0.5, "warmup_steps": 8}, "total_steps": steps}
-
-
-def table(steps: int) -> Table:
-    """Its table."""
-    return Spec.model_validate_json(json.dumps(spec(steps))).table()
-
-
-class Asking:
-    """Asks a server for tables, and takes nothing for an answer but the right bytes or a word to come again."""
-
-    def __init__(self, server: ServerProcess) -> None:
-        self._server = server
-        self._pool = urllib3.PoolManager(retries=False, timeout=60)
-
-    def make(self, steps: int) -> bool:
-        """Whether the table of a spec is made, or found."""
-        return self._is_served(self._pool.request("POST", f"{self._server.url}/v1/tables", json=spec(steps)))
-
-    def fetch(self, steps: int) -> bool:
-        """Whether the table is served; every value of it is compared."""
-        path = f"/v1/tables/{table(steps).digest}.safetensors"
-        answer = self._pool.request("GET", self._server.url + path)
-        served = self._is_served(answer)
-        assert not served or Table.from_bytes(answer.data).digest == table(steps).digest
-        return served
-
-    def parts(self) -> dict[str, str]:
-        """What the server says of its parts."""
-        parts: dict[str, str] = self._pool.request("GET", f"{self._server.url}/readyz?verbose=1").json()["parts"]
-        return parts
-
-    def _is_served(self, answer: urllib3.BaseHTTPResponse) -> bool:
-        if answer.status in (200, 201):
-            return True
-        problem = answer.json()
-        assert (answer.status, problem["code"] in RETRYABLE, problem["retryable"]) == (503, True, True), problem
-        assert int(answer.headers["retry-after"]) >= 1
-        return False
+from tests.support.faulty_service import Asking, check
+from tests.support.servers import faults
+from tests.support.servers.faults import Fault, Proxy
+from tests.support.servers.postgres import PostgresServer
+from tests.support.servers.process import ServerProcess
+from tests.support.servers.s3 import S3Server, environment
+from tests.support.servers.small_disk import SmallDisk
 
 
 @contextmanager
@@ -76,26 +27,6 @@ def asked(data: Path, **settings: Any) -> Iterator[Asking]:
         assert asking.make(16)
         assert asking.fetch(16)
         yield asking
-
-
-def check(asking: Asking, fault: AbstractContextManager[object], *, cold: bool, stored: bool) -> None:
-    """While the fault lasts the warm table is served; afterwards everything is, without a restart.
-
-    Args:
-        asking: a server.
-        fault: for how long.
-        cold: whether a new table may be made all the same.
-        stored: whether the stored table may be read all the same.
-    """
-    with fault:
-        assert asking.fetch(16)
-        assert asking.make(16)
-        assert asking.make(20) <= cold
-        assert asking.fetch(12) <= stored
-        assert asking.fetch(16)
-    assert asking.make(20)
-    assert asking.fetch(20)
-    assert asking.fetch(12)
 
 
 def test_a_full_disk(disk: SmallDisk) -> None:

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 import urllib3
 
-from benchmarks.herd import SPEC, memory_bound
-from benchmarks.http_common import ServerProcess, herd
 from scheduler import Spec, Table
 from service.server.connection import raise_file_limit
+from tests.support.servers.herd import SPEC, herd, memory_bound
+from tests.support.servers.process import ServerProcess
 
 
 @pytest.mark.parametrize("clients", [50, pytest.param(1000, marks=pytest.mark.slow)])

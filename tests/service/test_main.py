@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 import urllib3
 
-from benchmarks.http_common import ServerProcess
 from service.database.metadata import open_metadata
 from service.security.tokens import new_token
 from service.settings import Settings
+from tests.support.servers.process import ServerProcess
 
 
 def run(*arguments: str, **environment: str) -> tuple[int, str]:

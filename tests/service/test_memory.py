@@ -10,8 +10,8 @@ from contextlib import ExitStack, suppress
 import pytest
 import urllib3
 
-from benchmarks.herd import SPEC
-from benchmarks.http_common import ServerProcess
+from tests.support.servers.herd import SPEC
+from tests.support.servers.process import ServerProcess
 
 MIB = 2**20
 

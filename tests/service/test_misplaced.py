@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.http_common import ServerProcess
-from tests.service.test_faults import Asking, check, table
+from tests.support.faulty_service import Asking, check, table
+from tests.support.servers.process import ServerProcess
 
 Fault = Callable[[Path], AbstractContextManager[None]]
 DATABASE = "metadata.sqlite"

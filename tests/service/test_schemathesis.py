@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.http_common import ServerProcess
 from tests.conftest import IN_CI
+from tests.support.servers.process import ServerProcess
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 

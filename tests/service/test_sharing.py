@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 import urllib3
 
-from benchmarks.herd import SPEC
-from benchmarks.http_common import ServerProcess, herd
-from benchmarks.postgres import PostgresServer
-from benchmarks.s3_server import S3Server
 from scheduler import Spec, Table
 from service.settings import Settings
 from service.storage.open import open_store
+from tests.support.servers.herd import SPEC, herd
+from tests.support.servers.postgres import PostgresServer
+from tests.support.servers.process import ServerProcess
+from tests.support.servers.s3 import S3Server
 
 
 @pytest.fixture

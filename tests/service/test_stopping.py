@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 import urllib3
 
-from benchmarks.herd import SPEC
-from benchmarks.http_common import ServerProcess
 from service.http.body import SMALL
-from tests.service.misbehaving import ENDLESS, UNREADABLE, constant, misbehaving_path
+from tests.support.misbehaving import ENDLESS, UNREADABLE, constant, misbehaving_path
+from tests.support.servers.herd import SPEC
+from tests.support.servers.process import ServerProcess
 
 OTHER = {**SPEC, "total_steps": 1000}
 DRAIN = 4.0  # seconds: on a busy machine what is quick takes some

@@ -12,7 +12,7 @@ import pytest
 import urllib3
 from prometheus_client.parser import text_string_to_metric_families
 
-from benchmarks.http_common import ServerProcess
+from tests.support.servers.process import ServerProcess
 
 TRACE = "0af7651916cd43dd8448eb211c80319c"
 REQUIRED = {

@@ -22,8 +22,8 @@ from starlette.testclient import TestClient
 from scheduler import KINDS, Schedule
 from service.__main__ import main
 from service.documentation.examples import examples
-from tests.scheduler.strategies import schedules
 from tests.service.conftest import MakeClient
+from tests.support.schedules.strategies import schedules
 
 SHARE = 1.0 if os.environ.get("LRTABLES_EVERY_TEXT") else 0.05
 TEXTS = {

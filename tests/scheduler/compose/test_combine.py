@@ -29,7 +29,7 @@ from scheduler.compose import (
 from scheduler.compose.combine import MAX_DEPTH
 from scheduler.compose.literal import Literal, UnresolvedError, resolved
 from scheduler.custom import CosineAnnealingWarmRestarts, ExponentialCyclicLR, LinearWarmup, OneCycleLR, WarmupWithDecay
-from tests.scheduler.strategies import schedules
+from tests.support.schedules.strategies import schedules
 
 STEPS = Literal([1.0, 2.0, 3.0])
 

@@ -19,7 +19,7 @@ from scheduler.custom import (
     OneCycleLR,
     WarmupWithDecay,
 )
-from tests.scheduler.formulas import formula
+from tests.support.schedules.formulas import formula
 
 import mpmath  # isort: skip  # the precision is set in formulas
 

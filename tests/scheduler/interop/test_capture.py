@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 import warnings
 from collections.abc import Iterator
 from typing import Any
@@ -28,47 +27,11 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from scheduler import Table
 from scheduler.interop.capture import capture
 from scheduler.interop.dry_run import CaptureError
-from tests.scheduler.torch_setups import SETUPS, Make, Owner, Protocol, grouped, parameters, sequential, sgd
+from tests.support.schedules.torch_setups import SETUPS, Make, Owner, Protocol, grouped, parameters, sequential, sgd
+from tests.support.schedules.torch_state import state
 
 STEPS = 48
 each_setup = pytest.mark.parametrize("make", SETUPS.values(), ids=SETUPS.keys())
-
-
-def frozen(value: Any) -> Any:
-    """A value as plain data that cannot change later: numbers by their bits, unknown objects by their attributes."""
-    match value:
-        case torch.Tensor():
-            return id(value), str(value.dtype), value.tolist()
-        case float():
-            return value.hex()
-        case dict():
-            return [(frozen(key), frozen(item)) for key, item in value.items()]
-        case list() | tuple():
-            return [frozen(item) for item in value]
-        case None | bool() | int() | str():
-            return value
-        case Table():
-            return value.digest
-        case LRScheduler() | Protocol():
-            return id(value), frozen({name: item for name, item in vars(value).items() if name != "optimizer"})
-    return id(value), repr(getattr(value, "__dict__", None))
-
-
-def state(scheduler: Any) -> Any:
-    """All that can be seen of a scheduler and of what lies around it."""
-    optimizer = scheduler.optimizer
-    return [
-        frozen(scheduler),
-        frozen(scheduler.state_dict() if hasattr(scheduler, "state_dict") else None),
-        frozen(optimizer.state_dict()),
-        [id(group) for group in optimizer.param_groups],
-        frozen([group["params"] for group in optimizer.param_groups]),
-        frozen(vars(optimizer)),
-        random.getstate(),
-        frozen([item.tolist() if isinstance(item, np.ndarray) else item for item in np.random.get_state()]),
-        torch.get_rng_state().tolist(),
-        list(warnings.filters),
-    ]
 
 
 def numbers(group: dict[str, Any]) -> Iterator[tuple[str, float]]:

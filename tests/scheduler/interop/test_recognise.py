@@ -18,10 +18,10 @@ from scheduler.interop.dry_run import CaptureError
 from scheduler.interop.recognise import DescribeError, describe
 from scheduler.schedule import Schedule
 from scheduler.views.compare import compare
-from tests.scheduler.interop.test_capture import state
-from tests.scheduler.stepping import optimizer_of, real_scheduler
-from tests.scheduler.torch_setups import SETUPS, advanced, grouped, parameters, sequential, sgd
-from tests.scheduler.torch_twins import TWINS, twins
+from tests.support.schedules.stepping import optimizer_of, real_scheduler
+from tests.support.schedules.torch_setups import SETUPS, advanced, grouped, parameters, sequential, sgd
+from tests.support.schedules.torch_state import state
+from tests.support.schedules.torch_twins import TWINS, twins
 
 WARMUP = builtin.LinearLR(0.1, 0.1, total_iters=5)
 COSINE = builtin.CosineAnnealingLR(0.1, 30)

@@ -8,7 +8,6 @@ import subprocess
 import sys
 import tracemalloc
 from math import isqrt
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,11 +15,7 @@ import pytest
 from scheduler import Schedule, Spec, Table, parse
 from scheduler.compose import Power, Ramp
 from scheduler.numerics import portable, shapes
-
-GOLDEN = Path(__file__).parent.parent / "golden_digests.json"
-"""A list of {"spec", "digest"}: digests of portable tables, pinned for good. A line that changes is a new revision."""
-
-ENTRIES = json.loads(GOLDEN.read_text())
+from tests.support.schedules.golden import ENTRIES, GOLDEN
 
 PLAIN_CPU = {
     "NPY_DISABLE_CPU_FEATURES": "X86_V3 X86_V4 AVX512_ICL AVX512_SPR",

@@ -15,8 +15,8 @@ from scheduler import Spec, Table, builtin
 from scheduler.custom import CosineWarmup, LinearWarmup, WarmupWithDecay
 from scheduler.schedule import Schedule
 from scheduler.views.compare import compare
-from tests.scheduler.interop.test_capture import state
-from tests.scheduler.torch_setups import SETUPS, sgd
+from tests.support.schedules.torch_setups import SETUPS, sgd
+from tests.support.schedules.torch_state import state
 
 LINEAR, COSINE = LinearWarmup(1e-3, 100), CosineWarmup(1e-3, 100)
 RATES = st.lists(st.floats(0, 1), min_size=1, max_size=20)

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 import urllib3
 
-from benchmarks.http_common import ServerProcess
 from service.__main__ import main
 from service.database.metadata import open_metadata
 from service.settings import Settings
+from tests.support.servers.process import ServerProcess
 
 
 @pytest.fixture

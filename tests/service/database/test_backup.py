@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from benchmarks.postgres import PostgresServer
 from service.database.metadata import Metadata, TokenRow
 from service.errors import DatabaseError
+from tests.support.servers.postgres import PostgresServer
 
 OpenDatabase = Callable[..., Metadata]
 Execute = Callable[..., list[dict[str, Any]]]

@@ -8,13 +8,13 @@ from contextlib import closing
 
 import pytest
 
-from benchmarks.postgres import PostgresServer
 from service.database.database import Database
 from service.database.engine import parse_url
 from service.database.metadata import Metadata
 from service.database.rows import SpecRow
 from service.database.schema import SPECS
 from service.errors import DatabaseError
+from tests.support.servers.postgres import PostgresServer
 
 OpenDatabase = Callable[..., Metadata]
 AtOnce = Callable[[int, Callable[[int], str]], list[str]]

@@ -7,12 +7,12 @@ import pytest
 from fastapi import FastAPI
 from starlette.testclient import TestClient
 
-from benchmarks.http_common import ServerProcess
 from scheduler import TableError
 from service.errors import DatabaseError, QueueFullError, RateLimitedError, StorageError, TableLostError
 from service.http import problems
 from service.middleware.telemetry import Telemetry
 from service.observability.metrics import Metrics
+from tests.support.servers.process import ServerProcess
 
 NAN = '{"schedule": {"kind": "custom.LinearWarmup", "base_lr": %s, "warmup_steps": 5}, "total_steps": 10}'
 STEPS = '{"schedule": {"kind": "custom.LinearWarmup", "base_lr": 1, "warmup_steps": 5}, "total_steps": %s}'

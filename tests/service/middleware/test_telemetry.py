@@ -11,7 +11,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from service.http.request_id import REQUEST_ID, current
 from service.middleware.telemetry import Telemetry
 from service.observability.metrics import Metrics
-from tests.service.observability.test_metrics import samples
+from tests.support.metrics import samples
 
 HEADERS = ((b"etag", b'"a"'),)
 

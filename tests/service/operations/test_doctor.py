@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 from sqlalchemy import create_engine, text
 
-from benchmarks.http_common import ServerProcess
-from benchmarks.s3_server import S3Server
-from benchmarks.small_disk import SmallDisk
 from service.database.metadata import Metadata, TokenRow, metadata_of, open_metadata
 from service.operations import doctor as checks
 from service.operations.doctor import Check, sources
 from service.settings import Settings
+from tests.support.servers.process import ServerProcess
+from tests.support.servers.s3 import S3Server
+from tests.support.servers.small_disk import SmallDisk
 
 Examine = Callable[..., dict[str, Check]]
 

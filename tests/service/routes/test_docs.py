@@ -14,11 +14,11 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
-from benchmarks.http_common import ServerProcess
 from scheduler import Spec, Table
 from service.documentation.examples import examples
 from service.documentation.openapi import operations
 from service.http.error_status import ERROR_STATUSES
+from tests.support.servers.process import ServerProcess
 
 
 class Page(HTMLParser):

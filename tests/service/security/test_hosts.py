@@ -8,11 +8,10 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from benchmarks.http_common import ServerProcess
-from benchmarks.http_servers import post
 from scheduler import Table
 from service.security.hosts import Hosts
 from service.settings import Settings
+from tests.support.servers.process import ServerProcess, post
 
 OWN = [b"localhost", b"LOCALHOST:8000", b"localhost.", b"127.0.0.1:8000", b"127.9.9.9", b"[::1]:8000", b"[::1]", b"::1"]
 OTHERS = [b"evil.example", b"localhost.evil.example", b"evil.localhost.example:8000", b"127.0.0.1.evil.example", b""]

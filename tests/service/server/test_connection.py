@@ -25,14 +25,13 @@ from starlette.types import Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
-from benchmarks.herd import SPEC
-from benchmarks.http_common import TABLE, ServerProcess
-from benchmarks.http_servers import post
-from benchmarks.slowloris import BODY, HEADERS, SILENT, Attacker, Life, live, reader
 from service.http.responses import Fields
 from service.server.connection import SPARE_CONNECTIONS, FastResponse, protocol
 from service.settings import Settings
 from service.tables.formats import NPY
+from tests.support.servers.attackers import BODY, HEADERS, SILENT, Attacker, Life, live, reader
+from tests.support.servers.herd import SPEC, TABLE
+from tests.support.servers.process import ServerProcess, post
 
 PATIENCE = 30.0  # seconds: far beyond every deadline here
 QUICK: dict[str, Any] = {"header_seconds": 0.5, "body_seconds": 0.6, "idle_seconds": 0.7, "send_seconds": 0.8}

@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 
-from benchmarks.small_disk import SmallDisk
 from service.errors import StorageError
 from service.storage.local import DirectoryInUseError, LocalStore
+from tests.support.servers.small_disk import SmallDisk
 
 KEY = f"tables/ab/{'ab' * 32}.safetensors"
 OTHER = f"tables/cd/{'cd' * 32}.safetensors"

@@ -7,12 +7,12 @@ from contextlib import AbstractContextManager, contextmanager, suppress
 
 import pytest
 
-from benchmarks.faults import Proxy, cut, failing, flipped, hung, shortened, slow
-from benchmarks.s3_server import S3Server, environment
 from scheduler import Spec, Table, TableError
 from scheduler.custom import WarmupWithDecay
 from service.errors import StorageError
 from service.storage.s3 import S3Store
+from tests.support.servers.faults import Proxy, cut, failing, flipped, hung, shortened, slow
+from tests.support.servers.s3 import S3Server, environment
 
 # Every wait for a server that does not answer must end by itself; obstore's own limits are minutes.
 pytestmark = [pytest.mark.needs("weed"), pytest.mark.timeout(60)]

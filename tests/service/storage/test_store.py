@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.s3_server import S3Server
 from service.storage.local import LocalStore
 from service.storage.s3 import S3Store
 from service.storage.store import ObjectStore
+from tests.support.servers.s3 import S3Server
 
 KEY = f"tables/ab/{'ab' * 32}.safetensors"
 OTHER = f"tables/cd/{'cd' * 32}.safetensors"

@@ -34,7 +34,7 @@ from service.tables.repository import table_key
 from service.tables.stored import TableReader
 from service.workers.pool import MAPPED, Job, Workers
 from tests.service.conftest import SharedWorkers
-from tests.service.misbehaving import CRASHING, ENDLESS, FAILING, GREEDY, constant, misbehaving_path
+from tests.support.misbehaving import CRASHING, ENDLESS, FAILING, GREEDY, constant, misbehaving_path
 
 Work = Callable[[Computations], Coroutine[Any, Any, None]]
 Run = Callable[..., Computations]

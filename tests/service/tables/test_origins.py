@@ -20,8 +20,8 @@ from service.app import create_app, open_server
 from service.database.metadata import Metadata, open_metadata
 from service.settings import Settings
 from service.tables.repository import table_key
-from tests.scheduler.strategies import schedules
 from tests.service.conftest import MakeClient
+from tests.support.schedules.strategies import schedules
 
 HEADERS = {"content-type": "application/vnd.safetensors"}
 JSON = {"content-type": "application/json"}

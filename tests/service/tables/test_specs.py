@@ -15,7 +15,7 @@ from service.errors import InvalidRequestError, LimitExceededError
 from service.http.body import SMALL
 from service.settings import Settings
 from service.tables.specs import SpecReader, read_spec
-from tests.edge_campaign import calls
+from tests.support.calls import calls
 
 WARMUP = {"kind": "custom.LinearWarmup", "base_lr": 0.1, "warmup_steps": 5}
 

@@ -1,4 +1,4 @@
-"""A file system of its own, in memory, to be filled and made read-only. Used by tests too."""
+"""A file system of its own, in memory, to be filled and made read-only."""
 
 from __future__ import annotations
 

@@ -33,7 +33,7 @@ def schedules(kind: str, depth: int = 1, *, rates_only: bool = True) -> st.Searc
 
     def build(data: dict[str, Any]) -> Schedule:
         try:
-            schedule = parse(_on_one_optimizer(data))
+            schedule = parse(on_one_optimizer(data))
         except ValidationError:
             reject()
             raise
@@ -53,11 +53,11 @@ def _stays_a_rate(schedule: Schedule) -> bool:
         return False
 
 
-def _on_one_optimizer(data: Any) -> Any:
+def on_one_optimizer(data: Any) -> Any:
     """The same data, where the members of a composite of torch's all start from one rate, as they do in torch."""
     if not isinstance(data, dict) or "schedulers" not in data:
         return data
-    members = [_on_one_optimizer(member) for member in data["schedulers"]]
+    members = [on_one_optimizer(member) for member in data["schedulers"]]
     agreed = [{**member, "base_lr": 0.1} if "base_lr" in member else member for member in members]
     ordered = {"milestones": sorted(data["milestones"])[: len(agreed) - 1]} if "milestones" in data else {}
     return {**data, "schedulers": agreed, **ordered}

@@ -1,98 +1,34 @@
-"""A real server in a process of its own, and a herd of clients that ask it all at once. Used by tests too."""
+"""A herd of clients that ask for one table all at once."""
 
 from __future__ import annotations
 
 import asyncio
 import json
-import os
-import signal
-import subprocess
-import sys
-import tempfile
 import time
-import urllib.request
 from collections.abc import Mapping, Sequence
 from functools import partial
 from itertools import cycle
-from pathlib import Path
-from types import TracebackType
-from typing import Any, Self, cast
+from typing import Any, cast
 
 import uvloop
 
-TABLE = 8_000_000  # bytes of a table of 1M steps
+STEPS = 1_000_000
+SPEC = {
+    "schedule": {
+        "kind": "custom.WarmupWithDecay",
+        "base_lr": 5e-4,
+        "warmup_steps": STEPS // 10,
+        "total_steps": STEPS,
+        "min_lr": 1e-6,
+    },
+    "total_steps": STEPS,
+}
+TABLE = 8 * STEPS  # bytes of its table
 
 
-class ServerProcess:
-    """`lrtables serve` on a free port of 127.0.0.1, with this data directory. Stopped, or killed, on exit."""
-
-    def __init__(self, data_dir: Path, *, cores: set[int] | None = None, **settings: object) -> None:
-        environment = {f"LRTABLES_{name.upper()}": str(value) for name, value in settings.items()}
-        command = [sys.executable, "-m", "service", "serve", "--port", "0", "--data-dir", str(data_dir)]
-        self._log = tempfile.NamedTemporaryFile("a")  # noqa: SIM115  # closed on exit; a pipe that nobody reads fills up
-        self.process = subprocess.Popen(
-            command, env={**os.environ, **environment}, stdout=subprocess.PIPE, stderr=self._log, text=True
-        )
-        if cores:
-            os.sched_setaffinity(self.process.pid, cores)
-        assert self.process.stdout is not None
-        self.url = self.process.stdout.readline().strip()
-        if not self.url:
-            self.process.communicate()
-            said = self.log()
-            self._log.close()
-            raise RuntimeError(f"the server did not start: {said}")
-        self.port = int(self.url.rpartition(":")[2])
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        if self.process.poll() is None:
-            self.process.kill()
-        self.process.wait()
-        assert self.process.stdout is not None
-        self.process.stdout.close()
-        self._log.close()
-
-    def log(self) -> str:
-        """What it has written to stderr."""
-        return Path(self._log.name).read_text()
-
-    def stop(self) -> tuple[int, str]:
-        """Ask it to stop; what is returned is its exit status and what it wrote to stderr."""
-        self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(timeout=60), self.log()
-
-    def kill(self) -> None:
-        """SIGKILL: no chance to tidy up."""
-        self.process.kill()
-        self.process.wait()
-
-    def get(self, path: str) -> bytes:
-        """The body of a GET that succeeds."""
-        with urllib.request.urlopen(self.url + path, timeout=60) as response:
-            body: bytes = response.read()
-            return body
-
-    def counters(self) -> dict[str, int]:
-        """What the server has done."""
-        counters: dict[str, int] = json.loads(self.get("/v1/server"))["counters"]
-        return counters
-
-    def memory(self, what: str = "VmRSS") -> int:
-        """Resident bytes: now, or with `VmHWM` at most since the start or the last `forget_peak`."""
-        status = Path(f"/proc/{self.process.pid}/status").read_text()
-        return 1024 * int(next(line for line in status.splitlines() if line.startswith(what)).split()[1])
-
-    def cpu_seconds(self) -> float:
-        """Processor time spent so far, in user and kernel mode."""
-        fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
-        return sum(map(int, fields[11:13])) / os.sysconf("SC_CLK_TCK")
-
-    def forget_peak(self) -> None:
-        """Let the peak of resident bytes be counted from now on."""
-        Path(f"/proc/{self.process.pid}/clear_refs").write_text("5")
+def memory_bound(clients: int) -> int:
+    """The bytes that a server may take for so many clients of one table: five tables, and 16 kB for each client."""
+    return 5 * TABLE + 16_000 * clients
 
 
 class Answer:

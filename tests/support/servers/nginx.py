@@ -1,4 +1,4 @@
-"""A real nginx with a configuration of its own, on this machine. Used by tests too."""
+"""A real nginx with a configuration of its own, on this machine."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The nginx configuration of deploy/, in front of servers on this machine. Used by tests too."""
+"""The nginx configuration of deploy/, in front of servers on this machine."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-DEPLOY = Path(__file__).parent.parent / "deploy"
+DEPLOY = Path(__file__).parents[3] / "deploy"
 
 
 def configured(folder: Path, servers: Sequence[int], port: int) -> Path:

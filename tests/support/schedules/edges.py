@@ -31,7 +31,7 @@ from scheduler.compose import (
     Sum,
 )
 from scheduler.schedule import MAX_STEP
-from tests.scheduler.strategies import SIMPLE, _on_one_optimizer
+from tests.support.schedules.strategies import SIMPLE, on_one_optimizer
 
 SHORT = ("schedules", "schedulers")
 """Lists of parts: each is a schedule of its own, so that a few are enough."""
@@ -96,7 +96,7 @@ def _agreeing(data: Any) -> Any:
         data["lengths"] = (data["lengths"] * len(data["schedules"]))[: len(data["schedules"])]
     if "milestones" in data and "schedulers" in data:
         data["milestones"] = ((data["milestones"] or [1]) * len(data["schedulers"]))[: len(data["schedulers"]) - 1]
-    return _on_one_optimizer(data)
+    return on_one_optimizer(data)
 
 
 class _Draw:

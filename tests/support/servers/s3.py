@@ -1,4 +1,4 @@
-"""A real S3-speaking server (SeaweedFS) in a process of its own, to be stopped, killed, frozen. Used by tests too."""
+"""A real S3-speaking server (SeaweedFS) in a process of its own, to be stopped, killed, frozen."""
 
 from __future__ import annotations
 

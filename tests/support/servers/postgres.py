@@ -1,4 +1,4 @@
-"""A real PostgreSQL in processes of its own, to be stopped, killed and frozen. Used by tests too."""
+"""A real PostgreSQL in processes of its own, to be stopped, killed and frozen."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A TCP proxy that makes real trouble between a client and a server: slow, silent, damaged, cut. Used by tests too."""
+"""A TCP proxy that makes real trouble between a client and a server: slow, silent, damaged, cut."""
 
 from __future__ import annotations
 
