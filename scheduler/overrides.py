@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterator
 from typing import Any
 
@@ -23,6 +24,7 @@ def check_overrides(cls: type, base: type) -> None:
         if _found(cls, name) is not vars(base)[name]:
             raise TypeError(f"{cls.__name__} must not override {name}, which follows from _fill: {_ADVICE}")
     if (kind := _inherited_kind(cls)) is None:
+        _check_columns(cls, base)
         return
     for name in sorted(_names(kind)):
         if _found(cls, name) is not _found(kind, name):
@@ -30,6 +32,17 @@ def check_overrides(cls: type, base: type) -> None:
                 f"{cls.__name__} must not override {name} of {kind.__name__}: it has no kind of its own, so that its "
                 f"tables would be those of {vars(kind)['kind']}. {_ADVICE}"
             )
+
+
+def _check_columns(cls: type, base: type) -> None:
+    """Raise `TypeError` where a class that may drive several columns has a `_fill` that cannot know which is meant."""
+    fill: Any = _found(cls, "_fill")
+    drives_one = _found(cls, "column_names") is vars(base)["column_names"]
+    if not drives_one and fill is not vars(base)["_fill"] and "column" not in inspect.signature(fill).parameters:
+        raise TypeError(
+            f"{cls.__name__}._fill must take the column, because {cls.__name__} may drive several (its column_names): "
+            'def _fill(self, out, start, column="lr")'
+        )
 
 
 def _final_names(base: type) -> Iterator[str]:

@@ -245,6 +245,7 @@ class Schedule:
         """Names of the columns, `lr` first; more where the schedule also drives momentum or weight decay."""
         return ("lr",)
 
+    @final
     def fill(self, out: Values, start: int = 0, *, column: str = "lr") -> None:
         """Write one column's values of steps start, start + 1, ... into `out` (float64, shape [m]).
 
@@ -253,11 +254,15 @@ class Schedule:
         """
         if start < 0:
             raise ValueError(f"start must be >= 0, got {start}")
-        if column != "lr":
+        if column == "lr":
+            fill = self._fill
+        elif column in self.column_names:
+            fill = functools.partial(self._fill, column=column)  # type: ignore[call-arg]  # kinds of several columns take it
+        else:
             raise KeyError(f"{self.kind} has no column {column!r}, only {', '.join(self.column_names)}")
         with np.errstate(over="ignore", invalid="ignore"):
             for window, first in windows(out, start):
-                self._fill(window, first)
+                fill(window, first)
 
     @final
     def fill_held(self, out: Values, start: int = 0) -> None:

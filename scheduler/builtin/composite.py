@@ -18,13 +18,13 @@ from pydantic import AfterValidator, Field, model_validator
 from typing_extensions import override
 
 from scheduler.builtin.cosine import CosineAnnealingLR, CosineAnnealingWarmRestarts
-from scheduler.builtin.counters import Chain, Counter, Leaf, Series, stretches
+from scheduler.builtin.counters import Chain, Counter, Leaf, Series, segments
 from scheduler.builtin.cycle import CyclicLR, OneCycleLR
 from scheduler.builtin.decay import ExponentialLR, MultiStepLR, StepLR
 from scheduler.builtin.ramp import ConstantLR, LinearLR, PolynomialLR
 from scheduler.builtin.stepped import SegmentSlice, Timeline
 from scheduler.builtin.swa import SWALR
-from scheduler.builtin.twin import Group, Milestones, Twin
+from scheduler.builtin.twin import Group, Milestones, MomentumTwin, Twin
 from scheduler.schedule import MAX_JOINTS, Schedule, Values, complete, schedule
 from scheduler.warnings import PlacedWarning
 
@@ -46,7 +46,7 @@ Members = Annotated[Sequence[Member], Field(min_length=1, max_length=MAX_MEMBERS
 """Twins of torch's schedulers: a list or a tuple, kept as a tuple."""
 
 
-class _Composite(Twin):
+class _Composite(MomentumTwin):
     """What SequentialLR and ChainedScheduler share."""
 
     reads_rate: ClassVar[bool] = False
@@ -74,10 +74,10 @@ class _Composite(Twin):
         self._check_agreement("base_lr", [(place, leaf) for place, leaf in self._leaves() if leaf.reads_rate])
         cycling = [(place, leaf) for place, leaf in self._leaves() if len(leaf.column_names) > 1]
         self._check_agreement("momentum_column", cycling)
-        if self._growth > MAX_GROWTH:
+        if self.max_growth > MAX_GROWTH:
             raise ValueError(
-                f"schedulers must together make no rate more than {MAX_GROWTH} times as large, got {self._growth:.3g}: "
-                "their factors are too small, or gamma is too large"
+                f"schedulers must together make no rate more than {MAX_GROWTH} times as large, "
+                f"got {self.max_growth:.3g}: their factors are too small, or gamma is too large"
             )
         _ = self._timeline  # raises where torch would
 
@@ -96,7 +96,7 @@ class _Composite(Twin):
         """The steps, and the momentum of step 0."""
         group: Group = {"lr": next((leaf.base_lr for _, leaf in self._leaves() if leaf.reads_rate), 0.0)}  # type: ignore[attr-defined]  # those have it
         built = _build(self, group)
-        return Timeline(group["lr"], list(stretches(built, group))), group.get("momentum")
+        return Timeline(group["lr"], list(segments(built, group))), group.get("momentum")
 
     @property
     def _timeline(self) -> Timeline:
@@ -111,9 +111,9 @@ class _Composite(Twin):
     def _end(self) -> int | None:
         """The first step at which a member is at its end and is to step again right after."""
         ends = []
-        for index, stretch in enumerate(self._timeline.stretches):
+        for index, segment in enumerate(self._timeline.segments):
             last = (self._timeline.stop(index) or math.inf) - 1
-            steps = (stretch.start + part.twin.end - part.clock for part in stretch.parts if part.twin.end is not None)
+            steps = [segment.start + twin.end - clock for twin, clock, _ in segment.members if twin.end is not None]
             ends += [step for step in steps if step < last]
         return min(ends, default=None)
 
@@ -125,51 +125,53 @@ class _Composite(Twin):
     @property
     @override
     def stated_steps(self) -> int | None:
-        last = self._timeline.stretches[-1]
-        stated = ((part, part.twin.stated_steps) for part in last.parts)
-        return self.end or max((last.start - part.clock + n for part, n in stated if n is not None), default=None)
+        last = self._timeline.segments[-1]
+        stated = ((clock, twin.stated_steps) for twin, clock, _ in last.members)
+        return self.end or max(
+            (last.start - clock + steps for clock, steps in stated if steps is not None), default=None
+        )
 
     @override
     def _warnings(self, steps: int, *, part: bool = False) -> Iterator[PlacedWarning]:
         if self.end is not None and steps > self.end:
             yield from super()._warnings(steps, part=part)
-        for _, stretch, begin, stop in self._timeline.pieces(0, min(steps, self.end or steps)):
-            for member in stretch.parts:
+        for _, segment, begin, stop in self._timeline.slices(0, min(steps, self.end or steps)):
+            for member in segment.members:
                 for warning in member.twin._warnings(stop - begin + member.clock):
                     if warning.about != "short" or stop == steps:  # else a member that is relieved in time
                         yield warning
 
     def _boundaries(self, total_steps: int) -> Iterable[int]:
-        looked_at = islice(self._members_joints(total_steps), 100 * MAX_JOINTS)  # a member's may lie in other stretches
-        return (step for piece, step in looked_at if max(piece.begin, 1) <= step < piece.stop)
+        looked_at = islice(self._members_boundaries(total_steps), 100 * MAX_JOINTS)  # a member's may lie elsewhere
+        return (step for slice_, step in looked_at if max(slice_.begin, 1) <= step < slice_.stop)
 
-    def _members_joints(self, total_steps: int) -> Iterator[tuple[SegmentSlice, int]]:
-        """The pieces' first steps, and the joints of those that take part in them, in or out of the piece."""
-        for piece in self._timeline.pieces(0, total_steps):
-            yield piece, piece.begin if piece.begin > 1 else 0
-            for part in piece.stretch.parts:
-                ahead = piece.begin - part.clock
-                yield from ((piece, ahead + step) for step in part.twin._boundaries(piece.stop - ahead))
+    def _members_boundaries(self, total_steps: int) -> Iterator[tuple[SegmentSlice, int]]:
+        """Each slice with its first step, and with the boundaries of its members, in or out of the slice."""
+        for slice_ in self._timeline.slices(0, total_steps):
+            yield slice_, slice_.begin if slice_.begin > 1 else 0
+            for twin, clock, _ in slice_.segment.members:
+                ahead = slice_.begin - clock
+                yield from ((slice_, ahead + step) for step in twin._boundaries(slice_.stop - ahead))
 
     @override
-    def _write(self, out: Values, start: int) -> None:
+    def write_rates(self, out: Values, start: int) -> None:
         self._timeline.fill(out, start)
 
     @override
-    def _write_momentum(self, out: Values, start: int) -> None:
-        for piece in self._timeline.pieces(start, start + len(out)):
-            momenta = out[piece.begin - start : piece.stop - start]
-            if part := piece.stretch.driving:
-                part.twin._write_momentum(momenta, part.clock + piece.begin - piece.stretch.start)
+    def write_momentum(self, out: Values, start: int) -> None:
+        for slice_ in self._timeline.slices(start, start + len(out)):
+            momenta = out[slice_.begin - start : slice_.stop - start]
+            if member := slice_.segment.driving:
+                member.twin.write_momentum(momenta, member.clock + slice_.begin - slice_.segment.start)
             else:
-                momenta.fill(self._momentum_before(piece))
+                momenta.fill(self._momentum_before(slice_.number))
 
-    def _momentum_before(self, piece: SegmentSlice) -> float:
-        """The momentum that the last member to set it left behind, or that the constructors did."""
-        for index in range(piece.number - 1, 0, -1):
-            stretch, stop = self._timeline.stretches[index], self._timeline.stretches[index + 1].start
-            if part := stretch.driving:
-                return part.twin._momentum_at(part.clock + stop - 1 - stretch.start)
+    def _momentum_before(self, number: int) -> float:
+        """The momentum that the last member to set it before this segment left behind, or that the constructors did."""
+        for index in range(number - 1, 0, -1):
+            segment, stop = self._timeline.segments[index], self._timeline.segments[index + 1].start
+            if member := segment.driving:
+                return member.twin.momentum_at(member.clock + stop - 1 - segment.start)
         assert self._built[1] is not None
         return self._built[1]
 
@@ -217,8 +219,8 @@ class SequentialLR(_Composite):
 
     @property
     @override
-    def _growth(self) -> float:
-        return max(member._growth for member in self.schedulers)
+    def max_growth(self) -> float:
+        return max(member.max_growth for member in self.schedulers)
 
     @override
     def _warnings(self, steps: int, *, part: bool = False) -> Iterator[PlacedWarning]:
@@ -259,8 +261,8 @@ class ChainedScheduler(_Composite):
 
     @property
     @override
-    def _growth(self) -> float:
-        return math.prod(member._growth for member in self.schedulers)
+    def max_growth(self) -> float:
+        return math.prod(member.max_growth for member in self.schedulers)
 
 
 def _build(twin: Twin, group: Group) -> Counter:

@@ -65,7 +65,7 @@ class CosineAnnealingLR(Affine):
         return range(self.T_max, min(total_steps, _JOINTS * self.T_max + 1), self.T_max)
 
     @override
-    def _moves(self, out: Moves, clock: int) -> None:
+    def write_moves(self, out: Moves, clock: int) -> None:
         turns = self._turns(clock)
         out[0], out[1], out[3] = self.eta_min, 1.0, self.eta_min
         self._ratios(out[2], clock)
@@ -91,7 +91,7 @@ class CosineAnnealingLR(Affine):
             np.divide(waves[1:], waves[:-1], out=out)
 
     @override
-    def _run(self, out: Values, lr: float, clock: int) -> None:
+    def run_steps(self, out: Values, lr: float, clock: int) -> None:
         self._ratios(out, clock)
         turns = self._turns(clock)
         if self.eta_min == 0.0 and lr >= 0.0 and self._starts_anew(out, lr, turns):
@@ -124,12 +124,12 @@ class CosineAnnealingLR(Affine):
             out[begin : begin + LOOP] = rates
 
     @override
-    def _restart(self, lr: float) -> float:
+    def rate_at_milestone(self, lr: float) -> float:
         return self.eta_min + (self.base_lr - self.eta_min) * (1 + math.cos(math.pi * 0 / self.T_max)) / 2
 
     @property
     @override
-    def _growth(self) -> float:
+    def max_growth(self) -> float:
         return float(self.T_max) ** 2  # from the bottom of the cosine, where it is about (pi / (2 T_max))^2, to 1
 
 
@@ -171,7 +171,7 @@ class CosineAnnealingWarmRestarts(ClosedForm):
             yield from (first, first + length - 1)
 
     @override
-    def _write(self, out: Values, start: int) -> None:
+    def write_rates(self, out: Values, start: int) -> None:
         if self.T_mult > 1:
             self._write_cycles(out, start)
         elif self.T_0 > _LONG:

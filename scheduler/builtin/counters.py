@@ -17,22 +17,22 @@ from typing_extensions import override
 from scheduler.builtin.stepped import ActiveMember, Segment
 from scheduler.builtin.twin import Group, Twin
 
-MAX_PARTS = 100_000
-"""Members that take part in the stretches between all milestones, each counted once per stretch."""
+MAX_ACTIVE = 100_000
+"""Members that take part in the segments between all milestones, each counted once per segment."""
 
 
-def stretches(built: Counter, group: Group) -> Iterator[Segment]:
-    """What takes part in which steps from step 1 on. Raises `ValueError` where that is more than `MAX_PARTS`."""
+def segments(built: Counter, group: Group) -> Iterator[Segment]:
+    """What takes part in which steps from step 1 on. Raises `ValueError` where that is more than `MAX_ACTIVE`."""
     step, count = 1, 0
     while True:
-        stretch = Segment(step, tuple(built.step(group)))
-        count += len(stretch.parts)
-        if count > MAX_PARTS:
+        segment = Segment(step, tuple(built.step(group)))
+        count += len(segment.members)
+        if count > MAX_ACTIVE:
             raise ValueError(
                 f"schedulers must be fewer, or have fewer milestones: the members that step at once, counted between "
-                f"every two milestones, must be at most {MAX_PARTS}"
+                f"every two milestones, must be at most {MAX_ACTIVE}"
             )
-        yield stretch
+        yield segment
         ahead = built.until_change()
         if ahead == math.inf:
             return
@@ -72,18 +72,18 @@ class Leaf(Counter):
     """A scheduler that is no composite."""
 
     def __init__(self, twin: Twin, group: Group) -> None:
-        self._twin = twin._enter(group)
+        self._twin = twin.enter_group(group)
         self._clock = 0
-        group["lr"] = self._twin._build(group)
+        group["lr"] = self._twin.rate_when_built(group)
         self._drive_momentum(group)
 
     def _drive_momentum(self, group: Group) -> None:
         if len(self._twin.column_names) > 1:
-            group["momentum"] = self._seen(group)._momentum_at(0)
+            group["momentum"] = self._seen(group).momentum_at(0)
 
     def _seen(self, group: Group) -> Twin:
         """The twin with what it reads from the group, kept until that changes."""
-        self._twin = self._twin._as_seen(group)
+        self._twin = self._twin.as_read_from(group)
         return self._twin
 
     @override
@@ -94,7 +94,7 @@ class Leaf(Counter):
     @override
     def begin(self, group: Group) -> None:
         self._clock = 0
-        group["lr"] = self._seen(group)._first(group["lr"])
+        group["lr"] = self._seen(group).first_rate(group["lr"])
         self._drive_momentum(group)
 
     @override
@@ -103,7 +103,7 @@ class Leaf(Counter):
         if twin.counts_calls:
             return [ActiveMember(twin, self._clock)]
         self._clock = 0
-        twin._restart(0.0)  # raises where it cannot; the rate before it is not known yet
+        twin.rate_at_milestone(0.0)  # raises where it cannot; the rate before it is not known yet
         return [ActiveMember(twin, 0, restarts=True)]
 
     @override
@@ -134,8 +134,8 @@ class _Composite(Counter):
     def begin(self, group: Group) -> None:
         first = Segment(0, tuple(self.step(group)))
         group["lr"] = first.enter(group["lr"])
-        if part := first.driving:
-            group["momentum"] = part.twin._momentum_at(part.clock)
+        if driving := first.driving:
+            group["momentum"] = driving.twin.momentum_at(driving.clock)
 
     @override
     def restart(self, group: Group) -> list[ActiveMember]:
@@ -147,7 +147,7 @@ class Chain(_Composite):
 
     @override
     def step(self, group: Group) -> list[ActiveMember]:
-        return [part for member in self._members for part in member.step(group)]
+        return [active for member in self._members for active in member.step(group)]
 
     @override
     def until_change(self) -> float:

@@ -12,7 +12,7 @@ import numpy as np
 from pydantic import model_validator
 from typing_extensions import override
 
-from scheduler.builtin.twin import BLOCK, ClosedForm, Group, Twin, blocks, steps_before
+from scheduler.builtin.twin import BLOCK, ClosedForm, Group, MomentumTwin, Twin, blocks, steps_before
 from scheduler.numerics import libm
 from scheduler.numerics.cancellation import windows
 from scheduler.numerics.rates import MAX_RATE
@@ -24,7 +24,7 @@ MomentumColumn = Literal["momentum", "beta1"]
 _JOINTS = 16  # joints that are listed
 
 
-class _Cycling(ClosedForm):
+class _Cycling(ClosedForm, MomentumTwin):
     """What drives the momentum against the rate."""
 
     reads_rate: ClassVar[bool] = False
@@ -40,7 +40,7 @@ class _Cycling(ClosedForm):
         return ("lr", self.momentum_column) if self.cycle_momentum else ("lr",)
 
     @override
-    def _enter(self, group: Group) -> Twin:
+    def enter_group(self, group: Group) -> Twin:
         self._enter_rate(group)
         if self.cycle_momentum:
             group.update(base_momentum=self.base_momentum, max_momentum=self.max_momentum)
@@ -99,15 +99,15 @@ class CyclicLR(_Cycling):
         group.setdefault("initial_lr", self.base_lr)
 
     @override
-    def _build(self, group: Group) -> float:
+    def rate_when_built(self, group: Group) -> float:
         return group["initial_lr"]  # torch's constructor notes its own base_lr only after its first step
 
     @override
-    def _write(self, out: Values, start: int) -> None:
+    def write_rates(self, out: Values, start: int) -> None:
         self._swing(out, start, self.base_lr, self.max_lr - self.base_lr)
 
     @override
-    def _write_momentum(self, out: Values, start: int) -> None:
+    def write_momentum(self, out: Values, start: int) -> None:
         self._swing(out, start, self.max_momentum, -(self.max_momentum - self.base_momentum))
 
     def _swing(self, out: Values, start: int, foot: float, height: float) -> None:
@@ -267,11 +267,11 @@ class OneCycleLR(_Cycling):
         return (self.max_momentum, self.base_momentum, self.max_momentum, *last)
 
     @override
-    def _write(self, out: Values, start: int) -> None:
+    def write_rates(self, out: Values, start: int) -> None:
         self._anneal([(out, self._rates)], start)
 
     @override
-    def _write_momentum(self, out: Values, start: int) -> None:
+    def write_momentum(self, out: Values, start: int) -> None:
         self._anneal([(out, self._momenta)], start)
 
     def _anneal(self, outs: list[tuple[Values, tuple[float, ...]]], start: int) -> None:
@@ -311,7 +311,7 @@ class OneCycleLR(_Cycling):
         group.update(div_factor=self.div_factor, final_div_factor=self.final_div_factor)
 
     @override
-    def _as_seen(self, group: Group) -> Twin:
+    def as_read_from(self, group: Group) -> Twin:
         names = ["max_lr", "div_factor", "final_div_factor"]
         if self.cycle_momentum:
             names += ["base_momentum", "max_momentum"]

@@ -63,14 +63,14 @@ class StepLR(_ByGamma):
         return range(self.step_size, min(total_steps, _JOINTS * self.step_size + 1), self.step_size)
 
     @override
-    def _factors(self, out: Values, clock: int) -> None:
+    def write_factors(self, out: Values, clock: int) -> None:
         out.fill(1.0)
         out[-clock % self.step_size :: self.step_size] = self.gamma
         if clock == 0:
             out[:1] = 1.0
 
     @override
-    def _rests(self, clock: int, lr: float) -> bool:
+    def is_constant_from(self, clock: int, lr: float) -> bool:
         return lr * self.gamma == lr
 
 
@@ -122,28 +122,28 @@ class MultiStepLR(_ByGamma):
         return np.array([step for step, _ in counts], dtype=np.int64), np.array(powers, dtype=np.float64)
 
     @override
-    def _factors(self, out: Values, clock: int) -> None:
+    def write_factors(self, out: Values, clock: int) -> None:
         steps, powers = self._drops
         first, last = np.searchsorted(steps, [clock, clock + len(out)])
         out.fill(1.0)
         out[steps[first:last] - clock] = powers[first:last]
 
     @override
-    def _first(self, lr: float) -> float:
+    def first_rate(self, lr: float) -> float:
         count = self.milestones.count(0)
         return lr * self.gamma**count if count else lr
 
     @override
-    def _restart(self, lr: float) -> float:
+    def rate_at_milestone(self, lr: float) -> float:
         return self.base_lr * self.gamma ** self.milestones.count(0)
 
     @override
-    def _rests(self, clock: int, lr: float) -> bool:
+    def is_constant_from(self, clock: int, lr: float) -> bool:
         return clock > max(self.milestones, default=0)
 
     @property
     @override
-    def _growth(self) -> float:
+    def max_growth(self) -> float:
         return max(1.0, self.gamma ** len(self.milestones))
 
 
@@ -172,11 +172,11 @@ class ExponentialLR(_ByGamma):
         return _growing(self, 1)
 
     @override
-    def _factors(self, out: Values, clock: int) -> None:
+    def write_factors(self, out: Values, clock: int) -> None:
         out.fill(self.gamma)
 
     @override
-    def _rests(self, clock: int, lr: float) -> bool:
+    def is_constant_from(self, clock: int, lr: float) -> bool:
         return lr * self.gamma == lr
 
 

@@ -64,7 +64,7 @@ class ConstantLR(Product):
         return (self.total_iters,)
 
     @override
-    def _factors(self, out: Values, clock: int) -> None:
+    def write_factors(self, out: Values, clock: int) -> None:
         out.fill(1.0)
         if clock <= self.total_iters < clock + len(out):
             out[self.total_iters - clock] = 1.0 / self.factor if self.total_iters else 1.0
@@ -72,20 +72,20 @@ class ConstantLR(Product):
             out[:1] = self.factor
 
     @override
-    def _first(self, lr: float) -> float:
+    def first_rate(self, lr: float) -> float:
         return lr * self.factor
 
     @override
-    def _restart(self, lr: float) -> float:
+    def rate_at_milestone(self, lr: float) -> float:
         return self.base_lr * (self.factor + (self.total_iters <= 0) * (1 - self.factor))
 
     @override
-    def _rests(self, clock: int, lr: float) -> bool:
+    def is_constant_from(self, clock: int, lr: float) -> bool:
         return clock > self.total_iters
 
     @property
     @override
-    def _growth(self) -> float:
+    def max_growth(self) -> float:
         return 1.0 / self.factor if self.total_iters else 1.0
 
 
@@ -138,7 +138,7 @@ class LinearLR(Product):
         return (self.total_iters,)
 
     @override
-    def _factors(self, out: Values, clock: int) -> None:
+    def write_factors(self, out: Values, clock: int) -> None:
         ramp = max(0, min(self.total_iters + 1 - clock, len(out)))
         change = self.end_factor - self.start_factor
         first = 1 if clock == 0 else 0  # step 0 has no step before it: the recurrence may divide by 0 there
@@ -152,21 +152,21 @@ class LinearLR(Product):
         out[ramp:] = 1.0
 
     @override
-    def _first(self, lr: float) -> float:
+    def first_rate(self, lr: float) -> float:
         return lr * self.start_factor
 
     @override
-    def _restart(self, lr: float) -> float:
+    def rate_at_milestone(self, lr: float) -> float:
         _check_restart(self.total_iters)
         return self.base_lr * (self.start_factor + (self.end_factor - self.start_factor) * 0 / self.total_iters)
 
     @override
-    def _rests(self, clock: int, lr: float) -> bool:
+    def is_constant_from(self, clock: int, lr: float) -> bool:
         return clock > self.total_iters
 
     @property
     @override
-    def _growth(self) -> float:
+    def max_growth(self) -> float:
         return 1.0 / self.start_factor
 
 
@@ -207,7 +207,7 @@ class PolynomialLR(Product):
         return (self.total_iters,)
 
     @override
-    def _factors(self, out: Values, clock: int) -> None:
+    def write_factors(self, out: Values, clock: int) -> None:
         if clock == self.total_iters == 0:
             raise ValueError("total_iters must be >= 1 here, where torch divides by it at step 0, got 0")
         ramp = max(0, min(self.total_iters + 1 - clock, len(out)))
@@ -221,12 +221,12 @@ class PolynomialLR(Product):
         out[ramp:] = 1.0
 
     @override
-    def _restart(self, lr: float) -> float:
+    def rate_at_milestone(self, lr: float) -> float:
         _check_restart(self.total_iters)
         return self.base_lr
 
     @override
-    def _rests(self, clock: int, lr: float) -> bool:
+    def is_constant_from(self, clock: int, lr: float) -> bool:
         return clock > self.total_iters
 
 

@@ -43,28 +43,28 @@ class Stepped(Twin):
         return True
 
     @abstractmethod
-    def _moves(self, out: Moves, clock: int) -> None:
+    def write_moves(self, out: Moves, clock: int) -> None:
         """Write what the steps with these clocks do."""
 
     @abstractmethod
-    def _apply(self, rates: Values, clock: int) -> None:
+    def apply_steps(self, rates: Values, clock: int) -> None:
         """Step each of the rates once, the first with this clock, the others with those that follow."""
 
     @abstractmethod
-    def _run(self, out: Values, lr: float, clock: int) -> None:
+    def run_steps(self, out: Values, lr: float, clock: int) -> None:
         """Write the rates after each of the steps with these clocks, `lr` being that before them."""
 
     @cached_property
     def _timeline(self) -> Timeline:
-        first = self._first(self.base_lr)  # type: ignore[attr-defined]  # a field of every stepped kind
+        first = self.first_rate(self.base_lr)  # type: ignore[attr-defined]  # a field of every stepped kind
         return Timeline(first, [Segment(1, (ActiveMember(self, 1),))])
 
     @override
-    def _write(self, out: Values, start: int) -> None:
+    def write_rates(self, out: Values, start: int) -> None:
         self._timeline.fill(out, start)
 
     @override
-    def _restart(self, lr: float) -> float:
+    def rate_at_milestone(self, lr: float) -> float:
         return self.base_lr  # type: ignore[attr-defined,no-any-return]  # a field of every stepped kind
 
 
@@ -72,24 +72,24 @@ class Product(Stepped):
     """A twin whose steps multiply the rate."""
 
     @abstractmethod
-    def _factors(self, out: Values, clock: int) -> None:
+    def write_factors(self, out: Values, clock: int) -> None:
         """Write what the steps with these clocks multiply by, for at most BLOCK of them."""
 
     @override
-    def _moves(self, out: Moves, clock: int) -> None:
+    def write_moves(self, out: Moves, clock: int) -> None:
         # these leave every number as it is, a negative zero included
         out[0], out[1], out[3] = 0.0, 1.0, -0.0
-        self._factors(out[2], clock)
+        self.write_factors(out[2], clock)
 
     @override
-    def _apply(self, rates: Values, clock: int) -> None:
+    def apply_steps(self, rates: Values, clock: int) -> None:
         factors = np.empty(len(rates))
-        self._factors(factors, clock)
+        self.write_factors(factors, clock)
         rates *= factors
 
     @override
-    def _run(self, out: Values, lr: float, clock: int) -> None:
-        self._factors(out, clock)
+    def run_steps(self, out: Values, lr: float, clock: int) -> None:
+        self.write_factors(out, clock)
         multiply(out, lr)
 
 
@@ -97,16 +97,16 @@ class Affine(Stepped):
     """A twin whose steps multiply and add: every step is rounded more than once, so that only a loop has its bits."""
 
     @override
-    def _apply(self, rates: Values, clock: int) -> None:
+    def apply_steps(self, rates: Values, clock: int) -> None:
         moves = np.empty((4, len(rates)))
-        self._moves(moves, clock)
+        self.write_moves(moves, clock)
         rates -= moves[0]
         rates /= moves[1]
         rates *= moves[2]
         rates += moves[3]
 
     @override
-    def _run(self, out: Values, lr: float, clock: int) -> None:
+    def run_steps(self, out: Values, lr: float, clock: int) -> None:
         _loop(out, lr, [(self, clock)])
 
 
@@ -122,13 +122,13 @@ def advance(out: Values, lr: float, movers: Sequence[Mover]) -> None:
     last_closed = max((i for i, (twin, _) in enumerate(movers) if isinstance(twin, ClosedForm)), default=None)
     if last_closed is not None:
         closed, clock = movers[last_closed]
-        closed._write(out, clock)
+        closed.write_rates(out, clock)
     stepped = [(twin, clock) for twin, clock in movers[(last_closed or 0) :] if isinstance(twin, Stepped)]
     if last_closed is not None:
         for twin, clock in stepped:
-            twin._apply(out, clock)
+            twin.apply_steps(out, clock)
     elif len(stepped) == 1:
-        stepped[0][0]._run(out, lr, stepped[0][1])
+        stepped[0][0].run_steps(out, lr, stepped[0][1])
     elif all(isinstance(twin, Product) for twin, _ in stepped):
         _interleave(out, lr, stepped)
     else:
@@ -148,7 +148,7 @@ def _interleave(out: Values, lr: float, movers: Sequence[tuple[Stepped, int]]) -
         factors = np.empty((len(chunk), len(movers)))
         for column, (twin, clock) in zip(factors.T, movers, strict=True):
             assert isinstance(twin, Product)
-            twin._factors(column, clock + begin)
+            twin.write_factors(column, clock + begin)
         multiply(factors.reshape(-1), lr)
         chunk[:] = factors[:, -1]
         lr = float(chunk[-1])
@@ -158,7 +158,7 @@ def _loop(out: Values, lr: float, movers: Sequence[tuple[Stepped, int]]) -> None
     for chunk, begin in _chunks(out, len(movers), LOOP):
         moves = np.empty((4, len(chunk), len(movers)))
         for i, (twin, clock) in enumerate(movers):
-            twin._moves(moves[:, :, i], clock + begin)
+            twin.write_moves(moves[:, :, i], clock + begin)
         rates = _fold(lr, moves.reshape(4, -1))
         lr = rates[-1]
         chunk[:] = rates[len(movers) - 1 :: len(movers)]
@@ -171,11 +171,11 @@ def _fold(lr: float, moves: Moves) -> list[float]:
 
 
 class ActiveMember(NamedTuple):
-    """A twin that takes part in every step of a stretch."""
+    """A twin that takes part in every step of a segment."""
 
     twin: Twin
     clock: int
-    """Its clock at the first step of the stretch."""
+    """Its clock at the first step of the segment."""
     restarts: bool = False
     """Whether SequentialLR sets it anew at that step, instead of stepping it."""
 
@@ -184,23 +184,23 @@ class Segment(NamedTuple):
     """Steps, from `start` on, in each of which the same twins take part, in order."""
 
     start: int
-    parts: tuple[ActiveMember, ...]
+    members: tuple[ActiveMember, ...]
 
     def run(self, out: Values, lr: float, step: int) -> None:
         """Write the rates of steps from `step` on, at most BLOCK of them, `lr` being that of the step before."""
         past = step - self.start
-        if past == 0 and any(part.restarts for part in self.parts):
+        if past == 0 and any(member.restarts for member in self.members):
             out[0] = self.enter(lr)
             self.run(out[1:], float(out[0]), step + 1)
         else:
-            advance(out, lr, [(part.twin, part.clock + past) for part in self.parts])
+            advance(out, lr, [(member.twin, member.clock + past) for member in self.members])
 
     def enter(self, lr: float) -> float:
         """The rate of the first step."""
         rate = np.full(1, lr)
-        for twin, clock, restarts in self.parts:
+        for twin, clock, restarts in self.members:
             if restarts:
-                rate[0] = twin._restart(float(rate[0]))
+                rate[0] = twin.rate_at_milestone(float(rate[0]))
             else:
                 advance(rate, float(rate[0]), [(twin, clock)])
         return float(rate[0])
@@ -208,20 +208,20 @@ class Segment(NamedTuple):
     @property
     def driving(self) -> ActiveMember | None:
         """The twin that has the last word on the momentum, where one drives it."""
-        return next((part for part in reversed(self.parts) if len(part.twin.column_names) > 1), None)
+        return next((member for member in reversed(self.members) if len(member.twin.column_names) > 1), None)
 
     @property
     def is_closed(self) -> bool:
         """Whether the rates do not depend on those before."""
-        return any(isinstance(part.twin, ClosedForm) for part in self.parts)
+        return any(isinstance(member.twin, ClosedForm) for member in self.members)
 
 
 class SegmentSlice(NamedTuple):
-    """The part of a window of steps that lies in one stretch."""
+    """The part of a window of steps that lies in one segment."""
 
     number: int
-    """Of the stretch, in order."""
-    stretch: Segment
+    """Of the segment, in order."""
+    segment: Segment
     begin: int
     stop: int
 
@@ -231,26 +231,26 @@ class Timeline:
 
     Args:
         first: the rate of step 0.
-        stretches: what happens from step 1 on, by start, the first of them 1.
+        segments: what happens from step 1 on, by start, the first of them 1.
     """
 
-    def __init__(self, first: float, stretches: Sequence[Segment]) -> None:
-        self.stretches = [Segment(0, ()), *stretches]
-        self._starts = [stretch.start for stretch in self.stretches]
+    def __init__(self, first: float, segments: Sequence[Segment]) -> None:
+        self.segments = [Segment(0, ()), *segments]
+        self._starts = [segment.start for segment in self.segments]
         # Block number to the rate just before it, for all blocks from 0 to len - 1. Threads may write the same
         # entry twice; both write the same rate.
         self._noted = {0: first}
 
-    def pieces(self, start: int, stop: int) -> Iterator[SegmentSlice]:
-        """The window from `start` to `stop`, cut where a stretch ends."""
+    def slices(self, start: int, stop: int) -> Iterator[SegmentSlice]:
+        """The window from `start` to `stop`, cut where a segment ends."""
         while start < stop:
             index = bisect_right(self._starts, start) - 1
             end = min(stop, self.stop(index) or stop)
-            yield SegmentSlice(index, self.stretches[index], start, end)
+            yield SegmentSlice(index, self.segments[index], start, end)
             start = end
 
     def stop(self, index: int) -> int | None:
-        """The step at which this stretch is over; None for the last."""
+        """The step at which this segment is over; None for the last."""
         return self._starts[index + 1] if index + 1 < len(self._starts) else None
 
     def fill(self, out: Values, start: int) -> None:
@@ -260,7 +260,7 @@ class Timeline:
         begin, lr = self._nearest(start)
         while begin < start + len(out):
             check_cancelled()
-            if self._rests(begin, lr):
+            if self._is_constant_from(begin, lr):
                 out[max(begin - start, 0) :] = lr
                 return
             stop = min(begin - begin % BLOCK + BLOCK, start + len(out))
@@ -274,23 +274,23 @@ class Timeline:
 
     def _nearest(self, start: int) -> tuple[int, float]:
         """The step to begin at, and the rate before it."""
-        stretch = self.stretches[bisect_right(self._starts, start) - 1]
-        if stretch.is_closed and start > stretch.start:
+        segment = self.segments[bisect_right(self._starts, start) - 1]
+        if segment.is_closed and start > segment.start:
             return start, 0.0
         block = min(start // BLOCK, len(self._noted) - 1)
         return block * BLOCK, self._noted[block]
 
     def _run(self, out: Values, lr: float, start: int) -> float:
-        for _, stretch, begin, stop in self.pieces(start, start + len(out)):
+        for _, segment, begin, stop in self.slices(start, start + len(out)):
             rates = out[begin - start : stop - start]
-            if stretch.parts:
-                stretch.run(rates, lr, begin)
+            if segment.members:
+                segment.run(rates, lr, begin)
             else:
                 rates.fill(lr)
             lr = float(rates[-1])
         return lr
 
-    def _rests(self, step: int, lr: float) -> bool:
-        stretch = self.stretches[-1]
-        past = step - stretch.start
-        return past > 0 and all(part.twin._rests(part.clock + past, lr) for part in stretch.parts)
+    def _is_constant_from(self, step: int, lr: float) -> bool:
+        segment = self.segments[-1]
+        past = step - segment.start
+        return past > 0 and all(twin.is_constant_from(clock + past, lr) for twin, clock, _ in segment.members)

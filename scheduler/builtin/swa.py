@@ -49,7 +49,7 @@ class SWALR(Affine):
         return (self.anneal_epochs,)
 
     @override
-    def _moves(self, out: Moves, clock: int) -> None:
+    def write_moves(self, out: Moves, clock: int) -> None:
         alphas = self._alphas(clock, out.shape[1])
         before, now = alphas[:-1], alphas[1:]
         np.multiply(before, self.swa_lr, out=out[0])
@@ -74,20 +74,20 @@ class SWALR(Affine):
         return progress
 
     @override
-    def _enter(self, group: Group) -> Twin:
+    def enter_group(self, group: Group) -> Twin:
         group["swa_lr"] = self.swa_lr
-        return super()._enter(group)
+        return super().enter_group(group)
 
     @override
-    def _as_seen(self, group: Group) -> Twin:
+    def as_read_from(self, group: Group) -> Twin:
         return self if group["swa_lr"] == self.swa_lr else self.replaced(swa_lr=group["swa_lr"])
 
     @override
-    def _first(self, lr: float) -> float:
+    def first_rate(self, lr: float) -> float:
         rate = np.empty(1)
         advance(rate, lr, [(self, 0)])
         return float(rate[0])
 
     @override
-    def _rests(self, clock: int, lr: float) -> bool:
+    def is_constant_from(self, clock: int, lr: float) -> bool:
         return clock > max(1, self.anneal_epochs) and lr == self.swa_lr

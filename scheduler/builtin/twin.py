@@ -20,7 +20,6 @@ from pydantic import AfterValidator, Field
 from typing_extensions import override
 
 from scheduler.numerics import libm
-from scheduler.numerics.cancellation import windows
 from scheduler.schedule import Schedule, Steps, Values
 
 Milestones = Annotated[Sequence[Steps], Field(max_length=10_000), AfterValidator(tuple)]
@@ -57,10 +56,20 @@ def blocks(out: Values, start: int) -> list[tuple[Values, int]]:
 
 
 class Twin(Schedule):
-    """A torch scheduler as a function of the step.
+    """A torch scheduler as a function of the step, and what SequentialLR and ChainedScheduler need to step it.
 
-    Inside a composite every member drives the same parameter group. There torch's counter of the member (the `clock`
-    of the methods below) is what a step is to the member alone.
+    Alone, a twin gives `write_rates`, and `write_momentum` where it drives a second column.
+
+    Inside a composite every member drives the same parameter group, so that members change each other. There torch's
+    counter of the member, the `clock` of the methods below, is what a step is to the member alone. Step by step:
+
+    1. torch's constructors run, in the order of the text: `enter_group`, then the first step, `rate_when_built`.
+    2. SequentialLR's constructor takes the first step of its first member once more: `first_rate`.
+    3. Each later step reads the group (`as_read_from`) and changes the rate: a `ClosedForm` replaces it, a
+       `scheduler.builtin.stepped.Stepped` computes it from the rate before.
+    4. At a milestone SequentialLR puts a rate in force instead: `rate_at_milestone`.
+
+    `is_constant_from` and `max_growth` let the composite stop early, and refuse rates out of range.
     """
 
     reads_rate: ClassVar[bool] = True
@@ -74,28 +83,21 @@ class Twin(Schedule):
         return self.end
 
     @abstractmethod
-    def _write(self, out: Values, start: int) -> None:
+    def write_rates(self, out: Values, start: int) -> None:
         """Write the rates of steps start, start + 1, ..., none of them past `end`."""
 
-    def _write_momentum(self, out: Values, start: int) -> None:
-        """The same for the second column, where there is one."""
-        raise NotImplementedError
+    def write_momentum(self, out: Values, start: int) -> None:
+        """The same for the second column. Raises `NotImplementedError` where there is none."""
+        raise NotImplementedError(f"{self.kind} drives no momentum")
 
-    def _momentum_at(self, step: int) -> float:
+    def momentum_at(self, step: int) -> float:
+        """The momentum of one step."""
         momentum = np.empty(1)
-        self._write_momentum(momentum, step)
+        self.write_momentum(momentum, step)
         return float(momentum[0])
 
-    @override
-    def fill(self, out: Values, start: int = 0, *, column: str = "lr") -> None:
-        if column in self.column_names[1:]:
-            for window, first in windows(out, start):
-                self._write_and_hold(self._write_momentum, window, first)
-        else:
-            super().fill(out, start, column=column)
-
     def _fill(self, out: Values, start: int) -> None:
-        self._write_and_hold(self._write, out, start)
+        self._write_and_hold(self.write_rates, out, start)
 
     def _write_and_hold(self, write: Callable[[Values, int], None], out: Values, start: int) -> None:
         libm.check_platform()
@@ -111,51 +113,58 @@ class Twin(Schedule):
 
     # -- in a composite -----------------------------------------------------------------------------------------------
 
-    def _enter(self, group: Group) -> Twin:
+    def enter_group(self, group: Group) -> Twin:
         """Do to the group what torch's constructor does before its first step; the twin with the rate found there."""
         initial = group.setdefault("initial_lr", group["lr"])
         return self if initial == self.base_lr else self.replaced(base_lr=initial)  # type: ignore[attr-defined]  # a field of every kind that reads its rate
 
-    def _as_seen(self, group: Group) -> Twin:
+    def as_read_from(self, group: Group) -> Twin:
         """The twin with the parameters that torch reads from the group, where another member may have written them."""
         del group
         return self
 
-    def _build(self, group: Group) -> float:
+    def rate_when_built(self, group: Group) -> float:
         """The rate after the first step, which torch's constructor takes."""
-        return self._as_seen(group)._first(group["lr"])
+        return self.as_read_from(group).first_rate(group["lr"])
 
-    def _first(self, lr: float) -> float:
+    def first_rate(self, lr: float) -> float:
         """The rate after a first step taken where the group has the rate `lr`."""
         return lr
 
-    def _restart(self, lr: float) -> float:
+    def rate_at_milestone(self, lr: float) -> float:
         """The rate that SequentialLR puts in force at this member's milestone, `lr` being that before.
 
         Raises `ValueError` where torch's class fails to. Not asked of a composite, nor of one that counts calls.
         """
         raise NotImplementedError
 
-    def _rests(self, clock: int, lr: float) -> bool:
+    def is_constant_from(self, clock: int, lr: float) -> bool:
         """Whether steps from this clock on leave the rate at `lr` for ever."""
         del clock, lr
         return False
 
     @property
-    def _growth(self) -> float:
+    def max_growth(self) -> float:
         """How many times as large the steps can make a rate that comes from elsewhere."""
         return 1.0
+
+
+class MomentumTwin(Twin):
+    """A twin that may drive the momentum as its second column."""
+
+    def _fill(self, out: Values, start: int, column: str = "lr") -> None:
+        self._write_and_hold(self.write_rates if column == "lr" else self.write_momentum, out, start)
 
 
 class ClosedForm(Twin):
     """A twin whose rate follows from the step alone: whatever was there before is overwritten."""
 
     @override
-    def _first(self, lr: float) -> float:
-        return self._restart(lr)
+    def first_rate(self, lr: float) -> float:
+        return self.rate_at_milestone(lr)
 
     @override
-    def _restart(self, lr: float) -> float:
+    def rate_at_milestone(self, lr: float) -> float:
         first = np.empty(1)
-        self._write(first, 0)
+        self.write_rates(first, 0)
         return float(first[0])

@@ -259,9 +259,9 @@ def computed_rows(monkeypatch: pytest.MonkeyPatch) -> list[int]:
         counts.append(sum(map(len, windows)))
         return real(schedule, column, windows)
 
-    def run(programme: Timeline, out: Any, lr: float, start: int) -> float:
+    def run(timeline: Timeline, out: Any, lr: float, start: int) -> float:
         counts.append(len(out))
-        return stepped(programme, out, lr, start)
+        return stepped(timeline, out, lr, start)
 
     monkeypatch.setattr(client.verification, "_computed", computed)
     monkeypatch.setattr(Timeline, "_run", run)

@@ -13,13 +13,13 @@ import pytest
 from pydantic import ValidationError
 
 from scheduler import KINDS, CachedScheduler, Schedule, Spec
-from scheduler.builtin import ExponentialLR, StepLR
+from scheduler.builtin import ExponentialLR, OneCycleLR, StepLR
 from scheduler.compose import Sequence
 from scheduler.compose.literal import Literal as Given
 from scheduler.custom import LinearWarmup
 from scheduler.schedule import Rate, StepCount, Values, schedule
 
-FOLLOWS = ["get_lr", "values", "columns", "table", "plot"]
+FOLLOWS = ["get_lr", "fill", "values", "columns", "table", "plot"]
 WAYS = r"What works: a kind of your own, .*`kind`.*`_fill`; CachedScheduler\(.*\); capture\("
 
 
@@ -149,6 +149,49 @@ def test_a_kind_made_of_another_has_its_own_values() -> None:
     assert doubled.table(5).lr.tolist() == doubled.values(5).tolist()
     with pytest.raises(ValidationError, match=r"Input tag 'mine\.Doubled'"):
         Sequence([doubled], [4])
+
+
+@schedule
+class WithDecay(Schedule):
+    """A user's own kind that drives two columns: weight decay is a tenth of the rate."""
+
+    base_lr: Rate
+    _: dataclasses.KW_ONLY
+    kind: Literal["mine.WithDecay"] = "mine.WithDecay"
+
+    @property
+    def column_names(self) -> tuple[str, ...]:
+        return ("lr", "weight_decay")
+
+    def _fill(self, out: Values, start: int, column: str = "lr") -> None:
+        out[:] = self.base_lr / np.arange(start + 1, start + 1 + len(out))
+        if column == "weight_decay":
+            out /= 10
+
+
+def test_a_kind_of_several_columns_is_told_which_one_to_fill() -> None:
+    """`_fill` of a kind that names several columns gets the column's name, and the table has them all."""
+    table = WithDecay(0.5).table(2)
+    assert {name: column.tolist() for name, column in table.columns.items()} == {
+        "lr": [0.5, 0.25],
+        "weight_decay": [0.05, 0.025],
+    }
+    with pytest.raises(KeyError, match="has no column 'momentum', only lr, weight_decay"):
+        WithDecay(0.5).fill(np.empty(2), column="momentum")
+
+
+@pytest.mark.parametrize("base", [Schedule, OneCycleLR], ids=lambda base: base.__name__)
+def test_a_fill_that_cannot_know_the_column_is_refused(base: type[Schedule]) -> None:
+    """Where a class names several columns, or its base does, its `_fill` takes the column: the error has the line."""
+
+    def fill(self: Any, out: Values, start: int) -> None:
+        raise AssertionError("nobody calls this")
+
+    columns = {"column_names": WithDecay.column_names} if base is Schedule else {}
+    with pytest.raises(
+        TypeError, match=r'Mine\._fill must take the column, .*: def _fill\(self, out, start, column="lr"\)'
+    ):
+        type("Mine", (base,), {"kind": "mine.Mine", "_fill": fill, **columns})
 
 
 def test_a_kind_that_is_not_decorated_is_refused() -> None:
