@@ -21,13 +21,13 @@ from service.middleware.table_shortcut import TableShortcut
 from service.middleware.telemetry import Telemetry
 from service.observability import tracing
 from service.observability.metrics import Metrics
+from service.representations.uploads import Uploads
 from service.routes import docs, health, lr, schedules, tables, token
-from service.routes.dependencies import ServerState
-from service.routes.uploads import Uploads
 from service.security.authenticator import Authenticator
 from service.security.rate_limits import Limiter
 from service.server.fast_path import FastPath
 from service.settings import VERSION, Settings
+from service.state import ServerState
 from service.storage.open import open_store
 from service.tables.service import TableService
 from service.tables.specs import SpecReader

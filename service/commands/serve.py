@@ -22,8 +22,8 @@ from service.errors import StorageError
 
 if TYPE_CHECKING:
     from service.commands.options import Subparsers
-    from service.routes.dependencies import ServerState
     from service.settings import Settings
+    from service.state import ServerState
 
 _logger = logging.getLogger("lrtables")
 

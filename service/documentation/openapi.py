@@ -14,7 +14,7 @@ from scheduler import Spec
 from service.documentation.examples import Example, examples
 from service.http.error_status import ERROR_STATUSES
 from service.http.problems import Problem
-from service.routes.dependencies import ServerState
+from service.state import ServerState
 
 PROBLEM = "application/problem+json"
 _REF = "#/components/schemas/{model}"

@@ -1,4 +1,4 @@
-"""Which request a log line or an error belongs to: the request's own id, and the trace that its sender follows."""
+"""What identifies a request: its own id, the trace that its sender follows, and the key of its token's identity."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from starlette.types import Scope
 
 REQUEST_ID = "lrtables.request_id"
 """A scope has the request's id under this key."""
+IDENTITY = "lrtables.identity"
+"""A scope has the identity of the request's token under this key. Where it has none, the server asks for no tokens."""
 
 current: ContextVar[Scope | None] = ContextVar("current", default=None)
 """The request that is being answered, also in the tasks and threads that work for it; None where nobody asked."""

@@ -19,7 +19,7 @@ from service.http import problems
 from service.http.conditional import has_already, is_meant
 from service.http.disconnect import cancel_on_disconnect
 from service.http.ranges import parse_range
-from service.security.tokens import IDENTITY
+from service.http.request_id import IDENTITY
 from service.storage.store import Part
 
 _PUBLIC = b"public, max-age=31536000, immutable, no-transform"

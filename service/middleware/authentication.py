@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.errors import ForbiddenError, ServiceError, StorageError, UnauthenticatedError
 from service.http import problems
+from service.http.request_id import IDENTITY
 from service.security import tokens
-from service.security.authenticator import Authenticator
+from service.security.authenticator import Authenticator, authorization
 from service.security.rate_limits import Account, Limiter
-from service.security.tokens import IDENTITY, SCOPES, Identity
+from service.security.tokens import SCOPES, Identity
 
 _OPEN = frozenset({"/", "/livez", "/readyz", "/v1/openapi.json"})
 _TABLES = "/v1/tables"
@@ -20,14 +21,7 @@ CHECKS: Mapping[str, tokens.Scope] = {f"/v1/token/{scope}": scope for scope in S
 """Where a proxy asks whether a token has a scope, before it serves a copy that it keeps or takes a body."""
 _READS: Mapping[str, tokens.Scope | None] = {"/v1/lr": "compute", "/v1/token": None, **CHECKS}  # all else: read
 _WRITES: Mapping[str, tokens.Scope] = {"POST": "compute", "PUT": "publish"}  # of tables; all else: admin
-_ANYONE = Identity("", "anyone", SCOPES)  # where no tokens are asked for
 _NO_HOLDS = "max-age=1"  # so that a proxy keeps it in the place of a yes, which is then gone
-
-
-def identity_of(scope: Scope) -> Identity:
-    """Who asks. Where the server asks for no tokens, anyone may do anything."""
-    identity: Identity = scope.get(IDENTITY, _ANYONE)
-    return identity
 
 
 class AuthenticationMiddleware:
@@ -96,11 +90,6 @@ class _Charging:
 
     def _charge(self, nbytes: int) -> None:
         self._account.charge(nbytes, self._limiter.clock())
-
-
-def authorization(headers: Iterable[tuple[bytes, bytes]]) -> bytes:
-    """The Authorization header; empty where there is none. Several are a list, which holds no token."""
-    return b", ".join([value for name, value in headers if name == b"authorization"])
 
 
 def _is_open(scope: Scope) -> bool:

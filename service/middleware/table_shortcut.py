@@ -8,11 +8,11 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from service.errors import LimitExceededError, QueryTooLongError, ServiceError
 from service.http import problems
 from service.http.conditional import preferred
-from service.http.paths import AFTER_DIGEST, DIGEST, TABLE
 from service.http.responses import BufferResponse, HttpResponse, header
-from service.routes.dependencies import ServerState
+from service.representations.paths import AFTER_DIGEST, DIGEST, TABLE
 from service.routes.tables import make_table
 from service.settings import Settings
+from service.state import ServerState
 from service.tables.entries import Entry
 from service.tables.formats import BY_MEDIA_TYPE, MEDIA_TYPES
 

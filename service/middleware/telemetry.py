@@ -8,10 +8,10 @@ from time import perf_counter
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from service.http.paths import route_of
 from service.http.request_id import REQUEST_ID, current, request_id
-from service.middleware.authentication import identity_of
 from service.observability.metrics import Metrics
+from service.representations.paths import route_of
+from service.security.tokens import identity_of
 
 _logger = logging.getLogger("lrtables")
 

@@ -13,9 +13,8 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Summa
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
-from service.http.paths import OTHER, route_of
+from service.representations.paths import OTHER, route_of
 from service.settings import VERSION
-from service.tables.service import TableService
 
 CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4
 BOUNDS = (0.0001, 0.0005, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0, 30.0)
@@ -96,36 +95,6 @@ class Readings:
     damaged: Mapping[str, int]
     store_errors: Mapping[str, int]
     connections_closed: Mapping[str, int]
-
-    @classmethod
-    def of(
-        cls,
-        tables: TableService,
-        *,
-        damaged_rows: int,
-        store_errors: Mapping[str, int],
-        connections_closed: Mapping[str, int],
-    ) -> Readings:
-        """Read them. To be called in the event loop, to which the tables belong."""
-        return cls(
-            cache_hits=tables.counters.memory_hits,
-            cache_bytes=tables.cache.nbytes,
-            cache_capacity_bytes=tables.cache.capacity,
-            table_loads=tables.counters.loads,
-            tables_published=tables.counters.published,
-            computations=tables.computations.started,
-            computations_killed=tables.computations.killed,
-            workers_lost=tables.computations.workers.lost,
-            computation_running_seconds=tables.computations.longest,
-            computations_ended=tables.computations.ended,
-            computation_seconds=tables.computations.seconds,
-            queue_depth=tables.computations.depth,
-            single_flight_waits=tables.waits,
-            determinism_mismatch=tables.counters.mismatches,
-            damaged={"table": tables.files.damaged, "row": damaged_rows},
-            store_errors=dict(store_errors),
-            connections_closed=dict(connections_closed),
-        )
 
 
 class Metrics:

@@ -2,42 +2,16 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Path, Request
 
 from scheduler import Spec
-from service.concurrency.executors import Executors
-from service.database.metadata import Metadata
-from service.http.body import Bodies
 from service.http.disconnect import cancel_on_disconnect
 from service.http.problems import Problem
-from service.observability.metrics import Metrics
-from service.routes.uploads import Uploads
-from service.settings import Settings
-from service.storage.store import ObjectStore
-from service.tables.service import Served, TableService
-from service.tables.specs import SpecReader
-
-
-@dataclass
-class ServerState:
-    """The parts of a running server, and whether it has been told to stop."""
-
-    settings: Settings
-    store: ObjectStore
-    metadata: Metadata
-    executors: Executors
-    bodies: Bodies
-    specs: SpecReader
-    tables: TableService
-    uploads: Uploads
-    metrics: Metrics
-    connections_closed: Counter[str]
-    draining: bool = False
+from service.state import ServerState
+from service.tables.service import Served
 
 
 async def _server(request: Request) -> ServerState:

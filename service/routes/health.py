@@ -9,9 +9,10 @@ from fastapi import APIRouter, Query, Response
 from pydantic import BaseModel, Field
 
 from service.errors import NotReadyError, StorageError
-from service.observability.metrics import CONTENT_TYPE, Readings
-from service.routes.dependencies import ServerDep, ServerState, problems, readable
+from service.observability.metrics import CONTENT_TYPE
+from service.routes.dependencies import ServerDep, problems, readable
 from service.settings import VERSION
+from service.state import ServerState
 from service.tables.formats import FORMATS
 from service.tables.service import counters
 
@@ -95,13 +96,7 @@ async def _said(check: Awaitable[None]) -> str:
 @readable(router, "/metrics", response_class=Response, responses={200: {"content": {"text/plain": {}}}})
 async def metrics(server: ServerDep) -> Response:
     """What the server does, in the text format that Prometheus reads."""
-    readings = Readings.of(
-        server.tables,
-        damaged_rows=server.metadata.damaged_rows,
-        store_errors=server.executors.errors,
-        connections_closed=server.connections_closed,
-    )
-    text = await server.executors.health(server.metrics.text, readings)
+    text = await server.executors.health(server.metrics.text, server.readings())
     return Response(text, headers={"cache-control": "no-store"}, media_type=CONTENT_TYPE)
 
 

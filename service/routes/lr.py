@@ -12,9 +12,9 @@ from service.errors import NotAcceptableError
 from service.http.conditional import preferred
 from service.http.disconnect import cancel_on_disconnect
 from service.http.responses import BufferResponse, StarletteResponse, header
-from service.middleware.authentication import identity_of
 from service.routes.dependencies import ServerDep, obtain, problems, readable
 from service.routes.query import KIND, STEPS, read_query
+from service.security.tokens import identity_of
 from service.tables.stored import TableReader
 from service.tables.values import TableValues, ValuesQuery, select
 

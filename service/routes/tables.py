@@ -14,11 +14,12 @@ from service.errors import NotAcceptableError
 from service.http.conditional import has_already, preferred
 from service.http.disconnect import cancel_on_disconnect
 from service.http.responses import BufferResponse, GeneratedResponse, HttpResponse, StarletteResponse, header
-from service.middleware.authentication import identity_of
-from service.routes.dependencies import Digest, ServerDep, ServerState, obtain, problems, readable
-from service.routes.uploads import MEDIA_TYPES as UPLOADS
+from service.representations.manifest import Manifest, location
+from service.representations.uploads import MEDIA_TYPES as UPLOADS
+from service.routes.dependencies import Digest, ServerDep, obtain, problems, readable
+from service.security.tokens import identity_of
+from service.state import ServerState
 from service.tables.formats import BLOCKS, BY_MEDIA_TYPE, FORMATS, MEDIA_TYPES, Format
-from service.tables.manifest import Manifest, location
 from service.tables.service import Served
 from service.tables.stored import TableReader
 from service.tables.values import TableValues, ValuesQuery, select

@@ -10,9 +10,9 @@ from typing import Any
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, Field
 
-from service.middleware.authentication import identity_of
+from service.http.request_id import IDENTITY
 from service.routes.dependencies import problems, readable
-from service.security.tokens import IDENTITY, Limits, Scope
+from service.security.tokens import Limits, Scope, identity_of
 
 router = APIRouter(tags=["server"])
 

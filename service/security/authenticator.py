@@ -7,7 +7,7 @@ import logging
 import math
 import re
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from hashlib import sha256
 from hmac import compare_digest
@@ -176,6 +176,11 @@ class Authenticator:
         remaining = math.inf if identity.expires_at is None else identity.expires_at - self._now()
         expires_at = self._clock() + remaining
         return _Known(identity, asked_at, min(asked_at + _REFRESH, expires_at), expires_at)
+
+
+def authorization(headers: Iterable[tuple[bytes, bytes]]) -> bytes:
+    """The Authorization header; empty where there is none. Several are a list, which holds no token."""
+    return b", ".join([value for name, value in headers if name == b"authorization"])
 
 
 def _token_in(authorization: bytes) -> str:

@@ -13,11 +13,13 @@ from hashlib import sha256
 from typing import Literal, cast, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt
+from starlette.types import Scope as ASGIScope
 
 from scheduler import Spec
 from scheduler.compose.literal import named_digests
 from service.database.metadata import TokenRow
 from service.errors import FieldError, ForbiddenError, LimitExceededError
+from service.http.request_id import IDENTITY
 
 Scope = Literal["read", "compute", "publish", "admin"]
 SCOPES: tuple[Scope, ...] = get_args(Scope)
@@ -26,8 +28,6 @@ SCOPES: tuple[Scope, ...] = get_args(Scope)
 _ALPHABET = string.ascii_letters + string.digits
 _LENGTH = 22  # characters of 62: 131 random bits
 _LONGEST_NAME = 100
-IDENTITY = "lrtables.identity"
-"""A scope has who asks under this key, where the server asks for tokens: such an answer is not for shared caches."""
 TOKEN = re.compile(rf"lrt_[0-9A-Za-z]{{{_LENGTH}}}")
 """What a token looks like: a prefix that scanners for secrets can find, and randomness."""
 NAMESPACE = re.compile(r"\*|[\w.-]+(/[\w.-]+)*(/\*)?", re.ASCII)
@@ -117,6 +117,15 @@ class Identity:
         if limit is not None and total_steps > limit:
             detail = f"total_steps must be at most {limit} with this token (max_steps), got {total_steps}"
             raise LimitExceededError(detail, [FieldError(detail, pointer="/total_steps", value=total_steps)])
+
+
+_ANYONE = Identity("", "anyone", SCOPES)  # where no tokens are asked for
+
+
+def identity_of(scope: ASGIScope) -> Identity:
+    """The identity of the request with this ASGI scope. Where the server asks for no tokens, anyone may do anything."""
+    identity: Identity = scope.get(IDENTITY, _ANYONE)
+    return identity
 
 
 def _covers(pattern: str, namespace: str) -> bool:

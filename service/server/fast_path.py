@@ -6,12 +6,11 @@ from time import perf_counter
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from service.http.paths import AFTER_DIGEST, DIGEST, TABLE
 from service.http.request_id import sent_id
 from service.http.responses import BufferResponse, Fields
-from service.middleware.authentication import authorization
-from service.routes.dependencies import ServerState
-from service.security.authenticator import Authenticator
+from service.representations.paths import AFTER_DIGEST, DIGEST, TABLE
+from service.security.authenticator import Authenticator, authorization
+from service.state import ServerState
 from service.storage.store import Part
 
 

@@ -9,9 +9,9 @@ from contextlib import contextmanager
 from scheduler import Spec, Table
 from service.concurrency.executors import Executors
 from service.http.responses import BufferResponse, HttpResponse, StreamResponse
+from service.representations.manifest import Manifest
 from service.storage.store import Part
 from service.tables.formats import JSON, NPY, SAFETENSORS, Format, npy_header, npy_parts
-from service.tables.manifest import Manifest
 from service.tables.origins import Origin
 from service.tables.stored import StoredBody, TableReader
 

@@ -14,9 +14,9 @@ from starlette.types import Message, Receive, Scope, Send
 
 from scheduler import Table
 from service.errors import StorageError
+from service.http.request_id import IDENTITY
 from service.http.responses import BufferResponse, GeneratedResponse, HttpResponse, StreamResponse
-from service.middleware.authentication import identity_of
-from service.security.tokens import IDENTITY, Identity
+from service.security.tokens import Identity, identity_of
 
 BODY = bytes(range(256)) * 4096  # a megabyte
 ETAG = b'"tag"'

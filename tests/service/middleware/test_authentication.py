@@ -14,10 +14,10 @@ from starlette.types import Message, Receive, Scope, Send
 from service.concurrency.executors import Executors
 from service.database.metadata import Metadata, open_metadata
 from service.errors import DatabaseError
-from service.middleware.authentication import AuthenticationMiddleware, identity_of
+from service.middleware.authentication import AuthenticationMiddleware
 from service.security.authenticator import Authenticator
 from service.security.rate_limits import Limiter
-from service.security.tokens import SCOPES, UNLIMITED, Limits, new_token
+from service.security.tokens import SCOPES, UNLIMITED, Limits, identity_of, new_token
 from service.settings import Settings
 
 DIGEST = "a" * 64

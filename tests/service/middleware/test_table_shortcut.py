@@ -14,8 +14,8 @@ from scheduler import Spec, Table
 from service.app import create_app, open_server
 from service.database.rows import SpecRow
 from service.middleware.table_shortcut import TableShortcut
-from service.routes.dependencies import ServerState
 from service.settings import Settings
+from service.state import ServerState
 from service.tables.entries import MemoryEntry
 from service.tables.origins import Origin
 

@@ -17,8 +17,8 @@ from starlette.types import ASGIApp, Message, Scope
 
 from scheduler import Spec, Table
 from service.app import close_server, create_app, open_server
-from service.routes.dependencies import ServerState
 from service.settings import Settings
+from service.state import ServerState
 from service.tables.entries import MemoryEntry
 from service.tables.formats import CSV, FORMATS, MEDIA_TYPES, SAFETENSORS
 from tests.service.conftest import MakeClient

@@ -7,10 +7,10 @@ import pytest
 from fastapi import FastAPI
 from starlette.testclient import TestClient
 
-from service.middleware.authentication import AuthenticationMiddleware, identity_of
+from service.middleware.authentication import AuthenticationMiddleware
 from service.routes.token import router
 from service.security.rate_limits import Limiter
-from service.security.tokens import Identity, Limits
+from service.security.tokens import Identity, Limits, identity_of
 
 
 class Known:

@@ -13,9 +13,9 @@ import pytest
 from scheduler import Spec, Table, TableError
 from scheduler.builtin import OneCycleLR
 from service.concurrency.executors import Executors
+from service.representations.manifest import Manifest
 from service.storage.local import LocalStore
 from service.tables.formats import csv_blocks, json_blocks, npy_header, npy_parts
-from service.tables.manifest import Manifest
 from service.tables.origins import Origin
 from service.tables.repository import table_key
 from service.tables.stored import CHUNK, StoredBody, TableReader
@@ -119,7 +119,7 @@ from pathlib import Path
 import numpy as np
 from scheduler import Table
 from service.tables.repository import table_key
-from service.tables.manifest import Manifest
+from service.representations.manifest import Manifest
 from service.tables.origins import Origin
 from service.storage.local import LocalStore
 from service.tables.stored import TableReader

@@ -16,7 +16,7 @@ from service.errors import (
     QueueFullError,
     UnsupportedMediaTypeError,
 )
-from service.routes.uploads import Uploads
+from service.representations.uploads import Uploads
 from service.settings import Settings
 
 TABLE = Table({"lr": [0.5, 0.25], "momentum": [0.9, 0.8]})
@@ -172,7 +172,7 @@ def test_a_stalled_body_keeps_no_memory_from_others() -> None:
 
 def test_a_body_has_its_time(monkeypatch: pytest.MonkeyPatch) -> None:
     """A body that comes too slowly is not waited for without end."""
-    monkeypatch.setattr("service.routes.uploads._SLOWEST", 2**40)
+    monkeypatch.setattr("service.representations.uploads._SLOWEST", 2**40)
 
     async def main() -> None:
         executors = Executors()

@@ -3,7 +3,7 @@
 import pytest
 from starlette.testclient import TestClient
 
-from service.http.paths import OTHER, route_of
+from service.representations.paths import OTHER, route_of
 
 DIGEST = "ab" * 32
 

@@ -1,0 +1,56 @@
+"""The parts of a running server."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+
+from service.concurrency.executors import Executors
+from service.database.metadata import Metadata
+from service.http.body import Bodies
+from service.observability.metrics import Metrics, Readings
+from service.representations.uploads import Uploads
+from service.settings import Settings
+from service.storage.store import ObjectStore
+from service.tables.service import TableService
+from service.tables.specs import SpecReader
+
+
+@dataclass
+class ServerState:
+    """The parts of a running server, and whether it has been told to stop."""
+
+    settings: Settings
+    store: ObjectStore
+    metadata: Metadata
+    executors: Executors
+    bodies: Bodies
+    specs: SpecReader
+    tables: TableService
+    uploads: Uploads
+    metrics: Metrics
+    connections_closed: Counter[str]
+    draining: bool = False
+
+    def readings(self) -> Readings:
+        """What the parts count, now. To be called in the event loop, to which they belong."""
+        tables = self.tables
+        return Readings(
+            cache_hits=tables.counters.memory_hits,
+            cache_bytes=tables.cache.nbytes,
+            cache_capacity_bytes=tables.cache.capacity,
+            table_loads=tables.counters.loads,
+            tables_published=tables.counters.published,
+            computations=tables.computations.started,
+            computations_killed=tables.computations.killed,
+            workers_lost=tables.computations.workers.lost,
+            computation_running_seconds=tables.computations.longest,
+            computations_ended=tables.computations.ended,
+            computation_seconds=tables.computations.seconds,
+            queue_depth=tables.computations.depth,
+            single_flight_waits=tables.waits,
+            determinism_mismatch=tables.counters.mismatches,
+            damaged={"table": tables.files.damaged, "row": self.metadata.damaged_rows},
+            store_errors=dict(self.executors.errors),
+            connections_closed=dict(self.connections_closed),
+        )
