@@ -21,8 +21,10 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self, TypeVar, datac
 import numpy as np
 import pydantic
 from numpy.typing import NDArray
-from pydantic import BeforeValidator, ConfigDict, Field, TypeAdapter
+from pydantic import BeforeValidator, ConfigDict, Field, GetJsonSchemaHandler, TypeAdapter
+from pydantic_core import CoreSchema
 
+from scheduler.messages.descriptions import describe_schema
 from scheduler.numerics.cancellation import windows
 from scheduler.numerics.rates import MAX_RATE, broken_rule
 from scheduler.overrides import check_overrides
@@ -109,6 +111,13 @@ class Schedule:
         """Refuse a class whose tables would not have the values that its methods give."""
         super().__init_subclass__(**arguments)
         check_overrides(cls, Schedule)
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        """The JSON schema of a kind, in which the docstring describes each parameter."""
+        schema = handler(core_schema)
+        describe_schema(cls, handler.resolve_ref_schema(schema))
+        return schema
 
     @abstractmethod
     def _fill(self, out: Values, start: int) -> None:

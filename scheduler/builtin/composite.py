@@ -180,6 +180,10 @@ class _Composite(MomentumTwin):
 class SequentialLR(_Composite):
     """Schedulers one after the other: the next takes over at each milestone.
 
+    Args:
+        schedulers: twins of torch's schedulers in order, 1 to 100, all on one optimizer.
+        milestones: steps at which the next scheduler takes over, ascending, one fewer than the schedulers.
+
     Formula: lr(t) is that of schedulers[i], i the number of milestones <= t; at its milestone a member is set to its
     closed form's rate at 0, and then stepped from there.
 
@@ -237,6 +241,9 @@ def _shifted(first: Twin) -> Iterator[PlacedWarning]:
 @schedule
 class ChainedScheduler(_Composite):
     """Several schedulers at once: at every step each changes the rate that the one before it left.
+
+    Args:
+        schedulers: twins of torch's schedulers, 1 to 100, which all change the rate at every step, in this order.
 
     Formula: lr(t) = m_k(... m_2(m_1(lr(t - 1)))), m_i what step t of schedulers[i] does to a rate.
 

@@ -26,6 +26,11 @@ _LONG = 2 * BLOCK  # steps: a cycle longer than this is computed where it lies, 
 class CosineAnnealingLR(Affine):
     """A cosine from base_lr to eta_min in T_max steps, and up again in the next T_max: it never stops.
 
+    Args:
+        base_lr: the optimizer's learning rate, where the cosine begins, at least 0.
+        T_max: steps from base_lr down to eta_min, half a wave, from 1 to 1e8.
+        eta_min: learning rate at the bottom of the wave, at least 0.
+
     Formula: lr(0) = base_lr; lr(t) = (1 + cos(pi t / T_max)) / (1 + cos(pi (t - 1) / T_max)) (lr(t - 1) - eta_min) +
     eta_min; but lr(t) = lr(t - 1) + (base_lr - eta_min) (1 - cos(pi / T_max)) / 2 where t - 1 - T_max is a multiple of
     2 T_max.
@@ -136,6 +141,12 @@ class CosineAnnealingLR(Affine):
 @schedule
 class CosineAnnealingWarmRestarts(ClosedForm):
     """SGDR: half cosines from base_lr towards eta_min, restarted at base_lr, each cycle T_mult times as long.
+
+    Args:
+        base_lr: the optimizer's learning rate, at the start of every cycle, at least 0.
+        T_0: length of the first cycle in steps, at least 1.
+        T_mult: length of a cycle as a multiple of the one before, a whole number, at least 1.
+        eta_min: learning rate that every cycle falls towards, at least 0.
 
     Formula, T_cur steps after the start of a cycle of T_i = T_0 T_mult^i steps:
     lr(t) = eta_min + (base_lr - eta_min) (1 + cos(pi T_cur / T_i)) / 2.

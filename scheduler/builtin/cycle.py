@@ -55,6 +55,18 @@ class _Cycling(ClosedForm, MomentumTwin):
 class CyclicLR(_Cycling):
     """Triangles between base_lr and max_lr, step_size_up steps up and step_size_down steps down, for ever.
 
+    Args:
+        base_lr: lowest learning rate, at the start of every cycle, at least 0.
+        max_lr: highest learning rate, step_size_up steps into the first cycle, at least 0.
+        step_size_up: steps from base_lr up to max_lr, at least 1.
+        step_size_down: steps from max_lr down to base_lr, at least 0; by default step_size_up.
+        mode: `triangular` (equal cycles), `triangular2` (halved every cycle) or `exp_range` (shrinking every step).
+        gamma: what `exp_range` multiplies the amplitude by at every step, from 0 to 1.
+        cycle_momentum: whether the momentum cycles too, against the rate.
+        base_momentum: lowest momentum, where the rate is highest, from 0 to 1.
+        max_momentum: highest momentum, where the rate is lowest, from 0 to 1.
+        momentum_column: name of the momentum's column: `momentum`, or `beta1` for an optimizer with betas.
+
     Formula, with S = step_size_up + step_size_down, cycle = floor(1 + t / S), x = 1 + t / S - cycle and
     u = step_size_up / S: lr(t) = base_lr + (max_lr - base_lr) h s, h = x / u for x <= u, else (x - 1) / (u - 1);
     s is 1 (`triangular`), 1 / 2^(cycle - 1) (`triangular2`) or gamma^t (`exp_range`). With cycle_momentum a second
@@ -152,6 +164,21 @@ class _Phase(NamedTuple):
 @schedule
 class OneCycleLR(_Cycling):
     """One cycle: from max_lr / div_factor up to max_lr, then down to far below the start; momentum the other way.
+
+    Args:
+        max_lr: highest learning rate, at the end of the first phase, at least 0.
+        total_steps: length of the cycle in steps, at least 1; by default epochs times steps_per_epoch.
+        epochs: number of epochs, at least 1, needed where total_steps is not given.
+        steps_per_epoch: steps in an epoch, at least 1, needed where total_steps is not given.
+        pct_start: share of the cycle in which the rate rises, from 0 to 1.
+        anneal_strategy: shape of every phase, `cos` or `linear`.
+        cycle_momentum: whether the momentum cycles too, against the rate.
+        base_momentum: lowest momentum, where the rate is highest, from 0 to 1.
+        max_momentum: highest momentum, where the rate is lowest, from 0 to 1.
+        div_factor: max_lr divided by the learning rate of step 0, above 0.
+        final_div_factor: the learning rate of step 0 divided by that of the last step, above 0.
+        three_phase: whether the fall has two parts: back to the rate of step 0, in as many steps as it rose, then on.
+        momentum_column: name of the momentum's column: `momentum`, or `beta1` for an optimizer with betas.
 
     Formula, with T = total_steps, initial = max_lr / div_factor and minimum = initial / final_div_factor: a phase from
     e to e' anneals from a to b by b + (a - b) / 2 (cos(pi p) + 1) (`cos`) or (b - a) p + a (`linear`),

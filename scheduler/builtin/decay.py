@@ -38,6 +38,11 @@ class _ByGamma(Product):
 class StepLR(_ByGamma):
     """The rate is multiplied by gamma every step_size steps.
 
+    Args:
+        base_lr: the optimizer's learning rate, in force until the first multiplication, at least 0.
+        step_size: steps between two multiplications, at least 1.
+        gamma: what the rate is multiplied by every step_size steps, from 0 to 1e6.
+
     Formula: lr(0) = base_lr; lr(t) = lr(t - 1) gamma where t is a multiple of step_size, else lr(t - 1).
 
     Step 0: base_lr. Step step_size: base_lr gamma, and so on; it has no end.
@@ -77,6 +82,11 @@ class StepLR(_ByGamma):
 @schedule
 class MultiStepLR(_ByGamma):
     """The rate is multiplied by gamma at every milestone.
+
+    Args:
+        base_lr: the optimizer's learning rate, in force until the first milestone, at least 0.
+        milestones: steps at which the rate is multiplied, at most 10,000, in any order; one given twice counts twice.
+        gamma: what the rate is multiplied by at every milestone, from 0 to 1e6.
 
     Formula: lr(t) = lr(t - 1) gamma^k where t is k times among the milestones, else lr(t - 1); lr(-1) = base_lr.
 
@@ -150,6 +160,10 @@ class MultiStepLR(_ByGamma):
 @schedule
 class ExponentialLR(_ByGamma):
     """The rate is multiplied by gamma at every step.
+
+    Args:
+        base_lr: the optimizer's learning rate, in force at step 0, at least 0.
+        gamma: what the rate is multiplied by at every step, from 0 to 1e6.
 
     Formula: lr(0) = base_lr; lr(t) = lr(t - 1) gamma.
 

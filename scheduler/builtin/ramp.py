@@ -23,6 +23,11 @@ _LEAST = 1e-100  # of what a rate is divided by
 class ConstantLR(Product):
     """A part of the rate for total_iters steps, then all of it.
 
+    Args:
+        base_lr: the optimizer's learning rate, in force from step total_iters on, at least 0.
+        factor: share of base_lr in force before step total_iters, from 1e-100 to 1 (0 too where total_iters is 0).
+        total_iters: steps for which only that share is in force, at least 0.
+
     Formula: lr(0) = base_lr factor; lr(total_iters) = lr(total_iters - 1) (1 / factor); else lr(t) = lr(t - 1).
 
     Step 0: base_lr factor. From step total_iters on: base_lr, but for three roundings. It has no end.
@@ -92,6 +97,12 @@ class ConstantLR(Product):
 @schedule
 class LinearLR(Product):
     """A straight line from start_factor to end_factor of the rate in total_iters steps, then constant.
+
+    Args:
+        base_lr: the optimizer's learning rate, which the factors multiply, at least 0.
+        start_factor: share of base_lr at step 0, from 1e-100 to 1.
+        end_factor: share of base_lr from step total_iters on, from 0 to 1.
+        total_iters: steps from start_factor to end_factor, at least 0.
 
     Formula, with s = start_factor and d = end_factor - start_factor: lr(0) = base_lr s;
     lr(t) = lr(t - 1) (1 + d / (total_iters s + (t - 1) d)) for t <= total_iters, then lr(t - 1).
@@ -173,6 +184,11 @@ class LinearLR(Product):
 @schedule
 class PolynomialLR(Product):
     """A polynomial decay to 0 in total_iters steps.
+
+    Args:
+        base_lr: the optimizer's learning rate, in force at step 0, at least 0.
+        total_iters: steps from base_lr down to 0, at least 0.
+        power: exponent of the polynomial, from 0 to 1e6; 1 is a straight line.
 
     Formula: lr(0) = base_lr; lr(t) = lr(t - 1) ((1 - t / total_iters) / (1 - (t - 1) / total_iters))^power for
     t <= total_iters, then lr(t - 1).

@@ -19,6 +19,12 @@ from scheduler.schedule import Rate, Steps, Values, schedule
 class SWALR(Affine):
     """From base_lr to swa_lr in anneal_epochs steps, then constant.
 
+    Args:
+        base_lr: the optimizer's learning rate, where the annealing begins, at least 0.
+        swa_lr: learning rate of the weight averaging, where the annealing ends, at least 0.
+        anneal_epochs: length of the annealing in calls of step(); 0 sets swa_lr at once.
+        anneal_strategy: shape of the annealing, `cos` or `linear`.
+
     Formula, with a(t) = (1 - cos(pi p)) / 2 (`cos`) or p (`linear`), p = t / anneal_epochs, at most 1:
     lr(0) = base_lr; lr(t) = swa_lr a(t) + r (1 - a(t)), r = (lr(t - 1) - a(t - 1) swa_lr) / (1 - a(t - 1)), the rate
     that torch concludes the annealing began with.

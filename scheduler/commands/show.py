@@ -15,6 +15,7 @@ from pydantic import ValidationError
 
 from scheduler import KINDS, Schedule, Spec, Table
 from scheduler.commands.typed import MAX_STEPS, CommandWords, TypingError, typed_kind, typed_spec, unknown_kind
+from scheduler.messages.descriptions import summary
 from scheduler.recipes import RECIPES
 from scheduler.views.chart import chart, joint_lines, value_lines
 from scheduler.views.plot import plot
@@ -167,9 +168,9 @@ def _description(table: Table, spec: Spec, rows: list[int] | None) -> dict[str, 
 def _catalogue(*, as_json: bool) -> str:
     """Every kind, its signature and what it is in one line; and every recipe."""
     if as_json:
-        kinds = {name: {"signature": signature(kind), "summary": _summary(kind)} for name, kind in KINDS.items()}
+        kinds = {name: {"signature": signature(kind), "summary": summary(kind)} for name, kind in KINDS.items()}
         return json.dumps(kinds | {name: {"summary": recipe.title} for name, recipe in RECIPES.items()}, indent=2)
-    lines = [f"{signature(kind)}\n    {_summary(kind)}" for kind in KINDS.values()]
+    lines = [f"{signature(kind)}\n    {summary(kind)}" for kind in KINDS.values()]
     recipes = [f"{name}\n    {recipe.title}" for name, recipe in RECIPES.items()]
     help_line = "'lrtables show KIND --help' explains a kind, 'lrtables show --help' the command"
     return "\n".join([*lines, "", "Recipes:", *recipes, "", help_line])

@@ -52,6 +52,13 @@ def _forever(pieces: list[tuple[int, portable.Fill]]) -> portable.Fill:
 class CyclicLR(Schedule):
     """Triangular cycles between `base_lr` and `max_lr`, step_size up and step_size down, for ever.
 
+    Args:
+        base_lr: lowest learning rate, at the start of every cycle, at least 0.
+        max_lr: highest learning rate, in the middle of the first cycle, at least base_lr.
+        step_size: steps from base_lr up to max_lr, half a cycle, at least 1.
+        mode: `triangular` (equal cycles), `triangular2` (halved every cycle) or `exp_range` (shrinking every step).
+        gamma: what `exp_range` multiplies the amplitude by at every step, above 0 and at most 1.
+
     Formula, with cycle = floor(1 + t / (2 step_size)) and x = |t / step_size - 2 cycle + 1|:
     lr(t) = base_lr + (max_lr - base_lr) max(0, 1 - x) s, where s is 1 (`triangular`), 1 / 2^(cycle - 1) (`triangular2`:
     the amplitude halves every cycle) or gamma^t (`exp_range`).
@@ -121,6 +128,14 @@ class CyclicLR(Schedule):
 class OneCycleLR(Schedule):
     """One cycle: a linear rise to `max_lr`, then a cosine or linear fall to far below the start.
 
+    Args:
+        max_lr: highest learning rate, at the end of the rise, at least 0.
+        total_steps: length of the cycle in steps, at least 1.
+        pct_start: share of total_steps in which the rate rises, from 0 to 1.
+        div_factor: max_lr divided by the learning rate of step 0, at least 1.
+        final_div_factor: max_lr divided by the learning rate at the end, at least 1.
+        anneal_strategy: shape of the fall, `cos` or `linear`; the rise is always linear.
+
     Formula, with up = int(total_steps pct_start), floor = max_lr / final_div_factor and
     p = (t - up) / (total_steps - up): lr(t) = max_lr / div_factor + (max_lr - max_lr / div_factor) t / up for t < up,
     then floor + (max_lr - floor) (1 + cos(pi p)) / 2, or max_lr + (floor - max_lr) p with `linear`.
@@ -184,6 +199,12 @@ class OneCycleLR(Schedule):
 class CosineAnnealingWarmRestarts(Schedule):
     """SGDR: half cosines from `max_lr` down to `min_lr`, restarted at `max_lr`, each cycle `t_mult` times as long.
 
+    Args:
+        max_lr: learning rate at the start of every cycle, at least 0.
+        min_lr: learning rate that every cycle falls towards, from 0 to max_lr.
+        t_0: length of the first cycle in steps, at least 1.
+        t_mult: length of a cycle as a multiple of the one before, a whole number from 1 to 100.
+
     Formula, in cycle i of t_i = t_0 t_mult^i steps, t_cur steps after its start:
     lr(t) = min_lr + (max_lr - min_lr) (1 + cos(pi t_cur / t_i)) / 2.
 
@@ -232,6 +253,12 @@ class CosineAnnealingWarmRestarts(Schedule):
 @schedule
 class ExponentialCyclicLR(Schedule):
     """Cycles that rise and fall exponentially between `base_lr` and a top that decays from cycle to cycle.
+
+    Args:
+        base_lr: learning rate at the start of every cycle, at least 0.
+        max_lr: highest learning rate of the first cycle, at least base_lr.
+        cycle_length: length of a cycle in steps, at least 1.
+        decay_rate: what the highest rate is multiplied by from cycle to cycle, above 0 and at most 1.
 
     Formula, in cycle c = t // cycle_length with top = max_lr decay_rate^c and p = (t mod cycle_length) / cycle_length:
     lr(t) = base_lr + (top - base_lr) (e^(2p) - 1) / (e - 1) for p < 1/2, else

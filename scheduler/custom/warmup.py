@@ -49,6 +49,10 @@ class _Warmup(Schedule):
 class LinearWarmup(_Warmup):
     """Linear warmup to a constant rate.
 
+    Args:
+        base_lr: learning rate at the end of the warmup and from then on, at least 0.
+        warmup_steps: length of the warmup in steps; 0 for none.
+
     Formula: lr(t) = base_lr (t + 1) / warmup_steps for t < warmup_steps, then base_lr; t is the step, counted from 0.
 
     Step 0: base_lr / warmup_steps. Step warmup_steps - 1 and every later step: base_lr, exactly. It has no end. Without
@@ -72,6 +76,11 @@ class LinearWarmup(_Warmup):
 @schedule
 class ExponentialWarmup(_Warmup):
     """Exponential warmup to a constant rate: the rate grows by the same factor every step.
+
+    Args:
+        base_lr: learning rate at the end of the warmup and from then on, above 0.
+        warmup_steps: length of the warmup in steps; 0 for none.
+        start_lr: learning rate that the rise starts from, just before step 0, above 0 and at most base_lr.
 
     Formula: lr(t) = start_lr (base_lr / start_lr)^((t + 1) / warmup_steps) for t < warmup_steps, then base_lr.
 
@@ -107,6 +116,10 @@ class ExponentialWarmup(_Warmup):
 class CosineWarmup(_Warmup):
     """Cosine warmup to a constant rate: slow, fast, slow.
 
+    Args:
+        base_lr: learning rate at the end of the warmup and from then on, at least 0.
+        warmup_steps: length of the warmup in steps; 0 for none.
+
     Formula: lr(t) = base_lr (1 - cos(pi (t + 1) / warmup_steps)) / 2 for t < warmup_steps, then base_lr.
 
     Step 0: base_lr (pi / (2 warmup_steps))^2, about. Step warmup_steps - 1 and every later step: base_lr, exactly. It
@@ -129,6 +142,12 @@ class CosineWarmup(_Warmup):
 @schedule
 class WarmupWithDecay(_Warmup):
     """Linear warmup, then half a cosine down to `min_lr`: the usual schedule of transformers.
+
+    Args:
+        base_lr: highest learning rate, at the end of the warmup, at least 0.
+        warmup_steps: length of the warmup in steps, at most total_steps; 0 for none.
+        total_steps: length of warmup and decay together in steps, at least 1.
+        min_lr: learning rate at the end of the decay, from 0 to base_lr.
 
     Formula: lr(t) = base_lr (t + 1) / warmup_steps for t < warmup_steps, then
     min_lr + (base_lr - min_lr) (1 + cos(pi p)) / 2 with p = min(1, (t - warmup_steps) / (total_steps - warmup_steps)).

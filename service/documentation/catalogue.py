@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Mapping
 from functools import cache
 from typing import Any
@@ -12,12 +11,14 @@ from pydantic.fields import FieldInfo
 from pydantic_core import to_jsonable_python
 
 from scheduler import KINDS
+from scheduler.messages.descriptions import parameter_descriptions, prose, summary
 
 
 class Parameter(BaseModel):
     """A parameter of a schedule; a JSON schema of its values is in the entry's schema."""
 
     name: str
+    description: str = Field(description="what it means, with its unit and range")
     required: bool
     default: Any = Field(None, description="null where the parameter is required")
 
@@ -56,7 +57,7 @@ def entry(kind: str) -> Entry:
     cls = KINDS[kind]
     return Entry(
         **_summary(kind),
-        description=inspect.getdoc(cls) or "",
+        description=prose(cls),
         revision=cls.revision,
         parameters=_parameters(cls),
         json_schema=TypeAdapter(cls).json_schema(),
@@ -64,8 +65,11 @@ def entry(kind: str) -> Entry:
 
 
 def _summary(kind: str) -> dict[str, Any]:
-    summary = (inspect.getdoc(KINDS[kind]) or "").partition("\n")[0]
-    return {"kind": kind, "summary": summary, "links": {"self": f"/v1/schedules/{kind}", "tables": "/v1/tables"}}
+    return {
+        "kind": kind,
+        "summary": summary(KINDS[kind]),
+        "links": {"self": f"/v1/schedules/{kind}", "tables": "/v1/tables"},
+    }
 
 
 def _parameters(cls: Any) -> list[Parameter]:
@@ -73,6 +77,7 @@ def _parameters(cls: Any) -> list[Parameter]:
     return [
         Parameter(
             name=name,
+            description=parameter_descriptions(cls).get(name, ""),
             required=field.is_required(),
             default=None if field.is_required() else to_jsonable_python(field.get_default(call_default_factory=True)),
         )

@@ -1,13 +1,13 @@
 """The catalogue of schedules."""
 
 import dataclasses
-import inspect
 from typing import Any, cast
 
 import pytest
 from starlette.testclient import TestClient
 
 from scheduler import KINDS
+from scheduler.messages.descriptions import parameter_descriptions, prose
 
 
 def test_every_kind_is_in_the_list(client: TestClient) -> None:
@@ -21,13 +21,15 @@ def test_every_kind_is_in_the_list(client: TestClient) -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_an_entry_is_the_class(client: TestClient, kind: str) -> None:
-    """An entry has the class's whole docstring, its revision, its parameters in order, and their schema."""
+    """An entry has the class's docstring, its revision, its parameters in order, and their schema."""
     entry = client.get(f"/v1/schedules/{kind}").json()
     cls = KINDS[kind]
     names = [field.name for field in dataclasses.fields(cast(Any, cls)) if field.name != "kind"]
-    assert entry["description"] == inspect.getdoc(cls)
+    assert entry["description"] == prose(cls)
     assert entry["revision"] == cls.revision
     assert [parameter["name"] for parameter in entry["parameters"]] == names
+    described = {parameter["name"]: parameter["description"] for parameter in entry["parameters"]}
+    assert described == dict.fromkeys(names, "") | parameter_descriptions(cls)
     schema = entry["json_schema"]
     schema = schema["$defs"][schema["$ref"].rpartition("/")[2]] if "$ref" in schema else schema
     assert set(schema["properties"]) == {*names, "kind"}
@@ -39,7 +41,7 @@ def test_an_entry_is_the_class(client: TestClient, kind: str) -> None:
 def test_defaults_are_told(client: TestClient) -> None:
     """A parameter that may be left out is told with its default."""
     parameters = client.get("/v1/schedules/custom.CyclicLR").json()["parameters"]
-    assert parameters[2:] == [
+    assert [{name: item[name] for name in ("name", "required", "default")} for item in parameters[2:]] == [
         {"name": "step_size", "required": True, "default": None},
         {"name": "mode", "required": False, "default": "triangular"},
         {"name": "gamma", "required": False, "default": 0.99994},

@@ -1,0 +1,1 @@
+"""What people read about schedules: errors, and what each parameter means."""
