@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 
 from scheduler import Schedule, parse
-from scheduler.numerics import portable
+from scheduler.numerics.grid import clear_caches
 
 
 def seconds(work: Callable[[], object]) -> float:
@@ -18,5 +18,5 @@ def seconds(work: Callable[[], object]) -> float:
 
 def fresh(schedule: Schedule) -> Schedule:
     """The same schedule as a new object, with nothing remembered from before."""
-    portable.clear_caches()
+    clear_caches()
     return parse(schedule.to_dict())

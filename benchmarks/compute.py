@@ -16,8 +16,8 @@ import numpy as np
 
 from benchmarks import plain, straightforward
 from scheduler import Schedule, custom
-from scheduler.numerics import portable
-from scheduler.schedule import Values
+from scheduler.fields import Values
+from scheduler.numerics.grid import clear_caches
 
 TRANSCENDENTAL = (
     custom.ExponentialWarmup,
@@ -71,7 +71,7 @@ def cold(schedule: Schedule, out: Values) -> Callable[[], None]:
     """Compute the schedule with nothing remembered from before."""
 
     def work() -> None:
-        portable.clear_caches()
+        clear_caches()
         schedule.fill(out)
 
     return work

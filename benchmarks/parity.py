@@ -25,8 +25,8 @@ from benchmarks.clock import fresh, seconds
 from benchmarks.real import Real, real
 from scheduler import KINDS, Schedule
 from scheduler.builtin import NOT_TWINNED
+from scheduler.fields import Values
 from scheduler.libraries.transformers import ADAPTIVE
-from scheduler.schedule import Values
 
 STEPS = 1_000_000
 PAGE = Path(__file__).parent.parent / "PARITY.md"

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from scheduler import Schedule, custom
-from scheduler.schedule import Values
+from scheduler.fields import Values
 
 
 def values(schedule: Schedule, n: int) -> Values:

@@ -26,9 +26,9 @@ from client.errors import DigestMismatchError, UnexpectedAnswerError
 from scheduler import Schedule, Spec, Table
 from scheduler.builtin.twin import BLOCK, ClosedForm, Twin
 from scheduler.compose.literal import UnresolvedError
+from scheduler.fields import Values
 from scheduler.numerics.cancellation import ComputationStoppedError, cancellable
 from scheduler.numerics.rates import MAX_RATE
-from scheduler.schedule import Values
 from scheduler.texts import abbreviate
 
 _ULP = 2.0**-52  # of 1

@@ -8,29 +8,34 @@ from typing import TYPE_CHECKING, Annotated, Any, Union
 
 from pydantic import Field, TypeAdapter
 
-from scheduler.builtin import composite, cosine, cycle, decay, ramp, swa
-from scheduler.compose import combine, literal
+from scheduler.builtin import composite, cosine, decay, ramp, swa
+from scheduler.builtin import cycle as torch_cycle
+from scheduler.compose import combine, curves, cycle, literal, sequence, wrappers
 from scheduler.custom import cyclical, warmup
-from scheduler.libraries import transformers
+from scheduler.libraries.transformers import floors, kinds
 from scheduler.schedule import Schedule, complete
 
 _MODULES = (
     *(warmup, cyclical),
-    *(combine, literal),
-    *(swa, composite, cosine, cycle, decay, ramp),
-    transformers,
+    *(curves, sequence, combine, wrappers, cycle),
+    literal,
+    *(swa, composite, cosine, torch_cycle, decay, ramp),
+    *(kinds, floors),
 )
 
 
 def _collect() -> dict[str, type[Schedule]]:
-    """Each module's own kinds, in the order they are written."""
-    return {
+    """Each module's own kinds, in the order they are written, but for Splice, which is listed behind Cycle."""
+    kinds = {
         value.kind: value
         for module in _MODULES
         for value in vars(module).values()
         if isinstance(value, type) and issubclass(value, Schedule) and value.__module__ == module.__name__
         if "kind" in vars(value)
     }
+    names = [name for name in kinds if name != "Splice"]
+    names.insert(names.index("Cycle") + 1, "Splice")
+    return {name: kinds[name] for name in names}
 
 
 KINDS = MappingProxyType(_collect())

@@ -9,87 +9,36 @@ from __future__ import annotations
 import dataclasses
 import functools
 import itertools
-import math
-import operator
 import os
 import sys
 import warnings
 from abc import abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self, TypeVar, dataclass_transform, final
+from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar, dataclass_transform, final
 
 import numpy as np
 import pydantic
-from numpy.typing import NDArray
-from pydantic import BeforeValidator, ConfigDict, Field, GetJsonSchemaHandler, TypeAdapter
+from pydantic import ConfigDict, Field, GetJsonSchemaHandler, TypeAdapter
 from pydantic_core import CoreSchema
 
+from scheduler.fields import Values, step_index
 from scheduler.messages.descriptions import describe_schema
 from scheduler.numerics.cancellation import windows
-from scheduler.numerics.rates import MAX_RATE, broken_rule
+from scheduler.numerics.rates import broken_rule, first_out_of_range
 from scheduler.overrides import check_overrides
 from scheduler.table_format import TableError
-from scheduler.warnings import PlacedWarning, of_length, sentences
+from scheduler.warnings import PlacedWarning, ScheduleWarning, of_length, sentences
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from scheduler.table import After, Axis, Table
 
-Values = NDArray[np.float64]
-"""One float64 per step, shape [n]."""
-
-MAX_STEP = 10**10
-"""Largest step count a schedule accepts: past it the portable arithmetic has not been proven."""
 
 MAX_JOINTS = 1000
 """Joints that a schedule lists."""
 
 _FIRST_WINDOW, _LAST_WINDOW = 4096, 65536  # steps computed at once for get_lr: quick to start, cheap in a long loop
-
-
-class ScheduleWarning(UserWarning):
-    """A schedule is used in a way that is legal and rarely meant."""
-
-
-def coerce_int(value: object) -> object:
-    """Turn 10_000.0 and NumPy integers into int; leave bool and everything else to be refused."""
-    if isinstance(value, (bool, np.bool_, str)):
-        return value
-    if isinstance(value, (float, np.floating)):
-        return int(value) if float(value).is_integer() else value
-    try:
-        return operator.index(value)  # type: ignore[arg-type]  # refuses what is not an integer, which is the question
-    except TypeError:
-        return value
-
-
-def coerce_float(value: object) -> object:
-    """Turn ints and NumPy numbers into float; leave bool and everything else to be refused."""
-    if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, float, np.integer, np.floating)):
-        return value
-    try:
-        return float(value) + 0.0  # -0.0 becomes 0.0, which has the same JSON and other bits
-    except OverflowError:
-        return value
-
-
-Rate = Annotated[float, Field(ge=0.0, le=MAX_RATE), BeforeValidator(coerce_float)]
-"""A learning rate, or what one is multiplied by: finite, not negative, at most `scheduler.numerics.rates.MAX_RATE`."""
-PositiveRate = Annotated[float, Field(ge=1e-100, le=MAX_RATE), BeforeValidator(coerce_float)]
-"""A learning rate that something is divided by."""
-Factor = Annotated[float, Field(gt=0.0, le=1e12), BeforeValidator(coerce_float)]
-"""A positive multiplier without a unit."""
-Decay = Annotated[float, Field(gt=0.0, le=1.0), BeforeValidator(coerce_float)]
-"""What something is multiplied by again and again: at most 1, so that it cannot grow without bound."""
-Fraction = Annotated[float, Field(ge=0.0, le=1.0), BeforeValidator(coerce_float)]
-"""A share of a whole, 0 to 1."""
-NonNegative = Annotated[float, Field(ge=0.0, le=1e6), BeforeValidator(coerce_float)]
-"""A plain number, finite and not negative: a ratio, a power, a number of waves."""
-StepCount = Annotated[int, Field(ge=1, le=MAX_STEP), BeforeValidator(coerce_int)]
-"""A number of optimizer steps, at least 1."""
-Steps = Annotated[int, Field(ge=0, le=MAX_STEP), BeforeValidator(coerce_int)]
-"""A number of optimizer steps, 0 included."""
 
 
 class Schedule:
@@ -226,26 +175,26 @@ class Schedule:
         return self.end
 
     @property
-    def _warmup_field(self) -> tuple[str, int] | None:
+    def warmup_field(self) -> tuple[str, int] | None:
         """The parameter that says how long the warmup at the beginning is, and its value; None without one."""
         return None
 
     @property
-    def _rising_steps(self) -> int:
+    def rising_steps(self) -> int:
         """How many steps the rate rises at the beginning."""
-        return self._warmup_field[1] if self._warmup_field else 0
+        return self.warmup_field[1] if self.warmup_field else 0
 
     @property
-    def _afterwards(self) -> str | None:
+    def afterwards(self) -> str | None:
         """What the rate does past `stated_steps` where that is rarely meant: "is held", "stays at 0", "rises again"."""
         return None if self.end is None else "is held"
 
     @final
     def warnings(self, total_steps: int) -> list[str]:
         """What people should know before they train `total_steps` steps with this: sentences, usually none."""
-        return sentences(self._warnings(total_steps))
+        return sentences(self.placed_warnings(total_steps))
 
-    def _warnings(self, steps: int, *, part: bool = False) -> Iterator[PlacedWarning]:
+    def placed_warnings(self, steps: int, *, part: bool = False) -> Iterator[PlacedWarning]:
         """What there is to say where this gets so many steps, alone or as a part of a composite."""
         return of_length(self, steps, part=part)
 
@@ -301,7 +250,7 @@ class Schedule:
             raise ValueError(f"n must be >= 0, got {n}")
         columns = {name: np.empty(n) for name in self.column_names}
         self.fill_columns(columns)
-        if (step := _first_too_large(columns["lr"])) is not None:
+        if (step := first_out_of_range(columns["lr"])) is not None:
             raise rate_out_of_range(self, columns["lr"][step], step)
         for out in columns.values():
             out.flags.writeable = False
@@ -376,9 +325,9 @@ class Schedule:
             size = min(size, self.end + 1 - first)  # a step past the end must come by here, to be warned about
         values = np.empty(size)
         self.fill(values, first)
-        if _first_too_large(values) is not None:  # the window is what lies between `step` and the next such value
+        if first_out_of_range(values) is not None:  # the window is what lies between `step` and the next such value
             values, first = values[step - first :], step
-            if (bad := _first_too_large(values)) == 0:
+            if (bad := first_out_of_range(values)) == 0:
                 raise rate_out_of_range(self, values[0], step)
             values = values[:bad]
         return first, values.data.toreadonly()  # type: ignore[return-value]  # its format is 'd': indexing gives floats
@@ -403,16 +352,6 @@ class Schedule:
         return {"kind": data.pop("kind"), **data}
 
 
-def _first_too_large(values: Values) -> int | None:
-    """The index of the first value that is beyond every rate, or not a number; None where there is none.
-
-    How far below 0 a library's own rounding may go is the table's to judge (`scheduler.numerics.rates`).
-    """
-    if len(values) == 0 or (values.max() <= MAX_RATE and values.min() >= -MAX_RATE):  # False for NaN
-        return None
-    return int(np.argmin(np.abs(values) <= MAX_RATE))
-
-
 def rate_out_of_range(schedule: Schedule, value: float, step: int) -> TableError:
     """The error for a value of a schedule, at this step, that is beyond every rate."""
     return TableError(f"a rate must be {broken_rule(abs(value))}, got {value} at step {step} of this {schedule.kind}")
@@ -422,30 +361,6 @@ def warn_of(messages: Iterable[str], *, stacklevel: int) -> None:
     """Give each sentence as a `ScheduleWarning`, at the line `stacklevel` calls up, this one included."""
     for message in messages:
         warnings.warn(message, ScheduleWarning, stacklevel)
-
-
-def share_of(steps: int, ratio: float) -> int:
-    """A share of a number of steps, rounded up to a whole one: how transformers reckons its `warmup_ratio`.
-
-    Raises `ValueError` for a ratio that is not from 0 to 1. The product is that of floats, as it is there: 0.06 of 100
-    steps are 6, but 0.07 of them 8, since 100 * 0.07 is 7.000000000000001.
-
-    Example: `WarmupWithDecay(5e-4, share_of(100_000, 0.1), 100_000)` warms up for 10,000 steps.
-    """
-    if not 0.0 <= ratio <= 1.0:
-        raise ValueError(f"ratio must be from 0 to 1, got {ratio}")
-    return math.ceil(step_index(steps) * ratio)
-
-
-def step_index(step: object) -> int:
-    """A step as an int: `TypeError` where it is none, `ValueError` where it is negative or absurd."""
-    try:
-        index = operator.index(step)  # type: ignore[arg-type]  # refuses what is not an integer, which is the question
-    except TypeError:
-        raise TypeError(f"step must be an integer, got {step!r}") from None
-    if not 0 <= index <= MAX_STEP:
-        raise ValueError(f"step must be from 0 to {MAX_STEP}, got {index}")
-    return index
 
 
 S = TypeVar("S", bound=type[Schedule])

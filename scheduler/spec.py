@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Self
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, model_validator
 
 from scheduler.canonical import canonical_hash, canonical_json
+from scheduler.fields import StepCount
 from scheduler.registry import AnySchedule
-from scheduler.schedule import Schedule, StepCount, warn_of
+from scheduler.schedule import Schedule, warn_of
 from scheduler.table import After, Axis, Table
 from scheduler.table_format import TableLayout
 from scheduler.warnings import shortened

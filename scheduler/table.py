@@ -25,10 +25,11 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import numpy as np
 from numpy.typing import ArrayLike
 
+from scheduler.fields import Values
 from scheduler.numerics.progress import progress_index
 from scheduler.numerics.rates import broken_rule, first_bad_rate
 from scheduler.provenance import provenance
-from scheduler.schedule import Schedule, Values
+from scheduler.schedule import Schedule
 from scheduler.table_format import LENGTH, MAX_HEADER, FileHeader, TableLayout, claimed_spec, header_size
 from scheduler.table_format import After as After
 from scheduler.table_format import Axis as Axis

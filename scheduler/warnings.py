@@ -22,6 +22,10 @@ About = Literal["short", "level", "curve"]
 """Too few steps; more steps than are meant, at one rate; or something else."""
 
 
+class ScheduleWarning(UserWarning):
+    """A schedule is used in a way that is legal and rarely meant."""
+
+
 class PlacedWarning(NamedTuple):
     """A sentence, and which part of the schedule it speaks of."""
 
@@ -50,7 +54,7 @@ def shortened(texts: Iterable[str]) -> list[str]:
 def of_length(schedule: Schedule, steps: int, *, part: bool) -> Iterator[PlacedWarning]:
     """What there is to say where a schedule gets so many steps; as a `part` of a composite what is over is held."""
     stated, kind = schedule.stated_steps, schedule.kind
-    name, rising = schedule._warmup_field or ("", 0)
+    name, rising = schedule.warmup_field or ("", 0)
     if steps <= rising:
         yield PlacedWarning(
             "short",
@@ -74,13 +78,13 @@ def _later(schedule: Schedule, *, part: bool) -> tuple[About, int, str] | None:
     """What comes past the stated steps, and how many steps of it are nothing to speak of."""
     if part and schedule.over is not None:
         return "level", 0, "is held"
-    if (what := schedule._afterwards) is None:
+    if (what := schedule.afterwards) is None:
         return None
     return ("curve", 1, what) if what.startswith("rises") else ("level", 0, what)  # its turn is at the step itself
 
 
 def cut_warmup(part: Schedule, steps: int) -> Iterator[PlacedWarning]:
     """Where another part takes over in the middle of a rise."""
-    if steps < part._rising_steps:
-        rises = f"this {part.kind} rises for {part._rising_steps} steps and gets {steps}"
+    if steps < part.rising_steps:
+        rises = f"this {part.kind} rises for {part.rising_steps} steps and gets {steps}"
         yield PlacedWarning("curve", f"{rises}: what follows begins before it is up")

@@ -19,8 +19,8 @@ import numpy as np
 
 from scheduler import KINDS, Schedule, Spec
 from scheduler.compose.literal import resolved
+from scheduler.fields import MAX_STEP, Values
 from scheduler.numerics.rates import first_bad_rate
-from scheduler.schedule import MAX_STEP, Values
 from scheduler.table import TableError
 from service.errors import LimitExceededError
 from service.settings import Settings

@@ -25,7 +25,8 @@ from scheduler.builtin.ramp import ConstantLR, LinearLR, PolynomialLR
 from scheduler.builtin.stepped import SegmentSlice, Timeline
 from scheduler.builtin.swa import SWALR
 from scheduler.builtin.twin import Group, Milestones, MomentumTwin, Twin
-from scheduler.schedule import MAX_JOINTS, Schedule, Values, complete, schedule
+from scheduler.fields import Values
+from scheduler.schedule import MAX_JOINTS, Schedule, complete, schedule
 from scheduler.warnings import PlacedWarning
 
 MAX_MEMBERS = 100
@@ -132,12 +133,12 @@ class _Composite(MomentumTwin):
         )
 
     @override
-    def _warnings(self, steps: int, *, part: bool = False) -> Iterator[PlacedWarning]:
+    def placed_warnings(self, steps: int, *, part: bool = False) -> Iterator[PlacedWarning]:
         if self.end is not None and steps > self.end:
-            yield from super()._warnings(steps, part=part)
+            yield from super().placed_warnings(steps, part=part)
         for _, segment, begin, stop in self._timeline.slices(0, min(steps, self.end or steps)):
             for member in segment.members:
-                for warning in member.twin._warnings(stop - begin + member.clock):
+                for warning in member.twin.placed_warnings(stop - begin + member.clock):
                     if warning.about != "short" or stop == steps:  # else a member that is relieved in time
                         yield warning
 
@@ -227,9 +228,9 @@ class SequentialLR(_Composite):
         return max(member.max_growth for member in self.schedulers)
 
     @override
-    def _warnings(self, steps: int, *, part: bool = False) -> Iterator[PlacedWarning]:
+    def placed_warnings(self, steps: int, *, part: bool = False) -> Iterator[PlacedWarning]:
         yield from _shifted(self.schedulers[0])
-        yield from super()._warnings(steps, part=part)
+        yield from super().placed_warnings(steps, part=part)
 
 
 def _shifted(first: Twin) -> Iterator[PlacedWarning]:

@@ -14,8 +14,9 @@ from typing_extensions import override
 
 from scheduler.builtin.stepped import LOOP, Affine, Moves, multiply
 from scheduler.builtin.twin import BLOCK, ClosedForm, blocks, steps_before
+from scheduler.fields import Rate, StepCount, Values
 from scheduler.numerics import portable
-from scheduler.schedule import Rate, StepCount, Values, schedule
+from scheduler.schedule import schedule
 
 _JOINTS = 16  # turns, or restarts, that are listed
 _LONGEST = 10**8  # steps from the top of a cosine to its bottom
@@ -63,7 +64,7 @@ class CosineAnnealingLR(Affine):
 
     @property
     @override
-    def _afterwards(self) -> str:
+    def afterwards(self) -> str:
         return "rises again, as torch's does"
 
     def _boundaries(self, total_steps: int) -> Iterable[int]:

@@ -13,10 +13,11 @@ from pydantic import model_validator
 from typing_extensions import override
 
 from scheduler.builtin.twin import BLOCK, ClosedForm, Group, MomentumTwin, Twin, blocks, steps_before
+from scheduler.fields import MAX_STEP, Factor, Fraction, Rate, StepCount, Steps, Values
 from scheduler.numerics import libm
 from scheduler.numerics.cancellation import windows
 from scheduler.numerics.rates import MAX_RATE
-from scheduler.schedule import MAX_STEP, Factor, Fraction, Rate, StepCount, Steps, Values, schedule
+from scheduler.schedule import schedule
 
 MomentumColumn = Literal["momentum", "beta1"]
 """What torch calls the optimizer's momentum: `beta1` where it is the first of Adam's betas."""

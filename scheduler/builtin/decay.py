@@ -16,8 +16,9 @@ from typing_extensions import override
 
 from scheduler.builtin.stepped import Product
 from scheduler.builtin.twin import Milestones
+from scheduler.fields import NonNegative, Rate, StepCount, Values
 from scheduler.numerics.rates import MAX_RATE
-from scheduler.schedule import NonNegative, Rate, StepCount, Values, schedule
+from scheduler.schedule import schedule
 from scheduler.warnings import PlacedWarning
 
 _JOINTS = 16  # drops that are listed
@@ -60,7 +61,7 @@ class StepLR(_ByGamma):
     kind: Literal["torch.StepLR"] = "torch.StepLR"
 
     @override
-    def _warnings(self, steps: int, *, part: bool = False) -> Iterator[PlacedWarning]:
+    def placed_warnings(self, steps: int, *, part: bool = False) -> Iterator[PlacedWarning]:
         del steps, part
         return _growing(self, self.step_size)
 
@@ -115,7 +116,7 @@ class MultiStepLR(_ByGamma):
         return self
 
     @override
-    def _warnings(self, steps: int, *, part: bool = False) -> Iterator[PlacedWarning]:
+    def placed_warnings(self, steps: int, *, part: bool = False) -> Iterator[PlacedWarning]:
         del part
         if (last := max(self.milestones, default=0)) >= steps:
             yield PlacedWarning("short", f"milestone {last} of this {self.kind} is never reached in {steps} steps")
@@ -181,7 +182,7 @@ class ExponentialLR(_ByGamma):
     kind: Literal["torch.ExponentialLR"] = "torch.ExponentialLR"
 
     @override
-    def _warnings(self, steps: int, *, part: bool = False) -> Iterator[PlacedWarning]:
+    def placed_warnings(self, steps: int, *, part: bool = False) -> Iterator[PlacedWarning]:
         del steps, part
         return _growing(self, 1)
 

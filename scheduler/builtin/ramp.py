@@ -12,8 +12,9 @@ from typing_extensions import override
 
 from scheduler.builtin.stepped import Product
 from scheduler.builtin.twin import steps_before
+from scheduler.fields import Fraction, NonNegative, Rate, Steps, Values
 from scheduler.numerics import libm
-from scheduler.schedule import Fraction, NonNegative, Rate, Steps, Values, schedule
+from scheduler.schedule import schedule
 from scheduler.warnings import PlacedWarning
 
 _LEAST = 1e-100  # of what a rate is divided by
@@ -58,8 +59,8 @@ class ConstantLR(Product):
         return None if self.factor == 1.0 else self.total_iters
 
     @override
-    def _warnings(self, steps: int, *, part: bool = False) -> Iterator[PlacedWarning]:
-        yield from super()._warnings(steps, part=part)
+    def placed_warnings(self, steps: int, *, part: bool = False) -> Iterator[PlacedWarning]:
+        yield from super().placed_warnings(steps, part=part)
         if self.total_iters == 0 and self.factor != 1.0:
             text = f"with total_iters 0 torch never takes the factor {self.factor} off again: the rate stays reduced"
             yield PlacedWarning("curve", text)
@@ -131,7 +132,7 @@ class LinearLR(Product):
 
     @property
     @override
-    def _warmup_field(self) -> tuple[str, int] | None:
+    def warmup_field(self) -> tuple[str, int] | None:
         return ("total_iters", self.total_iters) if self.start_factor < self.end_factor else None
 
     @property
@@ -141,7 +142,7 @@ class LinearLR(Product):
 
     @property
     @override
-    def _afterwards(self) -> str | None:
+    def afterwards(self) -> str | None:
         return "stays at 0" if self.end_factor == 0.0 else None
 
     def _boundaries(self, total_steps: int) -> Iterable[int]:
@@ -215,7 +216,7 @@ class PolynomialLR(Product):
 
     @property
     @override
-    def _afterwards(self) -> str:
+    def afterwards(self) -> str:
         return "stays at 0"
 
     def _boundaries(self, total_steps: int) -> Iterable[int]:

@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from typing_extensions import override
 
 from scheduler.builtin.twin import BLOCK, ClosedForm, Twin
+from scheduler.fields import Values
 from scheduler.numerics.cancellation import check_cancelled
-from scheduler.schedule import Values
 
 Moves = NDArray[np.float64]
 """What steps do to the rate, shape [4, n]: lr becomes (lr - moves[0]) / moves[1] * moves[2] + moves[3]."""

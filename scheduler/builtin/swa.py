@@ -12,7 +12,8 @@ from typing_extensions import override
 
 from scheduler.builtin.stepped import Affine, Moves, advance
 from scheduler.builtin.twin import Group, Twin, steps_before
-from scheduler.schedule import Rate, Steps, Values, schedule
+from scheduler.fields import Rate, Steps, Values
+from scheduler.schedule import schedule
 
 
 @schedule

@@ -19,8 +19,9 @@ import numpy as np
 from pydantic import AfterValidator, Field
 from typing_extensions import override
 
+from scheduler.fields import Steps, Values
 from scheduler.numerics import libm
-from scheduler.schedule import Schedule, Steps, Values
+from scheduler.schedule import Schedule
 
 Milestones = Annotated[Sequence[Steps], Field(max_length=10_000), AfterValidator(tuple)]
 """Steps at which something happens: a list or a tuple, kept as a tuple."""

@@ -14,9 +14,10 @@ import numpy as np
 from pydantic import Field, model_validator
 from typing_extensions import override
 
+from scheduler.fields import Rate, Values
 from scheduler.numerics.cancellation import check_cancelled
-from scheduler.numerics.portable import BLOCK
-from scheduler.schedule import Rate, Schedule, Values, schedule
+from scheduler.numerics.pieces import BLOCK
+from scheduler.schedule import Schedule, schedule
 from scheduler.table_format import COLUMN
 
 MAX_VALUES = 100_000
@@ -107,7 +108,7 @@ class Literal(Schedule):
 
     @property
     @override
-    def _afterwards(self) -> None:
+    def afterwards(self) -> None:
         """The last value is held, as the values' owner knows."""
         return None
 

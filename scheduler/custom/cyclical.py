@@ -13,14 +13,16 @@ import numpy as np
 from pydantic import BeforeValidator, Field, model_validator
 from typing_extensions import override
 
-from scheduler.numerics import portable
-from scheduler.schedule import Decay, Factor, Fraction, Rate, Schedule, StepCount, Values, coerce_int, schedule
+from scheduler.fields import Decay, Factor, Fraction, Rate, StepCount, Values, coerce_int
+from scheduler.numerics import cosine, portable
+from scheduler.numerics.pieces import BLOCK, Fill, piecewise
+from scheduler.schedule import Schedule, schedule
 
-_LONG = 2 * portable.BLOCK  # steps: a cycle longer than this is computed where it lies, a shorter one once
+_LONG = 2 * BLOCK  # steps: a cycle longer than this is computed where it lies, a shorter one once
 _JOINTS = 8  # cycles whose joints are listed
 
 
-def _triangle(size: int, low: float, high: float) -> list[tuple[int, portable.Fill]]:
+def _triangle(size: int, low: float, high: float) -> list[tuple[int, Fill]]:
     """The two pieces of a triangular cycle of 2 * size steps."""
     return [
         (size, partial(portable.linear, start=low, stop=high, length=size)),
@@ -28,14 +30,14 @@ def _triangle(size: int, low: float, high: float) -> list[tuple[int, portable.Fi
     ]
 
 
-def _row(pieces: list[tuple[int, portable.Fill]]) -> Values:
+def _row(pieces: list[tuple[int, Fill]]) -> Values:
     """One cycle's values."""
     row = np.empty(sum(length for length, _ in pieces))
-    portable.piecewise(row, 0, pieces)
+    piecewise(row, 0, pieces)
     return row
 
 
-def _forever(pieces: list[tuple[int, portable.Fill]]) -> portable.Fill:
+def _forever(pieces: list[tuple[int, Fill]]) -> Fill:
     """The same cycle again and again."""
     period = sum(length for length, _ in pieces)
     if period <= _LONG:
@@ -43,7 +45,7 @@ def _forever(pieces: list[tuple[int, portable.Fill]]) -> portable.Fill:
 
     def fill(out: Values, start: int) -> None:
         again = (piece for cycle in repeat(pieces) for piece in cycle)
-        portable.piecewise(out, start, again, origin=start - start % period)
+        piecewise(out, start, again, origin=start - start % period)
 
     return fill
 
@@ -106,7 +108,7 @@ class CyclicLR(Schedule):
             portable.cycles(out, start, self.base_lr, tops, row)
         else:
             pieces = (piece for top in tops.tolist() for piece in _triangle(self.step_size, self.base_lr, top))
-            portable.piecewise(out, start, pieces, origin=first * period)
+            piecewise(out, start, pieces, origin=first * period)
 
     def _tops(self, first: int, stop: int) -> Values:
         """The highest rates of cycles first, first + 1, ..., stop - 1, counted from 0."""
@@ -116,9 +118,9 @@ class CyclicLR(Schedule):
     def _fill_decaying(self, out: Values, start: int) -> None:
         portable.geometric(out, start, self.max_lr - self.base_lr, Decimal(self.gamma))
         triangle = _forever(_triangle(self.step_size, 0.0, 1.0))
-        shape = np.empty(min(portable.BLOCK, len(out)))
-        for begin in range(0, len(out), portable.BLOCK):
-            block = out[begin : begin + portable.BLOCK]
+        shape = np.empty(min(BLOCK, len(out)))
+        for begin in range(0, len(out), BLOCK):
+            block = out[begin : begin + BLOCK]
             triangle(shape[: len(block)], start + begin)
             block *= shape[: len(block)]
             block += self.base_lr
@@ -184,12 +186,12 @@ class OneCycleLR(Schedule):
         return (self._up,)
 
     def _fill(self, out: Values, start: int) -> None:
-        portable.piecewise(out, start, self._pieces())
+        piecewise(out, start, self._pieces())
 
-    def _pieces(self) -> Iterator[tuple[int, portable.Fill]]:
+    def _pieces(self) -> Iterator[tuple[int, Fill]]:
         up, floor = self._up, self.max_lr / self.final_div_factor
         down = self.total_steps - up
-        anneal = portable.cosine if self.anneal_strategy == "cos" else portable.linear
+        anneal = cosine.cosine if self.anneal_strategy == "cos" else portable.linear
         yield up, partial(portable.linear, start=self.max_lr / self.div_factor, stop=self.max_lr, length=up)
         yield down, partial(anneal, start=self.max_lr, stop=floor, length=down)
         yield 2**62, lambda out, position: out.fill(floor)
@@ -244,10 +246,10 @@ class CosineAnnealingWarmRestarts(Schedule):
         if self.t_mult == 1:
             _forever([self._cycle(self.t_0)])(out, start)
         else:
-            portable.piecewise(out, start, map(self._cycle, self._lengths()))
+            piecewise(out, start, map(self._cycle, self._lengths()))
 
-    def _cycle(self, length: int) -> tuple[int, portable.Fill]:
-        return length, partial(portable.cosine, start=self.max_lr, stop=self.min_lr, length=length)
+    def _cycle(self, length: int) -> tuple[int, Fill]:
+        return length, partial(cosine.cosine, start=self.max_lr, stop=self.min_lr, length=length)
 
 
 @schedule
@@ -298,9 +300,9 @@ class ExponentialCyclicLR(Schedule):
             portable.cycles(out, start, self.base_lr, tops, row)
         else:
             pieces = (piece for top in tops.tolist() for piece in self._cycle(self.base_lr, top))
-            portable.piecewise(out, start, pieces, origin=first * self.cycle_length)
+            piecewise(out, start, pieces, origin=first * self.cycle_length)
 
-    def _cycle(self, low: float, high: float) -> list[tuple[int, portable.Fill]]:
+    def _cycle(self, low: float, high: float) -> list[tuple[int, Fill]]:
         """Rise and fall; positions are in half steps of the rise, since an odd cycle's halves end between two steps."""
         length = self.cycle_length
         rise = (length + 1) // 2

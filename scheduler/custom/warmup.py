@@ -9,8 +9,10 @@ from typing import Literal, Self
 from pydantic import model_validator
 from typing_extensions import override
 
-from scheduler.numerics import portable
-from scheduler.schedule import PositiveRate, Rate, Schedule, StepCount, Steps, Values, schedule, share_of
+from scheduler.fields import PositiveRate, Rate, StepCount, Steps, Values, share_of
+from scheduler.numerics import cosine, portable
+from scheduler.numerics.double_double import quotient, root
+from scheduler.schedule import Schedule, schedule
 
 
 class _Warmup(Schedule):
@@ -21,7 +23,7 @@ class _Warmup(Schedule):
 
     @property
     @override
-    def _warmup_field(self) -> tuple[str, int]:
+    def warmup_field(self) -> tuple[str, int]:
         return "warmup_steps", self.warmup_steps
 
     def _boundaries(self, total_steps: int) -> Iterable[int]:
@@ -108,7 +110,7 @@ class ExponentialWarmup(_Warmup):
         if len(out) and position + len(out) > self.warmup_steps:  # the last value of the warmup: exactly base_lr
             out[-1] = self.base_lr
             out = out[:-1]
-        ratio = portable.root(portable.quotient(self.base_lr, self.start_lr), self.warmup_steps)
+        ratio = root(quotient(self.base_lr, self.start_lr), self.warmup_steps)
         portable.geometric(out, position, self.start_lr, ratio, self.warmup_steps)
 
 
@@ -136,7 +138,7 @@ class CosineWarmup(_Warmup):
     kind: Literal["custom.CosineWarmup"] = "custom.CosineWarmup"
 
     def _rise(self, out: Values, position: int) -> None:
-        portable.cosine(out, position, 0.0, self.base_lr, self.warmup_steps)
+        cosine.cosine(out, position, 0.0, self.base_lr, self.warmup_steps)
 
 
 @schedule
@@ -200,5 +202,5 @@ class WarmupWithDecay(_Warmup):
         length = self.total_steps - self.warmup_steps
         decaying = min(max(length - step, 0), len(out))
         if decaying:
-            portable.cosine(out[:decaying], step, self.base_lr, self.min_lr, length)
+            cosine.cosine(out[:decaying], step, self.base_lr, self.min_lr, length)
         out[decaying:] = self.min_lr

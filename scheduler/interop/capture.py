@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from scheduler.fields import Values
 from scheduler.interop.dry_run import CaptureError, TorchScheduler, rehearsal, undisturbed
-from scheduler.schedule import Values
 from scheduler.table import Table
 from scheduler.texts import abbreviate
 

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from scheduler import builtin
 from scheduler.builtin.twin import Twin
-from scheduler.compose.combine import Shift
+from scheduler.compose import Shift
 from scheduler.interop.capture import members
 from scheduler.interop.dry_run import TorchScheduler, check
 from scheduler.schedule import Schedule

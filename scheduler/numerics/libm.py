@@ -15,7 +15,8 @@ from itertools import repeat
 
 import numpy as np
 
-from scheduler.schedule import ScheduleWarning, Values
+from scheduler.fields import Values
+from scheduler.warnings import ScheduleWarning
 
 _VECTORISED: dict[str, tuple[Callable[[Values], Values], Callable[[float], float]]] = {
     "cos": (np.cos, math.cos),

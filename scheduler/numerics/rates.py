@@ -31,6 +31,16 @@ def first_bad_rate(values: NDArray[np.float64]) -> int | None:
     return int(np.argmin((values >= lowest) & (values <= MAX_RATE)))
 
 
+def first_out_of_range(values: NDArray[np.float64]) -> int | None:
+    """The index of the first value that is beyond every rate, or not a number; None where there is none.
+
+    How far below 0 a library's own rounding may go is for `first_bad_rate` to judge.
+    """
+    if len(values) == 0 or (values.max() <= MAX_RATE and values.min() >= -MAX_RATE):  # False for NaN
+        return None
+    return int(np.argmin(np.abs(values) <= MAX_RATE))
+
+
 def broken_rule(value: float) -> str:
     """What a value that is no learning rate should have been: "finite", "not negative" or "at most 1e+12"."""
     if not math.isfinite(value):

@@ -25,9 +25,9 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
-from scheduler.numerics import portable
-from scheduler.numerics.portable import Law
-from scheduler.schedule import Values
+from scheduler.fields import Values
+from scheduler.numerics.double_double import quotient
+from scheduler.numerics.power_law import Law, horner, power_law
 
 Shape = Literal[
     "linear",
@@ -62,15 +62,15 @@ class Curve(NamedTuple):
 def blend(out: Values, first: int, start: float, stop: float, length: int, curve: Curve) -> None:
     """Fill with stop + (start - stop) S, from the nearer end."""
     half = min(max(curve.halfway, 1, first) - first, len(out))  # position 0 is the start, exactly
-    portable.power_law(out[:half], first, start, stop - start, curve.risen)
-    portable.power_law(out[half:], first + half, stop, start - stop, curve.falling, origin=length)
+    power_law(out[:half], first, start, stop - start, curve.risen)
+    power_law(out[half:], first + half, stop, start - stop, curve.falling, origin=length)
 
 
 def inverse_sqrt(out: Values, first: int, start: float, stop: float, length: int) -> None:
     """start / sqrt(1 + p ((start / stop)**2 - 1))."""
-    growth = float(portable.quotient(start, stop) ** 2 - 1)
+    growth = float(quotient(start, stop) ** 2 - 1)
     law = Law(lambda position: 1.0 / np.sqrt(1.0 + position / length * growth), -length / growth, -0.5)
-    portable.power_law(out, first, 0.0, start, law)
+    power_law(out, first, 0.0, start, law)
 
 
 def rex(length: int) -> Curve:
@@ -159,15 +159,15 @@ def one_minus_power(base: Values, rest: Values, exponent: float) -> Values:
     argument = exponent * (log(positive) + lost)
     near = np.maximum(argument, -1.0)
     far = np.where(base > 0, 1.0 - exp(argument), 1.0)
-    return np.where(argument > -1.0, -near * portable.polynomial(near, _EXPM1), far)
+    return np.where(argument > -1.0, -near * horner(near, _EXPM1), far)
 
 
 def _one_minus_half_integer_power(base: Values, rest: Values, doubled: int) -> Values:
     """1 - r**n = (1 - r) (1 + r + ... + r**(n - 1)), r the base or its root: all terms have one sign."""
     if doubled % 2 == 0:
-        return rest * portable.polynomial(base, [1.0] * (doubled // 2))
+        return rest * horner(base, [1.0] * (doubled // 2))
     root = np.sqrt(base)
-    return rest / (1.0 + root) * portable.polynomial(root, [1.0] * doubled)
+    return rest / (1.0 + root) * horner(root, [1.0] * doubled)
 
 
 def log1p(number: Values) -> Values:
@@ -183,7 +183,7 @@ def log(number: Values) -> Values:
     mantissa = np.where(small, 2.0 * mantissa, mantissa)
     exponent = exponent - small
     ratio = (mantissa - 1.0) / (mantissa + 1.0)
-    return exponent * _LN2_HIGH + (2.0 * ratio * portable.polynomial(ratio * ratio, _ATANH) + exponent * _LN2_LOW)
+    return exponent * _LN2_HIGH + (2.0 * ratio * horner(ratio * ratio, _ATANH) + exponent * _LN2_LOW)
 
 
 def exp(number: Values) -> Values:
@@ -191,4 +191,4 @@ def exp(number: Values) -> Values:
     number = np.maximum(number, -745.0)
     whole = np.rint(number / float(_LN2))
     rest = (number - whole * _LN2_HIGH) - whole * _LN2_LOW
-    return np.ldexp(portable.polynomial(rest, _EXP), whole.astype(np.int64))
+    return np.ldexp(horner(rest, _EXP), whole.astype(np.int64))

@@ -12,7 +12,8 @@ from types import MappingProxyType
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from scheduler.schedule import Fraction, Rate, Schedule, Steps
+from scheduler.fields import Fraction, Rate, Steps
+from scheduler.schedule import Schedule
 from scheduler.spec import Spec
 from scheduler.texts import near_names
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from scheduler.schedule import Values
+from scheduler.fields import Values
 from scheduler.table import Table
 from scheduler.views.summary import landmarks
 

@@ -7,9 +7,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from scheduler.fields import Values
 from scheduler.interop.capture import capture
 from scheduler.interop.dry_run import TorchScheduler
-from scheduler.schedule import Schedule, Values
+from scheduler.schedule import Schedule
 from scheduler.table import Table
 from scheduler.views.difference import Difference, difference
 from scheduler.views.overlay import overlay

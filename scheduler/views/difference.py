@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from scheduler.schedule import Values
+from scheduler.fields import Values
 
 _HALF = np.uint64(2**63)
 

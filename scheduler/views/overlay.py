@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from textwrap import shorten
 from typing import TYPE_CHECKING, Any
 
-from scheduler.schedule import Values
+from scheduler.fields import Values
 from scheduler.views.plot import empty_figure, levels
 
 if TYPE_CHECKING:

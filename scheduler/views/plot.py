@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from scheduler.schedule import Values
+from scheduler.fields import Values
 from scheduler.table import Table
 from scheduler.views.difference import difference
 from scheduler.views.summary import boundaries, call, extremes

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from scheduler.schedule import Schedule, Values
+from scheduler.fields import Values
+from scheduler.schedule import Schedule
 from scheduler.table import Table
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from pydantic import BaseModel, Field
 
 from scheduler import Spec, Table
-from scheduler.schedule import Values
+from scheduler.fields import Values
 from scheduler.table import After, Axis
 from service.tables.formats import FORMATS, NPY, SAFETENSORS, npy_header
 from service.tables.origins import Claim, Origin

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from scheduler import Table
-from scheduler.schedule import Values
+from scheduler.fields import Values
 from scheduler.table_format import FORMAT_REVISION, TableLayout
 from service.storage.store import Part
 from service.tables.stored import StoredColumn, TableReader

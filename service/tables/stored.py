@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scheduler import TableError
-from scheduler.schedule import Values
+from scheduler.fields import Values
 from scheduler.table_format import LENGTH, FileHeader, header_size
 from service.concurrency.executors import Executors
 from service.storage.store import ObjectStore

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
 from scheduler import Table
-from scheduler.schedule import Values
+from scheduler.fields import Values
 from service.errors import InvalidRequestError, LimitExceededError, abbreviate
 from service.tables.stored import StoredColumn, TableReader
 

@@ -21,8 +21,8 @@ from typing import Any
 import numpy as np
 
 from scheduler import Spec, Table
+from scheduler.fields import Values
 from scheduler.numerics.cancellation import ComputationStoppedError
-from scheduler.schedule import Values
 from service.errors import ComputationLostError, LimitExceededError, NotComputableError
 from service.tables.stored import TableReader
 from service.workers.channel import Channel, Message

@@ -25,8 +25,8 @@ import numpy as np
 
 from scheduler import Spec, Table, TableError
 from scheduler.compose.literal import UnresolvedError, resolved
+from scheduler.fields import Values
 from scheduler.numerics.cancellation import ComputationStoppedError, cancellable
-from scheduler.schedule import Values
 from service.workers.channel import Channel, Message
 
 STOP = signal.SIGUSR1

@@ -14,7 +14,8 @@ from pydantic import ValidationError
 from client import Client, DigestMismatchError, RequestRefusedError, UnexpectedAnswerError
 from scheduler import Schedule, Spec, Table
 from scheduler.custom import CyclicLR, ExponentialWarmup, LinearWarmup, OneCycleLR, WarmupWithDecay
-from scheduler.schedule import Values, schedule
+from scheduler.fields import Values
+from scheduler.schedule import schedule
 from tests.support.client.table_files import manifest_of
 
 if TYPE_CHECKING:

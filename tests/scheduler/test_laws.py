@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from scheduler import KINDS, Schedule, Spec, parse
-from scheduler.schedule import Values
+from scheduler.fields import Values
 from tests.support.schedules.strategies import MAX_STEPS, schedules
 
 ALL = sorted(KINDS)

@@ -17,7 +17,8 @@ from scheduler.builtin import ExponentialLR, OneCycleLR, StepLR
 from scheduler.compose import Sequence
 from scheduler.compose.literal import Literal as Given
 from scheduler.custom import LinearWarmup
-from scheduler.schedule import Rate, StepCount, Values, schedule
+from scheduler.fields import Rate, StepCount, Values
+from scheduler.schedule import schedule
 
 FOLLOWS = ["get_lr", "fill", "values", "columns", "table", "plot"]
 WAYS = r"What works: a kind of your own, .*`kind`.*`_fill`; CachedScheduler\(.*\); capture\("

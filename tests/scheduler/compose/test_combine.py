@@ -26,7 +26,7 @@ from scheduler.compose import (
     Splice,
     Sum,
 )
-from scheduler.compose.combine import MAX_DEPTH
+from scheduler.compose.base import MAX_DEPTH
 from scheduler.compose.literal import Literal, UnresolvedError, resolved
 from scheduler.custom import CosineAnnealingWarmRestarts, ExponentialCyclicLR, LinearWarmup, OneCycleLR, WarmupWithDecay
 from tests.support.schedules.strategies import schedules

@@ -21,9 +21,10 @@ from hypothesis import strategies as st
 from transformers.optimization import TYPE_TO_SCHEDULER_FUNCTION, get_scheduler
 from transformers.trainer_utils import SchedulerType
 
+from scheduler.fields import Values
 from scheduler.libraries import transformers as twins
 from scheduler.libraries.transformers import ADAPTIVE, from_training_arguments
-from scheduler.schedule import Schedule, Values
+from scheduler.schedule import Schedule
 
 Parameters = dict[str, Any]
 

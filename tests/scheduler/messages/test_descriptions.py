@@ -8,8 +8,9 @@ from pydantic import TypeAdapter
 
 from scheduler import KINDS, Schedule, Spec
 from scheduler.commands.show import add_parser
+from scheduler.fields import Values
 from scheduler.messages.descriptions import parameter_descriptions, prose, summary
-from scheduler.schedule import Values, schedule
+from scheduler.schedule import schedule
 
 DESCRIBED = sorted(kind for kind in KINDS if kind.startswith(("custom.", "torch.")))
 LONGEST = 160

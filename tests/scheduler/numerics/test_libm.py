@@ -15,8 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scheduler import ScheduleWarning
+from scheduler.fields import Values
 from scheduler.numerics import libm
-from scheduler.schedule import Values
 
 NUMBERS = st.lists(st.floats(0.0, 700.0), max_size=40)
 

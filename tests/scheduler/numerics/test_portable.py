@@ -14,7 +14,9 @@ import pytest
 
 from scheduler import Schedule, Spec, Table, parse
 from scheduler.compose import Power, Ramp
-from scheduler.numerics import portable, shapes
+from scheduler.numerics import cosine, portable, shapes
+from scheduler.numerics.grid import clear_caches
+from scheduler.numerics.power_law import Law, power_law
 from tests.support.schedules.golden import ENTRIES, GOLDEN
 
 PLAIN_CPU = {
@@ -76,7 +78,7 @@ def test_digests_do_not_depend_on_cpu_features() -> None:
 @pytest.mark.parametrize(("start", "stop"), [(0.0, 0.3), (0.3, 0.0), (0.3, 0.1), (0.2, 0.2)])
 def test_ramps_reach_both_ends_exactly(length: int, start: float, stop: float) -> None:
     """A ramp is `start` at position 0 and `stop` at position length, to the last bit, and never leaves the range."""
-    for ramp in (portable.linear, portable.cosine):
+    for ramp in (portable.linear, cosine.cosine):
         out = np.empty(length + 1)
         ramp(out, 0, start, stop, length)
         assert (out[0], out[-1]) == (start, stop)
@@ -108,9 +110,9 @@ def test_a_power_law_has_the_same_bits_in_every_window(schedule: Schedule) -> No
 @pytest.mark.parametrize("exponent", [-2.0, -0.51, 0.5, 1.0, 2.5])
 def test_series_and_single_values_agree(exponent: float) -> None:
     """Where a power law is computed by series it is within 4 ULP of what it is value by value."""
-    law = portable.Law(lambda position: shapes.power(position + 1.0, exponent), pole=-1.0, exponent=exponent)
+    law = Law(lambda position: shapes.power(position + 1.0, exponent), pole=-1.0, exponent=exponent)
     out = np.empty(1_200_000)
-    portable.power_law(out, 0, 0.0, 1.0, law)
+    power_law(out, 0, 0.0, 1.0, law)
     single = law.values(np.arange(len(out), dtype=np.float64))
     assert np.abs(out.view(np.int64) - single.view(np.int64)).max() <= 4
 
@@ -126,7 +128,7 @@ def test_forgetting_the_tables_changes_nothing() -> None:
     """Factor tables are a cache: values computed with and without them are the same."""
     schedule = parse({"kind": "custom.CosineWarmup", "base_lr": 0.1, "warmup_steps": 5000})
     before = schedule.values(5000).tobytes()
-    portable.clear_caches()
+    clear_caches()
     assert schedule.values(5000).tobytes() == before
 
 
@@ -136,23 +138,23 @@ def test_a_cosine_without_a_table_has_the_same_bits(length: int, share: float) -
     """A window too small to be worth a table of factors is computed cell by cell, to the same last bit."""
     first, n = int(length * share), max(64, 2 * isqrt(length))
     whole = np.empty(n)
-    portable.cosine(whole, first, 0.1, 1e-5, length)
+    cosine.cosine(whole, first, 0.1, 1e-5, length)
     for begin in range(0, n, max(n // 50, 1)):
         part = np.empty(min(3, n - begin))
-        portable.cosine(part, first + begin, 0.1, 1e-5, length)
+        cosine.cosine(part, first + begin, 0.1, 1e-5, length)
         assert part.tobytes() == whole[begin : begin + 3].tobytes()
 
 
 def test_few_long_tables_are_remembered() -> None:
     """Tables for lengths of billions of steps are megabytes: only the last few are kept."""
-    portable.clear_caches()
+    clear_caches()
     value = np.empty(40_000)
     tracemalloc.start()
     try:
         for length in range(10**10 - 200, 10**10, 10):
-            portable.cosine(value, 5, 0.1, 0.0, length)
+            cosine.cosine(value, 5, 0.1, 0.0, length)
         kept, _ = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
-        portable.clear_caches()
+        clear_caches()
     assert kept < 20 * 2**20

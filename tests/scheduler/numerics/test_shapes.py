@@ -11,9 +11,9 @@ import pytest
 
 from scheduler import Schedule
 from scheduler.compose import Constant, Power, Product, Ramp, Sequence, Shift, Splice
+from scheduler.fields import Values
 from scheduler.numerics import shapes
-from scheduler.numerics.portable import Law, power_law
-from scheduler.schedule import Values
+from scheduler.numerics.power_law import Law, power_law
 
 LENGTH = 100_000
 M = mpmath.mpf

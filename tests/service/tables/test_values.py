@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from scheduler import Table
-from scheduler.schedule import Values
+from scheduler.fields import Values
 from service.errors import InvalidRequestError, LimitExceededError
 from service.tables.values import ValuesQuery, extremes, select
 

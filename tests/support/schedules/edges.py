@@ -30,7 +30,7 @@ from scheduler.compose import (
     Splice,
     Sum,
 )
-from scheduler.schedule import MAX_STEP
+from scheduler.fields import MAX_STEP
 from tests.support.schedules.strategies import SIMPLE, on_one_optimizer
 
 SHORT = ("schedules", "schedulers")

@@ -11,7 +11,7 @@ import torch
 from torch.optim import lr_scheduler, swa_utils
 
 from scheduler.builtin.twin import Twin
-from scheduler.schedule import Values
+from scheduler.fields import Values
 
 Columns = dict[str, Values]
 

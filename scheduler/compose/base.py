@@ -1,0 +1,132 @@
+"""Composition: schedules made of schedules, each a pure function of its own clock.
+
+Our building blocks, in portable arithmetic: where the parts are portable, so is the whole. Parts are any kinds, nested
+up to `MAX_DEPTH` deep. A composite drives the learning rate alone: a part that also drives momentum is refused.
+
+A part that is over is held, by one rule for all composites. Most kinds say themselves what comes after their end, our
+own always do. A library's schedule that raises there or climbs back (`Schedule.over`) keeps the rate of the step
+before, the last one that a training of its length applies; a part that starts from "previous" then starts from that.
+"""
+
+from __future__ import annotations
+
+from collections import abc
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Annotated, ClassVar, Self
+
+import numpy as np
+from pydantic import Field, model_validator
+from typing_extensions import override
+
+from scheduler.fields import MAX_STEP, Steps
+from scheduler.schedule import Schedule
+from scheduler.warnings import PlacedWarning
+
+if TYPE_CHECKING:
+    from scheduler.registry import AnySchedule
+
+MAX_DEPTH = 16
+"""Levels of composition; more is a mistake or an attack."""
+
+MAX_PARTS = 1000
+"""Parts of one composite."""
+
+_LONGEST = 10 * MAX_STEP  # a length inside a growing cycle: of the cycles that begin in reach, the last is not longer
+
+if TYPE_CHECKING:
+    Parts = abc.Sequence[Schedule]
+    Lengths = abc.Sequence[int]
+else:  # any sequence is taken, and kept as a tuple
+    Parts = Annotated["tuple[AnySchedule, ...]", Field(min_length=1, max_length=MAX_PARTS, strict=False)]
+    Lengths = Annotated[tuple[Steps, ...], Field(max_length=MAX_PARTS, strict=False)]
+
+
+def check_length(length: int, factor: int, *, most: int = _LONGEST) -> None:
+    """Refuse to stretch a length of a growing cycle that far."""
+    if abs(length) * factor > most:
+        raise ValueError(
+            f"lengths inside a growing cycle must not be far above its own: {length} would grow by {factor}, "
+            f"to more than {most}"
+        )
+
+
+def value_at(part: Schedule, step: int) -> float:
+    """The value of one step of a part, held from its end on."""
+    value = np.empty(1)
+    part.fill_held(value, step)
+    return float(value[0])
+
+
+class Composite(Schedule):
+    """What the composites share: parts that keep the rules."""
+
+    def _check_parts(self, *, fed: bool = False) -> None:
+        """Refuse parts that cannot be part of this; where they are `fed` they may start from a value before them."""
+        for part in self.members:
+            if not fed and part.needs_previous:
+                raise ValueError(f'"previous" has no meaning in this place of {self.kind}: nothing goes before')
+            if part.column_names != ("lr",):
+                others = ", ".join(part.column_names[1:])
+                raise ValueError(
+                    f"a part of {self.kind} must drive lr alone, got {part.kind}, which also drives {others}"
+                )
+        if self.depth > MAX_DEPTH:
+            raise ValueError(f"schedules must be nested at most {MAX_DEPTH} deep, got {self.depth}")
+
+    def _cut_off(self, begin: int, last: Schedule, steps: int) -> Iterator[PlacedWarning]:
+        """What there is to say where the last part, which begins at this step, is never reached.
+
+        A training that ends at that very step has left out a part that is made for some steps, not one that only holds.
+        """
+        if steps < begin or (steps == begin and last.stated_steps):
+            yield PlacedWarning(
+                "short",
+                f"the last part of this {self.kind} begins at step {begin} and is never reached in {steps} steps",
+            )
+
+
+class Wrapper(Composite):
+    """What the composites of one schedule share."""
+
+    _place: ClassVar[str] = "schedule"  # what its caveats call it
+
+    schedule: Schedule
+
+    @model_validator(mode="after")
+    def _check_schedule(self) -> Self:
+        self._check_parts()
+        return self
+
+    @property
+    @override
+    def members(self) -> tuple[Schedule, ...]:
+        return (self.schedule,)
+
+    @property
+    @override
+    def end(self) -> int | None:
+        return self.schedule.end
+
+    @override
+    def time_scaled(self, factor: int) -> Self:
+        return self._remade(schedule=self.schedule.time_scaled(factor))
+
+    @override
+    def check_stretch(self, factor: int) -> None:
+        self.schedule.check_stretch(factor)
+
+    @property
+    @override
+    def stated_steps(self) -> int | None:
+        return self.schedule.stated_steps
+
+    @override
+    def placed_warnings(self, steps: int, *, part: bool = False) -> Iterator[PlacedWarning]:
+        return (warning.within(self._place) for warning in self.schedule.placed_warnings(self._share(steps), part=True))
+
+    def _share(self, steps: int) -> int:
+        """How many steps of the schedule lie in the first steps of this."""
+        return steps
+
+    def _boundaries(self, total_steps: int) -> Iterable[int]:
+        return self.schedule.boundaries(total_steps)

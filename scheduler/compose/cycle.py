@@ -1,0 +1,183 @@
+"""A schedule again and again: `Cycle`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import KW_ONLY
+from decimal import Decimal
+from functools import partial
+from itertools import count
+from typing import TYPE_CHECKING, Annotated, Literal, Self
+
+import numpy as np
+from pydantic import BeforeValidator, Field, model_validator
+from typing_extensions import override
+
+from scheduler.compose.base import Wrapper, check_length
+from scheduler.fields import MAX_STEP, Decay, Rate, StepCount, Values, coerce_int
+from scheduler.numerics import portable
+from scheduler.numerics.double_double import whole_power
+from scheduler.numerics.pieces import BLOCK, Fill, piecewise
+from scheduler.schedule import schedule
+from scheduler.warnings import PlacedWarning, of_length
+
+if TYPE_CHECKING:
+    from scheduler.registry import AnySchedule
+
+_JOINTS = 8  # cycles whose joints are listed
+_CYCLES = 64  # growing ones: more than can begin within MAX_STEP
+
+
+@schedule
+class Cycle(Wrapper):
+    """The first `length` steps of a schedule again and again, each time longer and lower if asked.
+
+    Formula, in cycle i of length growth^i steps: lr(t) = amplitude^i schedule stretched growth^i times, on the cycle's
+    own clock. Stretched means that the lengths inside are multiplied; kinds without such lengths are refused, and so
+    are lengths far beyond that of the cycle, which could not grow with it.
+
+    With a `floor` only what is above it shrinks: lr(t) = floor + amplitude^i (schedule - floor), the schedule there as
+    above. With a `peak` too it is the peak that shrinks, to top = peak amplitude^i, while the floor stays:
+    lr(t) = floor + (top - floor) w, w = (schedule - floor) / (peak - floor), which is cut to 0 .. 1.
+
+    Step 0 and the first step of each cycle: the schedule's step 0, shrunk so. With a `count` it ends after that many
+    cycles, the last going on, on its own clock; without one it has no end. `growth` is at most 10: a longer cycle could
+    not be reached. Raises for peak <= floor.
+
+    Accuracy: that of the schedule and 4 ULP more, where it and the top are not below the floor. Source: SGDR (growth is
+    T_mult); cyclic WSD; Keras' CosineDecayRestarts (amplitude is m_mul, floor is alpha times the initial rate); timm's
+    CosineLRScheduler (amplitude is cycle_decay, floor is lr_min, peak is the optimizer's rate).
+
+    Example: `Cycle(Ramp(0.1, 0.0, 100, "cosine"), 100, growth=2)` is SGDR, and
+    `Cycle(Ramp(0.1, 0.01, 100, "cosine"), 100, amplitude=0.9, floor=0.01).get_lr(100)` is 0.091.
+    """
+
+    schedule: AnySchedule
+    length: StepCount
+    count: StepCount | None = None
+    growth: Annotated[int, Field(ge=1, le=10), BeforeValidator(coerce_int)] = 1
+    amplitude: Decay = 1.0
+    _: KW_ONLY
+    floor: Rate = 0.0
+    peak: Rate | None = None
+    kind: Literal["Cycle"] = "Cycle"
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.peak is not None and self.peak <= self.floor:
+            raise ValueError(f"peak must be > floor, got {self.peak} <= {self.floor}")
+        if self.growth > 1:
+            last = max(cycle for cycle in range(self._at_most(_CYCLES)) if self._begin(cycle) <= MAX_STEP)
+            self.schedule.check_stretch(self.growth**last)  # refused here rather than in the middle of a table
+        return self
+
+    @property
+    @override
+    def end(self) -> int | None:
+        return None if self.count is None else self._begin(self.count)
+
+    @property
+    @override
+    def stated_steps(self) -> int | None:
+        return self.end
+
+    @property
+    @override
+    def afterwards(self) -> str:
+        return "is that of the last cycle, which goes on"
+
+    @override
+    def placed_warnings(self, steps: int, *, part: bool = False) -> Iterator[PlacedWarning]:
+        yield from of_length(self, steps, part=part)
+        for warning in super().placed_warnings(steps):
+            if warning.about != "short" or steps < self.length:  # a cycle may end before its schedule does
+                yield warning
+
+    @override
+    def _share(self, steps: int) -> int:
+        return min(steps, self.length)
+
+    def _at_most(self, cycles: int) -> int:
+        """So many cycles, or fewer where there are not so many."""
+        return cycles if self.count is None else min(self.count, cycles)
+
+    def _begin(self, cycle: int) -> int:
+        """The step at which a cycle begins; a step out of reach for those that are."""
+        if self.growth == 1:
+            return self.length * cycle
+        grown: int = self.growth ** min(cycle, _CYCLES)  # not negative, as mypy cannot know
+        return self.length * (grown - 1) // (self.growth - 1)
+
+    @override
+    def time_scaled(self, factor: int) -> Self:
+        return self._remade(schedule=self.schedule.time_scaled(factor), length=self.length * factor)
+
+    @override
+    def check_stretch(self, factor: int) -> None:
+        check_length(self.length, factor)
+        # Cycle i begins at step (growth^i - 1) / (growth - 1) * length * factor: in reach, or it is the first.
+        most = factor if self.growth == 1 else max(factor, MAX_STEP * self.growth // self.length)
+        self.schedule.check_stretch(most)
+
+    def _boundaries(self, total_steps: int) -> Iterable[int]:
+        inner = self.schedule.boundaries(self.length)
+        for cycle in range(self._at_most(_JOINTS)):
+            if (begin := self._begin(cycle)) >= total_steps:
+                return
+            yield from (begin + joint * self.growth**cycle for joint in inner)
+
+    def _fill(self, out: Values, start: int) -> None:
+        if self.growth > 1:
+            piecewise(out, start, self._pieces())
+            return
+        last = MAX_STEP if self.count is None else self.count - 1
+        repeating = min(max((last + 1) * self.length - start, 0), len(out))
+        self._repeat(out[:repeating], start)
+        if repeating < len(out):
+            self._fill_cycle(out[repeating:], start + repeating - last * self.length, cycle=last)
+
+    def _repeat(self, out: Values, start: int) -> None:
+        """Cycles of one length: computed once where they are short."""
+        if self.length <= BLOCK:
+            row = np.empty(self.length)
+            self.schedule.fill_held(row)
+            self._repeat_row(out, start, row)
+        else:
+            first = start // self.length
+            pieces = ((self.length, partial(self._fill_cycle, cycle=cycle)) for cycle in count(first))
+            piecewise(out, start, pieces, origin=first * self.length)
+
+    def _repeat_row(self, out: Values, start: int, row: Values) -> None:
+        if self.peak is None:
+            row -= self.floor
+            portable.scaled(out, start, row, Decimal(self.amplitude))
+            out += self.floor
+        else:
+            first = start // self.length
+            tops = np.empty((start + len(out)) // self.length + 1 - first)
+            portable.geometric(tops, first, self.peak, Decimal(self.amplitude))
+            portable.cycles(out, start, self.floor, tops, self._shares(row, self.peak))
+
+    def _shares(self, rates: Values, peak: float) -> tuple[Values, Values]:
+        """How far rates lie between floor and peak, and how far is left: 0 to 1, both exact at either end."""
+        rates = np.clip(rates, self.floor, peak)
+        return (rates - self.floor) / (peak - self.floor), (peak - rates) / (peak - self.floor)
+
+    def _pieces(self) -> Iterator[tuple[int, Fill]]:
+        for cycle in count():
+            last = self.count is not None and cycle + 1 >= self.count
+            yield 2**62 if last else self.length * self.growth**cycle, partial(self._fill_cycle, cycle=cycle)
+
+    def _fill_cycle(self, out: Values, start: int, *, cycle: int) -> None:
+        part = self.schedule.time_scaled(self.growth**cycle) if self.growth > 1 else self.schedule
+        part.fill_held(out, start)
+        shrunk = whole_power(Decimal(self.amplitude), cycle)
+        if self.peak is None:
+            out -= self.floor
+            out *= float(shrunk)
+            out += self.floor
+        else:
+            top = np.array([float(Decimal(self.peak) * shrunk)])
+            for begin in range(0, len(out), BLOCK):
+                block = out[begin : begin + BLOCK]
+                portable.cycles(block, 0, self.floor, top, self._shares(block, self.peak))

@@ -1,0 +1,226 @@
+"""Schedules one after another: `Sequence`, and `Splice`, which cuts into a schedule."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import KW_ONLY
+from itertools import accumulate, pairwise
+from typing import TYPE_CHECKING, Literal, Self
+
+from pydantic import model_validator
+from typing_extensions import override
+
+from scheduler.compose.base import Composite, Lengths, Parts, check_length, value_at
+from scheduler.fields import Steps, Values
+from scheduler.numerics.pieces import Fill, piecewise
+from scheduler.numerics.rates import MAX_RATE
+from scheduler.schedule import Schedule, rate_out_of_range, schedule
+from scheduler.warnings import PlacedWarning, cut_warmup, of_length
+
+if TYPE_CHECKING:
+    from scheduler.registry import AnySchedule
+
+
+@schedule
+class Sequence(Composite):
+    """Schedules one after another, each on its own clock from 0.
+
+    Formula: lr(t) = schedules[i](t - lengths[0] - ... - lengths[i - 1]) in part i. There is a length for every
+    schedule, or for every one but the last, which then goes on for ever.
+
+    Step 0: the first schedule's step 0. The first step of each part: that part's step 0. Past the end, where every part
+    has a length: the last part goes on, on its own clock.
+
+    A part that starts from "previous" (a `Ramp`, a `Constant`, or a `Sequence` that begins with one) takes the value
+    that the part before would have had at its end. A part of 0 steps never runs: what follows takes the value from the
+    last part that does, and where none has run yet, that of step 0 of the part before it.
+
+    Raises where every part has a length and all are 0. Source: torch's SequentialLR and optax's `join_schedules`,
+    without their state.
+
+    Example: `Sequence([LinearWarmup(1e-3, 100), Constant(1e-3), Ramp("previous", 0.0, 50)], [100, 800, 50])` is a WSD
+    schedule.
+    """
+
+    schedules: Parts
+    lengths: Lengths
+    _: KW_ONLY
+    kind: Literal["Sequence"] = "Sequence"
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if len(self.schedules) - len(self.lengths) not in (0, 1):
+            raise ValueError(
+                f"lengths must be as many as schedules or one fewer, got {len(self.lengths)} for {len(self.schedules)}"
+            )
+        if len(self.lengths) == len(self.schedules) and not any(self.lengths):
+            raise ValueError("lengths must not all be 0: no part would ever run")
+        self._check_parts(fed=True)
+        return self
+
+    @property
+    @override
+    def members(self) -> tuple[Schedule, ...]:
+        return tuple(self.schedules)
+
+    @property
+    @override
+    def needs_previous(self) -> bool:
+        return self.schedules[0].needs_previous
+
+    @override
+    def after(self, previous: float) -> Self:
+        return self._remade(schedules=(self.schedules[0].after(previous), *self.schedules[1:]))
+
+    @override
+    def time_scaled(self, factor: int) -> Self:
+        return self._remade(
+            schedules=tuple(part.time_scaled(factor) for part in self.schedules),
+            lengths=tuple(length * factor for length in self.lengths),
+        )
+
+    @override
+    def check_stretch(self, factor: int) -> None:
+        for length in self.lengths:
+            check_length(length, factor)
+        for part in self.schedules:
+            part.check_stretch(factor)
+
+    @property
+    @override
+    def end(self) -> int | None:
+        if len(self.lengths) == len(self.schedules):
+            return sum(self.lengths)
+        last = self.schedules[-1].end
+        return None if last is None else sum(self.lengths) + last
+
+    @property
+    @override
+    def stated_steps(self) -> int | None:
+        return self.end or _after(sum(self.lengths), self.schedules[-1])
+
+    @override
+    def placed_warnings(self, steps: int, *, part: bool = False) -> Iterator[PlacedWarning]:
+        begins = [*accumulate(self.lengths[: len(self.schedules) - 1], initial=0)]
+        if len(self.lengths) == len(self.schedules):
+            yield from of_length(self, steps, part=part)
+        else:
+            yield from self._cut_off(begins[-1], self.schedules[-1], steps)
+        for number, (begin, end) in enumerate(pairwise([*begins, max(steps, begins[-1])])):
+            if begin < min(end, steps):
+                for warning in self._of_part(number, min(end, steps) - begin, steps):
+                    yield warning.within(f"schedules[{number}], from step {begin} on")
+
+    def _of_part(self, number: int, share: int, steps: int) -> Iterator[PlacedWarning]:
+        """What a part has to say, and where the next one takes over before its warmup is up."""
+        given, following = self.schedules[number], self.schedules[number + 1 : number + 2]
+        for warning in given.placed_warnings(share, part=True):
+            if warning.about != "short" or not (following or steps < (self.end or 0)):  # else it is said of the whole
+                yield warning
+        if following and not following[0].needs_previous and steps > share:
+            yield from cut_warmup(given, share)
+
+    def _boundaries(self, total_steps: int) -> Iterable[int]:
+        lengths = (*self.lengths[: len(self.schedules) - 1], total_steps)
+        for begin, part, length in zip(accumulate(lengths, initial=0), self.schedules, lengths, strict=False):
+            if begin >= total_steps:
+                return
+            yield from (begin + joint for joint in part.boundaries(min(total_steps - begin, length)))
+
+    def _fill(self, out: Values, start: int) -> None:
+        piecewise(out, start, self._pieces())
+
+    def _pieces(self) -> Iterator[tuple[int, Fill]]:
+        """The parts with their lengths, each "previous" replaced once its part is reached."""
+        before: tuple[Schedule, int] | None = None
+        lengths = (*self.lengths[: len(self.schedules) - 1], 2**62)
+        for part, length in zip(self.schedules, lengths, strict=True):
+            given = part.after(_rate_at(*before)) if before and part.needs_previous else part
+            yield length, given.fill_held
+            if length or not (before and before[1]):  # a part that never runs hides none that has
+                before = given, length
+
+
+@schedule
+class Splice(Composite):
+    """A schedule until step `at`, then another on its own clock: "cool down now", an extended run.
+
+    Formula: lr(t) = schedule(t) for t < at, then tail(t - at). A tail that starts from "previous" starts from
+    schedule(at), the value that would have come next.
+
+    Step 0: the schedule's. Step at: the tail's step 0. It ends with the tail.
+
+    Source: OLMo's `override_decay`; WSD branches.
+
+    Example: `Splice(schedule, 60_000, Ramp("previous", 0.0, 10_000, "1-sqrt"))`.
+    """
+
+    schedule: AnySchedule
+    at: Steps
+    tail: AnySchedule
+    _: KW_ONLY
+    kind: Literal["Splice"] = "Splice"
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        self._check_parts(fed=True)
+        if self.schedule.needs_previous:
+            raise ValueError('the schedule of a Splice must not start from "previous": nothing goes before')
+        return self
+
+    @property
+    @override
+    def members(self) -> tuple[Schedule, ...]:
+        return (self.schedule, self.tail)
+
+    @property
+    @override
+    def end(self) -> int | None:
+        end = self.tail.end
+        return None if end is None else self.at + end
+
+    @property
+    @override
+    def stated_steps(self) -> int | None:
+        return self.end or _after(self.at, self.tail)
+
+    @override
+    def placed_warnings(self, steps: int, *, part: bool = False) -> Iterator[PlacedWarning]:
+        begun = steps > self.at
+        if not begun:
+            yield from self._cut_off(self.at, self.tail, steps)
+        for warning in self.schedule.placed_warnings(min(self.at, steps), part=True) if self.at else ():
+            if warning.about != "short":  # cutting it off is what this is for
+                yield warning.within("schedule")
+        if begun:
+            for warning in self.tail.placed_warnings(steps - self.at, part=True):
+                yield warning.within(f"tail, from step {self.at} on")
+
+    def _boundaries(self, total_steps: int) -> Iterable[int]:
+        yield from self.schedule.boundaries(max(min(self.at, total_steps), 1))
+        yield self.at
+        yield from (self.at + joint for joint in self.tail.boundaries(max(total_steps - self.at, 1)))
+
+    def _fill(self, out: Values, start: int) -> None:
+        piecewise(out, start, [(self.at, self.schedule.fill_held), (2**62, self._fill_tail)])
+
+    def _fill_tail(self, out: Values, start: int) -> None:
+        tail = self.tail.after(_rate_at(self.schedule, self.at)) if self.tail.needs_previous else self.tail
+        tail.fill_held(out, start)
+
+
+def _after(begin: int, part: Schedule) -> int | None:
+    """The steps that a composite is made for whose last part begins at this step."""
+    return None if part.stated_steps is None else begin + part.stated_steps
+
+
+def _rate_at(part: Schedule, step: int) -> float:
+    """What a part that starts from "previous" starts from, after `step` steps of the part before it.
+
+    A library's own rounding may be a little below 0, where no schedule can start: that counts as 0. What is beyond
+    every rate is a `TableError`, as it is in a table.
+    """
+    value = value_at(part, step)
+    if not abs(value) <= MAX_RATE:
+        raise rate_out_of_range(part, value, step)
+    return max(value, 0.0)

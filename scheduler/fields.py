@@ -1,0 +1,90 @@
+"""The types of a schedule's parameters: their ranges, and how numbers of other libraries become Python's."""
+
+from __future__ import annotations
+
+import math
+import operator
+from typing import Annotated
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BeforeValidator, Field
+
+from scheduler.numerics.rates import MAX_RATE
+
+Values = NDArray[np.float64]
+"""One float64 per step, shape [n]."""
+
+MAX_STEP = 10**10
+"""Largest step count a schedule accepts: past it the portable arithmetic has not been proven."""
+
+
+def coerce_int(value: object) -> object:
+    """Turn 10_000.0 and NumPy integers into int; leave bool and everything else to be refused."""
+    if isinstance(value, (bool, np.bool_, str)):
+        return value
+    if isinstance(value, (float, np.floating)):
+        return int(value) if float(value).is_integer() else value
+    try:
+        return operator.index(value)  # type: ignore[arg-type]  # refuses what is not an integer, which is the question
+    except TypeError:
+        return value
+
+
+def coerce_float(value: object) -> object:
+    """Turn ints and NumPy numbers into float; leave bool and everything else to be refused."""
+    if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, float, np.integer, np.floating)):
+        return value
+    try:
+        return float(value) + 0.0  # -0.0 becomes 0.0, which has the same JSON and other bits
+    except OverflowError:
+        return value
+
+
+Rate = Annotated[float, Field(ge=0.0, le=MAX_RATE), BeforeValidator(coerce_float)]
+"""A learning rate, or what one is multiplied by: finite, not negative, at most `scheduler.numerics.rates.MAX_RATE`."""
+
+PositiveRate = Annotated[float, Field(ge=1e-100, le=MAX_RATE), BeforeValidator(coerce_float)]
+"""A learning rate that something is divided by."""
+
+Factor = Annotated[float, Field(gt=0.0, le=1e12), BeforeValidator(coerce_float)]
+"""A positive multiplier without a unit."""
+
+Decay = Annotated[float, Field(gt=0.0, le=1.0), BeforeValidator(coerce_float)]
+"""What something is multiplied by again and again: at most 1, so that it cannot grow without bound."""
+
+Fraction = Annotated[float, Field(ge=0.0, le=1.0), BeforeValidator(coerce_float)]
+"""A share of a whole, 0 to 1."""
+
+NonNegative = Annotated[float, Field(ge=0.0, le=1e6), BeforeValidator(coerce_float)]
+"""A plain number, finite and not negative: a ratio, a power, a number of waves."""
+
+StepCount = Annotated[int, Field(ge=1, le=MAX_STEP), BeforeValidator(coerce_int)]
+"""A number of optimizer steps, at least 1."""
+
+Steps = Annotated[int, Field(ge=0, le=MAX_STEP), BeforeValidator(coerce_int)]
+"""A number of optimizer steps, 0 included."""
+
+
+def share_of(steps: int, ratio: float) -> int:
+    """A share of a number of steps, rounded up to a whole one: how transformers reckons its `warmup_ratio`.
+
+    Raises `ValueError` for a ratio that is not from 0 to 1. The product is that of floats, as it is there: 0.06 of 100
+    steps are 6, but 0.07 of them 8, since 100 * 0.07 is 7.000000000000001.
+
+    Example: `WarmupWithDecay(5e-4, share_of(100_000, 0.1), 100_000)` warms up for 10,000 steps.
+    """
+    if not 0.0 <= ratio <= 1.0:
+        raise ValueError(f"ratio must be from 0 to 1, got {ratio}")
+    return math.ceil(step_index(steps) * ratio)
+
+
+def step_index(step: object) -> int:
+    """A step as an int: `TypeError` where it is none, `ValueError` where it is negative or absurd."""
+    try:
+        index = operator.index(step)  # type: ignore[arg-type]  # refuses what is not an integer, which is the question
+    except TypeError:
+        raise TypeError(f"step must be an integer, got {step!r}") from None
+    if not 0 <= index <= MAX_STEP:
+        raise ValueError(f"step must be from 0 to {MAX_STEP}, got {index}")
+    return index
