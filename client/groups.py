@@ -10,11 +10,10 @@ from typing import Any, TypeVar
 import numpy as np
 
 from scheduler import Table
+from scheduler.interop.group_fields import Group, check_place, read, write
 from scheduler.numerics.rates import MAX_RATE, is_rate
 
 T = TypeVar("T")
-Group = dict[str, Any]
-"""One entry of `optimizer.param_groups`."""
 Values = Mapping[str, Sequence[float]]
 """A number for each group, by the hyperparameter's name."""
 
@@ -24,49 +23,6 @@ _Row = dict[str, float]
 """One group's values, by name without suffix."""
 NO_RATES: memoryview[float] = memoryview(b"").cast("d")
 _SHOWN = 6  # values of groups in a message
-
-
-def put(group: Group, name: str, value: float, filled: set[int] | None = None) -> None:
-    """Write one hyperparameter: a number is replaced, a tensor filled in place. `beta1` is the first of `betas`.
-
-    `filled`: ids of the tensors that have this value already, because groups may share one; they are left alone.
-    Raises `ValueError` for a tensor of integers, which would take 0 for 0.5.
-    """
-    current = read(group, name)
-    if not isinstance(current, (float, int)) and hasattr(current, "fill_"):
-        if filled is None or id(current) not in filled:
-            if not current.is_floating_point():
-                raise ValueError(f"the {name} of a group {_why_not_fillable(current)}")
-            current.fill_(value)
-        if filled is not None:
-            filled.add(id(current))
-    elif name == "beta1":
-        group["betas"] = (value, *group["betas"][1:])
-    else:
-        group[name] = value
-
-
-def read(group: Group, name: str) -> Any:
-    """One hyperparameter as it is in the group, a number or a tensor. Raises `KeyError` where there is none."""
-    return group["betas"][0] if name == "beta1" else group[name]
-
-
-def check_place(group: Group, index: int, name: str) -> None:
-    """Raise `ValueError` where a group has no such hyperparameter, or one that cannot hold a number."""
-    if ("betas" if name == "beta1" else name) not in group:
-        has = ", ".join(key for key in group if key != "params")
-        raise ValueError(f"the table has the column {name!r}, which group {index} has not, only {has}")
-    if problem := _why_not_fillable(read(group, name)):
-        raise ValueError(f"the {name} of group {index} {problem}")
-
-
-def _why_not_fillable(current: Any) -> str:
-    if not hasattr(current, "fill_"):
-        return ""
-    if current.is_floating_point() and current.numel() == 1:
-        is_trained = current.requires_grad and current.is_leaf
-        return "must not require a gradient, because it is filled in place" if is_trained else ""
-    return f"must be a number or a tensor of one float, such as torch.tensor(1.0), got {current!r} ({current.dtype})"
 
 
 class RowWriter:
@@ -184,7 +140,7 @@ class RowWriter:
         written = []
         for group, values in zip(groups, self._values(groups, row), strict=False):
             for name, value in values.items():
-                put(group, name, value, filled[name])
+                write(group, name, value, filled[name])
             written.append(values["lr"])
         return written
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from client.groups import Group
 from scheduler import Schedule
 from scheduler.compose import Scale
+from scheduler.interop.group_fields import Group
 
 
 def layer_decay(

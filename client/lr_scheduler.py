@@ -12,11 +12,12 @@ import torch
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
-from client.groups import NO_RATES, Group, RowWriter, check_place, put, read
+from client.groups import NO_RATES, RowWriter
 from client.optimizers import renew_groups, track_steps, with_hooks
 from client.plain_loop import set_lr as set_lr
 from client.scheduler_state import SavedState, first_difference
 from scheduler import PastEndError, ScheduleWarning, Table
+from scheduler.interop.group_fields import Group, check_place, read, write
 from scheduler.numerics.progress import MAX_PROGRESS, progress_index
 
 _STEPPED = ("step", "epoch")  # axes on which one call of step() is one unit of progress
@@ -27,9 +28,10 @@ _logger = logging.getLogger(__name__)
 class TableLR(LRScheduler):
     """Writes a table's values into an optimizer: row k is in force during update k.
 
-    The constructor writes row `start`; each `step()`, called after `optimizer.step()`, writes the next. `lr` goes to
-    every group's `lr`; `momentum`, `weight_decay` and `beta1` (the first of `betas`) go to theirs; `lr.0`, `lr.1` go to
-    group 0 and 1. Rates are Python floats; where a group's rate is a tensor, that tensor is filled in place.
+    The constructor writes row `start`; each `step()`, called after `optimizer.step()`, writes the next. A column goes
+    to the number of its name in every group: `lr`, `momentum`, `weight_decay`, `eps`; `beta1` and `beta2` are those of
+    `betas` (see `scheduler.interop.group_fields`). `lr.0`, `lr.1` go to group 0 and 1. Rates are Python floats; where a
+    group's rate is a tensor, that tensor is filled in place.
 
     Past the table's last row its `after` decides: `hold` keeps the last values (with a `ScheduleWarning`, once),
     `error` raises `PastEndError`, `release` writes nothing any more and leaves the rate to another scheduler. One step
@@ -333,7 +335,7 @@ class TableLR(LRScheduler):
         if not any(other is not self and other._in_force() for other in _on_optimizer[self.optimizer]):
             for name, column in values.items():
                 for group, value in zip(self.optimizer.param_groups, column, strict=True):
-                    put(group, name, value)
+                    write(group, name, value)
         self._last_lr = [*values["lr"]]
         self._written = None
 

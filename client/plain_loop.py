@@ -5,7 +5,7 @@ from __future__ import annotations
 import numbers
 from typing import TYPE_CHECKING
 
-from client.groups import Group, check_place, put
+from scheduler.interop.group_fields import Group, check_place, write
 from scheduler.numerics.rates import MAX_RATE, is_rate
 from scheduler.texts import abbreviate
 
@@ -38,7 +38,7 @@ def _fill(groups: list[Group], lr: float) -> None:
         check_place(group, index, "lr")
     filled: set[int] = set()
     for group in groups:
-        put(group, "lr", lr, filled)
+        write(group, "lr", lr, filled)
 
 
 def _number(value: object) -> float:

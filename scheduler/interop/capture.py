@@ -4,22 +4,15 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import partial
-from operator import itemgetter
 from typing import Any
 
 import numpy as np
 
 from scheduler.fields import Values
 from scheduler.interop.dry_run import CaptureError, TorchScheduler, rehearsal, undisturbed
+from scheduler.interop.group_fields import Group, Read, momentum_column, number_readers
 from scheduler.table import Table
 from scheduler.texts import abbreviate
-
-Group = dict[str, Any]
-"""One entry of `optimizer.param_groups`."""
-Read = Callable[[Group], Any]
-"""How to read a hyperparameter from a parameter group."""
-
 
 Step = Callable[[Any, int], object]
 """How to step a scheduler: called with a copy of it and the number of the update to come, 1, 2, ..."""
@@ -33,10 +26,10 @@ def capture(scheduler: TorchScheduler | Any, total_steps: int, *, step: Step | N
     optimizer, the random generators or the warnings changes, and no parameter is copied (see
     `scheduler.interop.dry_run`).
 
-    The columns are `lr`, and each other number of the parameter groups that the scheduler changes: `momentum`, `beta1`
-    (the first of `betas`), `weight_decay`. Where not all groups have the same bits, a column is one for each group:
-    `lr.0`, `lr.1`. A rate that is a tensor is read at its own precision. The table has no spec and can be published by
-    its values; past its end it holds them.
+    The columns are `lr`, and each other number of the parameter groups that the scheduler changes: `momentum`,
+    `weight_decay`, `beta1` and `beta2` (those of `betas`; see `scheduler.interop.group_fields`). Where not all groups
+    have the same bits, a column is one for each group: `lr.0`, `lr.1`. A rate that is a tensor is read at its own
+    precision. The table has no spec and can be published by its values; past its end it holds them.
 
     Args:
         scheduler: an object with an `optimizer` and `step()`; with `step`, an optimizer will do.
@@ -79,7 +72,8 @@ def _captured_by(step: Step, scheduler: Any, total_steps: int) -> Table:
 
 def _snapshot(optimizer: Any) -> list[dict[str, Any]]:
     """The numbers of every group, by name."""
-    return [{name: repr(read(group)) for name, read in _readers(group).items()} for group in optimizer.param_groups]
+    groups = map(number_readers, optimizer.param_groups), optimizer.param_groups
+    return [{name: repr(read(group)) for name, read in readers.items()} for readers, group in zip(*groups, strict=True)]
 
 
 def members(scheduler: object) -> Iterator[Any]:
@@ -169,34 +163,13 @@ class _Track:
 
 def _tracks(scheduler: object, groups: Sequence[Group]) -> list[_Track]:
     """Every number of every group: the rate is kept, and what a member says that it drives."""
-    driven = {"lr", *(_cycled(member) for member in members(scheduler) if getattr(member, "cycle_momentum", False))}
-    tracks = [_Track(index, name, read) for index, group in enumerate(groups) for name, read in _readers(group).items()]
+    cycling = (member for member in members(scheduler) if getattr(member, "cycle_momentum", False))
+    driven = {"lr", *map(momentum_column, cycling)}
+    readers = enumerate(map(number_readers, groups))
+    tracks = [_Track(index, name, read) for index, of_group in readers for name, read in of_group.items()]
     for track in tracks:
         track.begin(groups, keep=track.name in driven)
     return tracks
-
-
-def _cycled(scheduler: Any) -> str:
-    """What torch's CyclicLR and OneCycleLR drive beside the rate."""
-    return "beta1" if scheduler.use_beta1 else "momentum"
-
-
-def _readers(group: Group) -> dict[str, Read]:
-    """Column name to reader, for the rate and every other number in a group."""
-    names = [key for key, value in group.items() if key == "lr" or _is_number(value)]
-    betas = [i for i, beta in enumerate(group.get("betas", ())) if _is_number(beta)]
-    readers: dict[str, Read] = {name: itemgetter(name) for name in names}
-    return readers | {f"beta{i + 1}": partial(_beta, i) for i in betas}
-
-
-def _beta(index: int, group: Group) -> Any:
-    return group["betas"][index]
-
-
-def _is_number(value: Any) -> bool:
-    from torch import is_tensor  # noqa: PLC0415  # an extra, and slow to import
-
-    return value.numel() == 1 if is_tensor(value) else isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _named(columns: Mapping[str, Mapping[int, Values]], groups: int) -> dict[str, Values]:

@@ -15,6 +15,7 @@ from scheduler.builtin.twin import Twin
 from scheduler.compose import Shift
 from scheduler.interop.capture import members
 from scheduler.interop.dry_run import TorchScheduler, check
+from scheduler.interop.group_fields import momentum_column
 from scheduler.schedule import Schedule
 from scheduler.table_format import TableError
 from scheduler.views.compare import compare
@@ -181,7 +182,7 @@ def _momentum(scheduler: Any, momenta: Mapping[str, Any]) -> Parameters:
     return {
         "base_momentum": float(momenta["base_momentum"]),
         "max_momentum": float(momenta["max_momentum"]),
-        "momentum_column": "beta1" if scheduler.use_beta1 else "momentum",
+        "momentum_column": momentum_column(scheduler),
     }
 
 

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from fractions import Fraction
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from torch.optim import SGD, Adam, AdamW, Optimizer
+from torch.optim import ASGD, SGD, Adam, AdamW, Optimizer, RMSprop, Rprop
 
 from client.lr_scheduler import TableLR, set_lr
-from scheduler import Spec, Table
+from scheduler import Schedule, Spec, Table, capture
 from scheduler.builtin import CyclicLR, OneCycleLR
 from scheduler.compose import Ramp
 from tests.support.client.training import make_groups
@@ -206,3 +206,75 @@ def test_any_number_gives_way_to_a_python_float(rate: Any) -> None:
     scheduler = TableLR(optimizer, Table({"lr": RATES}))
     assert type(optimizer.param_groups[0]["lr"]) is float
     assert optimizer.param_groups[0]["lr"] == RATES[0] == scheduler.get_last_lr()[0]
+
+
+OTHER_COLUMNS: list[tuple[Callable[..., Optimizer], dict[str, tuple[float, float]]]] = [
+    (Adam, {"beta1": (0.5, 0.9), "beta2": (0.9, 0.999)}),
+    (Adam, {"beta2": (0.9, 0.999), "eps": (1e-3, 1e-8)}),
+    (RMSprop, {"alpha": (0.5, 0.99), "eps": (1e-3, 1e-8), "momentum": (0.1, 0.9)}),
+    (ASGD, {"lambd": (0.0, 1e-2), "alpha": (0.5, 0.75)}),
+    (Rprop, {"eta1": (0.3, 0.5), "eta2": (1.1, 1.5)}),
+]
+
+
+@pytest.mark.parametrize(("kind", "ends"), OTHER_COLUMNS, ids=["betas", "adam", "rmsprop", "asgd", "rprop"])
+def test_any_number_of_a_group_can_be_driven(
+    kind: Callable[..., Optimizer], ends: dict[str, tuple[float, float]]
+) -> None:
+    """A training with a table's columns equals one whose groups a plain loop sets by hand, bit for bit."""
+    columns: dict[str, Schedule | Sequence[Schedule]] = {name: Ramp(*both, ROWS) for name, both in ends.items()}
+    table = Spec(schedule=Ramp(0.1, 0.01, ROWS), columns=columns, total_steps=ROWS).table()
+    ours, by_hand = (torch.nn.Parameter(torch.tensor([1.0, -2.0])) for _ in range(2))
+    optimizer = kind([ours], lr=0.1)
+    scheduler, other = TableLR(optimizer, table), kind([by_hand], lr=0.1)
+    for row in range(ROWS):
+        for parameter in (ours, by_hand):
+            parameter.grad = torch.tensor([0.3, -0.1]) * (-1) ** row
+        set_by_hand(other.param_groups[0], {name: float(values[row]) for name, values in table.columns.items()})
+        optimizer.step()
+        other.step()
+        scheduler.step()
+        assert torch.equal(ours, by_hand)
+
+
+def set_by_hand(group: dict[str, Any], values: dict[str, float]) -> None:
+    """As one would write it without a table."""
+    pairs = {"beta": "betas", "eta": "etas"}
+    for name, value in values.items():
+        if name[:-1] in pairs:
+            both = [*group[pairs[name[:-1]]]]
+            both[int(name[-1]) - 1] = value
+            group[pairs[name[:-1]]] = tuple(both)
+        else:
+            assert name in group
+            group[name] = value
+
+
+def test_a_captured_beta2_is_applied() -> None:
+    """What `capture` finds that a scheduler drives, TableLR writes: the same betas in force at every update."""
+
+    def warm_beta2(optimizer: Optimizer, update: int) -> None:
+        for group in optimizer.param_groups:
+            group["betas"] = (0.9, 1 - 1 / (update + 10))
+
+    table = capture(adam(), ROWS, step=warm_beta2)
+    assert set(table.columns) == {"lr", "beta2"}
+    optimizer = adam()
+    applied = train(optimizer, TableLR(optimizer, table), lambda group: group["betas"])
+    assert applied == [[(0.9, float(beta2))] * 2 for beta2 in table.columns["beta2"]]
+
+
+def test_beta2_comes_back_on_resume_and_relative_to_each_groups_own() -> None:
+    """A table of factors multiplies each group's own beta2, and a resumed optimizer has the row's."""
+    table = Table({"lr": [1.0] * ROWS, "beta2": [1.0 - 0.01 * row for row in range(ROWS)]})
+    optimizer = Adam([{**group, "betas": (0.9, own)} for group, own in zip(make_groups(2), (0.9, 0.8), strict=True)])
+    scheduler = TableLR(optimizer, table, relative=True)
+    for _ in range(5):
+        optimizer.step()
+        scheduler.step()
+    expected = [(0.9, own * float(table.columns["beta2"][5])) for own in (0.9, 0.8)]
+    assert [group["betas"] for group in optimizer.param_groups] == expected
+    again = Adam(make_groups(2))
+    again.load_state_dict(optimizer.state_dict())
+    TableLR(again, table, relative=True).load_state_dict(scheduler.state_dict())
+    assert [group["betas"] for group in again.param_groups] == expected
