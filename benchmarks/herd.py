@@ -14,7 +14,7 @@ import tempfile
 from pathlib import Path
 from typing import NamedTuple
 
-from service.server.connection import raise_file_limit
+from service.server.file_limit import raise_file_limit
 from tests.support.servers.herd import SPEC, STEPS, TABLE, herd, memory_bound
 from tests.support.servers.process import ServerProcess
 

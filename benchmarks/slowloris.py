@@ -20,14 +20,15 @@ from urllib.parse import urlsplit
 import uvloop
 
 from benchmarks.wrk import Load, load
-from service.server.connection import SLOWEST
+from service.server.deadlines import MIN_BYTES_PER_SECOND
 from tests.support.servers.attackers import BODY, HEADERS, SILENT, WINDOW, Attacker, Life, live, reader
 from tests.support.servers.herd import SPEC
 from tests.support.servers.process import ServerProcess, post
 
 DEADLINES: dict[str, float] = {"idle_seconds": 10, "header_seconds": 8, "body_seconds": 9, "send_seconds": 9}
 _KINDS = dict(zip(("silent", "dripped headers", "dripped body", "slow reader"), DEADLINES.values(), strict=True))
-_KINDS["slow reader"] += 2 * WINDOW / SLOWEST  # Linux takes twice as much, and what it takes prolongs the deadline
+# Linux takes twice as much, and what it takes extends the deadline
+_KINDS["slow reader"] += 2 * WINDOW / MIN_BYTES_PER_SECOND
 _SETTLING = 3  # seconds until every attacker holds on: slow readers' answers fill the system's buffers first
 _SECONDS = 4  # that wrk asks then, while all attackers live
 _BEAT = 0.5  # seconds between two signs of life, on average

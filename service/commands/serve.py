@@ -55,7 +55,7 @@ def _run(settings: Settings) -> int:
     from service.app import open_server  # noqa: PLC0415  # only the server needs the service extra
     from service.observability import logs  # noqa: PLC0415  # only the server needs the service extra
     from service.operations.doctor import strange_variables  # noqa: PLC0415  # only the server needs the service extra
-    from service.server.connection import raise_file_limit  # noqa: PLC0415  # only the server needs the service extra
+    from service.server.file_limit import raise_file_limit  # noqa: PLC0415  # only the server needs the service extra
 
     for check in strange_variables(os.environ):
         if check.state == "failed":  # a misspelt LRTABLES_REQUIRE_TOKENS would open the server to everybody
@@ -97,7 +97,7 @@ def _answer(listener: socket.socket, server: ServerState) -> None:
     import uvicorn  # noqa: PLC0415  # only the server needs the service extra
 
     from service.app import create_app  # noqa: PLC0415  # only the server needs the service extra
-    from service.server.connection import protocol  # noqa: PLC0415  # only the server needs the service extra
+    from service.server.connection import connection_class  # noqa: PLC0415  # only the server needs the service extra
     from service.server.fast_path import FastPath  # noqa: PLC0415  # only the server needs the service extra
 
     settings = server.settings
@@ -106,7 +106,7 @@ def _answer(listener: socket.socket, server: ServerState) -> None:
     config = uvicorn.Config(
         app,
         loop="uvloop",  # plain asyncio copies what a slow reader has not taken: megabytes for each
-        http=protocol(settings, server.connections_closed, **fast),
+        http=connection_class(settings, server.connections_closed, **fast),
         ws="none",
         lifespan="on",
         backlog=_BACKLOG,

@@ -21,7 +21,7 @@ from scheduler.texts import near_names
 from service.database.metadata import metadata_of
 from service.errors import StorageError
 from service.observability import tracing
-from service.server.connection import raise_file_limit
+from service.server.file_limit import raise_file_limit
 from service.settings import Settings
 from service.storage.open import open_store
 

@@ -24,7 +24,7 @@ from uvicorn.server import ServerState as UvicornState
 from scheduler import Spec, Table
 from scheduler.compose import Constant
 from service.app import create_app, open_server
-from service.server.connection import protocol
+from service.server.connection import connection_class
 from service.server.fast_path import FastPath
 from service.settings import Settings
 from service.state import ServerState
@@ -114,7 +114,9 @@ class Way:
         self._config = uvicorn.Config(app, ws="none", log_config=None, lifespan="off")
         self._config.load()
         self._class = (
-            protocol(settings, fast_response=app.try_fast_response) if isinstance(app, FastPath) else protocol(settings)
+            connection_class(settings, fast_response=app.try_fast_response)
+            if isinstance(app, FastPath)
+            else connection_class(settings)
         )
 
     async def answer(self, parts: list[bytes]) -> tuple[Outcome, bytes]:

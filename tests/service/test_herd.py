@@ -9,7 +9,7 @@ import pytest
 import urllib3
 
 from scheduler import Spec, Table
-from service.server.connection import raise_file_limit
+from service.server.file_limit import raise_file_limit
 from tests.support.servers.herd import SPEC, herd, memory_bound
 from tests.support.servers.process import ServerProcess
 

@@ -26,7 +26,8 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
 from service.http.responses import Fields
-from service.server.connection import SPARE_CONNECTIONS, FastResponse, protocol
+from service.server.connection import FastResponse, connection_class
+from service.server.limits import SPARE_CONNECTIONS
 from service.settings import Settings
 from service.tables.formats import NPY
 from tests.support.servers.attackers import BODY, HEADERS, SILENT, Attacker, Life, live, reader
@@ -405,9 +406,12 @@ def test_a_sweep_lets_requests_have_their_turn() -> None:
         def check_deadline(self, elapsed: float) -> None:
             looked[id(self)] += 1
 
+        def abort(self) -> None:
+            raise AssertionError
+
     async def most_at_once() -> int:
         connections = {Watched() for _ in range(1000)}
-        monitor = protocol(Settings(**QUICK)).monitor  # type: ignore[attr-defined]  # of our class
+        monitor = connection_class(Settings(**QUICK)).monitor
         monitor.begin(connections, asyncio.get_running_loop())
         most = 0
         while looked.total() < 2 * len(connections):
@@ -549,7 +553,7 @@ def test_the_file_limit_is_raised() -> None:
     """The server may open as many files as the system lets it, not as many as the shell happens to."""
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     script = (
-        "import resource; from service.server.connection import raise_file_limit; "
+        "import resource; from service.server.file_limit import raise_file_limit; "
         f"resource.setrlimit(resource.RLIMIT_NOFILE, (256, {hard})); raise_file_limit(1000); "
         "print(resource.getrlimit(resource.RLIMIT_NOFILE)[0])"
     )
@@ -785,7 +789,7 @@ def streaming(parts: list[bytes]) -> App:
 def running(app: App, closed: Counter[str] | None = None, **more: FastResponse) -> Iterator[int]:
     """The port of an application that answers in a thread of this process, with short deadlines."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        http = protocol(Settings(**QUICK), closed, **more)
+        http = connection_class(Settings(**QUICK), closed, **more)
         config = uvicorn.Config(app, loop="uvloop", http=http, ws="none", lifespan="off", log_config=None)
         server = uvicorn.Server(config)
         thread = threading.Thread(target=server.run, args=[[listener]])

@@ -1,0 +1,26 @@
+"""How many files and connections this process may have open."""
+
+from __future__ import annotations
+
+import resource
+
+from service.server.limits import SPARE_CONNECTIONS
+
+_OTHER_FILES = 256  # of the store, the database and the interpreter
+
+
+def raise_file_limit(max_connections: int) -> None:
+    """Let this process have as many files and connections open as its hard limit allows.
+
+    Raises `ValueError` where that is not enough for `max_connections`.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    others = SPARE_CONNECTIONS + _OTHER_FILES
+    if hard == resource.RLIM_INFINITY:
+        hard = max(soft, max_connections + others)
+    if max_connections + others > hard:
+        raise ValueError(
+            f"max_connections must be at most {hard - others}, got {max_connections}: "
+            f"this process may open {hard} files (ulimit -Hn), and needs {others} of them for other things"
+        )
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
