@@ -61,6 +61,7 @@ def _run(settings: Settings) -> int:
         if check.state == "failed":  # a misspelt LRTABLES_REQUIRE_TOKENS would open the server to everybody
             raise CommandError(check.detail)
     logs.configure(settings)
+    _check_uvicorn()
     try:
         raise_file_limit(settings.max_connections)
     except ValueError as error:
@@ -74,6 +75,16 @@ def _run(settings: Settings) -> int:
     except (OSError, StorageError) as error:
         raise CommandError(str(error)) from error
     return 0
+
+
+def _check_uvicorn() -> None:
+    """Refuse a uvicorn that connections cannot be built on, before anything is opened."""
+    try:
+        from service.server.uvicorn_adapter import check_uvicorn  # noqa: PLC0415  # another uvicorn fails at import
+
+        check_uvicorn()
+    except ImportError as error:
+        raise CommandError(str(error)) from error
 
 
 def _check_tokens(server: ServerState) -> None:

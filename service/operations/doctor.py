@@ -198,6 +198,17 @@ def _packages(settings: Settings) -> Finding:
     return "ok", f"{said}; without {', '.join(missing)}" if missing else said
 
 
+def _uvicorn(settings: Settings) -> Finding:
+    """Whether connections can be built on the installed version."""
+    try:
+        from service.server.uvicorn_adapter import SUPPORTED, check_uvicorn  # noqa: PLC0415  # may fail at import
+
+        check_uvicorn()
+    except ImportError as error:
+        return "failed", str(error)
+    return "ok", f"uvicorn {_version('uvicorn')} has all that connections build on (tested: {SUPPORTED})"
+
+
 def _needs(extra: str, settings: Settings) -> bool:
     url = settings.database_url.get_secret_value() if settings.database_url else ""
     needs = {"postgres": url.startswith("postgres"), "s3": settings.store_url is not None, "otel": tracing.is_wanted()}
@@ -213,6 +224,7 @@ def _version(name: str) -> str | None:
 
 _CHECKS: Mapping[str, Callable[[Settings], Finding]] = {
     "packages": _packages,
+    "uvicorn": _uvicorn,
     "data directory": _data_directory,
     "store": _store,
     "database": _database,

@@ -24,7 +24,7 @@ from typing_extensions import override
 
 from service.server.deadlines import Progress
 
-SUPPORTED = ">=0.40,<0.55"
+SUPPORTED = ">=0.45,<0.55"
 """The versions of uvicorn that were tested, as pyproject.toml has them."""
 
 

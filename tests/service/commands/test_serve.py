@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from service.server.uvicorn_adapter import SUPPORTED
+
 
 @pytest.mark.parametrize("number", ["SIGTERM", "SIGINT"])
 @pytest.mark.parametrize("moment", ["open_server", "create_app", "get_loop_factory", "load", "startup"])
@@ -44,3 +46,28 @@ def test_a_misspelt_variable_is_refused(tmp_path: Path) -> None:
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == "lrtables: LRTABLES_REQUIRE_TOKEN is no setting: is LRTABLES_REQUIRE_TOKENS meant?\n"
     assert not data.exists()
+
+
+@pytest.mark.parametrize(
+    ("gone", "said"),
+    [
+        ("module.HttpToolsProtocol._start_asgi_task", "it has no HttpToolsProtocol._start_asgi_task"),
+        ("module.RequestResponseCycle", "cannot import name 'RequestResponseCycle' from"),
+    ],
+)
+def test_another_uvicorn_is_refused(tmp_path: Path, gone: str, said: str) -> None:
+    """A uvicorn that lacks what connections build on does not start a server that breaks later."""
+    script = f"""
+import sys
+import uvicorn.protocols.http.httptools_impl as module
+del {gone}
+from service.__main__ import main
+sys.exit(main(["serve", "--port", "0", "--data-dir", {str(tmp_path / "data")!r}]))
+"""
+    command = [sys.executable, "-W", "error", "-c", script]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("lrtables: uvicorn ")
+    assert said in done.stderr
+    assert f"pip install 'uvicorn[standard]{SUPPORTED}'" in done.stderr
+    assert not (tmp_path / "data").exists()

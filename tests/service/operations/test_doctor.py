@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from sqlalchemy import create_engine, text
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from service.database.metadata import Metadata, TokenRow, metadata_of, open_metadata
 from service.operations import doctor as checks
@@ -232,6 +233,15 @@ def test_more_connections_than_files_are_a_failure(examine: Examine) -> None:
 def test_versions_are_told(examine: Examine) -> None:
     """The versions of what the server is made of are told."""
     assert {"lrtables", "Python", "fastapi", "sqlalchemy"} <= set(examine()["packages"].detail.split())
+
+
+def test_another_uvicorn_is_a_failure(examine: Examine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A uvicorn that connections cannot be built on is named, with the versions that they can."""
+    assert examine()["uvicorn"].state == "ok"
+    monkeypatch.delattr(HttpToolsProtocol, "_start_asgi_task")
+    check = examine()["uvicorn"]
+    assert check.state == "failed"
+    assert "has no HttpToolsProtocol._start_asgi_task; pip install 'uvicorn[standard]" in check.detail
 
 
 def test_a_missing_extra_is_a_failure(examine: Examine, monkeypatch: pytest.MonkeyPatch) -> None:
