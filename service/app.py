@@ -21,6 +21,7 @@ from service.middleware.table_shortcut import TableShortcut
 from service.middleware.telemetry import Telemetry
 from service.observability import tracing
 from service.observability.metrics import Metrics
+from service.representations.specs import SpecReader
 from service.representations.uploads import Uploads
 from service.routes import docs, health, lr, schedules, tables, token
 from service.security.authenticator import Authenticator
@@ -30,7 +31,6 @@ from service.settings import VERSION, Settings
 from service.state import ServerState
 from service.storage.open import open_store
 from service.tables.service import TableService
-from service.tables.specs import SpecReader
 from service.workers.pool import Workers
 
 _ROUTERS = [module.router for module in (tables, schedules, lr, docs, token, health)]

@@ -9,11 +9,11 @@ from service.concurrency.executors import Executors
 from service.database.metadata import Metadata
 from service.http.body import Bodies
 from service.observability.metrics import Metrics, Readings
+from service.representations.specs import SpecReader
 from service.representations.uploads import Uploads
 from service.settings import Settings
 from service.storage.store import ObjectStore
 from service.tables.service import TableService
-from service.tables.specs import SpecReader
 
 
 @dataclass

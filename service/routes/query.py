@@ -11,8 +11,8 @@ from starlette.types import Receive
 
 from scheduler import Schedule, Spec
 from service.errors import FieldError, InvalidRequestError, LimitExceededError, ServiceError, abbreviate
+from service.representations.specs import SpecReader
 from service.settings import Settings
-from service.tables.specs import SpecReader
 
 KIND, STEPS = "kind", "steps"
 """The parameters that are not the schedule's own: no kind has a parameter of such a name."""

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import urllib3
 
-from service.http.body import SMALL
+from service.strict_json import SMALL
 from tests.support.misbehaving import ENDLESS, UNREADABLE, constant, misbehaving_path
 from tests.support.servers.herd import SPEC
 from tests.support.servers.process import ServerProcess

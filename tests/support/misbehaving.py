@@ -4,7 +4,7 @@ from pathlib import Path
 
 from scheduler import Spec
 from scheduler.compose import Constant
-from service.http.body import SMALL
+from service.strict_json import SMALL
 
 ENDLESS, GREEDY, CRASHING, FAILING = 0.125, 0.25, 0.375, 0.4375
 """Values of a Constant: computed without end, with all memory there is, in a process that crashes, with an error."""

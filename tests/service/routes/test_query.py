@@ -11,9 +11,9 @@ from starlette.types import Message
 from scheduler import KINDS
 from service.concurrency.executors import Executors
 from service.errors import LimitExceededError, ServiceError
+from service.representations.specs import SpecReader
 from service.routes.query import KIND, STEPS, Question, read_query
 from service.settings import Settings
-from service.tables.specs import SpecReader
 
 WARMUP = "kind=custom.LinearWarmup&base_lr=0.1&warmup_steps=500"
 

@@ -1,20 +1,14 @@
-"""Specs out of bodies, and the names of what is wrong with them."""
+"""Specs out of JSON, and the names of what is wrong with them."""
 
-import asyncio
 import json
-import threading
 from typing import Any
 
 import pytest
-from starlette.requests import ClientDisconnect
-from starlette.types import Message
 
 from scheduler import Spec
-from service.concurrency.executors import Executors
 from service.errors import InvalidRequestError, LimitExceededError
-from service.http.body import SMALL
 from service.settings import Settings
-from service.tables.specs import SpecReader, read_spec
+from service.tables.specs import read_spec
 from tests.support.calls import calls
 
 WARMUP = {"kind": "custom.LinearWarmup", "base_lr": 0.1, "warmup_steps": 5}
@@ -182,26 +176,3 @@ def test_refusing_a_spec_takes_work_in_proportion_to_its_size(text: str) -> None
     """A body that is refused costs a bounded number of function calls per byte, whatever is wrong with it."""
     refusal(text)  # what is made once per process is made
     assert calls(lambda: refusal(text)) < 20 * len(text)
-
-
-def test_a_large_body_of_who_has_left_is_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A body whose client goes away while it waits for its turn is never parsed."""
-    parsed: list[bytes] = []
-    monkeypatch.setattr("service.tables.specs.read_spec", lambda body, settings: parsed.append(body))
-
-    async def leaves() -> Message:
-        return {"type": "http.disconnect"}
-
-    async def main() -> None:
-        executors, go_on = Executors(), threading.Event()
-        busy = asyncio.create_task(executors.parse(go_on.wait, 60))
-        await asyncio.sleep(0)
-        with pytest.raises(ClientDisconnect, match=r"^$"):
-            await SpecReader(Settings(), executors).read(bytes(SMALL + 1), leaves)
-        assert not busy.done()
-        go_on.set()
-        await busy
-        executors.close()
-
-    asyncio.run(main())
-    assert parsed == []
