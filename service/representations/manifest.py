@@ -6,12 +6,11 @@ from typing import Any
 
 from pydantic import BaseModel, Field
 
-from scheduler import Spec, Table
-from scheduler.fields import Values
+from scheduler import Spec
 from scheduler.table import After, Axis
+from service.tables import readable
 from service.tables.formats import FORMATS, NPY, SAFETENSORS, npy_header
 from service.tables.origins import Claim, Origin
-from service.tables.stored import StoredColumn, TableReader
 
 
 class Column(BaseModel):
@@ -23,7 +22,7 @@ class Column(BaseModel):
     last: float
 
     @classmethod
-    def of(cls, values: Values | StoredColumn) -> Column:
+    def of(cls, values: readable.Column) -> Column:
         """The four numbers of a column's values, shape [total_steps]."""
         return cls(min=values.min(), max=values.max(), first=values[0], last=values[-1])
 
@@ -52,7 +51,7 @@ class Manifest(BaseModel):
     links: dict[str, str]
 
     @classmethod
-    def of(cls, table: Table | TableReader, origin: Origin) -> Manifest:
+    def of(cls, table: readable.ReadableTable, origin: Origin) -> Manifest:
         """The description of a table and of its origin."""
         sizes = {SAFETENSORS: len(table.header) + table.nbytes, NPY: len(npy_header(table.layout)) + table.nbytes}
         return cls(

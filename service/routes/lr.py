@@ -7,16 +7,16 @@ from collections.abc import Mapping
 
 from fastapi import APIRouter, Request, Response
 
-from scheduler import KINDS, Table
+from scheduler import KINDS
 from service.errors import NotAcceptableError
 from service.http.conditional import preferred
 from service.http.disconnect import cancel_on_disconnect
 from service.http.responses import BufferResponse, StarletteResponse, header
+from service.representations.values import TableValues, ValuesQuery, select
 from service.routes.dependencies import ServerDep, obtain, problems, readable
 from service.routes.query import KIND, STEPS, read_query
 from service.security.tokens import identity_of
-from service.tables.stored import TableReader
-from service.tables.values import TableValues, ValuesQuery, select
+from service.tables.readable import ReadableTable
 
 router = APIRouter(tags=["schedules"])
 
@@ -78,7 +78,7 @@ async def rates(request: Request, server: ServerDep) -> Response:
         return StarletteResponse(await cancel_on_disconnect(request.receive, work))
 
 
-def _answer(table: Table | TableReader, steps: str, media_type: str, max_points: int) -> BufferResponse:
+def _answer(table: ReadableTable, steps: str, media_type: str, max_points: int) -> BufferResponse:
     body = select(table, ValuesQuery(steps=steps), max_points)
     if media_type == _TEXT:
         body = "".join(f"{rate!r}\n" for rate in json.loads(body)["columns"]["lr"]["values"]).encode()

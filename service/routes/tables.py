@@ -8,7 +8,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request, Response
 from starlette.convertors import Convertor, register_url_convertor
 
-from scheduler import Spec, Table
+from scheduler import Spec
 from service.concurrency.executors import Executors
 from service.errors import NotAcceptableError
 from service.http.conditional import has_already, preferred
@@ -16,13 +16,13 @@ from service.http.disconnect import cancel_on_disconnect
 from service.http.responses import BufferResponse, GeneratedResponse, HttpResponse, StarletteResponse, header
 from service.representations.manifest import Manifest, location
 from service.representations.uploads import MEDIA_TYPES as UPLOADS
+from service.representations.values import TableValues, ValuesQuery, select
 from service.routes.dependencies import Digest, ServerDep, obtain, problems, readable
 from service.security.tokens import identity_of
 from service.state import ServerState
 from service.tables.formats import BLOCKS, BY_MEDIA_TYPE, FORMATS, MEDIA_TYPES, Format
+from service.tables.readable import ReadableTable
 from service.tables.service import Served
-from service.tables.stored import TableReader
-from service.tables.values import TableValues, ValuesQuery, select
 
 router = APIRouter(prefix="/v1/tables", tags=["tables"])
 
@@ -120,7 +120,7 @@ async def values(
         return StarletteResponse(await cancel_on_disconnect(request.receive, work))
 
 
-def _selected(table: Table | TableReader, query: ValuesQuery, max_points: int) -> HttpResponse:
+def _selected(table: ReadableTable, query: ValuesQuery, max_points: int) -> HttpResponse:
     return BufferResponse.made(b"application/json", select(table, query, max_points))
 
 

@@ -16,7 +16,7 @@ from service.concurrency.memory_budget import MemoryBudget
 from service.concurrency.turns import Turns
 from service.errors import DeadlineExceededError, QueueFullError
 from service.settings import Settings
-from service.tables.stored import TableReader
+from service.tables.readable import ReadableTable
 from service.workers.pool import Job, Workers
 
 _logger = logging.getLogger("lrtables")
@@ -27,7 +27,7 @@ _GRACE = 1.0  # seconds in which a computation that is told to stop has to
 _LAST_GRACE = 0.1  # the same, when the server has been told to stop
 _WORKING_MEMORY = 256 * 2**20  # bytes beside the tables: the spec's objects, and what is computed block by block
 
-Find = Callable[[str], Awaitable[TableReader]]
+Find = Callable[[str], Awaitable[ReadableTable]]
 """Finds the table that a Literal names by its digest."""
 
 
@@ -87,7 +87,8 @@ class Computations:
                 tables = {digest: await find(digest) for digest in sorted(named_digests(spec.every_schedule()))}
                 await held.enter_async_context(self._memory.acquire(8 * spec.total_steps * len(spec.plan())))
                 async with self._turns.take():
-                    return await self._compute(Job(spec, tables, self._working_memory))
+                    columns = {digest: table.columns for digest, table in tables.items()}
+                    return await self._compute(Job(spec, columns, self._working_memory))
         except TimeoutError as error:
             raise DeadlineExceededError(
                 f"the computation did not end within {self._limit:g} s (compute_seconds), its wait for a turn included",

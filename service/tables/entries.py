@@ -13,6 +13,7 @@ from service.representations.manifest import Manifest
 from service.storage.store import Part
 from service.tables.formats import JSON, NPY, SAFETENSORS, Format, npy_header, npy_parts
 from service.tables.origins import Origin
+from service.tables.readable import ReadableTable
 from service.tables.stored import StoredBody, TableReader
 
 _OBJECTS = 12 * 2**10  # bytes of the objects that a table consists of, all answers given
@@ -30,7 +31,7 @@ class Entry:
         answers: by format, and whether the address answers with other formats too.
     """
 
-    def __init__(self, table: Table | TableReader, answers: Mapping[tuple[Format, bool], HttpResponse]) -> None:
+    def __init__(self, table: ReadableTable, answers: Mapping[tuple[Format, bool], HttpResponse]) -> None:
         self.digest = table.digest
         self.origin = Origin()
         self.manifest = b""

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from scheduler import Table
-from scheduler.fields import Values
 from scheduler.table_format import FORMAT_REVISION, TableLayout
 from service.storage.store import Part
-from service.tables.stored import StoredColumn, TableReader
+from service.tables.readable import ReadableTable
 
 _NPY = b"\x93NUMPY\x01\x00"
 _BLOCK = 2048  # values written as text at a time: about a millisecond, in which no other request is answered
@@ -69,12 +68,11 @@ def npy_parts(table: Table) -> list[Part]:
     return [npy_header(table.layout), *table.parts()[1:]]
 
 
-def json_blocks(table: Table | TableReader) -> Iterator[bytes]:
+def json_blocks(table: ReadableTable) -> Iterator[bytes]:
     """The table as JSON, a block at a time."""
     layout = {"digest": table.digest, "axis": table.axis, "stride": table.stride, "after": table.after}
     yield json.dumps({**layout, "total_steps": table.total_steps})[:-1].encode() + b', "columns": {'
-    columns: Mapping[str, Values | StoredColumn] = table.columns
-    for number, (name, values) in enumerate(columns.items()):
+    for number, (name, values) in enumerate(table.columns.items()):
         yield (", " if number else "").encode() + json.dumps(name).encode() + b": ["
         for start in range(0, table.total_steps, _BLOCK):
             text = json.dumps(values[start : start + _BLOCK].tolist())[1:-1]
@@ -83,7 +81,7 @@ def json_blocks(table: Table | TableReader) -> Iterator[bytes]:
     yield b"}}\n"
 
 
-def csv_blocks(table: Table | TableReader) -> Iterator[bytes]:
+def csv_blocks(table: ReadableTable) -> Iterator[bytes]:
     """The table as CSV with a header line, a block at a time. Numbers are Python's shortest that read back exactly."""
     yield ",".join([table.axis, *table.columns]).encode() + b"\r\n"
     block = max(_BLOCK // len(table.columns), 1)

@@ -16,7 +16,7 @@ import sys
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -24,7 +24,6 @@ from scheduler import Spec, Table
 from scheduler.fields import Values
 from scheduler.numerics.cancellation import ComputationStoppedError
 from service.errors import ComputationLostError, LimitExceededError, NotComputableError
-from service.tables.stored import TableReader
 from service.workers.channel import Channel, Message
 from service.workers.process import STOP
 
@@ -36,16 +35,24 @@ MAPPED = 4 * 2**20
 _SEALS = fcntl.F_SEAL_SEAL | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_WRITE
 
 
+class Column(Protocol):
+    """A column of a table that a Literal names, read by the slice."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, rows: slice, /) -> Values: ...
+
+
 class Job:
     """The computation of a spec's table. `stop` and `kill` may be called from any thread, at any time.
 
     Args:
         spec: of the table.
-        tables: those that its Literals name, by digest.
+        tables: the columns of those that its Literals name, by digest and name.
         memory: bytes that the computation may take beside the table itself, and some for the interpreter.
     """
 
-    def __init__(self, spec: Spec, tables: Mapping[str, TableReader], memory: int) -> None:
+    def __init__(self, spec: Spec, tables: Mapping[str, Mapping[str, Column]], memory: int) -> None:
         self.spec = spec
         self.tables = tables
         self.memory = memory
@@ -126,7 +133,9 @@ class _Worker:
         return found, np.frombuffer(memory, np.float64)
 
     def _ask(self, job: Job, descriptor: int | None) -> Message:
-        rows = {digest: dict.fromkeys(table.columns, table.total_steps) for digest, table in job.tables.items()}
+        rows = {
+            digest: {name: len(column) for name, column in columns.items()} for digest, columns in job.tables.items()
+        }
         self.is_idle = False
         request = {"tables": rows, "memory": job.memory}
         self._channel.send(request, job.spec.model_dump_json().encode(), descriptor=descriptor)
@@ -141,7 +150,7 @@ class _Worker:
     def _read(self, job: Job, wanted: Mapping[str, Any]) -> Exception | None:
         """Send the values that the process wants of a table that a Literal names; what is returned is why it failed."""
         try:
-            values = job.tables[wanted["read"]].columns[wanted["column"]][wanted["start"] : wanted["stop"]]
+            values = job.tables[wanted["read"]][wanted["column"]][wanted["start"] : wanted["stop"]]
         except Exception as error:  # whatever it is, it is raised where the table was asked for
             self._channel.send({"error": "unread"})
             return error

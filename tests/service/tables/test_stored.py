@@ -14,12 +14,12 @@ from scheduler import Spec, Table, TableError
 from scheduler.builtin import OneCycleLR
 from service.concurrency.executors import Executors
 from service.representations.manifest import Manifest
+from service.representations.values import ValuesQuery, select
 from service.storage.local import LocalStore
 from service.tables.formats import csv_blocks, json_blocks, npy_header, npy_parts
 from service.tables.origins import Origin
 from service.tables.repository import table_key
 from service.tables.stored import CHUNK, StoredBody, TableReader
-from service.tables.values import ValuesQuery, select
 
 STEPS = 100_000  # with two columns: several chunks, and one in which the columns meet
 
@@ -123,7 +123,7 @@ from service.representations.manifest import Manifest
 from service.tables.origins import Origin
 from service.storage.local import LocalStore
 from service.tables.stored import TableReader
-from service.tables.values import ValuesQuery, select
+from service.representations.values import ValuesQuery, select
 
 with closing(LocalStore(Path(sys.argv[1]))) as store:
     stored = []

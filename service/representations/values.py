@@ -1,4 +1,4 @@
-"""Parts of a table: chosen steps, or a range thinned out so that a plot of it looks the same."""
+"""Parts of a table as a client asks for them: chosen steps, or a range thinned out."""
 
 from __future__ import annotations
 
@@ -6,16 +6,11 @@ import json
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
-from scheduler import Table
-from scheduler.fields import Values
 from service.errors import InvalidRequestError, LimitExceededError, abbreviate
-from service.tables.stored import StoredColumn, TableReader
-
-Steps = NDArray[np.int64]
-"""Row numbers, ascending or as they were asked for, shape [m]."""
+from service.tables.readable import ReadableTable
+from service.tables.thinning import Steps, extremes
 
 _DEFAULT_POINTS, _FEWEST_POINTS = 1000, 4
 
@@ -49,7 +44,7 @@ class TableValues(BaseModel):
     columns: dict[str, Curve]
 
 
-def select(table: Table | TableReader, query: ValuesQuery, max_points: int) -> bytes:
+def select(table: ReadableTable, query: ValuesQuery, max_points: int) -> bytes:
     """The JSON of the values that are wanted, at most `max_points` of all columns together.
 
     A range longer than `points` is cut into equal parts, and of each the smallest and the largest value are kept,
@@ -65,7 +60,7 @@ def select(table: Table | TableReader, query: ValuesQuery, max_points: int) -> b
     return json.dumps({"digest": table.digest, "columns": _curves(table, chosen)}).encode()
 
 
-def _curves(table: Table | TableReader, chosen: dict[str, Steps]) -> dict[str, Any]:
+def _curves(table: ReadableTable, chosen: dict[str, Steps]) -> dict[str, Any]:
     return {
         name: {"steps": steps.tolist(), "values": table.columns[name][steps].tolist()} for name, steps in chosen.items()
     }
@@ -105,15 +100,3 @@ def _range(query: ValuesQuery, total_steps: int, most: int) -> tuple[int, int, i
 def _too_many(parameter: str, amount: int, limit: int) -> LimitExceededError:
     detail = f"{parameter} must ask for at most {limit} values of each column of this table (max_points), got {amount}"
     return LimitExceededError.of_parameter(parameter, detail, amount)
-
-
-def extremes(values: Values | StoredColumn, start: int, stop: int, points: int) -> Steps:
-    """Rows of the range, at most `points` (4 or more) of them: first, last, and each part's smallest and largest."""
-    if stop - start <= points:
-        return np.arange(start, stop)
-    edges = np.linspace(start, stop, (points - 2) // 2 + 1).astype(np.int64)
-    rows = {start, stop - 1}
-    for low, high in zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True):
-        part = values[low:high]
-        rows |= {low + int(part.argmin()), low + int(part.argmax())}
-    return np.array(sorted(rows), dtype=np.int64)

@@ -4,14 +4,10 @@ import json
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-from hypothesis.extra import numpy as arrays
 
 from scheduler import Table
-from scheduler.fields import Values
 from service.errors import InvalidRequestError, LimitExceededError
-from service.tables.values import ValuesQuery, extremes, select
+from service.representations.values import ValuesQuery, select
 
 TABLE = Table({"lr": np.arange(100.0), "momentum": np.arange(100.0)[::-1]})
 
@@ -42,19 +38,6 @@ def test_a_wide_table_tells_no_more_than_a_narrow_one() -> None:
         assert 9000 < sum(len(curve["values"]) for curve in told) <= 10_000
     with pytest.raises(LimitExceededError, match="at most 156 values of each column"):
         select(wide, ValuesQuery(points=157), 10_000)
-
-
-@given(arrays.arrays(np.float64, st.integers(1, 300), elements=st.floats(-1, 1)), st.integers(4, 60), st.data())
-def test_no_peak_is_lost(values: Values, points: int, data: st.DataObject) -> None:
-    """A thinned range has its first, last, smallest and largest value, in order, and at most `points` values."""
-    start = data.draw(st.integers(0, len(values) - 1))
-    stop = data.draw(st.integers(start + 1, len(values)))
-    steps = extremes(values, start, stop, points)
-    chosen, whole = values[steps], values[start:stop]
-    assert len(steps) <= max(points, 1)
-    assert (np.diff(steps) > 0).all()
-    assert (steps[0], steps[-1]) == (start, stop - 1)
-    assert (chosen.min(), chosen.max()) == (whole.min(), whole.max())
 
 
 @pytest.mark.parametrize(
