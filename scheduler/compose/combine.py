@@ -79,6 +79,9 @@ class _Algebra(Composite):
 class Product(_Algebra):
     """Schedules multiplied: a curve times multipliers, such as a warmup factor.
 
+    Args:
+        schedules: the schedules to multiply with each other, 1 to 1,000.
+
     Formula: lr(t) = schedules[0](t) schedules[1](t) ..., from left to right. Step 0 and every joint: the product of the
     parts there. It ends with the last of its parts.
 
@@ -94,6 +97,9 @@ class Product(_Algebra):
 @schedule
 class Sum(_Algebra):
     """Schedules added.
+
+    Args:
+        schedules: the schedules to add to each other, 1 to 1,000.
 
     Formula: lr(t) = schedules[0](t) + schedules[1](t) + ..., from left to right. Step 0 and every joint: the sum of the
     parts there. It ends with the last of its parts.
@@ -112,6 +118,9 @@ class Sum(_Algebra):
 class Minimum(_Algebra):
     """The lowest of several schedules at each step.
 
+    Args:
+        schedules: the schedules of which the lowest rate is taken at every step, 1 to 1,000.
+
     Formula: lr(t) = min(schedules[0](t), schedules[1](t), ...). Step 0 and every joint: the lowest of the parts there.
     It ends with the last of its parts.
 
@@ -127,6 +136,9 @@ class Minimum(_Algebra):
 @schedule
 class Maximum(_Algebra):
     """The highest of several schedules at each step.
+
+    Args:
+        schedules: the schedules of which the highest rate is taken at every step, 1 to 1,000.
 
     Formula: lr(t) = max(schedules[0](t), schedules[1](t), ...). Step 0 and every joint: the highest of the parts there.
     It ends with the last of its parts.

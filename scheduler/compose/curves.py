@@ -28,6 +28,9 @@ def _given(rate: float | Literal["previous"]) -> float:
 class Constant(Schedule):
     """One rate for ever.
 
+    Args:
+        value: the learning rate, at least 0; or "previous", the value at which the schedule before this one stops.
+
     Formula: lr(t) = value. Step 0 and every other step: value, exactly. It has no end.
 
     `value` may be "previous": the value at the cut, as the tail of a `Splice` or a later part of a `Sequence`.
@@ -65,6 +68,18 @@ class Constant(Schedule):
 @schedule
 class Ramp(Schedule):
     """From `start` to `stop` over `length` steps, in one of eleven shapes; then `stop`.
+
+    Args:
+        start: learning rate at step 0, at least 0; or "previous", the value at which the schedule before this one
+            stops.
+        stop: learning rate at step length and from then on, at least 0.
+        length: steps from start to stop, at least 0.
+        shape: form of the curve: `linear`, `cosine`, `1-sqrt`, `polynomial`, `power`, `exponential`, `geometric`,
+            `inverse_sqrt`, `log`, `tanh` or `rex`.
+        power: exponent of the shapes `polynomial` and `power`, above 0 and at most 100.
+        rate: how bent the shape `exponential` is, from 0.001 to 100: the larger, the faster it falls at first.
+        low: argument of tanh where the shape `tanh` starts, from -15 to 15, below high.
+        high: argument of tanh where the shape `tanh` stops, from -15 to 15, above low.
 
     Formula: lr(t) = stop + (start - stop) S(t / length) for t < length, then stop. For the shapes S see
     `scheduler.numerics.shapes`; `power` is the exponent of `polynomial` and `power`, `rate` that of `exponential`
@@ -187,6 +202,12 @@ class Ramp(Schedule):
 @schedule
 class Power(Schedule):
     """A power law that never ends: inverse square root, Noam's tail, inverse time.
+
+    Args:
+        scale: learning rate where shift + t / timescale is 1, at least 0.
+        exponent: exponent of the power law, from -32 to 0; -0.5 is the inverse square root.
+        timescale: number of steps that count as one unit of time, from 1e-6 to 1e12.
+        shift: time at step 0, in units of timescale, from 0.001 to 1e6.
 
     Formula: lr(t) = scale (shift + t / timescale)^exponent.
 

@@ -32,6 +32,16 @@ _CYCLES = 64  # growing ones: more than can begin within MAX_STEP
 class Cycle(Wrapper):
     """The first `length` steps of a schedule again and again, each time longer and lower if asked.
 
+    Args:
+        schedule: the schedule whose first steps are repeated.
+        length: length of the first cycle in steps, at least 1.
+        count: number of cycles, at least 1; by default without end.
+        growth: length of a cycle as a multiple of the one before, a whole number from 1 to 10.
+        amplitude: what the height above the floor is multiplied by from cycle to cycle, above 0 and at most 1.
+        floor: learning rate that stays while what is above it shrinks, at least 0.
+        peak: top of the first cycle, above floor; where given, cycles are scaled between the floor and a top that
+            shrinks.
+
     Formula, in cycle i of length growth^i steps: lr(t) = amplitude^i schedule stretched growth^i times, on the cycle's
     own clock. Stretched means that the lengths inside are multiplied; kinds without such lengths are refused, and so
     are lengths far beyond that of the cycle, which could not grow with it.

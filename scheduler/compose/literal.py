@@ -56,6 +56,11 @@ _named: ContextVar[Mapping[str, Named]] = ContextVar("named", default=MappingPro
 class Literal(Schedule):
     """Values as they are: given inline, or as a column of a table named by its digest.
 
+    Args:
+        given: learning rates of steps 0, 1, ..., at most 100,000, each at least 0, in place of a digest.
+        digest: SHA-256 of a stored table's values, 64 hexadecimal digits, in place of given values.
+        column: name of the column of that table, such as `lr`, or `lr.0` for the first parameter group's.
+
     Formula: lr(t) = given[t], then the last of them.
 
     Step 0: the first value. Its end is the number of values: past it the last is held. A table named by `digest` must

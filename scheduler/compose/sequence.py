@@ -25,6 +25,10 @@ if TYPE_CHECKING:
 class Sequence(Composite):
     """Schedules one after another, each on its own clock from 0.
 
+    Args:
+        schedules: the schedules in order, 1 to 1,000, each on its own clock from 0.
+        lengths: number of steps of each schedule, at least 0; without the last length the last schedule never ends.
+
     Formula: lr(t) = schedules[i](t - lengths[0] - ... - lengths[i - 1]) in part i. There is a length for every
     schedule, or for every one but the last, which then goes on for ever.
 
@@ -144,6 +148,11 @@ class Sequence(Composite):
 @schedule
 class Splice(Composite):
     """A schedule until step `at`, then another on its own clock: "cool down now", an extended run.
+
+    Args:
+        schedule: the schedule before the cut.
+        at: step of the cut, the first one of the tail, at least 0.
+        tail: the schedule from the cut on, on its own clock from 0.
 
     Formula: lr(t) = schedule(t) for t < at, then tail(t - at). A tail that starts from "previous" starts from
     schedule(at), the value that would have come next.

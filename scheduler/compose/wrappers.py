@@ -27,6 +27,10 @@ Clock = Annotated[int, Field(ge=-(10**8), le=10**8), BeforeValidator(coerce_int)
 class Scale(Wrapper):
     """A schedule times a number: another peak, a layer's share, the linear scaling rule.
 
+    Args:
+        schedule: the schedule to scale.
+        factor: what its learning rate is multiplied by, at least 0.
+
     Formula: lr(t) = factor schedule(t). Step 0 and every joint: factor times the schedule there. It ends with it.
 
     Source: Goyal et al., 2017 (batch size over 256); layer-wise decay.
@@ -45,6 +49,11 @@ class Scale(Wrapper):
 @schedule
 class Clamp(Wrapper):
     """A schedule kept between a floor and a ceiling.
+
+    Args:
+        schedule: the schedule to limit.
+        low: lowest learning rate, from 0 to high.
+        high: highest learning rate, from low to 1e12.
 
     Formula: lr(t) = min(max(schedule(t), low), high). Step 0 and every joint: the schedule there, or the limit it
     exceeds. It ends with it. Raises for low > high.
@@ -76,6 +85,10 @@ class Clamp(Wrapper):
 @schedule
 class PerEpoch(Wrapper):
     """A schedule that counts epochs, on the axis of steps: each of its values lasts an epoch.
+
+    Args:
+        schedule: the schedule that counts epochs in place of steps.
+        steps_per_epoch: optimizer steps in an epoch, at least 1.
 
     Formula: lr(t) = schedule(floor(t / steps_per_epoch)).
 
@@ -141,6 +154,11 @@ class PerEpoch(Wrapper):
 @schedule
 class Shift(Wrapper):
     """A schedule begun later, or begun in its middle.
+
+    Args:
+        schedule: the schedule to begin earlier or later.
+        offset: steps of the schedule to skip, from -1e8 to 1e8; below 0: steps for which its first value is held
+            longer.
 
     Formula: lr(t) = schedule(max(0, t + offset)).
 

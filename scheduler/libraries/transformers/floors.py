@@ -24,6 +24,16 @@ from scheduler.schedule import schedule
 class CosineWithMinLR(LambdaSchedule):
     """Linear warmup, then `num_cycles` waves of a cosine down to a floor that is not 0.
 
+    Args:
+        base_lr: learning rate of the parameter group, which the factors multiply, at least 0.
+        num_warmup_steps: steps of linear warmup from 0 to base_lr; 0 for none.
+        num_training_steps: steps of the whole training, its warmup included, at least 0.
+        num_cycles: waves of the cosine after the warmup, at least 0; 0.5 is a single fall.
+        min_lr: learning rate at the bottom of the wave, at least 0, in place of min_lr_rate.
+        min_lr_rate: learning rate at the bottom of the wave as a share of base_lr, at least 0, in place of min_lr.
+        lr_init: the optimizer's default rate, `optimizer.defaults["lr"]`, that min_lr is a share of, above 0; by
+            default base_lr.
+
     base_lr · t/W while t < W, then base_lr · (f · (1 - r) + r), f the factor of `Cosine` and r the floor's share:
     `min_lr_rate`, or min_lr / lr_init. Exactly one of the two is given.
     Step 0: 0, below the floor (base_lr without warmup); step W: base_lr; step T: base_lr · r with the default
@@ -72,6 +82,17 @@ class CosineWithMinLR(LambdaSchedule):
 @schedule
 class CosineWarmupWithMinLR(LambdaSchedule):
     """A warmup whose first update already moves, then `num_cycles` waves of a cosine down to a floor that is not 0.
+
+    Args:
+        base_lr: learning rate of the parameter group, which the factors multiply, at least 0.
+        num_warmup_steps: steps of linear warmup to base_lr; 0 for none.
+        num_training_steps: steps of the whole training, its warmup included, at least 0.
+        num_cycles: waves of the cosine after the warmup, at least 0; 0.5 is a single fall.
+        min_lr: learning rate at the bottom of the wave, at least 0, in place of min_lr_rate.
+        min_lr_rate: learning rate at the bottom of the wave as a share of base_lr, at least 0, in place of min_lr.
+        warmup_lr_rate: learning rate of step 0 as a share of base_lr, at least 0; by default 1 / num_warmup_steps.
+        lr_init: the optimizer's default rate, `optimizer.defaults["lr"]`, that min_lr is a share of, above 0; by
+            default base_lr.
 
     base_lr · (t + 1) / W while t < W, or with `warmup_lr_rate` w: base_lr · (w + (1 - w) · t / max(1, W - 1)).
     Then base_lr · (f · (1 - r) + r), f = 0.5 · (1 + cos(2π · num_cycles · p)), p = (t - W + 1) / max(1, T - W);
@@ -129,6 +150,18 @@ class CosineWarmupWithMinLR(LambdaSchedule):
 @schedule
 class WarmupStableDecay(LambdaSchedule):
     """Warmup, a stretch at base_lr, decay to a floor: WSD, each slope linear, cosine or 1-sqrt.
+
+    Args:
+        base_lr: learning rate of the parameter group, in force between warmup and decay, at least 0.
+        num_warmup_steps: steps of warmup from the floor to base_lr; 0 for none.
+        num_decay_steps: steps of decay from base_lr to the floor, at least 0.
+        num_training_steps: steps of the whole training, at least 0, needed where num_stable_steps is not given.
+        num_stable_steps: steps at base_lr between warmup and decay, at least 0; by default what num_training_steps
+            leaves.
+        warmup_type: shape of the warmup, `linear`, `cosine` or `1-sqrt`.
+        decay_type: shape of the decay, `linear`, `cosine` or `1-sqrt`.
+        min_lr_ratio: the floor, where the warmup starts and the decay ends, as a share of base_lr, at least 0.
+        num_cycles: waves of a decay of type `cosine`, at least 0; 0.5 is a single fall.
 
     base_lr · (f · (1 - r) + r), r = `min_lr_ratio`. In the warmup p = t / W and f is p, 0.5 · (1 - cos πp) or
     1 - √(1 - p); in the decay, of D = `num_decay_steps`, p = (t - W - S) / D and f is 1 - p,

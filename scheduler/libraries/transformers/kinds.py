@@ -33,6 +33,9 @@ _JOINTS = 16  # waves whose first step is listed
 class Constant(LambdaSchedule):
     """The group's own rate at every step, for ever.
 
+    Args:
+        base_lr: learning rate of the parameter group, at least 0.
+
     base_lr · 1. Step 0 and every other: base_lr. Source: `get_constant_schedule`.
     """
 
@@ -47,6 +50,10 @@ class Constant(LambdaSchedule):
 @schedule
 class ConstantWithWarmup(LambdaSchedule):
     """Linear warmup, then constant.
+
+    Args:
+        base_lr: learning rate of the parameter group, in force after the warmup, at least 0.
+        num_warmup_steps: steps of linear warmup from 0 to base_lr; 0 for none.
 
     base_lr · t/W while t < W, then base_lr. Step 0: 0 (base_lr without warmup); from step W on: base_lr.
     Source: `get_constant_schedule_with_warmup`.
@@ -64,6 +71,11 @@ class ConstantWithWarmup(LambdaSchedule):
 @schedule
 class Linear(LambdaSchedule):
     """Linear warmup, then linear decay to 0: Trainer's default.
+
+    Args:
+        base_lr: learning rate of the parameter group, which the factors multiply, at least 0.
+        num_warmup_steps: steps of linear warmup from 0 to base_lr; 0 for none.
+        num_training_steps: steps of the whole training, its warmup included, at least 0.
 
     base_lr · t/W while t < W, then base_lr · max(0, (T - t) / max(1, T - W)).
     Step 0: 0 (base_lr without warmup); step W: base_lr; step T - 1: base_lr / (T - W); from step T on: 0.
@@ -94,6 +106,12 @@ class Linear(LambdaSchedule):
 @schedule
 class Cosine(LambdaSchedule):
     """Linear warmup, then `num_cycles` waves of a cosine: the default half wave falls to 0.
+
+    Args:
+        base_lr: learning rate of the parameter group, which the factors multiply, at least 0.
+        num_warmup_steps: steps of linear warmup from 0 to base_lr; 0 for none.
+        num_training_steps: steps of the whole training, its warmup included, at least 0.
+        num_cycles: waves of the cosine after the warmup, at least 0; 0.5 is a single fall.
 
     base_lr · t/W while t < W, then base_lr · 0.5 · (1 + cos(2π · num_cycles · p)), p = (t - W) / max(1, T - W).
     Step 0: 0 (base_lr without warmup); step W: base_lr; step T: 0 with the default `num_cycles`. Past T the wave goes
@@ -130,6 +148,12 @@ class Cosine(LambdaSchedule):
 class CosineWithRestarts(LambdaSchedule):
     """Linear warmup, then `num_cycles` half waves of a cosine, each from base_lr towards 0.
 
+    Args:
+        base_lr: learning rate of the parameter group, which the factors multiply, at least 0.
+        num_warmup_steps: steps of linear warmup from 0 to base_lr; 0 for none.
+        num_training_steps: steps of the whole training, its warmup included, at least 0.
+        num_cycles: falls from base_lr to 0 after the warmup, at least 0.
+
     base_lr · t/W while t < W, then base_lr · 0.5 · (1 + cos(π · (num_cycles · p mod 1))), p = (t - W) / max(1, T - W).
     Step 0: 0 (base_lr without warmup); step W and each restart (where num_cycles · p is whole): base_lr; from step T on
     (where W < T): 0.
@@ -163,6 +187,15 @@ class CosineWithRestarts(LambdaSchedule):
 @schedule
 class Polynomial(LambdaSchedule):
     """Linear warmup, then a polynomial decay to `lr_end`.
+
+    Args:
+        base_lr: learning rate of the parameter group, which the factors multiply, at least 0.
+        num_warmup_steps: steps of linear warmup from 0 to base_lr; 0 for none.
+        num_training_steps: steps of the whole training, its warmup included, at least 0.
+        lr_end: learning rate at the end of the decay, at least 0, below base_lr (below lr_init where that is given).
+        power: exponent of the decay, from 0 to 1e6; 1 is a straight line.
+        lr_init: the optimizer's default rate, `optimizer.defaults["lr"]`, that lr_end is a share of, above 0; by
+            default base_lr.
 
     base_lr · t/W while t < W, then base_lr · ((lr_init - lr_end) · (1 - (t - W) / (T - W))^power + lr_end) / lr_init.
     Step 0: 0 (base_lr without warmup); step W: base_lr; from step T on: base_lr · lr_end / lr_init, that is `lr_end`.
@@ -210,6 +243,12 @@ class Polynomial(LambdaSchedule):
 @schedule
 class InverseSqrt(LambdaSchedule):
     """Linear warmup, then a decay by the inverse square root of the step, without an end.
+
+    Args:
+        base_lr: learning rate of the parameter group, which the factors multiply, at least 0.
+        num_warmup_steps: steps of linear warmup from 0 to base_lr; 0 for none.
+        timescale: steps after the warmup until the rate is base_lr / √2, at least 1; by default num_warmup_steps, or
+            10,000 without a warmup.
 
     base_lr · t/W while t < W, then base_lr / √((t + timescale - W) / timescale).
     Step 0: 0 (base_lr without warmup); step W: base_lr; step W + 3 · timescale: base_lr / 2; never 0.
