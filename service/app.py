@@ -48,7 +48,7 @@ def open_server(settings: Settings, workers: Workers | None = None) -> ServerSta
         store.close()
         raise
     executors = Executors()
-    tables = TableService(store, metadata, executors, workers or Workers(), settings)
+    tables = TableService(store, metadata.tables, executors, workers or Workers(), settings)
     return ServerState(
         settings,
         store,
@@ -84,7 +84,7 @@ def create_app(server: ServerState) -> ASGIApp:
     app: ASGIApp = TableShortcut(SecurityHeadersMiddleware(routes), server)
     authenticator = None
     if server.settings.asks_for_tokens:
-        authenticator = Authenticator(server.metadata, server.executors)
+        authenticator = Authenticator(server.metadata.tokens, server.executors)
         app = AuthenticationMiddleware(app, authenticator, Limiter())
     app = Telemetry(app, server.metrics)
     has_line_per_request = logging.getLogger("lrtables").isEnabledFor(logging.INFO)

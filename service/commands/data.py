@@ -137,7 +137,7 @@ def _collect(parsed: argparse.Namespace) -> int:
                 print(f"{key} {size}")
                 sizes.append(size)
         if not parsed.dry_run:
-            metadata.pardon_old(time.time() - YOUNG_SECONDS)
+            metadata.tables.clear_marks(time.time() - YOUNG_SECONDS)
     said = "would be removed" if parsed.dry_run else "removed"
     print(f"{len(sizes)} tables, {sum(sizes)} bytes {said}")
     return 0

@@ -91,7 +91,7 @@ def _check_tokens(server: ServerState) -> None:
     """Refuse to be reachable from elsewhere as long as nobody has a valid token, unless that is wanted."""
     settings = server.settings
     now = time.time()
-    if settings.asks_for_tokens and not any(row.state(now) == "valid" for row in server.metadata.all_tokens()):
+    if settings.asks_for_tokens and not any(row.state(now) == "valid" for row in server.metadata.tokens.every_token()):
         raise CommandError(
             f"refusing to listen on {settings.host}: it asks for tokens, and none is valid. Make one with "
             "'lrtables token create', listen on 127.0.0.1, or say --insecure-no-auth where nobody else can reach it"

@@ -15,7 +15,7 @@ from service.commands.options import CommandError, add_data_options, metadata_fo
 
 if TYPE_CHECKING:
     from service.commands.options import Subparsers
-    from service.database.metadata import TokenRow
+    from service.database.tokens import TokenRow
     from service.security.tokens import Limits
 
 _SECONDS = {"m": 60, "h": 3600, "d": 86_400, "w": 604_800}
@@ -65,7 +65,7 @@ def _create(parsed: argparse.Namespace) -> int:
             token, row = new_token(parsed.name, parsed.scope, parsed.namespace or ["*"], limits, expires_in=expires_in)
         except ValueError as error:
             raise CommandError(str(error)) from error
-        metadata.add(row)
+        metadata.tokens.add(row)
     if parsed.json:
         print(json.dumps({"token": token, **_description(row)}))
     else:
@@ -77,7 +77,7 @@ def _create(parsed: argparse.Namespace) -> int:
 def _list(parsed: argparse.Namespace) -> int:
     """Print every token, the newest last."""
     with metadata_for(parsed) as metadata:
-        found = [_description(row) for row in metadata.all_tokens()]
+        found = [_description(row) for row in metadata.tokens.every_token()]
     if parsed.json:
         print(json.dumps(found, indent=2))
     else:
@@ -88,13 +88,13 @@ def _list(parsed: argparse.Namespace) -> int:
 def _revoke(parsed: argparse.Namespace) -> int:
     """Revoke a token. To revoke it again changes nothing."""
     with metadata_for(parsed) as metadata:
-        rows = {row.token_id: row for row in metadata.all_tokens()}
+        rows = {row.token_id: row for row in metadata.tokens.every_token()}
         if parsed.token_id not in rows:
             raise CommandError(
                 f"there is no token with the ID {parsed.token_id[:20]!r}: 'lrtables token list' has them"
             )
-        metadata.revoke(parsed.token_id, time.time())
-        found = next(_description(row) for row in metadata.all_tokens() if row.token_id == parsed.token_id)
+        metadata.tokens.revoke(parsed.token_id, time.time())
+        found = next(_description(row) for row in metadata.tokens.every_token() if row.token_id == parsed.token_id)
     print(json.dumps(found) if parsed.json else f"token {parsed.token_id} is revoked: servers refuse it in 10 seconds")
     return 0
 

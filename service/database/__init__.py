@@ -1,1 +1,1 @@
-"""What `service.database.metadata` is made of: connections, schema, rows, revisions, backups."""
+"""The metadata in a database: checked rows, one module per aggregate, revisions, backups."""

@@ -1,7 +1,6 @@
-"""Backups: every row as a line of JSON, the same from SQLite and from PostgreSQL, so that each takes the other's.
+"""Backups: every row as a line of JSON. SQLite and PostgreSQL write the same bytes, and each restores the other's.
 
-The first line says what the file is and of which revision, the last how many rows there are: a file that was cut short
-has no such line.
+The first line holds the format and the revision, the last the number of rows: a file that was cut short lacks it.
 """
 
 from __future__ import annotations
@@ -14,10 +13,10 @@ from typing import Any
 
 from sqlalchemy import Connection, Table, exists, select
 
-from service.database.deadline import extend
+from service.database.drivers.deadline import extend
 from service.database.revisions import head_revision
-from service.database.rows import SpecRow, Stored, TableRow, is_sound
-from service.database.schema import SCHEMA, SPECS, TABLES
+from service.database.rows import Stored, is_intact
+from service.database.schema import SCHEMA
 from service.errors import DatabaseError
 
 FORMAT = "lrtables-metadata"
@@ -26,7 +25,7 @@ _BATCH = 500  # rows that are inserted at a time
 
 
 def backup_lines(rows: Iterable[tuple[Table, Stored]]) -> Iterator[str]:
-    """The lines of a backup of these rows."""
+    """Yield the lines of a backup of these rows."""
     yield _line({"format": FORMAT, "revision": head_revision()})
     count = 0
     for table, row in rows:
@@ -35,25 +34,26 @@ def backup_lines(rows: Iterable[tuple[Table, Stored]]) -> Iterator[str]:
     yield _line({"rows": count})
 
 
-def rows_in(path: Path) -> Iterator[TableRow | SpecRow]:
-    """The tables and the specs in a backup. Raises `DatabaseError` where it is not whole, or not of this revision."""
+def rows_in(path: Path) -> Iterator[tuple[Table, Stored]]:
+    """Yield the rows of a backup, each verified.
+
+    Raises `DatabaseError` if the backup is damaged, cut short, or of another revision.
+    """
     with path.open("rb") as lines:
-        for table, row in _parsed(lines):
-            if table in (TABLES, SPECS):
-                yield TableRow.of(row) if table is TABLES else SpecRow.of(row)
+        yield from _parsed(lines)
 
 
 def check_empty(connection: Connection) -> None:
-    """Raises `DatabaseError` where the database has rows."""
+    """Raise `DatabaseError` if the database has rows."""
     for table in SCHEMA.sorted_tables:
         if connection.scalar(select(exists(table.select()))):
             raise DatabaseError(f"a backup is restored into an empty database, and there are {table.name} in this one")
 
 
 def restore_lines(connection: Connection, lines: Iterable[bytes], timeout_seconds: float) -> None:
-    """Insert the rows of a backup, `timeout_seconds` for each few hundred of them.
+    """Insert the rows of a backup into an empty database, with `timeout_seconds` for each few hundred.
 
-    Raises `DatabaseError` where the database has rows, or the lines are no whole backup of its revision.
+    Raises `DatabaseError` if the database has rows, or the backup is damaged, cut short, or of another revision.
     """
     check_empty(connection)
     rows = _parsed(lines)
@@ -94,7 +94,7 @@ def _item(line: bytes) -> dict[str, Any]:
 
 def _row(item: dict[str, Any], count: int) -> tuple[Table, dict[str, Any]]:
     table, row = SCHEMA.tables.get(str(item.get("table"))), item.get("row")
-    if table is None or not isinstance(row, dict) or set(row) != set(table.columns.keys()) or not is_sound(table, row):
+    if table is None or not isinstance(row, dict) or set(row) != set(table.columns.keys()) or not is_intact(table, row):
         raise DatabaseError(f"the backup is damaged: row {count} does not match its checksum")
     return table, row
 

@@ -1,4 +1,4 @@
-"""The revision of a database: what this version needs, what a database has, and the way from one to the other."""
+"""Revisions of the database: which one this version needs, which one a database has, and upgrades."""
 
 from __future__ import annotations
 
@@ -6,21 +6,22 @@ from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, inspect, text
+from sqlalchemy import Connection, inspect
 
+from service.database.drivers.dialects import lock_number
 from service.errors import DatabaseError
 
-_LOCK = 0x6C727461626C6573  # PostgreSQL's name of the lock that whoever migrates takes: "lrtables"
+_LOCK = 0x6C727461626C6573  # the number of the lock that migrations take: "lrtables" in ASCII
 
 
 def head_revision() -> str:
-    """The revision that this version needs."""
+    """Return the revision that this version needs."""
     (head,) = _scripts(_config()).get_heads()
     return head
 
 
 def current_revision(connection: Connection) -> str | None:
-    """The revision that the database has; None where it has none. Raises `DatabaseError` where it has several."""
+    """Return the revision of the database, or None. Raises `DatabaseError` if it has several."""
     found = MigrationContext.configure(connection).get_current_heads()
     if len(found) > 1:
         raise DatabaseError(f"the database is damaged: it has the revisions {', '.join(sorted(found))}")
@@ -28,10 +29,10 @@ def current_revision(connection: Connection) -> str | None:
 
 
 def usable_revision(connection: Connection, *, older: bool = False) -> str | None:
-    """The revision of a database that this version works with: its own, or None where it is empty.
+    """Return the revision of a database that this version can use: its own, or None if the database is empty.
 
-    With `older` also one that an upgrade leads from. Raises `DatabaseError`, which says what to do, where the database
-    has another revision, or tables of others.
+    With `older`, also one from which it can be upgraded. Raises `DatabaseError`, which says what to do, if the database
+    has another revision or tables of something else.
     """
     current, head = current_revision(connection), head_revision()
     if current is None:
@@ -49,13 +50,12 @@ def usable_revision(connection: Connection, *, older: bool = False) -> str | Non
 
 
 def lock(connection: Connection) -> None:
-    """Wait for others that upgrade the database, and let none begin before the transaction's end."""
-    if connection.dialect.name == "postgresql":  # a transaction that writes is SQLite's lock
-        connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
+    """Let no other transaction upgrade the database until this one ends."""
+    lock_number(connection, _LOCK)
 
 
 def upgrade(connection: Connection, revision: str) -> None:
-    """Bring the database, of a usable revision, to this one, in the transaction of the connection: all or nothing."""
+    """Upgrade the database from a usable revision to this one, within the connection's transaction."""
     config = _config()
     config.attributes["connection"] = connection
     command.upgrade(config, revision)

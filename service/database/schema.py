@@ -1,4 +1,4 @@
-"""The tables of the database, as the newest migration leaves them."""
+"""The tables of the database, as the newest migration leaves them. Each belongs to one aggregate."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ def _checksum() -> Column[str]:
 SCHEMA = MetaData()
 
 # WITHOUT ROWID: the row and its key are stored once, so that a damaged key cannot differ between table and index.
-# No foreign key: what a damaged row of `tables` is about stays true in `specs`, and comes back with the next record.
+# No foreign key: where a damaged row of `tables` was dropped, its spec stays, and the next record inserts the row anew.
 TABLES = Table(
     "tables",
     SCHEMA,
     Column("digest", _Key, primary_key=True),
     Column("nbytes", BigInteger, nullable=False, doc="size of the table's values"),
-    Column("claim", Text, doc="JSON of what its publisher said of it; none where it was computed, or nothing was said"),
+    Column("claim", Text, doc="JSON of what its publisher said of it; NULL if it was computed, or nothing was said"),
     Column("created_at", Double, nullable=False, doc="seconds since 1970"),
     _checksum(),
     sqlite_with_rowid=False,
@@ -34,18 +34,19 @@ SPECS = Table(
     SCHEMA,
     Column("spec_id", _Key, primary_key=True),
     Column("spec", Text, nullable=False, doc="JSON"),
-    Column("digest", Text, nullable=False, doc="the table that was first stored for the spec: the truth, for ever"),
+    Column("digest", Text, nullable=False, doc="the table that was recorded first for the spec: authoritative"),
     Column("created_at", Double, nullable=False, doc="seconds since 1970"),
-    Column("provenance", Text, doc="JSON of the versions that computed the table; none where they are not known"),
+    Column("provenance", Text, doc="JSON of the versions that computed the table; NULL if unknown"),
     _checksum(),
     Index("specs_digest", "digest"),
     sqlite_with_rowid=False,
 )
 
-CONDEMNED = Table(
+# The names in the database are those of migration 0004, which made the table, and of every backup since.
+PENDING_DELETIONS = Table(
     "condemned",
     SCHEMA,
-    Column("digest", _Key, primary_key=True, doc="of a table whose file `gc` removes, or has removed"),
+    Column("digest", _Key, primary_key=True, doc="of a table whose file `gc` is about to delete, or has deleted"),
     Column("condemned_at", Double, nullable=False, doc="seconds since 1970"),
     _checksum(),
     sqlite_with_rowid=False,
@@ -61,8 +62,8 @@ TOKENS = Table(
     Column("namespaces", Text, nullable=False, doc="JSON list"),
     Column("limits", Text, nullable=False, doc="JSON object"),
     Column("created_at", Double, nullable=False, doc="seconds since 1970"),
-    Column("expires_at", Double, doc="seconds since 1970; none for never"),
-    Column("revoked_at", Double, doc="seconds since 1970; none while it is valid"),
+    Column("expires_at", Double, doc="seconds since 1970; NULL for never"),
+    Column("revoked_at", Double, doc="seconds since 1970; NULL while it is valid"),
     _checksum(),
     sqlite_with_rowid=False,
 )

@@ -152,7 +152,7 @@ def _tokens(settings: Settings) -> Finding:
     if not settings.asks_for_tokens:
         return "ok", f"not asked for on {settings.host}"
     with closing(metadata_of(settings)) as metadata:
-        tokens = metadata.all_tokens() if metadata.status()[0] is not None else []
+        tokens = metadata.tokens.every_token() if metadata.status()[0] is not None else []
     valid = [token for token in tokens if token.state(time.time()) == "valid"]
     if not valid:
         return "failed", "asked for, and none is valid: lrtables token create NAME --scope read"

@@ -9,7 +9,8 @@ from typing import Literal
 
 from scheduler import Spec, TableError
 from service.database.backup import rows_in
-from service.database.metadata import Metadata, SpecRow, TableRow
+from service.database.metadata import Metadata
+from service.database.schema import SPECS, TABLES
 from service.storage.local import LocalStore, sync
 from service.storage.store import ObjectStore
 from service.tables.repository import read_table, table_key
@@ -39,11 +40,11 @@ def verify(store: ObjectStore, metadata: Metadata) -> Iterator[str | None]:
         files.add(key)
         yield _file_problem(store, key, size)
     yield from metadata.verify_rows()
-    for row in metadata.tables():
+    for row in metadata.tables.every_table():
         key = table_key(row.digest)
         there = key in files or store.stat(key) is not None  # it may be newer than the list
         yield None if there else f"table {row.digest} has no file"
-    for spec in metadata.specs():
+    for spec in metadata.tables.every_spec():
         yield _spec_problem(spec.spec_id, spec.spec)
 
 
@@ -75,8 +76,8 @@ def backup(store: ObjectStore, metadata: Metadata, folder: Path) -> Iterator[Cop
         snapshot = folder / f"{METADATA_FILE}.new"
         snapshot.unlink(missing_ok=True)
         metadata.backup(snapshot)
-        for row in metadata.tables():
-            yield _copied(store, with_tables, row, lambda digest: bool(metadata.facts(digest)))
+        for row in metadata.tables.every_table():
+            yield _copied(store, with_tables, row.digest, lambda digest: bool(metadata.tables.specs_of(digest)))
         snapshot.replace(folder / METADATA_FILE)
         sync(folder)
     finally:
@@ -90,11 +91,11 @@ def restore(folder: Path, store: ObjectStore, metadata: Metadata) -> Iterator[Co
     """
     rows = rows_of(folder)
     metadata.check_empty()
-    computed = {row.digest for row in rows_in(rows) if isinstance(row, SpecRow)}  # nothing is copied before all is read
+    computed = {row["digest"] for table, row in rows_in(rows) if table is SPECS}  # all is verified before one is copied
     tables = LocalStore(folder, exclusive=False)
-    for row in rows_in(rows):
-        if isinstance(row, TableRow):
-            yield _copied(tables, store, row, computed.__contains__)
+    for table, row in rows_in(rows):
+        if table is TABLES:
+            yield _copied(tables, store, row["digest"], computed.__contains__)
     metadata.restore(rows)
 
 
@@ -106,23 +107,23 @@ def rows_of(folder: Path) -> Path:
     return rows
 
 
-def _copied(source: ObjectStore, target: ObjectStore, row: TableRow, computed: Callable[[str], bool]) -> Copied:
+def _copied(source: ObjectStore, target: ObjectStore, digest: str, computed: Callable[[str], bool]) -> Copied:
     """Copy a table that is not there yet; verify it in any case. One that is nowhere must have been `computed` here."""
-    key = table_key(row.digest)
+    key = table_key(digest)
     data = source.get(key)
     if data is not None:
         try:
             table = read_table(data)
         except TableError as error:
             raise BackupError(f"{key}: {error}") from error
-        if table.digest != row.digest:
+        if table.digest != digest:
             raise BackupError(f"{key}: it is the table {table.digest}")
         if target.put(key, table.parts()):
             return "copied"
     found = target.stat(key)
     if found is None:
-        if not computed(row.digest):
-            raise BackupError(f"table {row.digest} has no file, and nothing says what it was computed from")
+        if not computed(digest):
+            raise BackupError(f"table {digest} has no file, and nothing says what it was computed from")
         return "missing"
     if (problem := _file_problem(target, key, found.size)) is not None:
         raise BackupError(f"in the target, {problem}")
@@ -138,24 +139,24 @@ def garbage(store: ObjectStore, metadata: Metadata) -> Iterator[tuple[str, int]]
     problem = next(metadata.verify_rows(), None)
     if problem is not None:
         raise BackupError(f"the metadata are damaged ({problem}); see 'lrtables verify'")
-    named = (metadata.has_table(Path(key).stem) for key, _ in store.keys())  # noqa: SIM118  # no dictionary
+    named = (metadata.tables.has_table(Path(key).stem) for key, _ in store.keys())  # noqa: SIM118  # no dictionary
     if not next(named, True) and not any(named):
         raise BackupError(f"{metadata.url} knows none of the tables in {store.url}: is it of another store?")
     return (
         (key, size)
         for key, size in store.keys()  # noqa: SIM118  # no dictionary
-        if not metadata.has_table(Path(key).stem) and _is_old(store, key)
+        if not metadata.tables.has_table(Path(key).stem) and _is_old(store, key)
     )
 
 
 def remove(store: ObjectStore, metadata: Metadata, key: str) -> bool:
     """Delete a file that no row names; False, and it stays, where one does by now. Servers may run meanwhile.
 
-    The table is condemned first: who has seen the file, and is about to give the table its row, is told to write the
-    file again. What is deleted is deleted while nobody can give the table a row.
+    The table is first marked for deletion: a server that has seen the file, and is about to record the table, is then
+    told to write the file again. The file is deleted while no server can record the table.
     """
-    digest = Path(key).stem
-    return metadata.condemn(digest) and metadata.remove_condemned(digest, lambda: store.delete(key))
+    digest, tables = Path(key).stem, metadata.tables
+    return tables.mark_for_deletion(digest) and tables.delete_marked(digest, lambda: store.delete(key))
 
 
 def _is_old(store: ObjectStore, key: str) -> bool:

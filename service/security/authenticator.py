@@ -14,7 +14,7 @@ from hmac import compare_digest
 from typing import NamedTuple, Protocol, TypeVar
 
 from service.concurrency.executors import Executors
-from service.database.metadata import TokenRow
+from service.database.tokens import TokenRow
 from service.errors import DatabaseError, QueueFullError, UnauthenticatedError
 from service.security.tokens import TOKEN, Identity, token_hash
 
@@ -37,9 +37,9 @@ Clock = Callable[[], float]
 
 
 class TokenSource(Protocol):
-    """What knows the tokens: the metadata."""
+    """What knows the tokens: `service.database.tokens.TokenRecords`."""
 
-    def token_by_hash(self, hash: str) -> TokenRow | None:  # noqa: A002  # the metadata's own name for it
+    def find_by_hash(self, hash: str) -> TokenRow | None:  # noqa: A002  # what it is called wherever tokens are kept
         """The token with this hash. Blocks; raises `DatabaseError`."""
 
 
@@ -160,7 +160,7 @@ class Authenticator:
         if self._clock() < self._silent_until:
             raise DatabaseError("the database does not answer")
         try:
-            return await self._executors.database(self._source.token_by_hash, digest)
+            return await self._executors.database(self._source.find_by_hash, digest)
         except DatabaseError as error:
             _logger.warning("tokens cannot be checked, those known hold for %d s: %s", _STALE, error)
             self._silent_until = self._clock() + _PAUSE

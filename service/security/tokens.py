@@ -17,7 +17,7 @@ from starlette.types import Scope as ASGIScope
 
 from scheduler import Spec
 from scheduler.compose.literal import named_digests
-from service.database.metadata import TokenRow
+from service.database.tokens import TokenRow
 from service.errors import FieldError, ForbiddenError, LimitExceededError
 from service.http.request_id import IDENTITY
 

@@ -12,8 +12,7 @@ from typing import Any
 from pydantic import BaseModel, Field
 
 from scheduler import Spec, Table
-from service.database.metadata import Metadata
-from service.database.rows import SpecRow
+from service.database.tables import SpecRow, TableRecords
 from service.errors import ServiceError
 from service.settings import Settings
 from service.tables.specs import read_spec
@@ -45,12 +44,12 @@ class Origin:
         return None if text is None else json.loads(text)
 
 
-def origin_of(metadata: Metadata, digest: str) -> Origin:
+def origin_of(records: TableRecords, digest: str) -> Origin:
     """Where a table is from, as far as the database says. It blocks."""
-    facts = metadata.facts(digest)
+    facts = records.specs_of(digest)
     if facts:
         return Origin(fact=facts[0])
-    text = metadata.claim(digest)
+    text = records.claim(digest)
     return Origin(claim=None if text is None else Claim.model_validate_json(text))
 
 

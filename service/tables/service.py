@@ -14,7 +14,7 @@ from scheduler import Spec, Table
 from scheduler.compose.literal import named_digests
 from service.concurrency.executors import Executors
 from service.concurrency.single_flight import SingleFlight
-from service.database.metadata import CondemnedError, Metadata
+from service.database.tables import PendingDeletionError, TableRecords
 from service.errors import (
     InvalidRequestError,
     LimitExceededError,
@@ -36,7 +36,7 @@ from service.tables.stored import TableReader
 from service.workers.pool import Workers
 
 _logger = logging.getLogger("lrtables")
-_TRIES = 3  # to store a table that is being removed; it is condemned anew for each
+_TRIES = 3  # to store a table whose file is being deleted; it is marked for deletion anew before each
 _MOST_DIGESTS = 100_000  # specs remembered: about 20 MB
 
 Served = MemoryEntry | StreamedEntry
@@ -62,13 +62,13 @@ class TableService:
     """
 
     def __init__(
-        self, store: ObjectStore, metadata: Metadata, executors: Executors, workers: Workers, settings: Settings
+        self, store: ObjectStore, records: TableRecords, executors: Executors, workers: Workers, settings: Settings
     ) -> None:
         self.counters = Counters()
         self.cache: TableCache[Served] = TableCache(settings.memory_bytes)
         self.computations = Computations(executors, workers, settings)
         self.files = TableFiles(store, executors)
-        self._metadata = metadata
+        self._records = records
         self._executors = executors
         self._settings = settings
         self._digests: dict[str, str] = {}
@@ -131,7 +131,7 @@ class TableService:
             limit = self._settings.max_table_bytes
             raise LimitExceededError(f"a table must have at most {limit} bytes of values (max_table_bytes)")
         claim = await self._executors.parse(claim_of, table, self._settings)
-        new = await self._stored(table, partial(self._metadata.publish, table.digest, table.nbytes, claim))
+        new = await self._stored(table, partial(self._records.publish, table.digest, table.nbytes, claim))
         self.counters.published += new
         return await self._described(await self._keep(table)), new
 
@@ -165,9 +165,9 @@ class TableService:
         """
         if digest in path:
             raise TableLostError(f"the table {digest} was damaged, and can only be computed from itself")
-        facts = await self._executors.database(self._metadata.facts, digest)
-        claim = await self._executors.database(self._metadata.claim, digest)
-        if not facts and claim is None and not await self._executors.database(self._metadata.has_table, digest):
+        facts = await self._executors.database(self._records.specs_of, digest)
+        claim = await self._executors.database(self._records.claim, digest)
+        if not facts and claim is None and not await self._executors.database(self._records.has_table, digest):
             raise TableNotFoundError(f"there is no table {digest}")
         reasons = []
         for spec, is_claim in [*((fact.spec, False) for fact in facts), (spec_of_claim(claim), True)]:
@@ -200,7 +200,7 @@ class TableService:
     # -- by spec ------------------------------------------------------------------------------------------------------
 
     async def _find_or_make(self, spec: Spec) -> tuple[Served, bool]:
-        digest = await self._executors.database(self._metadata.digest_of, spec.id)
+        digest = await self._executors.database(self._records.digest_of, spec.id)
         ready = await self._make(spec) if digest is None else await self.get(digest)
         await self._described(ready)
         self._remember(spec, ready)
@@ -217,7 +217,7 @@ class TableService:
     async def _record(self, spec: Spec, table: Table) -> str:
         """Store a table that was computed here, and keep that the spec has it; the digest that holds for the spec."""
         said = json.dumps(dict(table.provenance))
-        record = self._metadata.record
+        record = self._records.record
         return await self._stored(
             table, partial(record, spec.id, spec.model_dump_json(), table.digest, table.nbytes, said)
         )
@@ -266,7 +266,7 @@ class TableService:
         """
         for _ in range(_TRIES):
             await self._executors.storage(self.files.write, table)
-            with suppress(CondemnedError):
+            with suppress(PendingDeletionError):
                 found = await self._executors.database(record)
                 if await self._executors.storage(self.files.size, table.digest) is not None:
                     return found
@@ -275,7 +275,7 @@ class TableService:
     async def _described(self, ready: Served) -> Served:
         """The same table, its manifest completed with its origin from the database."""
         if not ready.is_described:
-            origin = await self._executors.database(origin_of, self._metadata, ready.digest)
+            origin = await self._executors.database(origin_of, self._records, ready.digest)
             before = ready.nbytes
             ready.describe(origin)
             self.cache.resized(ready, before)

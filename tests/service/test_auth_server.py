@@ -48,12 +48,12 @@ class Tokens:
         token, row = new_token("a test", scopes, ["team-a/*"], limits, expires_in=3600.0)
         self._ids[token] = row.token_id
         with self._metadata() as metadata:
-            metadata.add(row)
+            metadata.tokens.add(row)
         return token
 
     def revoke(self, token: str) -> None:
         with self._metadata() as metadata:
-            assert metadata.revoke(self._ids[token], time.time())
+            assert metadata.tokens.revoke(self._ids[token], time.time())
 
     def command(self, *words: str) -> str:
         """What `lrtables token` prints."""

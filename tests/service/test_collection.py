@@ -14,7 +14,8 @@ from starlette.testclient import TestClient
 from scheduler import Table
 from service.app import create_app, open_server
 from service.concurrency.executors import Executors
-from service.database.metadata import CondemnedError, Metadata, open_metadata
+from service.database.metadata import Metadata, open_metadata
+from service.database.tables import PendingDeletionError
 from service.errors import StorageError
 from service.operations.maintenance import garbage, remove
 from service.settings import Settings
@@ -33,7 +34,7 @@ def store(tmp_path: Path, metadata: Metadata) -> Iterator[ObjectStore]:
     """A store with a table that has a row, and an old one that has none."""
     with closing(LocalStore(tmp_path / "data")) as store:
         store.put(table_key(KEPT.digest), KEPT.parts())
-        metadata.publish(KEPT.digest, KEPT.nbytes, None)
+        metadata.tables.publish(KEPT.digest, KEPT.nbytes, None)
         make_orphan(store)
         yield store
 
@@ -50,22 +51,22 @@ def publishing(files: TableFiles, metadata: Metadata) -> Iterator[None]:
         files.write(ORPHAN)
         yield
         try:
-            metadata.publish(ORPHAN.digest, ORPHAN.nbytes, None)
-        except CondemnedError:
+            metadata.tables.publish(ORPHAN.digest, ORPHAN.nbytes, None)
+        except PendingDeletionError:
             continue
         return
 
 
 def collecting(store: ObjectStore, metadata: Metadata) -> Iterator[None]:
-    """The steps in which `gc` removes the table: look-up, condemnation, deletion."""
+    """The steps in which `gc` removes the table: look-up, mark, deletion."""
     keys = [key for key, _ in garbage(store, metadata)]
     yield
     for key in keys:
         digest = Path(key).stem
-        condemned = metadata.condemn(digest)
+        marked = metadata.tables.mark_for_deletion(digest)
         yield
-        if condemned:
-            metadata.remove_condemned(digest, partial(store.delete, key))
+        if marked:
+            metadata.tables.delete_marked(digest, partial(store.delete, key))
 
 
 @pytest.mark.parametrize("servers", [1, 2])
@@ -81,11 +82,11 @@ def test_no_order_of_steps_loses_an_acknowledged_table(
             next(running[number], None)
         for each in running:
             assert len(list(each)) < 3
-        assert metadata.has_table(ORPHAN.digest)
+        assert metadata.tables.has_table(ORPHAN.digest)
         assert bytes(store.get(KEY) or b"") == ORPHAN.to_bytes(), order
         assert list(collecting(store, metadata)) == [None]
-        metadata.forget(ORPHAN.digest)
-        metadata.pardon_old(float("inf"))
+        metadata.tables.delete(ORPHAN.digest)
+        metadata.tables.clear_marks(float("inf"))
         store.delete(KEY)
         make_orphan(store)
     executors.close()
@@ -107,8 +108,8 @@ def test_nobody_names_a_table_while_it_is_removed(store: ObjectStore, metadata: 
 
     def publish() -> None:
         try:
-            metadata.publish(ORPHAN.digest, ORPHAN.nbytes, None)
-        except CondemnedError as error:
+            metadata.tables.publish(ORPHAN.digest, ORPHAN.nbytes, None)
+        except PendingDeletionError as error:
             told.append(type(error))
 
     server = threading.Thread(target=publish)
@@ -119,36 +120,36 @@ def test_nobody_names_a_table_while_it_is_removed(store: ObjectStore, metadata: 
         assert server.is_alive()
         store.delete(KEY)
 
-    assert metadata.condemn(ORPHAN.digest)
-    assert metadata.remove_condemned(ORPHAN.digest, delete)
+    assert metadata.tables.mark_for_deletion(ORPHAN.digest)
+    assert metadata.tables.delete_marked(ORPHAN.digest, delete)
     server.join()
-    assert told == [CondemnedError]
-    assert metadata.publish(ORPHAN.digest, ORPHAN.nbytes, None)
+    assert told == [PendingDeletionError]
+    assert metadata.tables.publish(ORPHAN.digest, ORPHAN.nbytes, None)
 
 
 def test_what_has_a_row_is_not_removed(store: ObjectStore, metadata: Metadata) -> None:
-    """A table that was named after it was listed stays, before it is condemned and after."""
-    assert metadata.condemn(ORPHAN.digest)
-    with pytest.raises(CondemnedError, match=ORPHAN.digest):
-        metadata.publish(ORPHAN.digest, ORPHAN.nbytes, None)
-    assert metadata.publish(ORPHAN.digest, ORPHAN.nbytes, None)
+    """A table that was named after it was listed stays, before it is marked for deletion and after."""
+    assert metadata.tables.mark_for_deletion(ORPHAN.digest)
+    with pytest.raises(PendingDeletionError, match=ORPHAN.digest):
+        metadata.tables.publish(ORPHAN.digest, ORPHAN.nbytes, None)
+    assert metadata.tables.publish(ORPHAN.digest, ORPHAN.nbytes, None)
     for digest in (KEPT.digest, ORPHAN.digest):
-        assert not metadata.remove_condemned(digest, lambda: pytest.fail("deleted"))
+        assert not metadata.tables.delete_marked(digest, lambda: pytest.fail("deleted"))
         assert not remove(store, metadata, table_key(digest))
 
 
-def test_a_deletion_that_fails_leaves_the_table_condemned(store: ObjectStore, metadata: Metadata) -> None:
+def test_a_deletion_that_fails_leaves_the_table_marked(store: ObjectStore, metadata: Metadata) -> None:
     """Whatever became of a file whose deletion was not answered: who records the table writes it again."""
 
     def fail() -> None:
         store.delete(KEY)
         raise StorageError("no answer")
 
-    assert metadata.condemn(ORPHAN.digest)
+    assert metadata.tables.mark_for_deletion(ORPHAN.digest)
     with pytest.raises(StorageError, match="no answer"):
-        metadata.remove_condemned(ORPHAN.digest, fail)
-    with pytest.raises(CondemnedError, match=ORPHAN.digest):
-        metadata.record("s", "{}", ORPHAN.digest, ORPHAN.nbytes)
+        metadata.tables.delete_marked(ORPHAN.digest, fail)
+    with pytest.raises(PendingDeletionError, match=ORPHAN.digest):
+        metadata.tables.record("s", "{}", ORPHAN.digest, ORPHAN.nbytes)
 
 
 @pytest.mark.usefixtures("s3_variables")
@@ -159,10 +160,10 @@ def test_a_server_keeps_what_it_acknowledged(s3_server: S3Server, tmp_path: Path
     with TestClient(create_app(server)) as client, closing(open_metadata(settings)) as metadata:
         assert client.put("/v1/tables", content=KEPT.to_bytes(), headers=HEADERS).status_code == 201
         server.store.put(KEY, ORPHAN.parts())
-        listed = [key for key, _ in server.store.keys() if not metadata.has_table(Path(key).stem)]  # noqa: SIM118  # no dictionary
+        listed = [key for key, _ in server.store.keys() if not metadata.tables.has_table(Path(key).stem)]  # noqa: SIM118  # no dictionary
         assert client.put("/v1/tables", content=ORPHAN.to_bytes(), headers=HEADERS).status_code == 201
         assert [remove(server.store, metadata, key) for key in listed] == [False]
-        metadata.forget(ORPHAN.digest)
+        metadata.tables.delete(ORPHAN.digest)
         assert remove(server.store, metadata, KEY)
         server.tables.cache.drop(ORPHAN.digest)
         assert client.put("/v1/tables", content=ORPHAN.to_bytes(), headers=HEADERS).status_code == 201
@@ -178,11 +179,11 @@ def test_a_server_that_goes_away_takes_no_table_with_it(tmp_path: Path, monkeypa
 
     def write(files: TableFiles, table: Table) -> bool:
         made = written(files, table)
-        if not metadata.has_table(KEPT.digest):  # once, when this server has seen the file
-            metadata.publish(KEPT.digest, KEPT.nbytes, None)
+        if not metadata.tables.has_table(KEPT.digest):  # once, when this server has seen the file
+            metadata.tables.publish(KEPT.digest, KEPT.nbytes, None)
             assert remove(server.store, metadata, KEY)
-            with pytest.raises(CondemnedError, match=ORPHAN.digest):
-                metadata.publish(ORPHAN.digest, ORPHAN.nbytes, None)  # by the server that ends now
+            with pytest.raises(PendingDeletionError, match=ORPHAN.digest):
+                metadata.tables.publish(ORPHAN.digest, ORPHAN.nbytes, None)  # by the server that ends now
         return made
 
     monkeypatch.setattr(TableFiles, "write", write)

@@ -82,8 +82,8 @@ def test_other_machines_are_kept_out(tmp_path: Path, host: str) -> None:
 def test_tokens_that_are_over_are_none(tmp_path: Path) -> None:
     """A server that asks for tokens does not start where each has expired or was revoked: nobody could use it."""
     with closing(open_metadata(Settings(data_dir=tmp_path))) as metadata:
-        metadata.add(replace(new_token("expired", ["read"], expires_in=None)[1], expires_at=2.0))
-        metadata.add(replace(new_token("revoked", ["read"], expires_in=None)[1], revoked_at=2.0))
+        metadata.tokens.add(replace(new_token("expired", ["read"], expires_in=None)[1], expires_at=2.0))
+        metadata.tokens.add(replace(new_token("revoked", ["read"], expires_in=None)[1], revoked_at=2.0))
     status, said = run("serve", "--port", "0", "--data-dir", str(tmp_path), LRTABLES_REQUIRE_TOKENS="true")
     assert (status, "it asks for tokens, and none is valid" in said) == (2, True)
 

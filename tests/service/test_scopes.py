@@ -68,7 +68,7 @@ def guarded(make_client: MakeClient, tmp_path: Path) -> tuple[TestClient, dict[f
         for count in range(1, len(SCOPES) + 1):
             for scopes in combinations(SCOPES, count):
                 tokens[frozenset(scopes)], row = new_token("a test", scopes, expires_in=3600.0)
-                metadata.add(row)
+                metadata.tokens.add(row)
     client = make_client(require_tokens=True)
     assert ask(client, "put /v1/tables", tokens[frozenset(("publish",))]).status_code == 201
     return client, tokens

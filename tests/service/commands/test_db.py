@@ -80,7 +80,7 @@ def test_an_upgrade_keeps_what_was(tmp_path: Path, capsys: pytest.CaptureFixture
     with closing(sqlite3.connect(copy)) as database:
         assert database.execute("SELECT spec_id, digest FROM specs").fetchall() == [("s", "d" * 64)]
     with closing(metadata_of(Settings(data_dir=tmp_path))) as after:
-        assert after.digest_of("s") == "d" * 64
+        assert after.tables.digest_of("s") == "d" * 64
     copy.unlink()
     assert main(["db", "upgrade", *options]) == 0
     assert "before" not in capsys.readouterr().out

@@ -13,7 +13,8 @@ import pytest
 
 from service.commands import token as command
 from service.commands.options import CommandError
-from service.database.metadata import TokenRow, open_metadata
+from service.database.metadata import open_metadata
+from service.database.tokens import TokenRow
 from service.security.tokens import SCOPES, TOKEN, token_hash
 from service.settings import Settings
 
@@ -44,7 +45,7 @@ class Run:
 
     def rows(self) -> list[TokenRow]:
         with closing(open_metadata(Settings(data_dir=self._data_dir))) as metadata:
-            return metadata.all_tokens()
+            return metadata.tokens.every_token()
 
 
 @pytest.fixture

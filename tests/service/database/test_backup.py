@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from service.database.metadata import Metadata, TokenRow
+from service.database.metadata import Metadata
+from service.database.tokens import TokenRow
 from service.errors import DatabaseError
 from tests.support.servers.postgres import PostgresServer
 
@@ -26,9 +27,9 @@ def _digest(number: int) -> str:
 @pytest.fixture
 def backup(metadata: Metadata, tmp_path: Path) -> Path:
     for number in range(1, 4):
-        metadata.record(f"s{number}", _SPEC, _digest(number), 24)
-    metadata.publish(_digest(9), 24, None)
-    metadata.add(_TOKEN)
+        metadata.tables.record(f"s{number}", _SPEC, _digest(number), 24)
+    metadata.tables.publish(_digest(9), 24, None)
+    metadata.tokens.add(_TOKEN)
     metadata.backup(tmp_path / "backup")
     return tmp_path / "backup"
 
@@ -46,9 +47,9 @@ def test_a_backup_goes_into_either_kind_of_database(
     for number, url in enumerate([f"sqlite:///{tmp_path / 'a'}", postgres.url(), f"sqlite:///{tmp_path / 'b'}"]):
         restored = open_database(url)
         restored.restore(backup)
-        assert list(restored.tables()) == list(metadata.tables())
-        assert list(restored.specs()) == list(metadata.specs())
-        assert restored.all_tokens() == [_TOKEN]
+        assert list(restored.tables.every_table()) == list(metadata.tables.every_table())
+        assert list(restored.tables.every_spec()) == list(metadata.tables.every_spec())
+        assert restored.tokens.every_token() == [_TOKEN]
         backup = tmp_path / f"backup-{number}"
         restored.backup(backup)
     assert backup.read_bytes() == original.read_bytes()
@@ -69,7 +70,7 @@ def test_a_backup_is_of_one_moment(metadata: Metadata, empty: Metadata, tmp_path
 
     def record() -> None:
         for number in range(10_000):
-            metadata.record(f"s{number}", _SPEC, _digest(number), 24)
+            metadata.tables.record(f"s{number}", _SPEC, _digest(number), 24)
             if done.is_set():
                 return
 
@@ -85,13 +86,13 @@ def test_a_backup_is_of_one_moment(metadata: Metadata, empty: Metadata, tmp_path
 
 def test_damaged_rows_are_left_out(metadata: Metadata, execute: Execute, empty: Metadata, tmp_path: Path) -> None:
     """A backup holds what is sound, and stays restorable."""
-    metadata.record("s", _SPEC, _digest(1), 24)
-    metadata.add(_TOKEN)
+    metadata.tables.record("s", _SPEC, _digest(1), 24)
+    metadata.tokens.add(_TOKEN)
     execute("UPDATE tokens SET name = 'weekly'")
     metadata.backup(tmp_path / "backup")
     assert metadata.damaged_rows == 1
     empty.restore(tmp_path / "backup")
-    assert (empty.digest_of("s"), empty.all_tokens()) == (_digest(1), [])
+    assert (empty.tables.digest_of("s"), empty.tokens.every_token()) == (_digest(1), [])
 
 
 def test_a_database_with_rows_takes_no_backup(metadata: Metadata, backup: Path) -> None:
@@ -108,7 +109,7 @@ def test_a_backup_that_is_not_whole_is_refused(backup: Path, empty: Metadata, tm
         short.write_text("".join(lines[:count]), encoding="utf-8")
         with pytest.raises(DatabaseError, match="this is no backup" if count == 0 else "the backup is not whole"):
             empty.restore(short)
-    assert [*empty.tables(), *empty.specs(), *empty.all_tokens()] == []
+    assert [*empty.tables.every_table(), *empty.tables.every_spec(), *empty.tokens.every_token()] == []
 
 
 def test_a_damaged_backup_is_refused(backup: Path, empty: Metadata, tmp_path: Path) -> None:
@@ -121,7 +122,7 @@ def test_a_damaged_backup_is_refused(backup: Path, empty: Metadata, tmp_path: Pa
             damaged.write_text("".join([*lines[:number], changed, *lines[number + 1 :]]), encoding="utf-8")
             with pytest.raises(DatabaseError, match="backup"):
                 empty.restore(damaged)
-    assert [*empty.tables(), *empty.specs(), *empty.all_tokens()] == []
+    assert [*empty.tables.every_table(), *empty.tables.every_spec(), *empty.tokens.every_token()] == []
 
 
 def test_the_backup_of_another_revision_is_refused(backup: Path, empty: Metadata) -> None:

@@ -12,7 +12,7 @@ from alembic.runtime.migration import MigrationContext
 
 from scheduler.canonical import canonical_hash
 from service.database.database import Database
-from service.database.engine import parse_url
+from service.database.drivers.engine import parse_url
 from service.database.metadata import Metadata
 from service.database.schema import SCHEMA
 from service.errors import DatabaseError
@@ -57,7 +57,7 @@ def test_an_older_revision_is_refused_until_it_is_upgraded(
             open_database(database_url)
         assert older.status()[0] == "0001"
         older.upgrade()
-        assert older.digest_of("s") == _digest(1)
+        assert older.tables.digest_of("s") == _digest(1)
     open_database(database_url)
 
 
@@ -105,7 +105,7 @@ def test_origins_become_facts_and_claims(open_database: OpenDatabase, database_u
         execute("UPDATE tables SET nbytes = 25 WHERE digest = :digest", {"digest": _digest(4)})
         older.upgrade()
     upgraded = open_database(database_url)
-    claims = {row.digest: row.claim for row in upgraded.tables()}
+    claims = {row.digest: row.claim for row in upgraded.tables.every_table()}
     assert {digest: claim and json.loads(claim) for digest, claim in claims.items()} == {
         _digest(0): None,
         _digest(1): {"spec": json.loads(false), "provenance": {}},
@@ -113,7 +113,7 @@ def test_origins_become_facts_and_claims(open_database: OpenDatabase, database_u
         _digest(3): None,
         _digest(5): {"spec": json.loads(_SPEC), "provenance": {}},
     }
-    assert [len(upgraded.facts(_digest(number))) for number in range(3)] == [1, 1, 0]
+    assert [len(upgraded.tables.specs_of(_digest(number))) for number in range(3)] == [1, 1, 0]
     assert [line.split()[1].rstrip(":") for line in upgraded.verify_rows()] == [_digest(4)]
 
 

@@ -12,7 +12,8 @@ import pytest
 from starlette.types import Message, Receive, Scope, Send
 
 from service.concurrency.executors import Executors
-from service.database.metadata import Metadata, open_metadata
+from service.database.metadata import open_metadata
+from service.database.tokens import TokenRecords
 from service.errors import DatabaseError
 from service.middleware.authentication import AuthenticationMiddleware
 from service.security.authenticator import Authenticator
@@ -53,17 +54,17 @@ class HttpResponse(NamedTuple):
 
 
 class Guarded:
-    """The tiny application behind a guard, real metadata behind that, and a clock that goes when it is told to."""
+    """The tiny application behind the authentication, with real tokens, and a clock that is set by the test."""
 
-    def __init__(self, metadata: Metadata, executors: Executors) -> None:
-        self.metadata = metadata
+    def __init__(self, tokens: TokenRecords, executors: Executors) -> None:
+        self.tokens = tokens
         self.tiny = Tiny()
         self.now = 0.0
-        self.guard = AuthenticationMiddleware(self.tiny, Authenticator(metadata, executors), Limiter(lambda: self.now))
+        self.guard = AuthenticationMiddleware(self.tiny, Authenticator(tokens, executors), Limiter(lambda: self.now))
 
     def token(self, *scopes: str, name: str = "a test", limits: Limits = UNLIMITED) -> str:
         token, row = new_token(name, scopes, limits=limits, expires_in=3600.0)
-        self.metadata.add(row)
+        self.tokens.add(row)
         return token
 
     def ask(self, method: str, target: str, *authorizations: str) -> HttpResponse:
@@ -100,7 +101,7 @@ class Guarded:
 @pytest.fixture
 def guarded(tmp_path: Path) -> Iterator[Guarded]:
     metadata, executors = open_metadata(Settings(data_dir=tmp_path)), Executors()
-    yield Guarded(metadata, executors)
+    yield Guarded(metadata.tokens, executors)
     executors.close()
     metadata.close()
 
@@ -276,11 +277,11 @@ def test_a_database_that_is_away_is_a_503(tmp_path: Path) -> None:
     """Where a token cannot be checked, the answer is 503 with Retry-After, not 401: the token may be a good one."""
 
     class Away:
-        def token_by_hash(self, hash: str) -> None:  # noqa: A002  # the protocol's name for it
+        def find_by_hash(self, hash: str) -> None:  # noqa: A002  # the protocol's name for it
             raise DatabaseError("no answer within 5 s")
 
     executors = Executors()
-    guarded = Guarded(Away(), executors)  # type: ignore[arg-type]  # of the metadata, only this is asked
+    guarded = Guarded(Away(), executors)  # type: ignore[arg-type]  # nothing else is called
     answer = guarded.ask_with("lrt_" + "A" * 22)
     assert (answer.status, answer.problem["code"], answer.problem["retryable"]) == (503, "database-unavailable", True)
     assert answer.headers["retry-after"] == "1"

@@ -12,7 +12,7 @@ from starlette.types import Message, Receive, Scope, Send
 
 from scheduler import Spec, Table
 from service.app import create_app, open_server
-from service.database.rows import SpecRow
+from service.database.tables import SpecRow
 from service.middleware.table_shortcut import TableShortcut
 from service.settings import Settings
 from service.state import ServerState

@@ -11,7 +11,8 @@ import pytest
 from sqlalchemy import create_engine, text
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from service.database.metadata import Metadata, TokenRow, metadata_of, open_metadata
+from service.database.metadata import Metadata, metadata_of, open_metadata
+from service.database.tokens import TokenRow
 from service.operations import doctor as checks
 from service.operations.doctor import Check, sources
 from service.settings import Settings
@@ -157,7 +158,7 @@ def test_a_strange_path_is_looked_at(examine: Examine, tmp_path: Path, name: str
     """A database is found whatever the folder's name, and so are its tokens."""
     settings = Settings(data_dir=tmp_path / name)
     with closing(open_metadata(settings)) as metadata:
-        metadata.add(token(1))
+        metadata.tokens.add(token(1))
     found = examine(data_dir=tmp_path / name, require_tokens=True)
     assert "at revision" in found["database"].detail
     assert found["tokens"] == Check("tokens", "ok", "asked for, 1 valid")
@@ -196,7 +197,7 @@ def test_tokens_are_needed_where_they_are_asked_for(
     """A server that asks for tokens needs one that is valid."""
     with closing(open_metadata(_made(tmp_path))) as metadata:
         for row in tokens:
-            metadata.add(row)
+            metadata.tokens.add(row)
     assert examine(require_tokens=True)["tokens"].state == state
     assert examine()["tokens"] == Check("tokens", "ok", "not asked for on 127.0.0.1")
 

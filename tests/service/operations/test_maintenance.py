@@ -71,7 +71,7 @@ def grow_old(path: Path) -> None:
 def digests(data: Path) -> dict[str, str]:
     """Every spec id and its digest."""
     metadata = open_metadata(Settings(data_dir=data))
-    found = {row.spec_id: row.digest for row in metadata.specs()}
+    found = {row.spec_id: row.digest for row in metadata.tables.every_spec()}
     metadata.close()
     return found
 
@@ -92,8 +92,8 @@ def test_what_is_well_is_verified(data: Path) -> None:
 def test_a_spec_of_an_earlier_revision_is_well(data: Path) -> None:
     """A kind may be revised: the specs that an earlier release computed keep their ids, and verify says nothing."""
     with closing(open_metadata(Settings(data_dir=data))) as metadata:
-        row = next(metadata.specs())
-        metadata.record("0" * 64, row.spec, row.digest, 8)
+        row = next(metadata.tables.every_spec())
+        metadata.tables.record("0" * 64, row.spec, row.digest, 8)
     assert lrtables("verify", "--data-dir", data) == (0, "12 files and rows verified, 0 with problems\n")
 
 
@@ -157,7 +157,7 @@ def test_a_table_that_is_made_meanwhile_is_no_problem(data: Path) -> None:
         assert next(problems) is None  # the files; the rows come after
     with closing(LocalStore(data)) as server:
         server.put(table_key(orphan.digest), orphan.parts())
-    metadata.publish(orphan.digest, orphan.nbytes, None)
+    metadata.tables.publish(orphan.digest, orphan.nbytes, None)
     assert [problem for problem in problems if problem] == []
     metadata.close()
 

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from service.concurrency.executors import Executors
-from service.database.metadata import Metadata, TokenRow, open_metadata
+from service.database.metadata import Metadata, open_metadata
+from service.database.tokens import TokenRow
 from service.errors import DatabaseError, QueueFullError, UnauthenticatedError
 from service.security.authenticator import Authenticator
 from service.security.tokens import new_token
@@ -33,7 +34,7 @@ class Source:
         self.asking = 0
         self.most_at_once = 0
 
-    def token_by_hash(self, hash: str) -> TokenRow | None:  # noqa: A002  # the protocol's name for it
+    def find_by_hash(self, hash: str) -> TokenRow | None:  # noqa: A002  # the protocol's name for it
         self.asked += 1
         self.asking += 1
         self.most_at_once = max(self.most_at_once, self.asking)
@@ -41,14 +42,14 @@ class Source:
             assert self.answering.wait(60)
             if self.down:
                 raise DatabaseError("the database is away")
-            return self.metadata.token_by_hash(hash)
+            return self.metadata.tokens.find_by_hash(hash)
         finally:
             self.asking -= 1
 
     def make(self, *, expires_in: float | None = None) -> tuple[bytes, str]:
         """The header of a new token, and the token's id."""
         token, row = new_token("a test", ["read"], expires_in=expires_in, now=NOW)
-        self.metadata.add(row)
+        self.metadata.tokens.add(row)
         return b"Bearer " + token.encode(), row.token_id
 
 
@@ -140,7 +141,7 @@ def test_unknown_expired_and_revoked_are_told_apart_by_nothing(source: Source, a
     """Whatever is wrong with a token, the refusal is the same, takes as long, and has nothing of the token in it."""
     expired, _ = source.make(expires_in=-1.0)
     revoked, token_id = source.make()
-    assert source.metadata.revoke(token_id, NOW)
+    assert source.metadata.tokens.revoke(token_id, NOW)
 
     async def main() -> None:
         for header in (UNKNOWN, expired, revoked) * 2:  # the second time from memory
@@ -161,8 +162,8 @@ def test_a_revoked_token_ends_within_ten_seconds(source: Source, authenticator: 
     async def main() -> None:
         await authenticator.authenticate(busy)
         await authenticator.authenticate(idle)
-        assert source.metadata.revoke(busy_id, NOW)
-        assert source.metadata.revoke(idle_id, NOW)
+        assert source.metadata.tokens.revoke(busy_id, NOW)
+        assert source.metadata.tokens.revoke(idle_id, NOW)
         clock.seconds = 4.9
         assert authenticator.recall(busy) is not None
         clock.seconds = 5.1
@@ -233,7 +234,7 @@ def test_a_database_that_returns_is_believed(source: Source, authenticator: Auth
         source.down = True
         clock.seconds = 200.0
         await authenticator.authenticate(header)
-        assert source.metadata.revoke(token_id, NOW)
+        assert source.metadata.tokens.revoke(token_id, NOW)
         source.down = False
         clock.seconds = 210.1
         await refusal(authenticator.authenticate(header))

@@ -8,7 +8,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from starlette.testclient import TestClient
 
 from service.app import create_app, open_server
-from service.database.metadata import Metadata, TokenRow
+from service.database.metadata import Metadata
+from service.database.tokens import TokenRow
 from service.security.tokens import make_token, token_hash
 from service.server.fast_path import FastPath
 from service.settings import Settings
@@ -93,5 +94,5 @@ def test_a_token_is_asked_for_first(tmp_path: Path, spec: dict[str, Any]) -> Non
 def add_token(metadata: Metadata, scope: str) -> str:
     """The text of a new token with one scope."""
     text = make_token()
-    metadata.add(TokenRow(f"id-{scope}", scope, token_hash(text), [scope], ["*"], {}, 0.0, None, None))
+    metadata.tokens.add(TokenRow(f"id-{scope}", scope, token_hash(text), [scope], ["*"], {}, 0.0, None, None))
     return text

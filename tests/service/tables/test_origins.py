@@ -124,7 +124,7 @@ class TestManifest:
         client, spec = make_client(), parse(constant(0.5))
         assert publish(client, TABLE, constant(0.25))["spec"] is None
         with metadata(data) as rows:
-            rows.record(spec.id, spec.model_dump_json(), TABLE.digest, TABLE.nbytes)
+            rows.tables.record(spec.id, spec.model_dump_json(), TABLE.digest, TABLE.nbytes)
         manifest = client.get(f"/v1/tables/{TABLE.digest}/manifest").json()
         assert (manifest["spec_id"], manifest["provenance"], manifest["claim"]) == (spec.id, None, None)
 
@@ -144,7 +144,7 @@ class TestRestore:
         """Where this version does not know a spec any more, the next one restores."""
         with metadata(data) as rows:
             for number, spec in enumerate(['{"schedule":{"kind":"gone"},"total_steps":8}', json.dumps(constant(0.25))]):
-                rows.record(f"s{number}", spec, TABLE.digest, TABLE.nbytes)
+                rows.tables.record(f"s{number}", spec, TABLE.digest, TABLE.nbytes)
         client = make_client()
         assert client.post("/v1/tables", json=constant(0.5)).json()["digest"] == TABLE.digest
         make_client()
@@ -179,9 +179,9 @@ class TestRestore:
         huge = constant(0.5, steps=200_000_000)
         with metadata(data) as rows:
             if is_fact:
-                rows.record("s", json.dumps(huge), TABLE.digest, 8)
+                rows.tables.record("s", json.dumps(huge), TABLE.digest, 8)
             else:
-                rows.publish(TABLE.digest, 8, json.dumps({"spec": huge, "provenance": {}}))
+                rows.tables.publish(TABLE.digest, 8, json.dumps({"spec": huge, "provenance": {}}))
         client = make_client(**LIMITS)
         answer = client.get(f"/v1/tables/{TABLE.digest}")
         assert (answer.status_code, answer.json()["code"]) == (500, "table-lost")

@@ -134,7 +134,7 @@ def test_a_damaged_row_is_made_again(make_client: MakeClient, spec: dict[str, An
     assert counters(client)["computations"] == 1
     make_client()
     with metadata(data) as rows:
-        assert rows.digest_of(parse(spec).id) == table.digest
+        assert rows.tables.digest_of(parse(spec).id) == table.digest
 
 
 @contextmanager
@@ -151,7 +151,7 @@ def test_the_stored_digest_is_the_truth(
     """What is on record for a spec is served, though this machine would compute something else."""
     shorter = {**spec, "total_steps": 8}
     with metadata(data) as rows:
-        rows.record(parse(shorter).id, json.dumps(shorter), table.digest, table.nbytes)
+        rows.tables.record(parse(shorter).id, json.dumps(shorter), table.digest, table.nbytes)
     client = make_client()
     assert client.post("/v1/tables", json=shorter).json()["digest"] == table.digest
     assert counters(client)["computations"] == 0
@@ -165,8 +165,8 @@ def test_a_lost_table_is_not_replaced_by_another(
     (data / table_key(table.digest)).unlink()
     (data / table_key(table.digest)).write_bytes(b"damaged")
     with metadata(data) as rows:
-        rows.forget(table.digest)
-        rows.record(shorter.id, shorter.model_dump_json(), table.digest, table.nbytes)
+        rows.tables.delete(table.digest)
+        rows.tables.record(shorter.id, shorter.model_dump_json(), table.digest, table.nbytes)
     client = make_client()
     with caplog.at_level(logging.ERROR, "lrtables"):
         answer = client.get(f"/v1/tables/{table.digest}")
@@ -358,9 +358,9 @@ def test_a_table_that_is_made_of_itself_is_lost(make_client: MakeClient, table: 
     (data / table_key(table.digest)).unlink()
     with metadata(data) as rows:
         for digest, named in zip(digests, digests[1:] + digests[:1], strict=True):
-            rows.forget(digest)
+            rows.tables.delete(digest)
             spec = parse(literal_of(named, 16))
-            rows.record(spec.id, spec.model_dump_json(), digest, 128)
+            rows.tables.record(spec.id, spec.model_dump_json(), digest, 128)
     client = make_client()
     for digest in digests:
         answer = client.get(f"/v1/tables/{digest}")

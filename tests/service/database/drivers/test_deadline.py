@@ -2,7 +2,7 @@
 
 import math
 
-from service.database.deadline import deadline, extend, remaining
+from service.database.drivers.deadline import deadline, extend, remaining
 
 
 def test_without_a_deadline_there_is_all_the_time() -> None:

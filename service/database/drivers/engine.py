@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError
 
-from service.database import sqlite
+from service.database.drivers import sqlite
 from service.errors import DatabaseError
 
 _DRIVERS = {"sqlite": "sqlite+pysqlite", "postgresql": "postgresql+psycopg"}
@@ -41,7 +41,7 @@ def make_engine(url: URL, timeout_seconds: float) -> Engine:
 
 def _postgres_engine(url: URL, timeout_seconds: float) -> Engine:
     try:
-        from service.database.postgres import connect  # noqa: PLC0415  # only PostgreSQL needs its extra
+        from service.database.drivers.postgres import connect  # noqa: PLC0415  # only PostgreSQL needs its extra
     except ModuleNotFoundError as error:
         raise DatabaseError(f"PostgreSQL needs {error.name}: pip install 'lrtables[postgres]'") from error
     milliseconds = max(1, round(1000 * timeout_seconds))

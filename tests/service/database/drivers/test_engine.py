@@ -34,34 +34,34 @@ def database_url(tmp_path: Path) -> str:
 def test_another_writer_is_waited_for_and_no_longer(database_url: str, open_database: OpenDatabase) -> None:
     """While another process writes, readers go on, and writers are refused in time; afterwards all is well."""
     metadata = open_database(database_url, 0.2)
-    metadata.record("s", _SPEC, _digest(1), 24)
+    metadata.tables.record("s", _SPEC, _digest(1), 24)
     engine = create_engine(database_url, poolclass=NullPool)
     with engine.connect() as other:
         other.exec_driver_sql("BEGIN IMMEDIATE")
-        assert metadata.digest_of("s") == _digest(1)
+        assert metadata.tables.digest_of("s") == _digest(1)
         with pytest.raises(DatabaseError, match=r"gave no answer within 0\.2 seconds|database is locked"):
-            metadata.record("t", _SPEC, _digest(2), 24)
+            metadata.tables.record("t", _SPEC, _digest(2), 24)
         other.exec_driver_sql("ROLLBACK")
-    assert metadata.record("t", _SPEC, _digest(2), 24) == _digest(2)
+    assert metadata.tables.record("t", _SPEC, _digest(2), 24) == _digest(2)
 
 
 def test_commits_are_durable(metadata: Metadata, execute: Execute) -> None:
     """The database keeps a write-ahead log."""
-    metadata.record("s", _SPEC, _digest(1), 24)
+    metadata.tables.record("s", _SPEC, _digest(1), 24)
     assert execute("PRAGMA journal_mode") == [{"journal_mode": "wal"}]
 
 
 def test_text_that_is_none_any_more_is_damage(metadata: Metadata, execute: Execute) -> None:
     """Bytes that are not UTF-8, in a value or in a key, make a row absent, and stop no walk."""
     for number in range(1, 5):
-        metadata.record(f"s{number}", _SPEC, _digest(number), 24)
+        metadata.tables.record(f"s{number}", _SPEC, _digest(number), 24)
     execute("UPDATE specs SET spec = CAST(X'7B22FF227D' AS TEXT) WHERE spec_id = 's1'")
     execute("UPDATE specs SET spec_id = CAST(X'7331FF' AS TEXT) WHERE spec_id = 's2'")
     execute("UPDATE specs SET created_at = 9e999 WHERE spec_id = 's3'")
     assert len([line for line in metadata.verify_rows() if "checksum" in line]) == 3
-    assert [spec.spec_id for spec in metadata.specs()] == ["s4"]
-    assert [metadata.digest_of(f"s{number}") for number in range(1, 5)] == [None, None, None, _digest(4)]
-    assert metadata.record("s1", _SPEC, _digest(1), 24) == _digest(1)
+    assert [spec.spec_id for spec in metadata.tables.every_spec()] == ["s4"]
+    assert [metadata.tables.digest_of(f"s{number}") for number in range(1, 5)] == [None, None, None, _digest(4)]
+    assert metadata.tables.record("s1", _SPEC, _digest(1), 24) == _digest(1)
 
 
 def test_a_full_disk_is_an_error_and_no_damage(database_url: str) -> None:
@@ -76,14 +76,14 @@ resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, resource.RLIM_INFINITY))
 count = 0
 try:
     while True:
-        metadata.record(f"s{count}", "x" * 2000, f"d{count}", 8)
+        metadata.tables.record(f"s{count}", "x" * 2000, f"d{count}", 8)
         count += 1
 except DatabaseError as error:
     print(error)
 assert count, count
-assert [metadata.digest_of(f"s{n}") for n in range(count)] == [f"d{n}" for n in range(count)]
+assert [metadata.tables.digest_of(f"s{n}") for n in range(count)] == [f"d{n}" for n in range(count)]
 resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
-assert metadata.record(f"s{count}", "{}", "last", 8) == "last"
+assert metadata.tables.record(f"s{count}", "{}", "last", 8) == "last"
 assert list(metadata.verify_rows()) == []
 metadata.close()
 """

@@ -9,7 +9,7 @@ import psycopg
 from psycopg.abc import PQGen
 from typing_extensions import override
 
-from service.database.deadline import remaining
+from service.database.drivers.deadline import remaining
 
 _SHORTEST = 2  # seconds: the driver waits no less for a connection
 _INTERVAL = 0.1  # seconds from one look for Ctrl-C to the next

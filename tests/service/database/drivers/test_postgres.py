@@ -8,11 +8,12 @@ from contextlib import closing
 
 import pytest
 
+from service.database.checked_table import CheckedTable
 from service.database.database import Database
-from service.database.engine import parse_url
+from service.database.drivers.engine import parse_url
 from service.database.metadata import Metadata
-from service.database.rows import SpecRow
 from service.database.schema import SPECS
+from service.database.tables import SpecRow
 from service.errors import DatabaseError
 from tests.support.servers.postgres import PostgresServer
 
@@ -36,7 +37,7 @@ def database_url(postgres: PostgresServer) -> str:
 def hasty(open_database: OpenDatabase, database_url: str, at_once: AtOnce) -> Metadata:
     """Metadata with little patience: `_digest(1)` recorded for `s`, and four connections open."""
     metadata = open_database(database_url, _PATIENCE)
-    at_once(4, lambda _: metadata.record("s", _SPEC, _digest(1), 24))
+    at_once(4, lambda _: metadata.tables.record("s", _SPEC, _digest(1), 24))
     return metadata
 
 
@@ -79,7 +80,7 @@ def test_a_server_that_hangs_in_a_call_is_an_error_in_time(
     def ask(number: int) -> str:
         while not done.is_set():
             try:
-                hasty.record(f"t{number}", _SPEC, _digest(number), 24)
+                hasty.tables.record(f"t{number}", _SPEC, _digest(number), 24)
             except DatabaseError:
                 return "failed"
         return "worked"
@@ -102,11 +103,11 @@ def test_a_frozen_process_of_ours_lets_go(hasty: Metadata, database_url: str) ->
         rows = _frozen(frozen)
         next(rows)
         with pytest.raises(DatabaseError, match="gave no answer"):
-            hasty.record("f", _SPEC, _digest(2), 24)
-        _until(lambda: hasty.record("f", _SPEC, _digest(2), 24) == _digest(2))
+            hasty.tables.record("f", _SPEC, _digest(2), 24)
+        _until(lambda: hasty.tables.record("f", _SPEC, _digest(2), 24) == _digest(2))
         with pytest.raises(DatabaseError, match="the database"):
             next(rows)
-    assert hasty.digest_of("f") == _digest(2)
+    assert hasty.tables.digest_of("f") == _digest(2)
 
 
 def test_the_socket_works_as_the_port_does(
@@ -114,14 +115,15 @@ def test_the_socket_works_as_the_port_does(
 ) -> None:
     """PostgreSQL is reached through a socket too, and the address that is shown is without options."""
     metadata = open_database(postgres.socket_url(database_url.rpartition("/")[2]))
-    assert metadata.record("s", _SPEC, _digest(1), 24) == _digest(1)
+    assert metadata.tables.record("s", _SPEC, _digest(1), 24) == _digest(1)
     assert "?" not in metadata.url
 
 
 def _frozen(database: Database) -> Iterator[None]:
     """A transaction that has written a row, and does not go on until it is told to."""
+    specs = CheckedTable(database, SPECS, SpecRow, lambda _: "drop")
     with database.transaction("write") as connection:
-        database.insert_or_get(connection, SPECS, SpecRow("f", "{}", "d", 1.5))
+        specs.insert(connection, SpecRow("f", "{}", "d", 1.5))
         yield
 
 
@@ -130,9 +132,9 @@ def _failures(metadata: Metadata, at_once: AtOnce) -> list[str]:
     calls: list[Callable[[], object]] = [
         metadata.check,
         metadata.status,
-        lambda: metadata.digest_of("s"),
-        lambda: metadata.record("t", _SPEC, _digest(2), 24),
-        lambda: list(metadata.tables()),
+        lambda: metadata.tables.digest_of("s"),
+        lambda: metadata.tables.record("t", _SPEC, _digest(2), 24),
+        lambda: list(metadata.tables.every_table()),
     ]
 
     def call(number: int) -> str:
@@ -145,8 +147,8 @@ def _failures(metadata: Metadata, at_once: AtOnce) -> list[str]:
 
 def _assert_works(metadata: Metadata) -> None:
     """More than once: there are several connections in the pool."""
-    assert [metadata.digest_of("s") for _ in range(8)] == [_digest(1)] * 8
-    assert metadata.record("t", _SPEC, _digest(2), 24) == _digest(2)
+    assert [metadata.tables.digest_of("s") for _ in range(8)] == [_digest(1)] * 8
+    assert metadata.tables.record("t", _SPEC, _digest(2), 24) == _digest(2)
 
 
 def _until(condition: Callable[[], bool]) -> None:
