@@ -1,0 +1,167 @@
+"""The client where no connection comes about, by name or through TLS: each call ends in time, with a named error."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from typing import Any
+
+import pytest
+
+from client import (
+    ClientError,
+    DeadlineExceededError,
+    ServiceUnreachableError,
+    UnexpectedAnswerError,
+)
+from tests.support.client.broken_servers import HEAD, NEVER, PATIENCE, answers, call, drips, fails, floods
+from tests.support.client.hostile_server import hostile_server, through_tls
+
+# -- before there is a connection -------------------------------------------------------------------------------------
+
+
+def looked_up(monkeypatch: pytest.MonkeyPatch, look_up: Callable[[], list[Any]]) -> list[int]:
+    """Replace the system's look-up of names that are no numbers; the returned list grows with every one."""
+    calls: list[int] = []
+    real = socket.getaddrinfo
+
+    def replaced(host: Any, *arguments: Any) -> Any:
+        if host != "service.example":
+            return real(host, *arguments)
+        if arguments[-1] == socket.AI_NUMERICHOST:
+            raise socket.gaierror("no number")
+        calls.append(1)
+        return look_up()
+
+    monkeypatch.setattr(socket, "getaddrinfo", replaced)
+    return calls
+
+
+def test_a_name_that_is_looked_up_for_ever_ends_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The look-up of a host's name is part of the deadline, and is not begun anew while it runs."""
+    done = threading.Event()
+
+    def hang() -> list[Any]:
+        done.wait(NEVER)
+        return []
+
+    calls = looked_up(monkeypatch, hang)
+    error, seconds = fails("http://service.example:8000", timeout=0.1)
+    done.set()
+    assert isinstance(error, ServiceUnreachableError)
+    assert (len(calls), seconds < NEVER) == (1, True)
+
+
+def test_a_name_that_there_is_none_of_is_unreachable(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A host without an address is a ServiceUnreachableError that says so."""
+
+    def unknown() -> list[Any]:
+        raise socket.gaierror(-2, "Name or service not known")
+
+    looked_up(monkeypatch, unknown)
+    error, _ = fails("http://service.example:8000")
+    assert isinstance(error, ServiceUnreachableError)
+    assert "Name or service not known" in str(error)
+
+
+@pytest.fixture
+def silent_address() -> Iterator[Any]:
+    """An address whose queue is full: a connection to it is neither made nor refused."""
+    with ExitStack() as stack:
+        listener = stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=0))
+        for _ in range(3):
+            waiting = stack.enter_context(socket.socket())
+            waiting.setblocking(False)
+            waiting.connect_ex(listener.getsockname())
+        yield listener.getsockname()
+
+
+@pytest.mark.parametrize("dead", [1, 10])
+def test_the_addresses_of_a_name_share_the_deadline(
+    monkeypatch: pytest.MonkeyPatch, silent_address: Any, dead: int
+) -> None:
+    """One address that answers is reached behind ten that do not, and ten that do not end in time."""
+    kind = (socket.AF_INET, socket.SOCK_STREAM, 6, "")
+    silent = [(*kind, silent_address)] * dead
+    with hostile_server() as server:
+        server.script = answers(b"found")
+        looked_up(monkeypatch, lambda: [*silent, (*kind, ("127.0.0.1", server.port))])
+        assert call("http://service.example:8000", deadline=5.0) == b"found"
+        looked_up(monkeypatch, lambda: silent)
+        error, seconds = fails("http://service.example:8000")
+    assert isinstance(error, ServiceUnreachableError)
+    assert seconds < NEVER
+
+
+# -- through TLS ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.needs("openssl")
+def test_requests_through_tls_keep_deadline_and_limits(certificate: ssl.SSLContext) -> None:
+    """A sound answer comes through TLS; a dripped or an endless one ends in time."""
+    with hostile_server() as server:
+        url = through_tls(server, certificate)
+        server.script = answers(b"secret")
+        assert call(url, deadline=PATIENCE) == b"secret"
+        assert call(url, deadline=PATIENCE, method="PUT", body=bytes(2**20)) == b"secret"
+        server.script = drips(HEAD + b"X")
+        assert isinstance(fails(url)[0], DeadlineExceededError)
+        server.script = floods(HEAD + b"\r\n", bytes(2**16))
+        assert isinstance(fails(url, deadline=PATIENCE)[0], UnexpectedAnswerError)
+
+
+@pytest.mark.needs("openssl")
+def test_a_certificate_that_is_not_trusted_is_refused(
+    certificate: ssl.SSLContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who speaks TLS without a certificate that can be verified is not the service: nothing is tried again."""
+    monkeypatch.delenv("SSL_CERT_FILE")
+    with hostile_server() as server:
+        error, _ = fails(through_tls(server, certificate), deadline=PATIENCE)
+        assert server.seen == []
+    assert isinstance(error, UnexpectedAnswerError)
+    assert "certificate" in str(error)
+
+
+@pytest.mark.parametrize(
+    ("script", "kind"),
+    [
+        pytest.param(b"", ServiceUnreachableError, id="hung-up"),
+        pytest.param(b"HTTP/1.1 400 Bad Request\r\n\r\n", UnexpectedAnswerError, id="plain"),
+    ],
+)
+def test_a_handshake_with_something_else_is_a_named_error(script: bytes, kind: type[ClientError]) -> None:
+    """What does not speak TLS where TLS was asked for is a named error."""
+
+    def serve(connection: socket.socket) -> None:
+        with connection:
+            connection.recv(2**16)
+            connection.sendall(script)
+
+    with hostile_server() as server:
+        server.serve = serve
+        assert type(fails(server.url.replace("http:", "https:"))[0]) is kind
+
+
+@pytest.mark.parametrize("drop", [b"", b"\x16\x03\x03\x3f\xff" + bytes(10)], ids=["silent", "dripped"])
+def test_a_handshake_that_never_ends_ends_in_time(drop: bytes) -> None:
+    """A TLS handshake is part of the deadline, however slowly it goes on."""
+
+    def serve(connection: socket.socket) -> None:
+        with connection:
+            connection.recv(2**16)
+            connection.sendall(drop)
+            while drop and not done.wait(0.02):
+                connection.sendall(b"\0")
+            done.wait(NEVER)
+
+    done = threading.Event()
+    with hostile_server() as server:
+        server.serve = serve
+        error, seconds = fails(server.url.replace("http:", "https:"))
+        done.set()
+    assert isinstance(error, DeadlineExceededError)
+    assert seconds < NEVER
