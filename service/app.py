@@ -23,7 +23,7 @@ from service.observability import tracing
 from service.observability.metrics import Metrics
 from service.representations.specs import SpecReader
 from service.representations.uploads import Uploads
-from service.routes import docs, health, lr, schedules, tables, token
+from service.routes.registry import ROUTES, Routes
 from service.security.authenticator import Authenticator
 from service.security.rate_limits import Limiter
 from service.server.fast_path import FastPath
@@ -32,8 +32,6 @@ from service.state import ServerState
 from service.storage.open import open_store
 from service.tables.service import TableService
 from service.workers.pool import Workers
-
-_ROUTERS = [module.router for module in (tables, schedules, lr, docs, token, health)]
 
 
 def open_server(settings: Settings, workers: Workers | None = None) -> ServerState:
@@ -63,32 +61,30 @@ def open_server(settings: Settings, workers: Workers | None = None) -> ServerSta
     )
 
 
-def create_app(server: ServerState) -> ASGIApp:
-    """A server as an ASGI application, which closes the server's parts at its shutdown."""
-    routes = FastAPI(
+def create_app(server: ServerState, routes: Routes = ROUTES) -> ASGIApp:
+    """A server with these routes as an ASGI application, which closes the server's parts at its shutdown."""
+    framework = FastAPI(
         title="lrtables",
         version=VERSION,
         description="Learning-rate schedules as tables: computed once, named by their values.",
         lifespan=_lifespan,
-        openapi_url="/v1/openapi.json",
-        docs_url=None,  # FastAPI's pages of documentation load their scripts from the internet
-        redoc_url=None,
+        openapi_url=None,  # a route of ours: pages of documentation would load their scripts from the internet
         redirect_slashes=False,
         telemetry=tracing.telemetry(),
     )
-    routes.state.server = server
-    for router in _ROUTERS:
-        routes.include_router(router)
-    problems.install(routes)
-    openapi.install(routes)
-    app: ASGIApp = TableShortcut(SecurityHeadersMiddleware(routes), server)
+    framework.state.server = server
+    for route in routes:
+        route.add_to(framework)
+    problems.install(framework)
+    openapi.install(framework, routes, asks_for_tokens=server.settings.asks_for_tokens)
+    app: ASGIApp = TableShortcut(SecurityHeadersMiddleware(framework), server)
     authenticator = None
     if server.settings.asks_for_tokens:
         authenticator = Authenticator(server.metadata.tokens, server.executors)
-        app = AuthenticationMiddleware(app, authenticator, Limiter())
-    app = Telemetry(app, server.metrics)
+        app = AuthenticationMiddleware(app, authenticator, Limiter(), routes)
+    app = Telemetry(app, server.metrics, routes)
     has_line_per_request = logging.getLogger("lrtables").isEnabledFor(logging.INFO)
-    return app if has_line_per_request else FastPath(app, server, authenticator)
+    return app if has_line_per_request else FastPath(app, server, authenticator, routes)
 
 
 @asynccontextmanager

@@ -1,48 +1,42 @@
-"""An example of every route, recorded from a server: what was asked, and what was answered.
+"""Examples of routes: a route declares a request, and `examples.json` beside this file has a server's answers to it.
 
-`examples.json` beside this file holds them; tests ask the same again and compare.
+`python -m tests.service.golden` records the answers; tests ask the same again and compare.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict
-
 FILE = Path(__file__).with_name("examples.json")
+ERROR = "error"
+"""Names the example of an error in the file; every other name is that of a route."""
 
 
-class Example(BaseModel):
-    """A request, and the answer to it.
+@dataclass(frozen=True)
+class Example:
+    """A request to a route.
 
     Args:
-        parameters: in path and query, by name.
-        body: of the request, where it is JSON.
+        parameters: of path and query, by name.
+        body: JSON; None where the request has no body, or one that is not JSON.
         status: of the answer.
-        answers: the answer's body by media type: one each for what Accept can ask for; none where nobody can read it.
+        answers: media types of the answers to show, one for each that Accept can ask for; none where the body is
+            empty or nobody can read it.
     """
 
-    model_config = ConfigDict(extra="forbid")
-
-    parameters: Mapping[str, Any] = {}
+    parameters: Mapping[str, str] = field(default_factory=dict)
     body: Any = None
     status: int = 200
-    answers: Mapping[str, Any] = {}
-
-
-class Examples(BaseModel):
-    """The examples of routes, by method and path as in `get /v1/tables/{digest}`, and one of an error."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    routes: Mapping[str, Example]
-    error: Example
+    answers: Sequence[str] = ("application/json",)
 
 
 @cache
-def examples() -> Examples:
-    """All of them."""
-    return Examples.model_validate_json(FILE.read_bytes())
+def answers_to(name: str) -> Mapping[str, Any]:
+    """The recorded answers to a route's example, or `ERROR`'s, by media type; none where nothing was recorded."""
+    recorded: Mapping[str, Mapping[str, Any]] = json.loads(FILE.read_bytes())
+    return recorded.get(name, {})

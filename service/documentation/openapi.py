@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from http import HTTPStatus
-from typing import Any
+from typing import Any, Protocol
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel
 
 from scheduler import Spec
-from service.documentation.examples import Example, examples
+from service.documentation.examples import ERROR, Example, answers_to
 from service.http.error_status import ERROR_STATUSES
+from service.http.problems import MEDIA_TYPE as PROBLEM
 from service.http.problems import Problem
-from service.state import ServerState
 
-PROBLEM = "application/problem+json"
 _REF = "#/components/schemas/{model}"
 _TOKEN = {"type": "http", "scheme": "bearer", "description": "a token that `lrtables token create` has printed"}
 _ANY = "AnySchedule"
-_OPEN = ("/", "/livez", "/readyz")  # what needs no token, but for /readyz?verbose
 _TAGS = {
     "tables": "Learning rates, one row per step, under a name that never changes: the digest of the values.",
     "schedules": "The kinds of schedules that tables are computed from.",
@@ -28,19 +26,35 @@ _TAGS = {
 }
 
 
-def install(app: FastAPI) -> None:
-    """Let the application's document describe specs, problems and tokens too, and show examples."""
+class Declared(Protocol):
+    """What a route says of itself that FastAPI does not know."""
+
+    @property
+    def name(self) -> str:
+        """Method and path, as in `get /v1/tables/{digest}`."""
+
+    @property
+    def example(self) -> Example | None:
+        """A request to show."""
+
+    @property
+    def is_open(self) -> bool:
+        """Whether a request may come without a token."""
+
+
+def install(app: FastAPI, routes: Iterable[Declared], *, asks_for_tokens: bool) -> None:
+    """Let the application's document describe specs, problems and tokens too, and show the examples of its routes."""
+    declared = {route.name: route for route in routes}
 
     def openapi() -> dict[str, Any]:
         if app.openapi_schema is None:
-            server: ServerState = app.state.server
-            app.openapi_schema = _document(app, asks_for_tokens=server.settings.asks_for_tokens)
+            app.openapi_schema = _document(app, declared, asks_for_tokens=asks_for_tokens)
         return app.openapi_schema
 
     app.openapi = openapi  # type: ignore[method-assign]  # FastAPI's own way to extend the document
 
 
-def _document(app: FastAPI, *, asks_for_tokens: bool) -> dict[str, Any]:
+def _document(app: FastAPI, declared: Mapping[str, Declared], *, asks_for_tokens: bool) -> dict[str, Any]:
     document = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
     document["tags"] = [{"name": name, "description": description} for name, description in _TAGS.items()]
     schemas: dict[str, Any] = document["components"]["schemas"]
@@ -49,11 +63,14 @@ def _document(app: FastAPI, *, asks_for_tokens: bool) -> dict[str, Any]:
     for unused in ("HTTPValidationError", "ValidationError"):
         schemas.pop(unused, None)
     schemas.update(_with_one_union(schemas))
-    for route, operation in operations(document):
+    for name, operation in operations(document):
         _describe_responses(operation)
-        _show(examples().routes[route], operation)
+        if (example := declared[name].example) is not None:
+            _show(example, answers_to(name), operation)
+        if asks_for_tokens:
+            operation["security"] = [*([{}] if declared[name].is_open else []), {"token": []}]
     if asks_for_tokens:
-        _ask_for_tokens(document)
+        document["components"]["securitySchemes"] = {"token": _TOKEN}
     return document
 
 
@@ -100,23 +117,16 @@ def _describe_responses(operation: dict[str, Any]) -> None:
         elif answer["description"] == "Successful Response":
             answer["description"] = HTTPStatus(int(status)).phrase
     if "422" in responses:
-        responses["422"]["content"] = {PROBLEM: {**problem, "example": examples().error.answers[PROBLEM]}}
+        responses["422"]["content"] = {PROBLEM: {**problem, "example": answers_to(ERROR)[PROBLEM]}}
 
 
-def _show(example: Example, operation: dict[str, Any]) -> None:
-    """Put an example into the description of its route."""
+def _show(example: Example, answers: Mapping[str, Any], operation: dict[str, Any]) -> None:
+    """Put an example, and the answers to it, into the description of its route."""
     for parameter in operation.get("parameters", ()):
         if parameter["name"] in example.parameters:
             parameter["example"] = example.parameters[parameter["name"]]
     if example.body is not None:
         operation["requestBody"]["content"]["application/json"]["example"] = example.body
     content = operation["responses"][str(example.status)].get("content", {})
-    for media_type, answer in example.answers.items():
+    for media_type, answer in answers.items():
         content[media_type]["example"] = answer
-
-
-def _ask_for_tokens(document: dict[str, Any]) -> None:
-    document["components"]["securitySchemes"] = {"token": _TOKEN}
-    for path, methods in document["paths"].items():
-        for operation in methods.values():
-            operation["security"] = [*([{}] if path in _OPEN else []), {"token": []}]

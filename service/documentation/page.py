@@ -9,13 +9,13 @@ from hashlib import sha256
 from html import escape
 from itertools import groupby
 from pathlib import Path
-from string import Template
+from string import Formatter, Template
 from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
-from service.documentation.examples import Example, examples
-from service.documentation.openapi import PROBLEM
+from service.documentation.examples import ERROR, answers_to
 from service.http.error_status import ERROR_STATUSES, ErrorStatus
+from service.http.problems import MEDIA_TYPE as PROBLEM
 
 _PAGE = Template(Path(__file__).with_name("page.html").read_text(encoding="utf-8"))
 _STYLE = Path(__file__).with_name("page.css").read_text(encoding="utf-8")
@@ -45,8 +45,30 @@ class _Route(NamedTuple):
         return self.name.translate(str.maketrans(" /", "--", "{}"))
 
     @property
-    def example(self) -> Example:
-        return examples().routes[self.name]
+    def parameters(self) -> Mapping[str, str]:
+        """The example's, by name; one of the path that it lacks stands for itself."""
+        values = {name: f"{{{name}}}" for _, name, _, _ in Formatter().parse(self.path) if name}
+        for item in self.operation.get("parameters", ()):
+            if "example" in item:  # one that stands for several has an object of them
+                values |= item["example"] if isinstance(item["example"], dict) else {item["name"]: item["example"]}
+        return values
+
+    @property
+    def body(self) -> Any:
+        """The example's, where it is JSON."""
+        content = self.operation.get("requestBody", {}).get("content", {})
+        return content.get("application/json", {}).get("example")
+
+    @property
+    def answers(self) -> Mapping[str, Any]:
+        """The example's, by media type."""
+        return {
+            media_type: content["example"]
+            for status, answer in self.operation["responses"].items()
+            if status.startswith("2")
+            for media_type, content in answer.get("content", {}).items()
+            if "example" in content
+        }
 
 
 def page(document: Mapping[str, Any]) -> str:
@@ -65,7 +87,7 @@ def page(document: Mapping[str, Any]) -> str:
         shell=_lines(_quick_start(routes)),
         tokens=_TOKENS if "securitySchemes" in document["components"] else "",
         sections=_lines(_section(tag, routes) for tag in document["tags"]),
-        problem=_json(examples().error.answers[PROBLEM]),
+        problem=_json(answers_to(ERROR)[PROBLEM]),
         codes=_lines(_codes()),
     )
 
@@ -101,7 +123,7 @@ def _article(route: _Route) -> str:
         _parameters(route.operation.get("parameters", ())),
         _element("pre", _element("code", escape(_command(route))), class_="command"),
         _answers(route.operation["responses"]),
-        *(_example(media_type, answer) for media_type, answer in route.example.answers.items()),
+        *(_example(media_type, answer) for media_type, answer in route.answers.items()),
         id=route.anchor,
     )
 
@@ -144,15 +166,15 @@ def _command(route: _Route) -> str:
     words = ["curl"]
     if operation.get("security") == [{"token": []}]:
         words.append('-H "Authorization: Bearer $LRTABLES_TOKEN"')
-    if route.example.body is not None:
-        words += ["-H 'Content-Type: application/json'", f"-d '{json.dumps(route.example.body)}'"]
+    if route.body is not None:
+        words += ["-H 'Content-Type: application/json'", f"-d '{json.dumps(route.body)}'"]
     elif method == "put":
         words += [f"-H 'Content-Type: {next(iter(operation['requestBody']['content']))}'", "-T table.safetensors"]
-    elif not route.example.answers and "." in path:  # a file
+    elif not route.answers and "." in path:  # a file
         words.append(f"-o table.{path.rpartition('.')[2]}")
-    if len(route.example.answers) > 1:
-        words.append(f"-H 'Accept: {list(route.example.answers)[-1]}'")
-    return " ".join([*words, _address(path, route.example.parameters)])
+    if len(route.answers) > 1:
+        words.append(f"-H 'Accept: {list(route.answers)[-1]}'")
+    return " ".join([*words, _address(path, route.parameters)])
 
 
 def _address(path: str, parameters: Mapping[str, str]) -> str:

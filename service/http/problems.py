@@ -33,6 +33,8 @@ from service.http.request_id import REQUEST_ID, request_id
 _logger = logging.getLogger("lrtables")
 _METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 _RETRY_AFTER = 1  # seconds
+MEDIA_TYPE = "application/problem+json"
+"""Of every error's body."""
 REALM = 'Bearer realm="lrtables"'
 """How a `WWW-Authenticate` begins."""
 
@@ -126,7 +128,7 @@ def _problem(
     )
     always = {"cache-control": "no-store", "x-content-type-options": "nosniff"}
     body = json.dumps(problem.model_dump(), ensure_ascii=False).encode(errors="replace")  # no error fails to be told
-    return Response(body, found.status, {**always, **(headers or {})}, "application/problem+json")
+    return Response(body, found.status, {**always, **(headers or {})}, MEDIA_TYPE)
 
 
 def _phrase(status: int) -> str:

@@ -2,61 +2,60 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from typing import cast
 
 from starlette.requests import Request
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.errors import ForbiddenError, ServiceError, StorageError, UnauthenticatedError
 from service.http import problems
 from service.http.request_id import IDENTITY
+from service.routes.declaration import Access
+from service.routes.registry import Match, Routes
 from service.security import tokens
 from service.security.authenticator import Authenticator, authorization
 from service.security.rate_limits import Account, Limiter
 from service.security.tokens import SCOPES, Identity
 
-_OPEN = frozenset({"/", "/livez", "/readyz", "/v1/openapi.json"})
-_TABLES = "/v1/tables"
-CHECKS: Mapping[str, tokens.Scope] = {f"/v1/token/{scope}": scope for scope in SCOPES}
-"""Where a proxy asks whether a token has a scope, before it serves a copy that it keeps or takes a body."""
-_READS: Mapping[str, tokens.Scope | None] = {"/v1/lr": "compute", "/v1/token": None, **CHECKS}  # all else: read
-_WRITES: Mapping[str, tokens.Scope] = {"POST": "compute", "PUT": "publish"}  # of tables; all else: admin
 _NO_HOLDS = "max-age=1"  # so that a proxy keeps it in the place of a yes, which is then gone
 
 
 class AuthenticationMiddleware:
     """Lets a request through to the application if its token allows it; `identity_of(scope)` then says whose it is.
 
-    Health, the page of documentation and the OpenAPI document are open. GET and HEAD need `read`, and `/v1/lr`, which
-    may compute, `compute`, as POST of a spec does; PUT of a table needs `publish`; whatever else there may be, `admin`.
-    Where the spec names tables by their digests, the routes ask for `read`, too (`Identity.check_spec`).
+    What a request needs is declared with its route. Where there is none, GET and HEAD need `read`, all else `admin`.
+    Where a spec names tables by their digests, the routes ask for `read` too (`Identity.check_spec`).
     """
 
-    def __init__(self, app: ASGIApp, authenticator: Authenticator, limiter: Limiter) -> None:
+    def __init__(self, app: ASGIApp, authenticator: Authenticator, limiter: Limiter, routes: Routes) -> None:
         self._app = app
         self._authenticator = authenticator
         self._limiter = limiter
+        self._routes = routes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer as an ASGI application."""
-        if scope["type"] == "lifespan" or _is_open(scope):
+        match = None if scope["type"] == "lifespan" else self._routes.match(scope["method"], scope["path"])
+        if scope["type"] == "lifespan" or _is_open(match, scope):
             await self._app(scope, receive, send)
             return
         header = authorization(scope["headers"])
         try:
             who = self._authenticator
             scope[IDENTITY] = who.recall(header) or await who.authenticate(header)
-            send = self._admit(scope[IDENTITY], scope, send)
+            send = self._admit(scope[IDENTITY], match, scope, send)
         except (ServiceError, StorageError) as error:
-            await _refuse(error, scope, receive, send)
+            response = await _refusal(error, match, Request(scope, receive))
+            await response(scope, receive, send)
             return
         await self._app(scope, receive, send)
 
-    def _admit(self, identity: Identity, scope: Scope, send: Send) -> Send:
+    def _admit(self, identity: Identity, match: Match | None, scope: Scope, send: Send) -> Send:
         """Where the answer goes: to `send`, or past what charges for it. Raises what the request is refused with."""
-        needed = _needed(scope)
+        needed = _needed_scope(match, scope["method"])
         if needed is not None:
-            identity.check(needed)
+            identity.check(needed, namespace=match and match.route.namespace_of(match.parameters))
         return self._counted(identity, scope, send) if identity.limits.has_rates else send
 
     def _counted(self, identity: Identity, scope: Scope, send: Send) -> Send:
@@ -92,25 +91,35 @@ class _Charging:
         self._account.charge(nbytes, self._limiter.clock())
 
 
-def _is_open(scope: Scope) -> bool:
-    return scope["path"] in _OPEN and not (scope["path"] == "/readyz" and scope["query_string"])
+def _is_open(match: Match | None, request: Scope) -> bool:
+    """Whether a request needs no token. A path that is open is so for every method, most of which no route takes."""
+    if match is None or not match.route.is_open:
+        return False
+    return match.route.scope is Access.OPEN or not request["query_string"]
 
 
-def _needed(scope: Scope) -> tokens.Scope | None:
-    """The scope that a request needs; None where any token will do."""
-    path: str = scope["path"]
-    if scope["method"] in ("GET", "HEAD"):
-        return _READS.get(path, "read")
-    if path == _TABLES or path.startswith(_TABLES + "/"):
-        return _WRITES.get(scope["method"], "admin")
-    return "admin"
+def _needed_scope(match: Match | None, method: str) -> tokens.Scope | None:
+    """The scope that a request's token needs; None where any valid token will do."""
+    if match is not None and match.has_method:
+        if match.route.scope is Access.ANY_TOKEN:
+            return None
+        if _is_check(match):
+            return cast(tokens.Scope, match.parameters["scope"])
+        if not isinstance(match.route.scope, Access):
+            return match.route.scope
+    return "read" if method in ("GET", "HEAD") else "admin"
 
 
-async def _refuse(error: Exception, scope: Scope, receive: Receive, send: Send) -> None:
-    response = await problems.answer(Request(scope, receive), error)
-    if isinstance(error, (UnauthenticatedError, ForbiddenError)) and scope["path"] in CHECKS:
+def _is_check(match: Match) -> bool:
+    """Whether a proxy asks if a token has a scope, before it serves a copy that it keeps or takes a body."""
+    return match.route.scope is Access.SCOPE_IN_PATH and match.parameters["scope"] in SCOPES
+
+
+async def _refusal(error: Exception, match: Match | None, request: Request) -> Response:
+    response = await problems.answer(request, error)
+    if isinstance(error, (UnauthenticatedError, ForbiddenError)) and match is not None and _is_check(match):
         response.headers["cache-control"] = _NO_HOLDS
     if isinstance(error, UnauthenticatedError):
-        was_sent = authorization(scope["headers"])
+        was_sent = authorization(request.scope["headers"])
         response.headers["www-authenticate"] = problems.REALM + (', error="invalid_token"' if was_sent else "")
-    await response(scope, receive, send)
+    return response

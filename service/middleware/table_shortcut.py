@@ -9,14 +9,13 @@ from service.errors import LimitExceededError, QueryTooLongError, ServiceError
 from service.http import problems
 from service.http.conditional import preferred
 from service.http.responses import BufferResponse, HttpResponse, header
-from service.representations.paths import AFTER_DIGEST, DIGEST, TABLE
+from service.representations.paths import AFTER_DIGEST, DIGEST, TABLE, TABLES
 from service.routes.tables import make_table
 from service.settings import Settings
 from service.state import ServerState
 from service.tables.entries import Entry
 from service.tables.formats import BY_MEDIA_TYPE, MEDIA_TYPES
 
-_TABLES = "/v1/tables"
 _READS = ("GET", "HEAD")
 
 
@@ -40,7 +39,7 @@ class TableShortcut:
             await answer(scope, receive, send)
         elif scope["query_string"] and (error := _refused(scope["query_string"], self._server.settings)) is not None:
             await (await problems.answer(Request(scope), error))(scope, receive, send)
-        elif scope["method"] == "POST" and scope["path"] == _TABLES:
+        elif scope["method"] == "POST" and scope["path"] == TABLES:
             await self._make(scope, receive, send)
         else:
             await self._app(scope, receive, send)

@@ -10,7 +10,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.http.request_id import REQUEST_ID, current, request_id
 from service.observability.metrics import Metrics
-from service.representations.paths import route_of
+from service.routes.registry import Routes
 from service.security.tokens import identity_of
 
 _logger = logging.getLogger("lrtables")
@@ -22,8 +22,9 @@ class Telemetry:
     Each answer gets the request's id as X-Request-ID.
     """
 
-    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
+    def __init__(self, app: ASGIApp, metrics: Metrics, routes: Routes) -> None:
         self._app = app
+        self._routes = routes
         self._observe = metrics.observe
         self._logs = _logger.isEnabledFor(logging.INFO)
 
@@ -53,18 +54,19 @@ class Telemetry:
             seconds = perf_counter() - began
             if scope["method"] == "HEAD":
                 nbytes = 0  # for uvicorn sends no body
-            self._observe(scope["method"], scope["path"], status, seconds, nbytes)
+            route = self._routes.name_of(scope["method"], scope["path"])
+            self._observe(scope["method"], route, status, seconds, nbytes)
             if self._logs:
-                _log(scope, status, seconds, nbytes)
+                _log(scope, route, status, seconds, nbytes)
 
 
-def _log(scope: Scope, status: int, seconds: float, nbytes: int) -> None:
+def _log(scope: Scope, route: str, status: int, seconds: float, nbytes: int) -> None:
     """One line per request; its path without the query, as the client wrote it: nothing in it is a line end."""
     path = scope["raw_path"].decode("latin-1")
     fields = {
         "method": scope["method"],
         "path": path,
-        "route": route_of(scope["path"]),
+        "route": route,
         "status": status,
         "bytes": nbytes,
         "seconds": round(seconds, 6),

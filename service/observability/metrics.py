@@ -13,16 +13,15 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Summa
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
-from service.representations.paths import OTHER, route_of
 from service.settings import VERSION
 
 CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4
 BOUNDS = (0.0001, 0.0005, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0, 30.0)
 """Upper bounds of the histogram of durations, in seconds: from a 304 to a large table for a slow client."""
 
-_REMEMBERED = 1024  # addresses whose labels need not be found again
-_LONGEST = 256  # characters of such an address
+_REMEMBERED = 1024  # requests whose labels need not be made again
 _METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"))
+_OTHER_METHOD = "other"
 _SECONDS = "lrtables_http_request_seconds"
 
 # Readings by the metric that each becomes, `lrtables_` before it, and its help text.
@@ -109,16 +108,19 @@ class Metrics:
         self._find = lru_cache(_REMEMBERED)(self._series_of)
         self._process = ProcessCollector(registry=None)
 
-    def observe(self, method: str, path: str, status: int, seconds: float, nbytes: int) -> None:
-        """Count a request whose answer took `seconds` until its last byte, of `nbytes`, was taken over for sending."""
-        series = (self._find if len(path) <= _LONGEST else self._series_of)(method, path, status)
+    def observe(self, method: str, route: str, status: int, seconds: float, nbytes: int) -> None:
+        """Count a request for a route, by the name that it has in metrics.
+
+        Its answer took `seconds` until its last byte, of `nbytes`, was taken over for sending.
+        """
+        series = self._find(method, route, status)
         series.buckets[bisect_left(BOUNDS, seconds)] += 1
         series.seconds += seconds
         series.nbytes += nbytes
 
-    def _series_of(self, method: str, path: str, status: int) -> _Series:
-        named = method if method in _METHODS else OTHER
-        labels = f'method="{named}",route="{route_of(path)}",status="{status}"'
+    def _series_of(self, method: str, route: str, status: int) -> _Series:
+        named = method if method in _METHODS else _OTHER_METHOD
+        labels = f'method="{named}",route="{route}",status="{status}"'
         return self._series.setdefault(labels, _Series(labels))
 
     def text(self, readings: Readings) -> bytes:

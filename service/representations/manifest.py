@@ -8,6 +8,7 @@ from pydantic import BaseModel, Field
 
 from scheduler import Spec
 from scheduler.table import After, Axis
+from service.representations.paths import TABLES
 from service.tables import readable
 from service.tables.formats import FORMATS, NPY, SAFETENSORS, npy_header
 from service.tables.origins import Claim, Origin
@@ -87,7 +88,7 @@ def _said_of(origin: Origin) -> dict[str, Any]:
 
 def location(digest: str) -> str:
     """The address of a table, relative to the server."""
-    return f"/v1/tables/{digest}"
+    return f"{TABLES}/{digest}"
 
 
 def links(digest: str) -> dict[str, str]:

@@ -1,14 +1,15 @@
-"""The page of documentation."""
+"""The documentation: a page for people, and the OpenAPI document for programs."""
 
 from __future__ import annotations
 
-from fastapi import APIRouter, Request
-from fastapi.responses import HTMLResponse
+from fastapi import Request
+from fastapi.responses import HTMLResponse, JSONResponse
 
+from service.documentation.examples import Example
 from service.documentation.page import POLICY, page
-from service.routes.dependencies import readable
+from service.routes.declaration import Access, Resource
 
-router = APIRouter(tags=["server"])
+resource = Resource("server")
 
 _HEADERS = {
     "cache-control": "no-cache",
@@ -18,7 +19,13 @@ _HEADERS = {
 }
 
 
-@readable(router, "/", response_class=HTMLResponse)
+@resource.declare("GET", "/", scope=Access.OPEN, example=Example(answers=("text/html",)), response_class=HTMLResponse)
 async def docs(request: Request) -> HTMLResponse:
     """Every route on a page, with examples. It needs no script, no internet and no token."""
     return HTMLResponse(page(request.app.openapi()), headers=_HEADERS)
+
+
+@resource.declare("GET", "/v1/openapi.json", scope=Access.OPEN, include_in_schema=False)
+async def openapi(request: Request) -> JSONResponse:
+    """The OpenAPI document."""
+    return JSONResponse(request.app.openapi())

@@ -5,18 +5,20 @@ from __future__ import annotations
 from collections.abc import Awaitable
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Query, Response
+from fastapi import Query, Response
 from pydantic import BaseModel, Field
 
+from service.documentation.examples import Example
 from service.errors import NotReadyError, StorageError
 from service.observability.metrics import CONTENT_TYPE
-from service.routes.dependencies import ServerDep, problems, readable
+from service.routes.declaration import Access, Resource
+from service.routes.dependencies import ServerDep
 from service.settings import VERSION
 from service.state import ServerState
 from service.tables.formats import FORMATS
 from service.tables.service import counters
 
-router = APIRouter(tags=["server"])
+resource = Resource("server")
 
 
 class Status(BaseModel):
@@ -45,14 +47,22 @@ def _no_store(response: Response) -> None:
     response.headers["cache-control"] = "no-store"
 
 
-@readable(router, "/livez", response_model=Status)
+@resource.declare("GET", "/livez", scope=Access.OPEN, example=Example(), response_model=Status)
 async def livez(response: Response) -> Any:
     """The process lives: if this does not answer, restart it."""
     _no_store(response)
     return Status()
 
 
-@readable(router, "/readyz", response_model=Readiness, response_model_exclude_none=True, responses=problems(503))
+@resource.declare(
+    "GET",
+    "/readyz",
+    scope=Access.OPEN_WITHOUT_QUERY,
+    example=Example({"verbose": "true"}),
+    errors=(503,),
+    response_model=Readiness,
+    response_model_exclude_none=True,
+)
 async def readyz(
     response: Response,
     server: ServerDep,
@@ -93,14 +103,21 @@ async def _said(check: Awaitable[None]) -> str:
     return "ok"
 
 
-@readable(router, "/metrics", response_class=Response, responses={200: {"content": {"text/plain": {}}}})
+@resource.declare(
+    "GET",
+    "/metrics",
+    scope="read",
+    example=Example(answers=("text/plain",)),
+    response_class=Response,
+    responses={200: {"content": {"text/plain": {}}}},
+)
 async def metrics(server: ServerDep) -> Response:
     """What the server does, in the text format that Prometheus reads."""
     text = await server.executors.health(server.metrics.text, server.readings())
     return Response(text, headers={"cache-control": "no-store"}, media_type=CONTENT_TYPE)
 
 
-@readable(router, "/v1/server", response_model=ServerInfo)
+@resource.declare("GET", "/v1/server", scope="read", example=Example(), response_model=ServerInfo)
 async def info(response: Response, server: ServerDep) -> Any:
     """Version, limits and counters."""
     _no_store(response)

@@ -5,23 +5,27 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 
-from fastapi import APIRouter, Request, Response
+from fastapi import Request, Response
 
 from scheduler import KINDS
+from service.documentation.examples import Example
 from service.errors import NotAcceptableError
 from service.http.conditional import preferred
 from service.http.disconnect import cancel_on_disconnect
 from service.http.responses import BufferResponse, StarletteResponse, header
 from service.representations.values import TableValues, ValuesQuery, select
-from service.routes.dependencies import ServerDep, obtain, problems, readable
+from service.routes.declaration import Resource
+from service.routes.dependencies import ServerDep, obtain
 from service.routes.query import KIND, STEPS, read_query
 from service.security.tokens import identity_of
 from service.tables.readable import ReadableTable
 
-router = APIRouter(tags=["schedules"])
+resource = Resource("schedules")
 
 _JSON, _TEXT = "application/json", "text/plain"
 _CONTENT_TYPES: Mapping[str, bytes] = {_JSON: b"application/json", _TEXT: b"text/plain; charset=utf-8"}
+_SCHEDULE = {"base_lr": "5e-4", "warmup_steps": "10000", "total_steps": "100000"}
+_EXAMPLE = Example({KIND: "custom.WarmupWithDecay", **_SCHEDULE, STEPS: "0,500,99999"}, answers=(_JSON, _TEXT))
 _PARAMETERS = [
     {
         "name": KIND,
@@ -29,7 +33,6 @@ _PARAMETERS = [
         "required": True,
         "description": "the kind of schedule, of /v1/schedules",
         "schema": {"type": "string", "enum": list(KINDS)},
-        "example": "custom.WarmupWithDecay",
     },
     {
         "name": STEPS,
@@ -37,7 +40,6 @@ _PARAMETERS = [
         "required": True,
         "description": "the steps, counted from 0, with commas between them",
         "schema": {"type": "string", "pattern": "^[0-9]{1,15}(,[0-9]{1,15})*$"},
-        "example": "0,500,99999",
     },
     {
         "name": "parameters",
@@ -46,19 +48,19 @@ _PARAMETERS = [
         "explode": True,
         "description": "the kind's own parameters, each by its name: a value as JSON has it, a list also as `30,60`",
         "schema": {"type": "object", "additionalProperties": {"type": "string"}},
-        "example": {"base_lr": "5e-4", "warmup_steps": "10000", "total_steps": "100000"},
+        "example": _SCHEDULE,
     },
 ]
 
 
-@readable(
-    router,
+@resource.declare(
+    "GET",
     "/v1/lr",
+    scope="compute",
+    example=_EXAMPLE,
+    errors=(406, 422, 503),
     response_model=TableValues,
-    responses={
-        200: {"content": {_TEXT: {"schema": {"type": "string"}, "example": "5e-08\n2.505e-05\n"}}},
-        **problems(406, 422, 503),
-    },
+    responses={200: {"content": {_TEXT: {"schema": {"type": "string"}}}}},
     openapi_extra={"parameters": _PARAMETERS},
 )
 async def rates(request: Request, server: ServerDep) -> Response:

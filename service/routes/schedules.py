@@ -4,23 +4,30 @@ from __future__ import annotations
 
 from typing import Any
 
-from fastapi import APIRouter
-
 from scheduler import KINDS
 from service.documentation.catalogue import Catalogue, Entry, catalogue, entry
+from service.documentation.examples import Example
 from service.errors import FieldError, KindNotFoundError, abbreviate
-from service.routes.dependencies import ServerDep, problems, readable
+from service.routes.declaration import Resource
+from service.routes.dependencies import ServerDep
 
-router = APIRouter(prefix="/v1/schedules", tags=["schedules"])
+resource = Resource("schedules", "/v1/schedules")
 
 
-@readable(router, "", response_model=Catalogue)
+@resource.declare("GET", "", scope="read", example=Example(), response_model=Catalogue)
 async def schedules() -> Any:
     """Every kind of schedule, in one line each."""
     return catalogue()
 
 
-@readable(router, "/{kind}", response_model=Entry, responses=problems(404, 503))
+@resource.declare(
+    "GET",
+    "/{kind}",
+    scope="read",
+    example=Example({"kind": "custom.LinearWarmup"}),
+    errors=(404, 503),
+    response_model=Entry,
+)
 async def schedule(kind: str, server: ServerDep) -> Any:
     """A kind of schedule: what it does, its parameters and their JSON schema."""
     if kind not in KINDS:

@@ -5,26 +5,29 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import Query, Request, Response
 from starlette.convertors import Convertor, register_url_convertor
 
 from scheduler import Spec
 from service.concurrency.executors import Executors
+from service.documentation.examples import Example
 from service.errors import NotAcceptableError
 from service.http.conditional import has_already, preferred
 from service.http.disconnect import cancel_on_disconnect
 from service.http.responses import BufferResponse, GeneratedResponse, HttpResponse, StarletteResponse, header
 from service.representations.manifest import Manifest, location
+from service.representations.paths import TABLES
 from service.representations.uploads import MEDIA_TYPES as UPLOADS
 from service.representations.values import TableValues, ValuesQuery, select
-from service.routes.dependencies import Digest, ServerDep, obtain, problems, readable
+from service.routes.declaration import Resource
+from service.routes.dependencies import Digest, ServerDep, obtain
 from service.security.tokens import identity_of
 from service.state import ServerState
 from service.tables.formats import BLOCKS, BY_MEDIA_TYPE, FORMATS, MEDIA_TYPES, Format
 from service.tables.readable import ReadableTable
 from service.tables.service import Served
 
-router = APIRouter(prefix="/v1/tables", tags=["tables"])
+resource = Resource("tables", TABLES)
 
 
 class _Bare(Convertor[str]):
@@ -51,13 +54,19 @@ _FILE = {
     "required": True,
     "content": {media_type: {"schema": {"type": "string", "format": "binary"}} for media_type in UPLOADS},
 }
-_NEW = {"model": Manifest, "description": "the table is new here"}
+_NEW = {201: {"model": Manifest, "description": "the table is new here"}}
+_SHORT = {"schedule": {"kind": "custom.LinearWarmup", "base_lr": 0.001, "warmup_steps": 4}, "total_steps": 8}
+_DIGEST = {"digest": "21f187a367d976ee723223ae2d9a45bc6cc347324c01d2b5d9d2bf8b74e67f4b"}  # of that table
 
 
-@router.post(
+@resource.declare(
+    "POST",
     "",
+    scope="compute",
+    example=Example(body=_SHORT, status=201),
+    errors=(400, 413, 415, 422, 503),
     response_model=Manifest,
-    responses={201: _NEW, **problems(400, 413, 415, 422, 503)},
+    responses=_NEW,
     openapi_extra={"requestBody": _SPEC},
 )
 async def make_table(request: Request, server: ServerDep) -> Response:
@@ -69,10 +78,14 @@ async def make_table(request: Request, server: ServerDep) -> Response:
         return _described(ready.digest, ready.described(spec), new=made)
 
 
-@router.put(
+@resource.declare(
+    "PUT",
     "",
+    scope="publish",
+    example=Example(status=201),
+    errors=(413, 415, 422, 503),
     response_model=Manifest,
-    responses={201: _NEW, **problems(413, 415, 422, 503)},
+    responses=_NEW,
     openapi_extra={"requestBody": _FILE},
 )
 async def publish_table(request: Request, server: ServerDep) -> Response:
@@ -80,10 +93,14 @@ async def publish_table(request: Request, server: ServerDep) -> Response:
     return await _publish(None, request, server)
 
 
-@router.put(
+@resource.declare(
+    "PUT",
     "/{digest:bare}",
+    scope="publish",
+    example=Example(_DIGEST, status=201),
+    errors=(413, 415, 422, 503),
     response_model=Manifest,
-    responses={201: _NEW, **problems(413, 415, 422, 503)},
+    responses=_NEW,
     openapi_extra={"requestBody": _FILE},
 )
 async def publish_table_as(digest: Digest, request: Request, server: ServerDep) -> Response:
@@ -103,13 +120,22 @@ def _described(digest: str, manifest: bytes, *, new: bool) -> Response:
     return Response(manifest, 201 if new else 200, headers, "application/json")
 
 
-@readable(router, "/{digest}/manifest", response_model=Manifest, responses=problems(404))
+@resource.declare(
+    "GET", "/{digest}/manifest", scope="read", example=Example(_DIGEST), errors=(404,), response_model=Manifest
+)
 async def manifest(digest: Digest, request: Request, server: ServerDep) -> Response:
     """The description of a table. While nothing but a claim says where it is from, it may change."""
     return StarletteResponse((await server.tables.describe(digest)).manifest_response())
 
 
-@readable(router, "/{digest}/values", response_model=TableValues, responses=problems(404, 503))
+@resource.declare(
+    "GET",
+    "/{digest}/values",
+    scope="read",
+    example=Example({**_DIGEST, "steps": "0,3,7"}),
+    errors=(404, 503),
+    response_model=TableValues,
+)
 async def values(
     digest: Digest, query: Annotated[ValuesQuery, Query()], request: Request, server: ServerDep
 ) -> Response:
@@ -126,14 +152,16 @@ def _selected(table: ReadableTable, query: ValuesQuery, max_points: int) -> Http
 
 def _declare(item: Format) -> None:
     """The address of a table in one format."""
-    content = {200: {"content": {item.media_type: {}}, "description": item.description}}
 
-    @readable(
-        router,
+    @resource.declare(
+        "GET",
         f"/{{digest}}.{item.extension}",
+        scope="read",
+        example=Example(_DIGEST, answers=(item.media_type,) if item in BLOCKS else ()),
+        errors=(404,),
         name=f"table_{item.extension}",
         response_class=Response,
-        responses={**content, **problems(404)},
+        responses={200: {"content": {item.media_type: {}}, "description": item.description}},
     )
     async def table_in_format(digest: Digest, request: Request, server: ServerDep) -> Response:
         """The table in this format."""
@@ -144,11 +172,14 @@ for _item in FORMATS:
     _declare(_item)
 
 
-@readable(
-    router,
+@resource.declare(
+    "GET",
     "/{digest}",
+    scope="read",
+    example=Example(_DIGEST, answers=tuple(item.media_type for item in BLOCKS)),
+    errors=(404, 406),
     response_class=Response,
-    responses={200: {"content": {media_type: {} for media_type in MEDIA_TYPES}}, **problems(404, 406)},
+    responses={200: {"content": {media_type: {} for media_type in MEDIA_TYPES}}},
 )
 async def table(digest: Digest, request: Request, server: ServerDep) -> Response:
     """The table in the format that Accept likes best, safetensors without one."""

@@ -7,14 +7,15 @@ import time
 from datetime import UTC, datetime
 from typing import Any
 
-from fastapi import APIRouter, Request, Response
+from fastapi import Request, Response
 from pydantic import BaseModel, Field
 
+from service.documentation.examples import Example
 from service.http.request_id import IDENTITY
-from service.routes.dependencies import problems, readable
+from service.routes.declaration import Access, Resource
 from service.security.tokens import Limits, Scope, identity_of
 
-router = APIRouter(tags=["server"])
+resource = Resource("server", "/v1/token")
 
 _FRESH = 5.0  # seconds for which a proxy may take a token for valid
 _STALE = 300.0  # the same, more, while no server answers
@@ -32,7 +33,7 @@ class TokenInfo(BaseModel):
     expires_at: datetime | None
 
 
-@readable(router, "/v1/token", response_model=TokenInfo, responses=problems(401))
+@resource.declare("GET", "", scope=Access.ANY_TOKEN, example=Example(), errors=(401,), response_model=TokenInfo)
 async def who_asks(request: Request, response: Response) -> Any:
     """The token that the request came with: what it allows, how much of it, and until when."""
     response.headers["cache-control"] = "no-store"
@@ -48,7 +49,15 @@ async def who_asks(request: Request, response: Response) -> Any:
     )
 
 
-@readable(router, "/v1/token/{scope}", status_code=204, response_model=None, responses=problems(401, 403))
+@resource.declare(
+    "GET",
+    "/{scope}",
+    scope=Access.SCOPE_IN_PATH,
+    example=Example({"scope": "publish"}, status=204, answers=()),
+    errors=(401, 403),
+    status_code=204,
+    response_model=None,
+)
 async def check_token(scope: Scope, request: Request) -> Response:
     """Whether the token has this scope: 204, else 403. A proxy asks here before it serves a copy of its own.
 

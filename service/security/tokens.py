@@ -95,12 +95,15 @@ class Identity:
             return False
         return namespace is None or any(_covers(pattern, namespace) for pattern in self.namespaces)
 
-    def check(self, scope: Scope, what: str = "this") -> None:
-        """Raise `ForbiddenError` where the token has not this scope, which `what` needs."""
+    def check(self, scope: Scope, what: str = "this", namespace: str | None = None) -> None:
+        """Raise `ForbiddenError` where the token lacks the scope that `what` needs, or does not cover its namespace."""
         if not self.allows(scope):
             raise ForbiddenError(
                 f"{what} needs a token with the scope {scope}; this one has {', '.join(self.scopes)}", scope
             )
+        if not self.allows(scope, namespace):
+            detail = f"{what} needs a token for the namespace {namespace}; this one has {', '.join(self.namespaces)}"
+            raise ForbiddenError(detail, scope)
 
     def check_spec(self, spec: Spec) -> None:
         """Raise `ForbiddenError` or `LimitExceededError` for a spec whose table the token does not allow.

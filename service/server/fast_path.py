@@ -9,6 +9,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from service.http.request_id import sent_id
 from service.http.responses import BufferResponse, Fields
 from service.representations.paths import AFTER_DIGEST, DIGEST, TABLE
+from service.routes.registry import Routes
 from service.security.authenticator import Authenticator, authorization
 from service.state import ServerState
 from service.storage.store import Part
@@ -24,8 +25,9 @@ class FastPath:
     What is short need not even become an ASGI request: connections ask for it with `try_fast_response`.
     """
 
-    def __init__(self, app: ASGIApp, server: ServerState, authenticator: Authenticator | None) -> None:
+    def __init__(self, app: ASGIApp, server: ServerState, authenticator: Authenticator | None, routes: Routes) -> None:
         self._app = app
+        self._routes = routes
         self._get = server.tables.cache.get
         self._counters = server.tables.counters
         self._observe = server.metrics.observe
@@ -71,7 +73,7 @@ class FastPath:
 
     def _count(self, path: str, answer: BufferResponse, status: int, began: float) -> None:
         nbytes = answer.length or 0 if status == 200 else 0
-        self._observe("GET", path, status, perf_counter() - began, nbytes)
+        self._observe("GET", self._routes.name_of("GET", path), status, perf_counter() - began, nbytes)
 
     def _admits(self, headers: Fields) -> bool:
         if self._authenticator is None:

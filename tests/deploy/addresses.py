@@ -16,8 +16,8 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
-from service.middleware.authentication import CHECKS
-from tests.deploy.upstream import Request, Upstream, named
+from service.security.tokens import SCOPES
+from tests.deploy.upstream import CHECK, Request, Upstream, named
 from tests.support.servers.deployment import configured
 from tests.support.servers.nginx import NginxProcess, free_port
 
@@ -94,7 +94,7 @@ def check(sent: Sent, status: int, body: bytes, arrived: list[Request]) -> None:
     checks = [request for request in arrived if request.is_check]
     passed = [request for request in arrived if not request.is_check]
     assert len(checks) <= 1
-    assert {request.line for request in checks} <= {f"GET {path} HTTP/1.1".encode() for path in CHECKS}
+    assert {request.line for request in checks} <= {f"GET {CHECK}{scope} HTTP/1.1".encode() for scope in SCOPES}
     assert len(passed) <= 1
     for request in passed:
         assert request.target == line

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from service.middleware.authentication import CHECKS
+from service.security.tokens import SCOPES
 from service.tables.formats import FORMATS, MEDIA_TYPES
 from tests.deploy.addresses import CONTROL, DIGEST, METHODS, SAMPLES, Proxy, Sent, mutations, written
-from tests.deploy.upstream import CHECK, Upstream, named
+from tests.deploy.upstream import Upstream, named
 from tests.support.servers.deployment import DEPLOY, ask
 
 pytestmark = pytest.mark.needs("nginx")
@@ -126,7 +126,7 @@ def test_nginx_knows_the_scopes() -> None:
     [block] = re.findall(r"map \$request_method \$scope \{(.*?)\}", CONFIGURATION, re.DOTALL)
     asked = dict(line.split() for line in block.replace(";", "").strip().splitlines())
     assert asked == {"GET": "read", "HEAD": "read", "POST": "compute", "PUT": "publish", "default": "admin"}
-    assert {f"{CHECK}{scope}" for scope in asked.values()} == set(CHECKS)
+    assert set(asked.values()) == set(SCOPES)
 
 
 def answering(status: int, *more: str) -> bytes:

@@ -14,12 +14,20 @@ from starlette.testclient import TestClient
 
 from scheduler import Spec, Table
 from service.app import create_app, open_server
+from service.documentation.examples import ERROR, Example, answers_to
 from service.documentation.examples import FILE as EXAMPLES
+from service.http.problems import MEDIA_TYPE
+from service.routes.registry import ROUTES
 from service.settings import Settings
 
 OPENAPI = Path(__file__).with_name("openapi.json")
 
 _PROVENANCE = {"lrtables": "0.1.0", "numpy": "2.4.6", "libm": "glibc 2.36", "cpu": "x86_64 X86_V3"}
+_POST = "post /v1/tables"
+_SPEC: dict[str, Any] = next(route.example.body for route in ROUTES if route.name == _POST and route.example)
+_BAD_SPEC = {**_SPEC, "schedule": {**_SPEC["schedule"], "base_lr": -1}}
+EXAMPLES_BY_NAME = {route.name: route.example for route in ROUTES if route.example is not None}
+"""The declared examples of routes."""
 _MOST = 3  # items of a list, and lines of a text, that an example shows
 
 
@@ -30,32 +38,35 @@ def fresh_client(folder: Path) -> Iterator[TestClient]:
         yield client
 
 
-def recorded(route: str, example: dict[str, Any], spec: dict[str, Any], client: TestClient) -> dict[str, Any]:
-    """The example with the answers that a fresh server gives; long ones are shown in part."""
-    answers: dict[str, Any] = {}
-    status = example.get("status", 200)
-    for media_type in example.get("answers", {}):
-        answer = _ask(route, example, spec, client, media_type)
-        assert answer.status_code == status, answer.text
+def answers(name: str, example: Example, client: TestClient) -> dict[str, Any]:
+    """What a fresh server answers to a route's example, by media type; long answers are shown in part."""
+    shown: dict[str, Any] = {}
+    for media_type in example.answers:
+        answer = _ask(name, example, client, media_type)
+        assert answer.status_code == example.status, answer.text
         assert answer.headers["content-type"].partition(";")[0] == media_type
-        answers[media_type] = _shown(answer.json() if media_type.endswith("json") else answer.text)
-    return {**example, "answers": answers} if answers else example
+        shown[media_type] = _shown(answer.json() if media_type.endswith("json") else answer.text)
+    return shown
 
 
-def _ask(route: str, example: dict[str, Any], spec: dict[str, Any], client: TestClient, media_type: str) -> Any:
-    method, path = route.split()
+def error(client: TestClient) -> dict[str, Any]:
+    """What a server answers to the example of an error."""
+    return answers(_POST, Example(body=_BAD_SPEC, status=422, answers=(MEDIA_TYPE,)), client)
+
+
+def _ask(name: str, example: Example, client: TestClient, media_type: str) -> Any:
+    method, path = name.split()
     if method == "get" and "{digest}" in path:
-        client.post("/v1/tables", json=spec)
-    query = {name: value for name, value in example.get("parameters", {}).items() if f"{{{name}}}" not in path}
+        client.post("/v1/tables", json=_SPEC)
+    query = {key: value for key, value in example.parameters.items() if f"{{{key}}}" not in path}
     headers = {"accept": media_type, "x-request-id": "job-7.rank-3"}
-    content = json.dumps(example["body"]).encode() if "body" in example else None
+    content = None if example.body is None else json.dumps(example.body).encode()
     if content is not None:
         headers["content-type"] = "application/json"
     elif method == "put":
-        content = b"".join(Table.compute(Spec.model_validate_json(json.dumps(spec))).parts(claims=True))
+        content = b"".join(Table.compute(Spec.model_validate_json(json.dumps(_SPEC))).parts(claims=True))
         headers["content-type"] = "application/vnd.safetensors"
-    url = path.format_map(example.get("parameters", {}))
-    return client.request(method, url, params=query, headers=headers, content=content)
+    return client.request(method, path.format_map(example.parameters), params=query, headers=headers, content=content)
 
 
 def _shown(answer: Any) -> Any:
@@ -73,13 +84,15 @@ def _shown(answer: Any) -> Any:
 
 
 def record() -> dict[str, Any]:
-    """All examples, as a fresh server answers them."""
-    data: dict[str, Any] = json.loads(EXAMPLES.read_bytes())
-    spec = data["routes"]["post /v1/tables"]["body"]
-    for route, example in [*data["routes"].items(), ("post /v1/tables", data["error"])]:
-        with tempfile.TemporaryDirectory() as folder, fresh_client(Path(folder)) as client:
-            example.update(recorded(route, example, spec, client))
-    return data
+    """The answers to every example, each of a fresh server."""
+    recorded: dict[str, Any] = {}
+    for name, example in EXAMPLES_BY_NAME.items():
+        if example.answers:
+            with tempfile.TemporaryDirectory() as folder, fresh_client(Path(folder)) as client:
+                recorded[name] = answers(name, example, client)
+    with tempfile.TemporaryDirectory() as folder, fresh_client(Path(folder)) as client:
+        recorded[ERROR] = error(client)
+    return recorded
 
 
 def document() -> dict[str, Any]:
@@ -97,6 +110,7 @@ def text(data: dict[str, Any]) -> str:
 def main() -> None:
     """Write the examples and the document anew; what has changed is for review."""
     EXAMPLES.write_text(text(record()), encoding="utf-8")
+    answers_to.cache_clear()  # the document shows what was recorded just now
     OPENAPI.write_text(text(document()), encoding="utf-8")
 
 

@@ -12,6 +12,7 @@ from service.errors import DatabaseError, QueueFullError, RateLimitedError, Stor
 from service.http import problems
 from service.middleware.telemetry import Telemetry
 from service.observability.metrics import Metrics
+from service.routes.registry import ROUTES
 from tests.support.servers.process import ServerProcess
 
 NAN = '{"schedule": {"kind": "custom.LinearWarmup", "base_lr": %s, "warmup_steps": 5}, "total_steps": 10}'
@@ -71,7 +72,7 @@ def answer_to(error: Exception) -> Any:
     async def fail() -> None:
         raise error
 
-    return TestClient(Telemetry(app, Metrics()), raise_server_exceptions=False).get("/")
+    return TestClient(Telemetry(app, Metrics(), ROUTES), raise_server_exceptions=False).get("/")
 
 
 @pytest.mark.parametrize(("body", "status", "pointer"), HOSTILE)

@@ -16,6 +16,7 @@ from service.database.metadata import open_metadata
 from service.database.tokens import TokenRecords
 from service.errors import DatabaseError
 from service.middleware.authentication import AuthenticationMiddleware
+from service.routes.registry import ROUTES
 from service.security.authenticator import Authenticator
 from service.security.rate_limits import Limiter
 from service.security.tokens import SCOPES, UNLIMITED, Limits, identity_of, new_token
@@ -60,7 +61,8 @@ class Guarded:
         self.tokens = tokens
         self.tiny = Tiny()
         self.now = 0.0
-        self.guard = AuthenticationMiddleware(self.tiny, Authenticator(tokens, executors), Limiter(lambda: self.now))
+        limiter = Limiter(lambda: self.now)
+        self.guard = AuthenticationMiddleware(self.tiny, Authenticator(tokens, executors), limiter, ROUTES)
 
     def token(self, *scopes: str, name: str = "a test", limits: Limits = UNLIMITED) -> str:
         token, row = new_token(name, scopes, limits=limits, expires_in=3600.0)
@@ -127,6 +129,7 @@ CLOSED = [
     ("POST", "/v1/tables", "compute"),
     ("GET", "/v1/lr?kind=x", "compute"),
     ("HEAD", "/v1/lr", "compute"),
+    ("GET", "/v1/lr\n", "compute"),  # for which the router answers as for /v1/lr
     ("PUT", "/v1/tables", "publish"),
     ("PUT", f"/v1/tables/{DIGEST}", "publish"),
     ("DELETE", f"/v1/tables/{DIGEST}", "admin"),
@@ -298,6 +301,6 @@ def test_lifespan_passes() -> None:
     async def nothing(*_: object) -> Any:
         raise AssertionError
 
-    guard = AuthenticationMiddleware(application, None, None)  # type: ignore[arg-type]  # neither is asked
+    guard = AuthenticationMiddleware(application, None, None, ROUTES)  # type: ignore[arg-type]  # neither is asked
     asyncio.run(guard({"type": "lifespan"}, nothing, nothing))
     assert seen == ["lifespan"]

@@ -11,6 +11,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from service.http.request_id import REQUEST_ID, current
 from service.middleware.telemetry import Telemetry
 from service.observability.metrics import Metrics
+from service.routes.registry import ROUTES
 from tests.support.metrics import samples
 
 HEADERS = ((b"etag", b'"a"'),)
@@ -61,7 +62,7 @@ def observed(metrics: Metrics) -> list[tuple[str, str, str, float]]:
 
 def test_an_answer_is_as_before_but_for_the_id() -> None:
     """Status, headers and body go through as they are; the request's id is added, once."""
-    app = Telemetry(answering(200, b"abc", b"de"), Metrics())
+    app = Telemetry(answering(200, b"abc", b"de"), Metrics(), ROUTES)
     for _ in range(2):
         start, *bodies = ask(app, (b"x-request-id", b"mine"))
         assert (start["status"], start["headers"]) == (200, [*HEADERS, (b"x-request-id", b"mine")])
@@ -70,7 +71,7 @@ def test_an_answer_is_as_before_but_for_the_id() -> None:
 
 def test_requests_without_an_id_get_one() -> None:
     """Each answer names the id that its request was given."""
-    app = Telemetry(answering(304), Metrics())
+    app = Telemetry(answering(304), Metrics(), ROUTES)
     first, second = ids(ask(app)), ids(ask(app, (b"x-request-id", b"not one")))
     assert first != second
     assert all(re.fullmatch(rb"[0-9a-f]{8}-\d+", value) for value in first + second)
@@ -79,8 +80,8 @@ def test_requests_without_an_id_get_one() -> None:
 def test_requests_are_observed() -> None:
     """An answer is counted with its method, route, status and size."""
     metrics = Metrics()
-    ask(Telemetry(answering(200, b"abc", b"de"), metrics), path="/v1/server")
-    ask(Telemetry(answering(304), metrics), path=f"/v1/tables/{'0' * 64}")
+    ask(Telemetry(answering(200, b"abc", b"de"), metrics, ROUTES), path="/v1/server")
+    ask(Telemetry(answering(304), metrics, ROUTES), path=f"/v1/tables/{'0' * 64}")
     assert observed(metrics) == [("GET", "/v1/server", "200", 5), ("GET", "/v1/tables/{digest}", "304", 0)]
 
 
@@ -92,7 +93,7 @@ def test_a_failure_is_observed() -> None:
 
     metrics = Metrics()
     with pytest.raises(ValueError, match="broken"):
-        ask(Telemetry(app, metrics))
+        ask(Telemetry(app, metrics, ROUTES))
     assert observed(metrics) == [("GET", "/livez", "500", 0)]
 
 
@@ -106,7 +107,7 @@ def test_a_break_in_the_middle_is_observed() -> None:
 
     metrics = Metrics()
     with pytest.raises(ValueError, match="broken"):
-        ask(Telemetry(app, metrics))
+        ask(Telemetry(app, metrics, ROUTES))
     assert observed(metrics) == [("GET", "/livez", "200", 3)]
 
 
@@ -122,7 +123,7 @@ def test_the_request_is_known_wherever_it_is_worked_for() -> None:
         seen.append(scope[REQUEST_ID])
         await asyncio.create_task(look())
 
-    ask(Telemetry(app, Metrics()), (b"x-request-id", b"mine"))
+    ask(Telemetry(app, Metrics(), ROUTES), (b"x-request-id", b"mine"))
     assert seen == ["mine", "mine"]
 
 
@@ -138,6 +139,6 @@ def test_the_lifespan_is_no_request() -> None:
 
     metrics = Metrics()
     scope: Scope = {"type": "lifespan"}
-    asyncio.run(_run(Telemetry(app, metrics), scope, send))
+    asyncio.run(_run(Telemetry(app, metrics, ROUTES), scope, send))
     assert seen == [({"type": "lifespan"}, _nothing, send)]
     assert observed(metrics) == []

@@ -15,9 +15,9 @@ import pytest
 from starlette.testclient import TestClient
 
 from scheduler import Spec, Table
-from service.documentation.examples import examples
 from service.documentation.openapi import operations
 from service.http.error_status import ERROR_STATUSES
+from tests.service.golden import EXAMPLES_BY_NAME
 from tests.support.servers.process import ServerProcess
 
 
@@ -109,7 +109,7 @@ def test_the_page_is_asked_for_anew(client: TestClient) -> None:
 @pytest.mark.needs("curl")
 def test_the_commands_work(server: ServerProcess, tmp_path: Path) -> None:
     """Each command line on the page does what it says, in the order of the page, with a real server."""
-    spec = Spec.model_validate_json(json.dumps(examples().routes["post /v1/tables"].body))
+    spec = Spec.model_validate_json(json.dumps(EXAMPLES_BY_NAME["post /v1/tables"].body))
     Table.compute(spec).save(tmp_path / "table.safetensors")
     for command in Page(server.get("/").decode()).commands:
         words = [*shlex.split(command.replace("$LRTABLES", server.url)), "--fail", "--silent", "--show-error"]

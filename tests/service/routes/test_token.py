@@ -8,7 +8,8 @@ from fastapi import FastAPI
 from starlette.testclient import TestClient
 
 from service.middleware.authentication import AuthenticationMiddleware
-from service.routes.token import router
+from service.routes.registry import ROUTES
+from service.routes.token import resource
 from service.security.rate_limits import Limiter
 from service.security.tokens import Identity, Limits, identity_of
 
@@ -23,12 +24,18 @@ class Known:
         return self.identity
 
 
+def guarded(known: Known) -> TestClient:
+    """The routes of tokens behind the guard."""
+    app = FastAPI()
+    for route in resource.routes:
+        route.add_to(app)
+    guard = AuthenticationMiddleware(app, known, Limiter(), ROUTES)  # type: ignore[arg-type]  # only what it recalls is asked for
+    return TestClient(guard)
+
+
 def test_a_token_is_described_without_its_secret() -> None:
     """The answer says what the token allows, how much of it, and until when; it is never cached."""
-    app = FastAPI()
-    app.include_router(router)
-    guard = AuthenticationMiddleware(app, Known(), Limiter())  # type: ignore[arg-type]  # only what it recalls is asked for
-    answer = TestClient(guard).get("/v1/token")
+    answer = guarded(Known()).get("/v1/token")
     assert answer.headers["cache-control"] == "no-store"
     assert answer.json() == {
         "token_id": "0a1b",
@@ -61,10 +68,8 @@ def test_without_tokens_anyone_may_do_anything(client: TestClient) -> None:
 )
 def test_a_check_says_how_long_it_holds(expires_in: float | None, holds: str) -> None:
     """A proxy may keep a yes for 5 seconds, and for 300 more while no server answers, but not past the token's end."""
-    app = FastAPI()
-    app.include_router(router)
     known = Known(None if expires_in is None else time.time() + expires_in)
-    answer = TestClient(AuthenticationMiddleware(app, known, Limiter())).get("/v1/token/read")  # type: ignore[arg-type]  # as above
+    answer = guarded(known).get("/v1/token/read")
     assert (answer.status_code, answer.headers["cache-control"]) == (204, holds)
 
 

@@ -1,0 +1,147 @@
+"""How a route is declared: in one place, with all that the server, its documents and its tests say of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from functools import cached_property
+from re import Pattern
+from typing import Any, TypeVar
+
+from fastapi import FastAPI
+from starlette.routing import compile_path
+
+from service.documentation.examples import Example
+from service.security.tokens import SCOPES, Scope
+
+_METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
+
+Endpoint = TypeVar("Endpoint", bound=Callable[..., Any])
+
+
+class Access(Enum):
+    """Who may use a route, where that is not everyone whose token has one certain scope."""
+
+    OPEN = "anyone, without a token"
+    OPEN_WITHOUT_QUERY = "anyone, without a token; a request with a query needs a token that may read"
+    ANY_TOKEN = "every valid token, whatever its scopes"
+    SCOPE_IN_PATH = "a token with the scope that the path parameter `scope` names"
+
+
+@dataclass(frozen=True)
+class Route:
+    """A route of the server. One that takes GET takes HEAD as well, and answers it without the body.
+
+    Args:
+        method: GET, POST, PUT, PATCH or DELETE.
+        path: with Starlette's parameters, as `/v1/tables/{digest}`.
+        endpoint: the function that answers, as FastAPI takes it; its docstring describes the route.
+        tag: the section of the documentation that the route is in.
+        scope: what a request's token needs, or another rule of access.
+        namespace: the namespace that a request works in, made of path parameters, as `{namespace}/{name}`. The token's
+            namespaces must cover it. None for a route that works in no namespace: tokens of any namespace may use it.
+        example: a request that the documentation shows with its response; a test fails where there is none.
+        errors: statuses of the errors that the documentation lists.
+        options: what else `FastAPI.add_api_route` takes: `response_model`, `responses`, ...
+
+    Raises `ValueError` for an unknown method or scope, and for a namespace of parameters that the path lacks.
+    """
+
+    method: str
+    path: str
+    endpoint: Callable[..., Any]
+    tag: str
+    scope: Scope | Access
+    namespace: str | None
+    example: Example | None
+    errors: Sequence[int]
+    options: Mapping[str, Any]
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be meant, when the module that declares the route is imported."""
+        route = f"{self.method} {self.path}"
+        if self.method not in _METHODS:
+            raise ValueError(f"{route}: method must be one of {', '.join(_METHODS)}")
+        if not isinstance(self.scope, Access) and self.scope not in SCOPES:
+            raise ValueError(f"{route}: scope must be {', '.join(SCOPES)} or a member of Access, got {self.scope!r}")
+        try:
+            self.namespace_of(dict.fromkeys(self._compiled[2], ""))
+        except KeyError as error:
+            raise ValueError(f"{route}: namespace {self.namespace!r} names {error}, which the path lacks") from error
+
+    @cached_property
+    def _compiled(self) -> tuple[Pattern[str], str, Mapping[str, Any]]:
+        return compile_path(self.path)
+
+    @property
+    def pattern(self) -> Pattern[str]:
+        """Matches the paths of the route's requests, as the router does."""
+        return self._compiled[0]
+
+    @property
+    def template(self) -> str:
+        """The path as the OpenAPI document writes it: it names the route in metrics and logs."""
+        return self._compiled[1]
+
+    @property
+    def name(self) -> str:
+        """Method and path as the documentation writes them: `get /v1/tables/{digest}`."""
+        return f"{self.method.lower()} {self.template}"
+
+    @property
+    def is_documented(self) -> bool:
+        """Whether the OpenAPI document has the route."""
+        return bool(self.options.get("include_in_schema", True))
+
+    @property
+    def is_open(self) -> bool:
+        """Whether a request without a query needs no token."""
+        return self.scope in (Access.OPEN, Access.OPEN_WITHOUT_QUERY)
+
+    def namespace_of(self, parameters: Mapping[str, str]) -> str | None:
+        """The namespace that a request with these path parameters works in; None where it works in none."""
+        return None if self.namespace is None else self.namespace.format_map(parameters)
+
+    def add_to(self, app: FastAPI) -> None:
+        """Let an application answer the route."""
+        responses = {**self.options.get("responses", {}), **{status: {} for status in self.errors}}
+        options: dict[str, Any] = {"tags": [self.tag], **self.options, "responses": responses}
+        app.add_api_route(self.path, self.endpoint, methods=[self.method], **options)
+        if self.method == "GET":
+            options["include_in_schema"] = False
+            app.add_api_route(self.path, self.endpoint, methods=["HEAD"], **options)
+
+
+class Resource:
+    """The routes of one resource. `declare` stands above the function that answers a route.
+
+    Args:
+        tag: the section of the documentation.
+        prefix: what every path of the resource begins with.
+    """
+
+    def __init__(self, tag: str, prefix: str = "") -> None:
+        self.routes: list[Route] = []
+        self._tag = tag
+        self._prefix = prefix
+
+    def declare(
+        self,
+        method: str,
+        path: str,
+        *,
+        scope: Scope | Access,
+        namespace: str | None = None,
+        example: Example | None = None,
+        errors: Sequence[int] = (),
+        **options: Any,
+    ) -> Callable[[Endpoint], Endpoint]:
+        """Declare a route; `Route` says what the arguments mean. Where several match, the first one answers."""
+
+        def declared(endpoint: Endpoint) -> Endpoint:
+            route = Route(method, self._prefix + path, endpoint, self._tag, scope, namespace, example, errors, options)
+            self.routes.append(route)
+            return endpoint
+
+        return declared

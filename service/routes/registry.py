@@ -1,0 +1,63 @@
+"""Every route of the server, and which one a request is for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from functools import lru_cache
+from typing import NamedTuple
+
+from service.routes import docs, health, lr, schedules, tables, token
+from service.routes.declaration import Route
+
+OTHER = "other"
+"""Names every path that no route takes: a name for each would be a name for every typing error."""
+
+_REMEMBERED = 1024  # requests whose route need not be found again
+_LONGEST = 256  # characters of such a path
+
+
+class Match(NamedTuple):
+    """The route of a request, and its path parameters.
+
+    Where no route takes path and method, it is the first that takes the path with another method.
+    """
+
+    route: Route
+    parameters: Mapping[str, str]
+    has_method: bool
+
+
+class Routes:
+    """Routes in the order in which they are tried, as the router of an application that has them tries them."""
+
+    def __init__(self, routes: Iterable[Route]) -> None:
+        self._routes = tuple(routes)
+        self._remembered = lru_cache(_REMEMBERED)(self._match)
+
+    def __iter__(self) -> Iterator[Route]:
+        return iter(self._routes)
+
+    def match(self, method: str, path: str) -> Match | None:
+        """The route of a request; None where no route takes its path."""
+        return (self._remembered if len(path) <= _LONGEST else self._match)(method, path)
+
+    def _match(self, method: str, path: str) -> Match | None:
+        wanted = "GET" if method == "HEAD" else method
+        found = [
+            Match(route, matched.groupdict(), route.method == wanted)
+            for route in self._routes
+            if (matched := route.pattern.match(path))
+        ]
+        return next((match for match in found if match.has_method), found[0] if found else None)
+
+    def name_of(self, method: str, path: str) -> str:
+        """The name of a request's route in metrics and logs: `/v1/tables/{digest}/manifest`, or `other`."""
+        match = self.match(method, path)
+        return OTHER if match is None else match.route.template
+
+
+ROUTES = Routes(
+    route
+    for module in (tables, schedules, lr, docs, token, health)  # the order of the documentation
+    for route in module.resource.routes
+)
