@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any
 
@@ -12,6 +12,9 @@ from pydantic_core import to_jsonable_python
 
 from scheduler import KINDS
 from scheduler.messages.descriptions import parameter_descriptions, prose, summary
+
+Links = Callable[[str], dict[str, str]]
+"""The addresses that are given with a kind, by their names."""
 
 
 class Parameter(BaseModel):
@@ -46,17 +49,17 @@ class Catalogue(BaseModel):
     schedules: list[Summary]
 
 
-def catalogue() -> Catalogue:
+def catalogue(links: Links) -> Catalogue:
     """Every kind in one line."""
-    return Catalogue(schedules=[Summary(**_summary(kind)) for kind in KINDS])
+    return Catalogue(schedules=[Summary(**_summary(kind, links)) for kind in KINDS])
 
 
 @cache
-def entry(kind: str) -> Entry:
+def entry(kind: str, links: Links) -> Entry:
     """A kind in full; the schema of one that holds other schedules holds theirs. Raises `KeyError` for no kind."""
     cls = KINDS[kind]
     return Entry(
-        **_summary(kind),
+        **_summary(kind, links),
         description=prose(cls),
         revision=cls.revision,
         parameters=_parameters(cls),
@@ -64,12 +67,8 @@ def entry(kind: str) -> Entry:
     )
 
 
-def _summary(kind: str) -> dict[str, Any]:
-    return {
-        "kind": kind,
-        "summary": summary(KINDS[kind]),
-        "links": {"self": f"/v1/schedules/{kind}", "tables": "/v1/tables"},
-    }
+def _summary(kind: str, links: Links) -> dict[str, Any]:
+    return {"kind": kind, "summary": summary(KINDS[kind]), "links": links(kind)}
 
 
 def _parameters(cls: Any) -> list[Parameter]:

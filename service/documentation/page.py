@@ -98,7 +98,7 @@ def page(document: Mapping[str, Any]) -> str:
 def _quick_start(routes: Iterable[_Route]) -> Iterator[str]:
     by_name = {route.name: route for route in routes}
     yield "LRTABLES=http://localhost:8000   # the address of this page"
-    yield from (escape(_command(by_name[name])) for name in _QUICK)
+    yield from (escape(_command(by_name[name])) for name in _QUICK if name in by_name)
 
 
 def _contents(tag: Mapping[str, str], routes: Iterable[_Route]) -> str:

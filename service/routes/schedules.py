@@ -8,16 +8,23 @@ from scheduler import KINDS
 from service.documentation.catalogue import Catalogue, Entry, catalogue, entry
 from service.documentation.examples import Example
 from service.errors import FieldError, KindNotFoundError, abbreviate
+from service.representations.paths import TABLES
 from service.routes.declaration import Resource
 from service.routes.dependencies import ServerDep
 
-resource = Resource("schedules", "/v1/schedules")
+_SCHEDULES = "/v1/schedules"
+
+resource = Resource("schedules", _SCHEDULES)
+
+
+def _links(kind: str) -> dict[str, str]:
+    return {"self": f"{_SCHEDULES}/{kind}", "tables": TABLES}
 
 
 @resource.declare("GET", "", scope="read", example=Example(), response_model=Catalogue)
 async def schedules() -> Any:
     """Every kind of schedule, in one line each."""
-    return catalogue()
+    return catalogue(_links)
 
 
 @resource.declare(
@@ -31,6 +38,6 @@ async def schedules() -> Any:
 async def schedule(kind: str, server: ServerDep) -> Any:
     """A kind of schedule: what it does, its parameters and their JSON schema."""
     if kind not in KINDS:
-        detail = f"there is no schedule of kind {abbreviate(kind)!r}; /v1/schedules lists them"
+        detail = f"there is no schedule of kind {abbreviate(kind)!r}; {_SCHEDULES} lists them"
         raise KindNotFoundError(detail, [FieldError(detail, parameter="kind", value=kind)])
-    return await server.executors.serialize(entry, kind)
+    return await server.executors.serialize(entry, kind, _links)
