@@ -24,10 +24,11 @@ import numpy as np
 
 from client.errors import DigestMismatchError, UnexpectedAnswerError
 from scheduler import Schedule, Spec, Table
-from scheduler.builtin.twin import BLOCK, ClosedForm, Twin
+from scheduler.builtin.twin import ClosedForm, Twin
 from scheduler.compose.literal import UnresolvedError
 from scheduler.fields import Values
 from scheduler.numerics.cancellation import ComputationStoppedError, cancellable
+from scheduler.numerics.pieces import BLOCK
 from scheduler.numerics.rates import MAX_RATE
 from scheduler.texts import abbreviate
 

@@ -161,10 +161,10 @@ class Schedule:
 
         At most a thousand, the earliest: cycles within cycles have more than anybody can look at.
         """
-        steps = {0, total_steps - 1, *itertools.islice(self._boundaries(total_steps), MAX_JOINTS)}
+        steps = {0, total_steps - 1, *itertools.islice(self.inner_boundaries(total_steps), MAX_JOINTS)}
         return sorted(step for step in steps if 0 <= step < total_steps)
 
-    def _boundaries(self, total_steps: int) -> Iterable[int]:
+    def inner_boundaries(self, total_steps: int) -> Iterable[int]:
         """The steps between, roughly ascending; those that are not below `total_steps` do no harm."""
         del total_steps
         return ()

@@ -142,7 +142,8 @@ class _Composite(MomentumTwin):
                     if warning.about != "short" or stop == steps:  # else a member that is relieved in time
                         yield warning
 
-    def _boundaries(self, total_steps: int) -> Iterable[int]:
+    @override
+    def inner_boundaries(self, total_steps: int) -> Iterable[int]:
         looked_at = islice(self._members_boundaries(total_steps), 100 * MAX_JOINTS)  # a member's may lie elsewhere
         return (step for slice_, step in looked_at if max(slice_.begin, 1) <= step < slice_.stop)
 
@@ -152,7 +153,7 @@ class _Composite(MomentumTwin):
             yield slice_, slice_.begin if slice_.begin > 1 else 0
             for twin, clock, _ in slice_.segment.members:
                 ahead = slice_.begin - clock
-                yield from ((slice_, ahead + step) for step in twin._boundaries(slice_.stop - ahead))
+                yield from ((slice_, ahead + step) for step in twin.inner_boundaries(slice_.stop - ahead))
 
     @override
     def write_rates(self, out: Values, start: int) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator
 from dataclasses import KW_ONLY
-from itertools import count
+from functools import partial
+from itertools import count, repeat
 from typing import Literal, Self
 
 import numpy as np
@@ -13,9 +14,10 @@ from pydantic import model_validator
 from typing_extensions import override
 
 from scheduler.builtin.stepped import LOOP, Affine, Moves, multiply
-from scheduler.builtin.twin import BLOCK, ClosedForm, blocks, steps_before
+from scheduler.builtin.twin import ClosedForm, steps_before
 from scheduler.fields import Rate, StepCount, Values
 from scheduler.numerics import portable
+from scheduler.numerics.pieces import BLOCK, Fill, in_blocks, overlaps, piecewise
 from scheduler.schedule import schedule
 
 _JOINTS = 16  # turns, or restarts, that are listed
@@ -67,7 +69,8 @@ class CosineAnnealingLR(Affine):
     def afterwards(self) -> str:
         return "rises again, as torch's does"
 
-    def _boundaries(self, total_steps: int) -> Iterable[int]:
+    @override
+    def inner_boundaries(self, total_steps: int) -> Iterable[int]:
         return range(self.T_max, min(total_steps, _JOINTS * self.T_max + 1), self.T_max)
 
     @override
@@ -168,48 +171,31 @@ class CosineAnnealingWarmRestarts(ClosedForm):
     _: KW_ONLY
     kind: Literal["torch.CosineAnnealingWarmRestarts"] = "torch.CosineAnnealingWarmRestarts"
 
-    def _cycles(self, until: int) -> Iterator[tuple[int, int]]:
-        """First step and length of the cycles that begin before step `until`."""
-        first = 0
-        for cycle in count():
-            if first >= until:
-                return
-            length = self.T_0 * self.T_mult**cycle
-            yield first, length
-            first += length
+    def _lengths(self) -> Iterator[int]:
+        return (self.T_0 * self.T_mult**cycle for cycle in count())
 
-    def _boundaries(self, total_steps: int) -> Iterable[int]:
-        for first, length in self._cycles(min(total_steps, _JOINTS * self.T_0 * self.T_mult)):
-            yield from (first, first + length - 1)
+    @override
+    def inner_boundaries(self, total_steps: int) -> Iterable[int]:
+        pieces = ((length, length) for length in self._lengths())
+        for length, begin, _, position in overlaps(0, min(total_steps, _JOINTS * self.T_0 * self.T_mult), pieces):
+            yield from (begin - position, begin - position + length - 1)
 
     @override
     def write_rates(self, out: Values, start: int) -> None:
         if self.T_mult > 1:
-            self._write_cycles(out, start)
+            piecewise(out, start, map(self._cycle, self._lengths()))
         elif self.T_0 > _LONG:
-            self._write_long(out, start)
+            piecewise(out, start, repeat(self._cycle(self.T_0)), origin=start - start % self.T_0)
         else:
             row = np.empty(self.T_0)
-            self._anneal(row, 0, self.T_0)
+            self._anneal(row, 0, length=self.T_0)
             portable.repeated(out, start, row)
 
-    def _write_cycles(self, out: Values, start: int) -> None:
-        stop = start + len(out)
-        for first, length in self._cycles(stop):
-            begin, end = max(first, start), min(first + length, stop)
-            if begin < end:
-                self._anneal(out[begin - start : end - start], begin - first, length)
+    def _cycle(self, length: int) -> tuple[int, Fill]:
+        return length, partial(self._anneal, length=length)
 
-    def _write_long(self, out: Values, start: int) -> None:
-        done = 0
-        while done < len(out):
-            begin = (start + done) % self.T_0
-            piece = out[done : done + self.T_0 - begin]
-            self._anneal(piece, begin, self.T_0)
-            done += len(piece)
-
-    def _anneal(self, out: Values, t_cur: int, length: int) -> None:
-        for block, first in blocks(out, t_cur):
+    def _anneal(self, out: Values, t_cur: int, *, length: int) -> None:
+        for block, first in in_blocks(out, t_cur):
             block[:] = steps_before(first, len(block))[1:]
             block *= math.pi
             block /= length

@@ -12,10 +12,11 @@ import numpy as np
 from pydantic import model_validator
 from typing_extensions import override
 
-from scheduler.builtin.twin import BLOCK, ClosedForm, Group, MomentumTwin, Twin, blocks, steps_before
+from scheduler.builtin.twin import ClosedForm, Group, MomentumTwin, Twin, steps_before
 from scheduler.fields import MAX_STEP, Factor, Fraction, Rate, StepCount, Steps, Values
 from scheduler.numerics import libm
 from scheduler.numerics.cancellation import windows
+from scheduler.numerics.pieces import BLOCK, in_blocks, overlaps
 from scheduler.numerics.rates import MAX_RATE
 from scheduler.schedule import schedule
 
@@ -102,7 +103,8 @@ class CyclicLR(_Cycling):
     def _period(self) -> int:
         return self.step_size_up + (self.step_size_up if self.step_size_down is None else self.step_size_down)
 
-    def _boundaries(self, total_steps: int) -> Iterable[int]:
+    @override
+    def inner_boundaries(self, total_steps: int) -> Iterable[int]:
         for start in range(0, min(total_steps, _JOINTS * self._period), self._period):
             yield from (start, start + self.step_size_up)
 
@@ -124,7 +126,7 @@ class CyclicLR(_Cycling):
         self._swing(out, start, self.max_momentum, -(self.max_momentum - self.base_momentum))
 
     def _swing(self, out: Values, start: int, foot: float, height: float) -> None:
-        for block, step in blocks(out, start):
+        for block, step in in_blocks(out, start):
             steps = steps_before(step, len(block))[1:]
             turns = steps / self._period
             turns += 1.0
@@ -266,7 +268,8 @@ class OneCycleLR(_Cycling):
             yield _Phase(first, stop, start, end)
             first, start = stop, end
 
-    def _boundaries(self, total_steps: int) -> Iterable[int]:
+    @override
+    def inner_boundaries(self, total_steps: int) -> Iterable[int]:
         del total_steps
         return [*(phase.first for phase in self._phases()), self.end - 1]
 
@@ -304,9 +307,8 @@ class OneCycleLR(_Cycling):
 
     def _anneal(self, outs: list[tuple[Values, tuple[float, ...]]], start: int) -> None:
         """The phases in the window: in each, every array goes from one of its corners to the next."""
-        n = len(outs[0][0])
-        for number, phase in enumerate(self._phases()):
-            begin, stop = max(phase.first, start), min(phase.stop, start + n)
+        pieces = ((phase.stop - phase.first, (number, phase)) for number, phase in enumerate(self._phases()))
+        for (number, phase), begin, stop, _ in overlaps(start, start + len(outs[0][0]), pieces):
             for step in range(begin, stop, BLOCK):
                 share = self._share(phase, step, min(BLOCK, stop - step))
                 for out, corners in outs:

@@ -65,7 +65,8 @@ class StepLR(_ByGamma):
         del steps, part
         return _growing(self, self.step_size)
 
-    def _boundaries(self, total_steps: int) -> Iterable[int]:
+    @override
+    def inner_boundaries(self, total_steps: int) -> Iterable[int]:
         return range(self.step_size, min(total_steps, _JOINTS * self.step_size + 1), self.step_size)
 
     @override
@@ -121,7 +122,8 @@ class MultiStepLR(_ByGamma):
         if (last := max(self.milestones, default=0)) >= steps:
             yield PlacedWarning("short", f"milestone {last} of this {self.kind} is never reached in {steps} steps")
 
-    def _boundaries(self, total_steps: int) -> Iterable[int]:
+    @override
+    def inner_boundaries(self, total_steps: int) -> Iterable[int]:
         del total_steps
         return self.milestones
 

@@ -65,7 +65,8 @@ class ConstantLR(Product):
             text = f"with total_iters 0 torch never takes the factor {self.factor} off again: the rate stays reduced"
             yield PlacedWarning("curve", text)
 
-    def _boundaries(self, total_steps: int) -> Iterable[int]:
+    @override
+    def inner_boundaries(self, total_steps: int) -> Iterable[int]:
         del total_steps
         return (self.total_iters,)
 
@@ -145,7 +146,8 @@ class LinearLR(Product):
     def afterwards(self) -> str | None:
         return "stays at 0" if self.end_factor == 0.0 else None
 
-    def _boundaries(self, total_steps: int) -> Iterable[int]:
+    @override
+    def inner_boundaries(self, total_steps: int) -> Iterable[int]:
         del total_steps
         return (self.total_iters,)
 
@@ -219,7 +221,8 @@ class PolynomialLR(Product):
     def afterwards(self) -> str:
         return "stays at 0"
 
-    def _boundaries(self, total_steps: int) -> Iterable[int]:
+    @override
+    def inner_boundaries(self, total_steps: int) -> Iterable[int]:
         del total_steps
         return (self.total_iters,)
 

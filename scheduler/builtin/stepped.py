@@ -16,9 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 from typing_extensions import override
 
-from scheduler.builtin.twin import BLOCK, ClosedForm, Twin
+from scheduler.builtin.twin import ClosedForm, Twin
 from scheduler.fields import Values
 from scheduler.numerics.cancellation import check_cancelled
+from scheduler.numerics.pieces import BLOCK, ENDLESS, overlaps
 
 Moves = NDArray[np.float64]
 """What steps do to the rate, shape [4, n]: lr becomes (lr - moves[0]) / moves[1] * moves[2] + moves[3]."""
@@ -243,11 +244,14 @@ class Timeline:
 
     def slices(self, start: int, stop: int) -> Iterator[SegmentSlice]:
         """The window from `start` to `stop`, cut where a segment ends."""
-        while start < stop:
-            index = bisect_right(self._starts, start) - 1
-            end = min(stop, self.stop(index) or stop)
-            yield SegmentSlice(index, self.segments[index], start, end)
-            start = end
+        first = bisect_right(self._starts, start) - 1
+        pieces = ((self._length(index), index) for index in range(first, len(self.segments)))
+        for index, begin, end, _ in overlaps(start, stop, pieces, origin=self._starts[first]):
+            yield SegmentSlice(index, self.segments[index], begin, end)
+
+    def _length(self, index: int) -> int:
+        stop = self.stop(index)
+        return ENDLESS if stop is None else stop - self._starts[index]
 
     def stop(self, index: int) -> int | None:
         """The step at which this segment is over; None for the last."""

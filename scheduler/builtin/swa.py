@@ -51,7 +51,8 @@ class SWALR(Affine):
     def stated_steps(self) -> int:
         return self.anneal_epochs
 
-    def _boundaries(self, total_steps: int) -> Iterable[int]:
+    @override
+    def inner_boundaries(self, total_steps: int) -> Iterable[int]:
         del total_steps
         return (self.anneal_epochs,)
 

@@ -21,6 +21,7 @@ from typing_extensions import override
 
 from scheduler.fields import Steps, Values
 from scheduler.numerics import libm
+from scheduler.numerics.pieces import STEPS
 from scheduler.schedule import Schedule
 
 Milestones = Annotated[Sequence[Steps], Field(max_length=10_000), AfterValidator(tuple)]
@@ -39,21 +40,10 @@ NOT_TWINNED: Mapping[str, str] = MappingProxyType(
 )
 """The classes of torch.optim.lr_scheduler that have no twin, and why."""
 
-BLOCK = 32768
-"""Steps computed at once: a few such arrays stay in the second-level cache."""
-
-_COUNT = np.arange(-1.0, BLOCK)
-_COUNT.flags.writeable = False
-
 
 def steps_before(step: int, n: int) -> Values:
     """The steps step - 1, step, ..., step + n - 1 as floats, for n <= BLOCK: each step's predecessor is there."""
-    return _COUNT[: n + 1] + step
-
-
-def blocks(out: Values, start: int) -> list[tuple[Values, int]]:
-    """`out` in pieces of at most BLOCK steps, each with the step that it begins at."""
-    return [(out[begin : begin + BLOCK], start + begin) for begin in range(0, len(out), BLOCK)]
+    return STEPS[: n + 1] + (step - 1)
 
 
 class Twin(Schedule):

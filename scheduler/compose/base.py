@@ -128,5 +128,6 @@ class Wrapper(Composite):
         """How many steps of the schedule lie in the first steps of this."""
         return steps
 
-    def _boundaries(self, total_steps: int) -> Iterable[int]:
+    @override
+    def inner_boundaries(self, total_steps: int) -> Iterable[int]:
         return self.schedule.boundaries(total_steps)

@@ -13,7 +13,7 @@ from typing_extensions import override
 
 from scheduler.compose.base import Composite, Parts
 from scheduler.fields import Values
-from scheduler.numerics.pieces import BLOCK
+from scheduler.numerics.pieces import BLOCK, in_blocks
 from scheduler.schedule import Schedule, schedule
 from scheduler.warnings import PlacedWarning
 
@@ -62,16 +62,16 @@ class _Algebra(Composite):
                 if warning.about != "level" or not self._carries_on:
                     yield warning.within(f"schedules[{number}]")
 
-    def _boundaries(self, total_steps: int) -> Iterable[int]:
+    @override
+    def inner_boundaries(self, total_steps: int) -> Iterable[int]:
         return merge(*(part.boundaries(total_steps) for part in self.schedules))
 
     def _fill(self, out: Values, start: int) -> None:
         other = np.empty(min(len(out), BLOCK))
-        for begin in range(0, len(out), BLOCK):
-            block = out[begin : begin + BLOCK]
-            self.schedules[0].fill_held(block, start + begin)
+        for block, step in in_blocks(out, start):
+            self.schedules[0].fill_held(block, step)
             for part in self.schedules[1:]:
-                part.fill_held(other[: len(block)], start + begin)
+                part.fill_held(other[: len(block)], step)
                 self._operation(block, other[: len(block)], out=block)
 
 

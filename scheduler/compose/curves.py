@@ -156,7 +156,8 @@ class Ramp(Schedule):
     def afterwards(self) -> str | None:
         return "stays at 0" if self.stop == 0.0 and self.start != 0.0 else None
 
-    def _boundaries(self, total_steps: int) -> Iterable[int]:
+    @override
+    def inner_boundaries(self, total_steps: int) -> Iterable[int]:
         del total_steps
         return (self.length,)
 

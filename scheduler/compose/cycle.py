@@ -17,7 +17,7 @@ from scheduler.compose.base import Wrapper, check_length
 from scheduler.fields import MAX_STEP, Decay, Rate, StepCount, Values, coerce_int
 from scheduler.numerics import portable
 from scheduler.numerics.double_double import whole_power
-from scheduler.numerics.pieces import BLOCK, Fill, piecewise
+from scheduler.numerics.pieces import BLOCK, ENDLESS, Fill, in_blocks, piecewise
 from scheduler.schedule import schedule
 from scheduler.warnings import PlacedWarning, of_length
 
@@ -129,7 +129,8 @@ class Cycle(Wrapper):
         most = factor if self.growth == 1 else max(factor, MAX_STEP * self.growth // self.length)
         self.schedule.check_stretch(most)
 
-    def _boundaries(self, total_steps: int) -> Iterable[int]:
+    @override
+    def inner_boundaries(self, total_steps: int) -> Iterable[int]:
         inner = self.schedule.boundaries(self.length)
         for cycle in range(self._at_most(_JOINTS)):
             if (begin := self._begin(cycle)) >= total_steps:
@@ -176,7 +177,7 @@ class Cycle(Wrapper):
     def _pieces(self) -> Iterator[tuple[int, Fill]]:
         for cycle in count():
             last = self.count is not None and cycle + 1 >= self.count
-            yield 2**62 if last else self.length * self.growth**cycle, partial(self._fill_cycle, cycle=cycle)
+            yield ENDLESS if last else self.length * self.growth**cycle, partial(self._fill_cycle, cycle=cycle)
 
     def _fill_cycle(self, out: Values, start: int, *, cycle: int) -> None:
         part = self.schedule.time_scaled(self.growth**cycle) if self.growth > 1 else self.schedule
@@ -188,6 +189,5 @@ class Cycle(Wrapper):
             out += self.floor
         else:
             top = np.array([float(Decimal(self.peak) * shrunk)])
-            for begin in range(0, len(out), BLOCK):
-                block = out[begin : begin + BLOCK]
+            for block, _ in in_blocks(out, start):
                 portable.cycles(block, 0, self.floor, top, self._shares(block, self.peak))

@@ -16,7 +16,7 @@ from typing_extensions import override
 
 from scheduler.fields import Rate, Values
 from scheduler.numerics.cancellation import check_cancelled
-from scheduler.numerics.pieces import BLOCK
+from scheduler.numerics.pieces import in_blocks
 from scheduler.schedule import Schedule, schedule
 from scheduler.table_format import COLUMN
 
@@ -120,10 +120,9 @@ class Literal(Schedule):
     def _fill(self, out: Values, start: int) -> None:
         column = self._column
         inside = min(max(len(column) - start, 0), len(out))
-        for begin in range(0, inside, BLOCK):
+        for block, first in in_blocks(out[:inside], start):
             check_cancelled()
-            stop = min(begin + BLOCK, inside)
-            out[begin:stop] = column[start + begin : start + stop]
+            block[:] = column[first : first + len(block)]
         if inside < len(out):
             out[inside:] = column[-1]
 

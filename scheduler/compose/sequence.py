@@ -12,7 +12,7 @@ from typing_extensions import override
 
 from scheduler.compose.base import Composite, Lengths, Parts, check_length, value_at
 from scheduler.fields import Steps, Values
-from scheduler.numerics.pieces import Fill, piecewise
+from scheduler.numerics.pieces import ENDLESS, Fill, piecewise
 from scheduler.numerics.rates import MAX_RATE
 from scheduler.schedule import Schedule, rate_out_of_range, schedule
 from scheduler.warnings import PlacedWarning, cut_warmup, of_length
@@ -124,7 +124,8 @@ class Sequence(Composite):
         if following and not following[0].needs_previous and steps > share:
             yield from cut_warmup(given, share)
 
-    def _boundaries(self, total_steps: int) -> Iterable[int]:
+    @override
+    def inner_boundaries(self, total_steps: int) -> Iterable[int]:
         lengths = (*self.lengths[: len(self.schedules) - 1], total_steps)
         for begin, part, length in zip(accumulate(lengths, initial=0), self.schedules, lengths, strict=False):
             if begin >= total_steps:
@@ -137,7 +138,7 @@ class Sequence(Composite):
     def _pieces(self) -> Iterator[tuple[int, Fill]]:
         """The parts with their lengths, each "previous" replaced once its part is reached."""
         before: tuple[Schedule, int] | None = None
-        lengths = (*self.lengths[: len(self.schedules) - 1], 2**62)
+        lengths = (*self.lengths[: len(self.schedules) - 1], ENDLESS)
         for part, length in zip(self.schedules, lengths, strict=True):
             given = part.after(_rate_at(*before)) if before and part.needs_previous else part
             yield length, given.fill_held
@@ -205,13 +206,14 @@ class Splice(Composite):
             for warning in self.tail.placed_warnings(steps - self.at, part=True):
                 yield warning.within(f"tail, from step {self.at} on")
 
-    def _boundaries(self, total_steps: int) -> Iterable[int]:
+    @override
+    def inner_boundaries(self, total_steps: int) -> Iterable[int]:
         yield from self.schedule.boundaries(max(min(self.at, total_steps), 1))
         yield self.at
         yield from (self.at + joint for joint in self.tail.boundaries(max(total_steps - self.at, 1)))
 
     def _fill(self, out: Values, start: int) -> None:
-        piecewise(out, start, [(self.at, self.schedule.fill_held), (2**62, self._fill_tail)])
+        piecewise(out, start, [(self.at, self.schedule.fill_held), (ENDLESS, self._fill_tail)])
 
     def _fill_tail(self, out: Values, start: int) -> None:
         tail = self.tail.after(_rate_at(self.schedule, self.at)) if self.tail.needs_previous else self.tail

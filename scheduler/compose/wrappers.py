@@ -130,7 +130,8 @@ class PerEpoch(Wrapper):
     def check_stretch(self, factor: int) -> None:
         check_length(self.steps_per_epoch, factor)
 
-    def _boundaries(self, total_steps: int) -> Iterable[int]:
+    @override
+    def inner_boundaries(self, total_steps: int) -> Iterable[int]:
         return (
             epoch * self.steps_per_epoch for epoch in self.schedule.boundaries(-(-total_steps // self.steps_per_epoch))
         )
@@ -203,7 +204,8 @@ class Shift(Wrapper):
         check_length(self.offset, factor, most=MAX_STEP)
         self.schedule.check_stretch(factor)
 
-    def _boundaries(self, total_steps: int) -> Iterable[int]:
+    @override
+    def inner_boundaries(self, total_steps: int) -> Iterable[int]:
         return (joint - self.offset for joint in self.schedule.boundaries(max(total_steps + self.offset, 1)))
 
     def _fill(self, out: Values, start: int) -> None:

@@ -15,7 +15,7 @@ from typing_extensions import override
 
 from scheduler.fields import Decay, Factor, Fraction, Rate, StepCount, Values, coerce_int
 from scheduler.numerics import cosine, portable
-from scheduler.numerics.pieces import BLOCK, Fill, piecewise
+from scheduler.numerics.pieces import BLOCK, ENDLESS, Fill, in_blocks, piecewise
 from scheduler.schedule import Schedule, schedule
 
 _LONG = 2 * BLOCK  # steps: a cycle longer than this is computed where it lies, a shorter one once
@@ -88,7 +88,8 @@ class CyclicLR(Schedule):
             raise ValueError(f"max_lr must be >= base_lr, got {self.max_lr} < {self.base_lr}")
         return self
 
-    def _boundaries(self, total_steps: int) -> Iterable[int]:
+    @override
+    def inner_boundaries(self, total_steps: int) -> Iterable[int]:
         return range(0, min(total_steps, 2 * _JOINTS * self.step_size), self.step_size)
 
     def _fill(self, out: Values, start: int) -> None:
@@ -119,9 +120,8 @@ class CyclicLR(Schedule):
         portable.geometric(out, start, self.max_lr - self.base_lr, Decimal(self.gamma))
         triangle = _forever(_triangle(self.step_size, 0.0, 1.0))
         shape = np.empty(min(BLOCK, len(out)))
-        for begin in range(0, len(out), BLOCK):
-            block = out[begin : begin + BLOCK]
-            triangle(shape[: len(block)], start + begin)
+        for block, step in in_blocks(out, start):
+            triangle(shape[: len(block)], step)
             block *= shape[: len(block)]
             block += self.base_lr
 
@@ -181,7 +181,8 @@ class OneCycleLR(Schedule):
     def _up(self) -> int:
         return int(self.total_steps * self.pct_start)
 
-    def _boundaries(self, total_steps: int) -> Iterable[int]:
+    @override
+    def inner_boundaries(self, total_steps: int) -> Iterable[int]:
         del total_steps
         return (self._up,)
 
@@ -194,7 +195,7 @@ class OneCycleLR(Schedule):
         anneal = cosine.cosine if self.anneal_strategy == "cos" else portable.linear
         yield up, partial(portable.linear, start=self.max_lr / self.div_factor, stop=self.max_lr, length=up)
         yield down, partial(anneal, start=self.max_lr, stop=floor, length=down)
-        yield 2**62, lambda out, position: out.fill(floor)
+        yield ENDLESS, lambda out, position: out.fill(floor)
 
 
 @schedule
@@ -235,7 +236,8 @@ class CosineAnnealingWarmRestarts(Schedule):
     def _lengths(self) -> Iterator[int]:
         return (self.t_0 * self.t_mult**cycle for cycle in count())
 
-    def _boundaries(self, total_steps: int) -> Iterable[int]:
+    @override
+    def inner_boundaries(self, total_steps: int) -> Iterable[int]:
         restart = 0
         for length in islice(self._lengths(), _JOINTS):
             restart += length
@@ -287,7 +289,8 @@ class ExponentialCyclicLR(Schedule):
             raise ValueError(f"max_lr must be >= base_lr, got {self.max_lr} < {self.base_lr}")
         return self
 
-    def _boundaries(self, total_steps: int) -> Iterable[int]:
+    @override
+    def inner_boundaries(self, total_steps: int) -> Iterable[int]:
         for start in range(0, min(total_steps, _JOINTS * self.cycle_length), self.cycle_length):
             yield from (start, start + (self.cycle_length + 1) // 2)
 

@@ -26,7 +26,8 @@ class _Warmup(Schedule):
     def warmup_field(self) -> tuple[str, int]:
         return "warmup_steps", self.warmup_steps
 
-    def _boundaries(self, total_steps: int) -> Iterable[int]:
+    @override
+    def inner_boundaries(self, total_steps: int) -> Iterable[int]:
         del total_steps
         return (self.warmup_steps - 1, self.warmup_steps)
 

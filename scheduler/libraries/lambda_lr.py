@@ -17,7 +17,7 @@ from typing_extensions import override
 
 from scheduler.fields import Values
 from scheduler.numerics import libm
-from scheduler.numerics.pieces import BLOCK, STEPS
+from scheduler.numerics.pieces import ENDLESS, STEPS, in_blocks, piecewise
 from scheduler.schedule import Schedule
 from scheduler.warnings import PlacedWarning
 
@@ -60,16 +60,20 @@ class LambdaSchedule(Schedule):
 
     def _fill(self, out: Values, start: int) -> None:
         libm.check_platform()
-        pieces, stop = self._pieces(), start + len(out)
-        ends = [*(first for first, _ in pieces[1:]), stop]
-        for (first, write), end in zip(pieces, ends, strict=True):
-            for step in range(max(first, start), min(end, stop), BLOCK):
-                block = out[step - start : min(step + BLOCK, end, stop) - start]
-                np.add(STEPS[: len(block)], step, out=block)
-                write(block)
-                block *= self.base_lr
+        pieces = self._pieces()
+        ends = [*(first for first, _ in pieces[1:]), ENDLESS]
+        lengths = zip(pieces, ends, strict=True)
+        piecewise(out, start, ((end - piece[0], partial(self._fill_piece, piece)) for piece, end in lengths))
 
-    def _boundaries(self, total_steps: int) -> Iterable[int]:
+    def _fill_piece(self, piece: Piece, out: Values, position: int) -> None:
+        first, write = piece
+        for block, step in in_blocks(out, first + position):
+            np.add(STEPS[: len(block)], step, out=block)
+            write(block)
+            block *= self.base_lr
+
+    @override
+    def inner_boundaries(self, total_steps: int) -> Iterable[int]:
         del total_steps
         return [first for first, _ in self._pieces()]
 

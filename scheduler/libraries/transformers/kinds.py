@@ -177,11 +177,12 @@ class CosineWithRestarts(LambdaSchedule):
         waves = partial(lambda_lr.restarts, first=first, length=length, num_cycles=self.num_cycles)
         return [lambda_lr.linear_warmup(first), (first, waves), (first + length, lambda_lr.at_zero)]
 
-    def _boundaries(self, total_steps: int) -> Iterable[int]:
+    @override
+    def inner_boundaries(self, total_steps: int) -> Iterable[int]:
         first, length = self.num_warmup_steps, max(1, self.num_training_steps - self.num_warmup_steps)
         listed = range(1, min(math.ceil(self.num_cycles), _JOINTS))
         restarts = (first + math.ceil(wave * length / self.num_cycles) for wave in listed)
-        return [*super()._boundaries(total_steps), *restarts]
+        return [*super().inner_boundaries(total_steps), *restarts]
 
 
 @schedule
