@@ -22,6 +22,7 @@ from service.middleware.telemetry import Telemetry
 from service.observability import tracing
 from service.observability.metrics import Metrics
 from service.representations.specs import SpecReader
+from service.representations.table_responses import TableResponder
 from service.representations.uploads import Uploads
 from service.routes.registry import ROUTES, Routes
 from service.security.authenticator import Authenticator
@@ -46,7 +47,7 @@ def open_server(settings: Settings, workers: Workers | None = None) -> ServerSta
         store.close()
         raise
     executors = Executors()
-    tables = TableService(store, metadata.tables, executors, workers or Workers(), settings)
+    tables = TableService(store, metadata.tables, executors, workers or Workers(), settings, TableResponder(executors))
     return ServerState(
         settings,
         store,

@@ -10,6 +10,7 @@ from service.database.metadata import Metadata
 from service.http.body import Bodies
 from service.observability.metrics import Metrics, Readings
 from service.representations.specs import SpecReader
+from service.representations.table_responses import TableResponses
 from service.representations.uploads import Uploads
 from service.settings import Settings
 from service.storage.store import ObjectStore
@@ -26,7 +27,7 @@ class ServerState:
     executors: Executors
     bodies: Bodies
     specs: SpecReader
-    tables: TableService
+    tables: TableService[TableResponses]
     uploads: Uploads
     metrics: Metrics
     connections_closed: Counter[str]

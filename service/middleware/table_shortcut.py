@@ -9,12 +9,12 @@ from service.errors import LimitExceededError, QueryTooLongError, ServiceError
 from service.http import problems
 from service.http.conditional import preferred
 from service.http.responses import BufferResponse, HttpResponse, header
+from service.representations.formats import BY_MEDIA_TYPE, MEDIA_TYPES
 from service.representations.paths import AFTER_DIGEST, DIGEST, TABLE, TABLES
+from service.representations.table_responses import TableResponses
 from service.routes.tables import make_table
 from service.settings import Settings
 from service.state import ServerState
-from service.tables.entries import Entry
-from service.tables.formats import BY_MEDIA_TYPE, MEDIA_TYPES
 
 _READS = ("GET", "HEAD")
 
@@ -64,7 +64,7 @@ class TableShortcut:
         if ready is None or not path.startswith(TABLE) or scope["method"] not in _READS:
             return None
         rest = path[AFTER_DIGEST]
-        answer = ready.paths.get(rest) if rest else _preferred(ready, scope)
+        answer = ready.rendered.paths.get(rest) if rest else _preferred(ready.rendered, scope)
         return answer if isinstance(answer, BufferResponse) else None
 
 
@@ -79,6 +79,6 @@ def _refused(query: bytes, settings: Settings) -> ServiceError | None:
     return None
 
 
-def _preferred(ready: Entry, scope: Scope) -> HttpResponse | None:
+def _preferred(responses: TableResponses, scope: Scope) -> HttpResponse | None:
     chosen = preferred(header(scope, b"accept").decode("latin-1"), MEDIA_TYPES)
-    return None if chosen is None else ready.answer(BY_MEDIA_TYPE[chosen], varies=True)
+    return None if chosen is None else responses.in_format(BY_MEDIA_TYPE[chosen], varies=True)

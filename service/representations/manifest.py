@@ -8,9 +8,10 @@ from pydantic import BaseModel, Field
 
 from scheduler import Spec
 from scheduler.table import After, Axis
+from service.representations.formats import FORMATS, NPY, SAFETENSORS
 from service.representations.paths import TABLES
 from service.tables import readable
-from service.tables.formats import FORMATS, NPY, SAFETENSORS, npy_header
+from service.tables.formats import npy_header
 from service.tables.origins import Claim, Origin
 
 

@@ -19,8 +19,8 @@ from service.errors import (
     QueueFullError,
 )
 from service.http.body import check_media_type, pieces
+from service.representations.formats import SAFETENSORS
 from service.settings import Settings
-from service.tables.formats import SAFETENSORS
 
 MEDIA_TYPES = (SAFETENSORS.media_type, "application/octet-stream")
 """What a body may say that it is."""

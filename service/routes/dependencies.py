@@ -8,8 +8,9 @@ from fastapi import Depends, Path, Request
 
 from scheduler import Spec
 from service.http.disconnect import cancel_on_disconnect
+from service.representations.table_responses import TableResponses
 from service.state import ServerState
-from service.tables.service import Served
+from service.tables.entries import Entry
 
 
 async def _server(request: Request) -> ServerState:
@@ -21,7 +22,7 @@ ServerDep = Annotated[ServerState, Depends(_server)]
 Digest = Annotated[str, Path(pattern="^[0-9a-f]{64}$", description="the table's digest: 64 hexadecimal digits")]
 
 
-async def obtain(spec: Spec, request: Request, server: ServerState) -> tuple[Served, bool]:
+async def obtain(spec: Spec, request: Request, server: ServerState) -> tuple[Entry[TableResponses], bool]:
     """The table of a spec for the client of this request, and whether it was made for it; see `TableService.obtain`.
 
     When the client goes away, and no other waits for the table, its computation ends.

@@ -11,11 +11,11 @@ from pydantic import BaseModel, Field
 from service.documentation.examples import Example
 from service.errors import NotReadyError, StorageError
 from service.observability.metrics import CONTENT_TYPE
+from service.representations.formats import FORMATS
 from service.routes.declaration import Access, Resource
 from service.routes.dependencies import ServerDep
 from service.settings import VERSION
 from service.state import ServerState
-from service.tables.formats import FORMATS
 from service.tables.service import counters
 
 resource = Resource("server")

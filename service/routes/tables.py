@@ -15,17 +15,18 @@ from service.errors import NotAcceptableError
 from service.http.conditional import has_already, preferred
 from service.http.disconnect import cancel_on_disconnect
 from service.http.responses import BufferResponse, GeneratedResponse, HttpResponse, StarletteResponse, header
+from service.representations.formats import BLOCKS, BY_MEDIA_TYPE, FORMATS, MEDIA_TYPES, Format
 from service.representations.manifest import Manifest, location
 from service.representations.paths import TABLES
+from service.representations.table_responses import TableResponses
 from service.representations.uploads import MEDIA_TYPES as UPLOADS
 from service.representations.values import TableValues, ValuesQuery, select
 from service.routes.declaration import Resource
 from service.routes.dependencies import Digest, ServerDep, obtain
 from service.security.tokens import identity_of
 from service.state import ServerState
-from service.tables.formats import BLOCKS, BY_MEDIA_TYPE, FORMATS, MEDIA_TYPES, Format
+from service.tables.entries import Entry
 from service.tables.readable import ReadableTable
-from service.tables.service import Served
 
 resource = Resource("tables", TABLES)
 
@@ -75,7 +76,7 @@ async def make_table(request: Request, server: ServerDep) -> Response:
         spec = await server.specs.read(body, request.receive)
         identity_of(request.scope).check_spec(spec)
         ready, made = await obtain(spec, request, server)
-        return _described(ready.digest, ready.described(spec), new=made)
+        return _described(ready.digest, ready.rendered.manifest_for(spec), new=made)
 
 
 @resource.declare(
@@ -112,7 +113,7 @@ async def _publish(digest: str | None, request: Request, server: ServerState) ->
     async with server.uploads.receive(request, digest) as table:
         identity_of(request.scope).check_steps(table.total_steps)
         ready, new = await server.tables.publish(table)
-    return _described(ready.digest, ready.manifest, new=new)
+    return _described(ready.digest, ready.rendered.manifest, new=new)
 
 
 def _described(digest: str, manifest: bytes, *, new: bool) -> Response:
@@ -125,7 +126,7 @@ def _described(digest: str, manifest: bytes, *, new: bool) -> Response:
 )
 async def manifest(digest: Digest, request: Request, server: ServerDep) -> Response:
     """The description of a table. While nothing but a claim says where it is from, it may change."""
-    return StarletteResponse((await server.tables.describe(digest)).manifest_response())
+    return StarletteResponse((await server.tables.describe(digest)).rendered.manifest_response())
 
 
 @resource.declare(
@@ -194,14 +195,14 @@ async def _table(digest: str, item: Format, request: Request, server: ServerStat
     if (unchanged := await _unchanged(digest, etag, request, server, varies=varies)) is not None:
         return unchanged
     ready = await server.tables.get(digest)
-    if (answer := ready.answer(item, varies=varies)) is not None:
+    if (answer := ready.rendered.in_format(item, varies=varies)) is not None:
         return StarletteResponse(answer)
     return StarletteResponse(
         GeneratedResponse(item.content_type, etag, _blocks(ready, item, server.executors), varies=varies)
     )
 
 
-async def _blocks(ready: Served, item: Format, executors: Executors) -> AsyncIterator[bytes]:
+async def _blocks(ready: Entry[TableResponses], item: Format, executors: Executors) -> AsyncIterator[bytes]:
     with ready.pin():
         async for block in executors.blocks(BLOCKS[item](ready.table)):
             yield block

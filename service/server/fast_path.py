@@ -63,7 +63,7 @@ class FastPath:
         ready = self._get(path[DIGEST])
         if ready is None or not path.startswith(TABLE):
             return None
-        answer = ready.paths.get(path[AFTER_DIGEST])
+        answer = ready.rendered.paths.get(path[AFTER_DIGEST])
         if not isinstance(answer, BufferResponse):
             return None
         status, own_id = answer.plain_status(headers), sent_id(headers)

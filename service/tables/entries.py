@@ -1,145 +1,125 @@
-"""Tables that are ready to be sent: verified, out of memory or out of the store, with manifest and answers."""
+"""Tables that are ready to be sent: verified, in memory or in the store, with what is prepared for those who ask."""
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Generic, Protocol, TypeVar
 
-from scheduler import Spec, Table
-from service.concurrency.executors import Executors
-from service.http.responses import BufferResponse, HttpResponse, StreamResponse
-from service.representations.manifest import Manifest
-from service.storage.store import Part
-from service.tables.formats import JSON, NPY, SAFETENSORS, Format, npy_header, npy_parts
+from typing_extensions import override
+
+from scheduler import Table
 from service.tables.origins import Origin
 from service.tables.readable import ReadableTable
-from service.tables.stored import StoredBody, TableReader
+from service.tables.stored import TableReader
 
-_OBJECTS = 12 * 2**10  # bytes of the objects that a table consists of, all answers given
-_PER_CHARACTER = 14  # bytes of the objects that a character of a spec in JSON becomes
+_PER_CHUNK = 100  # bytes of the check of a chunk, about
 
 
-class Entry:
-    """A table's answers that need no more work, its manifest among them once `describe` was told where it is from.
-
-    `manifest` is JSON. `nbytes` is the memory that all of it takes, the objects around the values included: for a
-    short table they are most of it.
-
-    Args:
-        table: the table.
-        answers: by format, and whether the address answers with other formats too.
-    """
-
-    def __init__(self, table: ReadableTable, answers: Mapping[tuple[Format, bool], HttpResponse]) -> None:
-        self.digest = table.digest
-        self.origin = Origin()
-        self.manifest = b""
-        self._manifest = Manifest.of(table, self.origin)
-        self._answers = answers
-        self._borrowers = 0
-        self.paths: dict[str, HttpResponse] = {
-            f".{item.extension}": answer for (item, varies), answer in answers.items() if not varies
-        }
-        self.nbytes = _OBJECTS + _PER_CHARACTER * len(self._manifest.to_bytes())
+class Rendered(Protocol):
+    """What is prepared of a table once, and kept with it, such as its responses."""
 
     @property
-    def is_described(self) -> bool:
-        """Whether the manifest is there, and says all that there is to say."""
-        return self.origin.fact is not None
+    def nbytes(self) -> int:
+        """The memory that it takes, without the table's values."""
+
+    @property
+    def is_sending(self) -> bool:
+        """Whether the table's values are being sent now, which keeps them in memory."""
 
     def describe(self, origin: Origin) -> None:
-        """Write the manifest with this origin. A claim may be replaced by a fact later; a fact is final."""
-        self.origin = origin
-        self.nbytes -= _PER_CHARACTER * len(self.manifest)
-        self.manifest = self._manifest.of_origin(origin).to_bytes()
-        self.nbytes += _PER_CHARACTER * len(self.manifest)
-        if self.is_described:
-            self.paths["/manifest"] = self.manifest_response()
-
-    def manifest_response(self) -> HttpResponse:
-        """The manifest as an answer; it lasts where it `is_described`."""
-        return self.paths.get("/manifest") or BufferResponse.made(
-            JSON.content_type, self.manifest, is_immutable=self.is_described
-        )
-
-    def described(self, spec: Spec) -> bytes:
-        """The manifest in JSON, with this spec of the table as its spec."""
-        if self.origin.fact is not None and self.origin.fact.spec_id == spec.id:
-            return self.manifest
-        return self._manifest.of_origin(self.origin).for_spec(spec).to_bytes()
-
-    @contextmanager
-    def pin(self) -> Iterator[None]:
-        """Count the table as lent for a `with` block, which uses its memory."""
-        self._borrowers += 1
-        try:
-            yield
-        finally:
-            self._borrowers -= 1
-
-    def answer(self, item: Format, *, varies: bool) -> HttpResponse | None:
-        """The answer in a format; None where it has to be written."""
-        return self._answers.get((item, varies))
+        """Prepare what says where the table is from. A claim may be replaced by a fact later; a fact is final."""
 
 
-class MemoryEntry(Entry):
-    """A table in memory. Making it reads the file once per format, to take its SHA-256: not for the event loop.
+R = TypeVar("R", bound=Rendered)
+R_co = TypeVar("R_co", bound=Rendered, covariant=True)
 
-    No value is copied.
+
+class Renderer(Protocol[R_co]):
+    """Prepares what is kept with a table. That may read all of its values: not for the event loop."""
+
+    def in_memory(self, table: Table) -> R_co:
+        """What is kept with a table in memory. No value is copied."""
+
+    def stored(self, table: TableReader) -> R_co:
+        """What is kept with a table that stays in the store."""
+
+
+class Entry(Generic[R]):
+    """A table that is ready to be sent, and what is prepared of it.
+
+    Args:
+        table: the table, verified.
+        rendered: what is prepared of it. `is_described` says whether that has all that there is to say of its origin.
     """
 
-    is_damaged = False  # what is in memory stays what it was
-
-    def __init__(self, table: Table) -> None:
-        bodies = {SAFETENSORS: table.parts(), NPY: npy_parts(table)}
-        answers = {
-            (item, varies): BufferResponse(
-                item.content_type, item.etag(table.digest), parts, varies=varies, sha256=sha256
-            )
-            for item, parts in bodies.items()
-            for sha256 in [_sha256(parts)]
-            for varies in (False, True)
-        }
-        super().__init__(table, answers)
+    def __init__(self, table: ReadableTable, rendered: R) -> None:
+        self.digest = table.digest
         self.table = table
-        self.nbytes += table.nbytes
+        self.rendered = rendered
+        self.is_described = False
+        self._pins = 0
+
+    @property
+    def nbytes(self) -> int:
+        """The memory that all of it takes, the objects around the values included."""
+        return self.rendered.nbytes
 
     @property
     def is_pinned(self) -> bool:
-        """Whether the table is being sent, or written as text."""
-        return self._borrowers > 0 or any(answer.sending for answer in self._answers.values())
-
-
-class StreamedEntry(Entry):
-    """A table that is read from the store whenever it is sent: in memory are its manifest and its checks."""
-
-    is_pinned = False
-
-    def __init__(self, table: TableReader, executors: Executors) -> None:
-        bodies = {
-            SAFETENSORS: (StoredBody(table, executors, table.header), table.sha256),
-            NPY: (StoredBody(table, executors, npy_header(table.layout)), None),
-        }
-        answers = {
-            (item, varies): StreamResponse(
-                item.content_type, item.etag(table.digest), body, varies=varies, sha256=sha256
-            )
-            for item, (body, sha256) in bodies.items()
-            for varies in (False, True)
-        }
-        super().__init__(table, answers)
-        self.table = table
-        self.nbytes += 100 * table.chunks  # about
+        """Whether the memory of the values is in use, and would be though the entry were dropped."""
+        return False
 
     @property
     def is_damaged(self) -> bool:
-        """Whether the file was found to have changed since it was verified: then this is of no use any more."""
-        return self.table.is_damaged
+        """Whether the values were found to have changed since they were verified: then this is of no use any more."""
+        return False
+
+    def describe(self, origin: Origin) -> None:
+        """Say where the table is from."""
+        self.rendered.describe(origin)
+        self.is_described = origin.fact is not None
+
+    @contextmanager
+    def pin(self) -> Iterator[None]:
+        """Count the entry as in use for a `with` block, which reads the values."""
+        self._pins += 1
+        try:
+            yield
+        finally:
+            self._pins -= 1
 
 
-def _sha256(parts: Sequence[Part]) -> bytes:
-    hasher = hashlib.sha256()
-    for part in parts:
-        hasher.update(part)
-    return hasher.digest()
+class MemoryEntry(Entry[R]):
+    """A table in memory. To make it takes time: not for the event loop."""
+
+    def __init__(self, table: Table, renderer: Renderer[R]) -> None:
+        super().__init__(table, renderer.in_memory(table))
+
+    @property
+    @override
+    def nbytes(self) -> int:
+        return self.rendered.nbytes + self.table.nbytes
+
+    @property
+    @override
+    def is_pinned(self) -> bool:
+        return self._pins > 0 or self.rendered.is_sending
+
+
+class StreamedEntry(Entry[R]):
+    """A table that is read from the store whenever it is sent: in memory are its checks, and what is prepared of it."""
+
+    def __init__(self, table: TableReader, renderer: Renderer[R]) -> None:
+        super().__init__(table, renderer.stored(table))
+        self._reader = table
+
+    @property
+    @override
+    def nbytes(self) -> int:
+        return self.rendered.nbytes + _PER_CHUNK * self._reader.chunks
+
+    @property
+    @override
+    def is_damaged(self) -> bool:
+        return self._reader.is_damaged

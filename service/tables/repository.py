@@ -8,10 +8,8 @@ from typing import Protocol, TypeVar
 
 from scheduler import Table, TableError
 from scheduler.table_format import FileHeader
-from service.concurrency.executors import Executors
 from service.errors import StorageError
 from service.storage.store import ObjectStore
-from service.tables.entries import MemoryEntry, StreamedEntry
 from service.tables.stored import TableReader
 
 _logger = logging.getLogger("lrtables")
@@ -34,32 +32,29 @@ def table_key(digest: str) -> str:
 class TableFiles:
     """The files of tables. Everything blocks. `damaged` counts those that were found damaged."""
 
-    def __init__(self, store: ObjectStore, executors: Executors) -> None:
+    def __init__(self, store: ObjectStore) -> None:
         self.damaged = 0
         self._store = store
-        self._executors = executors
 
     def size(self, digest: str) -> int | None:
         """Bytes of the table's file; None where there is none."""
         found = self._store.stat(table_key(digest))
         return None if found is None else found.size
 
-    def read(self, digest: str, *, into_memory: bool) -> MemoryEntry | StreamedEntry | None:
-        """The table, verified; None where it is missing, or it was damaged and has been set aside."""
-        if into_memory:
-            return self._verified(digest, self._in_memory)
-        return self._verified(digest, self._streamed)
+    def load(self, digest: str) -> Table | None:
+        """The table in memory, verified; None where it is missing, or it was damaged and has been set aside."""
+        return self._verified(digest, self._load)
 
-    def stored(self, digest: str) -> TableReader | None:
-        """The same, to read values from: whatever the table's size, it takes little memory."""
-        return self._verified(digest, self._stored)
+    def open(self, digest: str) -> TableReader | None:
+        """The same table, its values left in the store: whatever its size, that takes little memory."""
+        return self._verified(digest, self._open)
 
     def write(self, table: Table) -> bool:
         """Make a table durable. False where an intact one is there, from another spec or machine."""
         for _ in range(_TRIES):
             if self._store.put(table_key(table.digest), table.parts()):
                 return True
-            if self.read(table.digest, into_memory=False) is not None:
+            if self.open(table.digest) is not None:
                 return False
         raise StorageError(f"the table {table.digest} was damaged whenever it was looked at")
 
@@ -82,17 +77,13 @@ class TableFiles:
             raise TableError(f"it is the table {table.digest}")
         return table
 
-    def _in_memory(self, key: str) -> MemoryEntry | None:
+    def _load(self, key: str) -> Table | None:
         file = self._store.get(key)
-        return None if file is None else MemoryEntry(read_table(file))
+        return None if file is None else read_table(file)
 
-    def _stored(self, key: str) -> TableReader | None:
+    def _open(self, key: str) -> TableReader | None:
         found = self._store.stat(key)
         return None if found is None else TableReader(self._store, key, found.size)
-
-    def _streamed(self, key: str) -> StreamedEntry | None:
-        table = self._stored(key)
-        return None if table is None else StreamedEntry(table, self._executors)
 
 
 def read_table(file: memoryview) -> Table:

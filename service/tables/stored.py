@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import Callable, Iterator
 from typing import Literal, overload
 
 import numpy as np
@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from scheduler import TableError
 from scheduler.fields import Values
 from scheduler.table_format import LENGTH, FileHeader, header_size
-from service.concurrency.executors import Executors
 from service.storage.store import ObjectStore
 
 CHUNK = 2**18  # bytes read at a time: a multiple of 8, as the header is, so that no value is cut in two
@@ -190,31 +189,3 @@ def _take(values: Values, position: int, columns: list[StoredColumn]) -> None:
         columns[column].take(part)
         position += len(part)
         values = values[len(part) :]
-
-
-class StoredBody:
-    """A file that is made of a header and a stored table's values: read, and checked, while it is sent.
-
-    Reading raises `TableError` where the table has changed since it was verified; what was sent until then is right.
-    Raises `QueueFullError` where too many are being read.
-    """
-
-    def __init__(self, table: TableReader, executors: Executors, start: bytes) -> None:
-        self.length = len(start) + table.nbytes
-        self._table = table
-        self._executors = executors
-        self._start = start
-        self._shift = table.header_size - len(start)  # from a place in this body to the place in the table's file
-
-    async def read(self, start: int, stop: int) -> AsyncIterator[memoryview]:
-        """The bytes from `start` up to but without `stop`, a chunk at a time."""
-        with self._executors.streaming():
-            if start < len(self._start):
-                yield memoryview(self._start)[start:stop]
-            place, end = max(start, len(self._start)) + self._shift, stop + self._shift
-            while place < end:
-                index, offset = divmod(place, CHUNK)
-                chunk = await self._executors.storage(self._table.chunk, index)
-                part = chunk[offset : offset + end - place]
-                yield part
-                place += len(part)

@@ -21,7 +21,7 @@ import pytest
 from client import Client, RequestRefusedError
 from scheduler import Table
 from scheduler.custom import WarmupWithDecay
-from service.tables.formats import MEDIA_TYPES
+from service.representations.formats import MEDIA_TYPES
 from tests.support.servers.deployment import Answer, ask, configured, make
 from tests.support.servers.nginx import NginxProcess, command, free_port
 from tests.support.servers.process import ServerProcess

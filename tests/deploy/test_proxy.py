@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from service.representations.formats import FORMATS, MEDIA_TYPES
 from service.security.tokens import SCOPES
-from service.tables.formats import FORMATS, MEDIA_TYPES
 from tests.deploy.addresses import CONTROL, DIGEST, METHODS, SAMPLES, Proxy, Sent, mutations, written
 from tests.deploy.upstream import Upstream, named
 from tests.support.servers.deployment import DEPLOY, ask

@@ -24,11 +24,11 @@ from uvicorn.server import ServerState as UvicornState
 from scheduler import Spec, Table
 from scheduler.compose import Constant
 from service.app import create_app, open_server
+from service.representations.formats import NPY
 from service.server.connection import connection_class
 from service.server.fast_path import FastPath
 from service.settings import Settings
 from service.state import ServerState
-from service.tables.formats import NPY
 
 SPEC = Spec(schedule=Constant(0.5), total_steps=3)
 DIGEST = Table.compute(SPEC).digest

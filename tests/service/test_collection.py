@@ -13,7 +13,6 @@ from starlette.testclient import TestClient
 
 from scheduler import Table
 from service.app import create_app, open_server
-from service.concurrency.executors import Executors
 from service.database.metadata import Metadata, open_metadata
 from service.database.tables import PendingDeletionError
 from service.errors import StorageError
@@ -74,8 +73,7 @@ def test_no_order_of_steps_loses_an_acknowledged_table(
     store: LocalStore, metadata: Metadata, tmp_path: Path, servers: int
 ) -> None:
     """However the steps of `gc` and of servers that publish the same table alternate, its file is there at the end."""
-    executors = Executors()
-    files = TableFiles(store, executors)
+    files = TableFiles(store)
     for order in orders(servers):
         running = [collecting(store, metadata), *(publishing(files, metadata) for _ in range(servers))]
         for number in order:
@@ -89,7 +87,6 @@ def test_no_order_of_steps_loses_an_acknowledged_table(
         metadata.tables.clear_marks(float("inf"))
         store.delete(KEY)
         make_orphan(store)
-    executors.close()
 
 
 def orders(servers: int) -> list[list[int]]:

@@ -5,7 +5,7 @@ import sys
 import pytest
 
 from service.http.conditional import has_already, is_meant, preferred
-from service.tables.formats import MEDIA_TYPES
+from service.representations.formats import MEDIA_TYPES
 
 SAFETENSORS, NPY, JSON, CSV = MEDIA_TYPES
 

@@ -14,6 +14,7 @@ from scheduler import Spec, Table
 from service.app import create_app, open_server
 from service.database.tables import SpecRow
 from service.middleware.table_shortcut import TableShortcut
+from service.representations.table_responses import TableResponder
 from service.settings import Settings
 from service.state import ServerState
 from service.tables.entries import MemoryEntry
@@ -63,7 +64,7 @@ def server(tmp_path: Path) -> Iterator[ServerState]:
 def digest(server: ServerState, spec: dict[str, Any]) -> str:
     """A warm table's."""
     table = Table.compute(Spec.model_validate_json(json.dumps(spec)))
-    ready = MemoryEntry(table)
+    ready = MemoryEntry(table, TableResponder(server.executors))
     ready.describe(Origin(fact=SpecRow("s", json.dumps(spec), table.digest, 1.5)))
     return server.tables.cache.add(ready).digest
 

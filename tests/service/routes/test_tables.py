@@ -17,10 +17,11 @@ from starlette.types import ASGIApp, Message, Scope
 
 from scheduler import Spec, Table
 from service.app import close_server, create_app, open_server
+from service.representations.formats import CSV, FORMATS, MEDIA_TYPES, SAFETENSORS
+from service.representations.table_responses import TableResponses
 from service.settings import Settings
 from service.state import ServerState
-from service.tables.entries import MemoryEntry
-from service.tables.formats import CSV, FORMATS, MEDIA_TYPES, SAFETENSORS
+from service.tables.entries import Entry, MemoryEntry
 from tests.service.conftest import MakeClient
 
 IMMUTABLE = "public, max-age=31536000, immutable, no-transform"
@@ -332,7 +333,7 @@ class Asked:
 
 
 def with_table(
-    tmp_path: Path, spec: dict[str, Any], work: Callable[[ServerState, MemoryEntry], Awaitable[None]]
+    tmp_path: Path, spec: dict[str, Any], work: Callable[[ServerState, Entry[TableResponses]], Awaitable[None]]
 ) -> None:
     """Run what needs a server's parts and a table in its memory."""
 
@@ -352,7 +353,7 @@ def with_table(
 def test_a_table_counts_as_lent_while_it_is_written(tmp_path: Path, spec: dict[str, Any], extension: str) -> None:
     """A table whose text is being sent is in use until its client has all, or goes away."""
 
-    async def work(server: ServerState, ready: MemoryEntry) -> None:
+    async def work(server: ServerState, ready: Entry[TableResponses]) -> None:
         asked = Asked(server, f"/v1/tables/{ready.digest}.{extension}")
         await asked.taken.wait()
         kept = server.tables.cache.get(ready.digest)
@@ -369,7 +370,7 @@ def test_a_table_counts_as_lent_while_it_is_written(tmp_path: Path, spec: dict[s
 def test_nothing_is_written_for_who_has_left(tmp_path: Path, spec: dict[str, Any], address: str) -> None:
     """Values for a client who goes away while they wait for their turn are not written."""
 
-    async def work(server: ServerState, ready: MemoryEntry) -> None:
+    async def work(server: ServerState, ready: Entry[TableResponses]) -> None:
         go_on = threading.Event()
         busy = asyncio.create_task(server.executors.serialize(go_on.wait, 60))
         asked = Asked(server, address.format(digest=ready.digest))

@@ -26,10 +26,10 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
 from service.http.responses import Fields
+from service.representations.formats import NPY
 from service.server.connection import FastResponse, connection_class
 from service.server.limits import SPARE_CONNECTIONS
 from service.settings import Settings
-from service.tables.formats import NPY
 from tests.support.servers.attackers import BODY, HEADERS, SILENT, Attacker, Life, live, reader
 from tests.support.servers.herd import SPEC, TABLE
 from tests.support.servers.process import ServerProcess, post

@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 
 from scheduler import Table
-from service.concurrency.executors import Executors
 from service.errors import StorageError
 from service.storage.local import LocalStore
 from service.tables.repository import TableFiles, table_key
@@ -36,7 +35,7 @@ def store(tmp_path: Path) -> Iterator[Interrupted]:
 
 @pytest.fixture
 def files(store: Interrupted) -> TableFiles:
-    return TableFiles(store, Executors())
+    return TableFiles(store)
 
 
 def damage(store: LocalStore, content: bytes = b"damaged") -> None:
@@ -54,7 +53,7 @@ def test_a_file_that_was_cut_short_is_damaged(
 ) -> None:
     """However little of a file a power cut left, it is set aside and written anew."""
     damage(store, TABLE.to_bytes()[:nbytes])
-    assert files.read(TABLE.digest, into_memory=into_memory) is None
+    assert (files.load if into_memory else files.open)(TABLE.digest) is None
     assert files.damaged == 1
     damage(store, TABLE.to_bytes()[:nbytes])
     assert files.write(TABLE)
@@ -74,8 +73,8 @@ def test_a_reader_does_not_take_away_what_was_written_since(store: Interrupted, 
     """Where another writes a damaged table anew before a reader comes to set it aside, the new one stays."""
     damage(store)
     store.happens = staticmethod(lambda: assert_written(files))
-    assert files.read(TABLE.digest, into_memory=True) is None
-    assert files.read(TABLE.digest, into_memory=True) is not None
+    assert files.load(TABLE.digest) is None
+    assert files.load(TABLE.digest) is not None
 
 
 def assert_written(files: TableFiles) -> None:

@@ -1,6 +1,5 @@
 """Tables that stay in the store."""
 
-import asyncio
 import subprocess
 import sys
 from collections import Counter
@@ -12,14 +11,13 @@ import pytest
 
 from scheduler import Spec, Table, TableError
 from scheduler.builtin import OneCycleLR
-from service.concurrency.executors import Executors
 from service.representations.manifest import Manifest
 from service.representations.values import ValuesQuery, select
 from service.storage.local import LocalStore
-from service.tables.formats import csv_blocks, json_blocks, npy_header, npy_parts
+from service.tables.formats import csv_blocks, json_blocks
 from service.tables.origins import Origin
 from service.tables.repository import table_key
-from service.tables.stored import CHUNK, StoredBody, TableReader
+from service.tables.stored import CHUNK, TableReader
 
 STEPS = 100_000  # with two columns: several chunks, and one in which the columns meet
 
@@ -63,25 +61,6 @@ def test_any_rows_are_the_arrays(table: Table, stored: TableReader) -> None:
             rows = random.integers(0, STEPS, 50)
             assert column[rows].tobytes() == table.columns[name][rows].tobytes()
         assert column[5:5].size == 0
-
-
-@pytest.mark.parametrize("places", [(0, None), (0, 1), (7, 200), (CHUNK - 5, CHUNK + 5), (3 * CHUNK, None), (129, 130)])
-def test_a_body_is_read_by_the_piece(table: Table, stored: TableReader, places: tuple[int, int | None]) -> None:
-    """Any range of the safetensors and of the npy file is read as it would be sent from memory."""
-    executors = Executors()
-    bodies = [
-        (StoredBody(stored, executors, stored.header), table.to_bytes()),
-        (StoredBody(stored, executors, npy_header(table.layout)), b"".join(npy_parts(table))),
-    ]
-
-    async def read(body: StoredBody) -> bytes:
-        start, stop = places[0], body.length if places[1] is None else places[1]
-        return b"".join([bytes(piece) async for piece in body.read(start, stop)])
-
-    for body, whole in bodies:
-        assert body.length == len(whole)
-        assert asyncio.run(read(body)) == whole[slice(*places)]
-    executors.close()
 
 
 @pytest.mark.parametrize("at", [0, 20, 200, 1000, -1])

@@ -1,0 +1,118 @@
+"""The responses that a table is sent as: prepared once, and kept with the table."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+
+from scheduler import Spec, Table
+from service.concurrency.executors import Executors
+from service.http.responses import BufferResponse, HttpResponse, StreamResponse
+from service.representations.formats import JSON, NPY, SAFETENSORS, Format
+from service.representations.manifest import Manifest
+from service.representations.stored_body import StoredBody
+from service.storage.store import Part
+from service.tables.formats import npy_header, npy_parts
+from service.tables.origins import Origin
+from service.tables.readable import ReadableTable
+from service.tables.stored import TableReader
+
+_OBJECTS = 12 * 2**10  # bytes of the objects that a table consists of, all responses given
+_PER_CHARACTER = 14  # bytes of the objects that a character of a spec in JSON becomes
+
+
+class TableResponses:
+    """A table's responses that need no more work, its manifest among them once `describe` was told where it is from.
+
+    `manifest` is JSON. `paths` has the responses by what follows the digest in the path: `.npy`, `/manifest`.
+    `nbytes` is the memory that all of it takes without the values: for a short table it is more than those.
+
+    Args:
+        table: the table.
+        responses: by format, and whether the address answers with other formats too.
+    """
+
+    def __init__(self, table: ReadableTable, responses: Mapping[tuple[Format, bool], HttpResponse]) -> None:
+        self.manifest = b""
+        self._origin = Origin()
+        self._manifest = Manifest.of(table, self._origin)
+        self._responses = responses
+        self.paths: dict[str, HttpResponse] = {
+            f".{item.extension}": response for (item, varies), response in responses.items() if not varies
+        }
+        self.nbytes = _OBJECTS + _PER_CHARACTER * len(self._manifest.to_bytes())
+
+    @property
+    def is_sending(self) -> bool:
+        """Whether a response is on its way."""
+        return any(response.sending for response in self._responses.values())
+
+    def describe(self, origin: Origin) -> None:
+        """Write the manifest with this origin. It lasts where the origin is a fact, and may be replaced where not."""
+        self._origin = origin
+        self.nbytes -= _PER_CHARACTER * len(self.manifest)
+        self.manifest = self._manifest.of_origin(origin).to_bytes()
+        self.nbytes += _PER_CHARACTER * len(self.manifest)
+        if origin.fact is not None:
+            self.paths["/manifest"] = self.manifest_response()
+
+    def manifest_response(self) -> HttpResponse:
+        """The manifest as a response, which is immutable where the origin is a fact."""
+        return self.paths.get("/manifest") or BufferResponse.made(
+            JSON.content_type, self.manifest, is_immutable=self._origin.fact is not None
+        )
+
+    def manifest_for(self, spec: Spec) -> bytes:
+        """The manifest in JSON, with this spec of the table as its spec."""
+        if self._origin.fact is not None and self._origin.fact.spec_id == spec.id:
+            return self.manifest
+        return self._manifest.of_origin(self._origin).for_spec(spec).to_bytes()
+
+    def in_format(self, item: Format, *, varies: bool) -> HttpResponse | None:
+        """The response in a format; None where it has to be written."""
+        return self._responses.get((item, varies))
+
+
+class TableResponder:
+    """Prepares the responses of tables, for the table service to keep."""
+
+    def __init__(self, executors: Executors) -> None:
+        self._executors = executors
+
+    def in_memory(self, table: Table) -> TableResponses:
+        """The responses of a table in memory. It reads each file once, to take its SHA-256: not for the event loop.
+
+        No value is copied.
+        """
+        bodies = {SAFETENSORS: table.parts(), NPY: npy_parts(table)}
+        responses = {
+            (item, varies): BufferResponse(
+                item.content_type, item.etag(table.digest), parts, varies=varies, sha256=sha256
+            )
+            for item, parts in bodies.items()
+            for sha256 in [_sha256(parts)]
+            for varies in (False, True)
+        }
+        return TableResponses(table, responses)
+
+    def stored(self, table: TableReader) -> TableResponses:
+        """The responses of a table in the store, which read it whenever they are sent."""
+        bodies = {
+            SAFETENSORS: (StoredBody(table, self._executors, table.header), table.sha256),
+            NPY: (StoredBody(table, self._executors, npy_header(table.layout)), None),
+        }
+        responses = {
+            (item, varies): StreamResponse(
+                item.content_type, item.etag(table.digest), body, varies=varies, sha256=sha256
+            )
+            for item, (body, sha256) in bodies.items()
+            for varies in (False, True)
+        }
+        return TableResponses(table, responses)
+
+
+def _sha256(parts: Sequence[Part]) -> bytes:
+    hasher = hashlib.sha256()
+    for part in parts:
+        hasher.update(part)
+    return hasher.digest()
