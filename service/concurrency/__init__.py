@@ -1,1 +1,1 @@
-"""Threads, turns and memory shared between requests, and work done once for many."""
+"""Executors, and limits on the work and the memory of concurrent requests."""

@@ -1,4 +1,4 @@
-"""Memory for work under way: who finds none left waits for those before."""
+"""A limit on the memory of running work: acquired first come, first served."""
 
 from __future__ import annotations
 
@@ -9,38 +9,38 @@ from contextlib import asynccontextmanager
 
 
 class MemoryBudget:
-    """So many bytes, lent in the order of asking. An instance belongs to one event loop."""
+    """A number of bytes, acquired and released by tasks, first come, first served. It belongs to one event loop."""
 
     def __init__(self, nbytes: int) -> None:
-        self._all = self._left = nbytes
+        self._capacity = self._free = nbytes
         self._waiting: deque[tuple[int, asyncio.Future[None]]] = deque()
 
     @asynccontextmanager
     async def acquire(self, nbytes: int) -> AsyncIterator[None]:
-        """Lend bytes for a `with` block, all there are where more are wanted; waits until they are free."""
-        nbytes = min(nbytes, self._all)
+        """Wait until so many bytes are free, and hold them for a `with` block. At most the whole budget is held."""
+        nbytes = min(nbytes, self._capacity)
         await self._take(nbytes)
         try:
             yield
         finally:
-            self._left += nbytes
+            self._free += nbytes
             self._admit()
 
     async def _take(self, nbytes: int) -> None:
-        turn = asyncio.get_running_loop().create_future()
-        self._waiting.append((nbytes, turn))
+        granted = asyncio.get_running_loop().create_future()
+        self._waiting.append((nbytes, granted))
         self._admit()
         try:
-            await turn
+            await granted
         except asyncio.CancelledError:
-            if turn.done() and not turn.cancelled():  # it was given, and nobody is there to use it
-                self._left += nbytes
+            if granted.done() and not granted.cancelled():  # granted and cancelled at the same time
+                self._free += nbytes
             self._admit()
             raise
 
     def _admit(self) -> None:
-        while self._waiting and (self._waiting[0][1].done() or self._waiting[0][0] <= self._left):
-            nbytes, turn = self._waiting.popleft()
-            if not turn.done():
-                self._left -= nbytes
-                turn.set_result(None)
+        while self._waiting and (self._waiting[0][1].done() or self._waiting[0][0] <= self._free):
+            nbytes, granted = self._waiting.popleft()
+            if not granted.done():
+                self._free -= nbytes
+                granted.set_result(None)

@@ -13,7 +13,7 @@ from scheduler import Spec, Table
 from scheduler.compose.literal import named_digests
 from service.concurrency.executors import Executors
 from service.concurrency.memory_budget import MemoryBudget
-from service.concurrency.turns import Turns
+from service.concurrency.staggered_semaphore import StaggeredSemaphore
 from service.errors import DeadlineExceededError, QueueFullError
 from service.settings import Settings
 from service.tables.readable import ReadableTable
@@ -22,7 +22,7 @@ from service.workers.pool import Job, Workers
 _logger = logging.getLogger("lrtables")
 
 _LONGEST_PAUSE = 60  # seconds that a client is asked to wait at most
-_PATIENCE = 1.0  # seconds that a computation runs until the next one may begin beside it
+_STAGGER_SECONDS = 1.0  # how long a computation must have run before another is started beside it
 _GRACE = 1.0  # seconds in which a computation that is told to stop has to
 _LAST_GRACE = 0.1  # the same, when the server has been told to stop
 _WORKING_MEMORY = 256 * 2**20  # bytes beside the tables: the spec's objects, and what is computed block by block
@@ -52,7 +52,7 @@ class Computations:
         self._grace = _GRACE
         self._executors = executors
         self._jobs = set[Job]()
-        self._turns = Turns(settings.compute_workers, _PATIENCE)
+        self._slots = StaggeredSemaphore(settings.compute_workers, _STAGGER_SECONDS)
         self._most = settings.max_queue + 1  # one runs
         self._limit = settings.compute_seconds
         self._memory = MemoryBudget(2 * settings.max_table_bytes)
@@ -61,7 +61,7 @@ class Computations:
     @property
     def longest(self) -> float:
         """Seconds since the computation began that has run longest; 0 where none runs."""
-        return self._turns.longest
+        return self._slots.longest_held
 
     @asynccontextmanager
     async def run(self, spec: Spec, find: Find) -> AsyncIterator[Table]:
@@ -86,7 +86,7 @@ class Computations:
                 # first, as finding may take another computation, which must not wait for the memory of this one
                 tables = {digest: await find(digest) for digest in sorted(named_digests(spec.every_schedule()))}
                 await held.enter_async_context(self._memory.acquire(8 * spec.total_steps * len(spec.plan())))
-                async with self._turns.take():
+                async with self._slots.acquire():
                     columns = {digest: table.columns for digest, table in tables.items()}
                     return await self._compute(Job(spec, columns, self._working_memory))
         except TimeoutError as error:
@@ -132,7 +132,9 @@ class Computations:
         """`ok`, or what people should know: no process can be started, or a computation runs for long."""
         if self.workers.trouble is not None:
             return f"no process could be started that computes: {self.workers.trouble}"
-        return "ok" if self.longest <= _PATIENCE else f"one has run for {self.longest:.0f} s, {self.depth} in all"
+        return (
+            "ok" if self.longest <= _STAGGER_SECONDS else f"one has run for {self.longest:.0f} s, {self.depth} in all"
+        )
 
     def hurry(self) -> None:
         """Give what is told to stop less time to do so, as the server has been told to stop. For a signal handler."""

@@ -15,7 +15,7 @@ def test_few_texts_wait(monkeypatch: pytest.MonkeyPatch) -> None:
 
     A text whose beginning is sent already goes on.
     """
-    monkeypatch.setattr("service.concurrency.executors._MOST_TEXTS", 2)
+    monkeypatch.setattr("service.concurrency.executors._MAX_TEXTS", 2)
     written: list[int] = []
 
     async def main() -> None:
@@ -62,7 +62,7 @@ def test_reading_and_writing_do_not_wait_for_each_other() -> None:
 
 def test_few_bodies_are_sent_in_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
     """Beyond a number of bodies that are read or written while they are sent, more are refused until one has ended."""
-    monkeypatch.setattr("service.concurrency.executors._MOST_STREAMS", 1)
+    monkeypatch.setattr("service.concurrency.executors._MAX_STREAMS", 1)
 
     async def main() -> None:
         executors = Executors()

@@ -57,7 +57,7 @@ def test_parts_are_told_where_they_are_asked_for(client: TestClient, query: str,
 
 def test_numbers_wait_for_no_text(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What Prometheus reads is written though the thread that writes text has too much to do."""
-    monkeypatch.setattr("service.concurrency.executors._MOST_TEXTS", 0)
+    monkeypatch.setattr("service.concurrency.executors._MAX_TEXTS", 0)
     with TestClient(create_app(open_server(Settings(data_dir=tmp_path)))) as client:
         assert client.get("/metrics").status_code == 200
         assert client.get("/v1/schedules/Constant").json()["code"] == "queue-full"
