@@ -47,7 +47,7 @@ def check_empty(connection: Connection) -> None:
     """Raise `DatabaseError` if the database has rows."""
     for table in SCHEMA.sorted_tables:
         if connection.scalar(select(exists(table.select()))):
-            raise DatabaseError(f"a backup is restored into an empty database, and there are {table.name} in this one")
+            raise DatabaseError(f"a backup is restored into an empty database, and this one has rows in {table.name}")
 
 
 def restore_lines(connection: Connection, lines: Iterable[bytes], timeout_seconds: float) -> None:
@@ -67,11 +67,11 @@ def _parsed(lines: Iterable[bytes]) -> Iterator[tuple[Table, dict[str, Any]]]:
     items = map(_item, lines)
     head = next(items, {})
     if head.get("format") != FORMAT:
-        raise DatabaseError("this is no backup of the metadata")
+        raise DatabaseError("this file is not a backup of the metadata")
     if head.get("revision") != head_revision():
         raise DatabaseError(
             f"the backup has revision {head.get('revision')}, and this version needs {head_revision()}: restore it "
-            "with the version of lrtables that made it; from an older one, 'lrtables db upgrade' leads here"
+            "with the version of lrtables that made it; if that is older, then run 'lrtables db upgrade'"
         )
     count = 0
     for item in items:
@@ -79,7 +79,7 @@ def _parsed(lines: Iterable[bytes]) -> Iterator[tuple[Table, dict[str, Any]]]:
             return
         count += 1
         yield _row(item, count)
-    raise DatabaseError(f"the backup is not whole: it ends after {count} rows")
+    raise DatabaseError(f"the backup is cut short: it ends after {count} rows")
 
 
 def _item(line: bytes) -> dict[str, Any]:
@@ -88,7 +88,7 @@ def _item(line: bytes) -> dict[str, Any]:
     except (ValueError, RecursionError):
         item = None
     if not isinstance(item, dict):
-        raise DatabaseError(f"the backup is damaged: {line[:100].decode(errors='replace')!r} is no object of JSON")
+        raise DatabaseError(f"the backup is damaged: {line[:100].decode(errors='replace')!r} is not a JSON object")
     return item
 
 

@@ -89,7 +89,7 @@ class Database:
         with deadline(self.timeout_seconds), self._errors(), self._engines[intent].connect() as connection:
             with connection.begin():
                 yield connection
-            if intent == "write" and self._file is not None and not sqlite.kept(connection):
+            if intent == "write" and self._file is not None and not sqlite.is_file_unchanged(connection):
                 raise DatabaseError("the database's file was removed or replaced while it was written to")
 
     def fetch(self, query: Executable) -> Sequence[Stored]:

@@ -1,1 +1,1 @@
-"""How the database came to its schema, a step in each module of `versions`: run by `service.database.revisions`."""
+"""Migrations of the database's schema, one module each in `versions`, run by `service.database.revisions`."""

@@ -1,4 +1,4 @@
-"""What Alembic runs to migrate: on the connection, and in the transaction, of whoever asked for it."""
+"""The script that Alembic runs to migrate, on the connection and in the transaction of its caller."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from alembic import context
 
 
 def migrate() -> None:
-    """Run the migrations that Alembic has found to be missing."""
+    """Run the missing migrations."""
     context.configure(connection=context.config.attributes["connection"])
     with context.begin_transaction():
         context.run_migrations()
 
 
-if __name__ == "env_py":  # the name that Alembic runs this file under; importing the module migrates nothing
+if __name__ == "env_py":  # the name under which Alembic runs this file; importing the module migrates nothing
     migrate()

@@ -1,1 +1,1 @@
-"""Where objects are kept: one contract, and the places that keep it."""
+"""Object stores: one protocol, implemented by a local directory and by S3-compatible buckets."""

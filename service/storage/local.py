@@ -1,9 +1,9 @@
 """Objects as files in a data directory of this machine.
 
-lock                            held while a server uses the directory, which is known again by it
+lock                            locked while a server uses the directory; its inode identifies the directory
 tables/ab/abcd....safetensors   the objects, in folders by the first two digits of their names
 tmp/                            files being written; emptied at start-up
-damaged/                        objects that failed their check, kept to be looked at
+damaged/                        objects that failed their check, kept for inspection
 """
 
 from __future__ import annotations
@@ -18,41 +18,40 @@ from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 
 from service.errors import StorageError
-from service.storage.opened import NotAFileError, Opened, open_file
-from service.storage.store import Part, Stat, check_range, checked, is_key
+from service.storage.files import FileIdentities, NotAFileError, open_file
+from service.storage.store import Part, Stat, check_range, checked_key, is_key
 
 _logger = logging.getLogger("lrtables")
 
 
 class DirectoryInUseError(StorageError):
-    """Another server has the data directory."""
+    """Another server uses the data directory."""
 
 
 class LocalStore:
     """An `ObjectStore` in a directory of this machine.
 
-    An object is written to a name of its own in `tmp`, synced, and then linked to its key: a crash at any moment
-    leaves the object whole or absent. Objects are read, not mapped: a mapped file could change, or be cut short,
-    after its digest was checked. What is no file where an object should be, a FIFO or a link in a circle, counts as a
-    damaged object.
+    An object is written to a unique file in `tmp`, synced, and then linked to its key: after a crash at any moment
+    the object is whole or absent. Objects are read, not mapped: a mapped file could change, or be cut short, after its
+    digest was checked. A FIFO or a circular link in the place of an object counts as a damaged object.
 
-    In the place of the directory that was opened there may be another one later, such as that on which a disk is not
-    mounted any more: nothing is looked for or written there. One with a `lock` that nobody holds is the same, put back.
+    If the directory is replaced later, for example by the empty mount point of an unmounted disk, nothing is read from
+    or written to the new one. If it has a `lock` that nobody holds, it counts as the same directory put back.
 
     Args:
         directory: where the objects are.
-        exclusive: make the directory where it is missing, tidy up after a crash, and lock it until `close`. Without,
-            the store is for reading, and another may have the directory.
+        exclusive: create the directory if it is missing, clean up after a crash, and lock it until `close`. Without
+            it, the store is only for reading, and another server may use the directory.
 
-    Raises `DirectoryInUseError` where another server has the directory, `StorageError` where it cannot be used.
+    Raises `DirectoryInUseError` if another server uses the directory, `StorageError` if it cannot be used.
     """
 
     def __init__(self, directory: Path, *, exclusive: bool = True) -> None:
         self.directory = directory
         self._lock: int | None = None
-        self._opened: Opened | None = None
+        self._opened: FileIdentities | None = None
         self._synced: set[Path] = set()
-        self._freeing, self._locking = threading.Lock(), threading.Lock()
+        self._removing, self._relocking = threading.Lock(), threading.Lock()
         if exclusive:
             with _system_errors():
                 self._prepare()
@@ -64,7 +63,7 @@ class LocalStore:
         for name in ("tmp", "damaged"):
             (self.directory / name).mkdir(parents=True, exist_ok=True)
         for folder in new or [self.directory]:
-            with suppress(OSError):  # what is around may be forbidden, or of a file system that syncs no folders
+            with suppress(OSError):  # a parent may be forbidden, or on a file system that cannot sync folders
                 sync(folder.absolute().parent)
         self._take_lock()
         for stale in (self.directory / "tmp").iterdir():
@@ -83,7 +82,7 @@ class LocalStore:
         # docstring inherited
         path = self._path(key)
         with self._errors(), suppress(FileNotFoundError):
-            found = path.lstat() if _leads_nowhere(path) else path.stat()
+            found = path.lstat() if _is_broken_link(path) else path.stat()
             return Stat(found.st_size, f"{found.st_ino} {found.st_mtime_ns}", found.st_mtime)
         self._check_directory()
         return None
@@ -106,14 +105,14 @@ class LocalStore:
                 made = _link(temporary, target)
             finally:
                 temporary.unlink(missing_ok=True)
-            sync(target.parent)  # even where it was taken: whoever took it may not have come to this line
+            sync(target.parent)  # also if the key was taken: its writer may not have synced yet
             return made
 
     def quarantine(self, key: str, version: str) -> None:
         # docstring inherited
         path = self._path(key)
         damaged = self.directory / "damaged"
-        with self._errors(), self._freeing:
+        with self._errors(), self._removing:
             found = self.stat(key)
             if found is None or found.version != version:
                 return
@@ -135,7 +134,7 @@ class LocalStore:
     def delete(self, key: str) -> None:
         # docstring inherited
         path = self._path(key)
-        with self._errors(), self._freeing, suppress(FileNotFoundError):
+        with self._errors(), self._removing, suppress(FileNotFoundError):
             path.unlink()
             sync(path.parent)
 
@@ -143,7 +142,7 @@ class LocalStore:
         # docstring inherited
         with self._errors():
             self._check_directory()
-        folder = self.directory / "tmp"  # made anew where it was removed
+        folder = self.directory / "tmp"  # created again by `put` if it was removed
         if not os.access(folder if folder.exists() else self.directory, os.W_OK | os.X_OK):
             raise StorageError("the data directory cannot be written to")
 
@@ -161,7 +160,7 @@ class LocalStore:
                 _logger.error("%s %s", key, error.strerror)  # noqa: TRY400  # expected: no trace
                 return memoryview(b"")
             except FileNotFoundError:
-                if _leads_nowhere(path):
+                if _is_broken_link(path):
                     return memoryview(b"")
                 self._check_directory()
                 return None
@@ -173,14 +172,14 @@ class LocalStore:
     def _take_lock(self) -> None:
         path = self.directory / "lock"
         self._lock = _lock(path)
-        self._opened = Opened(path)
+        self._opened = FileIdentities(path)
 
     def _check_directory(self) -> None:
-        """Raise `StorageError` where there is another directory than was opened, and it is not that, put back."""
-        if self._opened is None or self._opened.is_there:
+        """Raise `StorageError` if the directory was replaced. Lock it again if the original was put back."""
+        if self._opened is None or self._opened.are_unchanged:
             return
-        with self._locking:
-            if self._opened.is_there:
+        with self._relocking:
+            if self._opened.are_unchanged:
                 return
             if not (self.directory / "lock").exists():
                 raise StorageError("the data directory was removed, or is not mounted: it has no file lock any more")
@@ -192,9 +191,9 @@ class LocalStore:
             _logger.warning("the data directory was put back, and is locked again")
 
     def _make_folder(self, folder: Path) -> None:
-        """The folder, its name synced, and those above it: else a crash could take it with the object in it.
+        """Create a folder, and sync the folders above it: a crash could otherwise lose it with the object in it.
 
-        One that is there is synced once, too: whoever made it may not have come to that.
+        An existing folder is synced once, too: whoever created it may have crashed before.
         """
         if folder in self._synced and folder.is_dir():
             return
@@ -204,10 +203,10 @@ class LocalStore:
         self._synced.add(folder)
 
     def _path(self, key: str) -> Path:
-        return self.directory / checked(key)
+        return self.directory / checked_key(key)
 
     def _errors(self) -> AbstractContextManager[None]:
-        """The system's errors as the store's: they name what is in the directory; where that is, no answer tells."""
+        """Translate the system's errors. Paths are relative, so that no response reveals where the directory is."""
         return _system_errors(lambda path: os.path.relpath(path, self.directory))
 
 
@@ -220,13 +219,13 @@ def _system_errors(display_path: Callable[[str], str] = str) -> Iterator[None]:
         raise StorageError(f"{error.strerror or 'the system refused'}{path}") from error
 
 
-def _leads_nowhere(path: Path) -> bool:
-    """Whether it is a link to something that is not there: the key is taken, so it counts as a damaged object."""
+def _is_broken_link(path: Path) -> bool:
+    """Return whether the path is a link to nothing. The key is taken, so it counts as a damaged object."""
     return path.is_symlink() and not path.exists()
 
 
 def _lock(path: Path) -> int:
-    """An open file with an exclusive lock, which ends with the process if not before."""
+    """Open a file, lock it exclusively until it is closed or the process ends, and return its descriptor."""
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -237,7 +236,7 @@ def _lock(path: Path) -> int:
 
 
 def _read(descriptor: int, start: int, stop: int | None) -> memoryview:
-    """The bytes from `start` to `stop`, or to the end where that is sooner."""
+    """Return the bytes from `start` up to `stop`, or up to the end of the file."""
     end = os.fstat(descriptor).st_size
     view = memoryview(bytearray(max(0, min(end if stop is None else stop, end) - start)))
     done = 0
@@ -256,7 +255,7 @@ def _write(path: Path, parts: Iterable[Part]) -> None:
 
 
 def _link(source: Path, target: Path) -> bool:
-    """Give the file its name. False where the name is taken: a rename would take it away."""
+    """Link the file to its key. Return False if the key is taken; a rename would overwrite it."""
     try:
         os.link(source, target)
     except FileExistsError:
@@ -265,7 +264,7 @@ def _link(source: Path, target: Path) -> bool:
 
 
 def sync(folder: Path) -> None:
-    """Make the names in a folder durable."""
+    """Make the entries of a folder durable."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(descriptor)

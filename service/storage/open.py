@@ -1,4 +1,4 @@
-"""The object store that the settings name."""
+"""Open the object store that the settings name."""
 
 from __future__ import annotations
 
@@ -9,11 +9,10 @@ from service.storage.store import ObjectStore
 
 
 def open_store(settings: Settings, *, exclusive: bool = True) -> ObjectStore:
-    """The store at `store_url`, else the one in the data directory.
+    """Return the store at `store_url`, or the one in the data directory if there is no `store_url`.
 
-    `exclusive` is for who writes to the data directory, as `LocalStore` has it; a store for many servers has no owner.
-
-    Raises `StorageError` where the store cannot be opened.
+    `exclusive` locks the data directory for writing, see `LocalStore`; a bucket is shared and never locked. Raises
+    `StorageError` if the store cannot be opened.
     """
     if settings.store_url is None:
         return LocalStore(settings.data_dir, exclusive=exclusive)

@@ -15,26 +15,26 @@ from obstore.exceptions import AlreadyExistsError, BaseError
 from pydantic import AnyHttpUrl
 
 from service.errors import StorageError
-from service.storage.store import Part, Stat, check_range, checked, is_key
+from service.storage.store import Part, Stat, check_range, checked_key, is_key
 
 if TYPE_CHECKING:
     from obstore.store import ClientConfig, RetryConfig  # they are only there for type checkers
 
-_PAST_ALL = "~"  # no key comes after it
+_AFTER_EVERY_KEY = "~"  # sorts after every key
 _STATUS = re.compile(r"status code: (\d{3}[\w ]*)")
 
 
 class S3Store:
-    """An `ObjectStore` in a bucket. Where the store is and who asks is read from the `AWS_...` variables.
+    """An `ObjectStore` in a bucket. Endpoint and credentials are read from the `AWS_...` variables.
 
-    An object is made by one conditional request (`If-None-Match: *`): of many servers that put it, one does.
+    An object is created by one conditional request (`If-None-Match: *`): of many servers that put it, one creates it.
     Damaged objects are kept under `damaged/`.
 
     Args:
-        url: `s3://bucket` or `s3://bucket/prefix`; the bucket is there already.
-        timeout_seconds: the longest that one request, all its repetitions included, takes.
+        url: `s3://bucket` or `s3://bucket/prefix`; the bucket must exist.
+        timeout_seconds: for one request, all its repetitions included.
 
-    Raises `StorageError` where the variables make no sense.
+    Raises `StorageError` if the variables are invalid.
     """
 
     def __init__(self, url: str, *, timeout_seconds: float) -> None:
@@ -43,13 +43,13 @@ class S3Store:
         try:
             self._bucket = _open(url, timeout_seconds)
         except BaseError as error:
-            raise StorageError(f"the AWS_... variables make no sense: {str(error).splitlines()[0]}") from error
+            raise StorageError(f"the AWS_... variables are invalid: {str(error).splitlines()[0]}") from error
 
     def get(self, key: str) -> memoryview | None:
         # docstring inherited
         with _store_errors():
             try:
-                return memoryview(self._bucket.get(checked(key)).bytes())
+                return memoryview(self._bucket.get(checked_key(key)).bytes())
             except FileNotFoundError as error:
                 _check_bucket(error)
                 return None
@@ -58,11 +58,13 @@ class S3Store:
         # docstring inherited
         with _store_errors():
             try:
-                found = self._bucket.head(checked(key))
+                found = self._bucket.head(checked_key(key))
             except FileNotFoundError as error:
                 _check_bucket(error)
                 return None
-        modified = found["last_modified"].timestamp()  # in the version, too: bytes that rot keep their ETag
+        modified = found[
+            "last_modified"
+        ].timestamp()  # part of the version: an object that decays on disk keeps its ETag
         return Stat(found["size"], f"{found['e_tag']} {modified}", modified)
 
     def read(self, key: str, start: int, stop: int) -> memoryview | None:
@@ -70,7 +72,7 @@ class S3Store:
         check_range(start, stop)
         with _store_errors():
             try:
-                return memoryview(self._bucket.get_range(checked(key), start=start, end=stop))
+                return memoryview(self._bucket.get_range(checked_key(key), start=start, end=stop))
             except FileNotFoundError as error:
                 _check_bucket(error)
                 return None
@@ -83,22 +85,24 @@ class S3Store:
         # docstring inherited
         with _store_errors():
             try:
-                self._bucket.put(checked(key), list(parts), mode="create")
+                self._bucket.put(checked_key(key), list(parts), mode="create")
             except AlreadyExistsError:
                 return self._is_taken(key)
             return True
 
     def _is_taken(self, key: str) -> bool:
-        """False, as `put` returns it, once the object that the store speaks of is seen."""
+        """Return False, the result of `put`, after the object that took the key was seen."""
         if self.stat(key) is None:
-            raise StorageError("the object store has the object, and has it not")
+            raise StorageError("the object store says that the object exists, and then that it does not")
         return False
 
     def quarantine(self, key: str, version: str) -> None:
-        """As promised, but for an object that takes the key between our last look and our next request: obstore has no
-        conditional delete.
+        """Move a damaged object out of the way, see `ObjectStore.quarantine`.
+
+        obstore has no conditional delete: an object that takes the key between the last `stat` and the `delete` is
+        deleted.
         """
-        name = checked(key).rpartition("/")[2]
+        name = checked_key(key).rpartition("/")[2]
         copy = f"damaged/{name}.{secrets.token_hex(4)}"
         with _store_errors():
             try:
@@ -121,24 +125,24 @@ class S3Store:
     def delete(self, key: str) -> None:
         # docstring inherited
         with _store_errors():
-            self._bucket.delete(checked(key))
+            self._bucket.delete(checked_key(key))
 
     def check(self) -> None:
-        """Nothing, where the store answers and knows the bucket and us. Whether it is full shows only in a `put`."""
+        """Return if the store answers and lets us list the bucket. Whether it is full shows only in a `put`."""
         with _store_errors():
-            for _ in self._bucket.list(offset=_PAST_ALL):
+            for _ in self._bucket.list(offset=_AFTER_EVERY_KEY):
                 pass
 
     def close(self) -> None:
-        """Nothing: the bucket is not ours alone."""
+        """Do nothing: the bucket is shared, and never locked."""
 
 
 def _check_endpoint() -> None:
-    """Raises `StorageError` for an address that is none, with which every request would be a panic in obstore."""
+    """Raise `StorageError` for a malformed address, with which every request would panic in obstore."""
     for name in ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT"):
         value = os.environ.get(name, "")
         if "@" in value:
-            raise StorageError(f"{name} must hold no name or password: AWS_ACCESS_KEY_ID and the like say who asks")
+            raise StorageError(f"{name} must hold no name or password: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY")
         if value and not _is_http(value):
             raise StorageError(f"{name} must be like https://host:port, got {value!r}")
 
@@ -158,21 +162,21 @@ def _open(url: str, timeout_seconds: float) -> obstore.store.S3Store:
         prefix=prefix or None,
         client_options=_client_options(timeout_seconds),
         retry_config=_retry_config(timeout_seconds),
-        # Not every store compares what arrives with the signature; with a checksum of its own, it does.
+        # Not every store verifies the body against the signature; every store verifies an explicit checksum.
         checksum_algorithm=os.environ.get("AWS_CHECKSUM_ALGORITHM", "SHA256"),
-        disable_bulk_delete=True,  # some S3-compatible stores know only how to delete one object
+        disable_bulk_delete=True,  # some S3-compatible stores can only delete one object at a time
     )
 
 
 def _client_options(timeout_seconds: float) -> ClientConfig:
     attempt = timedelta(seconds=timeout_seconds / 2)
-    # Options given here hide those in the variables; this one is the one that a store inside a cluster needs.
+    # Options given here override the variables, so this one, which a store inside a cluster needs, is read again.
     allow_http = os.environ.get("AWS_ALLOW_HTTP", "").lower() in ("1", "true")
     return {"timeout": attempt, "connect_timeout": attempt, "allow_http": allow_http}
 
 
 def _retry_config(timeout_seconds: float) -> RetryConfig:
-    """Repeat for so long that the last attempt, half of the time at most, ends in time."""
+    """Stop repeating early enough for the last attempt, which takes half of the time at most, to end in time."""
     pause = timedelta(seconds=timeout_seconds / 10)
     return {
         "max_retries": 10,
@@ -183,7 +187,7 @@ def _retry_config(timeout_seconds: float) -> RetryConfig:
 
 @contextmanager
 def _store_errors() -> Iterator[None]:
-    """The store's errors as ours. Their text names addresses, which are for the log and not for the answer."""
+    """Translate obstore's errors. Their text names addresses, which belong in the log and not in a response."""
     try:
         yield
     except (BaseError, FileNotFoundError) as error:
@@ -192,12 +196,12 @@ def _store_errors() -> Iterator[None]:
 
 
 def _check_bucket(error: FileNotFoundError) -> None:
-    """Nothing, where it is the object that was not found. Raises the error where it was the bucket."""
+    """Return if the object was not found; raise the error if the bucket was not found."""
     if "NoSuchBucket" in str(error):
         raise error
 
 
 def _status(error: Exception) -> str:
-    """The status that the store answered with; empty where it did not come to that."""
+    """Return the HTTP status of the store's answer; empty if there was no answer."""
     found = _STATUS.search(str(error))
     return found[1] if found else ""

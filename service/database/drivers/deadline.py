@@ -1,4 +1,4 @@
-"""Until when the database may take to answer: one deadline for all that a call asks of it."""
+"""The time by which the database must have answered: one deadline for all queries of a call."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _end = ContextVar("deadline of the database, on the monotonic clock", default=ma
 
 @contextmanager
 def deadline(seconds: float) -> Iterator[None]:
-    """Give what happens inside, in this thread, so many seconds from now."""
+    """Set the deadline of this thread, in seconds from now, for a `with` block."""
     token = _end.set(time.monotonic() + seconds)
     try:
         yield
@@ -22,10 +22,10 @@ def deadline(seconds: float) -> Iterator[None]:
 
 
 def extend(seconds: float) -> None:
-    """Let the deadline be so many seconds from now: something has been answered."""
+    """Move the deadline to so many seconds from now, because the database has just answered."""
     _end.set(time.monotonic() + seconds)
 
 
 def remaining() -> float:
-    """Seconds until the deadline: 0 when it has passed, infinite where there is none."""
+    """Return the seconds until the deadline: 0 after it, infinity if there is none."""
     return max(0.0, _end.get() - time.monotonic())

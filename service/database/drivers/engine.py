@@ -1,4 +1,4 @@
-"""Connections to SQLite or PostgreSQL, none of which waits for longer than it may."""
+"""Connections to SQLite or PostgreSQL that wait no longer than the deadline."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _DRIVERS = {"sqlite": "sqlite+pysqlite", "postgresql": "postgresql+psycopg"}
 
 
 def parse_url(text: str | URL) -> URL:
-    """The database's address with our driver for it. Raises `DatabaseError`, which does not repeat the address."""
+    """Return the database's address with its driver. Raises `DatabaseError`, which does not repeat the address."""
     try:
         url = make_url(text)
     except (ArgumentError, ValueError):
@@ -28,11 +28,11 @@ def parse_url(text: str | URL) -> URL:
 
 
 def make_engine(url: URL, timeout_seconds: float) -> Engine:
-    """An engine for this address; nothing is connected yet.
+    """Return an engine for this address; nothing is connected yet.
 
     `engine.execution_options(intent="write")` is for transactions that write, `intent="snapshot"` for those that read
-    much and want one state of it all. SQLite waits so many seconds for another writer, PostgreSQL until the deadline.
-    Raises `DatabaseError` where PostgreSQL's driver is not installed.
+    one consistent state. SQLite waits `timeout_seconds` for another writer, PostgreSQL until the deadline. Raises
+    `DatabaseError` if PostgreSQL's driver is not installed.
     """
     if url.get_backend_name() == "sqlite":
         return sqlite.make_engine(url, timeout_seconds)
@@ -45,7 +45,7 @@ def _postgres_engine(url: URL, timeout_seconds: float) -> Engine:
     except ModuleNotFoundError as error:
         raise DatabaseError(f"PostgreSQL needs {error.name}: pip install 'lrtables[postgres]'") from error
     milliseconds = max(1, round(1000 * timeout_seconds))
-    # Should this process be frozen or cut off in a transaction, the server must not keep its locks for ever.
+    # If this process is frozen or cut off in a transaction, the server must release its locks some time.
     limits = f"-c statement_timeout={milliseconds} -c idle_in_transaction_session_timeout={10 * milliseconds}"
     engine = create_engine(
         url,

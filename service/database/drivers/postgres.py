@@ -1,4 +1,4 @@
-"""PostgreSQL's driver, taught to give up at the deadline: a server that hangs closes no connection."""
+"""PostgreSQL's driver with a deadline: a server that hangs does not close its connections, so the driver must."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from typing_extensions import override
 
 from service.database.drivers.deadline import remaining
 
-_SHORTEST = 2  # seconds: the driver waits no less for a connection
-_INTERVAL = 0.1  # seconds from one look for Ctrl-C to the next
+_MIN_CONNECT_SECONDS = 2  # the driver waits no less for a connection
+_INTERVAL = 0.1  # seconds between checks for Ctrl-C
 
 T = TypeVar("T")
 
 
-class PromptConnection(psycopg.Connection[Any]):
-    """A connection that waits for each answer until the deadline, and is closed after it: an answer is owed to it."""
+class DeadlineConnection(psycopg.Connection[Any]):
+    """A connection that waits for each answer until the deadline, and is closed if none came: it may still come."""
 
     @override
     def wait(self, gen: PQGen[T], interval: float = _INTERVAL, timeout: float | None = None) -> T:
@@ -31,11 +31,11 @@ class PromptConnection(psycopg.Connection[Any]):
             raise
 
 
-def connect(*arguments: Any, **options: Any) -> PromptConnection:
-    """A connection, in the time that remains: whole seconds, two at least. Raises `psycopg.Error`."""
+def connect(*arguments: Any, **options: Any) -> DeadlineConnection:
+    """Connect before the deadline, rounded up to whole seconds, two at least. Raises `psycopg.Error`."""
     left = remaining()
     if not left:
         raise psycopg.errors.ConnectionTimeout("no time is left to connect")
     if not math.isinf(left):
-        options["connect_timeout"] = max(_SHORTEST, math.ceil(left))
-    return PromptConnection.connect(*arguments, **options)
+        options["connect_timeout"] = max(_MIN_CONNECT_SECONDS, math.ceil(left))
+    return DeadlineConnection.connect(*arguments, **options)

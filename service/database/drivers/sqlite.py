@@ -1,4 +1,4 @@
-"""Connections to SQLite: durable, and given up when the file that they have open has lost its name."""
+"""Connections to SQLite: commits are durable, and a connection is closed if its file was removed or replaced."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from sqlalchemy import URL, Connection, Engine, create_engine, event
 from sqlalchemy.exc import InvalidatePoolError
 from sqlalchemy.pool import ConnectionPoolEntry
 
-from service.storage.opened import Opened, check_file
+from service.storage.files import FileIdentities, check_file
 
-_FILES, _NAME = "files", "name"  # what a connection's `info` has: the files that are open, the name of the first
+_FILES, _NAME = "files", "name"  # keys of a connection's `info`: its open files, and the database file's name
 
 
 def make_engine(url: URL, timeout_seconds: float) -> Engine:
-    """An engine for SQLite's file at this address, which must be there; nothing is connected yet."""
+    """Return an engine for SQLite's file at this address, which must exist; nothing is connected yet."""
     arguments = {"timeout": timeout_seconds, "isolation_level": None}
     engine = create_engine(url, hide_parameters=True, pool_timeout=timeout_seconds, connect_args=arguments)
     connecting = _Connecting()
@@ -29,22 +29,22 @@ def make_engine(url: URL, timeout_seconds: float) -> Engine:
     return engine
 
 
-def kept(connection: Connection) -> bool:
-    """Whether what the connection has written lies where the next one will find it."""
-    files: Opened = connection.info[_FILES]
-    return files.is_there
+def is_file_unchanged(connection: Connection) -> bool:
+    """Return whether the connection still has the files open that a new connection would open."""
+    files: FileIdentities = connection.info[_FILES]
+    return files.are_unchanged
 
 
 class _Connecting:
-    """Opens SQLite's file, and remembers which one was open last, and which log of writes beside it."""
+    """Opens SQLite's file, and remembers which file and which write-ahead log were open last."""
 
     def __init__(self) -> None:
-        self._last: Opened | None = None
+        self._last: FileIdentities | None = None
 
     def open(self, dialect: object, record: ConnectionPoolEntry, names: Sequence[str], options: dict[str, Any]) -> Any:
-        """A connection to a file that is there: SQLite by itself would make an empty one where it was removed."""
+        """Connect to an existing file: SQLite by itself would create an empty one if it was removed."""
         (name,) = names
-        files = Opened(name)  # before it is opened: one that is put in its place meanwhile is another
+        files = FileIdentities(name)  # before it is opened, so that a replacement in the meantime is noticed
         try:
             check_file(name)
         except OSError as error:
@@ -54,19 +54,24 @@ class _Connecting:
         return sqlite3.connect(f"file:{quote(os.fsencode(name))}?mode=rw", uri=True, **options)
 
     def _check_log(self, name: str) -> None:
-        """Refuse a file beside the log of another: SQLite would take what is in that for its own."""
+        """Refuse a file beside the write-ahead log of another file, which SQLite would replay into this one."""
         log = _log(name)
-        if self._last is not None and not self._last.leads(name) and self._last.leads(log) and os.path.exists(log):
+        if (
+            self._last is not None
+            and not self._last.is_unchanged(name)
+            and self._last.is_unchanged(log)
+            and os.path.exists(log)
+        ):
             raise sqlite3.OperationalError(f"{name} was replaced, and {log} is of the file before: put that back")
 
     def prepare(self, connection: sqlite3.Connection, record: ConnectionPoolEntry) -> None:
-        """What every connection needs: durable commits, and readers that never wait."""
+        """Set up a connection: durable commits, and readers that never wait for a writer."""
         connection.text_factory = _text
         if connection.execute("PRAGMA journal_mode").fetchone() != ("wal",):
             connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("SELECT count(*) FROM sqlite_master").fetchone()  # opens the log
-        files: Opened = record.info[_FILES]
+        files: FileIdentities = record.info[_FILES]
         name = record.info[_NAME]
         files.add(_log(name))
         files.add(f"{name}-shm")  # where the locks are
@@ -78,7 +83,7 @@ def _log(name: str) -> str:
 
 
 def _text(data: bytes) -> str | bytes:
-    """Text out of SQLite; bytes where it is damaged so that it is none."""
+    """Return text from SQLite, or bytes if they are not UTF-8 because of damage."""
     try:
         return data.decode()
     except UnicodeDecodeError:
@@ -86,13 +91,13 @@ def _text(data: bytes) -> str | bytes:
 
 
 def _check(connection: sqlite3.Connection, record: ConnectionPoolEntry, proxy: object) -> None:
-    """Give up every connection to files that were removed or replaced: what they write nobody would find."""
-    files: Opened = record.info[_FILES]
-    if not files.is_there:
+    """Close every connection to files that were removed or replaced: what it writes would be lost."""
+    files: FileIdentities = record.info[_FILES]
+    if not files.are_unchanged:
         raise InvalidatePoolError
 
 
 def _begin(connection: Connection) -> None:
-    # IMMEDIATE: a reader that turns into a writer later can be refused at once, instead of waiting for its turn.
+    # IMMEDIATE: a transaction that begins as a reader and writes later may be refused at once, without waiting.
     writes = connection.get_execution_options().get("intent") == "write"
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")

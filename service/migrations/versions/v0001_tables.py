@@ -1,4 +1,4 @@
-"""Tables, and which spec has which."""
+"""Create the tables for learning-rate tables and for the specs that they were computed from."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ down_revision = None
 
 
 def upgrade() -> None:
-    """Make `tables` and `specs`."""
+    """Create `tables` and `specs`."""
     key = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
     op.create_table(
         "tables",

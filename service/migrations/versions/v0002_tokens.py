@@ -1,4 +1,4 @@
-"""Tokens."""
+"""Create the table for tokens."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ down_revision = "0001"
 
 
 def upgrade() -> None:
-    """Make `tokens`."""
+    """Create `tokens`."""
     key = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
     op.create_table(
         "tokens",

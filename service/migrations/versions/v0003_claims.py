@@ -1,6 +1,7 @@
-"""What a publisher said of a table is a claim, and what this service computed a fact.
+"""Tell what a publisher claims about a table from what this service has computed.
 
-Until now `tables.origin` was either: a fact where `specs` has that spec for the table, else it becomes the claim.
+Before this revision `tables.origin` was either. If `specs` has that spec for the table, the service has computed it,
+and nothing is claimed; otherwise it becomes the claim.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ _SPECS = sa.table("specs", *map(sa.column, ("spec", "digest")))
 
 
 def upgrade() -> None:
-    """Make `tables.claim` of `tables.origin`, and room for the versions that computed a spec's table."""
+    """Turn `tables.origin` into `tables.claim`, and add a column for the versions that computed a spec's table."""
     op.add_column("specs", sa.Column("provenance", sa.Text))
     op.create_index("specs_digest", "specs", ["digest"])
     op.execute("ALTER TABLE tables RENAME COLUMN origin TO claim")

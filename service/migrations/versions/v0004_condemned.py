@@ -1,4 +1,4 @@
-"""Tables whose files are being removed."""
+"""Create the table of pending deletions: tables whose files are being deleted."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ down_revision = "0003"
 
 
 def upgrade() -> None:
-    """Make `condemned`."""
+    """Create `condemned`."""
     op.create_table(
         "condemned",
         sa.Column("digest", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), primary_key=True),

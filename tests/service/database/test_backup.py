@@ -97,17 +97,19 @@ def test_damaged_rows_are_left_out(metadata: Metadata, execute: Execute, empty: 
 
 def test_a_database_with_rows_takes_no_backup(metadata: Metadata, backup: Path) -> None:
     """Rows are never mixed: a backup goes into an empty database only."""
-    with pytest.raises(DatabaseError, match="restored into an empty database, and there are specs in this one"):
+    with pytest.raises(DatabaseError, match="restored into an empty database, and this one has rows in specs"):
         metadata.restore(backup)
 
 
-def test_a_backup_that_is_not_whole_is_refused(backup: Path, empty: Metadata, tmp_path: Path) -> None:
+def test_a_backup_that_is_cut_short_is_refused(backup: Path, empty: Metadata, tmp_path: Path) -> None:
     """Cut short at any line, a backup is refused, and leaves nothing behind."""
     lines = backup.read_text(encoding="utf-8").splitlines(keepends=True)
     for count in range(len(lines)):
         short = tmp_path / f"short-{count}"
         short.write_text("".join(lines[:count]), encoding="utf-8")
-        with pytest.raises(DatabaseError, match="this is no backup" if count == 0 else "the backup is not whole"):
+        with pytest.raises(
+            DatabaseError, match="this file is not a backup" if count == 0 else "the backup is cut short"
+        ):
             empty.restore(short)
     assert [*empty.tables.every_table(), *empty.tables.every_spec(), *empty.tokens.every_token()] == []
 

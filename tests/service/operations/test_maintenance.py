@@ -222,7 +222,7 @@ def test_a_lost_table_that_cannot_be_computed_is_an_error(data: Path, tmp_path: 
         (b'{"format": "lrtables-metadata"}\n', "the backup has revision None"),
         (b'{"format": "lrtables-metadata", "revision": "\xff"}\n', "the backup is damaged"),
         pytest.param(b"[" * 100_000, "the backup is damaged", id="nested"),
-        (b"", "this is no backup"),
+        (b"", "this file is not a backup"),
     ],
 )
 def test_a_backup_of_nonsense_is_one_line(tmp_path: Path, content: bytes, message: str) -> None:

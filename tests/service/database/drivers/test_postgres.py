@@ -21,7 +21,7 @@ OpenDatabase = Callable[..., Metadata]
 AtOnce = Callable[[int, Callable[[int], str]], list[str]]
 
 _SPEC = '{"schedule":{},"total_steps":3}'
-_PATIENCE = 2.0  # seconds that a database which does not work is given; the driver waits no less for a connection
+_TIMEOUT = 2.0  # seconds for a database that does not work; the driver waits no less for a connection
 
 
 def _digest(number: int) -> str:
@@ -35,8 +35,8 @@ def database_url(postgres: PostgresServer) -> str:
 
 @pytest.fixture
 def hasty(open_database: OpenDatabase, database_url: str, at_once: AtOnce) -> Metadata:
-    """Metadata with little patience: `_digest(1)` recorded for `s`, and four connections open."""
-    metadata = open_database(database_url, _PATIENCE)
+    """Metadata with a short time-out: `_digest(1)` recorded for `s`, and four connections open."""
+    metadata = open_database(database_url, _TIMEOUT)
     at_once(4, lambda _: metadata.tables.record("s", _SPEC, _digest(1), 24))
     return metadata
 
@@ -61,12 +61,12 @@ def test_a_server_that_was_restarted_is_not_noticed(hasty: Metadata, fragile_pos
 def test_a_server_that_hangs_is_an_error_in_time(
     hasty: Metadata, fragile_postgres: PostgresServer, at_once: AtOnce
 ) -> None:
-    """A server that takes questions and answers none costs a call its patience, over old and new connections."""
+    """A call to a server that does not answer ends at its time-out, over old and new connections."""
     fragile_postgres.pause()
     for _ in range(2):
         begun = time.monotonic()
         assert set(_failures(hasty, at_once)) == {"the database gave no answer within 2 seconds"}
-        assert time.monotonic() - begun < 5 * _PATIENCE
+        assert time.monotonic() - begun < 5 * _TIMEOUT
     fragile_postgres.resume()
     _assert_works(hasty)
 
@@ -98,7 +98,7 @@ def test_a_server_that_hangs_in_a_call_is_an_error_in_time(
 
 @pytest.mark.slow
 def test_a_frozen_process_of_ours_lets_go(hasty: Metadata, database_url: str) -> None:
-    """A transaction whose process does not go on blocks others for ten times its patience, and is undone."""
+    """A transaction whose process does not go on blocks others for ten times its time-out, and is rolled back."""
     with closing(Database(parse_url(database_url), 1.0)) as frozen:
         rows = _frozen(frozen)
         next(rows)
@@ -165,7 +165,7 @@ def _until(condition: Callable[[], bool]) -> None:
 def test_no_password_is_shown(fragile_postgres: PostgresServer) -> None:
     """Neither the address, nor what stands for the metadata, nor any error has the password in it."""
     wrong = fragile_postgres.url("postgres").replace(fragile_postgres.password, "se%40cret/wrong")
-    with closing(Metadata(wrong, timeout_seconds=_PATIENCE)) as metadata:
+    with closing(Metadata(wrong, timeout_seconds=_TIMEOUT)) as metadata:
         shown = [metadata.url, repr(metadata), str(vars(metadata)), _failure(metadata)]
         fragile_postgres.stop()
         shown.append(_failure(metadata))
