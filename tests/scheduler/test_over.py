@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import get_args
+from typing import Any, get_args
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, assume, given, reject, settings
 from hypothesis import strategies as st
 
-from scheduler import KINDS, Schedule, TableError, builtin
+from scheduler import KINDS, Schedule, TableError, builtin, parse
 from scheduler.builtin import OneCycleLR
 from scheduler.builtin.twin import Twin
 from scheduler.compose import (
@@ -33,7 +33,7 @@ from scheduler.custom import LinearWarmup
 from scheduler.libraries import transformers
 from scheduler.numerics import shapes
 from scheduler.numerics.rates import MAX_RATE
-from tests.support.schedules.strategies import schedules
+from tests.support.schedules.strategies import on_one_optimizer, schedules
 
 N = 10
 ONE_CYCLE = OneCycleLR(0.1, N, cycle_momentum=False)
@@ -71,8 +71,32 @@ COMPOSITES: dict[str, Held] = {
 }
 
 
-def _parts(kind: str) -> st.SearchStrategy[Schedule]:
-    return schedules(kind).filter(lambda part: part.over is not None and part.column_names == ("lr",))
+# kinds of torch's that a composite of torch's may hold beside one that is over
+MEMBERS = ("ConstantLR", "LinearLR", "StepLR", "MultiStepLR", "ExponentialLR", "PolynomialLR", "CosineAnnealingLR")
+
+
+def _one_cycle() -> st.SearchStrategy[dict[str, Any]]:
+    """A OneCycleLR that drives the learning rate alone, as data."""
+    return schedules("torch.OneCycleLR").map(lambda part: {**part.to_dict(), "cycle_momentum": False})
+
+
+@st.composite
+def _parts(draw: st.DrawFn, kind: str) -> Schedule:
+    """Schedules of this kind that are over at some step."""
+    data = draw(_one_cycle())
+    if kind != data["kind"]:
+        others = st.sampled_from(MEMBERS).flatmap(lambda name: schedules(f"torch.{name}"))
+        members = draw(st.permutations([data, *(other.to_dict() for other in draw(st.lists(others, max_size=2)))]))
+        milestones = draw(st.lists(st.integers(0, 3000), min_size=len(members), max_size=len(members)))
+        data = {"kind": kind, "schedulers": members}
+        data |= {"milestones": milestones} if kind == "torch.SequentialLR" else {}
+    try:
+        part = parse(on_one_optimizer(data))
+        part.values(6000)
+    except (ValueError, TableError):  # what torch refuses, and growth beyond every rate
+        reject()
+    assume(part.over is not None)
+    return part
 
 
 @pytest.mark.parametrize("name", COMPOSITES)
