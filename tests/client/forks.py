@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -23,6 +24,7 @@ from scheduler.custom import WarmupWithDecay
 
 FETCHES = 2  # in each child
 AT_ONCE = 8  # children
+LIMIT = 120  # seconds until a child that is stuck is lost
 THREADS = 2  # of the parent, in the middle of a request when it forks
 
 
@@ -41,6 +43,7 @@ def fetch(client: Client, number: int) -> str:
 
 def child(client: Client, numbers: list[int], writes: int) -> None:
     """Fetch, report and end, whatever the parent's threads held when they were left behind."""
+    signal.alarm(LIMIT)
     report = "\n".join(fetch(client, number) for number in numbers)
     os.write(writes, report.encode())
     os._exit(0)
@@ -54,7 +57,7 @@ def run(url: str, forks: int) -> Counter[str]:
     """
     ends: Counter[str] = Counter()
     numbers = count()
-    with Client(url) as client:
+    with Client(url, timeout=60.0, deadline=120.0) as client:  # none of which is at stake on a busy machine
         _fork_often(client, forks - forks // 2, numbers, ends)
         done = threading.Event()
         threads = [threading.Thread(target=_go_on, args=(client, done, numbers, ends)) for _ in range(THREADS)]
