@@ -1,4 +1,4 @@
-"""The threads that keep the event loop free."""
+"""The thread pools for blocking work."""
 
 import asyncio
 import threading
@@ -10,10 +10,10 @@ from service.concurrency.executors import Executors
 from service.errors import QueueFullError
 
 
-def test_few_texts_wait(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Beyond a number of texts, more are refused, worth a retry; who leaves makes room, and its work is dropped.
+def test_the_queue_of_texts_is_limited(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Beyond a number of texts, more are refused with a retry; a cancelled one makes room, and its work is not begun.
 
-    A text whose beginning is sent already goes on.
+    A text whose first blocks are sent goes on.
     """
     monkeypatch.setattr("service.concurrency.executors._MAX_TEXTS", 2)
     written: list[int] = []
@@ -40,8 +40,8 @@ def test_few_texts_wait(monkeypatch: pytest.MonkeyPatch) -> None:
     assert written == [3]
 
 
-def test_reading_and_writing_do_not_wait_for_each_other() -> None:
-    """A large text is read though one that is being written does not end, and the other way round."""
+def test_parsing_and_serializing_do_not_wait_for_each_other() -> None:
+    """A large text is parsed while one that is being serialized does not end, and the other way round."""
 
     async def main() -> None:
         executors, go_on = Executors(), threading.Event()
@@ -60,7 +60,7 @@ def test_reading_and_writing_do_not_wait_for_each_other() -> None:
     asyncio.run(main())
 
 
-def test_few_bodies_are_sent_in_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_number_of_streamed_bodies_is_limited(monkeypatch: pytest.MonkeyPatch) -> None:
     """Beyond a number of bodies that are read or written while they are sent, more are refused until one has ended."""
     monkeypatch.setattr("service.concurrency.executors._MAX_STREAMS", 1)
 

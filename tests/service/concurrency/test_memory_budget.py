@@ -1,23 +1,23 @@
-"""Memory that is lent."""
+"""The memory budget: acquired and released by concurrent tasks."""
 
 import asyncio
 
 from service.concurrency.memory_budget import MemoryBudget
 
 
-def test_who_finds_none_left_waits_its_turn() -> None:
-    """No more is lent than there is, and nobody overtakes: a small wish waits behind a large one."""
+def test_tasks_are_served_in_the_order_of_arrival() -> None:
+    """No more is granted than is free, and a small request waits behind a large one that came before."""
 
     async def main() -> None:
         budget, order = MemoryBudget(10), list[str]()
 
-        async def borrow(name: str, nbytes: int) -> None:
+        async def hold(name: str, nbytes: int) -> None:
             async with budget.acquire(nbytes):
                 order.append(name)
                 await asyncio.sleep(0)
 
         async with budget.acquire(6):
-            waiting = [asyncio.create_task(borrow(name, size)) for name, size in [("large", 8), ("small", 1)]]
+            waiting = [asyncio.create_task(hold(name, size)) for name, size in [("large", 8), ("small", 1)]]
             await asyncio.sleep(0.01)
             assert order == []
         await asyncio.gather(*waiting)
@@ -26,33 +26,33 @@ def test_who_finds_none_left_waits_its_turn() -> None:
     asyncio.run(main())
 
 
-def test_who_leaves_gives_way() -> None:
-    """One who is cancelled while waiting, or just when its turn came, takes nothing with it."""
+def test_a_cancelled_task_holds_no_memory() -> None:
+    """A task that is cancelled, while it waits or at the moment of its grant, takes nothing from the budget."""
 
     async def main() -> None:
         budget = MemoryBudget(10)
 
-        async def borrow() -> None:
+        async def hold() -> None:
             async with budget.acquire(10):
                 await asyncio.sleep(0)
 
         held = budget.acquire(10)
         await held.__aenter__()
-        waiting, called = asyncio.create_task(borrow()), asyncio.create_task(borrow())
+        waiting, granted = asyncio.create_task(hold()), asyncio.create_task(hold())
         await asyncio.sleep(0)
         waiting.cancel()
         await asyncio.sleep(0)
-        await held.__aexit__(None, None, None)  # the turn of `called` comes now
-        called.cancel()
-        await asyncio.gather(waiting, called, return_exceptions=True)
+        await held.__aexit__(None, None, None)  # grants `granted`
+        granted.cancel()
+        await asyncio.gather(waiting, granted, return_exceptions=True)
         async with asyncio.timeout(5), budget.acquire(10):
             pass
 
     asyncio.run(main())
 
 
-def test_who_wants_more_than_there_is_gets_all() -> None:
-    """A wish beyond the whole is granted when all is there, and keeps nobody waiting for ever."""
+def test_a_request_larger_than_the_budget_gets_all_of_it() -> None:
+    """A request beyond the whole budget is granted when all of it is free, and releases all of it."""
 
     async def main() -> None:
         budget = MemoryBudget(10)

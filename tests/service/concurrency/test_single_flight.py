@@ -1,4 +1,4 @@
-"""One piece of work for all who wait for it."""
+"""Single flight: concurrent calls for a key share one execution of the work."""
 
 import asyncio
 
@@ -6,7 +6,7 @@ from service.concurrency.single_flight import SingleFlight
 
 
 def test_concurrent_calls_share_one_run() -> None:
-    """A thousand calls at once run the work once; one of them led, the others waited."""
+    """A thousand calls at once run the work once; one of them started it, the others waited."""
 
     async def main() -> None:
         flights, runs = SingleFlight[int](), []
@@ -19,7 +19,7 @@ def test_concurrent_calls_share_one_run() -> None:
         results = await asyncio.gather(*(flights.run("a", work) for _ in range(1000)))
         assert runs == [1]
         assert [value for value, _ in results] == [7] * 1000
-        assert sum(leads for _, leads in results) == 1
+        assert sum(started for _, started in results) == 1
         assert flights.waits == 999
 
     asyncio.run(main())
@@ -47,8 +47,8 @@ def test_keys_do_not_wait_for_each_other() -> None:
     asyncio.run(main())
 
 
-def test_a_failure_reaches_all_and_is_forgotten() -> None:
-    """Failed work fails for every waiter, and the next call tries again."""
+def test_a_failure_reaches_every_caller_and_is_not_kept() -> None:
+    """Work that fails raises in every call that waits, and the next call runs it again."""
 
     async def main() -> None:
         flights, runs = SingleFlight[int](), []
@@ -67,8 +67,8 @@ def test_a_failure_reaches_all_and_is_forgotten() -> None:
     asyncio.run(main())
 
 
-def test_work_outlives_those_who_leave() -> None:
-    """The work goes on when the one who began it is cancelled, as long as another waits."""
+def test_work_goes_on_while_one_call_waits() -> None:
+    """The work goes on when the call that started it is cancelled, as long as another call waits."""
 
     async def main() -> None:
         flights = SingleFlight[int]()
@@ -88,7 +88,7 @@ def test_work_outlives_those_who_leave() -> None:
 
 
 def test_work_that_nobody_waits_for_is_cancelled() -> None:
-    """When the last one leaves, the work ends, and whoever comes then starts anew."""
+    """When the last call is cancelled, so is the work, and the next call starts it again."""
 
     async def main() -> None:
         flights, ends = SingleFlight[int](), list[str]()

@@ -1,4 +1,4 @@
-"""Backups: the same from either kind of database, whole or refused."""
+"""Backups: the same bytes from SQLite and PostgreSQL, refused if damaged."""
 
 import threading
 from collections.abc import Callable
@@ -65,7 +65,7 @@ def test_a_backup_is_for_its_owner(metadata: Metadata, backup: Path) -> None:
 
 
 def test_a_backup_is_of_one_moment(metadata: Metadata, empty: Metadata, tmp_path: Path) -> None:
-    """While others record, every spec in a backup has its table there too."""
+    """Every spec in a backup has its table in it, also while others record."""
     done = threading.Event()
 
     def record() -> None:
@@ -85,7 +85,7 @@ def test_a_backup_is_of_one_moment(metadata: Metadata, empty: Metadata, tmp_path
 
 
 def test_damaged_rows_are_left_out(metadata: Metadata, execute: Execute, empty: Metadata, tmp_path: Path) -> None:
-    """A backup holds what is sound, and stays restorable."""
+    """A backup leaves damaged rows out, and can be restored."""
     metadata.tables.record("s", _SPEC, _digest(1), 24)
     metadata.tokens.add(_TOKEN)
     execute("UPDATE tokens SET name = 'weekly'")
@@ -95,8 +95,8 @@ def test_damaged_rows_are_left_out(metadata: Metadata, execute: Execute, empty: 
     assert (empty.tables.digest_of("s"), empty.tokens.every_token()) == (_digest(1), [])
 
 
-def test_a_database_with_rows_takes_no_backup(metadata: Metadata, backup: Path) -> None:
-    """Rows are never mixed: a backup goes into an empty database only."""
+def test_a_backup_is_restored_into_an_empty_database_only(metadata: Metadata, backup: Path) -> None:
+    """A database with rows refuses a backup."""
     with pytest.raises(DatabaseError, match="restored into an empty database, and this one has rows in specs"):
         metadata.restore(backup)
 
@@ -128,7 +128,7 @@ def test_a_damaged_backup_is_refused(backup: Path, empty: Metadata, tmp_path: Pa
 
 
 def test_the_backup_of_another_revision_is_refused(backup: Path, empty: Metadata) -> None:
-    """A backup says which revision it is of; the error says which version takes it, and what comes then."""
+    """The backup of another revision is refused, and the error says how to restore it."""
     backup.write_text(backup.read_text(encoding="utf-8").replace('"revision": "', '"revision": "x'))
     way = r"the backup has revision x.*, and this version needs .*: restore it with .* made it; .*'lrtables db upgrade'"
     with pytest.raises(DatabaseError, match=way):

@@ -24,7 +24,7 @@ def _digest(number: int) -> str:
 
 
 def test_a_working_database_passes_its_check(metadata: Metadata) -> None:
-    """`check` is silent, and closing twice, or using what was closed, does no harm."""
+    """`check` returns; closing twice and using a closed one does no harm."""
     metadata.check()
     metadata.close()
     metadata.check()
@@ -62,10 +62,10 @@ class TestDamage:
             _insert(execute, table, row)
 
     @pytest.mark.parametrize(("table", "column"), _COLUMNS)
-    def test_a_damaged_row_is_as_if_it_were_not_there(
+    def test_a_damaged_row_counts_as_missing(
         self, metadata: Metadata, execute: Execute, caplog: pytest.LogCaptureFixture, table: Table, column: str
     ) -> None:
-        """A change in any column makes the row absent: it is logged, counted, reported, and can be written anew."""
+        """A change in any column makes the row missing: it is logged, counted, reported, and can be written again."""
         assert list(metadata.verify_rows()) == []
         _damage(execute, table, column)
         assert any("does not match its checksum" in line for line in metadata.verify_rows())
@@ -84,7 +84,7 @@ class TestDamage:
         assert (metadata.tables.digest_of("s"), metadata.tables.has_table(_digest(1))) == (_digest(1), True)
 
     def test_a_damaged_row_is_replaced_by_the_next_record(self, metadata: Metadata, execute: Execute) -> None:
-        """Recording over damaged rows puts sound ones in their place, in the same transaction."""
+        """Recording over damaged rows replaces them in the same transaction."""
         _damage(execute, TABLES, "claim")
         _damage(execute, SPECS, "digest")
         assert metadata.tables.record("s", "{}", _digest(1), 24) == _digest(1)
@@ -92,7 +92,7 @@ class TestDamage:
         assert (metadata.tables.claim(_digest(1)), metadata.damaged_rows) == (None, 2)
 
     def test_a_damaged_token_is_not_revoked(self, metadata: Metadata, execute: Execute) -> None:
-        """A damaged token allows nothing already, and is not made sound by revoking it."""
+        """A damaged token allows nothing, and revoking it does not give it a valid checksum."""
         _damage(execute, TOKENS, "scopes")
         assert not metadata.tokens.revoke("id-1", 7.5)
         assert metadata.tokens.find_by_hash(_TOKEN.hash) is None

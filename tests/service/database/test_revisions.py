@@ -1,4 +1,4 @@
-"""The way from an empty database to the newest revision, and what is refused on it."""
+"""Upgrades from an empty or older database to the newest revision, and what is refused."""
 
 import json
 from collections.abc import Callable
@@ -28,7 +28,7 @@ def _digest(number: int) -> str:
 
 
 def test_an_empty_database_is_given_its_tables(open_database: OpenDatabase, database_url: str, tmp_path: Path) -> None:
-    """Opening an empty database brings it to the revision that is needed, and opening it again changes nothing."""
+    """Opening an empty database upgrades it, and opening it again changes nothing."""
     with closing(Metadata(database_url, timeout_seconds=60)) as fresh:
         current, head = fresh.status()
         assert current is None
@@ -49,7 +49,7 @@ def _insert_0001(execute: Execute, table: str, *rows: dict[str, Any]) -> None:
 def test_an_older_revision_is_refused_until_it_is_upgraded(
     open_database: OpenDatabase, database_url: str, execute: Execute
 ) -> None:
-    """A database of an earlier version is not touched but by an upgrade, which keeps what is in it."""
+    """Only an upgrade changes a database of an earlier version, and it keeps the rows."""
     with closing(Metadata(database_url, timeout_seconds=60)) as older:
         older.upgrade("0001")
         _insert_0001(execute, "specs", {"spec_id": "s", "spec": _SPEC, "digest": _digest(1), "created_at": 1.5})
@@ -81,14 +81,16 @@ def test_the_tables_of_others_are_left_alone(execute: Execute, open_database: Op
 
 
 def test_the_migrations_lead_to_the_schema(open_database: OpenDatabase, database_url: str) -> None:
-    """After every migration the tables are those that the queries are written for, to the column."""
+    """After all migrations the database has exactly the tables and columns of the schema."""
     open_database(database_url)
     with closing(Database(parse_url(database_url), 60)) as database, database.transaction("read") as connection:
         assert compare_metadata(MigrationContext.configure(connection), SCHEMA) == []
 
 
-def test_origins_become_facts_and_claims(open_database: OpenDatabase, database_url: str, execute: Execute) -> None:
-    """What `specs` has of a table was computed; another origin is what a publisher said; what was damaged stays so."""
+def test_origins_that_were_not_computed_become_claims(
+    open_database: OpenDatabase, database_url: str, execute: Execute
+) -> None:
+    """An origin that `specs` lacks becomes a claim, the others are dropped, and damaged rows stay damaged."""
     false = '{"schedule":{"kind":"Constant"},"total_steps":3}'
     origins = [_SPEC, false, false, None, _SPEC, _SPEC]
     with closing(Metadata(database_url, timeout_seconds=60)) as older:

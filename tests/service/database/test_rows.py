@@ -14,7 +14,7 @@ _TOKEN = TokenRow("id", "name", "5e" * 32, ["read"], ["*"], {"max_steps": 3}, 1.
 
 
 def test_a_row_comes_back_as_it_was_stored() -> None:
-    """What is stored is plain values with a checksum that they match, and leads back to the row."""
+    """A row is stored as plain values with their checksum, and is read back equal."""
     assert TableRow.of(stored(TABLES, _TABLE)) == _TABLE
     assert TokenRow.of(stored(TOKENS, _TOKEN)) == _TOKEN
     assert SpecRow.of(stored(SPECS, SpecRow("s", "{}", "d", 1.0))) == SpecRow("s", "{}", "d", 1.0)
@@ -22,7 +22,7 @@ def test_a_row_comes_back_as_it_was_stored() -> None:
 
 
 def test_a_checksum_covers_the_table_and_every_value() -> None:
-    """Another value, a value less or more, or the same values in another table: another checksum."""
+    """The checksum changes with any value and with the table."""
     values = stored(TABLES, _TABLE)
     others = [stored(TABLES, replace(_TABLE, **change)) for change in ({"nbytes": 9}, {"claim": ""}, {"digest": "b"})]
     sums = {checksum(TABLES, values), checksum(SPECS, values), *(checksum(TABLES, other) for other in others)}

@@ -24,7 +24,7 @@ def _digest(number: int) -> str:
 
 
 def test_a_spec_that_was_not_recorded_has_no_table(metadata: Metadata) -> None:
-    """Nothing is known of what was never kept."""
+    """A spec and a table that were never recorded are not found."""
     assert metadata.tables.digest_of("s") is None
     assert metadata.tables.claim(_digest(1)) is None
     assert metadata.tables.specs_of(_digest(1)) == []
@@ -33,14 +33,14 @@ def test_a_spec_that_was_not_recorded_has_no_table(metadata: Metadata) -> None:
 
 
 def test_the_first_digest_of_a_spec_holds(metadata: Metadata) -> None:
-    """A spec keeps the digest that was recorded first, and whoever records another is told."""
+    """A spec keeps the digest that was recorded first, which is returned to later callers."""
     assert metadata.tables.record("s", _SPEC, _digest(1), 24) == _digest(1)
     assert metadata.tables.record("s", _SPEC, _digest(2), 24) == _digest(1)
     assert metadata.tables.digest_of("s") == _digest(1)
 
 
 def test_a_table_keeps_every_spec_it_was_computed_from(metadata: Metadata) -> None:
-    """A table remembers the specs it was computed from, the first one first, with what versions, and when."""
+    """A table has the specs it was computed from, the earliest first, with versions and times."""
     before = time.time()
     metadata.tables.record("t", _SPEC, _digest(1), 24, '{"numpy":"2"}')
     metadata.tables.record("s", "{}", _digest(1), 24)
@@ -61,7 +61,7 @@ def test_a_table_keeps_every_spec_it_was_computed_from(metadata: Metadata) -> No
 
 @pytest.mark.parametrize("claims", [[None, "a", "b"], ["a", "b"], ["a", None]])
 def test_a_table_is_published_once(metadata: Metadata, claims: list[str | None]) -> None:
-    """A table by value is new once, keeps the first claim that there is of it, and has no spec row."""
+    """A published table is new once, keeps the first claim about it, and has no spec."""
     assert [metadata.tables.publish(_digest(1), 24, claim) for claim in claims] == [True, False, False][: len(claims)]
     assert metadata.tables.claim(_digest(1)) == "a"
     assert metadata.tables.has_table(_digest(1))
@@ -70,7 +70,7 @@ def test_a_table_is_published_once(metadata: Metadata, claims: list[str | None])
 
 
 def test_a_table_is_deleted_with_its_specs(metadata: Metadata) -> None:
-    """After `delete` nothing leads to the table, and the others are as they were."""
+    """A deleted table and its specs are not found, and the others are unchanged."""
     metadata.tables.record("s", _SPEC, _digest(1), 24)
     metadata.tables.record("t", _SPEC, _digest(2), 24)
     metadata.tables.delete(_digest(1))
@@ -96,13 +96,13 @@ def test_text_comes_back_as_it_was(metadata: Metadata) -> None:
 
 
 def test_threads_agree_on_the_first(metadata: Metadata, at_once: AtOnce) -> None:
-    """However many threads record a spec at once, each with another digest, all are told the same one."""
+    """When threads record a spec at once, each with another digest, all get the same one back."""
     answers = at_once(32, lambda number: metadata.tables.record("s", _SPEC, _digest(number), 24))
     assert set(answers) == {metadata.tables.digest_of("s")}
 
 
 def test_processes_agree_on_the_first(database_url: str) -> None:
-    """Two processes that start on an empty database at once both open it, and agree on every spec."""
+    """Two processes that open an empty database at once agree on the digest of every spec."""
     script = """
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -123,7 +123,7 @@ with closing(open_metadata(Settings(database_url=url, database_seconds=60))) as 
 
 
 def test_a_crash_leaves_all_or_nothing(metadata: Metadata, database_url: str) -> None:
-    """A process that is killed between the two rows of a record leaves neither, and blocks nobody."""
+    """A process that is killed between the two rows of a record leaves neither row, and no lock."""
     script = """
 import os, signal, sys
 from service.database.checked_table import CheckedTable

@@ -1,4 +1,4 @@
-"""The store in a directory of this machine: what only it promises, and what a bad disk does to it."""
+"""The store in a local directory: durability, ownership of the directory, and failing disks."""
 
 import os
 import re
@@ -29,14 +29,14 @@ def store(tmp_path: Path) -> Iterator[LocalStore]:
 
 
 def version(store: LocalStore) -> str:
-    """Which object is there."""
+    """Return the version of the stored object."""
     found = store.stat(KEY)
     assert found is not None
     return found.version
 
 
 def temporary_files(store: LocalStore) -> list[Path]:
-    """What is left of writes."""
+    """Return the temporary files of writes."""
     return list((store.directory / "tmp").iterdir())
 
 
@@ -54,8 +54,8 @@ def test_no_temporary_file_stays(store: LocalStore) -> None:
     assert temporary_files(store) == []
 
 
-def test_what_was_got_stays_as_it_was(store: LocalStore) -> None:
-    """Bytes that were got do not change when the file does."""
+def test_bytes_that_were_read_do_not_change(store: LocalStore) -> None:
+    """Bytes that were read do not change when the file does."""
     store.put(KEY, [b"good"])
     data = store.get(KEY)
     assert data is not None
@@ -66,7 +66,7 @@ def test_what_was_got_stays_as_it_was(store: LocalStore) -> None:
 
 
 def test_a_damaged_object_is_kept_elsewhere(store: LocalStore) -> None:
-    """An object set aside is in the folder for damaged ones, as often as it comes to that."""
+    """Every quarantined object is kept in the folder for damaged ones, under a name of its own."""
     for content in (b"damaged", b"again"):
         store.put(KEY, [content])
         store.quarantine(KEY, version(store))
@@ -74,7 +74,7 @@ def test_a_damaged_object_is_kept_elsewhere(store: LocalStore) -> None:
 
 
 def test_the_folder_for_damaged_objects_may_be_removed(store: LocalStore) -> None:
-    """Somebody who looked at the damaged objects, and removed them with their folder, does no harm."""
+    """After an operator has removed the folder of damaged objects, the next one is quarantined all the same."""
     store.put(KEY, [b"damaged"])
     (store.directory / "damaged").rmdir()
     store.quarantine(KEY, version(store))
@@ -82,8 +82,8 @@ def test_the_folder_for_damaged_objects_may_be_removed(store: LocalStore) -> Non
     assert [path.read_bytes() for path in (store.directory / "damaged").iterdir()] == [b"damaged"]
 
 
-def test_a_link_that_leads_nowhere_is_a_damaged_object(store: LocalStore) -> None:
-    """A key that is taken by such a link has an object without bytes; set aside, it is free."""
+def test_a_broken_link_is_a_damaged_object(store: LocalStore) -> None:
+    """A key that is taken by a broken link has an object without bytes; quarantined, the key is free."""
     store.put(KEY, [b"x"])
     path = store.directory / KEY
     path.rename(path.with_name("moved"))
@@ -120,8 +120,8 @@ def test_a_reader_makes_no_directory(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_closed_directory_is_free_and_tidied(tmp_path: Path) -> None:
-    """Opening a directory again removes what a crash left behind."""
+def test_a_closed_directory_is_free_and_cleaned_up(tmp_path: Path) -> None:
+    """Opening a directory again removes the temporary files that a crash left behind."""
     LocalStore(tmp_path).close()
     (tmp_path / "tmp" / "left-behind").write_bytes(b"x")
     again = LocalStore(tmp_path)
@@ -136,15 +136,15 @@ def test_a_directory_that_cannot_be_made_is_an_error(tmp_path: Path) -> None:
         LocalStore(tmp_path / "file" / "data")
 
 
-def test_what_stops_the_start_is_named(tmp_path: Path) -> None:
-    """A folder among the files in the making, which no server makes, is left alone and named."""
+def test_what_prevents_the_start_is_named(tmp_path: Path) -> None:
+    """A folder among the temporary files, which no server creates, is left alone and named in the error."""
     (tmp_path / "tmp" / "mine").mkdir(parents=True)
     with pytest.raises(StorageError, match=rf"^[A-Z][a-z ]+: {re.escape(str(tmp_path))}/tmp/mine$"):
         LocalStore(tmp_path)
 
 
 def test_a_system_error_is_a_storage_error(store: LocalStore, tmp_path: Path) -> None:
-    """What the system refuses is the store's error: with the reason, and where, but not where the directory is."""
+    """An error of the system becomes a `StorageError` with its reason and a path relative to the directory."""
     (tmp_path / "tables").write_bytes(b"in the way")
     with pytest.raises(StorageError, match=r"^(Not a directory|File exists): tables/ab$"):
         store.put(KEY, [b"x"])
@@ -155,7 +155,7 @@ def test_a_system_error_is_a_storage_error(store: LocalStore, tmp_path: Path) ->
 
 @contextmanager
 def recorded(*names: str) -> Iterator[list[str]]:
-    """The system calls of these names, in the order in which this thread makes them."""
+    """Record the system calls of these names, in the order in which this thread makes them."""
     calls: list[str] = []
 
     def record(_: FrameType, event: str, function: Any) -> None:
@@ -169,8 +169,8 @@ def recorded(*names: str) -> Iterator[list[str]]:
         sys.setprofile(None)
 
 
-def test_a_name_is_given_to_synced_bytes_and_is_synced(store: LocalStore) -> None:
-    """Bytes are synced before they get their name, and the name before put returns: a power cut takes neither."""
+def test_bytes_and_key_are_synced_before_put_returns(store: LocalStore) -> None:
+    """The bytes are synced before they are linked to the key, and the key before `put` returns."""
     store.put(KEY, [b"its folder is there from now on"])
     store.delete(KEY)
     with recorded("write", "fsync", "link") as calls:
@@ -179,14 +179,14 @@ def test_a_name_is_given_to_synced_bytes_and_is_synced(store: LocalStore) -> Non
 
 
 def test_new_folders_are_synced_too(store: LocalStore) -> None:
-    """The first object of a folder is as durable as any: the folder's name is synced, and its parent's."""
+    """The first object of a folder is as durable as any: the folder's entry is synced, and its parent's."""
     with recorded("fsync", "mkdir", "link") as calls:
         store.put(KEY, [b"x"])
     assert calls[-5:] == ["fsync", "fsync", "fsync", "link", "fsync"]
 
 
-def test_a_folder_of_a_killed_maker_is_synced(store: LocalStore) -> None:
-    """A folder that is there is synced when it is first used: whoever made it may not have come to that."""
+def test_a_folder_of_a_killed_writer_is_synced(store: LocalStore) -> None:
+    """An existing folder is synced when it is first used: its creator may have been killed before it did."""
     (store.directory / KEY).parent.mkdir(parents=True)
     with recorded("fsync", "link") as calls:
         store.put(KEY, [b"x"])
@@ -195,7 +195,7 @@ def test_a_folder_of_a_killed_maker_is_synced(store: LocalStore) -> None:
 
 
 def test_a_folder_that_was_removed_is_synced_again(store: LocalStore) -> None:
-    """A folder that has to be made anew is synced as the first one was."""
+    """A folder that has to be created again is synced again."""
     for _ in range(2):
         with recorded("fsync", "link") as calls:
             store.put(KEY, [b"x"])
@@ -205,21 +205,21 @@ def test_a_folder_that_was_removed_is_synced_again(store: LocalStore) -> None:
 
 @pytest.mark.parametrize(("name", "folders"), [("", 1), ("one", 1), ("one/two/three", 3)])
 def test_the_directory_is_synced_too(tmp_path: Path, name: str, folders: int) -> None:
-    """Each folder that is made for the data is named in a synced one; a data directory that is there is, too."""
+    """The parent of each new folder is synced, and the parent of an existing data directory, too."""
     with recorded("fsync") as calls:
         LocalStore(tmp_path / name).close()
     assert len(calls) == folders
 
 
-def test_a_taken_name_is_synced_before_it_counts(store: LocalStore) -> None:
-    """Who finds the key taken may rely on it, though whoever took it may not have come to sync the name."""
+def test_a_taken_key_is_synced_before_put_returns(store: LocalStore) -> None:
+    """When a key is taken its folder is synced before `put` returns: its writer may not have done so yet."""
     store.put(KEY, [b"x"])
     with recorded("fsync", "link") as calls:
         assert not store.put(KEY, [b"x"])
     assert calls == ["fsync", "link", "fsync"]
 
 
-# -- bad disks --------------------------------------------------------------------------------------------------------
+# -- failing disks -----------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -232,7 +232,7 @@ def disk_store(disk: SmallDisk) -> Iterator[LocalStore]:
 
 
 def check_only_the_first(store: LocalStore) -> None:
-    """The object that was there is, and nothing else: no half, no temporary file."""
+    """Check that there is the first object and nothing else: no partial object, no temporary file."""
     assert bytes(store.get(KEY) or b"") == b"kept"
     assert list(store.keys()) == [(KEY, 4)]
     assert store.get(OTHER) is None
@@ -240,7 +240,7 @@ def check_only_the_first(store: LocalStore) -> None:
 
 
 def test_a_full_disk_takes_nothing_and_loses_nothing(disk: SmallDisk, disk_store: LocalStore) -> None:
-    """Where the disk is full, a put fails with that reason and leaves nothing; with space again, it works."""
+    """On a full disk a put fails with that reason and leaves nothing; with space again, it works."""
     with disk.full():
         with pytest.raises(StorageError, match=r"^No space left on device"):
             disk_store.put(OTHER, [bytes(100_000)])
@@ -248,8 +248,8 @@ def test_a_full_disk_takes_nothing_and_loses_nothing(disk: SmallDisk, disk_store
     assert disk_store.put(OTHER, [bytes(100_000)])
 
 
-def test_a_disk_that_fills_up_half_way_keeps_no_half(disk_store: LocalStore) -> None:
-    """An object for which the space ends half way leaves nothing, and frees what it took."""
+def test_a_disk_that_fills_up_keeps_no_partial_object(disk_store: LocalStore) -> None:
+    """An object that fills the disk half way leaves nothing, and its space is free again."""
     for _ in range(3):
         with pytest.raises(StorageError, match=r"^No space left on device"):
             disk_store.put(OTHER, [bytes(100_000)] * 20)
@@ -257,7 +257,7 @@ def test_a_disk_that_fills_up_half_way_keeps_no_half(disk_store: LocalStore) -> 
     assert disk_store.put(OTHER, [bytes(100_000)] * 5)
 
 
-def test_a_limit_on_file_sizes_keeps_no_half(store: LocalStore) -> None:
+def test_a_limit_on_file_sizes_keeps_no_partial_object(store: LocalStore) -> None:
     """An object that outgrows the largest file that the process may write leaves nothing."""
     store.put(KEY, [b"kept"])
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
@@ -272,7 +272,7 @@ def test_a_limit_on_file_sizes_keeps_no_half(store: LocalStore) -> None:
 
 
 def test_a_read_only_disk_is_read(disk: SmallDisk, disk_store: LocalStore) -> None:
-    """What cannot be written to is still read; every write fails with the reason, and works once it is writable."""
+    """A read-only disk is still read; every write fails with the reason, and works once the disk is writable."""
     found = version(disk_store)
     writes = (
         lambda: disk_store.put(OTHER, [b"x"]),
@@ -291,7 +291,7 @@ def test_a_read_only_disk_is_read(disk: SmallDisk, disk_store: LocalStore) -> No
 
 
 def test_a_read_only_directory_is_not_opened_to_write(disk: SmallDisk) -> None:
-    """A server does not start on a directory that it cannot write to; who only reads may open it."""
+    """A server does not start on a directory that it cannot write to; a store for reading opens it."""
     LocalStore(disk.directory / "data").close()
     with disk.read_only():
         with pytest.raises(StorageError, match=r"^Read-only file system: .*/data/lock$"):
@@ -301,10 +301,10 @@ def test_a_read_only_directory_is_not_opened_to_write(disk: SmallDisk) -> None:
 
 @contextmanager
 def forbidden(folder: Path) -> Iterator[None]:
-    """Let this process have no right to the folder."""
+    """Take this process's permissions for the folder away."""
     folder.chmod(0)
     if os.getuid() == 0:
-        os.seteuid(65534)  # the superuser has a right to everything, nobody has none
+        os.seteuid(65534)  # `nobody`: the superuser may do everything
     try:
         yield
     finally:
@@ -313,7 +313,7 @@ def forbidden(folder: Path) -> Iterator[None]:
 
 
 def test_a_forbidden_folder_is_an_error(store: LocalStore) -> None:
-    """An object that may not be looked at is not taken for a missing one; nothing is written."""
+    """An object without permission to read is an error, not a missing object; nothing is written."""
     store.put(KEY, [b"kept"])
     uses = (lambda: store.get(KEY), lambda: store.stat(KEY), lambda: store.put(OTHER, [b"x"]))
     with forbidden(store.directory):

@@ -13,7 +13,7 @@ from service.storage.s3 import S3Store
 
 
 def test_without_a_url_the_data_directory_is_opened(tmp_path: Path) -> None:
-    """Tables lie in the data directory, which has one owner and any number of readers."""
+    """Without `store_url` the store is in the data directory, with one owner and any number of readers."""
     store = open_store(Settings(data_dir=tmp_path))
     assert isinstance(store, LocalStore)
     assert store.url == tmp_path.as_uri()
@@ -24,7 +24,7 @@ def test_without_a_url_the_data_directory_is_opened(tmp_path: Path) -> None:
 
 
 def test_with_a_url_the_bucket_is_opened(tmp_path: Path) -> None:
-    """Tables lie in the bucket, and the data directory is left alone; nothing is asked of the bucket yet."""
+    """With `store_url` the store is the bucket; the data directory stays empty, and no request is sent yet."""
     store = open_store(Settings(data_dir=tmp_path, store_url="s3://bucket/some/prefix"))
     assert isinstance(store, S3Store)
     assert store.url == "s3://bucket/some/prefix"
@@ -32,7 +32,7 @@ def test_with_a_url_the_bucket_is_opened(tmp_path: Path) -> None:
 
 
 def test_a_missing_package_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without obstore, the way to get it is in the error."""
+    """Without obstore the error says how to install it."""
     monkeypatch.setitem(sys.modules, "obstore", None)
     monkeypatch.setitem(sys.modules, "obstore.store", None)
     monkeypatch.delitem(sys.modules, "service.storage.s3")

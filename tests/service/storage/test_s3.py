@@ -1,4 +1,4 @@
-"""The store in a bucket: many servers on one, and what a bad S3 server, or a bad way to it, does to it."""
+"""The store in a bucket: shared by several servers, and with a failing S3 server or network."""
 
 import threading
 import time
@@ -20,7 +20,7 @@ pytestmark = [pytest.mark.needs("weed"), pytest.mark.timeout(60)]
 KEY = f"tables/ab/{'ab' * 32}.safetensors"
 OTHER = f"tables/cd/{'cd' * 32}.safetensors"
 NEXT = f"tables/ef/{'ef' * 32}.safetensors"
-SECONDS = 1.0  # for a request in the tests in which there will be no answer
+SECONDS = 1.0  # for a request that will not be answered
 
 METHODS: dict[str, Callable[[S3Store], object]] = {
     "get": lambda store: store.get(KEY),
@@ -47,7 +47,7 @@ def table() -> Table:
 
 @pytest.fixture
 def proxy(s3_server: S3Server) -> Iterator[Proxy]:
-    """A way to the S3 server that can be made bad."""
+    """A proxy to the S3 server that can be made to fail."""
     with Proxy(s3_server.port) as proxy:
         yield proxy
 
@@ -62,12 +62,12 @@ def store(url: str, proxy: Proxy, monkeypatch: pytest.MonkeyPatch) -> S3Store:
 
 @pytest.fixture
 def direct(url: str, s3_variables: None) -> S3Store:
-    """The same corner of the bucket, without the proxy and with time."""
+    """The same prefix of the bucket, without the proxy and with a long time-out."""
     return S3Store(url, timeout_seconds=30)
 
 
 def content(store: S3Store, key: str = KEY) -> bytes:
-    """The bytes of an object that is there."""
+    """Return the bytes of an object that exists."""
     data = store.get(key)
     assert data is not None
     return bytes(data)
@@ -76,8 +76,8 @@ def content(store: S3Store, key: str = KEY) -> bytes:
 # -- many servers -----------------------------------------------------------------------------------------------------
 
 
-def test_one_of_two_servers_makes_the_object(url: str, s3_variables: None) -> None:
-    """Of two stores on one bucket, one put makes the object, and both get its bytes."""
+def test_one_of_two_servers_creates_the_object(url: str, s3_variables: None) -> None:
+    """Of two stores on one bucket, one put creates the object, and both read its bytes."""
     first, second = S3Store(url, timeout_seconds=30), S3Store(url, timeout_seconds=30)
     assert first.put(KEY, [b"first"])
     assert not second.put(KEY, [b"second"])
@@ -85,7 +85,7 @@ def test_one_of_two_servers_makes_the_object(url: str, s3_variables: None) -> No
 
 
 def test_prefixes_are_apart(s3_server: S3Server, s3_variables: None) -> None:
-    """Two stores with two prefixes of one bucket know nothing of each other."""
+    """Stores with different prefixes of one bucket do not see each other's objects."""
     first, second = (S3Store(s3_server.new_url(), timeout_seconds=30) for _ in range(2))
     first.put(KEY, [b"x"])
     assert second.get(KEY) is None
@@ -105,7 +105,7 @@ def test_more_objects_than_a_page_are_listed(direct: S3Store) -> None:
 
 
 def test_a_wrong_secret_is_an_error(url: str, direct: S3Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whoever is not let in gets the status, and no secret is in the message."""
+    """A request that is refused raises an error with the status and without the secret."""
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "wrong-and-secret")
     refused = S3Store(url, timeout_seconds=SECONDS)
     for use in METHODS.values():
@@ -116,7 +116,7 @@ def test_a_wrong_secret_is_an_error(url: str, direct: S3Store, monkeypatch: pyte
 
 @pytest.mark.parametrize("method", ["get", "read", "quarantine", "keys", "check"])
 def test_a_missing_bucket_is_an_error(s3_variables: None, method: str) -> None:
-    """A bucket that is not there is not taken for one without objects."""
+    """A missing bucket is an error, not an empty bucket."""
     with pytest.raises(StorageError, match=r"^the object store answers 404 Not Found$"):
         METHODS[method](S3Store("s3://no-such-bucket", timeout_seconds=SECONDS))
 
@@ -130,7 +130,7 @@ def test_a_missing_bucket_is_an_error(s3_variables: None, method: str) -> None:
         ("AWS_CONDITIONAL_PUT", "never", 'the AWS_... variables are invalid: .*"never"'),
     ],
 )
-def test_variables_without_sense_are_refused(
+def test_invalid_variables_are_refused(
     s3_variables: None, monkeypatch: pytest.MonkeyPatch, name: str, value: str, message: str
 ) -> None:
     """Invalid variables are refused when the store is opened, naming them or the value."""
@@ -140,18 +140,18 @@ def test_variables_without_sense_are_refused(
 
 
 def test_plain_http_is_used_where_it_is_allowed(url: str, s3_variables: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without `AWS_ALLOW_HTTP`, nothing is sent that others could read."""
+    """Without `AWS_ALLOW_HTTP`, nothing is sent over plain HTTP."""
     monkeypatch.delenv("AWS_ALLOW_HTTP")
     with pytest.raises(StorageError, match=r"^the object store does not answer$"):
         S3Store(url, timeout_seconds=SECONDS).check()
 
 
-# -- a server that is away --------------------------------------------------------------------------------------------
+# -- a server that does not answer -------------------------------------------------------------------------------------
 
 
 @contextmanager
 def gone(server: S3Server) -> Iterator[None]:
-    """Let nothing listen where the server was."""
+    """Stop the server for a `with` block."""
     server.kill()
     try:
         yield
@@ -161,7 +161,7 @@ def gone(server: S3Server) -> Iterator[None]:
 
 @contextmanager
 def frozen(server: S3Server) -> Iterator[None]:
-    """Let the server answer nothing."""
+    """Freeze the server for a `with` block."""
     server.pause()
     try:
         yield
@@ -170,7 +170,7 @@ def frozen(server: S3Server) -> Iterator[None]:
 
 
 @pytest.mark.parametrize("away", [gone, frozen])
-def test_a_server_that_is_away_is_an_error(
+def test_a_server_that_does_not_answer_is_an_error(
     away: Callable[[S3Server], AbstractContextManager[None]], s3_server: S3Server, store: S3Store, direct: S3Store
 ) -> None:
     """Every method fails in bounded time while the server is gone or frozen, and works when it is back."""
@@ -180,31 +180,31 @@ def test_a_server_that_is_away_is_an_error(
             with pytest.raises(StorageError, match=r"^the object store does not answer$"):
                 use(store)
     assert content(store) == b"kept"
-    assert store.put(NEXT, [b"x"])  # not the key of before: what a frozen server was asked for, it may do now
+    assert store.put(NEXT, [b"x"])  # another key: a frozen server may still do what it was asked before
 
 
 @pytest.mark.slow
 def test_a_killed_server_keeps_what_it_took(s3_server: S3Server, direct: S3Store, table: Table) -> None:
-    """What a put said is durable is there after the server was killed."""
+    """An object whose put has returned is there after the server was killed."""
     assert direct.put(KEY, table.parts())
     s3_server.kill()
     s3_server.start()
     assert Table.from_bytes(memoryview(content(direct))).digest == table.digest
 
 
-# -- a bad way --------------------------------------------------------------------------------------------------------
+# -- a failing network -------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_a_way_on_which_answers_are_lost_is_an_error(store: S3Store, proxy: Proxy, method: str) -> None:
-    """Where the server does its work and no answer comes back, a method fails in bounded time, and works later."""
+def test_lost_responses_are_an_error(store: S3Store, proxy: Proxy, method: str) -> None:
+    """When responses are lost on the way, a method fails in bounded time, and works later."""
     with proxy.faulty(answers=hung), pytest.raises(StorageError, match=r"^the object store does not answer$"):
         METHODS[method](store)
     METHODS[method](store)
 
 
-def test_a_slow_way_is_given_up(store: S3Store, direct: S3Store, proxy: Proxy, table: Table) -> None:
-    """An object that would take too long is an error; a small one comes."""
+def test_a_slow_read_times_out(store: S3Store, direct: S3Store, proxy: Proxy, table: Table) -> None:
+    """Reading an object that takes too long is an error; a small one is read."""
     direct.put(KEY, table.parts())
     direct.put(OTHER, [b"small"])
     with proxy.faulty(answers=slow(100_000)):
@@ -213,10 +213,10 @@ def test_a_slow_way_is_given_up(store: S3Store, direct: S3Store, proxy: Proxy, t
         assert content(store, OTHER) == b"small"
 
 
-def test_a_slow_write_is_given_up_and_is_whole_or_absent(
+def test_a_slow_write_times_out_and_is_whole_or_absent(
     store: S3Store, direct: S3Store, proxy: Proxy, table: Table
 ) -> None:
-    """A put that would take too long is an error; no half of the object is there, and the next put succeeds."""
+    """A put that takes too long is an error and leaves no partial object, and the next put succeeds."""
     with (
         proxy.faulty(requests=slow(100_000)),
         pytest.raises(StorageError, match=r"^the object store does not answer$"),
@@ -227,10 +227,10 @@ def test_a_slow_write_is_given_up_and_is_whole_or_absent(
 
 
 @pytest.mark.parametrize("bytes_before", [0, 10, 1_000, 400_000])
-def test_a_connection_that_breaks_gives_no_half(
+def test_a_broken_connection_gives_no_partial_object(
     store: S3Store, direct: S3Store, proxy: Proxy, table: Table, bytes_before: int
 ) -> None:
-    """Where every connection breaks after so many bytes, a get is whole, pieced together, or an error."""
+    """When every connection breaks after so many bytes, a get returns the whole object or raises."""
     direct.put(KEY, table.parts())
     with proxy.faulty(answers=cut(bytes_before)), suppress(StorageError):
         assert content(store) == b"".join(table.parts())
@@ -241,7 +241,7 @@ def test_a_connection_that_breaks_gives_no_half(
 def test_a_write_that_breaks_is_whole_or_absent(
     store: S3Store, direct: S3Store, proxy: Proxy, table: Table, bytes_before: int
 ) -> None:
-    """Where every connection breaks within the request, a put is an error, and no half of the object is there."""
+    """When every connection breaks within the request, a put is an error and leaves no partial object."""
     with (
         proxy.faulty(requests=cut(bytes_before)),
         pytest.raises(StorageError, match=r"^the object store does not answer$"),
@@ -252,10 +252,10 @@ def test_a_write_that_breaks_is_whole_or_absent(
 
 
 @pytest.mark.parametrize("fault", [flipped, shortened])
-def test_damaged_answers_are_refused(
+def test_damaged_responses_are_refused(
     store: S3Store, direct: S3Store, proxy: Proxy, table: Table, fault: Callable[[Iterator[bytes]], Iterator[bytes]]
 ) -> None:
-    """Bytes that changed or went missing on the way in a well-formed answer are not taken for the table."""
+    """Bytes that changed or went missing on the way, in a well-formed response, are not taken for the table."""
     direct.put(KEY, table.parts())
     with proxy.faulty(answers=fault):
         data = store.get(KEY)
@@ -266,7 +266,7 @@ def test_damaged_answers_are_refused(
 
 
 def test_damaged_requests_are_not_kept(store: S3Store, direct: S3Store, proxy: Proxy, table: Table) -> None:
-    """Bytes that changed on the way to the server are refused by it: they do not match the request's checksum."""
+    """The server refuses bytes that changed on the way: they do not match the request's checksum."""
     with (
         proxy.faulty(requests=flipped),
         pytest.raises(StorageError, match=r"^the object store answers 400 Bad Request"),
@@ -277,13 +277,13 @@ def test_damaged_requests_are_not_kept(store: S3Store, direct: S3Store, proxy: P
 
 @pytest.mark.parametrize("method", METHODS)
 def test_a_server_that_fails_is_an_error(store: S3Store, proxy: Proxy, method: str) -> None:
-    """A server that says 500 to everything is an error, that says so."""
+    """A server that answers 500 raises an error that says so."""
     with proxy.faulty(answers=failing), pytest.raises(StorageError, match=r"answers 500 Internal Server Error"):
         METHODS[method](store)
 
 
-def test_a_write_whose_answer_is_lost_may_be_there(store: S3Store, direct: S3Store, proxy: Proxy) -> None:
-    """Where a put succeeds and its answer is lost, it is an error; the object is whole, and put again is "taken"."""
+def test_a_write_whose_response_is_lost_may_have_happened(store: S3Store, direct: S3Store, proxy: Proxy) -> None:
+    """A put whose response is lost is an error; the object is whole, and the next put finds the key taken."""
     with proxy.faulty(answers=hung), pytest.raises(StorageError, match=r"^the object store does not answer$"):
         store.put(KEY, [b"whole"])
     assert content(direct) == b"whole"
@@ -291,7 +291,7 @@ def test_a_write_whose_answer_is_lost_may_be_there(store: S3Store, direct: S3Sto
 
 
 def test_threads_go_on_while_one_waits(store: S3Store, proxy: Proxy) -> None:
-    """A request that gets no answer does not stop the other threads of the process."""
+    """A request without a response does not block the other threads of the process."""
     waiting = threading.Thread(target=refused, args=(store,))
     turns = 0
     with proxy.faulty(answers=hung):
@@ -303,6 +303,6 @@ def test_threads_go_on_while_one_waits(store: S3Store, proxy: Proxy) -> None:
 
 
 def refused(store: S3Store) -> None:
-    """Get an object, in vain."""
+    """Get an object, and expect an error."""
     with pytest.raises(StorageError, match="does not answer"):
         store.get(KEY)

@@ -1,4 +1,4 @@
-"""What every store promises, tried with each of them."""
+"""The conformance suite of the object stores, run with each of them."""
 
 import os
 import threading
@@ -28,7 +28,7 @@ METHODS: dict[str, Callable[[ObjectStore, str], object]] = {
 
 @pytest.fixture(params=["local", pytest.param("s3", marks=pytest.mark.needs("weed"))])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[ObjectStore]:
-    """An empty store of each sort."""
+    """An empty store of each kind."""
     opened: ObjectStore
     if request.param == "local":
         opened = LocalStore(tmp_path)
@@ -48,17 +48,17 @@ def content(store: ObjectStore, key: str = KEY) -> bytes:
 
 
 def version(store: ObjectStore) -> str:
-    """Which object is there."""
+    """Return the version of the stored object."""
     found = store.stat(KEY)
     assert found is not None
     return found.version
 
 
 class TestObjectStore:
-    """The conformance suite: a store that passes it may be used."""
+    """What every store must do."""
 
-    def test_what_is_put_is_got(self, store: ObjectStore) -> None:
-        """An object is its parts, joined; the bytes cannot be written to."""
+    def test_an_object_comes_back_as_it_was_put(self, store: ObjectStore) -> None:
+        """An object is its joined parts, and the returned bytes are read-only."""
         assert store.put(KEY, [b"one", memoryview(b"two"), b""])
         data = store.get(KEY)
         assert data is not None
@@ -76,14 +76,14 @@ class TestObjectStore:
 
     @pytest.mark.parametrize("nbytes", [0, 1, 20_000_000])
     def test_every_size_is_kept(self, store: ObjectStore, nbytes: int) -> None:
-        """An object without bytes is one; a large one comes back bit for bit."""
+        """Empty and large objects come back bit for bit."""
         sent = os.urandom(nbytes)
         assert store.put(KEY, [sent])
         assert content(store) == sent
         assert list(store.keys()) == [(KEY, nbytes)]
 
     def test_parts_may_come_one_by_one(self, store: ObjectStore) -> None:
-        """Parts may be of any iterable, one that is read once too."""
+        """Parts may come from any iterable, also from one that can be read only once."""
         assert store.put(KEY, (bytes([number]) for number in range(3)))
         assert content(store) == b"\0\1\2"
 
@@ -140,8 +140,8 @@ class TestObjectStore:
         with pytest.raises(ValueError, match=rf"0 <= start < stop, got {start} and {stop}"):
             store.read(KEY, start, stop)
 
-    def test_a_damaged_object_is_set_aside(self, store: ObjectStore) -> None:
-        """An object set aside is gone from its key, which is free again; to do it twice is no error."""
+    def test_a_damaged_object_is_quarantined(self, store: ObjectStore) -> None:
+        """A quarantined object is gone from its key, which is free again; quarantining it twice is no error."""
         store.put(KEY, [b"damaged"])
         damaged = version(store)
         store.quarantine(KEY, damaged)
@@ -152,7 +152,7 @@ class TestObjectStore:
         assert content(store) == b"good"
 
     def test_what_replaced_a_damaged_object_stays(self, store: ObjectStore) -> None:
-        """Who found an object damaged, and comes to set it aside when another has replaced it, leaves the new one."""
+        """Quarantining an object that was replaced in the meantime leaves the new one in place."""
         store.put(KEY, [b"damaged"])
         damaged = version(store)
         store.quarantine(KEY, damaged)
@@ -161,7 +161,7 @@ class TestObjectStore:
         assert content(store) == b"restored"
 
     def test_a_deleted_object_is_gone(self, store: ObjectStore) -> None:
-        """A deleted object is gone, its key is free, the others stay; to do it twice is no error."""
+        """A deleted object is gone, its key is free, the others stay; deleting it twice is no error."""
         store.put(KEY, [b"one"])
         store.put(OTHER, [b"two"])
         store.delete(KEY)
@@ -170,7 +170,7 @@ class TestObjectStore:
         assert store.put(KEY, [b"again"])
 
     def test_keys_are_listed_in_order(self, store: ObjectStore) -> None:
-        """Every object is listed once, with its size, in the order of the keys; a prefix chooses among them."""
+        """Every object is listed once, with its size, in the order of the keys; a prefix selects some of them."""
         digests = {f"{number:02x}" * 32: number for number in (255, 16, 0, 17, 171)} | {"11" + "0" * 62: 9}
         for digest, size in digests.items():
             store.put(f"tables/{digest[:2]}/{digest}.safetensors", [bytes(size)])
@@ -194,12 +194,12 @@ class TestObjectStore:
         ],
     )
     def test_only_keys_are_keys(self, store: ObjectStore, method: str, key: str) -> None:
-        """Nothing but a well-formed key reaches what is behind the store."""
+        """Only well-formed keys reach the file system or the bucket."""
         with pytest.raises(ValueError, match="keys are like"):
             METHODS[method](store, key)
 
-    def test_a_store_at_work_says_so(self, store: ObjectStore) -> None:
-        """A store that works passes its check, empty or not, and says where it is."""
+    def test_a_working_store_passes_its_check(self, store: ObjectStore) -> None:
+        """A working store passes its check, empty or not, and has an address."""
         store.check()
         store.put(KEY, [b"x"])
         store.check()

@@ -1,12 +1,12 @@
-"""Deadlines: one for all that a call asks of the database."""
+"""Deadlines: one for all queries of a call."""
 
 import math
 
 from service.database.drivers.deadline import deadline, extend, remaining
 
 
-def test_without_a_deadline_there_is_all_the_time() -> None:
-    """Nothing is limited outside of a deadline, nor after one."""
+def test_without_a_deadline_time_is_unlimited() -> None:
+    """Without a deadline, and after one, the remaining time is infinite."""
     assert remaining() == math.inf
     with deadline(1.0):
         assert 0 < remaining() <= 1.0

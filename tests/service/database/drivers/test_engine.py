@@ -32,7 +32,7 @@ def database_url(tmp_path: Path) -> str:
 
 
 def test_another_writer_is_waited_for_and_no_longer(database_url: str, open_database: OpenDatabase) -> None:
-    """While another process writes, readers go on, and writers are refused in time; afterwards all is well."""
+    """While another process writes, readers go on, and writers are refused in time; afterwards they succeed."""
     metadata = open_database(database_url, 0.2)
     metadata.tables.record("s", _SPEC, _digest(1), 24)
     engine = create_engine(database_url, poolclass=NullPool)
@@ -51,8 +51,8 @@ def test_commits_are_durable(metadata: Metadata, execute: Execute) -> None:
     assert execute("PRAGMA journal_mode") == [{"journal_mode": "wal"}]
 
 
-def test_text_that_is_none_any_more_is_damage(metadata: Metadata, execute: Execute) -> None:
-    """Bytes that are not UTF-8, in a value or in a key, make a row absent, and stop no walk."""
+def test_text_that_is_not_utf_8_is_damage(metadata: Metadata, execute: Execute) -> None:
+    """A row with bytes that are not UTF-8, in a value or a key, counts as missing, and the others are read."""
     for number in range(1, 5):
         metadata.tables.record(f"s{number}", _SPEC, _digest(number), 24)
     execute("UPDATE specs SET spec = CAST(X'7B22FF227D' AS TEXT) WHERE spec_id = 's1'")
@@ -65,7 +65,7 @@ def test_text_that_is_none_any_more_is_damage(metadata: Metadata, execute: Execu
 
 
 def test_a_full_disk_is_an_error_and_no_damage(database_url: str) -> None:
-    """Where no more can be written, `record` raises; what was recorded stays, and with room again it goes on."""
+    """On a full disk `record` raises; what was recorded stays, and with space again it succeeds."""
     script = """
 import resource, sys
 from service.database.metadata import open_metadata
@@ -95,7 +95,7 @@ metadata.close()
 
 
 def test_a_file_beside_the_log_of_another_is_not_opened(tmp_path: Path) -> None:
-    """SQLite would take what is in that log for its own: it is refused until it is gone, or the file is back."""
+    """SQLite would replay the log into the wrong file: it is refused until the original file is back."""
     path = tmp_path / "metadata.sqlite"
     with closing(open_metadata(Settings(data_dir=tmp_path))) as metadata:
         path.rename(tmp_path / "elsewhere")
@@ -108,14 +108,14 @@ def test_a_file_beside_the_log_of_another_is_not_opened(tmp_path: Path) -> None:
 
 
 def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
-    """Where a file stands in the way of the data directory, opening says so."""
+    """A file in the place of the data directory is named in the error."""
     (tmp_path / "data").write_text("")
     with pytest.raises(DatabaseError, match="the database's file cannot be made: "):
         open_metadata(Settings(data_dir=tmp_path / "data" / "inner"))
 
 
-def test_what_is_no_database_is_refused(tmp_path: Path) -> None:
-    """A file of something else is not touched."""
+def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
+    """A file that is no database is refused, and not changed."""
     path = tmp_path / "metadata.sqlite"
     path.write_text("no database at all" * 100)
     with pytest.raises(DatabaseError, match="file is not a database"):
@@ -133,8 +133,8 @@ def test_what_is_no_database_is_refused(tmp_path: Path) -> None:
         "sqlite://",
     ],
 )
-def test_an_address_that_is_none_is_not_repeated(url: str) -> None:
-    """A bad address is refused at once, with a word on what it should look like, and without the address."""
+def test_a_malformed_address_is_not_repeated(url: str) -> None:
+    """A malformed address is refused with an example of a good one, and is not repeated in the error."""
     with pytest.raises(DatabaseError, match="database_url must be like postgresql://") as refused:
         Metadata(url, timeout_seconds=1.0)
     assert "secret" not in "".join(traceback.format_exception(refused.value))

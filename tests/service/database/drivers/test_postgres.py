@@ -34,7 +34,7 @@ def database_url(postgres: PostgresServer) -> str:
 
 
 @pytest.fixture
-def hasty(open_database: OpenDatabase, database_url: str, at_once: AtOnce) -> Metadata:
+def short_timeout(open_database: OpenDatabase, database_url: str, at_once: AtOnce) -> Metadata:
     """Metadata with a short time-out: `_digest(1)` recorded for `s`, and four connections open."""
     metadata = open_database(database_url, _TIMEOUT)
     at_once(4, lambda _: metadata.tables.record("s", _SPEC, _digest(1), 24))
@@ -42,45 +42,45 @@ def hasty(open_database: OpenDatabase, database_url: str, at_once: AtOnce) -> Me
 
 
 def test_a_server_that_is_stopped_is_an_error(
-    hasty: Metadata, fragile_postgres: PostgresServer, at_once: AtOnce
+    short_timeout: Metadata, fragile_postgres: PostgresServer, at_once: AtOnce
 ) -> None:
     """Without a server every call raises; with it again every call succeeds, over connections of the same pool."""
     fragile_postgres.stop()
-    assert all("Connection refused" in message for message in _failures(hasty, at_once))
+    assert all("Connection refused" in message for message in _failures(short_timeout, at_once))
     fragile_postgres.start()
-    _assert_works(hasty)
+    _assert_works(short_timeout)
 
 
-def test_a_server_that_was_restarted_is_not_noticed(hasty: Metadata, fragile_postgres: PostgresServer) -> None:
-    """Connections that a restart has cut are replaced before anybody asks through them."""
+def test_a_server_that_was_restarted_is_not_noticed(short_timeout: Metadata, fragile_postgres: PostgresServer) -> None:
+    """Connections that a restart has closed are replaced before they are used."""
     fragile_postgres.kill()
     fragile_postgres.start()
-    _assert_works(hasty)
+    _assert_works(short_timeout)
 
 
 def test_a_server_that_hangs_is_an_error_in_time(
-    hasty: Metadata, fragile_postgres: PostgresServer, at_once: AtOnce
+    short_timeout: Metadata, fragile_postgres: PostgresServer, at_once: AtOnce
 ) -> None:
     """A call to a server that does not answer ends at its time-out, over old and new connections."""
     fragile_postgres.pause()
     for _ in range(2):
         begun = time.monotonic()
-        assert set(_failures(hasty, at_once)) == {"the database gave no answer within 2 seconds"}
+        assert set(_failures(short_timeout, at_once)) == {"the database gave no answer within 2 seconds"}
         assert time.monotonic() - begun < 5 * _TIMEOUT
     fragile_postgres.resume()
-    _assert_works(hasty)
+    _assert_works(short_timeout)
 
 
 def test_a_server_that_hangs_in_a_call_is_an_error_in_time(
-    hasty: Metadata, fragile_postgres: PostgresServer, at_once: AtOnce
+    short_timeout: Metadata, fragile_postgres: PostgresServer, at_once: AtOnce
 ) -> None:
-    """Calls of many threads that are under way when the server freezes end too, and no row is damaged."""
+    """Calls that are running when the server freezes end too, and no row is damaged."""
     done = threading.Event()
 
     def ask(number: int) -> str:
         while not done.is_set():
             try:
-                hasty.tables.record(f"t{number}", _SPEC, _digest(number), 24)
+                short_timeout.tables.record(f"t{number}", _SPEC, _digest(number), 24)
             except DatabaseError:
                 return "failed"
         return "worked"
@@ -92,22 +92,22 @@ def test_a_server_that_hangs_in_a_call_is_an_error_in_time(
     assert at_once(8, ask) == ["failed"] * 8
     watchdog.cancel()
     fragile_postgres.resume()
-    _assert_works(hasty)
-    assert list(hasty.verify_rows()) == []
+    _assert_works(short_timeout)
+    assert list(short_timeout.verify_rows()) == []
 
 
 @pytest.mark.slow
-def test_a_frozen_process_of_ours_lets_go(hasty: Metadata, database_url: str) -> None:
+def test_a_frozen_process_of_ours_lets_go(short_timeout: Metadata, database_url: str) -> None:
     """A transaction whose process does not go on blocks others for ten times its time-out, and is rolled back."""
     with closing(Database(parse_url(database_url), 1.0)) as frozen:
         rows = _frozen(frozen)
         next(rows)
         with pytest.raises(DatabaseError, match="gave no answer"):
-            hasty.tables.record("f", _SPEC, _digest(2), 24)
-        _until(lambda: hasty.tables.record("f", _SPEC, _digest(2), 24) == _digest(2))
+            short_timeout.tables.record("f", _SPEC, _digest(2), 24)
+        _until(lambda: short_timeout.tables.record("f", _SPEC, _digest(2), 24) == _digest(2))
         with pytest.raises(DatabaseError, match="the database"):
             next(rows)
-    assert hasty.tables.digest_of("f") == _digest(2)
+    assert short_timeout.tables.digest_of("f") == _digest(2)
 
 
 def test_the_socket_works_as_the_port_does(
