@@ -1,54 +1,205 @@
-"""Every kind of schedule by name, and the union through which JSON becomes one of them."""
+"""Every kind of schedule by name, and how a field that holds a schedule finds its class.
+
+`MODULES` says which module holds which kinds. A module is imported when one of its kinds is first asked for, so that
+`import scheduler` costs the same however many libraries there are.
+"""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator, Mapping
+from contextvars import ContextVar
+from importlib import import_module
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Annotated, Any, Union
+from typing import Annotated, Any
 
-from pydantic import Field, TypeAdapter
+from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler, TypeAdapter, ValidationInfo
+from pydantic_core import CoreSchema, PydanticCustomError, PydanticKnownError, SchemaValidator, core_schema
+from typing_extensions import override
 
-from scheduler.builtin import composite, cosine, decay, ramp, swa
-from scheduler.builtin import cycle as torch_cycle
-from scheduler.compose import combine, curves, cycle, literal, sequence, wrappers
-from scheduler.custom import cyclical, warmup
-from scheduler.libraries.transformers import floors, kinds
-from scheduler.schedule import Schedule, complete
+from scheduler.schedule import Schedule
+from scheduler.texts import abbreviate
 
-_MODULES = (
-    *(warmup, cyclical),
-    *(curves, sequence, combine, wrappers, cycle),
-    literal,
-    *(swa, composite, cosine, torch_cycle, decay, ramp),
-    *(kinds, floors),
-)
-
-
-def _collect() -> dict[str, type[Schedule]]:
-    """Each module's own kinds, in the order they are written, but for Splice, which is listed behind Cycle."""
-    kinds = {
-        value.kind: value
-        for module in _MODULES
-        for value in vars(module).values()
-        if isinstance(value, type) and issubclass(value, Schedule) and value.__module__ == module.__name__
-        if "kind" in vars(value)
+MODULES: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "scheduler.custom": (
+            "custom.LinearWarmup",
+            "custom.ExponentialWarmup",
+            "custom.CosineWarmup",
+            "custom.WarmupWithDecay",
+            "custom.CyclicLR",
+            "custom.OneCycleLR",
+            "custom.CosineAnnealingWarmRestarts",
+            "custom.ExponentialCyclicLR",
+        ),
+        "scheduler.compose": (
+            *("Constant", "Ramp", "Power"),
+            *("Sequence", "Product", "Sum", "Minimum", "Maximum"),
+            *("Scale", "Clamp", "PerEpoch", "Shift", "Cycle", "Splice"),
+            "Literal",
+        ),
+        "scheduler.builtin": (
+            "torch.SWALR",
+            "torch.SequentialLR",
+            "torch.ChainedScheduler",
+            "torch.CosineAnnealingLR",
+            "torch.CosineAnnealingWarmRestarts",
+            "torch.CyclicLR",
+            "torch.OneCycleLR",
+            "torch.StepLR",
+            "torch.MultiStepLR",
+            "torch.ExponentialLR",
+            "torch.ConstantLR",
+            "torch.LinearLR",
+            "torch.PolynomialLR",
+        ),
+        "scheduler.libraries.transformers": (
+            "transformers.constant",
+            "transformers.constant_with_warmup",
+            "transformers.linear",
+            "transformers.cosine",
+            "transformers.cosine_with_restarts",
+            "transformers.polynomial",
+            "transformers.inverse_sqrt",
+            "transformers.cosine_with_min_lr",
+            "transformers.cosine_warmup_with_min_lr",
+            "transformers.warmup_stable_decay",
+        ),
     }
-    names = [name for name in kinds if name != "Splice"]
-    names.insert(names.index("Cycle") + 1, "Splice")
-    return {name: kinds[name] for name in names}
+)
+"""Module to the names of the kinds that it exports."""
 
 
-KINDS = MappingProxyType(_collect())
+class Kinds(Mapping[str, type[Schedule]]):
+    """Kind name to class. Names are known from the start; a class is imported, with its module, when it is asked for.
+
+    Args:
+        modules: module to the names of the kinds that it exports.
+    """
+
+    def __init__(self, modules: Mapping[str, tuple[str, ...]]) -> None:
+        self._modules = {kind: module for module, kinds in modules.items() for kind in kinds}
+        self._classes: dict[str, type[Schedule]] = {}
+
+    @override
+    def __getitem__(self, kind: str) -> type[Schedule]:
+        module = self._modules[kind]
+        if kind not in self._classes:
+            self._classes |= _exported(module)
+        return self._classes[kind]
+
+    @override
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._modules)
+
+    @override
+    def __len__(self) -> int:
+        return len(self._modules)
+
+    @override
+    def __contains__(self, kind: object) -> bool:
+        return kind in self._modules
+
+    @override
+    def __repr__(self) -> str:
+        return f"<{len(self)} kinds of schedules: {abbreviate(', '.join(self))}>"
+
+
+def _exported(module: str) -> dict[str, type[Schedule]]:
+    """The kinds that a module exports, by name."""
+    values = vars(import_module(module)).values()
+    classes = [value for value in values if isinstance(value, type) and issubclass(value, Schedule)]
+    return {value.kind: value for value in classes if "kind" in vars(value)}
+
+
+KINDS = Kinds(MODULES)
 """Kind name to class: `KINDS["custom.WarmupWithDecay"]`."""
 
-if TYPE_CHECKING:
-    AnySchedule = Schedule
-else:
-    # A tuple of classes made at run time: only the subscript can take it.
-    AnySchedule = Annotated[Union[tuple(KINDS.values())], Field(discriminator="kind")]  # noqa: UP007
 
-for _kind in KINDS.values():
-    complete(_kind, {"AnySchedule": AnySchedule})
+_FROM_JSON = object()  # the context of what is validated inside of JSON, where objects stand for schedules
+_json_validators: dict[type[Schedule], SchemaValidator] = {}
+_is_describing: ContextVar[bool] = ContextVar("is_describing", default=False)
+
+
+class KindLookup:
+    """Marks a field that holds a schedule: its class is looked up by its `kind`, and nothing is loaded before.
+
+    Args:
+        prefix: what the kinds that the field takes begin with.
+    """
+
+    def __init__(self, prefix: str = "") -> None:
+        self._taken = [kind for kind in KINDS if kind.startswith(prefix)]
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        """How a value of the field is validated and serialised."""
+        return core_schema.with_info_plain_validator_function(
+            self._validated, serialization=core_schema.simple_ser_schema("any")
+        )
+
+    def _validated(self, value: Any, info: ValidationInfo) -> Schedule:
+        from_json = info.mode == "json" or info.context is _FROM_JSON
+        kind = self._class(value, from_json=from_json)
+        if isinstance(value, kind):
+            return value
+        if not from_json:
+            raise PydanticKnownError("dataclass_exact_type", {"class_name": kind.__name__})
+        made: Schedule = _json_validator(kind).validate_python(value, context=_FROM_JSON)
+        return made
+
+    def _class(self, value: Any, *, from_json: bool) -> type[Schedule]:
+        if isinstance(value, dict):
+            if "kind" not in value:
+                raise PydanticKnownError("union_tag_not_found", {"discriminator": "'kind'"})
+            name = value["kind"]
+        elif isinstance(value, Schedule):
+            name = value.kind
+        else:
+            raise PydanticKnownError("dict_type" if from_json else "model_attributes_type")
+        if name in self._taken:
+            return KINDS[name]
+        raise PydanticCustomError(  # short: those who tell people of it look for kinds of a similar name
+            "union_tag_invalid",
+            "Input tag '{tag}' found using 'kind' does not match any of the registered kinds",
+            {"tag": str(name), "expected_tags": ", ".join(map(repr, self._taken))},
+        )
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        """The JSON schema: one of the kinds, told by `kind`, each described once however deep schedules hold others."""
+        kinds = {name: _core_schema(KINDS[name]) for name in self._taken}
+        references: dict[Any, Any] = {
+            name: core_schema.definition_reference_schema(kind["ref"]) for name, kind in kinds.items()
+        }
+        union: CoreSchema = core_schema.tagged_union_schema(references, discriminator="kind")
+        if _is_describing.get():
+            return handler(union)
+        token = _is_describing.set(True)
+        try:
+            return handler(core_schema.definitions_schema(union, list(kinds.values())))
+        finally:
+            _is_describing.reset(token)
+
+
+def _json_validator(kind: type[Schedule]) -> SchemaValidator:
+    """A kind's validator for an object of JSON: a `strict` dataclass takes nothing but instances from Python."""
+    if kind not in _json_validators:
+        _json_validators[kind] = SchemaValidator(_taking_objects(_core_schema(kind)))
+    return _json_validators[kind]
+
+
+def _core_schema(kind: Any) -> Any:
+    """What pydantic has made of a kind."""
+    return kind.__pydantic_core_schema__
+
+
+def _taking_objects(schema: Any) -> CoreSchema:
+    if schema["type"] == "dataclass":  # with an origin pydantic builds it, in place of taking the class's validator
+        return {**schema, "strict": False, "generic_origin": schema["cls"]}
+    return {**schema, "schema": _taking_objects(schema["schema"])}
+
+
+AnySchedule = Annotated[Schedule, KindLookup()]
+"""A schedule of any kind that is registered, as the type of a field."""
 
 _adapter: TypeAdapter[Schedule] = TypeAdapter(AnySchedule)
 

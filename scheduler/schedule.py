@@ -10,7 +10,6 @@ import dataclasses
 import functools
 import itertools
 import os
-import sys
 import warnings
 from abc import abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
@@ -373,15 +372,6 @@ def schedule(cls: S) -> S:
     made: S = pydantic.dataclasses.dataclass(frozen=True, config=config)(cls)  # type: ignore[assignment]  # made in place
     _bind_names(made)
     return made
-
-
-def complete(kind: type[Schedule], names: dict[str, Any]) -> None:
-    """Finish a kind whose fields name types that did not exist when it was written: the union of all kinds."""
-    dataclass: Any = kind
-    if not pydantic.dataclasses.is_pydantic_dataclass(dataclass) or dataclass.__pydantic_complete__:
-        return
-    pydantic.dataclasses.rebuild_dataclass(dataclass, _types_namespace={**vars(sys.modules[kind.__module__]), **names})
-    _bind_names(kind)
 
 
 def _bind_names(kind: Any) -> None:

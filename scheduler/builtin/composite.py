@@ -14,19 +14,15 @@ from functools import cached_property
 from itertools import islice
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Self
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import Field, model_validator
 from typing_extensions import override
 
-from scheduler.builtin.cosine import CosineAnnealingLR, CosineAnnealingWarmRestarts
 from scheduler.builtin.counters import Chain, Counter, Leaf, Series, segments
-from scheduler.builtin.cycle import CyclicLR, OneCycleLR
-from scheduler.builtin.decay import ExponentialLR, MultiStepLR, StepLR
-from scheduler.builtin.ramp import ConstantLR, LinearLR, PolynomialLR
 from scheduler.builtin.stepped import SegmentSlice, Timeline
-from scheduler.builtin.swa import SWALR
 from scheduler.builtin.twin import Group, Milestones, MomentumTwin, Twin
 from scheduler.fields import Values
-from scheduler.schedule import MAX_JOINTS, Schedule, complete, schedule
+from scheduler.registry import KindLookup
+from scheduler.schedule import MAX_JOINTS, Schedule, schedule
 from scheduler.warnings import PlacedWarning
 
 MAX_MEMBERS = 100
@@ -36,15 +32,11 @@ MAX_DEPTH = 8
 """Levels of composition; more is a mistake or an attack."""
 
 if TYPE_CHECKING:
-    Member = Twin
-else:
-    Member = Annotated[
-        "ConstantLR | LinearLR | StepLR | MultiStepLR | ExponentialLR | PolynomialLR | CosineAnnealingLR | "
-        "CosineAnnealingWarmRestarts | CyclicLR | OneCycleLR | SWALR | SequentialLR | ChainedScheduler",
-        Field(discriminator="kind"),
+    Members = Sequence[Twin]
+else:  # any sequence is taken, and kept as a tuple
+    Members = Annotated[
+        tuple[Annotated[Twin, KindLookup("torch.")], ...], Field(min_length=1, max_length=MAX_MEMBERS, strict=False)
     ]
-Members = Annotated[Sequence[Member], Field(min_length=1, max_length=MAX_MEMBERS), AfterValidator(tuple)]
-"""Twins of torch's schedulers: a list or a tuple, kept as a tuple."""
 
 
 class _Composite(MomentumTwin):
@@ -282,7 +274,3 @@ def _build(twin: Twin, group: Group) -> Counter:
     if isinstance(twin, SequentialLR):
         return Series(twin.kind, built, twin.milestones, group)
     return Chain(twin.kind, built)
-
-
-for _kind in (SequentialLR, ChainedScheduler):
-    complete(_kind, {})  # `Member` names both, and one of them had to come first

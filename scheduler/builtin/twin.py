@@ -13,10 +13,10 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
-from typing import Annotated, ClassVar
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 import numpy as np
-from pydantic import AfterValidator, Field
+from pydantic import Field
 from typing_extensions import override
 
 from scheduler.fields import Steps, Values
@@ -24,8 +24,10 @@ from scheduler.numerics import libm
 from scheduler.numerics.pieces import STEPS
 from scheduler.schedule import Schedule
 
-Milestones = Annotated[Sequence[Steps], Field(max_length=10_000), AfterValidator(tuple)]
-"""Steps at which something happens: a list or a tuple, kept as a tuple."""
+if TYPE_CHECKING:
+    Milestones = Sequence[int]
+else:  # any sequence is taken, and kept as a tuple
+    Milestones = Annotated[tuple[Steps, ...], Field(max_length=10_000, strict=False)]
 
 Group = dict[str, float]
 """What torch's schedulers read and write in a parameter group of the optimizer, by torch's keys."""

@@ -19,11 +19,9 @@ from pydantic import Field, model_validator
 from typing_extensions import override
 
 from scheduler.fields import MAX_STEP, Steps
+from scheduler.registry import AnySchedule
 from scheduler.schedule import Schedule
 from scheduler.warnings import PlacedWarning
-
-if TYPE_CHECKING:
-    from scheduler.registry import AnySchedule
 
 MAX_DEPTH = 16
 """Levels of composition; more is a mistake or an attack."""
@@ -37,7 +35,7 @@ if TYPE_CHECKING:
     Parts = abc.Sequence[Schedule]
     Lengths = abc.Sequence[int]
 else:  # any sequence is taken, and kept as a tuple
-    Parts = Annotated["tuple[AnySchedule, ...]", Field(min_length=1, max_length=MAX_PARTS, strict=False)]
+    Parts = Annotated[tuple[AnySchedule, ...], Field(min_length=1, max_length=MAX_PARTS, strict=False)]
     Lengths = Annotated[tuple[Steps, ...], Field(max_length=MAX_PARTS, strict=False)]
 
 

@@ -7,7 +7,7 @@ from dataclasses import KW_ONLY
 from decimal import Decimal
 from functools import partial
 from itertools import count
-from typing import TYPE_CHECKING, Annotated, Literal, Self
+from typing import Annotated, Literal, Self
 
 import numpy as np
 from pydantic import BeforeValidator, Field, model_validator
@@ -18,11 +18,9 @@ from scheduler.fields import MAX_STEP, Decay, Rate, StepCount, Values, coerce_in
 from scheduler.numerics import portable
 from scheduler.numerics.double_double import whole_power
 from scheduler.numerics.pieces import BLOCK, ENDLESS, Fill, in_blocks, piecewise
+from scheduler.registry import AnySchedule
 from scheduler.schedule import schedule
 from scheduler.warnings import PlacedWarning, of_length
-
-if TYPE_CHECKING:
-    from scheduler.registry import AnySchedule
 
 _JOINTS = 8  # cycles whose joints are listed
 _CYCLES = 64  # growing ones: more than can begin within MAX_STEP

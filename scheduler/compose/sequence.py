@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import KW_ONLY
 from itertools import accumulate, pairwise
-from typing import TYPE_CHECKING, Literal, Self
+from typing import Literal, Self
 
 from pydantic import model_validator
 from typing_extensions import override
@@ -14,11 +14,9 @@ from scheduler.compose.base import Composite, Lengths, Parts, check_length, valu
 from scheduler.fields import Steps, Values
 from scheduler.numerics.pieces import ENDLESS, Fill, piecewise
 from scheduler.numerics.rates import MAX_RATE
+from scheduler.registry import AnySchedule
 from scheduler.schedule import Schedule, rate_out_of_range, schedule
 from scheduler.warnings import PlacedWarning, cut_warmup, of_length
-
-if TYPE_CHECKING:
-    from scheduler.registry import AnySchedule
 
 
 @schedule

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import KW_ONLY
-from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 
 import numpy as np
 from pydantic import BeforeValidator, Field, model_validator
@@ -14,11 +14,9 @@ from scheduler.compose.base import Wrapper, check_length, value_at
 from scheduler.fields import MAX_STEP, Rate, StepCount, Values, coerce_int
 from scheduler.numerics.pieces import BLOCK
 from scheduler.numerics.rates import MAX_RATE
+from scheduler.registry import AnySchedule
 from scheduler.schedule import schedule
 from scheduler.warnings import PlacedWarning
-
-if TYPE_CHECKING:
-    from scheduler.registry import AnySchedule
 
 Clock = Annotated[int, Field(ge=-(10**8), le=10**8), BeforeValidator(coerce_int)]
 

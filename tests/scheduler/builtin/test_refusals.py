@@ -169,7 +169,7 @@ def test_an_error_in_a_member_names_its_place() -> None:
     chain = {"kind": "torch.ChainedScheduler", "schedulers": [member]}
     with pytest.raises(ValidationError, match="step_size") as caught:
         TypeAdapter(ChainedScheduler).validate_json(json.dumps({"schedulers": [chain]}))
-    [error] = caught.value.errors()
+    error = caught.value.errors()[0]
     place = [part for part in error["loc"] if not str(part).startswith("torch.")]
     assert place == ["schedulers", 0, "schedulers", 0, "step_size"]
 

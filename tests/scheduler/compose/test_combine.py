@@ -154,13 +154,13 @@ def test_what_cannot_be_meant_is_refused(make: Callable[[], object], message: st
 
 
 def test_a_bad_part_is_named_by_its_place() -> None:
-    """An error deep in a composition says where: the list index, the kind and the field."""
+    """An error deep in a composition says where: the list index and the field."""
     data = {
         "kind": "Sequence",
         "lengths": [1],
         "schedules": [{"kind": "Scale", "factor": 1, "schedule": {"kind": "Ramp"}}],
     }
-    with pytest.raises(ValueError, match=r"Sequence\.schedules\.0\.Scale\.schedule\.Ramp\.start"):
+    with pytest.raises(ValueError, match=r"schedules\.0\.schedule\.start"):
         parse(data)
 
 
