@@ -13,7 +13,7 @@ from client.errors import DigestMismatchError, UnexpectedAnswerError
 from client.transport import Transport
 from client.verification import check_manifest, check_table
 from scheduler import KINDS, Schedule, Spec, Table, TableError
-from scheduler.compose.literal import named_digests, resolved
+from scheduler.named_tables import named_digests, resolved
 from scheduler.table import After, Axis
 from scheduler.table_format import LENGTH, MAX_HEADER
 from scheduler.texts import abbreviate, is_digest

@@ -24,9 +24,8 @@ import numpy as np
 
 from client.errors import DigestMismatchError, UnexpectedAnswerError
 from scheduler import Schedule, Spec, Table
-from scheduler.builtin.twin import ClosedForm, Twin
-from scheduler.compose.literal import UnresolvedError
 from scheduler.fields import Values
+from scheduler.named_tables import UnresolvedError
 from scheduler.numerics.cancellation import ComputationStoppedError, cancellable
 from scheduler.numerics.pieces import BLOCK
 from scheduler.numerics.rates import MAX_RATE
@@ -54,7 +53,7 @@ class Cost(NamedTuple):
     def of(cls, schedule: Schedule) -> Cost:
         """The cost of a schedule, of which no more than `_STEPS` parts are counted."""
         parts = list(islice(schedule.walk(), _STEPS))
-        return cls(len(parts), sum(isinstance(part, Twin) and not isinstance(part, ClosedForm) for part in parts))
+        return cls(len(parts), sum(part.is_iterative for part in parts))
 
 
 def check_manifest(manifest: Mapping[str, Any], spec: Spec) -> None:
@@ -111,7 +110,7 @@ def check_table(table: Table, spec: Spec, *, whole: bool) -> None:
         whole: compare every row. Else small tables are compared whole, and of large ones some dozen rows: the first and
             the last, those around the boundaries of the schedule, and random ones. At most 2 million steps are
             computed: rows of torch's step-by-step twins that lie further on are left out, and so are columns of a
-            `Literal` whose table is not at hand (`scheduler.compose.literal.resolved`).
+            `Literal` whose table is not at hand (`scheduler.named_tables.resolved`).
     """
     asked, layout = spec.layout, table.layout
     for name in ("columns", "total_steps", "axis", "stride", "after"):

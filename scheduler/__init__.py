@@ -7,13 +7,13 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from scheduler.cached import CachedScheduler
 from scheduler.fields import share_of
+from scheduler.interop.cached import CachedScheduler
+from scheduler.messages.warnings import ScheduleWarning
 from scheduler.registry import KINDS, parse
 from scheduler.schedule import Schedule
 from scheduler.spec import Spec
 from scheduler.table import PastEndError, Table, TableError
-from scheduler.warnings import ScheduleWarning
 
 if TYPE_CHECKING:
     from scheduler.interop.capture import capture

@@ -22,11 +22,11 @@ from pydantic_core import CoreSchema
 
 from scheduler.fields import Values, step_index
 from scheduler.messages.descriptions import describe_schema
+from scheduler.messages.warnings import PlacedWarning, ScheduleWarning, of_length, sentences
 from scheduler.numerics.cancellation import windows
 from scheduler.numerics.rates import broken_rule, first_out_of_range
 from scheduler.overrides import check_overrides
 from scheduler.table_format import TableError
-from scheduler.warnings import PlacedWarning, ScheduleWarning, of_length, sentences
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -98,6 +98,16 @@ class Schedule:
     def members(self) -> tuple[Schedule, ...]:
         """The schedules this one is made of."""
         return ()
+
+    @property
+    def table_digest(self) -> str | None:
+        """The digest of the table that this schedule's values are a column of; None where they are computed."""
+        return None
+
+    @property
+    def is_iterative(self) -> bool:
+        """Whether this schedule itself, whatever it is made of, steps from each row to the next."""
+        return False
 
     def walk(self) -> Iterator[Schedule]:
         """This schedule, and all that it is made of, at every depth."""

@@ -10,11 +10,11 @@ from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, model_val
 
 from scheduler.canonical import canonical_hash, canonical_json
 from scheduler.fields import StepCount
+from scheduler.messages.warnings import shortened
 from scheduler.registry import AnySchedule
 from scheduler.schedule import Schedule, warn_of
 from scheduler.table import After, Axis, Table
 from scheduler.table_format import TableLayout
-from scheduler.warnings import shortened
 
 MAX_GROUPS = 1000
 

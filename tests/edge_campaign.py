@@ -18,8 +18,8 @@ from random import Random
 import numpy as np
 
 from scheduler import KINDS, Schedule, Spec
-from scheduler.compose.literal import resolved
 from scheduler.fields import MAX_STEP, Values
+from scheduler.named_tables import resolved
 from scheduler.numerics.rates import first_bad_rate
 from scheduler.table import TableError
 from service.errors import LimitExceededError

@@ -21,9 +21,9 @@ from scheduler.builtin.counters import Chain, Counter, Leaf, Series, segments
 from scheduler.builtin.stepped import SegmentSlice, Timeline
 from scheduler.builtin.twin import Group, Milestones, MomentumTwin, Twin
 from scheduler.fields import Values
+from scheduler.messages.warnings import PlacedWarning
 from scheduler.registry import KindLookup
 from scheduler.schedule import MAX_JOINTS, Schedule, schedule
-from scheduler.warnings import PlacedWarning
 
 MAX_MEMBERS = 100
 MAX_GROWTH = 1e200

@@ -17,9 +17,9 @@ from typing_extensions import override
 from scheduler.builtin.stepped import Product
 from scheduler.builtin.twin import Milestones
 from scheduler.fields import NonNegative, Rate, StepCount, Values
+from scheduler.messages.warnings import PlacedWarning
 from scheduler.numerics.rates import MAX_RATE
 from scheduler.schedule import schedule
-from scheduler.warnings import PlacedWarning
 
 _JOINTS = 16  # drops that are listed
 

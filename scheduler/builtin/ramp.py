@@ -13,9 +13,9 @@ from typing_extensions import override
 from scheduler.builtin.stepped import Product
 from scheduler.builtin.twin import steps_before
 from scheduler.fields import Fraction, NonNegative, Rate, Steps, Values
+from scheduler.messages.warnings import PlacedWarning
 from scheduler.numerics import libm
 from scheduler.schedule import schedule
-from scheduler.warnings import PlacedWarning
 
 _LEAST = 1e-100  # of what a rate is divided by
 

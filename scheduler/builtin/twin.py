@@ -75,6 +75,11 @@ class Twin(Schedule):
     def over(self) -> int | None:
         return self.end
 
+    @property
+    @override
+    def is_iterative(self) -> bool:
+        return True
+
     @abstractmethod
     def write_rates(self, out: Values, start: int) -> None:
         """Write the rates of steps start, start + 1, ..., none of them past `end`."""
@@ -151,6 +156,11 @@ class MomentumTwin(Twin):
 
 class ClosedForm(Twin):
     """A twin whose rate follows from the step alone: whatever was there before is overwritten."""
+
+    @property
+    @override
+    def is_iterative(self) -> bool:
+        return False
 
     @override
     def first_rate(self, lr: float) -> float:

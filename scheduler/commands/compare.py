@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from scheduler import Table, TableError
 from scheduler.commands.show import printable, reason, step_count
 from scheduler.commands.typed import CommandWords, TypingError, typed_spec
-from scheduler.compose.literal import UnresolvedError
+from scheduler.named_tables import UnresolvedError
 from scheduler.views.compare import Comparison, Operand, compare
 
 if TYPE_CHECKING:

@@ -19,9 +19,9 @@ from pydantic import Field, model_validator
 from typing_extensions import override
 
 from scheduler.fields import MAX_STEP, Steps
+from scheduler.messages.warnings import PlacedWarning
 from scheduler.registry import AnySchedule
 from scheduler.schedule import Schedule
-from scheduler.warnings import PlacedWarning
 
 MAX_DEPTH = 16
 """Levels of composition; more is a mistake or an attack."""

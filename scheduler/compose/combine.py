@@ -13,9 +13,9 @@ from typing_extensions import override
 
 from scheduler.compose.base import Composite, Parts
 from scheduler.fields import Values
+from scheduler.messages.warnings import PlacedWarning
 from scheduler.numerics.pieces import BLOCK, in_blocks
 from scheduler.schedule import Schedule, schedule
-from scheduler.warnings import PlacedWarning
 
 
 class _Algebra(Composite):

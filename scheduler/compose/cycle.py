@@ -15,12 +15,12 @@ from typing_extensions import override
 
 from scheduler.compose.base import Wrapper, check_length
 from scheduler.fields import MAX_STEP, Decay, Rate, StepCount, Values, coerce_int
+from scheduler.messages.warnings import PlacedWarning, of_length
 from scheduler.numerics import portable
 from scheduler.numerics.double_double import whole_power
 from scheduler.numerics.pieces import BLOCK, ENDLESS, Fill, in_blocks, piecewise
 from scheduler.registry import AnySchedule
 from scheduler.schedule import schedule
-from scheduler.warnings import PlacedWarning, of_length
 
 _JOINTS = 8  # cycles whose joints are listed
 _CYCLES = 64  # growing ones: more than can begin within MAX_STEP

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from contextvars import ContextVar
+from collections.abc import Sequence
 from dataclasses import KW_ONLY
-from types import MappingProxyType
-from typing import TYPE_CHECKING, Annotated, Any, Protocol, Self
+from typing import TYPE_CHECKING, Annotated, Self
 from typing import Literal as OneOf
 
 import numpy as np
@@ -15,6 +12,7 @@ from pydantic import Field, model_validator
 from typing_extensions import override
 
 from scheduler.fields import Rate, Values
+from scheduler.named_tables import Column, UnresolvedError, find_table
 from scheduler.numerics.cancellation import check_cancelled
 from scheduler.numerics.pieces import in_blocks
 from scheduler.schedule import Schedule, schedule
@@ -28,28 +26,6 @@ if TYPE_CHECKING:
     Given = Sequence[float]
 else:  # any sequence is taken, and kept as a tuple
     Given = Annotated[tuple[Rate, ...], Field(min_length=1, max_length=MAX_VALUES, strict=False)]
-
-
-class UnresolvedError(LookupError):
-    """A Literal names a table that nobody has looked up, or a column that the table lacks."""
-
-
-class Column(Protocol):
-    """A column's values: an array, or what reads them from elsewhere and is sliced like one."""
-
-    def __len__(self) -> int: ...
-    def __getitem__(self, rows: Any, /) -> Any: ...
-
-
-class Named(Protocol):
-    """A table that a Literal may name: a `Table`, or what has columns like one."""
-
-    @property
-    def columns(self) -> Mapping[str, Column]:
-        """Its values, by the columns' names."""
-
-
-_named: ContextVar[Mapping[str, Named]] = ContextVar("named", default=MappingProxyType({}))
 
 
 @schedule
@@ -100,7 +76,7 @@ class Literal(Schedule):
 
     def _looked_up(self, digest: str) -> Column:
         """The column of the table with this digest; it is not kept here, however long this schedule lives."""
-        if (table := _named.get().get(digest)) is None:
+        if (table := find_table(digest)) is None:
             raise UnresolvedError(f"the table {digest} of this Literal has not been looked up")
         if self.column not in table.columns:
             raise UnresolvedError(f"the table {digest} of this Literal has no column {self.column!r}")
@@ -108,8 +84,13 @@ class Literal(Schedule):
 
     @property
     @override
+    def table_digest(self) -> str | None:
+        return self.digest
+
+    @property
+    @override
     def end(self) -> int | None:
-        return len(self._column) if self.digest is None or self.digest in _named.get() else None
+        return len(self._column) if self.digest is None or find_table(self.digest) else None
 
     @property
     @override
@@ -125,22 +106,3 @@ class Literal(Schedule):
             block[:] = column[first : first + len(block)]
         if inside < len(out):
             out[inside:] = column[-1]
-
-
-def named_digests(schedules: Iterable[Schedule]) -> set[str]:
-    """The tables that the Literals among the schedules name, at any depth."""
-    parts = (part for top in schedules for part in top.walk())
-    return {part.digest for part in parts if isinstance(part, Literal) and part.digest is not None}
-
-
-@contextmanager
-def resolved(tables: Mapping[str, Named]) -> Iterator[None]:
-    """Let every Literal, at any depth of what is computed inside, find the table that it names among these by digest.
-
-    It holds for the thread or task that entered. Nothing of it stays in the schedules.
-    """
-    token = _named.set(tables)
-    try:
-        yield
-    finally:
-        _named.reset(token)

@@ -12,11 +12,11 @@ from typing_extensions import override
 
 from scheduler.compose.base import Composite, Lengths, Parts, check_length, value_at
 from scheduler.fields import Steps, Values
+from scheduler.messages.warnings import PlacedWarning, cut_warmup, of_length
 from scheduler.numerics.pieces import ENDLESS, Fill, piecewise
 from scheduler.numerics.rates import MAX_RATE
 from scheduler.registry import AnySchedule
 from scheduler.schedule import Schedule, rate_out_of_range, schedule
-from scheduler.warnings import PlacedWarning, cut_warmup, of_length
 
 
 @schedule

@@ -12,11 +12,11 @@ from typing_extensions import override
 
 from scheduler.compose.base import Wrapper, check_length, value_at
 from scheduler.fields import MAX_STEP, Rate, StepCount, Values, coerce_int
+from scheduler.messages.warnings import PlacedWarning
 from scheduler.numerics.pieces import BLOCK
 from scheduler.numerics.rates import MAX_RATE
 from scheduler.registry import AnySchedule
 from scheduler.schedule import schedule
-from scheduler.warnings import PlacedWarning
 
 Clock = Annotated[int, Field(ge=-(10**8), le=10**8), BeforeValidator(coerce_int)]
 

@@ -16,10 +16,10 @@ import numpy as np
 from typing_extensions import override
 
 from scheduler.fields import Values
+from scheduler.messages.warnings import PlacedWarning
 from scheduler.numerics import libm
 from scheduler.numerics.pieces import ENDLESS, STEPS, in_blocks, piecewise
 from scheduler.schedule import Schedule
-from scheduler.warnings import PlacedWarning
 
 Shape = Literal["linear", "cosine", "1-sqrt"]
 """A way from 0 to 1, or back."""

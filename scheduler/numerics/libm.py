@@ -16,7 +16,7 @@ from itertools import repeat
 import numpy as np
 
 from scheduler.fields import Values
-from scheduler.warnings import ScheduleWarning
+from scheduler.messages.warnings import ScheduleWarning
 
 _VECTORISED: dict[str, tuple[Callable[[Values], Values], Callable[[float], float]]] = {
     "cos": (np.cos, math.cos),

@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, PositiveInt
 from starlette.types import Scope as ASGIScope
 
 from scheduler import Spec
-from scheduler.compose.literal import named_digests
+from scheduler.named_tables import named_digests
 from service.database.tokens import TokenRow
 from service.errors import FieldError, ForbiddenError, LimitExceededError
 from service.http.request_id import IDENTITY

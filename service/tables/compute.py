@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 
 from scheduler import Spec, Table
-from scheduler.compose.literal import named_digests
+from scheduler.named_tables import named_digests
 from service.concurrency.executors import Executors
 from service.concurrency.memory_budget import MemoryBudget
 from service.concurrency.staggered_semaphore import StaggeredSemaphore

@@ -11,7 +11,7 @@ from functools import partial
 from typing import Any, Generic, TypeVar
 
 from scheduler import Spec, Table
-from scheduler.compose.literal import named_digests
+from scheduler.named_tables import named_digests
 from service.concurrency.executors import Executors
 from service.concurrency.single_flight import SingleFlight
 from service.database.tables import PendingDeletionError, TableRecords

@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from scheduler import KINDS, Spec
-from scheduler.compose.literal import named_digests
+from scheduler.named_tables import named_digests
 from scheduler.texts import near_names
 from service.errors import MOST_ERRORS, FieldError, InvalidRequestError, LimitExceededError, abbreviate
 from service.settings import Settings

@@ -24,8 +24,8 @@ from typing import Any
 import numpy as np
 
 from scheduler import Spec, Table, TableError
-from scheduler.compose.literal import UnresolvedError, resolved
 from scheduler.fields import Values
+from scheduler.named_tables import UnresolvedError, resolved
 from scheduler.numerics.cancellation import ComputationStoppedError, cancellable
 from service.workers.channel import Channel, Message
 

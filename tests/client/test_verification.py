@@ -20,9 +20,10 @@ from scheduler import KINDS, Schedule, Spec, Table, TableError
 from scheduler.builtin import CosineAnnealingLR, ExponentialLR, MultiStepLR, OneCycleLR, PolynomialLR
 from scheduler.builtin.stepped import Timeline
 from scheduler.compose import Clamp, Constant, Product, Ramp, Sequence, Shift
-from scheduler.compose.literal import Literal, resolved
+from scheduler.compose.literal import Literal
 from scheduler.custom import LinearWarmup, WarmupWithDecay
 from scheduler.libraries.transformers import Cosine, InverseSqrt, Polynomial
+from scheduler.named_tables import resolved
 from scheduler.numerics import libm
 from tests.client import hostile
 from tests.support.client.hostile_server import hostile_server, response

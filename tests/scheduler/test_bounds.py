@@ -13,7 +13,7 @@ from scheduler import KINDS, Schedule, Spec
 from scheduler.builtin import ChainedScheduler, CosineAnnealingLR, ExponentialLR, OneCycleLR, SequentialLR
 from scheduler.compose import Constant, Cycle, PerEpoch, Ramp, Sequence, Shift, Splice
 from scheduler.compose.base import MAX_DEPTH
-from scheduler.compose.literal import resolved
+from scheduler.named_tables import resolved
 from scheduler.numerics import cancellation as interruption
 from scheduler.numerics.cancellation import UNINTERRUPTED, cancellable
 from scheduler.schedule import MAX_JOINTS

@@ -17,7 +17,7 @@ from pydantic import ValidationError
 from scheduler import KINDS, Schedule, Spec, Table, TableError
 from scheduler.builtin import ExponentialLR
 from scheduler.compose import Clamp, Constant, Cycle, Maximum, PerEpoch, Product, Ramp, Scale, Sequence, Shift, Splice
-from scheduler.compose.literal import UnresolvedError
+from scheduler.named_tables import UnresolvedError
 from scheduler.numerics.rates import first_bad_rate
 from tests.support.schedules.strategies import schedules
 

@@ -18,15 +18,16 @@ from scheduler.registry import MODULES, AnySchedule, Kinds
 LIBRARIES = ("scheduler.builtin", "scheduler.compose", "scheduler.custom", "scheduler.libraries")
 
 TOY = """
-from dataclasses import KW_ONLY, dataclass
-from typing import Any, Literal
+from dataclasses import KW_ONLY
+from typing import Literal
 from scheduler.fields import Rate
 from scheduler.schedule import Schedule, schedule
 
 def made(number):
     name = f"toy.Kind{number}"
-    fields = {"__annotations__": {"value": Rate, "_": KW_ONLY, "kind": Literal[name]}, "kind": name, "_": None}
-    return schedule(type(f"Kind{number}", (Schedule,), {**fields, "_fill": lambda self, out, start: out.fill(self.value)}))
+    fields = {"__annotations__": {"value": Rate, "_": KW_ONLY, "kind": Literal[name]}, "kind": name}
+    fill = {"_fill": lambda self, out, start: out.fill(self.value)}
+    return schedule(type(f"Kind{number}", (Schedule,), {**fields, **fill}))
 
 globals().update({f"Kind{number}": made(number) for number in range(200)})
 """

@@ -27,8 +27,9 @@ from scheduler.compose import (
     Sum,
 )
 from scheduler.compose.base import MAX_DEPTH
-from scheduler.compose.literal import Literal, UnresolvedError, resolved
+from scheduler.compose.literal import Literal
 from scheduler.custom import CosineAnnealingWarmRestarts, ExponentialCyclicLR, LinearWarmup, OneCycleLR, WarmupWithDecay
+from scheduler.named_tables import UnresolvedError, resolved
 from tests.support.schedules.strategies import schedules
 
 STEPS = Literal([1.0, 2.0, 3.0])

@@ -31,7 +31,7 @@ from scheduler.compose import (
 from scheduler.compose.literal import Literal
 from scheduler.custom import LinearWarmup, WarmupWithDecay
 from scheduler.libraries import transformers
-from scheduler.warnings import MAX_WARNINGS
+from scheduler.messages.warnings import MAX_WARNINGS
 from tests.support.schedules.strategies import schedules
 
 N = 100
