@@ -27,7 +27,7 @@ def layer_decay(
         named_parameters: what to train, as `model.named_parameters()` gives it.
         layer_of: a parameter's name to its layer, 0 (the embedding) to `layers` (the head).
         layers: number of the last layer. In a transformer with n blocks, between embedding and head, it is n + 1.
-        schedule: the last layer's schedule. It drives the learning rate alone.
+        schedule: the last layer's schedule. What it drives beside the rate, such as momentum, all layers share.
         decay: a layer's rate over that of the layer above it, greater than 0 and at most 1; 0.65 to 0.9 is usual.
 
     Groups carry their layer's `name`; a layer without parameters has none. Raises `ValueError` for a decay out of

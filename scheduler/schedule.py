@@ -232,15 +232,15 @@ class Schedule:
                 fill(window, first)
 
     @final
-    def fill_held(self, out: Values, start: int = 0) -> None:
-        """As `fill`, but from step `over` on the rate before it is held: what the schedule is as a part of another."""
+    def fill_held(self, out: Values, start: int = 0, *, column: str = "lr") -> None:
+        """As `fill`, but from step `over` on the value before it is held: what the schedule is as a part of another."""
         over = self.over
         inside = len(out) if over is None else min(max(over - start, 0), len(out))
         if inside:
-            self.fill(out[:inside], start)
+            self.fill(out[:inside], start, column=column)
         if inside < len(out) and over is not None:
             last = np.empty(1)
-            self.fill(last, over - 1)
+            self.fill(last, over - 1, column=column)
             out[inside:] = last
 
     @final

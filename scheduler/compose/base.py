@@ -1,7 +1,11 @@
 """Composition: schedules made of schedules, each a pure function of its own clock.
 
 Our building blocks, in portable arithmetic: where the parts are portable, so is the whole. Parts are any kinds, nested
-up to `MAX_DEPTH` deep. A composite drives the learning rate alone: a part that also drives momentum is refused.
+up to `MAX_DEPTH` deep.
+
+A composite drives every column that a part drives. What it does to time (`Sequence`, `Splice`, `Shift`, `PerEpoch`,
+`Cycle`) it does to all columns. What it does to values (`Scale`, `Clamp`, the amplitude of a `Cycle`, `Product`, `Sum`,
+`Minimum`, `Maximum`) it does to the learning rate alone: momentum and the like stay as the part has them.
 
 A part that is over is held, by one rule for all composites. Most kinds say themselves what comes after their end, our
 own always do. A library's schedule that raises there or climbs back (`Schedule.over`) keeps the rate of the step
@@ -12,6 +16,7 @@ from __future__ import annotations
 
 from collections import abc
 from collections.abc import Iterable, Iterator
+from functools import cached_property
 from typing import TYPE_CHECKING, Annotated, ClassVar, Self
 
 import numpy as np
@@ -48,26 +53,31 @@ def check_length(length: int, factor: int, *, most: int = _LONGEST) -> None:
         )
 
 
-def value_at(part: Schedule, step: int) -> float:
-    """The value of one step of a part, held from its end on."""
+def value_at(part: Schedule, step: int, column: str = "lr") -> float:
+    """A column's value at one step of a part, held from its end on."""
     value = np.empty(1)
-    part.fill_held(value, step)
+    part.fill_held(value, step, column=column)
     return float(value[0])
 
 
 class Composite(Schedule):
-    """What the composites share: parts that keep the rules."""
+    """What the composites share: parts that keep the rules, and their columns."""
+
+    @property
+    @override
+    def column_names(self) -> tuple[str, ...]:
+        return self._column_names
+
+    @cached_property
+    def _column_names(self) -> tuple[str, ...]:
+        """The columns of the parts, in the order in which they are first written."""
+        return tuple(dict.fromkeys(name for part in self.members for name in part.column_names))
 
     def _check_parts(self, *, fed: bool = False) -> None:
         """Refuse parts that cannot be part of this; where they are `fed` they may start from a value before them."""
         for part in self.members:
             if not fed and part.needs_previous:
                 raise ValueError(f'"previous" has no meaning in this place of {self.kind}: nothing goes before')
-            if part.column_names != ("lr",):
-                others = ", ".join(part.column_names[1:])
-                raise ValueError(
-                    f"a part of {self.kind} must drive lr alone, got {part.kind}, which also drives {others}"
-                )
         if self.depth > MAX_DEPTH:
             raise ValueError(f"schedules must be nested at most {MAX_DEPTH} deep, got {self.depth}")
 

@@ -19,7 +19,7 @@ from scheduler.schedule import Schedule, schedule
 
 
 class _Algebra(Composite):
-    """What Product, Sum, Minimum and Maximum share: the parts' values combined from left to right."""
+    """What Product, Sum, Minimum and Maximum share: the parts' rates combined from left to right."""
 
     _operation: ClassVar[np.ufunc]
     _carries_on: ClassVar[bool] = False  # whether one part's going level leaves the others their say
@@ -28,7 +28,18 @@ class _Algebra(Composite):
     @model_validator(mode="after")
     def _check(self) -> Self:
         self._check_parts()
+        for column in self.column_names[1:]:
+            self._check_driver(column)
         return self
+
+    def _check_driver(self, column: str) -> None:
+        """Refuse several parts that drive a column beside the rate."""
+        driving = [f"schedules[{i}]" for i, part in enumerate(self.schedules) if column in part.column_names]
+        if len(driving) > 1:
+            raise ValueError(
+                f"only rates are combined by {self.kind}: {column} must be driven by one of its parts at most, "
+                f"got {' and '.join(driving)}"
+            )
 
     @property
     @override
@@ -66,7 +77,11 @@ class _Algebra(Composite):
     def inner_boundaries(self, total_steps: int) -> Iterable[int]:
         return merge(*(part.boundaries(total_steps) for part in self.schedules))
 
-    def _fill(self, out: Values, start: int) -> None:
+    def _fill(self, out: Values, start: int, column: str = "lr") -> None:
+        if column != "lr":
+            driving = next(part for part in self.schedules if column in part.column_names)
+            driving.fill_held(out, start, column=column)
+            return
         other = np.empty(min(len(out), BLOCK))
         for block, step in in_blocks(out, start):
             self.schedules[0].fill_held(block, step)
@@ -84,6 +99,8 @@ class Product(_Algebra):
 
     Formula: lr(t) = schedules[0](t) schedules[1](t) ..., from left to right. Step 0 and every joint: the product of the
     parts there. It ends with the last of its parts.
+
+    Momentum and the like are those of the one part that drives them. Raises where several do.
 
     Source: composer's lists of schedulers; big_vision's warmup and cooldown factors.
     """
@@ -103,6 +120,8 @@ class Sum(_Algebra):
 
     Formula: lr(t) = schedules[0](t) + schedules[1](t) + ..., from left to right. Step 0 and every joint: the sum of the
     parts there. It ends with the last of its parts.
+
+    Momentum and the like are those of the one part that drives them. Raises where several do.
 
     Source: the algebra of schedules.
     """
@@ -124,6 +143,8 @@ class Minimum(_Algebra):
     Formula: lr(t) = min(schedules[0](t), schedules[1](t), ...). Step 0 and every joint: the lowest of the parts there.
     It ends with the last of its parts.
 
+    Momentum and the like are those of the one part that drives them. Raises where several do.
+
     Source: Noam, min(t^-1/2, t W^-3/2); Megatron's and big_vision's cooldowns.
     """
 
@@ -142,6 +163,8 @@ class Maximum(_Algebra):
 
     Formula: lr(t) = max(schedules[0](t), schedules[1](t), ...). Step 0 and every joint: the highest of the parts there.
     It ends with the last of its parts.
+
+    Momentum and the like are those of the one part that drives them. Raises where several do.
 
     Source: floors such as gpt-neox's max(lr, min_lr).
     """

@@ -48,6 +48,8 @@ class Cycle(Wrapper):
     above. With a `peak` too it is the peak that shrinks, to top = peak amplitude^i, while the floor stays:
     lr(t) = floor + (top - floor) w, w = (schedule - floor) / (peak - floor), which is cut to 0 .. 1.
 
+    Momentum and the like, where the schedule drives them, repeat with the cycles and do not shrink.
+
     Step 0 and the first step of each cycle: the schedule's step 0, shrunk so. With a `count` it ends after that many
     cycles, the last going on, on its own clock; without one it has no end. `growth` is at most 10: a longer cycle could
     not be reached. Raises for peak <= floor.
@@ -135,26 +137,29 @@ class Cycle(Wrapper):
                 return
             yield from (begin + joint * self.growth**cycle for joint in inner)
 
-    def _fill(self, out: Values, start: int) -> None:
+    def _fill(self, out: Values, start: int, column: str = "lr") -> None:
         if self.growth > 1:
-            piecewise(out, start, self._pieces())
+            piecewise(out, start, self._pieces(column))
             return
         last = MAX_STEP if self.count is None else self.count - 1
         repeating = min(max((last + 1) * self.length - start, 0), len(out))
-        self._repeat(out[:repeating], start)
+        self._repeat(out[:repeating], start, column)
         if repeating < len(out):
-            self._fill_cycle(out[repeating:], start + repeating - last * self.length, cycle=last)
+            self._fill_cycle(out[repeating:], start + repeating - last * self.length, cycle=last, column=column)
 
-    def _repeat(self, out: Values, start: int) -> None:
+    def _repeat(self, out: Values, start: int, column: str) -> None:
         """Cycles of one length: computed once where they are short."""
-        if self.length <= BLOCK:
-            row = np.empty(self.length)
-            self.schedule.fill_held(row)
+        if self.length > BLOCK:
+            first = start // self.length
+            pieces = ((self.length, partial(self._fill_cycle, cycle=cycle, column=column)) for cycle in count(first))
+            piecewise(out, start, pieces, origin=first * self.length)
+            return
+        row = np.empty(self.length)
+        self.schedule.fill_held(row, column=column)
+        if column == "lr":
             self._repeat_row(out, start, row)
         else:
-            first = start // self.length
-            pieces = ((self.length, partial(self._fill_cycle, cycle=cycle)) for cycle in count(first))
-            piecewise(out, start, pieces, origin=first * self.length)
+            portable.repeated(out, start, row)
 
     def _repeat_row(self, out: Values, start: int, row: Values) -> None:
         if self.peak is None:
@@ -172,20 +177,24 @@ class Cycle(Wrapper):
         rates = np.clip(rates, self.floor, peak)
         return (rates - self.floor) / (peak - self.floor), (peak - rates) / (peak - self.floor)
 
-    def _pieces(self) -> Iterator[tuple[int, Fill]]:
+    def _pieces(self, column: str) -> Iterator[tuple[int, Fill]]:
         for cycle in count():
             last = self.count is not None and cycle + 1 >= self.count
-            yield ENDLESS if last else self.length * self.growth**cycle, partial(self._fill_cycle, cycle=cycle)
+            length = ENDLESS if last else self.length * self.growth**cycle
+            yield length, partial(self._fill_cycle, cycle=cycle, column=column)
 
-    def _fill_cycle(self, out: Values, start: int, *, cycle: int) -> None:
+    def _fill_cycle(self, out: Values, start: int, *, cycle: int, column: str) -> None:
         part = self.schedule.time_scaled(self.growth**cycle) if self.growth > 1 else self.schedule
-        part.fill_held(out, start)
-        shrunk = whole_power(Decimal(self.amplitude), cycle)
+        part.fill_held(out, start, column=column)
+        if column == "lr":
+            self._shrink(out, whole_power(Decimal(self.amplitude), cycle))
+
+    def _shrink(self, rates: Values, shrunk: Decimal) -> None:
         if self.peak is None:
-            out -= self.floor
-            out *= float(shrunk)
-            out += self.floor
+            rates -= self.floor
+            rates *= float(shrunk)
+            rates += self.floor
         else:
             top = np.array([float(Decimal(self.peak) * shrunk)])
-            for block, _ in in_blocks(out, start):
+            for block, _ in in_blocks(rates, 0):
                 portable.cycles(block, 0, self.floor, top, self._shares(block, self.peak))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import KW_ONLY
+from functools import partial
 from itertools import accumulate, pairwise
 from typing import Literal, Self
 
@@ -17,6 +18,9 @@ from scheduler.numerics.pieces import ENDLESS, Fill, piecewise
 from scheduler.numerics.rates import MAX_RATE
 from scheduler.registry import AnySchedule
 from scheduler.schedule import Schedule, rate_out_of_range, schedule
+
+Piece = tuple[Schedule, int]
+"""A part, and how many steps it has."""
 
 
 @schedule
@@ -36,6 +40,9 @@ class Sequence(Composite):
     A part that starts from "previous" (a `Ramp`, a `Constant`, or a `Sequence` that begins with one) takes the value
     that the part before would have had at its end. A part of 0 steps never runs: what follows takes the value from the
     last part that does, and where none has run yet, that of step 0 of the part before it.
+
+    Momentum and the like are those of the parts that drive them. A part that does not leaves the last value as it is,
+    as an optimizer does; before the first part that does, that part's first value holds.
 
     Raises where every part has a length and all are 0. Source: torch's SequentialLR and optax's `join_schedules`,
     without their state.
@@ -130,14 +137,15 @@ class Sequence(Composite):
                 return
             yield from (begin + joint for joint in part.boundaries(min(total_steps - begin, length)))
 
-    def _fill(self, out: Values, start: int) -> None:
-        piecewise(out, start, self._pieces())
-
-    def _pieces(self) -> Iterator[tuple[int, Fill]]:
-        """The parts with their lengths, each "previous" replaced once its part is reached."""
-        before: tuple[Schedule, int] | None = None
+    def _fill(self, out: Values, start: int, column: str = "lr") -> None:
         lengths = (*self.lengths[: len(self.schedules) - 1], ENDLESS)
-        for part, length in zip(self.schedules, lengths, strict=True):
+        parts = list(zip(self.schedules, lengths, strict=True))
+        piecewise(out, start, self._rate_pieces(parts) if column == "lr" else _pieces_of(column, parts))
+
+    def _rate_pieces(self, parts: list[Piece]) -> Iterator[tuple[int, Fill]]:
+        """The parts with their lengths, each "previous" replaced once its part is reached."""
+        before: Piece | None = None
+        for part, length in parts:
             given = part.after(_rate_at(*before)) if before and part.needs_previous else part
             yield length, given.fill_held
             if length or not (before and before[1]):  # a part that never runs hides none that has
@@ -157,6 +165,9 @@ class Splice(Composite):
     schedule(at), the value that would have come next.
 
     Step 0: the schedule's. Step at: the tail's step 0. It ends with the tail.
+
+    Momentum and the like are cut alike. Where the tail does not drive them, the last value, that of step at - 1, is
+    held; where the tail alone does, its first value holds before.
 
     Source: OLMo's `override_decay`; WSD branches.
 
@@ -210,12 +221,36 @@ class Splice(Composite):
         yield self.at
         yield from (self.at + joint for joint in self.tail.boundaries(max(total_steps - self.at, 1)))
 
-    def _fill(self, out: Values, start: int) -> None:
-        piecewise(out, start, [(self.at, self.schedule.fill_held), (ENDLESS, self._fill_tail)])
+    def _fill(self, out: Values, start: int, column: str = "lr") -> None:
+        if column == "lr":
+            piecewise(out, start, [(self.at, self.schedule.fill_held), (ENDLESS, self._fill_tail)])
+        else:
+            piecewise(out, start, _pieces_of(column, [(self.schedule, self.at), (self.tail, ENDLESS)]))
 
     def _fill_tail(self, out: Values, start: int) -> None:
         tail = self.tail.after(_rate_at(self.schedule, self.at)) if self.tail.needs_previous else self.tail
         tail.fill_held(out, start)
+
+
+def _pieces_of(column: str, parts: list[Piece]) -> Iterator[tuple[int, Fill]]:
+    """A column beside the rate: that of the parts that drive it, and held elsewhere.
+
+    It is held at its last value, as an optimizer keeps it; before any part has driven it, at the first value to come.
+    """
+    driving = [(part, length) for part, length in parts if column in part.column_names]
+    source = next((part for part, length in driving if length), driving[0][0]), 0
+    for part, length in parts:
+        if column not in part.column_names:
+            yield length, partial(_hold, *source, column)
+        else:
+            yield length, partial(part.fill_held, column=column)
+            if length:  # a part that never runs leaves nothing behind
+                source = part, length - 1
+
+
+def _hold(part: Schedule, step: int, column: str, out: Values, position: int) -> None:
+    del position
+    out.fill(value_at(part, step, column))
 
 
 def _after(begin: int, part: Schedule) -> int | None:

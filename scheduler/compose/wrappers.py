@@ -30,6 +30,7 @@ class Scale(Wrapper):
         factor: what its learning rate is multiplied by, at least 0.
 
     Formula: lr(t) = factor schedule(t). Step 0 and every joint: factor times the schedule there. It ends with it.
+    Momentum and the like, where the schedule drives them, stay as they are.
 
     Source: Goyal et al., 2017 (batch size over 256); layer-wise decay.
     """
@@ -39,9 +40,10 @@ class Scale(Wrapper):
     _: KW_ONLY
     kind: Literal["Scale"] = "Scale"
 
-    def _fill(self, out: Values, start: int) -> None:
-        self.schedule.fill_held(out, start)
-        out *= self.factor
+    def _fill(self, out: Values, start: int, column: str = "lr") -> None:
+        self.schedule.fill_held(out, start, column=column)
+        if column == "lr":
+            out *= self.factor
 
 
 @schedule
@@ -54,7 +56,8 @@ class Clamp(Wrapper):
         high: highest learning rate, from low to 1e12.
 
     Formula: lr(t) = min(max(schedule(t), low), high). Step 0 and every joint: the schedule there, or the limit it
-    exceeds. It ends with it. Raises for low > high.
+    exceeds. It ends with it. Momentum and the like, where the schedule drives them, are not limited. Raises for
+    low > high.
 
     Source: min_lr of most libraries.
     """
@@ -75,9 +78,10 @@ class Clamp(Wrapper):
     def placed_warnings(self, steps: int, *, part: bool = False) -> Iterator[PlacedWarning]:
         return (warning for warning in super().placed_warnings(steps) if warning.about != "level" or self.low == 0.0)
 
-    def _fill(self, out: Values, start: int) -> None:
-        self.schedule.fill_held(out, start)
-        np.clip(out, self.low, self.high, out=out)
+    def _fill(self, out: Values, start: int, column: str = "lr") -> None:
+        self.schedule.fill_held(out, start, column=column)
+        if column == "lr":
+            np.clip(out, self.low, self.high, out=out)
 
 
 @schedule
@@ -88,7 +92,7 @@ class PerEpoch(Wrapper):
         schedule: the schedule that counts epochs in place of steps.
         steps_per_epoch: optimizer steps in an epoch, at least 1.
 
-    Formula: lr(t) = schedule(floor(t / steps_per_epoch)).
+    Formula: lr(t) = schedule(floor(t / steps_per_epoch)), and so every other column that the schedule drives.
 
     Step 0 .. steps_per_epoch - 1: the schedule's first value. Its end is that of the schedule, in steps.
 
@@ -134,20 +138,20 @@ class PerEpoch(Wrapper):
             epoch * self.steps_per_epoch for epoch in self.schedule.boundaries(-(-total_steps // self.steps_per_epoch))
         )
 
-    def _fill(self, out: Values, start: int) -> None:
+    def _fill(self, out: Values, start: int, column: str = "lr") -> None:
         if self.steps_per_epoch == 1:
-            self.schedule.fill_held(out, start)
+            self.schedule.fill_held(out, start, column=column)
             return
         first, stop = start // self.steps_per_epoch, (start + len(out) - 1) // self.steps_per_epoch + 1
-        rates = np.empty(min(stop - first, BLOCK))
+        values = np.empty(min(stop - first, BLOCK))
         for epoch in range(first, stop, BLOCK):
-            self.schedule.fill_held(rates[: stop - epoch], epoch)
+            self.schedule.fill_held(values[: stop - epoch], epoch, column=column)
             begin = max(epoch * self.steps_per_epoch, start)
             end = min((epoch + BLOCK) * self.steps_per_epoch, start + len(out))
             for step in range(begin, end, BLOCK):
                 block = out[step - start : min(step + BLOCK, end) - start]
                 steps = np.arange(step, step + len(block))
-                np.take(rates, steps // self.steps_per_epoch - epoch, out=block)
+                np.take(values, steps // self.steps_per_epoch - epoch, out=block)
 
 
 @schedule
@@ -159,7 +163,7 @@ class Shift(Wrapper):
         offset: steps of the schedule to skip, from -1e8 to 1e8; below 0: steps for which its first value is held
             longer.
 
-    Formula: lr(t) = schedule(max(0, t + offset)).
+    Formula: lr(t) = schedule(max(0, t + offset)), and so every other column that the schedule drives.
 
     Step 0: the schedule's step `offset`, or its first where offset < 0; that lasts -offset steps longer. It ends as the
     schedule does, `offset` steps earlier.
@@ -206,9 +210,9 @@ class Shift(Wrapper):
     def inner_boundaries(self, total_steps: int) -> Iterable[int]:
         return (joint - self.offset for joint in self.schedule.boundaries(max(total_steps + self.offset, 1)))
 
-    def _fill(self, out: Values, start: int) -> None:
+    def _fill(self, out: Values, start: int, column: str = "lr") -> None:
         waiting = min(max(-self.offset - start, 0), len(out))
         if waiting:
-            out[:waiting] = value_at(self.schedule, 0)
+            out[:waiting] = value_at(self.schedule, 0, column)
         if waiting < len(out):
-            self.schedule.fill_held(out[waiting:], start + waiting + self.offset)
+            self.schedule.fill_held(out[waiting:], start + waiting + self.offset, column=column)

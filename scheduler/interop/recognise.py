@@ -43,8 +43,8 @@ def describe(scheduler: TorchScheduler) -> Schedule | list[Schedule]:
 
     Raises `TypeError` for what is no torch scheduler, `CaptureError` for one that needs a metric. Raises
     `DescribeError`, a `ValueError`, where there is no equivalent (functions, classes that are not torch's own,
-    parameters that a twin refuses, a momentum in the middle of its cycle), and where the values differ from the twin's,
-    because the rate was changed from outside or is a float32 tensor. `scheduler.capture` takes all of these.
+    parameters that a twin refuses), and where the values differ from the twin's, because the rate was changed from
+    outside or is a float32 tensor. `scheduler.capture` takes all of these.
     """
     check(scheduler)
     groups = range(len(scheduler.optimizer.param_groups))

@@ -122,11 +122,19 @@ def test_no_parameters_are_refused() -> None:
         layer_decay([], layer_of, layers=LAST, schedule=SCHEDULE, decay=DECAY)
 
 
-def test_a_schedule_that_also_drives_momentum_is_refused() -> None:
-    """A layer's share is one of the rate alone."""
-    schedule = OneCycleLR(5e-4, total_steps=STEPS)
-    with pytest.raises(ValueError, match=r"a part of Scale must drive lr alone, got torch\.OneCycleLR"):
-        layer_decay(Model().named_parameters(), layer_of, layers=LAST, schedule=schedule, decay=DECAY)
+def test_momentum_is_the_same_in_every_layer() -> None:
+    """A layer's share is one of the rate alone: a schedule that also drives beta1 drives it equally in all layers."""
+    schedule = OneCycleLR(5e-4, total_steps=STEPS, momentum_column="beta1")
+    groups, schedules = layer_decay(Model().named_parameters(), layer_of, layers=LAST, schedule=schedule, decay=DECAY)
+    optimizer = torch.optim.AdamW(groups)
+    scheduler = TableLR(optimizer, Spec(schedule=schedules, total_steps=STEPS).table())
+    for row in range(20):
+        expected = {name: values[row] for name, values in schedule.columns(STEPS).items()}
+        for layer, group in enumerate(optimizer.param_groups):
+            assert group["betas"] == (expected["beta1"], 0.999)
+            assert group["lr"] == DECAY ** (LAST - layer) * expected["lr"]
+        optimizer.step()
+        scheduler.step()
 
 
 def test_another_optimizer_is_an_error_that_names_the_layers() -> None:

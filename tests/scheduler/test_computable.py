@@ -45,7 +45,7 @@ def test_every_legal_spec_has_a_table_or_a_reason(kind: str, data: st.DataObject
     try:
         schedule = wrap(part, at)
         spec = Spec(schedule=schedule, total_steps=min(schedule.end or ROWS, ROWS))
-    except ValidationError:  # a part that also drives momentum is none of a composite
+    except ValidationError:  # a product of two parts that both drive momentum is none
         return
     outcome = _outcome(spec)
     if isinstance(outcome, Table):

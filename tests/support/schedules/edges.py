@@ -64,14 +64,13 @@ def legal(kind: str, random: Random, depth: int = 1) -> Schedule:
 
 def wrapped(schedule: Schedule, random: Random) -> list[Schedule]:
     """The schedule as a part of every composite, with parameters at the edges of theirs."""
-    if schedule.column_names != ("lr",):
-        return []
+    twice = [schedule] if schedule.column_names == ("lr",) else []  # only one part may drive momentum
     far = WALKED if schedule.is_stepped else MAX_STEP
     at, offset = random.choice([1, 2, 1000, far]), random.choice([-(10**8), -1, 0, 1, min(far, 10**8)])
     composites: list[Schedule] = [
         Sequence([schedule, Constant("previous")], [at]),
         Sequence([Constant(0.1), schedule, Ramp("previous", 0.0, at, "cosine")], [at, at]),
-        *(algebra([schedule, Constant(random.random()), schedule]) for algebra in (Product, Sum, Minimum, Maximum)),
+        *(algebra([schedule, Constant(random.random()), *twice]) for algebra in (Product, Sum, Minimum, Maximum)),
         Scale(schedule, random.choice([0.0, 5e-324, 0.5, 1.0, 1e6])),
         Clamp(schedule, 0.001, random.choice([0.001, 1.0, 1e6])),
         PerEpoch(schedule, random.choice([1, 2, 391, MAX_STEP])),
