@@ -1,4 +1,4 @@
-"""What an operator does to the data of a server: verify it, back it up, restore it, free what nothing needs."""
+"""Maintenance of a server's data: verification, backup, restore, and deletion of files that nothing refers to."""
 
 from __future__ import annotations
 
@@ -18,22 +18,22 @@ from service.tables.stored import TableReader
 
 METADATA_FILE = "metadata.jsonl"
 YOUNG_SECONDS = 3600
-"""A file is this old before it can be garbage: a server writes it first, and records it later."""
+"""Age of a file below which it is never garbage: a server writes the file first, and records the table later."""
 
 Copied = Literal["copied", "kept", "missing"]
-"""What became of a table: its file was copied, was there already, or is nowhere and will be computed anew."""
+"""Result for a table: its file was copied, was there already, or is missing and will be computed when needed."""
 
 
 class BackupError(Exception):
-    """A backup that cannot be made, or not be restored: what is there is damaged, or in the way."""
+    """A backup cannot be made or restored, because data is damaged, missing, or in the way."""
 
 
 def verify(store: ObjectStore, metadata: Metadata) -> Iterator[str | None]:
-    """Read every object and every row, and take every digest anew: None for each that is well, else a line.
+    """Read every object and every row, and recompute every digest: yield None for each good one, else a line.
 
-    A table is well when its file is whole and under its own digest, a spec when this version can read it and its table
-    has a row. The id that a spec is filed under stays that of the revision that computed it. A table that has a row and
-    no file is reported: it is computed again when it is asked for.
+    A file is good if it is complete and has the digest of its key. A spec is good if this version can read it and its
+    table has a row; its id may be that of an earlier version. A table with a row and no file is reported, and computed
+    again when it is requested.
     """
     files = set()
     for key, size in store.keys():  # noqa: SIM118  # no dictionary
@@ -67,9 +67,9 @@ def _spec_problem(spec_id: str, text: str) -> str | None:
 def backup(store: ObjectStore, metadata: Metadata, folder: Path) -> Iterator[Copied]:
     """Copy all rows, as they are at one moment, and every table that they name, into a folder.
 
-    A folder with an earlier backup is brought up to date: tables that are there are verified, not copied. The server
-    may run meanwhile. Raises `BackupError` where a table is damaged, or is missing and cannot be computed; the rows are
-    in place only when all is well.
+    A folder with an earlier backup is updated: tables that it holds are verified, not copied. The server may be
+    running. Raises `BackupError` if a table is damaged, or is missing and cannot be computed. The rows replace those of
+    the earlier backup last, after every table was copied.
     """
     with_tables = LocalStore(folder)
     try:
@@ -85,13 +85,16 @@ def backup(store: ObjectStore, metadata: Metadata, folder: Path) -> Iterator[Cop
 
 
 def restore(folder: Path, store: ObjectStore, metadata: Metadata) -> Iterator[Copied]:
-    """Put a backup into a store and an empty database.
+    """Restore a backup into a store and an empty database.
 
-    Raises `BackupError` where the folder holds no backup or a damaged one; the rows come last, when all is well.
+    Raises `BackupError` if the folder holds no backup or a damaged one. The rows are inserted last, after every table
+    was copied.
     """
     rows = rows_of(folder)
     metadata.check_empty()
-    computed = {row["digest"] for table, row in rows_in(rows) if table is SPECS}  # all is verified before one is copied
+    computed = {
+        row["digest"] for table, row in rows_in(rows) if table is SPECS
+    }  # every row is verified before a file is copied
     tables = LocalStore(folder, exclusive=False)
     for table, row in rows_in(rows):
         if table is TABLES:
@@ -100,7 +103,7 @@ def restore(folder: Path, store: ObjectStore, metadata: Metadata) -> Iterator[Co
 
 
 def rows_of(folder: Path) -> Path:
-    """The file of a backup that has its rows. Raises `BackupError` where there is none."""
+    """Return the file with the rows of a backup. Raises `BackupError` if there is none."""
     rows = folder / METADATA_FILE
     if not rows.is_file():
         raise BackupError(f"{folder} holds no backup: there is no {METADATA_FILE} in it")
@@ -108,7 +111,7 @@ def rows_of(folder: Path) -> Path:
 
 
 def _copied(source: ObjectStore, target: ObjectStore, digest: str, computed: Callable[[str], bool]) -> Copied:
-    """Copy a table that is not there yet; verify it in any case. One that is nowhere must have been `computed` here."""
+    """Copy a table unless the target has it, and verify it. Without a file anywhere it must have been `computed`."""
     key = table_key(digest)
     data = source.get(key)
     if data is not None:
@@ -131,10 +134,10 @@ def _copied(source: ObjectStore, target: ObjectStore, digest: str, computed: Cal
 
 
 def garbage(store: ObjectStore, metadata: Metadata) -> Iterator[tuple[str, int]]:
-    """Key and size of every file that no row names: what a crash left behind between writing it and recording it.
+    """Yield key and size of every file without a row, such as a crash leaves between writing and recording a table.
 
-    One may be named later: `remove` looks again. Raises `BackupError` where a row is damaged, or
-    no file has a row, as with the metadata of another store: what they should name would look like garbage.
+    A file may get its row later, so `remove` looks again. Raises `BackupError` if a row is damaged, or if no file has a
+    row, as with the metadata of another store: good files would look like garbage.
     """
     problem = next(metadata.verify_rows(), None)
     if problem is not None:
@@ -150,7 +153,7 @@ def garbage(store: ObjectStore, metadata: Metadata) -> Iterator[tuple[str, int]]
 
 
 def remove(store: ObjectStore, metadata: Metadata, key: str) -> bool:
-    """Delete a file that no row names; False, and it stays, where one does by now. Servers may run meanwhile.
+    """Delete a file without a row; return False, and keep it, if it has one by now. Servers may be running.
 
     The table is first marked for deletion: a server that has seen the file, and is about to record the table, is then
     told to write the file again. The file is deleted while no server can record the table.
