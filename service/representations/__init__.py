@@ -1,1 +1,1 @@
-"""What a table is in HTTP: its addresses, formats, manifest and responses, and the body that brings one."""
+"""Tables and specs in HTTP: paths, formats, manifests, responses, and the request bodies that bring them."""

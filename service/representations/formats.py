@@ -1,4 +1,4 @@
-"""The formats in which a table is served: their media types, the endings of their addresses, their entity tags."""
+"""The formats in which a table is served: media types, file extensions, entity tags."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from service.tables.formats import csv_blocks, json_blocks
 
 @dataclass(frozen=True)
 class Format:
-    """A way to write a table down: the ending of its address, its media type, and what it holds.
+    """A format of a table: the extension of its path, its media type, what it holds, and its revision.
 
-    The bytes are a function of the digest's frame and values: every server writes the same. `revision` is another
-    number where a version writes other bytes than the one before.
+    The bytes depend on the table's frame and values alone, so that every server sends the same. `revision` increases
+    where a version writes other bytes than the one before.
     """
 
     extension: str
@@ -23,11 +23,11 @@ class Format:
 
     @property
     def content_type(self) -> bytes:
-        """The Content-Type header."""
+        """The value of the Content-Type header."""
         return (self.media_type + ("; charset=utf-8" if self.media_type.startswith("text/") else "")).encode()
 
     def etag(self, digest: str) -> bytes:
-        """The strong entity tag: the digest names frame and values, the rest the way in which they are written."""
+        """The strong entity tag: the digest identifies the table, the rest its format."""
         return f'"{digest}-{self.revision}.{self.extension}"'.encode()
 
 
@@ -42,9 +42,9 @@ JSON = Format("json", "application/json", "an object: the frame, and each column
 CSV = Format("csv", "text/csv", "a row per step: the progress at which it begins, then the columns in name order")
 
 FORMATS = (SAFETENSORS, NPY, JSON, CSV)
-"""All of them, the one that a client without wishes gets first."""
+"""All formats. The first is the default."""
 BY_MEDIA_TYPE = {item.media_type: item for item in FORMATS}
 MEDIA_TYPES = tuple(BY_MEDIA_TYPE)
 
 BLOCKS = {JSON: json_blocks, CSV: csv_blocks}
-"""The formats that are written anew for each answer: far larger than the table, and rarely asked for."""
+"""The formats that are serialized for each response: far larger than the table, and rarely asked for."""

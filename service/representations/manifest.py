@@ -1,4 +1,4 @@
-"""What a table is, in about a kilobyte of JSON: enough to compute it, to prove it, and to decide what to fetch."""
+"""A table described in about a kilobyte of JSON: enough to recompute it, verify it, and decide what to fetch."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ class Manifest(BaseModel):
         return self.model_copy(update={"spec": spec.model_dump(mode="json"), "spec_id": spec.id})
 
     def to_bytes(self) -> bytes:
-        """The JSON that is sent."""
+        """The JSON of the manifest."""
         return self.model_dump_json().encode()
 
 
@@ -88,12 +88,12 @@ def _said_of(origin: Origin) -> dict[str, Any]:
 
 
 def location(digest: str) -> str:
-    """The address of a table, relative to the server."""
+    """The path of a table."""
     return f"{TABLES}/{digest}"
 
 
 def links(digest: str) -> dict[str, str]:
-    """The addresses of a table, of its formats and of its parts."""
+    """The paths of a table, of its formats and of its parts."""
     base = location(digest)
     formats = {item.extension: f"{base}.{item.extension}" for item in FORMATS}
     return {"self": base, **formats, "manifest": f"{base}/manifest", "values": f"{base}/values"}

@@ -1,4 +1,4 @@
-"""Where tables are, for what answers them without a router."""
+"""The paths of tables, for what finds a table without the router."""
 
 from __future__ import annotations
 

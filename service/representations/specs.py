@@ -1,4 +1,4 @@
-"""Specs that clients send."""
+"""Request bodies with a spec."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _REMEMBERED = 256  # bodies
 
 
 class SpecReader:
-    """Reads specs out of bodies. A small body that was read before is not parsed again; a large one is in a thread."""
+    """Parses specs. Those of small bodies are cached by body; large bodies are parsed in a thread."""
 
     def __init__(self, settings: Settings, executors: Executors) -> None:
         self._settings = settings
@@ -25,9 +25,9 @@ class SpecReader:
         self._read_small = lru_cache(_REMEMBERED)(partial(read_spec, settings=settings))
 
     async def read(self, body: bytes, receive: Receive) -> Spec:
-        """The spec in a body, which must have been read; raises what `read_spec` raises.
+        """The spec in a body that has been received. Raises what `read_spec` raises.
 
-        A large one whose client goes away before it is begun is not read: `ClientDisconnect`.
+        Raises `ClientDisconnect` where the client goes away first; a large body that still waits is not parsed then.
         """
         if len(body) <= SMALL:
             return self._read_small(body)

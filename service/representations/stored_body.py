@@ -1,4 +1,4 @@
-"""A response's body that is read from the store while it is sent."""
+"""Response bodies that are read from the store while they are sent."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from service.tables.stored import CHUNK, TableReader
 
 
 class StoredBody:
-    """A file that is made of a header and a stored table's values: read, and checked, while it is sent.
+    """A header, and the values of a stored table, which are read and checked while they are sent.
 
-    Reading raises `TableError` where the table has changed since it was verified; what was sent until then is right.
-    Raises `QueueFullError` where too many are being read.
+    Reading raises `TableError` where the table has changed since it was verified; what came before that is correct.
+    Raises `QueueFullError` where too many bodies are being read.
     """
 
     def __init__(self, table: TableReader, executors: Executors, start: bytes) -> None:
@@ -20,10 +20,10 @@ class StoredBody:
         self._table = table
         self._executors = executors
         self._start = start
-        self._shift = table.header_size - len(start)  # from a place in this body to the place in the table's file
+        self._shift = table.header_size - len(start)  # from an offset in this body to that in the table's file
 
     async def read(self, start: int, stop: int) -> AsyncIterator[memoryview]:
-        """The bytes from `start` up to but without `stop`, a chunk at a time."""
+        """The bytes from `start` until `stop`, chunk by chunk."""
         with self._executors.streaming():
             if start < len(self._start):
                 yield memoryview(self._start)[start:stop]

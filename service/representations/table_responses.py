@@ -1,4 +1,4 @@
-"""The responses that a table is sent as: prepared once, and kept with the table."""
+"""The responses of a table: prepared once, and kept in its cache entry."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ from service.tables.origins import Origin
 from service.tables.readable import ReadableTable
 from service.tables.stored import TableReader
 
-_OBJECTS = 12 * 2**10  # bytes of the objects that a table consists of, all responses given
-_PER_CHARACTER = 14  # bytes of the objects that a character of a spec in JSON becomes
+_OBJECTS = 12 * 2**10  # bytes of the Python objects around a table, its responses included
+_PER_CHARACTER = 14  # bytes of Python objects per character of a manifest in JSON
 
 
 class TableResponses:
-    """A table's responses that need no more work, its manifest among them once `describe` was told where it is from.
+    """The responses of a table that are ready to be sent. Its manifest is one of them after `describe` with a fact.
 
-    `manifest` is JSON. `paths` has the responses by what follows the digest in the path: `.npy`, `/manifest`.
-    `nbytes` is the memory that all of it takes without the values: for a short table it is more than those.
+    `manifest` is its JSON. `paths` has responses by what follows the digest in their path: `.npy`, `/manifest`.
+    `nbytes` is the memory that all of this takes, without the table's values.
 
     Args:
         table: the table.
-        responses: by format, and whether the address answers with other formats too.
+        responses: by format, and whether the path serves other formats, too, by Accept.
     """
 
     def __init__(self, table: ReadableTable, responses: Mapping[tuple[Format, bool], HttpResponse]) -> None:
@@ -44,11 +44,11 @@ class TableResponses:
 
     @property
     def is_sending(self) -> bool:
-        """Whether a response is on its way."""
+        """Whether a response is being sent."""
         return any(response.sending for response in self._responses.values())
 
     def describe(self, origin: Origin) -> None:
-        """Write the manifest with this origin. It lasts where the origin is a fact, and may be replaced where not."""
+        """Prepare the manifest with this origin. A fact is final; a claim may be replaced later."""
         self._origin = origin
         self.nbytes -= _PER_CHARACTER * len(self.manifest)
         self.manifest = self._manifest.of_origin(origin).to_bytes()
@@ -57,32 +57,32 @@ class TableResponses:
             self.paths["/manifest"] = self.manifest_response()
 
     def manifest_response(self) -> HttpResponse:
-        """The manifest as a response, which is immutable where the origin is a fact."""
+        """The manifest's response, which is immutable where the origin is a fact."""
         return self.paths.get("/manifest") or BufferResponse.made(
             JSON.content_type, self.manifest, is_immutable=self._origin.fact is not None
         )
 
     def manifest_for(self, spec: Spec) -> bytes:
-        """The manifest in JSON, with this spec of the table as its spec."""
+        """The JSON of the manifest with this spec, which gives the same table as the first one."""
         if self._origin.fact is not None and self._origin.fact.spec_id == spec.id:
             return self.manifest
         return self._manifest.of_origin(self._origin).for_spec(spec).to_bytes()
 
     def in_format(self, item: Format, *, varies: bool) -> HttpResponse | None:
-        """The response in a format; None where it has to be written."""
+        """The response in a format; None for a format that is serialized for each response."""
         return self._responses.get((item, varies))
 
 
 class TableResponder:
-    """Prepares the responses of tables, for the table service to keep."""
+    """Prepares the responses of tables: the table service's renderer."""
 
     def __init__(self, executors: Executors) -> None:
         self._executors = executors
 
     def in_memory(self, table: Table) -> TableResponses:
-        """The responses of a table in memory. It reads each file once, to take its SHA-256: not for the event loop.
+        """The responses of a table in memory. Hashes each of its files, so it runs outside the event loop.
 
-        No value is copied.
+        It copies no values.
         """
         bodies = {SAFETENSORS: table.parts(), NPY: npy_parts(table)}
         responses = {
@@ -96,7 +96,7 @@ class TableResponder:
         return TableResponses(table, responses)
 
     def stored(self, table: TableReader) -> TableResponses:
-        """The responses of a table in the store, which read it whenever they are sent."""
+        """The responses of a table in the store, which read its file while they are sent."""
         bodies = {
             SAFETENSORS: (StoredBody(table, self._executors, table.header), table.sha256),
             NPY: (StoredBody(table, self._executors, npy_header(table.layout)), None),

@@ -1,4 +1,4 @@
-"""Tables that clients send."""
+"""Request bodies with a table."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ from service.representations.formats import SAFETENSORS
 from service.settings import Settings
 
 MEDIA_TYPES = (SAFETENSORS.media_type, "application/octet-stream")
-"""What a body may say that it is."""
+"""The Content-Type of a body: one of these."""
 
-_SLOWEST = 2**18  # bytes per second: what the largest table may come at
+_SLOWEST = 2**18  # bytes per second at which the largest table has to arrive
 
 
 class Uploads:
-    """Receives tables, as many bytes at a time as two of the largest have. It belongs to one event loop.
+    """Receives tables. Those under way may have as many bytes together as two of the largest. Not thread-safe.
 
-    A body takes its memory as it comes, so that one which stalls keeps no more from others than it has sent.
+    A body counts as it arrives, so that a stalled one takes no more from others than it has sent.
     """
 
     def __init__(self, settings: Settings, executors: Executors) -> None:
@@ -43,11 +43,11 @@ class Uploads:
 
     @asynccontextmanager
     async def receive(self, request: Request, digest: str | None) -> AsyncIterator[Table]:
-        """The table in a request's body, verified, for a `with` block; its memory counts as taken until that ends.
+        """The verified table in a request's body, for a `with` block; its memory counts as used until the block ends.
 
         Raises `UnsupportedMediaTypeError`, `BodyTooLargeError`, `InvalidRequestError` where the body is no table with
-        the digest that it claims, or not the table of this digest, `LimitExceededError`, `QueueFullError` where others
-        have the memory, and `DeadlineExceededError`.
+        the digest that it names, or not the table of `digest`, `LimitExceededError`, `QueueFullError` where other
+        uploads have the memory, and `DeadlineExceededError`.
         """
         check_media_type(request, MEDIA_TYPES, "a safetensors file")
         body = bytearray()
@@ -74,13 +74,13 @@ class Uploads:
         self._held += nbytes
 
     def _check_header(self, start: bytes) -> None:
-        """Refuse a header that is too long as soon as its length is there: nothing more is received."""
+        """Refuse a header that is too long as soon as its length has arrived, before the rest is received."""
         with _refusing():
             header_size(memoryview(start), self._limit)
 
     def _table(self, body: bytearray, digest: str | None) -> Table:
         with _refusing():
-            table = Table.from_bytes(memoryview(body).toreadonly())  # nobody writes to it any more
+            table = Table.from_bytes(memoryview(body).toreadonly())  # the body is complete
         if digest not in (None, table.digest):
             detail = f"the body must be the table {digest}, got the table {table.digest}"
             raise InvalidRequestError(detail, [FieldError(detail, parameter="digest", value=digest)])
@@ -96,7 +96,7 @@ class Uploads:
 
 @contextmanager
 def _refusing() -> Iterator[None]:
-    """Say of bytes that are no table that the body is none."""
+    """Raise `InvalidRequestError` for a `TableError` in a `with` block."""
     try:
         yield
     except TableError as error:

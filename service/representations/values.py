@@ -1,4 +1,4 @@
-"""Parts of a table as a client asks for them: chosen steps, or a range thinned out."""
+"""Parts of a table that a query asks for: single steps, or a downsampled range."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class TableValues(BaseModel):
 
 
 def select(table: ReadableTable, query: ValuesQuery, max_points: int) -> bytes:
-    """The JSON of the values that are wanted, at most `max_points` of all columns together.
+    """The values that the query asks for in JSON, at most `max_points` of all columns together.
 
     A range longer than `points` is cut into equal parts, and of each the smallest and the largest value are kept,
     with the range's first and last: no peak is lost. Raises `InvalidRequestError` and `LimitExceededError`.

@@ -1,1 +1,1 @@
-"""Tables and manifests: computed, cached, stored and read. Nothing here knows HTTP."""
+"""Tables: computed, cached, stored and read. Nothing here knows HTTP."""

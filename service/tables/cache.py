@@ -1,4 +1,4 @@
-"""Tables kept in memory, up to a number of bytes."""
+"""A cache of tables, bounded by the memory that they take."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Generic, Protocol, TypeVar
 
 
 class Cacheable(Protocol):
-    """What a cache keeps."""
+    """What the cache can hold."""
 
     @property
     def digest(self) -> str:
@@ -19,17 +19,17 @@ class Cacheable(Protocol):
 
     @property
     def is_pinned(self) -> bool:
-        """Whether an answer is being sent out of that memory now: dropping it frees nothing yet."""
+        """Whether that memory is in use now, as by a response under way. To evict the table would free nothing yet."""
 
 
 T = TypeVar("T", bound=Cacheable)
 
 
 class TableCache(Generic[T]):
-    """Tables by digest, the least recently used ones dropped for new ones. Not for several threads.
+    """Tables by digest. The least recently used ones are evicted for new ones. Not thread-safe.
 
-    A table that is being sent when it is dropped counts until it was sent: `nbytes` stays within `capacity`, as long
-    as memory is reserved before it is taken.
+    A pinned table that is evicted counts until it is no longer pinned. So `nbytes` stays within `capacity`, as long as
+    memory is reserved before it is allocated.
     """
 
     def __init__(self, capacity: int) -> None:
@@ -44,21 +44,21 @@ class TableCache(Generic[T]):
 
     @property
     def nbytes(self) -> int:
-        """Bytes of the tables that are kept, of those dropped that are still being sent, and what is reserved."""
+        """Bytes of the cached tables, of the evicted ones that are still pinned, and of what is reserved."""
         self._evicted_in_use = [item for item in self._evicted_in_use if item.is_pinned]
         return self._kept_bytes + self._reserved + sum(item.nbytes for item in self._evicted_in_use)
 
     def get(self, digest: str) -> T | None:
-        """The table, now the most recently used one; None where it is not kept."""
+        """The table, which becomes the most recently used one; None where it is not cached."""
         item = self._kept.get(digest)
         if item is not None:
             self._kept.move_to_end(digest)
         return item
 
     def reserve(self, nbytes: int) -> bool:
-        """Set bytes aside for a table that is about to be kept; others, but those being sent, are dropped for it.
+        """Reserve bytes for a table that is about to be loaded; tables that are not pinned are evicted for it.
 
-        False where there is no room. What was reserved is given back by `release`, once the table is kept or is not.
+        Returns False where there is no room. Give the bytes back with `release`, whether the table was added or not.
         """
         if nbytes > self.capacity or self._free(nbytes) < nbytes:
             return False
@@ -66,26 +66,26 @@ class TableCache(Generic[T]):
         return True
 
     def release(self, nbytes: int) -> None:
-        """Give back what was reserved; where a table that was kept meanwhile takes more, others make room for it."""
+        """Give reserved bytes back. Where the table that was added takes more than that, others are evicted for it."""
         self._reserved -= nbytes
         self._free(0)
 
     def _free(self, nbytes: int) -> int:
-        """Drop what was used least recently and is not being sent, until so many bytes are free; how many are then."""
+        """Evict the least recently used tables, but pinned ones, until so many bytes are free. Returns how many are."""
         free = self.capacity - self.nbytes
-        leaving: list[T] = []
+        evicted: list[T] = []
         for item in self._kept.values() if free < nbytes else ():
             if not item.is_pinned:
-                leaving.append(item)
+                evicted.append(item)
                 free += item.nbytes
             if free >= nbytes:
                 break
-        for item in leaving:
-            self.drop(item.digest)
+        for item in evicted:
+            self.evict(item.digest)
         return free
 
     def add(self, item: T) -> T:
-        """Keep a table as the most recently used one; what is returned is the copy that was there first."""
+        """Cache a table as the most recently used one. Returns the copy that was there first, where there was one."""
         if (known := self.get(item.digest)) is not None:
             return known
         self._kept[item.digest] = item
@@ -93,13 +93,13 @@ class TableCache(Generic[T]):
         return item
 
     def resized(self, item: T, before: int) -> None:
-        """Count a table's memory anew, which was so much before; others make room for it."""
+        """Count a table anew that took `before` bytes until now; others are evicted where it has grown."""
         if self._kept.get(item.digest) is item:
             self._kept_bytes += item.nbytes - before
             self._free(0)
 
-    def drop(self, digest: str) -> None:
-        """Keep the table no longer."""
+    def evict(self, digest: str) -> None:
+        """Remove the table from the cache; nothing where it is not in it."""
         item = self._kept.pop(digest, None)
         if item is None:
             return

@@ -1,4 +1,4 @@
-"""Tables that are ready to be sent: verified, in memory or in the store, with what is prepared for those who ask."""
+"""Cache entries: verified tables, in memory or in the store, each with what was prepared of it, as its responses."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ _PER_CHUNK = 100  # bytes of the check of a chunk, about
 
 
 class Rendered(Protocol):
-    """What is prepared of a table once, and kept with it, such as its responses."""
+    """What is prepared of a table once, and kept in its cache entry, such as its responses."""
 
     @property
     def nbytes(self) -> int:
-        """The memory that it takes, without the table's values."""
+        """The memory that it takes, without that of the table's values."""
 
     @property
     def is_sending(self) -> bool:
         """Whether the table's values are being sent now, which keeps them in memory."""
 
     def describe(self, origin: Origin) -> None:
-        """Prepare what says where the table is from. A claim may be replaced by a fact later; a fact is final."""
+        """Prepare what tells the table's origin. Called again where a fact replaces a claim; a fact is final."""
 
 
 R = TypeVar("R", bound=Rendered)
@@ -36,21 +36,23 @@ R_co = TypeVar("R_co", bound=Rendered, covariant=True)
 
 
 class Renderer(Protocol[R_co]):
-    """Prepares what is kept with a table. That may read all of its values: not for the event loop."""
+    """Prepares what is kept in a table's entry. It may read all values, so it runs outside the event loop."""
 
     def in_memory(self, table: Table) -> R_co:
-        """What is kept with a table in memory. No value is copied."""
+        """What is kept with a table in memory. It copies no values."""
 
     def stored(self, table: TableReader) -> R_co:
         """What is kept with a table that stays in the store."""
 
 
 class Entry(Generic[R]):
-    """A table that is ready to be sent, and what is prepared of it.
+    """A cache entry: a verified table, and what was prepared of it.
+
+    `is_described` says whether what was prepared tells the table's origin, and that origin is final.
 
     Args:
-        table: the table, verified.
-        rendered: what is prepared of it. `is_described` says whether that has all that there is to say of its origin.
+        table: the table.
+        rendered: what was prepared of it.
     """
 
     def __init__(self, table: ReadableTable, rendered: R) -> None:
@@ -62,27 +64,27 @@ class Entry(Generic[R]):
 
     @property
     def nbytes(self) -> int:
-        """The memory that all of it takes, the objects around the values included."""
+        """The memory that the entry takes, Python objects included."""
         return self.rendered.nbytes
 
     @property
     def is_pinned(self) -> bool:
-        """Whether the memory of the values is in use, and would be though the entry were dropped."""
+        """Whether the memory of the values is in use: to evict the entry would free nothing yet."""
         return False
 
     @property
     def is_damaged(self) -> bool:
-        """Whether the values were found to have changed since they were verified: then this is of no use any more."""
+        """Whether the stored values have been found changed since they were verified: the entry is of no use then."""
         return False
 
     def describe(self, origin: Origin) -> None:
-        """Say where the table is from."""
+        """Let what was prepared tell the table's origin."""
         self.rendered.describe(origin)
         self.is_described = origin.fact is not None
 
     @contextmanager
     def pin(self) -> Iterator[None]:
-        """Count the entry as in use for a `with` block, which reads the values."""
+        """Count the entry as in use for a `with` block that reads the values."""
         self._pins += 1
         try:
             yield
@@ -91,7 +93,7 @@ class Entry(Generic[R]):
 
 
 class MemoryEntry(Entry[R]):
-    """A table in memory. To make it takes time: not for the event loop."""
+    """A table whose values are in memory. Construct it outside the event loop: the renderer may read all values."""
 
     def __init__(self, table: Table, renderer: Renderer[R]) -> None:
         super().__init__(table, renderer.in_memory(table))
@@ -108,7 +110,7 @@ class MemoryEntry(Entry[R]):
 
 
 class StreamedEntry(Entry[R]):
-    """A table that is read from the store whenever it is sent: in memory are its checks, and what is prepared of it."""
+    """A table whose values stay in the store. In memory are the checks of its chunks, and what was prepared of it."""
 
     def __init__(self, table: TableReader, renderer: Renderer[R]) -> None:
         super().__init__(table, renderer.stored(table))

@@ -1,6 +1,7 @@
-"""Where a table is from: what this service has computed is a fact, what a publisher says is a claim.
+"""The origin of a table. What this service has computed is a fact; what a publisher says is a claim.
 
-A fact restores a table that was lost. A claim does so only if it computes to the table's digest: then it is a fact.
+A lost table is computed again from a fact. From a claim it is, too, where that gives the table's digest, which makes
+the claim a fact.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ class Claim(BaseModel):
 
 @dataclass(frozen=True)
 class Origin:
-    """Where a table is from: the first spec from which it was computed here, else what its publisher said."""
+    """The origin of a table: the first spec from which it was computed here, else what its publisher said."""
 
     fact: SpecRow | None = None
     claim: Claim | None = None
@@ -39,13 +40,13 @@ class Origin:
 
     @property
     def provenance(self) -> dict[str, str] | None:
-        """The versions that computed the table here, where they are known."""
+        """The versions of the software that computed the table here; None where they are not known."""
         text = None if self.fact is None else self.fact.provenance
         return None if text is None else json.loads(text)
 
 
 def origin_of(records: TableRecords, digest: str) -> Origin:
-    """Where a table is from, as far as the database says. It blocks."""
+    """The origin of a table, as the database has it. Blocks."""
     facts = records.specs_of(digest)
     if facts:
         return Origin(fact=facts[0])

@@ -1,4 +1,4 @@
-"""The tables in the store: verified whenever they are read, set aside where they are damaged."""
+"""The tables in the store: verified whenever they are read, quarantined where they are damaged."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from service.storage.store import ObjectStore
 from service.tables.stored import TableReader
 
 _logger = logging.getLogger("lrtables")
-_TRIES = 3  # others may damage, or set aside, what is written meanwhile; but not for ever
+_TRIES = 3  # others may damage or quarantine what is written meanwhile, but not for ever
 
 
 class _Named(Protocol):
@@ -25,32 +25,32 @@ T = TypeVar("T", bound=_Named)
 
 
 def table_key(digest: str) -> str:
-    """Where a table lies in a store."""
+    """The key of a table's object in the store."""
     return f"tables/{digest[:2]}/{digest}.safetensors"
 
 
 class TableFiles:
-    """The files of tables. Everything blocks. `damaged` counts those that were found damaged."""
+    """The files of tables. Every method blocks. `damaged` counts the tables that were found damaged."""
 
     def __init__(self, store: ObjectStore) -> None:
         self.damaged = 0
         self._store = store
 
     def size(self, digest: str) -> int | None:
-        """Bytes of the table's file; None where there is none."""
+        """The size of the table's file in bytes; None where there is no file."""
         found = self._store.stat(table_key(digest))
         return None if found is None else found.size
 
     def load(self, digest: str) -> Table | None:
-        """The table in memory, verified; None where it is missing, or it was damaged and has been set aside."""
+        """The verified table, in memory; None where it is missing, or was damaged and has been quarantined."""
         return self._verified(digest, self._load)
 
     def open(self, digest: str) -> TableReader | None:
-        """The same table, its values left in the store: whatever its size, that takes little memory."""
+        """What `load` returns, but the values stay in the store: it takes little memory, whatever the table's size."""
         return self._verified(digest, self._open)
 
     def write(self, table: Table) -> bool:
-        """Make a table durable. False where an intact one is there, from another spec or machine."""
+        """Make a table durable. Returns False where an intact file is there already."""
         for _ in range(_TRIES):
             if self._store.put(table_key(table.digest), table.parts()):
                 return True
@@ -60,13 +60,13 @@ class TableFiles:
 
     def _verified(self, digest: str, read: Callable[[str], T | None]) -> T | None:
         key = table_key(digest)
-        for last in (False, True):  # what is damaged on the way here need not be damaged there
+        for last in (False, True):  # a second look: what was damaged on the way here may be intact in the store
             found = self._store.stat(key) if last else None
             try:
                 return self._read(digest, key, read)
             except TableError as error:
                 self.damaged += last
-                _logger.error("the stored table %s is damaged: %s%s", digest, error, "; set aside" if last else "")  # noqa: TRY400  # expected: no trace
+                _logger.error("the stored table %s is damaged: %s%s", digest, error, "; quarantined" if last else "")  # noqa: TRY400  # expected: no trace
         if found is not None:
             self._store.quarantine(key, found.version)
         return None
@@ -87,7 +87,7 @@ class TableFiles:
 
 
 def read_table(file: memoryview) -> Table:
-    """The table in a stored file, which it keeps in memory. Raises `TableError` where that is not what was stored."""
+    """The table in a stored file, whose memory it keeps. Raises `TableError` where that is not what was stored."""
     if not FileHeader.from_bytes(file, len(file)).checked:
         raise TableError("damaged table: its header has no check")
     return Table.from_bytes(file)

@@ -98,7 +98,7 @@ class TableService(Generic[R]):
         """The table if it is ready to be sent."""
         ready = self.cache.get(digest)
         if ready is not None and ready.is_damaged:
-            self.cache.drop(digest)
+            self.cache.evict(digest)
             return None
         self.counters.memory_hits += ready is not None
         return ready
@@ -318,7 +318,7 @@ class TableService(Generic[R]):
 
 
 def counters(tables: TableService[Any]) -> dict[str, Any]:
-    """What the service has done, as `/v1/server` tells it."""
+    """What the service has done since it started, by name."""
     return {
         **vars(tables.counters),
         "computations": tables.computations.started,

@@ -1,4 +1,4 @@
-"""Tables too large to keep in memory: read from the store while they are sent, and checked while they are read."""
+"""Tables whose values stay in the store: verified once, and checked again whenever a part of them is read."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from scheduler.table_format import LENGTH, FileHeader, header_size
 from service.storage.store import ObjectStore
 
 CHUNK = 2**18  # bytes read at a time: a multiple of 8, as the header is, so that no value is cut in two
-_REMEMBERED = 128  # chunks, 32 MiB: two for each of 64 columns that are written side by side as CSV
+_REMEMBERED = 128  # chunks, 32 MiB: two for each of 64 columns, which CSV reads side by side
 
 
 class _Remembered:
-    """The chunks that were read last, of all tables together, by their SHA-256: reading on costs a read per chunk.
+    """The chunks that were read last, by their SHA-256. Reading a table from start to end reads each chunk once.
 
-    Not one per table or reader: there may be thousands of those.
+    All tables share one such cache, as there may be thousands of tables.
     """
 
     def __init__(self) -> None:
@@ -30,7 +30,7 @@ class _Remembered:
         self._lock = threading.Lock()
 
     def get(self, check: bytes, read: Callable[[], memoryview]) -> memoryview:
-        """The chunk with this SHA-256, read where it is not remembered."""
+        """The chunk with this SHA-256, which is read where it is not cached."""
         with self._lock:
             chunk = self._chunks.pop(check, None)
         if chunk is None:
@@ -46,13 +46,13 @@ _remembered = _Remembered()
 
 
 class TableReader:
-    """A table that stays in the store: it tells what `Table` tells, and reads the values that it is asked for.
+    """A `ReadableTable` whose values stay in the store, and are read when they are asked for.
 
-    The whole is verified once, here, and each chunk is compared with what it was then whenever it is read again.
-    Everything blocks, so it is for threads. Raises `TableError` where the object is no table, is not the one that its
-    header says, has no check of its header, or, later, has changed.
+    The constructor reads and verifies the whole file. Each chunk that is read later is compared with what it was then.
+    Every method blocks. Raises `TableError` where the object is no table, is not the table that its header names, has
+    no check of its header, or, later, has changed.
 
-    `header` and `sha256` are those of the one file that the digest has; an earlier version may have stored another
+    `header` and `sha256` are those of the file as this version writes it. An earlier version may have stored another
     header, of `header_size` bytes. `is_damaged` says whether the object was found to have changed.
     """
 
@@ -74,7 +74,7 @@ class TableReader:
         self.columns = self._verified(header)
 
     def _verified(self, header: FileHeader) -> dict[str, StoredColumn]:
-        """The columns, once all bytes were read: their digest is the one that the header claims."""
+        """The columns, after all bytes were read and have the digest that the header names."""
         if header.size % 8 or not header.checked:
             raise TableError("damaged table: its header is none that was stored")
         whole, hasher = hashlib.sha256(self.header), self.layout.hasher()
@@ -96,11 +96,11 @@ class TableReader:
 
     @property
     def chunks(self) -> int:
-        """How many chunks the file has."""
+        """The number of chunks of the file."""
         return len(self._checks)
 
     def chunk(self, index: int) -> memoryview:
-        """Bytes CHUNK * index and after, CHUNK of them or up to the end, as they were when the whole was verified."""
+        """The bytes of the file from CHUNK * index on, CHUNK of them or up to the end. They are what was verified."""
         start = CHUNK * index
         data = self._read(start, min(start + CHUNK, self._size))
         if hashlib.sha256(data).digest() != self._checks[index]:
@@ -109,7 +109,7 @@ class TableReader:
         return data
 
     def values(self, index: int) -> Values:
-        """The same as numbers; for reading on, a chunk is remembered for a while."""
+        """The values of a chunk. The chunks that were read last are cached."""
         return np.frombuffer(_remembered.get(self._checks[index], lambda: self.chunk(index)), "<f8")
 
     def _read(self, start: int, stop: int) -> memoryview:
@@ -121,9 +121,9 @@ class TableReader:
 
 
 class StoredColumn:
-    """A column of a stored table: `column[a:b]` and `column[steps]` read those values, as an array would give them.
+    """A column of a stored table. `column[a:b]` and `column[steps]` read those values, and equal those of an array.
 
-    Its smallest, largest, first and last value are known without reading.
+    The smallest, the largest, the first and the last value are known without reading.
     """
 
     def __init__(self, table: TableReader, first: int, rows: int) -> None:
@@ -145,7 +145,7 @@ class StoredColumn:
         return self._highest
 
     def take(self, values: Values) -> None:
-        """Count in the next values of this column. Raises `TableError` where one is not finite."""
+        """Add the next values of this column to its statistics. Raises `TableError` where one is not finite."""
         if not np.isfinite(values).all():
             raise TableError("not a table: a value is not finite")
         self._lowest = min(self._lowest, float(values.min()))
@@ -165,7 +165,7 @@ class StoredColumn:
         return self._gather(rows)
 
     def _parts(self, start: int, stop: int) -> Iterator[Values]:
-        """The values of a range of rows, by the chunk."""
+        """The values of a range of rows, chunk by chunk."""
         while start < stop:
             chunk, offset = divmod(self._first + start, CHUNK // 8)
             part = self._table.values(chunk)[offset : offset + stop - start]
@@ -182,7 +182,7 @@ class StoredColumn:
 
 
 def _take(values: Values, position: int, columns: list[StoredColumn]) -> None:
-    """Count in values that stand at `position` of all values, column after column."""
+    """Add values to the statistics of their columns; `position` is that of the first one in the whole file."""
     while len(values):
         column, row = divmod(position, columns[0]._rows)
         part = values[: columns[0]._rows - row]

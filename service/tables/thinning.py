@@ -1,4 +1,4 @@
-"""A range of a column thinned out so that a plot of it looks the same."""
+"""Downsampling: fewer rows of a column, chosen so that a plot of it looks the same."""
 
 from __future__ import annotations
 
@@ -8,11 +8,15 @@ from numpy.typing import NDArray
 from service.tables.readable import Column
 
 Steps = NDArray[np.int64]
-"""Row numbers, ascending or as they were asked for, shape [m]."""
+"""Row numbers in the order of the response, shape [m]."""
 
 
 def extremes(values: Column, start: int, stop: int, points: int) -> Steps:
-    """Rows of the range, at most `points` (4 or more) of them: first, last, and each part's smallest and largest."""
+    """At most `points` (4 or more) rows from `start` until `stop`: the first, the last, and the extremes of each part.
+
+    Where there are no more than `points` rows, all of them. Else the range is cut into equal parts, and each part
+    gives the rows of its smallest and its largest value.
+    """
     if stop - start <= points:
         return np.arange(start, stop)
     edges = np.linspace(start, stop, (points - 2) // 2 + 1).astype(np.int64)

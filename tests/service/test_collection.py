@@ -162,9 +162,9 @@ def test_a_server_keeps_what_it_acknowledged(s3_server: S3Server, tmp_path: Path
         assert [remove(server.store, metadata, key) for key in listed] == [False]
         metadata.tables.delete(ORPHAN.digest)
         assert remove(server.store, metadata, KEY)
-        server.tables.cache.drop(ORPHAN.digest)
+        server.tables.cache.evict(ORPHAN.digest)
         assert client.put("/v1/tables", content=ORPHAN.to_bytes(), headers=HEADERS).status_code == 201
-        server.tables.cache.drop(ORPHAN.digest)
+        server.tables.cache.evict(ORPHAN.digest)
         assert client.get(f"/v1/tables/{ORPHAN.digest}").content == ORPHAN.to_bytes()
 
 

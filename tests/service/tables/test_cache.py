@@ -50,7 +50,7 @@ def test_what_is_being_sent_still_counts() -> None:
     sent = Item("a", is_pinned=True)
     assert add(cache, sent)
     assert not add(cache, Item("b"))
-    cache.drop("a")
+    cache.evict("a")
     assert (cache.get("a"), cache.nbytes) == (None, 800)
     assert not add(cache, Item("b"))
     sent.is_pinned = False
