@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import logging
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import NamedTuple
 
 from fastapi import FastAPI
 from starlette.types import ASGIApp
@@ -16,9 +16,10 @@ from service.documentation import openapi
 from service.http import problems
 from service.http.body import Bodies
 from service.middleware.authentication import AuthenticationMiddleware
+from service.middleware.cached_responses import CachedResponses
 from service.middleware.security_headers import SecurityHeadersMiddleware
 from service.middleware.table_shortcut import TableShortcut
-from service.middleware.telemetry import Telemetry
+from service.middleware.telemetry import RequestRecorder, Telemetry
 from service.observability import tracing
 from service.observability.metrics import Metrics
 from service.representations.specs import SpecReader
@@ -62,8 +63,20 @@ def open_server(settings: Settings, workers: Workers | None = None) -> ServerSta
     )
 
 
+class Application(NamedTuple):
+    """A server as an ASGI application, and what its connections may ask before they ask that."""
+
+    asgi: ASGIApp
+    fast_path: FastPath
+
+
 def create_app(server: ServerState, routes: Routes = ROUTES) -> ASGIApp:
     """A server with these routes as an ASGI application, which closes the server's parts at its shutdown."""
+    return assemble(server, routes).asgi
+
+
+def assemble(server: ServerState, routes: Routes = ROUTES) -> Application:
+    """A server with these routes as an application, which closes the server's parts at its shutdown."""
     framework = FastAPI(
         title="lrtables",
         version=VERSION,
@@ -78,14 +91,13 @@ def create_app(server: ServerState, routes: Routes = ROUTES) -> ASGIApp:
         route.add_to(framework)
     problems.install(framework)
     openapi.install(framework, routes, asks_for_tokens=server.settings.asks_for_tokens)
-    app: ASGIApp = TableShortcut(SecurityHeadersMiddleware(framework), server)
-    authenticator = None
+    cached, recorder = CachedResponses(server), RequestRecorder(server.metrics, routes)
+    app: ASGIApp = TableShortcut(SecurityHeadersMiddleware(framework), server, cached)
+    authentication = None
     if server.settings.asks_for_tokens:
         authenticator = Authenticator(server.metadata.tokens, server.executors)
-        app = AuthenticationMiddleware(app, authenticator, Limiter(), routes)
-    app = Telemetry(app, server.metrics, routes)
-    has_line_per_request = logging.getLogger("lrtables").isEnabledFor(logging.INFO)
-    return app if has_line_per_request else FastPath(app, server, authenticator, routes)
+        app = authentication = AuthenticationMiddleware(app, authenticator, Limiter(), routes)
+    return Application(Telemetry(app, recorder), FastPath(cached, recorder, authentication))
 
 
 @asynccontextmanager

@@ -107,17 +107,16 @@ def _answer(listener: socket.socket, server: ServerState) -> None:
     """Say where the server listens, and answer there."""
     import uvicorn  # noqa: PLC0415  # only the server needs the service extra
 
-    from service.app import create_app  # noqa: PLC0415  # only the server needs the service extra
+    from service.app import assemble  # noqa: PLC0415  # only the server needs the service extra
     from service.server.connection import connection_class  # noqa: PLC0415  # only the server needs the service extra
-    from service.server.fast_path import FastPath  # noqa: PLC0415  # only the server needs the service extra
 
     settings = server.settings
-    app = create_app(server)
-    fast = {"fast_response": app.try_fast_response} if isinstance(app, FastPath) else {}
+    application = assemble(server)
+    fast = application.fast_path.try_fast_response
     config = uvicorn.Config(
-        app,
+        application.asgi,
         loop="uvloop",  # plain asyncio copies what a slow reader has not taken: megabytes for each
-        http=connection_class(settings, server.connections_closed, **fast),
+        http=connection_class(settings, server.connections_closed, fast),
         ws="none",
         lifespan="on",
         backlog=_BACKLOG,

@@ -41,9 +41,14 @@ Headers = tuple[tuple[bytes, bytes], ...]
 """Of an answer. Shared by all who are sent the answer: so nobody can add to them."""
 
 
+def joined_field(headers: Fields, name: bytes) -> bytes:
+    """The value of a header; several of one name are one list, none is empty."""
+    return b",".join([value for key, value in headers if key == name])
+
+
 def header(scope: Scope, name: bytes) -> bytes:
-    """A request's header; several of one name are one list, none is empty."""
-    return b",".join([value for key, value in scope["headers"] if key == name])
+    """The value of a header of a request, as `joined_field` has it."""
+    return joined_field(scope["headers"], name)
 
 
 def _start(status: int, headers: Headers) -> Message:
@@ -194,22 +199,11 @@ class BufferResponse(HttpResponse):
         return cls(content_type, etag, [body], varies=varies, is_immutable=is_immutable, sha256=digest)
 
     def plain_status(self, headers: Fields) -> int | None:
-        """200 or 304, where a GET with these headers gets that and they ask for nothing else; None where they may."""
+        """The status, 200 or 304, of a GET with these headers; None where they may ask for something else."""
         names = [name for name, _ in headers]
         if self._has_it in headers:
             return 304 if _BEFORE.isdisjoint(names) else None
         return 200 if _SPECIAL.isdisjoint(names) else None
-
-    async def send_plain(self, send: Send, status: int, *, private: bool, request_id: bytes = b"") -> None:
-        """Send what `plain_status` told, and nothing more but the request's id where it has one."""
-        head = self.head(status, private=private)
-        if request_id:
-            head = {**head, "headers": (*head["headers"], (b"x-request-id", request_id))}
-        await send(head)
-        if status == 304:
-            await send(_NO_BODY)
-        else:
-            await self._send_places(send, self._places)
 
     def short(self, status: int, *, private: bool, request_id: bytes = b"") -> tuple[bytes, Part] | None:
         """What `plain_status` told as HTTP/1.1 for a connection that stays open, where that is not long; else None.

@@ -11,6 +11,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from service.errors import ForbiddenError, ServiceError, StorageError, UnauthenticatedError
 from service.http import problems
 from service.http.request_id import IDENTITY
+from service.http.responses import Fields
 from service.routes.declaration import Access
 from service.routes.registry import Match, Routes
 from service.security import tokens
@@ -51,11 +52,23 @@ class AuthenticationMiddleware:
             return
         await self._app(scope, receive, send)
 
+    def admit_at_once(self, method: str, path: str, headers: Fields) -> Identity | None:
+        """The identity of a known token that lets a request through and is not charged for it; else None.
+
+        Then `__call__` decides, which may have to ask the database.
+        """
+        identity = self._authenticator.recall(authorization(headers))
+        if identity is None or identity.limits.has_rates:
+            return None
+        match = self._routes.match(method, path)
+        needed = _needed_scope(match, method)
+        return identity if needed is None or identity.allows(needed, _namespace(match)) else None
+
     def _admit(self, identity: Identity, match: Match | None, scope: Scope, send: Send) -> Send:
         """Where the answer goes: to `send`, or past what charges for it. Raises what the request is refused with."""
         needed = _needed_scope(match, scope["method"])
         if needed is not None:
-            identity.check(needed, namespace=match and match.route.namespace_of(match.parameters))
+            identity.check(needed, namespace=_namespace(match))
         return self._counted(identity, scope, send) if identity.limits.has_rates else send
 
     def _counted(self, identity: Identity, scope: Scope, send: Send) -> Send:
@@ -108,6 +121,10 @@ def _needed_scope(match: Match | None, method: str) -> tokens.Scope | None:
         if not isinstance(match.route.scope, Access):
             return match.route.scope
     return "read" if method in ("GET", "HEAD") else "admin"
+
+
+def _namespace(match: Match | None) -> str | None:
+    return None if match is None else match.route.namespace_of(match.parameters)
 
 
 def _is_check(match: Match) -> bool:

@@ -7,11 +7,9 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from service.errors import LimitExceededError, QueryTooLongError, ServiceError
 from service.http import problems
-from service.http.conditional import preferred
-from service.http.responses import BufferResponse, HttpResponse, header
-from service.representations.formats import BY_MEDIA_TYPE, MEDIA_TYPES
-from service.representations.paths import AFTER_DIGEST, DIGEST, TABLE, TABLES
-from service.representations.table_responses import TableResponses
+from service.http.responses import BufferResponse
+from service.middleware.cached_responses import CachedResponses
+from service.representations.paths import TABLES
 from service.routes.tables import make_table
 from service.settings import Settings
 from service.state import ServerState
@@ -26,17 +24,18 @@ class TableShortcut:
     query, or too many parameters, is refused before anything looks at them.
     """
 
-    def __init__(self, app: ASGIApp, server: ServerState) -> None:
+    def __init__(self, app: ASGIApp, server: ServerState, cached: CachedResponses) -> None:
         self._app = app
         self._server = server
-        self._warm = server.tables.cached
+        self._cached = cached
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer as an ASGI application."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
-        elif (answer := self._ready(scope)) is not None:
-            await answer(scope, receive, send)
+        elif (response := self._find(scope)) is not None:
+            self._cached.count_hit()
+            await response(scope, receive, send)
         elif scope["query_string"] and (error := _refused(scope["query_string"], self._server.settings)) is not None:
             await (await problems.answer(Request(scope), error))(scope, receive, send)
         elif scope["method"] == "POST" and scope["path"] == TABLES:
@@ -57,15 +56,8 @@ class TableShortcut:
             response = await problems.answer(request, error)
         await response(scope, receive, send)
 
-    def _ready(self, scope: Scope) -> BufferResponse | None:
-        """The answer out of memory, which cannot fail any more; None where there is more to do."""
-        path: str = scope["path"]
-        ready = self._warm(path[DIGEST])
-        if ready is None or not path.startswith(TABLE) or scope["method"] not in _READS:
-            return None
-        rest = path[AFTER_DIGEST]
-        answer = ready.rendered.paths.get(rest) if rest else _preferred(ready.rendered, scope)
-        return answer if isinstance(answer, BufferResponse) else None
+    def _find(self, scope: Scope) -> BufferResponse | None:
+        return self._cached.find(scope["path"], scope["headers"]) if scope["method"] in _READS else None
 
 
 def _refused(query: bytes, settings: Settings) -> ServiceError | None:
@@ -77,8 +69,3 @@ def _refused(query: bytes, settings: Settings) -> ServiceError | None:
         limit = settings.max_parameters
         return LimitExceededError(f"a query must have at most {limit} parameters (max_parameters), got {number}")
     return None
-
-
-def _preferred(responses: TableResponses, scope: Scope) -> HttpResponse | None:
-    chosen = preferred(header(scope, b"accept").decode("latin-1"), MEDIA_TYPES)
-    return None if chosen is None else responses.in_format(BY_MEDIA_TYPE[chosen], varies=True)

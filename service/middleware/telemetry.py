@@ -16,17 +16,35 @@ from service.security.tokens import identity_of
 _logger = logging.getLogger("lrtables")
 
 
+class RequestRecorder:
+    """Counts each request that was answered, and writes a line about it to the log at `info`, whoever answered it."""
+
+    def __init__(self, metrics: Metrics, routes: Routes) -> None:
+        self.writes_lines = _logger.isEnabledFor(logging.INFO)
+        self._observe = metrics.observe
+        self._name_of = routes.name_of
+
+    def count(self, method: str, path: str, status: int, seconds: float, nbytes: int) -> None:
+        """Count a request, and write nothing."""
+        self._observe(method, self._name_of(method, path), status, seconds, nbytes)
+
+    def record(self, scope: Scope, status: int, seconds: float, nbytes: int) -> None:
+        """Count a request, and write its line. Its id and its trace are those of the `current` one."""
+        method, path = scope["method"], scope["path"]
+        self.count(method, path, status, seconds, nbytes)
+        if self.writes_lines:
+            _log(scope, self._name_of(method, path), status, seconds, nbytes)
+
+
 class Telemetry:
     """The application, observed. It stands in front of all that can fail, so that refusals are counted as well.
 
     Each answer gets the request's id as X-Request-ID.
     """
 
-    def __init__(self, app: ASGIApp, metrics: Metrics, routes: Routes) -> None:
+    def __init__(self, app: ASGIApp, recorder: RequestRecorder) -> None:
         self._app = app
-        self._routes = routes
-        self._observe = metrics.observe
-        self._logs = _logger.isEnabledFor(logging.INFO)
+        self._record = recorder.record
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer as an ASGI application."""
@@ -54,10 +72,7 @@ class Telemetry:
             seconds = perf_counter() - began
             if scope["method"] == "HEAD":
                 nbytes = 0  # for uvicorn sends no body
-            route = self._routes.name_of(scope["method"], scope["path"])
-            self._observe(scope["method"], route, status, seconds, nbytes)
-            if self._logs:
-                _log(scope, route, status, seconds, nbytes)
+            self._record(scope, status, seconds, nbytes)
 
 
 def _log(scope: Scope, route: str, status: int, seconds: float, nbytes: int) -> None:

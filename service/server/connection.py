@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from typing import Any, NoReturn
 
 from typing_extensions import override
@@ -12,23 +12,16 @@ from service.http.error_status import ErrorStatus
 from service.http.responses import Fields
 from service.security.hosts import Hosts
 from service.server.deadlines import Deadlines, DeadlineTimer, Ending, Wait, ending
+from service.server.fast_path import FastResponse
 from service.server.limits import MAX_HEADER_BYTES, MAX_PIPELINED, Admission, HeaderLimit, admission
 from service.server.monitor import DeadlineMonitor
 from service.server.refusals import STATUSES, RefusalStep, RefusedRequest, refusal, refusal_step
 from service.server.uvicorn_adapter import MalformedRequestError, UvicornConnection
 from service.settings import Settings
-from service.storage.store import Part
-
-FastResponse = Callable[[str, Fields], tuple[bytes, Part] | None]
-"""A whole response to a GET of this path with these headers: its head but for the common headers, and its body.
-
-None where the application is to be asked, as it is where a body follows, which may prove to be no HTTP. It must not
-block, and not wait.
-"""
 
 
 def connection_class(
-    settings: Settings, closed: Counter[str] | None = None, fast_response: FastResponse = lambda path, headers: None
+    settings: Settings, closed: Counter[str] | None = None, fast_response: FastResponse = lambda *_: None
 ) -> type[Connection]:
     """The class of a server's connections, for `uvicorn.Config(http=...)`; one server per class.
 
@@ -108,7 +101,7 @@ class Connection(UvicornConnection):
         elif host != self._host:
             self._check_host(host)
         path = self.plain_get()
-        if path is not None and (found := self.try_fast_response(path, headers)) is not None:
+        if path is not None and (found := self.try_fast_response(path, headers, self.client_address)) is not None:
             self.respond(*found)
             return True
         if self.queued >= MAX_PIPELINED:

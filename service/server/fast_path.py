@@ -1,86 +1,88 @@
-"""What lies in memory, for those who just want it: answered before anything else is asked."""
+"""Short responses out of memory, given before a request becomes a task and an ASGI scope."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from time import perf_counter
 
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import Scope
 
-from service.http.request_id import sent_id
-from service.http.responses import BufferResponse, Fields
-from service.representations.paths import AFTER_DIGEST, DIGEST, TABLE
-from service.routes.registry import Routes
-from service.security.authenticator import Authenticator, authorization
-from service.state import ServerState
+from service.http.request_id import IDENTITY, REQUEST_ID, current, request_id, sent_id
+from service.http.responses import Fields
+from service.middleware.authentication import AuthenticationMiddleware
+from service.middleware.cached_responses import CachedResponses
+from service.middleware.telemetry import RequestRecorder
+from service.security.tokens import Identity
 from service.storage.store import Part
+
+FastResponse = Callable[[str, Fields, str], tuple[bytes, Part] | None]
+"""A whole response to a GET of this path with these headers, from this client address; see `FastPath`.
+
+None where the application is to be asked, as it is where a body follows, which may prove to be no HTTP. It must not
+block, and not wait.
+"""
 
 
 class FastPath:
-    """The application, and in front of it the shortest way to a table in memory: its bytes, its manifest, its 304.
+    """Gives connections the responses that are in memory and short: a manifest, and any 304.
 
-    The answer is the one that the application would give, but that it has an X-Request-ID only where the request has:
-    it cannot fail, so there is nothing to trace. Requests are counted as there. A known token that may read
-    and has no rates is let through here; everything that is not as plain as that goes on to the application.
-
-    What is short need not even become an ASGI request: connections ask for it with `try_fast_response`.
+    They are found where `TableShortcut` finds them, and admitted and recorded as the application does it. They are its
+    responses, but for the order of the headers, and the X-Request-ID: that is there where the request has one, or the
+    log has a line about it. Whatever is not as plain as that is left to the application.
     """
 
-    def __init__(self, app: ASGIApp, server: ServerState, authenticator: Authenticator | None, routes: Routes) -> None:
-        self._app = app
-        self._routes = routes
-        self._get = server.tables.cache.get
-        self._counters = server.tables.counters
-        self._observe = server.metrics.observe
-        self._authenticator = authenticator
+    def __init__(
+        self, cached: CachedResponses, recorder: RequestRecorder, authentication: AuthenticationMiddleware | None
+    ) -> None:
+        self._cached = cached
+        self._find = cached.find
+        self._recorder = recorder
+        self._count = recorder.count
+        self._authentication = authentication
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer as an ASGI application."""
-        found = self._find(scope["path"], scope["headers"]) if _is_get(scope) else None
-        if found is None:
-            await self._app(scope, receive, send)
-            return
-        answer, status, own_id = found
+    def try_fast_response(self, path: str, headers: Fields, client: str) -> tuple[bytes, Part] | None:
+        """The head of a whole response to a GET, as `BufferResponse.short` has it, and its body. It counts as sent."""
         began = perf_counter()
-        self._counters.memory_hits += 1
-        await answer.send_plain(send, status, private=self._authenticator is not None, request_id=own_id)
-        self._count(scope["path"], answer, status, began)
-
-    def try_fast_response(self, path: str, headers: Fields) -> tuple[bytes, Part] | None:
-        """A whole answer to GET, where it is short: as `BufferResponse.short` has it. It counts as sent."""
-        began = perf_counter()
-        found = self._find(path, headers)
-        if found is None:
+        response = self._find(path, headers)
+        if response is None:
             return None
-        answer, status, own_id = found
-        sent = answer.short(status, private=self._authenticator is not None, request_id=own_id)
-        if sent is not None:
-            self._counters.memory_hits += 1
-            self._count(path, answer, status, began)
+        status, own_id = response.plain_status(headers), sent_id(headers)
+        if status is None or own_id is None:
+            return None
+        identity = None
+        if self._authentication is not None:
+            identity = self._authentication.admit_at_once("GET", path, headers)
+            if identity is None:
+                return None
+        if self._recorder.writes_lines:
+            own_id = own_id or request_id(headers).encode()
+        sent = response.short(status, private=identity is not None, request_id=own_id)
+        if sent is None:
+            return None
+        self._cached.count_hit()
+        if self._recorder.writes_lines:
+            self._record(_scope(path, headers, client, identity, own_id), status, began, len(sent[1]))
+        else:
+            self._count("GET", path, status, perf_counter() - began, len(sent[1]))
         return sent
 
-    def _find(self, path: str, headers: Fields) -> tuple[BufferResponse, int, bytes] | None:
-        """The answer to a plain GET that is let through, its status, and the request's id where it has one."""
-        ready = self._get(path[DIGEST])
-        if ready is None or not path.startswith(TABLE):
-            return None
-        answer = ready.rendered.paths.get(path[AFTER_DIGEST])
-        if not isinstance(answer, BufferResponse):
-            return None
-        status, own_id = answer.plain_status(headers), sent_id(headers)
-        if status is None or own_id is None or not self._admits(headers):
-            return None
-        return answer, status, own_id
-
-    def _count(self, path: str, answer: BufferResponse, status: int, began: float) -> None:
-        nbytes = answer.length or 0 if status == 200 else 0
-        self._observe("GET", self._routes.name_of("GET", path), status, perf_counter() - began, nbytes)
-
-    def _admits(self, headers: Fields) -> bool:
-        if self._authenticator is None:
-            return True
-        identity = self._authenticator.recall(authorization(headers))
-        return identity is not None and not identity.limits.has_rates and identity.allows("read")
+    def _record(self, scope: Scope, status: int, began: float, nbytes: int) -> None:
+        """Count the request, and write its line in the log, with its id and its trace."""
+        before = current.set(scope)
+        try:
+            self._recorder.record(scope, status, perf_counter() - began, nbytes)
+        finally:
+            current.reset(before)
 
 
-def _is_get(scope: Scope) -> bool:
-    return bool(scope["type"] == "http" and scope["method"] == "GET")
+def _scope(path: str, headers: Fields, client: str, identity: Identity | None, own_id: bytes) -> Scope:
+    """What an ASGI scope would say of the request, as far as the log wants to know."""
+    scope: Scope = {
+        "method": "GET",
+        "path": path,
+        "raw_path": path.encode("latin-1"),
+        "headers": headers,
+        "client": (client, 0),
+        REQUEST_ID: own_id.decode(),
+    }
+    return scope if identity is None else {**scope, IDENTITY: identity}

@@ -23,7 +23,7 @@ from uvicorn.server import ServerState as UvicornState
 
 from scheduler import Spec, Table
 from scheduler.compose import Constant
-from service.app import create_app, open_server
+from service.app import assemble, open_server
 from service.representations.formats import NPY
 from service.server.connection import connection_class
 from service.server.fast_path import FastPath
@@ -34,6 +34,10 @@ SPEC = Spec(schedule=Constant(0.5), total_steps=3)
 DIGEST = Table.compute(SPEC).digest
 _TURNS = 200  # of the loop, in which a request is answered that waits for no thread and no client
 _STATUS = re.compile(rb"HTTP/1\.1 (\d{3}) ")
+_BEGIN = re.compile(rb"(?=HTTP/1\.1 \d{3} )")
+_PROBLEM = b"content-type: application/problem+json"  # its body has the id, which is of any length
+_OWN_ID = re.compile(rb"^x-request-id: (?!mine$).*")
+_ID_IN_BODY = re.compile(rb'"request_id": ?"(?!mine").*?"')
 
 
 class Outcome(NamedTuple):
@@ -41,6 +45,23 @@ class Outcome(NamedTuple):
 
     statuses: tuple[int, ...]
     ended: bool
+
+
+def readable(written: bytes, *, every_id: bool) -> list[tuple[bytes, list[bytes], bytes]]:
+    """What was written, as first lines, sorted headers and bodies; without what differs from one request to the next.
+
+    Ids that the server made are only there with `every_id`, all alike.
+    """
+    found = []
+    for response in _BEGIN.split(written)[1:]:
+        head, _, body = response.partition(b"\r\n\r\n")
+        first, *lines = head.split(b"\r\n")
+        varying = (b"date: ", b"content-length: ") if _PROBLEM in lines else (b"date: ",)
+        headers = [_OWN_ID.sub(b"x-request-id: made", line) for line in lines if not line.startswith(varying)]
+        found.append((first, sorted(headers), _ID_IN_BODY.sub(b"", body)))
+    if every_id:
+        return found
+    return [(first, [line for line in lines if line != b"x-request-id: made"], body) for first, lines, body in found]
 
 
 class _Socket:
@@ -108,16 +129,13 @@ class Wire(asyncio.Transport):
 
 
 class Way:
-    """A server's connections: on the fast way, which answers what is in memory at once, or on the slow one."""
+    """A server's connections, with a fast path or without one."""
 
-    def __init__(self, app: Any, settings: Settings) -> None:
+    def __init__(self, app: Any, settings: Settings, fast_path: FastPath | None = None) -> None:
         self._config = uvicorn.Config(app, ws="none", log_config=None, lifespan="off")
         self._config.load()
-        self._class = (
-            connection_class(settings, fast_response=app.try_fast_response)
-            if isinstance(app, FastPath)
-            else connection_class(settings)
-        )
+        without = connection_class(settings)
+        self._class = connection_class(settings, None, fast_path.try_fast_response) if fast_path else without
 
     async def answer(self, parts: list[bytes]) -> tuple[Outcome, bytes]:
         """What comes of these parts, each sent once nothing more comes of those before it."""
@@ -140,24 +158,35 @@ class Way:
         return outcome, bytes(wire.written)
 
 
+class Ways(NamedTuple):
+    """Ways into one server: with a fast path, with one that gives every request an id for the log, and without one."""
+
+    fast: Way
+    logged: Way
+    slow: Way
+
+
 @contextmanager
-def ways(folder: Path) -> Iterator[tuple[Way, Way]]:
-    """The fast way and the slow one into one server, which has the table of `SPEC` in memory."""
+def ways(folder: Path) -> Iterator[Ways]:
+    """Every way into a server that has the table of `SPEC` in memory."""
     settings = Settings(data_dir=folder)
     server = open_server(settings)
     logger = logging.getLogger("lrtables")
     level = logger.level
     try:
-        fast = create_app(server)
-        assert isinstance(fast, FastPath)
         logger.setLevel(logging.INFO)
-        slow = create_app(server)
+        logged = assemble(server)
         logger.setLevel(logging.CRITICAL)
+        fast = assemble(server)
         asyncio.run(_compute(server))
-        found = Way(fast, settings), Way(slow, settings)
+        found = Ways(
+            Way(fast.asgi, settings, fast.fast_path),
+            Way(logged.asgi, settings, logged.fast_path),
+            Way(fast.asgi, settings),
+        )
         for rest in ("", ".npy", ".safetensors", "/manifest"):  # from now on they are answered at once
             asyncio.run(
-                found[1].answer([f"GET /v1/tables/{DIGEST}{rest} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode()])
+                found.slow.answer([f"GET /v1/tables/{DIGEST}{rest} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode()])
             )
         yield found
     finally:
@@ -260,12 +289,16 @@ class Writer:
         return ["Transfer-Encoding: chunked"], pick(3 * whole + broken)
 
 
-def differences(fast: Way, slow: Way, count: int, seed: int) -> Iterator[tuple[list[bytes], Any, Any]]:
-    """Of so many connections, those that end otherwise on one way than on the other."""
+def differences(fast: Way, slow: Way, count: int, seed: int, *, every_id: bool) -> Iterator[tuple[Any, Any, Any]]:
+    """Of so many connections, those over which other responses come on one way than on the other."""
     writer = Writer(seed)
 
-    async def both(parts: list[bytes]) -> tuple[Outcome, Outcome]:
-        return (await fast.answer(parts))[0], (await slow.answer(parts))[0]
+    async def ask(way: Way, parts: list[bytes]) -> tuple[Any, ...]:
+        outcome, written = await way.answer(parts)
+        return outcome, readable(written, every_id=every_id)
+
+    async def both(parts: list[bytes]) -> tuple[Any, Any]:
+        return await ask(fast, parts), await ask(slow, parts)
 
     with asyncio.Runner() as runner:
         for _ in range(count):
@@ -278,12 +311,13 @@ def differences(fast: Way, slow: Way, count: int, seed: int) -> Iterator[tuple[l
 def main() -> None:
     """Compare as many connections as the command says, and print what differs."""
     count = int(sys.argv[1]) if len(sys.argv) > 1 else 10_000
-    with tempfile.TemporaryDirectory() as folder, ways(Path(folder)) as (fast, slow):
+    with tempfile.TemporaryDirectory() as folder, ways(Path(folder)) as (fast, logged, slow):
         found = 0
-        for parts, quick, steady in differences(fast, slow, count, seed=1):
-            found += 1
-            print(quick, steady, parts)
-    print(f"{count} connections, {found} of which differ")
+        for way in (fast, logged):
+            for parts, quick, steady in differences(way, slow, count, seed=1, every_id=way is logged):
+                found += 1
+                print(quick, steady, parts)
+    print(f"{count} connections on each way, {found} of which differ")
 
 
 if __name__ == "__main__":

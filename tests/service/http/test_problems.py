@@ -10,7 +10,7 @@ from starlette.testclient import TestClient
 from scheduler import TableError
 from service.errors import DatabaseError, QueueFullError, RateLimitedError, StorageError, TableLostError
 from service.http import problems
-from service.middleware.telemetry import Telemetry
+from service.middleware.telemetry import RequestRecorder, Telemetry
 from service.observability.metrics import Metrics
 from service.routes.registry import ROUTES
 from tests.support.servers.process import ServerProcess
@@ -72,7 +72,7 @@ def answer_to(error: Exception) -> Any:
     async def fail() -> None:
         raise error
 
-    return TestClient(Telemetry(app, Metrics(), ROUTES), raise_server_exceptions=False).get("/")
+    return TestClient(Telemetry(app, RequestRecorder(Metrics(), ROUTES)), raise_server_exceptions=False).get("/")
 
 
 @pytest.mark.parametrize(("body", "status", "pointer"), HOSTILE)

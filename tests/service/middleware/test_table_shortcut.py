@@ -13,6 +13,7 @@ from starlette.types import Message, Receive, Scope, Send
 from scheduler import Spec, Table
 from service.app import create_app, open_server
 from service.database.tables import SpecRow
+from service.middleware.cached_responses import CachedResponses
 from service.middleware.table_shortcut import TableShortcut
 from service.representations.table_responses import TableResponder
 from service.settings import Settings
@@ -71,7 +72,7 @@ def digest(server: ServerState, spec: dict[str, Any]) -> str:
 
 @pytest.fixture
 def front(server: ServerState, behind: Nothing) -> TableShortcut:
-    return TableShortcut(behind, server)
+    return TableShortcut(behind, server, CachedResponses(server))
 
 
 @pytest.mark.parametrize("path", ["", ".safetensors", ".npy", "/manifest"])

@@ -9,7 +9,7 @@ import pytest
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.http.request_id import REQUEST_ID, current
-from service.middleware.telemetry import Telemetry
+from service.middleware.telemetry import RequestRecorder, Telemetry
 from service.observability.metrics import Metrics
 from service.routes.registry import ROUTES
 from tests.support.metrics import samples
@@ -19,6 +19,11 @@ HEADERS = ((b"etag", b'"a"'),)
 
 async def _nothing() -> Message:
     return {"type": "http.disconnect"}
+
+
+def observing(app: ASGIApp, metrics: Metrics | None = None) -> Telemetry:
+    """The application, observed: counted in these metrics."""
+    return Telemetry(app, RequestRecorder(Metrics() if metrics is None else metrics, ROUTES))
 
 
 def ask(app: ASGIApp, *headers: tuple[bytes, bytes], method: str = "GET", path: str = "/livez") -> list[Message]:
@@ -62,7 +67,7 @@ def observed(metrics: Metrics) -> list[tuple[str, str, str, float]]:
 
 def test_an_answer_is_as_before_but_for_the_id() -> None:
     """Status, headers and body go through as they are; the request's id is added, once."""
-    app = Telemetry(answering(200, b"abc", b"de"), Metrics(), ROUTES)
+    app = observing(answering(200, b"abc", b"de"))
     for _ in range(2):
         start, *bodies = ask(app, (b"x-request-id", b"mine"))
         assert (start["status"], start["headers"]) == (200, [*HEADERS, (b"x-request-id", b"mine")])
@@ -71,7 +76,7 @@ def test_an_answer_is_as_before_but_for_the_id() -> None:
 
 def test_requests_without_an_id_get_one() -> None:
     """Each answer names the id that its request was given."""
-    app = Telemetry(answering(304), Metrics(), ROUTES)
+    app = observing(answering(304))
     first, second = ids(ask(app)), ids(ask(app, (b"x-request-id", b"not one")))
     assert first != second
     assert all(re.fullmatch(rb"[0-9a-f]{8}-\d+", value) for value in first + second)
@@ -80,8 +85,8 @@ def test_requests_without_an_id_get_one() -> None:
 def test_requests_are_observed() -> None:
     """An answer is counted with its method, route, status and size."""
     metrics = Metrics()
-    ask(Telemetry(answering(200, b"abc", b"de"), metrics, ROUTES), path="/v1/server")
-    ask(Telemetry(answering(304), metrics, ROUTES), path=f"/v1/tables/{'0' * 64}")
+    ask(observing(answering(200, b"abc", b"de"), metrics), path="/v1/server")
+    ask(observing(answering(304), metrics), path=f"/v1/tables/{'0' * 64}")
     assert observed(metrics) == [("GET", "/v1/server", "200", 5), ("GET", "/v1/tables/{digest}", "304", 0)]
 
 
@@ -93,7 +98,7 @@ def test_a_failure_is_observed() -> None:
 
     metrics = Metrics()
     with pytest.raises(ValueError, match="broken"):
-        ask(Telemetry(app, metrics, ROUTES))
+        ask(observing(app, metrics))
     assert observed(metrics) == [("GET", "/livez", "500", 0)]
 
 
@@ -107,7 +112,7 @@ def test_a_break_in_the_middle_is_observed() -> None:
 
     metrics = Metrics()
     with pytest.raises(ValueError, match="broken"):
-        ask(Telemetry(app, metrics, ROUTES))
+        ask(observing(app, metrics))
     assert observed(metrics) == [("GET", "/livez", "200", 3)]
 
 
@@ -123,7 +128,7 @@ def test_the_request_is_known_wherever_it_is_worked_for() -> None:
         seen.append(scope[REQUEST_ID])
         await asyncio.create_task(look())
 
-    ask(Telemetry(app, Metrics(), ROUTES), (b"x-request-id", b"mine"))
+    ask(observing(app), (b"x-request-id", b"mine"))
     assert seen == ["mine", "mine"]
 
 
@@ -139,6 +144,6 @@ def test_the_lifespan_is_no_request() -> None:
 
     metrics = Metrics()
     scope: Scope = {"type": "lifespan"}
-    asyncio.run(_run(Telemetry(app, metrics, ROUTES), scope, send))
+    asyncio.run(_run(observing(app, metrics), scope, send))
     assert seen == [({"type": "lifespan"}, _nothing, send)]
     assert observed(metrics) == []

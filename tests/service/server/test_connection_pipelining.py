@@ -89,7 +89,7 @@ def test_too_many_requests_ahead_end_their_connection() -> None:
 def test_answers_keep_the_order_of_their_requests() -> None:
     """What could be answered at once waits for what was asked before it."""
 
-    def every_third(path: str, headers: Fields) -> tuple[bytes, bytes] | None:
+    def every_third(path: str, headers: Fields, client: str) -> tuple[bytes, bytes] | None:
         return (b"HTTP/1.1 200 OK\r\ncontent-length: 4\r\n", path.encode()) if int(path[1:]) % 3 == 0 else None
 
     async def its_path(scope: Scope, receive: Receive, send: Send) -> None:

@@ -1,98 +1,231 @@
-"""What lies in memory, in front of everything."""
+"""What memory holds, given to connections: found, admitted, counted and logged as the application does it."""
 
+import io
+import json
+import logging
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
-from prometheus_client.parser import text_string_to_metric_families
+from httpx2 import Response
 from starlette.testclient import TestClient
 
-from service.app import create_app, open_server
-from service.database.metadata import Metadata
+from service.app import assemble, open_server
 from service.database.tokens import TokenRow
+from service.observability.logs import JsonLines
 from service.security.tokens import make_token, token_hash
 from service.server.fast_path import FastPath
 from service.settings import Settings
+from service.state import ServerState
 
-PATHS = [".safetensors", ".npy", "/manifest"]
+PATHS = ["", ".safetensors", ".npy", "/manifest"]
+CLIENT = "testclient"  # what starlette's client is called
+TRACE = "0af7651916cd43dd8448eb211c80319c"
+
+
+class Served(NamedTuple):
+    """A server with a short table in memory: its application, and its fast path."""
+
+    server: ServerState
+    client: TestClient
+    fast_path: FastPath
+    table: str
+
+    def etag(self, rest: str) -> str:
+        """The entity tag of what is at this address."""
+        tag: str = self.client.get(self.table + rest).headers["etag"]
+        return tag
+
+    def fast(self, rest: str, headers: Mapping[str, str]) -> tuple[int, dict[str, str], bytes] | None:
+        """The status, headers and body that the fast path gives."""
+        pairs = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
+        found = self.fast_path.try_fast_response(self.table + rest, pairs, CLIENT)
+        if found is None:
+            return None
+        first, *lines = found[0].decode().removesuffix("\r\n").split("\r\n")
+        return int(first.split()[1]), dict(line.split(": ", 1) for line in lines), bytes(found[1])
+
+
+@contextmanager
+def serving(folder: Path, spec: Mapping[str, Any], scopes: tuple[str, ...] = (), **limits: float) -> Iterator[Served]:
+    """A server that asks for tokens where there are scopes; its client has a token with those and with these limits."""
+    server = open_server(Settings(data_dir=folder, require_tokens=bool(scopes)))
+    application = assemble(server)
+    headers = {"Authorization": f"Bearer {add_token(server, scopes, limits)}"} if scopes else {}
+    with TestClient(application.asgi, headers=headers) as client:
+        location = client.post("/v1/tables", json=spec).headers["location"]
+        yield Served(server, client, application.fast_path, location)
+
+
+def add_token(server: ServerState, scopes: tuple[str, ...], limits: Mapping[str, float]) -> str:
+    """The text of a new token."""
+    text = make_token()
+    row = TokenRow(f"id-{scopes[0]}", "name", token_hash(text), list(scopes), ["*"], dict(limits), 0.0, None, None)
+    server.metadata.tokens.add(row)
+    return text
 
 
 @pytest.fixture
-def digest(client: TestClient, spec: dict[str, Any]) -> str:
-    """A table in memory."""
-    made: str = client.post("/v1/tables", json=spec).json()["digest"]
-    return made
+def served(tmp_path: Path, spec: dict[str, Any]) -> Iterator[Served]:
+    with serving(tmp_path, spec) as found:
+        yield found
 
 
-@pytest.mark.parametrize("path", PATHS)
-@pytest.mark.parametrize("known", [False, True])
-def test_the_short_way_answers_as_the_application(client: TestClient, digest: str, path: str, known: bool) -> None:
-    """The answer is the one of the longer way, which a bad id for the request takes: status, headers, body."""
-    url = f"/v1/tables/{digest}{path}"
-    headers = {"If-None-Match": client.get(url).headers["etag"]} if known else {}
-    short = client.get(url, headers=headers)
-    named = client.get(url, headers={**headers, "X-Request-ID": "mine"})
-    long = client.get(url, headers={**headers, "X-Request-ID": "not one"})
-    assert named.headers["x-request-id"] == "mine"
-    assert long.headers["x-request-id"] not in ("not one", "mine")
-    assert short.status_code == (304 if known else 200)
-    for answer in (named, long):
-        assert (short.status_code, short.content) == (answer.status_code, answer.content)
-        assert {**short.headers, "x-request-id": answer.headers["x-request-id"]} == dict(answer.headers)
+def plain(answer: Response) -> dict[str, str]:
+    """The headers of a response, without what the server adds to any."""
+    return {name: value for name, value in answer.headers.items() if name != "x-request-id"}
 
 
-def test_a_request_with_an_id_takes_the_short_way(client: TestClient, digest: str) -> None:
-    """Our own client sends an id with each request, and is answered at once for all that; several ids are not plain."""
-    cached, path = client.app, f"/v1/tables/{digest}/manifest"
-    assert isinstance(cached, FastPath)
-    plain, named = (cached.try_fast_response(path, headers) for headers in ([], [(b"x-request-id", b"mine")]))
-    assert plain is not None
-    assert named == (plain[0] + b"x-request-id: mine\r\n", plain[1])
-    for ids in ([b"not one"], [b"a", b"b"], [b""]):
-        assert cached.try_fast_response(path, [(b"x-request-id", each) for each in ids]) is None
+@pytest.mark.parametrize(("rest", "known"), [("/manifest", False), *((rest, True) for rest in PATHS)])
+def test_the_response_is_the_applications(served: Served, rest: str, known: bool) -> None:
+    """Status, headers and body are those of the application; the id is there where the request has one."""
+    headers = {"X-Request-ID": "mine", "Accept": "application/x-npy, */*;q=0.5"}
+    if known:
+        headers["If-None-Match"] = served.client.get(served.table + rest, headers=headers).headers["etag"]
+    answer = served.client.get(served.table + rest, headers=headers)
+    assert answer.status_code == (304 if known else 200)
+    assert served.fast(rest, headers) == (answer.status_code, dict(answer.headers), answer.content)
+    del headers["X-Request-ID"]
+    assert served.fast(rest, headers) == (answer.status_code, plain(answer), answer.content)
 
 
-@pytest.mark.parametrize("headers", [{"Range": "bytes=0-3"}, {"If-None-Match": "*"}, {"If-Match": '"other"'}])
-def test_what_is_not_plain_goes_on(client: TestClient, digest: str, headers: dict[str, str]) -> None:
-    """A request with conditions is the application's."""
-    answer = client.get(f"/v1/tables/{digest}.npy", headers=headers)
-    assert answer.status_code == {"Range": 206, "If-None-Match": 304, "If-Match": 412}[next(iter(headers))]
-    assert "x-request-id" in answer.headers
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Range": "bytes=0-3"},
+        {"If-None-Match": "*"},
+        {"If-Match": '"other"'},
+        {"Content-Length": "3"},
+        {"Transfer-Encoding": "chunked"},
+        {"X-Request-ID": "not one"},
+        {"X-Request-ID": ""},
+    ],
+    ids=str,
+)
+def test_what_is_not_plain_is_the_applications(served: Served, headers: dict[str, str]) -> None:
+    """A request with conditions, a body, or an id that is none, goes the ordinary way."""
+    assert served.fast("/manifest", {}) is not None
+    assert served.fast("/manifest", headers) is None
 
 
-def test_the_short_way_is_counted(client: TestClient, digest: str) -> None:
-    """Requests and bytes of the short way are among the metrics, by route and status."""
-    url = f"/v1/tables/{digest}.npy"
-    size = len(client.get(url).content)
-    client.get(url, headers={"If-None-Match": client.get(url).headers["etag"]})
-    found = {
-        (sample.name, sample.labels["status"]): sample.value
-        for family in text_string_to_metric_families(client.get("/metrics").text)
-        for sample in family.samples
-        if sample.labels.get("route") == "/v1/tables/{digest}.npy"
-    }
-    assert found["lrtables_http_requests_total", "200"] == 2
-    assert found["lrtables_http_requests_total", "304"] == 1
-    assert found["lrtables_http_response_bytes_total", "200"] == 2 * size
+def test_several_ids_are_not_plain(served: Served) -> None:
+    """Which of several ids is the request's is for the application to say."""
+    ids = [(b"x-request-id", b"a"), (b"x-request-id", b"b")]
+    assert served.fast_path.try_fast_response(f"{served.table}/manifest", ids, CLIENT) is None
 
 
-def test_a_token_is_asked_for_first(tmp_path: Path, spec: dict[str, Any]) -> None:
-    """Where tokens are asked for, a table in memory is for those who may read it, and for no shared cache."""
-    server = open_server(Settings(data_dir=tmp_path, require_tokens=True))
-    bearer = {scope: {"Authorization": f"Bearer {add_token(server.metadata, scope)}"} for scope in ("read", "compute")}
-    with TestClient(create_app(server)) as client:
-        url = client.post("/v1/tables", json=spec, headers=bearer["compute"]).headers["location"] + ".npy"
-        for _ in range(2):  # the first one makes the token known
-            answer = client.get(url, headers=bearer["read"])
-            assert (answer.status_code, answer.headers["cache-control"].split(",")[0]) == (200, "private")
-        assert "x-request-id" not in answer.headers
-        assert client.get(url, headers=bearer["compute"]).status_code == 403
-        assert client.get(url, headers={"Authorization": "Bearer no"}).status_code == 401
-        assert client.get(url).status_code == 401
+@pytest.mark.parametrize("rest", ["?x=1", "/values", ".csv", ".json", "x", "/", "%2enpy"])
+def test_only_what_is_in_memory_is_given(served: Served, rest: str) -> None:
+    """What has to be written, decoded or refused goes the ordinary way."""
+    assert served.fast(rest, {}) is None
 
 
-def add_token(metadata: Metadata, scope: str) -> str:
-    """The text of a new token with one scope."""
-    text = make_token()
-    metadata.tokens.add(TokenRow(f"id-{scope}", scope, token_hash(text), [scope], ["*"], {}, 0.0, None, None))
-    return text
+def test_a_table_is_sent_by_the_application(served: Served) -> None:
+    """What is not one short piece is sent piece by piece; that the client has it already is short all the same."""
+    assert served.fast(".npy", {}) is None
+    assert served.fast(".npy", {"If-None-Match": served.etag(".npy")}) is not None
+
+
+def test_requests_are_counted_alike(served: Served) -> None:
+    """Requests, bytes and hits are counted by route and status, whichever way they take."""
+
+    def metrics() -> list[str]:
+        lines = served.client.get("/metrics").text.splitlines()
+        names = ("lrtables_http_requests_total", "lrtables_http_response_bytes_total", "lrtables_cache_hits_total")
+        return sorted(line for line in lines if line.startswith(names) and "/metrics" not in line)
+
+    requests = [(rest, {"If-None-Match": served.etag(rest)}) for rest in PATHS]
+    requests += [("/manifest", {}), ("/manifest", {"X-Request-ID": "mine"})]
+    grown = []
+    for ask in (served.fast, lambda rest, headers: served.client.get(served.table + rest, headers=headers)):
+        before = numbers(metrics())
+        for rest, headers in requests:
+            assert ask(rest, headers) is not None
+        grown.append({name: value - before.get(name, 0) for name, value in numbers(metrics()).items()})
+    assert grown[0] == grown[1]
+    assert grown[0]["lrtables_cache_hits_total"] == len(requests)
+
+
+def numbers(lines: list[str]) -> dict[str, float]:
+    return {name: float(value) for name, _, value in (line.rpartition(" ") for line in lines)}
+
+
+@contextmanager
+def lines_of_the_log() -> Iterator[list[dict[str, Any]]]:
+    """What is logged at `info` inside of the block, as JSON."""
+    logger, stream = logging.getLogger("lrtables"), io.StringIO()
+    handler = logging.StreamHandler(stream)
+    handler.setFormatter(JsonLines())
+    level, found = logger.level, list[dict[str, Any]]()
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    try:
+        yield found
+    finally:
+        logger.setLevel(level)
+        logger.removeHandler(handler)
+        found += map(json.loads, stream.getvalue().splitlines())
+
+
+@pytest.mark.parametrize("scopes", [(), ("read", "compute")], ids=["open", "tokens"])
+def test_a_request_has_the_same_line_in_the_log(tmp_path: Path, spec: dict[str, Any], scopes: tuple[str, ...]) -> None:
+    """At `info` the fast path answers too, and logs the same line: id, trace, token, client, route, status, bytes."""
+    asked = {"X-Request-ID": "mine", "traceparent": f"00-{TRACE}-b7ad6b7169203331-01"}
+    with lines_of_the_log() as lines, serving(tmp_path, spec, scopes) as served:
+        headers = {**asked, **{name: value for name, value in served.client.headers.items() if name == "authorization"}}
+        for rest in PATHS:
+            known = {**headers, "If-None-Match": served.etag(rest)}
+            served.client.get(served.table + rest, headers=known)
+            assert served.fast(rest, known) is not None
+        served.client.get(f"{served.table}/manifest", headers=headers)
+        assert served.fast("/manifest", headers) is not None
+    mine = [line for line in lines if line.get("request_id") == "mine"]
+    for line in mine:
+        assert line["seconds"] > 0
+        assert line["message"].endswith(f" {line.pop('seconds'):g} s")
+        line["message"] = line["message"].rpartition(" in ")[0]
+        del line["time"]
+    assert len(mine) == 2 * len(PATHS) + 2
+    assert mine[::2] == mine[1::2]
+    assert {(line["trace_id"], line["client"]) for line in mine} == {(TRACE, CLIENT)}
+    assert {line["token_id"] for line in mine} == {"id-read" if scopes else ""}
+
+
+def test_each_line_names_the_id_that_was_sent(tmp_path: Path, spec: dict[str, Any]) -> None:
+    """Where requests are logged, a response has the id of its line, made by the server if the request has none."""
+    with lines_of_the_log() as lines, serving(tmp_path, spec) as served:
+        found = [served.fast("/manifest", {}) for _ in range(3)]
+    ids = [headers["x-request-id"] for _, headers, _ in filter(None, found)]
+    assert len(set(ids)) == 3
+    assert [line["request_id"] for line in lines[-3:]] == ids
+
+
+def test_a_known_token_is_let_through(tmp_path: Path, spec: dict[str, Any]) -> None:
+    """A table in memory is given to a token that may read and was checked a moment ago, for no shared cache."""
+    with serving(tmp_path, spec, ("read", "compute")) as served:
+        bearer = {"Authorization": served.client.headers["authorization"]}
+        found = served.fast("/manifest", bearer)
+        assert found is not None
+        assert found[1] == plain(served.client.get(f"{served.table}/manifest"))
+        assert found[1]["cache-control"].startswith("private")
+        assert served.fast("/manifest", {"Authorization": "Bearer no"}) is None
+        assert served.fast("/manifest", {}) is None
+
+
+@pytest.mark.parametrize(
+    ("scopes", "limits", "status"),
+    [
+        pytest.param(("compute",), {}, 403, id="may not read"),
+        pytest.param(("read", "compute"), {"requests_per_second": 1000.0}, 200, id="is counted"),
+        pytest.param(("read", "compute"), {"bytes_per_second": 1e9}, 200, id="is charged"),
+    ],
+)
+def test_other_tokens_are_the_applications(
+    tmp_path: Path, spec: dict[str, Any], scopes: tuple[str, ...], limits: dict[str, float], status: int
+) -> None:
+    """A token that may not read is refused by the application, and one with rates is charged there."""
+    with serving(tmp_path, spec, scopes, **limits) as served:
+        assert served.client.get(f"{served.table}/manifest").status_code == status
+        assert served.fast("/manifest", {"Authorization": served.client.headers["authorization"]}) is None

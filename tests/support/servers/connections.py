@@ -15,7 +15,8 @@ import uvicorn
 from starlette.types import Receive, Scope, Send
 
 from service.http.responses import Fields
-from service.server.connection import FastResponse, connection_class
+from service.server.connection import connection_class
+from service.server.fast_path import FastResponse
 from service.settings import Settings
 from tests.support.servers.attackers import Attacker, Life, live
 
@@ -83,7 +84,7 @@ ASK = b"GET /at-once HTTP/1.1\r\nHost: localhost\r\n\r\n"
 ANSWER = b"HTTP/1.1 200 OK\r\ncontent-length: 7\r\n"
 
 
-def try_fast_response(path: str, headers: Fields) -> tuple[bytes, bytes] | None:
+def try_fast_response(path: str, headers: Fields, client: str) -> tuple[bytes, bytes] | None:
     return (ANSWER, b"at once") if path == "/at-once" else None
 
 

@@ -1,0 +1,41 @@
+"""Finds what can be answered from memory: the one place that says so, for connections and for the application."""
+
+from __future__ import annotations
+
+from service.http.conditional import preferred
+from service.http.responses import BufferResponse, Fields, HttpResponse, joined_field
+from service.representations.formats import BY_MEDIA_TYPE, MEDIA_TYPES
+from service.representations.paths import AFTER_DIGEST, DIGEST, TABLE
+from service.representations.table_responses import TableResponses
+from service.state import ServerState
+
+
+class CachedResponses:
+    """The responses whose whole bodies are in memory: tables, and the manifests of those whose origin is known."""
+
+    def __init__(self, server: ServerState) -> None:
+        self._get = server.tables.cache.get
+        self._counters = server.tables.counters
+
+    def find(self, path: str, headers: Fields) -> BufferResponse | None:
+        """The response to a GET or HEAD of this path, without its query; None where the routes have to be asked.
+
+        Whoever sends it says so with `count_hit`.
+        """
+        entry = self._get(path[DIGEST])
+        if entry is None or entry.is_damaged or not path.startswith(TABLE):
+            return None
+        rest = path[AFTER_DIGEST]
+        responses = entry.rendered
+        response = responses.paths.get(rest) if rest else _preferred(responses, headers)
+        return response if isinstance(response, BufferResponse) else None
+
+    def count_hit(self) -> None:
+        """Count a response from memory."""
+        self._counters.memory_hits += 1
+
+
+def _preferred(responses: TableResponses, headers: Fields) -> HttpResponse | None:
+    """The table in the format that Accept likes best; None where it likes none, which is an error to explain."""
+    chosen = preferred(joined_field(headers, b"accept").decode("latin-1"), MEDIA_TYPES)
+    return None if chosen is None else responses.in_format(BY_MEDIA_TYPE[chosen], varies=True)
