@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from scheduler.fields import share_of
 from scheduler.interop.cached import CachedScheduler
+from scheduler.messages.errors import ScheduleError
 from scheduler.messages.warnings import ScheduleWarning
 from scheduler.registry import KINDS, parse
 from scheduler.schedule import Schedule
@@ -25,6 +26,7 @@ __all__ = [
     "CachedScheduler",
     "PastEndError",
     "Schedule",
+    "ScheduleError",
     "ScheduleWarning",
     "Spec",
     "Table",

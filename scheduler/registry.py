@@ -13,10 +13,11 @@ from importlib import import_module
 from types import MappingProxyType
 from typing import Annotated, Any
 
-from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler, TypeAdapter, ValidationInfo
+from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler, TypeAdapter, ValidationError, ValidationInfo
 from pydantic_core import CoreSchema, PydanticCustomError, PydanticKnownError, SchemaValidator, core_schema
 from typing_extensions import override
 
+from scheduler.messages.errors import Owner, read_json, schedule_error
 from scheduler.schedule import Schedule
 from scheduler.texts import abbreviate
 
@@ -205,5 +206,23 @@ _adapter: TypeAdapter[Schedule] = TypeAdapter(AnySchedule)
 
 
 def parse(data: Any) -> Schedule:
-    """A schedule from JSON text, or from JSON data. Raises `pydantic.ValidationError`, naming field and value."""
-    return _adapter.validate_json(data if isinstance(data, (str, bytes)) else json.dumps(data))
+    """A schedule from JSON text, or from JSON data.
+
+    Raises `ScheduleError` (a `ValueError`), a line for each thing that is wrong with it, `TypeError` for data that JSON
+    cannot hold.
+    """
+    text = data if isinstance(data, (str, bytes)) else _json(data)
+    try:
+        return _adapter.validate_json(text)
+    except ValidationError as error:
+        given = read_json(text)
+        kind = given.get("kind") if isinstance(given, dict) else None
+        owner = Owner(kind, KINDS[kind]) if isinstance(kind, str) and kind in KINDS else Owner("")
+        raise schedule_error(error, given, owner, KINDS) from None
+
+
+def _json(data: Any) -> str:
+    try:
+        return json.dumps(data)
+    except TypeError as error:
+        raise TypeError(f"parse takes JSON text, or data that JSON can hold: {error}") from None

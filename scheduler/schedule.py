@@ -17,11 +17,12 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar, dataclass_transf
 
 import numpy as np
 import pydantic
-from pydantic import ConfigDict, Field, GetJsonSchemaHandler, TypeAdapter
+from pydantic import ConfigDict, Field, GetJsonSchemaHandler, TypeAdapter, ValidationError
 from pydantic_core import CoreSchema
 
 from scheduler.fields import Values, step_index
 from scheduler.messages.descriptions import describe_schema
+from scheduler.messages.errors import Owner, schedule_error
 from scheduler.messages.warnings import PlacedWarning, ScheduleWarning, of_length, sentences
 from scheduler.numerics.cancellation import windows
 from scheduler.numerics.rates import broken_rule, first_out_of_range
@@ -47,7 +48,7 @@ class Schedule:
     keyword-only `kind` and the method `_fill`. Everything else follows from those: validation, JSON, the table,
     `get_lr`, pictures, the catalogue.
 
-    Parameters out of range raise `pydantic.ValidationError` (a `ValueError`) that names the field and the value.
+    Parameters that cannot be raise `ScheduleError` (a `ValueError`): one line for each, with its name and value.
     """
 
     revision: ClassVar[int] = 1
@@ -398,7 +399,11 @@ def _bind_names(kind: Any) -> None:
         name = type(self).__name__
         if not hasattr(type(self), "kind"):
             raise TypeError(f"{name} must have a kind of its own: kind: Literal['mine.{name}'] = 'mine.{name}'")
-        validate(self, **dict(zip(names, args, strict=False)), **kwargs)
+        given = dict(zip(names, args, strict=False)) | kwargs
+        try:
+            validate(self, **given)
+        except ValidationError as error:
+            raise schedule_error(error, given, Owner(name, type(self))) from None
         if self.kind != type(self).kind:
             raise TypeError(f"{name} has a kind of its own, and must be decorated with scheduler.schedule.schedule")
 

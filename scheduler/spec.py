@@ -6,12 +6,13 @@ from collections.abc import Iterator, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, model_validator
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, ValidationError, model_validator
 
 from scheduler.canonical import canonical_hash, canonical_json
 from scheduler.fields import StepCount
+from scheduler.messages.errors import Owner, ScheduleError, read_json, schedule_error
 from scheduler.messages.warnings import shortened
-from scheduler.registry import AnySchedule
+from scheduler.registry import KINDS, AnySchedule
 from scheduler.schedule import Schedule, warn_of
 from scheduler.table import After, Axis, Table
 from scheduler.table_format import TableLayout
@@ -68,6 +69,33 @@ class Spec(BaseModel):
     axis: Axis = Field("step", description="what the rows count")
     stride: StepCount = Field(1, description="units of progress per row")
     after: After = Field("hold", description="past the last row: hold its values, raise an error, or release the rate")
+
+    if not TYPE_CHECKING:  # where the fields are the signature
+
+        def __init__(self, /, **given: Any) -> None:
+            """The spec with these fields. Raises `ScheduleError` (a `ValueError`), a line for each that is wrong."""
+            try:
+                super().__init__(**given)
+            except ValidationError as error:
+                raise _refusal(error, given) from None
+
+        __init__.__pydantic_base_init__ = True  # else pydantic would call it for each spec that it reads
+
+    @classmethod
+    def model_validate(cls, obj: Any, **options: Any) -> Self:
+        """The spec in Python data; see `pydantic.BaseModel.model_validate`. Raises `ScheduleError`."""
+        try:
+            return super().model_validate(obj, **options)
+        except ValidationError as error:
+            raise _refusal(error, obj) from None
+
+    @classmethod
+    def model_validate_json(cls, json_data: str | bytes | bytearray, **options: Any) -> Self:
+        """The spec in JSON text; see `pydantic.BaseModel.model_validate_json`. Raises `ScheduleError`."""
+        try:
+            return super().model_validate_json(json_data, **options)
+        except ValidationError as error:
+            raise _refusal(error, read_json(json_data)) from None
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -155,3 +183,7 @@ class Spec(BaseModel):
         data: dict[str, Any] = self.model_dump(mode="json")
         data["revisions"] = {part.kind: part.revision for top in self.every_schedule() for part in top.walk()}
         return canonical_hash(data)
+
+
+def _refusal(error: ValidationError, data: Any) -> ScheduleError:
+    return schedule_error(error, data, Owner("Spec", Spec), KINDS)

@@ -11,10 +11,8 @@ import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from pydantic import ValidationError
-
 from scheduler import KINDS, Schedule, Spec, Table
-from scheduler.commands.typed import MAX_STEPS, CommandWords, TypingError, typed_kind, typed_spec, unknown_kind
+from scheduler.commands.typed import MAX_STEPS, CommandWords, TypingError, typed_kind, typed_spec
 from scheduler.messages.descriptions import summary
 from scheduler.recipes import RECIPES
 from scheduler.views.chart import chart, joint_lines, value_lines
@@ -186,30 +184,9 @@ def _explanation(kind: type[Schedule]) -> str:
 
 def reason(error: Exception) -> str:
     """An error in one line."""
-    if isinstance(error, ValidationError):
-        details = [dict(detail) for detail in error.errors(include_url=False)]
-        deepest = [detail for detail in details if not any(_is_within(other, detail) for other in details)]
-        return "; ".join(map(_field_reason, deepest))
     if isinstance(error, RecursionError):
         return "this JSON is nested too deeply"
-    return str(error)
-
-
-def _is_within(inner: dict[str, Any], outer: dict[str, Any]) -> bool:
-    """Whether one error is about a part of what the other is about, and so the cause of it."""
-    return len(inner["loc"]) > len(outer["loc"]) and inner["loc"][: len(outer["loc"])] == outer["loc"]
-
-
-def _field_reason(detail: dict[str, Any]) -> str:
-    """What is wrong with one field: its name, the rule and the value."""
-    if detail["type"] == "union_tag_invalid":
-        return f"kind: {unknown_kind(detail['ctx']['tag'])}"
-    tags = {"one", "groups", *KINDS}  # steps of pydantic's path that nobody typed
-    field = ".".join(str(part) for part in detail["loc"] if part not in tags)
-    message = detail["msg"].removeprefix("Value error, ")
-    if detail["type"] in {"value_error", "missing"}:
-        return f"{field}: {message}" if field else message
-    return f"{field or 'input'}: {message}, got {json.dumps(detail['input'], default=repr)}"
+    return "; ".join(str(error).splitlines())
 
 
 def printable(text: str) -> str:

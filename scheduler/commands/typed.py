@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from scheduler import KINDS, Schedule, Spec, parse
+from scheduler.messages.errors import Owner, near_kinds, unknown_parameter
 from scheduler.recipes import RECIPES
-from scheduler.texts import near_names
 from scheduler.views.summary import parameters, signature
 
 MAX_STEPS = 10**8
@@ -75,7 +75,7 @@ class CommandWords:
 def typed_spec(words: CommandWords, steps: int | None) -> tuple[Spec, str]:
     """The spec that was typed, and why it has its length: `steps`, its own, or one that shows its schedule.
 
-    Raises `TypingError` or `pydantic.ValidationError`, both `ValueError`, naming the field and the value; `OSError`
+    Raises `TypingError` or `ScheduleError`, both `ValueError`, naming the field and the value; `OSError`
     for a file that cannot be read, `RecursionError` for JSON nested too deeply.
     """
     if words.positional[0] in RECIPES:  # before a file of that name could be meant
@@ -153,17 +153,9 @@ def typed_kind(name: str) -> type[Schedule]:
         return KINDS[matches[0]]
     if matches:
         raise TypingError(f"several kinds are called {name!r}: {', '.join(matches)}")
-    raise TypingError(unknown_kind(name))
-
-
-def unknown_kind(name: str) -> str:
-    """What to say of a kind that does not exist: with the kinds of a similar name."""
-    spellings = {kind: (kind.lower(), kind.lower().rpartition(".")[2]) for kind in (*KINDS, *RECIPES)}
-    every = {spelling for both in spellings.values() for spelling in both}
-    close = near_names(name.lower(), every)
-    meant = dict.fromkeys(kind for spelling in close for kind, both in spellings.items() if spelling in both)
+    meant = near_kinds(name, (*KINDS, *RECIPES))
     advice = f"did you mean {' or '.join(meant)}?" if meant else "'lrtables show' lists them all"
-    return f"there is no kind of schedule called {name!r}, nor a recipe: {advice}"
+    raise TypingError(f"there is no kind of schedule called {name!r}, nor a recipe: {advice}")
 
 
 def _parameter(kind: type[Schedule], typed: str) -> str:
@@ -172,7 +164,7 @@ def _parameter(kind: type[Schedule], typed: str) -> str:
     for name in (typed, *(name for name in names if name.lower() == typed.lower())):
         if name in names:
             return name
-    raise TypingError(f"{kind.kind} has no parameter {typed!r}: {signature(kind)}")
+    raise TypingError(unknown_parameter(typed, Owner(kind.kind, kind)))
 
 
 def _length(schedules: Sequence[Schedule]) -> tuple[int, str]:

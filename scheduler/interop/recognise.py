@@ -8,14 +8,13 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import fields
 from typing import Any
 
-from pydantic import ValidationError
-
 from scheduler import builtin
 from scheduler.builtin.twin import Twin
 from scheduler.compose import Shift
 from scheduler.interop.capture import members
 from scheduler.interop.dry_run import TorchScheduler, check
 from scheduler.interop.group_fields import momentum_column
+from scheduler.messages.errors import ScheduleError
 from scheduler.schedule import Schedule
 from scheduler.table_format import TableError
 from scheduler.views.compare import compare
@@ -52,7 +51,7 @@ def describe(scheduler: TorchScheduler) -> Schedule | list[Schedule]:
         twins = [_twin(scheduler, group, _base_lr(scheduler, group)) for group in groups]
         position = _position(scheduler)
         schedules: list[Schedule] = [Shift(twin, position) if position else twin for twin in twins]
-    except ValidationError as error:
+    except ScheduleError as error:
         raise DescribeError(f"no schedule is equivalent to this {_name(scheduler)}: {error}") from error
     found = schedules[0] if all(schedule == schedules[0] for schedule in schedules) else schedules
     _prove(scheduler, found, _rows(twins, position))

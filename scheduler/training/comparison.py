@@ -17,7 +17,7 @@ from scheduler.views.difference import Difference, difference
 def twin(settings: Settings, batches: int) -> Table | None:
     """The table of the chosen scheduler's twin, one row per epoch or per batch; None where it has no twin.
 
-    Raises `pydantic.ValidationError`, naming field and value, for parameters that the twin refuses.
+    Raises `ScheduleError`, naming field and value, for parameters that the twin refuses.
     """
     choice = settings.choice
     if choice.watches_loss or choice.kind not in KINDS:

@@ -5,17 +5,16 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
-from scheduler.texts import abbreviate
+from scheduler.messages.errors import ABSENT, Owner, Problem, line, translate
 from service.errors import StorageError
 
 if TYPE_CHECKING:
-    from pydantic_core import ErrorDetails
-
     from service.database.metadata import Metadata
     from service.settings import Settings
 
@@ -75,19 +74,16 @@ def settings_of(parsed: argparse.Namespace) -> Settings:
     given = {name: getattr(parsed, name, None) for name in _OPTIONS}
     try:
         return Settings(**{name: value for name, value in given.items() if value is not None})
+    except ValidationError as error:
+        problems = translate(error, ABSENT, Owner("the server", Settings))
+        raise CommandError("; ".join(map(_wrong, problems))) from error
     except ValueError as error:
-        raise CommandError(_explained(error)) from error
+        raise CommandError(str(error)) from error
 
 
-def _explained(error: ValueError) -> str:
-    """What is wrong with settings, in one line."""
-    return "; ".join(map(_wrong, error.errors())) if isinstance(error, ValidationError) else str(error)
-
-
-def _wrong(detail: ErrorDetails) -> str:
+def _wrong(problem: Problem) -> str:
     """What is wrong with one setting. A value with an `@` may be an address with a password: it is not repeated."""
-    name, value = ".".join(map(str, detail["loc"])), detail["input"]
-    message = f"{name}: {detail['msg'].removeprefix('Value error, ')}"
-    if "@" in str(value):
-        return f"{message}; what was given has an '@', perhaps behind a password, and is not shown"
-    return message if detail["type"] == "value_error" else f"{message}, got {abbreviate(value)}"
+    if "@" in str(problem.value):
+        hidden = line(replace(problem, value=ABSENT))
+        return f"{hidden}; what was given has an '@', perhaps behind a password, and is not shown"
+    return line(problem)

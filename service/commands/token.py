@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from scheduler.messages.errors import Owner, line, translate
 from service.commands.options import CommandError, add_data_options, metadata_for
 
 if TYPE_CHECKING:
@@ -123,8 +124,8 @@ def _limits(texts: Sequence[str]) -> Limits:
     try:
         return Limits.model_validate(given)
     except ValidationError as error:
-        found = error.errors()[0]
-        raise CommandError(f"--limit {found['loc'][0]}: {found['msg']}, got {found['input']!r}") from error
+        first = translate(error, given, Owner("--limit"))[0]
+        raise CommandError(f"--limit {line(first)}") from error
 
 
 def _description(row: TokenRow) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from starlette.responses import Response
 from starlette.routing import Match
 
 from scheduler import TableError
+from scheduler.messages.errors import rule
 from service.errors import (
     MOST_ERRORS,
     BusyError,
@@ -159,9 +160,10 @@ def _parameter_error(error: dict[str, Any]) -> FieldError:
     """FastAPI's error of a path, query or header parameter."""
     name = abbreviate(".".join(str(part) for part in error["loc"][1:]))
     value = abbreviate(error["input"])
-    said = error["msg"].removeprefix("Value error, ").removeprefix("Input ").removeprefix("String ")
     known = {"missing": f"{name} is missing", "extra_forbidden": f"{name} is not a parameter of this route"}
-    return FieldError(known.get(error["type"], f"{name}: {said}, got {value!r}"), parameter=name, value=error["input"])
+    return FieldError(
+        known.get(error["type"], f"{name}: {rule(error)}, got {value!r}"), parameter=name, value=error["input"]
+    )
 
 
 def _request_id(request: Request) -> str:

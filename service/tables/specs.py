@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any
 
-from pydantic import ValidationError
-
-from scheduler import KINDS, Spec
+from scheduler import ScheduleError, Spec
+from scheduler.messages.errors import ABSENT, Problem
 from scheduler.named_tables import named_digests
-from scheduler.texts import near_names
-from service.errors import MOST_ERRORS, FieldError, InvalidRequestError, LimitExceededError, abbreviate
+from service.errors import FieldError, InvalidRequestError, LimitExceededError, abbreviate
 from service.settings import Settings
 from service.strict_json import check_json, pointer
 
@@ -21,8 +18,8 @@ def read_spec(body: bytes, settings: Settings) -> Spec:
     _check_groups(data, settings.max_columns)
     try:
         spec = Spec.model_validate_json(body)
-    except ValidationError as error:
-        errors = field_errors(error, data)
+    except ScheduleError as error:
+        errors = [_field_error(problem) for problem in error.problems]
         raise InvalidRequestError("; ".join(item.detail for item in errors), errors) from error
     _check_limits(spec, settings)
     return spec
@@ -54,57 +51,11 @@ def _check_limits(spec: Spec, settings: Settings) -> None:
             raise LimitExceededError(detail, [FieldError(detail, pointer=at, value=steps or amount)])
 
 
-def field_errors(error: ValidationError, data: Any) -> list[FieldError]:
-    """Pydantic's errors as ours, the first twenty; `data` is the JSON that was validated."""
-    found = error.errors(include_url=False)[: 2 * MOST_ERRORS]
-    return [_field_error(item, data) for item in found if not _follows(item)][:MOST_ERRORS]
-
-
-def _follows(item: Any) -> bool:
-    """Whether a list is only too short because of items that were refused, which have errors of their own."""
-    return bool(item["type"] == "too_short" and len(item["input"]) >= item["ctx"]["min_length"])
-
-
-def _field_error(item: Any, data: Any) -> FieldError:
-    path = _json_path(item["loc"], data, missing=item["type"] == "missing")
-    name = abbreviate(str(path[-1])) if path else "the spec"
-    value = item["input"]
-    match item["type"]:
-        case "missing":
-            return FieldError(f"{name} is missing", pointer=pointer(path))
-        case "union_tag_not_found":
-            return FieldError(f"{name} has no kind: one of {', '.join(KINDS)}", pointer=pointer([*path, "kind"]))
-        case "union_tag_invalid":
-            kind = value["kind"]
-            return FieldError(_unknown_kind(kind), pointer=pointer([*path, "kind"]), value=kind)
-        case "extra_forbidden" | "unexpected_keyword_argument":
-            return FieldError(f"{name} is not a known field here", pointer=pointer(path), value=value)
-        case "value_error":
-            return FieldError(item["msg"].removeprefix("Value error, "), pointer=pointer(path), value=value)
-    said = item["msg"].removeprefix("Input ")
-    return FieldError(f"{name} {said}, got {abbreviate(value)!r}", pointer=pointer(path), value=value)
-
-
-def _unknown_kind(kind: object) -> str:
-    """What to say of a kind that there is none of: the nearest ones, or all."""
-    names = near_names(str(kind), KINDS, alike=0.5) or list(KINDS)
-    return f"unknown kind {abbreviate(kind)!r}; is it one of {', '.join(names)}?"
-
-
-def _json_path(location: Iterable[str | int], data: Any, *, missing: bool) -> list[str | int]:
-    """Pydantic's location as a path through the real data: its names for the members of a union are no part of it."""
-    path: list[str | int] = []
-    parts = list(location)
-    for index, part in enumerate(parts):
-        if _has(data, part):
-            data = data[part]
-            path.append(part)
-        elif missing and index == len(parts) - 1:
-            path.append(part)
-    return path
-
-
-def _has(data: Any, part: str | int) -> bool:
-    if isinstance(data, dict):
-        return part in data
-    return isinstance(data, list) and isinstance(part, int) and part < len(data)
+def _field_error(problem: Problem) -> FieldError:
+    at = pointer(problem.path)
+    name = abbreviate(str(problem.subject[-1])) if problem.subject else "the spec"
+    said = f"{name} {problem.text}" if problem.continues else problem.text
+    if problem.value is ABSENT:
+        return FieldError(said, pointer=at)
+    got = f", got {abbreviate(problem.value)!r}" if problem.continues else ""
+    return FieldError(said + got, pointer=at, value=problem.value)

@@ -9,10 +9,9 @@ import threading
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 import pytest
-from pydantic import ValidationError
 
 from client import Client, DigestMismatchError, RequestRefusedError, UnexpectedAnswerError
-from scheduler import Schedule, Spec, Table
+from scheduler import Schedule, ScheduleError, Spec, Table
 from scheduler.custom import CyclicLR, ExponentialWarmup, LinearWarmup, OneCycleLR, WarmupWithDecay
 from scheduler.fields import Values
 from scheduler.schedule import schedule
@@ -86,7 +85,7 @@ def test_a_length_is_needed_where_the_schedule_has_none() -> None:
 
 def test_a_table_longer_than_its_schedule_is_refused() -> None:
     """Pitfall 2: more steps than the schedule has is an error that names both numbers."""
-    with pytest.raises(ValidationError, match=r"total_steps must be <= 1000, where .* ends, got 5000"):
+    with pytest.raises(ScheduleError, match=r"total_steps must be <= 1000, where .* ends, got 5000"):
         NOWHERE.fetch(OneCycleLR(1e-2, total_steps=1000), total_steps=5000)
 
 

@@ -11,6 +11,7 @@ import pytest
 import torch
 from pydantic import TypeAdapter, ValidationError
 
+from scheduler import ScheduleError
 from scheduler.builtin import (
     SWALR,
     ChainedScheduler,
@@ -38,30 +39,30 @@ STEP = StepLR(0.1, 3)
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: StepLR(0.1, 0), r"(?s)step_size.*greater than or equal to 1.*input_value=0"),
-        (lambda: StepLR(0.1, 3, -0.5), r"(?s)gamma.*greater than or equal to 0.*input_value=-0\.5"),
-        (lambda: MultiStepLR(0.1, [-1]), r"(?s)milestones\.0.*greater than or equal to 0.*input_value=-1"),
+        (lambda: StepLR(0.1, 0), r"step_size.*greater than or equal to 1.*got 0"),
+        (lambda: StepLR(0.1, 3, -0.5), r"gamma.*greater than or equal to 0.*got -0\.5"),
+        (lambda: MultiStepLR(0.1, [-1]), r"milestones\[0\].*greater than or equal to 0.*got -1"),
         (lambda: MultiStepLR(0.1, [1] * 17, 1e6), r"gamma must be small enough that gamma \*\* 17.* got 1000000"),
-        (lambda: ConstantLR(0.1, 1.5), r"(?s)factor.*less than or equal to 1.*input_value=1\.5"),
+        (lambda: ConstantLR(0.1, 1.5), r"factor.*less than or equal to 1.*got 1\.5"),
         (lambda: ConstantLR(0.1, 0.0), r"factor must be >= 1e-100, since step total_iters=5 divides by it, got 0\.0"),
         (lambda: LinearLR(0.1, 0.0), r"start_factor must be >= 1e-100, since the ramp divides by it, got 0\.0"),
         (lambda: CosineAnnealingLR(0.1, 10**8 + 1), "T_max must be <= 100000000, near which .* got 100000001"),
-        (lambda: LinearLR(0.1, end_factor=1.1), r"(?s)end_factor.*less than or equal to 1.*input_value=1\.1"),
-        (lambda: PolynomialLR(0.1, power=-1.0), r"(?s)power.*greater than or equal to 0.*input_value=-1\.0"),
-        (lambda: CosineAnnealingLR(0.1, 0), r"(?s)T_max.*greater than or equal to 1.*input_value=0"),
-        (lambda: CosineAnnealingWarmRestarts(0.1, 0), r"(?s)T_0.*greater than or equal to 1.*input_value=0"),
-        (lambda: CosineAnnealingWarmRestarts(0.1, 5, 0), r"(?s)T_mult.*greater than or equal to 1.*input_value=0"),
-        (lambda: CyclicLR(0.1, 0.2, 0), r"(?s)step_size_up.*greater than or equal to 1.*input_value=0"),
+        (lambda: LinearLR(0.1, end_factor=1.1), r"end_factor.*less than or equal to 1.*got 1\.1"),
+        (lambda: PolynomialLR(0.1, power=-1.0), r"power.*greater than or equal to 0.*got -1\.0"),
+        (lambda: CosineAnnealingLR(0.1, 0), r"T_max.*greater than or equal to 1.*got 0"),
+        (lambda: CosineAnnealingWarmRestarts(0.1, 0), r"T_0.*greater than or equal to 1.*got 0"),
+        (lambda: CosineAnnealingWarmRestarts(0.1, 5, 0), r"T_mult.*greater than or equal to 1.*got 0"),
+        (lambda: CyclicLR(0.1, 0.2, 0), r"step_size_up.*greater than or equal to 1.*got 0"),
         (lambda: OneCycleLR(0.1), "total_steps, or both epochs and steps_per_epoch, must be given, got epochs=None"),
-        (lambda: OneCycleLR(0.1, 0), r"(?s)total_steps.*greater than or equal to 1.*input_value=0"),
+        (lambda: OneCycleLR(0.1, 0), r"total_steps.*greater than or equal to 1.*got 0"),
         (lambda: OneCycleLR(0.1, 10, pct_start=0.1), r"with pct_start=0\.1 and 10 steps torch .* zero at step 0"),
         (lambda: OneCycleLR(0.1, 10, pct_start=1.0), r"with pct_start=1\.0 and 10 steps torch .* zero at step 10"),
         (
             lambda: OneCycleLR(0.1, 5, pct_start=0.6, three_phase=True),
             r"with pct_start=0\.6 and 5 steps torch divides by zero at step 5",
         ),
-        (lambda: SWALR(0.1, 0.1, -1), r"(?s)anneal_epochs.*greater than or equal to 0.*input_value=-1"),
-        (lambda: SequentialLR([], []), r"(?s)SequentialLR.*schedulers.*at least 1 item"),
+        (lambda: SWALR(0.1, 0.1, -1), r"anneal_epochs.*greater than or equal to 0.*got -1"),
+        (lambda: SequentialLR([], []), r"SequentialLR.*schedulers.*at least 1 item"),
         (lambda: SequentialLR([STEP, STEP], []), "milestones must be one fewer than the schedulers, got 0 for 2"),
         (
             lambda: SequentialLR([STEP, ChainedScheduler([STEP])], [5]),
@@ -76,12 +77,12 @@ STEP = StepLR(0.1, 3)
             lambda: SequentialLR([ChainedScheduler([PolynomialLR(0.1, total_iters=0)])], []),
             r"total_iters must be >= 1 here, where torch divides by it at step 0, got 0",
         ),
-        (lambda: ChainedScheduler([]), r"(?s)ChainedScheduler.*schedulers.*at least 1 item"),
+        (lambda: ChainedScheduler([]), r"ChainedScheduler.*schedulers.*at least 1 item"),
     ],
 )
 def test_refusals(make: Callable[[], Twin], message: str) -> None:
     """A parameter that torch, or the arithmetic, cannot take is refused at once, by name and value."""
-    with pytest.raises(ValidationError, match=message):
+    with pytest.raises(ScheduleError, match=message):
         make()
 
 
@@ -102,12 +103,12 @@ def test_refusals(make: Callable[[], Twin], message: str) -> None:
             r"schedulers must together make no rate more than 1e\+200 times as large, got 1e\+300",
         ),
         (lambda: nested(8), "schedulers must be nested at most 8 deep, got 9"),
-        (lambda: ChainedScheduler([STEP] * 101), r"(?s)schedulers.*at most 100 items"),
+        (lambda: ChainedScheduler([STEP] * 101), r"schedulers.*at most 100 items"),
     ],
 )
 def test_what_torch_would_not_notice(make: Callable[[], Twin], message: str) -> None:
     """A composite that cannot be one optimizer's, or has no sensible rates, is refused."""
-    with pytest.raises(ValidationError, match=message):
+    with pytest.raises(ScheduleError, match=message):
         make()
 
 

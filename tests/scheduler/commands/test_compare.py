@@ -109,9 +109,7 @@ def test_a_picture_is_saved(run: Run, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        pytest.param(
-            ["LinearWarmup -1 100", LINEAR], "base_lr: Input should be greater than or equal to 0", id="field"
-        ),
+        pytest.param(["LinearWarmup -1 100", LINEAR], "base_lr must be greater than or equal to 0", id="field"),
         pytest.param(["LinearWarmpu 1 100", LINEAR], "there is no kind of schedule called 'LinearWarmpu'", id="kind"),
         pytest.param([LINEAR, ""], "this names no kind and no file: ''", id="empty"),
         pytest.param([LINEAR, "LinearWarmup '1"], "No closing quotation", id="quotes"),

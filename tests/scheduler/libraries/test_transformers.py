@@ -245,7 +245,7 @@ COUNTED = {"base_lr": 0.1, "num_warmup_steps": 5, "num_training_steps": 20}
         ("polynomial", {"lr_end": 0.1}, r"lr_end must be < base_lr, got 0\.1 >= 0\.1"),
         ("polynomial", {"lr_init": 1e-8}, "lr_end must be < lr_init, got 1e-07 >= 1e-08"),
         ("polynomial", {"num_training_steps": 5}, "num_training_steps must not equal num_warmup_steps, got 5 twice"),
-        ("polynomial", {"power": -1.0}, r"(?s)power.*greater than or equal to 0.*input_value=-1\.0"),
+        ("polynomial", {"power": -1.0}, r"power.*greater than or equal to 0.*got -1\.0"),
         (
             "cosine_with_min_lr",
             BOTH,
@@ -268,10 +268,10 @@ COUNTED = {"base_lr": 0.1, "num_warmup_steps": 5, "num_training_steps": 20}
             {"num_decay_steps": 5, "num_training_steps": None},
             "or num_stable_steps must be given",
         ),
-        ("warmup_stable_decay", {"num_decay_steps": 5, "warmup_type": "sqrt"}, "(?s)warmup_type.*input_value='sqrt'"),
-        ("warmup_stable_decay", {"num_decay_steps": 5, "decay_type": "sqrt"}, "(?s)decay_type.*input_value='sqrt'"),
-        ("linear", {"num_warmup_steps": -1}, "(?s)num_warmup_steps.*greater than or equal to 0.*input_value=-1"),
-        ("cosine", {"num_cycles": float("nan")}, "(?s)num_cycles.*finite number.*input_value=nan"),
+        ("warmup_stable_decay", {"num_decay_steps": 5, "warmup_type": "sqrt"}, "warmup_type.*got 'sqrt'"),
+        ("warmup_stable_decay", {"num_decay_steps": 5, "decay_type": "sqrt"}, "decay_type.*got 'sqrt'"),
+        ("linear", {"num_warmup_steps": -1}, "num_warmup_steps.*greater than or equal to 0.*got -1"),
+        ("cosine", {"num_cycles": float("nan")}, "num_cycles.*finite number.*got nan"),
     ],
 )
 def test_refuses(name: str, parameters: Parameters, message: str) -> None:
@@ -283,7 +283,7 @@ def test_refuses(name: str, parameters: Parameters, message: str) -> None:
 @pytest.mark.parametrize("timescale", [0, -5])
 def test_inverse_sqrt_refuses_a_timescale_below_one(timescale: int) -> None:
     """A timescale of 0 divides by zero in the library, and a negative one has no root."""
-    with pytest.raises(ValueError, match=f"(?s)timescale.*greater than or equal to 1.*input_value={timescale}"):
+    with pytest.raises(ValueError, match=f"timescale.*greater than or equal to 1.*got {timescale}"):
         twins.InverseSqrt(0.1, 5, timescale)
 
 
@@ -384,7 +384,7 @@ def test_max_steps_are_the_training_steps() -> None:
         ({"warmup_steps": float("nan")}, 9, "warmup_steps must be >= 0 and finite, got nan"),
         ({"warmup_ratio": 0.1}, 9, r"warmup_ratio is not known to transformers 5: .*, got 0\.1"),
         ({"lr_scheduler_kwargs": {"lr_init": 1}}, 9, r"lr_scheduler_kwargs must be among \[\], got \['lr_init'\]"),
-        ({"learning_rate": -1.0}, 9, r"(?s)base_lr.*input_value=-1\.0"),
+        ({"learning_rate": -1.0}, 9, r"base_lr.*got -1\.0"),
     ],
 )
 def test_training_arguments_are_refused(given: Parameters, steps: int | None, message: str) -> None:

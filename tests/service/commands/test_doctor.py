@@ -110,9 +110,9 @@ def test_senseless_settings_are_a_finding(
 @pytest.mark.parametrize(
     ("name", "value", "message"),
     [
-        ("PORT", "abc", "port: Input should be a valid integer, unable to parse string as an integer, got 'abc'"),
+        ("PORT", "abc", "port must be a valid integer, unable to parse string as an integer, got 'abc'"),
         ("ALLOWED_HOSTS", "http://x", "allowed_hosts: must be names of hosts, without ports, or .*, got 'http://x'"),
-        ("STORE_URL", "s3://me:secret@b", "store_url: .*; what was given has an '@', perhaps .*, and is not shown"),
+        ("STORE_URL", "s3://me:secret@b", "store_url .*; what was given has an '@', perhaps .*, and is not shown"),
     ],
 )
 def test_a_wrong_setting_is_named_in_one_line(
@@ -122,6 +122,14 @@ def test_a_wrong_setting_is_named_in_one_line(
     monkeypatch.setenv(f"LRTABLES_{name}", value)
     with pytest.raises(CommandError, match=f"^{message}$"):
         settings_of(argparse.Namespace())
+
+
+def test_a_misspelt_setting_in_a_file_is_named_with_the_right_one(tmp_path: Path) -> None:
+    """A setting that there is none of is refused with those of a similar name."""
+    file = tmp_path / "lrtables.toml"
+    file.write_text("prot = 80\n", encoding="utf-8")
+    with pytest.raises(CommandError, match=r"^the server has no parameter 'prot': did you mean port"):
+        settings_of(argparse.Namespace(config=file))
 
 
 def test_without_the_extra_it_says_what_to_install(tmp_path: Path) -> None:

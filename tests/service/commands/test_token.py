@@ -180,10 +180,14 @@ def test_an_expired_token_says_so(run: Run, monkeypatch: pytest.MonkeyPatch) -> 
             id="limit",
         ),
         pytest.param(
-            ["create", "a", "--scope=read", "--limit", "max_steps=many"], "--limit max_steps: .* 'many'", id="number"
+            ["create", "a", "--scope=read", "--limit", "max_steps=many"],
+            "--limit max_steps must be .* 'many'",
+            id="number",
         ),
         pytest.param(
-            ["create", "a", "--scope=read", "--limit", "max_steps"], "--limit max_steps: .* ''", id="no-number"
+            ["create", "a", "--scope=read", "--limit", "max_steps"],
+            "--limit max_steps must be .* ''",
+            id="no-number",
         ),
         pytest.param(
             ["create", "a", "--scope=read", "--limit=max_steps=1", "--limit=max_steps=2"],

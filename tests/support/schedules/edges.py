@@ -12,9 +12,9 @@ from functools import cache
 from random import Random
 from typing import Any
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import TypeAdapter
 
-from scheduler import KINDS, Schedule, Table, parse
+from scheduler import KINDS, Schedule, ScheduleError, Table, parse
 from scheduler.compose import (
     Clamp,
     Constant,
@@ -55,7 +55,7 @@ def legal(kind: str, random: Random, depth: int = 1) -> Schedule:
         data = _Draw(random, schema.get("$defs", {})).value(schema, depth)
         try:
             schedule = parse(_agreeing(data))
-        except ValidationError:
+        except ScheduleError:
             continue
         if not schedule.needs_previous:
             return schedule

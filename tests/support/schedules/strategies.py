@@ -9,9 +9,9 @@ from typing import Any
 
 from hypothesis import reject
 from hypothesis import strategies as st
-from pydantic import TypeAdapter, ValidationError
+from pydantic import TypeAdapter
 
-from scheduler import KINDS, Schedule, TableError, parse
+from scheduler import KINDS, Schedule, ScheduleError, TableError, parse
 from scheduler.numerics.rates import first_bad_rate
 
 MAX_STEPS = 3000
@@ -34,7 +34,7 @@ def schedules(kind: str, depth: int = 1, *, rates_only: bool = True) -> st.Searc
     def build(data: dict[str, Any]) -> Schedule:
         try:
             schedule = parse(on_one_optimizer(data))
-        except ValidationError:
+        except ScheduleError:
             reject()
             raise
         if schedule.needs_previous:  # only its place in a composition gives it values

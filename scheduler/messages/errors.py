@@ -1,0 +1,265 @@
+"""What is wrong with a schedule or a spec, in our words: one translation of pydantic's errors for all who tell them.
+
+Python raises them as a `ScheduleError`, commands print them on one line, the server answers with one `Problem` each.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from types import MappingProxyType
+from typing import Any
+
+from pydantic import ValidationError
+
+from scheduler.texts import abbreviate, near_names
+
+MOST_PROBLEMS = 20
+"""Problems that are told: a list of a thousand bad values must not become a thousand lines."""
+
+ABSENT = object()
+"""In place of a value, where none was found."""
+
+Path = tuple[str | int, ...]
+"""Keys and indices that lead from the outermost data to a value."""
+
+_SUBJECTS = re.compile(
+    r"^(?:Value error, |(?:Input|Value|String|Tuple|List|Dictionary) (?=should))"
+)  # of pydantic's sentences
+_COUNT = re.compile(r" after validation, not .*$")
+ClassesByKind = Mapping[str, type[Any]]
+"""Kind name to class."""
+
+_NO_KINDS: ClassesByKind = MappingProxyType({})
+_COMMON = "custom.WarmupWithDecay"  # the kind that is named to who gives none
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing that is wrong with data.
+
+    Args:
+        path: where it is.
+        subject: what the text is about, as a path: the value, or what it is in.
+        text: what is wrong: words that continue the subject's name, or else a sentence of its own.
+        continues: which of the two the text is.
+        value: what was found at the path.
+    """
+
+    path: Path
+    subject: Path
+    text: str
+    continues: bool = False
+    value: Any = ABSENT
+
+
+class ScheduleError(ValueError):
+    """A schedule, or a spec, that cannot be: one line for each thing that is wrong, the first one first.
+
+    `problems` has the same as data. A copy that was pickled has the lines alone: what was given may be anything.
+    """
+
+    def __init__(self, message: str, problems: Iterable[Problem] = ()) -> None:
+        super().__init__(message)
+        self.problems = tuple(problems)
+
+    def __reduce__(self) -> tuple[type[ScheduleError], tuple[Any, ...]]:
+        return type(self), self.args
+
+
+@dataclass(frozen=True)
+class Owner:
+    """What the data is for: the name that errors call it by, and the class that says which parameters there are."""
+
+    name: str
+    kind: type[Any] | None = None
+
+    @property
+    def parameters(self) -> list[str]:
+        """The names of its parameters, in order."""
+        fields: Mapping[str, Any] = getattr(self.kind, "__pydantic_fields__", {})
+        return [name for name in fields if name != "kind"]
+
+
+def schedule_error(error: ValidationError, data: Any, owner: Owner, kinds: ClassesByKind = _NO_KINDS) -> ScheduleError:
+    """Pydantic's error as ours; the parameters are those of `translate`."""
+    found = translate(error, data, owner, kinds)
+    lines = [line(problem, owner.name) for problem in _merged(found)]
+    if error.error_count() > 2 * MOST_PROBLEMS:
+        lines.append("and more")
+    return ScheduleError("\n".join(lines), found)
+
+
+def translate(error: ValidationError, data: Any, owner: Owner, kinds: ClassesByKind = _NO_KINDS) -> list[Problem]:
+    """What pydantic found, as problems, at most `MOST_PROBLEMS`.
+
+    Args:
+        error: of pydantic.
+        data: what was validated: the JSON data, or a constructor's arguments by name; `ABSENT` where nobody knows.
+        owner: what the data is for.
+        kinds: kind name to class, for the schedules inside that are JSON data.
+    """
+    details = error.errors(include_url=False)[: 2 * MOST_PROBLEMS]
+    found = [problem for detail in details for problem in _problem(detail, data, owner, kinds)]
+    misspelt = {meant for detail in details for meant in _meant(detail, data, owner, kinds)}
+    return [problem for problem in found if not (problem.text == _MISSING and problem.path in misspelt)][:MOST_PROBLEMS]
+
+
+def read_json(text: str | bytes | bytearray) -> Any:
+    """The data in JSON text that was refused; `None` where it is no JSON."""
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+
+
+def rule(detail: Mapping[str, Any]) -> str:
+    """What pydantic says of a value, as words that continue its name: "should be a valid number"."""
+    text = _COUNT.sub("", _SUBJECTS.sub("", "; ".join(str(detail["msg"]).splitlines())))
+    return text.replace("a valid tuple", "a list").replace("an instance of Sequence", "a list")
+
+
+def unknown_parameter(name: str, owner: Owner) -> str:
+    """The sentence about a parameter that there is none of: with those of a similar name, or all."""
+    near = near_names(name, owner.parameters)
+    advice = f"did you mean {_alternatives(near)}?" if near else f"it has {', '.join(owner.parameters)}"
+    return f"{owner.name} has no parameter {abbreviate(name)}: {advice}"
+
+
+def unknown_kind(kind: object, kinds: Iterable[str]) -> str:
+    """The sentence about a kind that there is none of: with those of a similar name, or where all are."""
+    near = near_kinds(str(kind), kinds)
+    advice = f"did you mean {_alternatives(near)}?" if near else "'lrtables show' lists them all"
+    return f"unknown kind {abbreviate(kind)}: {advice}"
+
+
+def near_kinds(name: str, kinds: Iterable[str]) -> list[str]:
+    """The kinds that a misspelt name may mean, which may lack the prefix of its library; the nearest first."""
+    spellings = {kind: (kind.lower(), kind.lower().rpartition(".")[2]) for kind in kinds}
+    close = near_names(name.lower(), {spelling for both in spellings.values() for spelling in both})
+    return list(dict.fromkeys(kind for spelling in close for kind, both in spellings.items() if spelling in both))
+
+
+# -- one problem ------------------------------------------------------------------------------------------------------
+
+_MISSING = "is missing"
+
+
+def _problem(detail: Any, data: Any, owner: Owner, kinds: ClassesByKind) -> Iterator[Problem]:
+    value = detail["input"]
+    path = _real_path(detail["loc"], data, missing=detail["type"] == "missing")
+    match detail["type"]:
+        case "too_short" if len(value) >= detail["ctx"]["min_length"]:
+            return  # too short only because of items that were refused, which have problems of their own
+        case "missing":
+            yield Problem(path, path, _MISSING, continues=True)
+        case "extra_forbidden" | "unexpected_keyword_argument":
+            text = unknown_parameter(str(path[-1]), _owner(path, data, owner, kinds))
+            yield Problem(path, path[:-1], text, value=value)
+        case "union_tag_not_found":
+            yield Problem((*path, "kind"), path, f"has no kind, such as {_COMMON}", continues=True)
+        case "union_tag_invalid":
+            kind = value["kind"] if isinstance(value, dict) else value.kind
+            text = _refused_kind(kind, re.findall(r"'([^']*)'", detail["ctx"]["expected_tags"]))
+            yield Problem((*path, "kind"), path, text, value=kind)
+        case "value_error":
+            yield Problem(path, path, rule(detail), value=value)
+        case "json_invalid":
+            yield Problem((), (), f"this is no JSON: {detail['ctx']['error']}")
+        case "model_attributes_type" | "dataclass_exact_type" | "dataclass_type":
+            yield Problem(path, path, "should be a schedule", continues=True, value=value)
+        case _:
+            yield Problem(path, path, rule(detail), continues=True, value=value)
+
+
+def _refused_kind(kind: object, taken: Sequence[str]) -> str:
+    """The sentence about a kind that there is none of, or that does not fit: torch's composites take torch's alone."""
+    prefix = f"{taken[0].partition('.')[0]}."
+    fits = str(kind).startswith(prefix) or not all(name.startswith(prefix) for name in taken)
+    return unknown_kind(kind, taken) if fits else f"kind must begin with {prefix!r}, got {abbreviate(kind)}"
+
+
+def _meant(detail: Any, data: Any, owner: Owner, kinds: ClassesByKind) -> Iterator[Path]:
+    """Where the parameters would be that a misspelt one may have meant: that they are missing follows from it."""
+    if detail["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
+        path = _real_path(detail["loc"], data, missing=False)
+        for name in near_names(str(path[-1]), _owner(path, data, owner, kinds).parameters, most=1):
+            yield (*path[:-1], name)
+
+
+def _owner(path: Path, data: Any, owner: Owner, kinds: ClassesByKind) -> Owner:
+    """What a value belongs to: the schedule that it is a parameter of, or what all of the data is for."""
+    for part in path[:-1] if data is not ABSENT else ():
+        data = data[part]
+    kind = data.get("kind") if isinstance(data, dict) else None
+    return Owner(kind, kinds[kind]) if isinstance(kind, str) and kind in kinds else owner
+
+
+def _real_path(location: Iterable[str | int], data: Any, *, missing: bool) -> Path:
+    """Pydantic's location as a path through the real data: its names for the members of a union are no part of it."""
+    if data is ABSENT:
+        return tuple(location)
+    path: list[str | int] = []
+    parts = list(location)
+    for index, part in enumerate(parts):
+        if _has(data, part):
+            data = data[part]
+            path.append(part)
+        elif missing and index == len(parts) - 1:
+            path.append(part)
+    return tuple(path)
+
+
+def _has(data: Any, part: str | int) -> bool:
+    if isinstance(data, dict):
+        return part in data
+    return isinstance(data, (list, tuple)) and isinstance(part, int) and part < len(data)
+
+
+# -- lines for people -------------------------------------------------------------------------------------------------
+
+
+def _merged(problems: Sequence[Problem]) -> Iterator[Problem]:
+    """The problems, those of one value that may be of several types as one: "should be a number or 'previous'"."""
+    last: Problem | None = None
+    for problem in problems:
+        if last and problem.path == last.path and problem.continues and last.continues:
+            last = replace(last, text=f"{last.text} or {problem.text.removeprefix('should be ')}")
+            continue
+        if last:
+            yield last
+        last = problem
+    if last:
+        yield last
+
+
+def line(problem: Problem, name: str = "") -> str:
+    """A problem of what has this name, on one line: `LinearWarmup: base_lr must be a valid number, got 'x'`."""
+    place = written(problem.subject)
+    if problem.continues:
+        got = "" if problem.value is ABSENT else f", got {abbreviate(problem.value)}"
+        return _joined(name, f"{place or 'the data'} {problem.text.replace('should', 'must', 1)}{got}")
+    if not place and problem.text.startswith(f"{name} has no parameter"):
+        return problem.text
+    return _joined(name, place, problem.text)
+
+
+def _joined(*parts: str) -> str:
+    return ": ".join(part for part in parts if part)
+
+
+def written(path: Path) -> str:
+    """A path as Python writes it: `schedules[1].length`."""
+    text = "".join(f"[{part}]" if isinstance(part, int) else f".{_shown(part)}" for part in path)
+    return text.removeprefix(".")
+
+
+def _shown(name: str) -> str:
+    return name if name.isidentifier() and len(name) < 100 else abbreviate(name)
+
+
+def _alternatives(names: Sequence[str]) -> str:
+    """Names as a choice: `a, b or c`."""
+    return " or ".join(filter(None, (", ".join(names[:-1]), names[-1])))
