@@ -1,11 +1,9 @@
 """The tables of a server: computed once, stored, and served only if they are what their name says."""
 
-import gc
 import json
 import logging
 import sqlite3
-import tracemalloc
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -249,50 +247,6 @@ def test_memory_is_bounded(make_client: MakeClient, spec: dict[str, Any]) -> Non
     assert counters(client)["computations"] == 10
 
 
-def test_what_a_table_takes_beside_its_values_counts(make_client: MakeClient, spec: dict[str, Any]) -> None:
-    """The bytes that are said to be in memory cover the objects of short tables, and those of long specs."""
-    client = make_client()
-    milestones = {"kind": "torch.MultiStepLR", "milestones": [*range(1000, 9000)], "gamma": 0.9}
-    parts = {"kind": "Product", "schedules": [{"kind": "Constant", "value": 0.5}] * 60}
-
-    def get_all(schedule: dict[str, Any]) -> None:
-        made = client.post("/v1/tables", json={"schedule": schedule, "total_steps": 16})
-        for path in (".npy", ".safetensors", "/manifest"):
-            etag = client.get(made.headers["location"] + path).headers["etag"]
-            client.get(made.headers["location"] + path, headers={"If-None-Match": etag})
-
-    def counted() -> int:
-        nbytes: int = client.get("/v1/server").json()["cache"]["bytes"]
-        return nbytes
-
-    get_all(spec["schedule"])
-    before = counted()
-    with measuring() as allocated:
-        for number in range(50):
-            get_all({**spec["schedule"], "base_lr": 1.0 + number})
-        assert 0.4 * (counted() - before) < allocated() < counted() - before
-        for number in range(5):
-            get_all({**milestones, "base_lr": 1.0 + number})
-            get_all({"kind": "Scale", "factor": 1.0 + number, "schedule": parts})
-        assert 0.4 * (counted() - before) < allocated() < counted() - before
-
-
-def _in_use() -> int:
-    gc.collect()
-    return tracemalloc.get_traced_memory()[0]
-
-
-@contextmanager
-def measuring() -> Iterator[Callable[[], int]]:
-    """How many bytes of memory were taken since the block began and are still in use."""
-    gc.collect()
-    tracemalloc.start()
-    try:
-        yield _in_use
-    finally:
-        tracemalloc.stop()
-
-
 def test_a_literal_takes_the_values_of_the_table_it_names(make_client: MakeClient, spec: dict[str, Any]) -> None:
     """A spec may name a stored table by its digest, deep in a composition; a column it lacks is named."""
     client = make_client()
@@ -306,31 +260,6 @@ def test_a_literal_takes_the_values_of_the_table_it_names(make_client: MakeClien
     refused = client.post("/v1/tables", json={"schedule": {**literal, "column": "momentum"}, "total_steps": 3})
     assert refused.status_code == 422
     assert "'momentum'" in refused.text
-
-
-def literal_of(digest: str, total_steps: int) -> dict[str, Any]:
-    """A spec whose table is that of another."""
-    return {"schedule": {"kind": "Literal", "digest": digest}, "total_steps": total_steps}
-
-
-def test_named_tables_take_no_memory(make_client: MakeClient) -> None:
-    """However many tables the Literals of a spec name, their values are read, not held: neither then nor later."""
-    steps, client = 250_000, make_client(memory_bytes=100_000)
-    digests = [
-        client.post("/v1/tables", json={"schedule": {"kind": "Constant", "value": rate}, "total_steps": steps}).json()[
-            "digest"
-        ]
-        for rate in (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8)
-    ]
-    parts = {"kind": "Sequence", "schedules": [literal_of(digest, 1)["schedule"] for digest in digests]}
-    with measuring() as allocated:
-        many = {"schedule": {**parts, "lengths": [1] * 7}, "total_steps": 8}
-        made = client.post("/v1/tables", json=many)
-        assert client.get(made.headers["location"] + ".json").json()["columns"]["lr"][0::7] == [0.1, 0.8]
-        for digest in digests:
-            assert client.post("/v1/tables", json=literal_of(digest, 10)).status_code == 201
-        assert allocated() < steps * 8 * 2
-        assert tracemalloc.get_traced_memory()[1] < steps * 8 * 4
 
 
 def test_what_a_lost_table_is_made_of_is_restored_too(
@@ -359,7 +288,7 @@ def test_a_table_that_is_made_of_itself_is_lost(make_client: MakeClient, table: 
     with metadata(data) as rows:
         for digest, named in zip(digests, digests[1:] + digests[:1], strict=True):
             rows.tables.delete(digest)
-            spec = parse(literal_of(named, 16))
+            spec = parse({"schedule": {"kind": "Literal", "digest": named}, "total_steps": 16})
             rows.tables.record(spec.id, spec.model_dump_json(), digest, 128)
     client = make_client()
     for digest in digests:
