@@ -4,11 +4,13 @@ import os
 import shutil
 import socket
 import sys
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, Phase, settings
+
+from tests.support.servers.process import ServerProcess
 
 IN_CI = os.environ.get("CI") == "true"
 
@@ -67,3 +69,13 @@ def free_port() -> int:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
+
+
+@pytest.fixture(scope="session")
+def shared_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
+    """A real server for every test that leaves it as it was: starting one takes more than a second of a core.
+
+    Others have made tables in it, and its counters, metrics and memory are those of all their requests.
+    """
+    with ServerProcess(tmp_path_factory.mktemp("shared") / "data") as running:
+        yield running

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import ssl
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -14,6 +13,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+
+from tests.support.servers.process import ServerProcess
 
 
 @dataclass
@@ -105,14 +106,9 @@ def answer() -> type[Answer]:
 
 
 @pytest.fixture(scope="session")
-def service_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def service_url(shared_server: ServerProcess) -> str:
     """The address of a real server process."""
-    directory: Path = tmp_path_factory.mktemp("service")
-    command = [sys.executable, "-m", "service", "serve", "--port", "0", "--data-dir", str(directory)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
-        assert server.stdout is not None
-        yield server.stdout.readline().strip()
-        server.terminate()
+    return shared_server.url
 
 
 @pytest.fixture

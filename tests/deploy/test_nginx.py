@@ -4,7 +4,6 @@ import json
 import re
 import socket
 import subprocess
-import sys
 import threading
 import time
 from collections import Counter
@@ -21,7 +20,10 @@ import pytest
 from client import Client, RequestRefusedError
 from scheduler import Table
 from scheduler.custom import WarmupWithDecay
+from service.database.metadata import open_metadata
 from service.representations.formats import MEDIA_TYPES
+from service.security.tokens import new_token
+from service.settings import Settings
 from tests.support.servers.deployment import Answer, ask, configured, make
 from tests.support.servers.nginx import NginxProcess, command, free_port
 from tests.support.servers.process import ServerProcess
@@ -40,9 +42,9 @@ class Site:
         self.folder = configured(folder / "nginx", ports, self.port)
         stack.enter_context(NginxProcess(self.folder, self.port))
 
-    def make(self) -> Answer:
-        """One server's answer to a small spec, which all of them know from now on."""
-        first, *_ = [make(server.port) for server in self.servers]
+    def make(self, base_lr: float) -> Answer:
+        """One server's answer to a small spec with this rate, which all of them know from now on."""
+        first, *_ = [make(server.port, base_lr) for server in self.servers]
         return first
 
     def asked(self) -> int:
@@ -50,11 +52,20 @@ class Site:
         return sum(server.counters()["memory_hits"] for server in self.servers)
 
 
-@pytest.fixture
-def site(tmp_path: Path) -> Iterator[Site]:
-    """Two servers and nginx."""
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """Two servers and nginx, for tests that each ask for a table of their own."""
     with ExitStack() as stack:
-        yield Site(stack, tmp_path)
+        yield Site(stack, tmp_path_factory.mktemp("site"))
+
+
+@pytest.fixture(scope="module")
+def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Site, Path]]:
+    """A server that asks for tokens, and nginx; and the folder with its data."""
+    folder = tmp_path_factory.mktemp("guarded")
+    create_token(folder / "data-0", "admin")  # without any it does not start
+    with ExitStack() as stack:
+        yield Site(stack, folder, servers=1, tokens=True), folder / "data-0"
 
 
 def test_nginx_takes_the_configuration(tmp_path: Path) -> None:
@@ -67,7 +78,7 @@ def test_nginx_takes_the_configuration(tmp_path: Path) -> None:
 
 def test_a_herd_reaches_a_server_once(site: Site) -> None:
     """Of 100 clients that ask at once for a table that nginx has not, one reaches a server; all get the same bytes."""
-    digest = json.loads(site.make().body)["digest"]
+    digest = json.loads(site.make(0.1).body)["digest"]
     before = site.asked()
     together = threading.Barrier(100)
 
@@ -85,7 +96,7 @@ def test_a_herd_reaches_a_server_once(site: Site) -> None:
 
 def test_what_nginx_keeps_it_serves_as_a_server_would(site: Site) -> None:
     """A kept table is revalidated, cut into ranges and described by HEAD by nginx itself; its request id is new."""
-    path = f"{site.make().headers['location']}.npy"
+    path = f"{site.make(0.2).headers['location']}.npy"
     first = ask(site.port, "GET", path, X_Request_ID="mine")
     again = ask(site.port, "GET", path)
     assert (first.cache, again.cache, again.status) == ("MISS", "HIT", 200)
@@ -119,9 +130,14 @@ def test_the_servers_say_what_is_too_large(site: Site) -> None:
 
 
 @pytest.mark.slow
-def test_what_is_kept_outlives_the_servers(site: Site) -> None:
+def test_what_is_kept_outlives_the_servers(tmp_path: Path) -> None:
     """With no server left, tables and catalogue are served from what is kept; the rest is a problem worth a retry."""
-    path = f"{site.make().headers['location']}.npy"
+    with ExitStack() as stack:
+        check_what_is_kept(Site(stack, tmp_path))
+
+
+def check_what_is_kept(site: Site) -> None:
+    path = f"{site.make(0.3).headers['location']}.npy"
     kept = [ask(site.port, "GET", path), ask(site.port, "GET", "/v1/schedules")]
     for server in site.servers:
         server.kill()
@@ -135,16 +151,14 @@ def test_what_is_kept_outlives_the_servers(site: Site) -> None:
         assert json.loads(answer.body)["retryable"] is True
 
 
-def test_a_kept_table_takes_a_token(tmp_path: Path) -> None:
+def test_a_kept_table_takes_a_token(guarded: tuple[Site, Path]) -> None:
     """Where the servers ask for tokens, nginx gives a kept table to nobody else; the error is a server's own."""
-    token = create_token(tmp_path / "data-0", "read", "compute")
-    writer = create_token(tmp_path / "data-0", "compute")
-    with ExitStack() as stack:
-        site = Site(stack, tmp_path, servers=1, tokens=True)
-        path = f"{make(site.port, Authorization=token).headers['location']}.npy"
-        allowed = [ask(site.port, "GET", path, Authorization=token) for _ in range(2)]
-        refused = ask(site.port, "GET", path)
-        forbidden = ask(site.port, "GET", path, Authorization=writer)
+    site, data = guarded
+    token, writer = create_token(data, "read", "compute"), create_token(data, "compute")
+    path = f"{make(site.port, Authorization=token).headers['location']}.npy"
+    allowed = [ask(site.port, "GET", path, Authorization=token) for _ in range(2)]
+    refused = ask(site.port, "GET", path)
+    forbidden = ask(site.port, "GET", path, Authorization=writer)
     assert [(answer.status, answer.cache) for answer in allowed] == [(200, "MISS"), (200, "HIT")]
     assert (refused.status, json.loads(refused.body)["status"]) == (401, 401)
     assert refused.headers["www-authenticate"].startswith("Bearer")
@@ -152,51 +166,48 @@ def test_a_kept_table_takes_a_token(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("how", ["announced", "in chunks"])
-def test_a_token_is_asked_for_before_a_body(tmp_path: Path, how: str) -> None:
+def test_a_token_is_asked_for_before_a_body(guarded: tuple[Site, Path], how: str) -> None:
     """Who may not is refused when the first of 99 MiB has come, or of a spec; none of it lies on nginx's disk."""
-    tokens = {b"": 401, create_token(tmp_path / "data-0", "read").encode(): 403, b"Bearer lrt_" + 22 * b"A": 401}
+    site, data = guarded
+    tokens = {b"": 401, create_token(data, "read").encode(): 403, b"Bearer lrt_" + 22 * b"A": 401}
     uploads = {b"PUT /v1/tables": 99 * 2**20, b"PUT /v1/tables/" + 64 * b"a": 99 * 2**20}
     others = dict.fromkeys((b"POST /v1/tables", b"PUT /", b"POST /v1/schedules"), 3 * 2**19)
-    with ExitStack() as stack:
-        site = Site(stack, tmp_path, servers=1, tokens=True)
-        for (token, status), (line, size) in product(tokens.items(), {**uploads, **others}.items()):
-            framing = b"Content-Length: %d" % size if how == "announced" else b"Transfer-Encoding: chunked"
-            head = b"%b HTTP/1.1\r\nHost: localhost\r\nAuthorization: %b\r\n%b\r\n\r\n%x\r\n"
-            with socket.create_connection(("127.0.0.1", site.port), timeout=30) as connection:
-                connection.sendall(head % (line, token, framing, size) + bytes(2**20))
-                answer = connection.recv(2**16)
-                on_disk = list((site.folder / "client_body").iterdir())
-            # the page of documentation is open to anyone, but not to PUT
-            assert answer.startswith(b"HTTP/1.1 %d " % (405 if line == b"PUT /" else status)), (line, token, answer)
-            assert b"application/problem+json" in answer
-            assert on_disk == []
+    for (token, status), (line, size) in product(tokens.items(), {**uploads, **others}.items()):
+        framing = b"Content-Length: %d" % size if how == "announced" else b"Transfer-Encoding: chunked"
+        head = b"%b HTTP/1.1\r\nHost: localhost\r\nAuthorization: %b\r\n%b\r\n\r\n%x\r\n"
+        with socket.create_connection(("127.0.0.1", site.port), timeout=30) as connection:
+            connection.sendall(head % (line, token, framing, size) + bytes(2**20))
+            answer = connection.recv(2**16)
+            on_disk = list((site.folder / "client_body").iterdir())
+        # the page of documentation is open to anyone, but not to PUT
+        assert answer.startswith(b"HTTP/1.1 %d " % (405 if line == b"PUT /" else status)), (line, token, answer)
+        assert b"application/problem+json" in answer
+        assert on_disk == []
 
 
-def test_a_large_table_is_published_through_nginx(tmp_path: Path) -> None:
+def test_a_large_table_is_published_through_nginx(guarded: tuple[Site, Path]) -> None:
     """A table of 16 MB is published with its digest or without, in one piece or in chunks, and served as it came."""
-    token = create_token(tmp_path / "data-0", "publish", "read")
+    site, data = guarded
+    token = create_token(data, "publish", "read")
     values = np.linspace(1.0, 0.5, 2_000_000)
     table = Table({"lr": values})
     file = table.to_bytes()
     headers = {"Authorization": token, "Content-Type": "application/octet-stream"}
-    with ExitStack() as stack:
-        site = Site(stack, tmp_path, servers=1, tokens=True)
-        made = ask(site.port, "PUT", f"/v1/tables/{table.digest}", file, **headers)
-        with closing(HTTPConnection("127.0.0.1", site.port, timeout=60)) as connection:
-            connection.request("PUT", "/v1/tables", iter([file[:5000], file[5000:]]), headers)
-            again = connection.getresponse()
-            assert (made.status, again.status) == (201, 200)
-        served = ask(site.port, "GET", made.headers["location"], Authorization=token)
+    made = ask(site.port, "PUT", f"/v1/tables/{table.digest}", file, **headers)
+    with closing(HTTPConnection("127.0.0.1", site.port, timeout=60)) as connection:
+        connection.request("PUT", "/v1/tables", iter([file[:5000], file[5000:]]), headers)
+        again = connection.getresponse()
+        assert (made.status, again.status) == (201, 200)
+    served = ask(site.port, "GET", made.headers["location"], Authorization=token)
     assert Table.from_bytes(served.body).lr.tobytes() == values.tobytes()
 
 
-def test_the_client_binds_answers_to_its_questions_through_nginx(tmp_path: Path) -> None:
+def test_the_client_binds_answers_to_its_questions_through_nginx(guarded: tuple[Site, Path]) -> None:
     """Each answer to a POST or PUT returns the request's own id; tables come from nginx's copies, and errors too."""
-    token = create_token(tmp_path / "data-0", "compute", "publish", "read").removeprefix("Bearer ")
+    site, data = guarded
+    token = create_token(data, "compute", "publish", "read").removeprefix("Bearer ")
     schedule, given = WarmupWithDecay(1e-3, 10, 100), Table({"lr": [0.3, 0.2, 0.1]})
-    with ExitStack() as stack:
-        site = Site(stack, tmp_path, servers=1, tokens=True)
-        client = stack.enter_context(Client(f"http://127.0.0.1:{site.port}", token=token))
+    with Client(f"http://127.0.0.1:{site.port}", token=token) as client:
         for _ in range(3):
             assert client.fetch(schedule, verify="full") == schedule.table(100)
             assert client.get(client.publish(given)) == given
@@ -207,7 +218,7 @@ def test_the_client_binds_answers_to_its_questions_through_nginx(tmp_path: Path)
 
 def test_formats_are_those_of_a_server(site: Site) -> None:
     """Whatever Accept says, nginx answers as a server does, when it asks one and when it keeps a copy."""
-    path = site.make().headers["location"]
+    path = site.make(0.4).headers["location"]
     spellings = [
         *MEDIA_TYPES,
         "*/*",
@@ -232,6 +243,7 @@ def test_formats_are_those_of_a_server(site: Site) -> None:
 
 def create_token(data: Path, *scopes: str) -> str:
     """The Authorization header of a new token with these scopes."""
-    options = [option for scope in scopes for option in ("--scope", scope)]
-    tool = [sys.executable, "-m", "service", "token", "create", "test", "--data-dir", str(data), *options]
-    return f"Bearer {subprocess.run(tool, check=True, capture_output=True, text=True).stdout.strip()}"
+    token, row = new_token("test", scopes, expires_in=3600.0)
+    with closing(open_metadata(Settings(data_dir=data))) as metadata:
+        metadata.tokens.add(row)
+    return f"Bearer {token}"

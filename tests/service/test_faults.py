@@ -6,8 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from starlette.testclient import TestClient
 
-from tests.support.faulty_service import Asking, check
+from service.app import create_app, open_server
+from service.settings import Settings
+from service.workers.pool import Workers
+from tests.support.faulty_service import Asking, check, spec
 from tests.support.servers import faults
 from tests.support.servers.faults import Fault, Proxy
 from tests.support.servers.postgres import PostgresServer
@@ -15,27 +19,34 @@ from tests.support.servers.process import ServerProcess
 from tests.support.servers.s3 import S3Server, environment
 from tests.support.servers.small_disk import SmallDisk
 
+Asked = Callable[..., AbstractContextManager[Asking]]
 
-@contextmanager
-def asked(data: Path, **settings: Any) -> Iterator[Asking]:
+
+@pytest.fixture
+def asked(workers: Workers) -> Asked:
     """A server with one warm table (16 steps), and one that is stored and was forgotten (12 steps)."""
-    with ServerProcess(data, **settings) as first:
-        assert Asking(first).make(12)
-        first.stop()
-    with ServerProcess(data, **settings) as server:
-        asking = Asking(server)
-        assert asking.make(16)
-        assert asking.fetch(16)
-        yield asking
+
+    @contextmanager
+    def run(data: Path, **settings: Any) -> Iterator[Asking]:
+        app = create_app(open_server(Settings.model_validate({"data_dir": data, **settings}), workers))
+        with TestClient(app) as before:
+            assert before.post("/v1/tables", json=spec(12)).status_code == 201
+        with ServerProcess(data, **settings) as server:
+            asking = Asking(server)
+            assert asking.make(16)
+            assert asking.fetch(16)
+            yield asking
+
+    return run
 
 
-def test_a_full_disk(disk: SmallDisk) -> None:
+def test_a_full_disk(asked: Asked, disk: SmallDisk) -> None:
     """With no byte left on the disk, what is stored is served and nothing new is made."""
     with asked(disk.directory / "data") as asking:
         check(asking, disk.full(), cold=False, stored=True)
 
 
-def test_a_read_only_disk(disk: SmallDisk) -> None:
+def test_a_read_only_disk(asked: Asked, disk: SmallDisk) -> None:
     """With a disk that takes no writes, what is stored is served and nothing new is made."""
     with asked(disk.directory / "data") as asking:
         check(asking, disk.read_only(), cold=False, stored=True)
@@ -67,6 +78,7 @@ def postgres_hung(postgres: PostgresServer) -> Iterator[None]:
 
 @pytest.mark.parametrize("fault", [postgres_stopped, postgres_killed, postgres_hung])
 def test_a_database_that_is_away(
+    asked: Asked,
     fragile_postgres: PostgresServer,
     tmp_path: Path,
     fault: Callable[[PostgresServer], AbstractContextManager[None]],
@@ -103,6 +115,7 @@ def s3_hung(server: S3Server) -> Iterator[None]:
 @pytest.mark.slow
 @pytest.mark.parametrize("fault", [s3_stopped, s3_hung])
 def test_a_store_that_is_away(
+    asked: Asked,
     own_s3: S3Server,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -121,7 +134,7 @@ def test_a_store_that_is_away(
     ids=["hung", "slow", "cut", "flipped", "shortened", "failing"],
 )
 def test_a_store_that_answers_wrongly(
-    s3_server: S3Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: Fault
+    asked: Asked, s3_server: S3Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: Fault
 ) -> None:
     """Whatever becomes of the S3 server's answers on their way, no wrong byte is served, and it passes."""
     with ExitStack() as stack:

@@ -29,10 +29,10 @@ def run(*arguments: str, **environment: str) -> tuple[int, str]:
     return finished.returncode, finished.stderr
 
 
-def test_the_first_line_is_the_address(server: ServerProcess) -> None:
+def test_the_first_line_is_the_address(shared_server: ServerProcess) -> None:
     """A server on port 0 prints where it listens, and answers there."""
-    assert server.url.startswith("http://127.0.0.1:")
-    assert server.get("/readyz") == b'{"status":"ok"}'
+    assert shared_server.url.startswith("http://127.0.0.1:")
+    assert shared_server.get("/readyz") == b'{"status":"ok"}'
 
 
 def test_sigterm_ends_it_well(server: ServerProcess) -> None:
@@ -64,9 +64,9 @@ def test_a_directory_in_use_is_refused(server: ServerProcess, tmp_path: Path) ->
     assert (status, said.strip()) == (2, f"lrtables: another server uses the data directory {tmp_path / 'data'}")
 
 
-def test_a_port_in_use_is_refused(server: ServerProcess, tmp_path: Path) -> None:
+def test_a_port_in_use_is_refused(shared_server: ServerProcess, tmp_path: Path) -> None:
     """A port that is taken is an error that says so."""
-    status, said = run("serve", "--port", str(server.port), "--data-dir", str(tmp_path / "other"))
+    status, said = run("serve", "--port", str(shared_server.port), "--data-dir", str(tmp_path / "other"))
     assert (status, "Address already in use" in said) == (2, True)
 
 

@@ -63,10 +63,10 @@ def test_unfinished_bodies_share_some_memory(server: ServerProcess, stack: ExitS
         pytest.param("x" * 62_000, id="too-long"),
     ],
 )
-def test_a_long_query_is_answered_at_once(server: ServerProcess, query: str) -> None:
+def test_a_long_query_is_answered_at_once(shared_server: ServerProcess, query: str) -> None:
     """However a query fills what there is room for, it is a table's values or a refusal that names what is wrong."""
     with urllib3.PoolManager(retries=False, timeout=60) as pool:
-        answer = pool.request("GET", f"{server.url}/v1/lr?{query}")
+        answer = pool.request("GET", f"{shared_server.url}/v1/lr?{query}")
     assert answer.status in (200, 414, 422), answer.data[:500]
     assert answer.status == 200 or json.loads(answer.data)["code"] in {
         "invalid-request",

@@ -107,12 +107,12 @@ def test_the_page_is_asked_for_anew(client: TestClient) -> None:
 
 
 @pytest.mark.needs("curl")
-def test_the_commands_work(server: ServerProcess, tmp_path: Path) -> None:
+def test_the_commands_work(shared_server: ServerProcess, tmp_path: Path) -> None:
     """Each command line on the page does what it says, in the order of the page, with a real server."""
     spec = Spec.model_validate_json(json.dumps(EXAMPLES_BY_NAME["post /v1/tables"].body))
     Table.compute(spec).save(tmp_path / "table.safetensors")
-    for command in Page(server.get("/").decode()).commands:
-        words = [*shlex.split(command.replace("$LRTABLES", server.url)), "--fail", "--silent", "--show-error"]
+    for command in Page(shared_server.get("/").decode()).commands:
+        words = [*shlex.split(command.replace("$LRTABLES", shared_server.url)), "--fail", "--silent", "--show-error"]
         done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, check=False)
         assert done.returncode == 0, (command, done.stderr)
     assert Table.load(tmp_path / "table.safetensors") == Table.compute(spec)

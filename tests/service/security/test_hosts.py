@@ -2,7 +2,6 @@
 
 import json
 import socket
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -71,13 +70,6 @@ def test_what_is_no_host_is_refused(name: str) -> None:
         Settings(allowed_hosts=name)  # type: ignore[arg-type]  # as a variable has it
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
-    """A server on the loopback that asks for no tokens."""
-    with ServerProcess(tmp_path_factory.mktemp("rebound")) as running:
-        yield running
-
-
 def ask(port: int, line: str, body: bytes = b"", **headers: str) -> tuple[int, bytes]:
     """The status and the body of an answer."""
     fields = "".join(f"{name.replace('_', '-')}: {value}\r\n" for name, value in headers.items())
@@ -93,10 +85,10 @@ def ask(port: int, line: str, body: bytes = b"", **headers: str) -> tuple[int, b
     return int(head.split(b" ")[1]), rest
 
 
-def test_a_rebound_name_reaches_nothing(server: ServerProcess, spec: dict[str, Any]) -> None:
+def test_a_rebound_name_reaches_nothing(shared_server: ServerProcess, spec: dict[str, Any]) -> None:
     """By the name of another host nothing is read, computed or published, not even what is in memory."""
-    digest = post(server, spec)
-    table = Table({"lr": [0.5]})
+    digest = post(shared_server, spec)
+    table = Table({"lr": [0.51325]})  # which nobody else publishes
     file = {"Content_Type": "application/octet-stream"}
     body = json.dumps(spec).encode()
     for line, sent, headers in [
@@ -106,11 +98,11 @@ def test_a_rebound_name_reaches_nothing(server: ServerProcess, spec: dict[str, A
         ("POST /v1/tables", body, {"Content_Type": "application/json"}),
         ("PUT /v1/tables", table.to_bytes(), file),
     ]:
-        status, answer = ask(server.port, line, sent, Host=f"evil.example:{server.port}", **headers)
+        status, answer = ask(shared_server.port, line, sent, Host=f"evil.example:{shared_server.port}", **headers)
         assert (status, json.loads(answer)["code"]) == (421, "misdirected-request")
         assert "LRTABLES_ALLOWED_HOSTS" in json.loads(answer)["detail"]
-        assert ask(server.port, line, b"", Host="localhost")[0] != 421
-    assert ask(server.port, f"GET /v1/tables/{table.digest}.npy", Host="localhost")[0] == 404
+        assert ask(shared_server.port, line, b"", Host="localhost")[0] != 421
+    assert ask(shared_server.port, f"GET /v1/tables/{table.digest}.npy", Host="localhost")[0] == 404
 
 
 SIMPLE = [
@@ -123,13 +115,15 @@ SIMPLE = [
 
 
 @pytest.mark.parametrize("content_type", SIMPLE)
-def test_a_page_elsewhere_changes_nothing(server: ServerProcess, spec: dict[str, Any], content_type: str) -> None:
+def test_a_page_elsewhere_changes_nothing(
+    shared_server: ServerProcess, spec: dict[str, Any], content_type: str
+) -> None:
     """What a page may send to another site without asking first is refused before it is read."""
     more = {"Content_Type": content_type} if content_type else {}
-    before = server.counters()["computations"]
+    before = shared_server.counters()["computations"]
     origin = {"Host": "localhost", "Origin": "http://evil.example", **more}
-    table = Table({"lr": [0.5]})
-    assert ask(server.port, "POST /v1/tables", json.dumps(spec).encode(), **origin)[0] == 415
-    assert ask(server.port, "PUT /v1/tables", table.to_bytes(), **origin)[0] == 415
-    assert ask(server.port, "OPTIONS /v1/tables", b"", Access_Control_Request_Method="PUT", **origin)[0] == 405
-    assert server.counters()["computations"] == before
+    table = Table({"lr": [0.51325]})  # which nobody else publishes
+    assert ask(shared_server.port, "POST /v1/tables", json.dumps(spec).encode(), **origin)[0] == 415
+    assert ask(shared_server.port, "PUT /v1/tables", table.to_bytes(), **origin)[0] == 415
+    assert ask(shared_server.port, "OPTIONS /v1/tables", b"", Access_Control_Request_Method="PUT", **origin)[0] == 405
+    assert shared_server.counters()["computations"] == before
