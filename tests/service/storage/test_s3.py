@@ -15,7 +15,7 @@ from tests.support.servers.faults import Proxy, cut, failing, flipped, hung, sho
 from tests.support.servers.s3 import S3Server, environment
 
 # Every wait for a server that does not answer must end by itself; obstore's own limits are minutes.
-pytestmark = [pytest.mark.needs("weed"), pytest.mark.timeout(60)]
+pytestmark = [pytest.mark.needs("weed"), pytest.mark.timeout(300)]
 
 KEY = f"tables/ab/{'ab' * 32}.safetensors"
 OTHER = f"tables/cd/{'cd' * 32}.safetensors"
