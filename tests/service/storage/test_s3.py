@@ -20,7 +20,7 @@ pytestmark = [pytest.mark.needs("weed"), pytest.mark.timeout(300)]
 KEY = f"tables/ab/{'ab' * 32}.safetensors"
 OTHER = f"tables/cd/{'cd' * 32}.safetensors"
 NEXT = f"tables/ef/{'ef' * 32}.safetensors"
-SECONDS = 1.0  # for a request that will not be answered
+SECONDS = 2.0  # for a request that will not be answered
 
 METHODS: dict[str, Callable[[S3Store], object]] = {
     "get": lambda store: store.get(KEY),
