@@ -11,7 +11,7 @@ R = TypeVar("R")
 
 
 class Hook(Generic[P, R]):
-    """A place for one function, which the module `provider` puts there: `@hook.provide` above its definition.
+    """A place for one function, which the module `provider` puts there: `hook.provide(function)`.
 
     Args:
         provider: the module that defines the function. It is imported when the hook is first called, if it has not
@@ -22,10 +22,9 @@ class Hook(Generic[P, R]):
         self._provider = provider
         self._function: Callable[P, R] | None = None
 
-    def provide(self, function: Callable[P, R]) -> Callable[P, R]:
-        """Put a function into this place; a decorator."""
+    def provide(self, function: Callable[P, R]) -> None:
+        """Put a function into this place."""
         self._function = function
-        return function
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         if self._function is None:

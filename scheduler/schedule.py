@@ -21,22 +21,24 @@ from pydantic import ConfigDict, Field, GetJsonSchemaHandler, TypeAdapter, Valid
 from pydantic_core import CoreSchema
 
 from scheduler.fields import Values, step_index
+from scheduler.hooks import Hook
 from scheduler.messages.descriptions import describe_schema
 from scheduler.messages.errors import Owner, schedule_error
 from scheduler.messages.warnings import PlacedWarning, ScheduleWarning, of_length, sentences
 from scheduler.numerics.cancellation import windows
 from scheduler.numerics.rates import broken_rule, first_out_of_range
 from scheduler.overrides import check_overrides
-from scheduler.table_format import TableError
+from scheduler.table import After, Axis, Table, TableError
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from scheduler.table import After, Axis, Table
-
 
 MAX_JOINTS = 1000
 """Joints that a schedule lists."""
+
+tabulate: Hook[..., Table] = Hook("scheduler.spec")
+"""The table of a schedule for so many steps, with a layout. Warns at the line that called this one's caller."""
 
 _FIRST_WINDOW, _LAST_WINDOW = 4096, 65536  # steps computed at once for get_lr: quick to start, cheap in a long loop
 
@@ -274,25 +276,12 @@ class Schedule:
     @final
     def table(self, total_steps: int, *, axis: Axis = "step", stride: int = 1, after: After = "hold") -> Table:
         """The schedule's table: see `scheduler.Table`. Warns (`ScheduleWarning`) of what is rarely meant."""
-        return self._table(total_steps, axis=axis, stride=stride, after=after)
+        return tabulate(self, total_steps, axis=axis, stride=stride, after=after)
 
     @final
     def plot(self, total_steps: int, path: str | os.PathLike[str] | None = None, *, title: str | None = None) -> Figure:
         """Draw the first `total_steps` steps and return the matplotlib Figure; save it as .png or .svg."""
-        return self._table(total_steps).plot(path, title=title)
-
-    def _table(self, total_steps: int, **layout: Any) -> Table:
-        """The table, its caveats said at the line that called this one's caller. A user's own kind has no spec."""
-        from scheduler.registry import KINDS  # noqa: PLC0415  # the registry is made of schedules
-        from scheduler.spec import Spec  # noqa: PLC0415  # a spec is made of schedules
-        from scheduler.table import Table  # noqa: PLC0415  # a table remembers its spec
-
-        if self.kind not in KINDS:
-            warn_of(self.warnings(total_steps), stacklevel=4)
-            return Table(self.columns(total_steps), **layout)
-        spec = Spec(schedule=self, total_steps=total_steps, **layout)
-        spec.warn(stacklevel=3)
-        return spec.table()
+        return tabulate(self, total_steps).plot(path, title=title)
 
     @final
     def get_lr(self, step: int) -> float:

@@ -13,8 +13,8 @@ from scheduler.fields import StepCount
 from scheduler.messages.errors import Owner, ScheduleError, read_json, schedule_error
 from scheduler.messages.warnings import shortened
 from scheduler.registry import KINDS, AnySchedule
-from scheduler.schedule import Schedule, warn_of
-from scheduler.table import After, Axis, Table
+from scheduler.schedule import Schedule, tabulate, warn_of
+from scheduler.table import After, Axis, Table, read_spec
 from scheduler.table_format import TableLayout
 
 MAX_GROUPS = 1000
@@ -187,3 +187,25 @@ class Spec(BaseModel):
 
 def _refusal(error: ValidationError, data: Any) -> ScheduleError:
     return schedule_error(error, data, Owner("Spec", Spec), KINDS)
+
+
+def _table_of(schedule: Schedule, total_steps: int, **layout: Any) -> Table:
+    """The table of a schedule; a user's own kind has no spec."""
+    if schedule.kind not in KINDS:
+        warn_of(schedule.warnings(total_steps), stacklevel=5)  # called by the hook, and that by the schedule
+        return Table(schedule.columns(total_steps), **layout)
+    spec = Spec(schedule=schedule, total_steps=total_steps, **layout)
+    spec.warn(stacklevel=4)
+    return spec.table()
+
+
+def _claimed_spec(text: str) -> Spec | None:
+    """The spec that a file claims its values were computed from."""
+    try:
+        return Spec.model_validate_json(text)
+    except (ValueError, RecursionError):
+        return None
+
+
+tabulate.provide(_table_of)
+read_spec.provide(_claimed_spec)

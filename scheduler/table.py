@@ -26,11 +26,20 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from scheduler.fields import Values
+from scheduler.hooks import Hook
 from scheduler.numerics.progress import progress_index
-from scheduler.numerics.rates import broken_rule, first_bad_rate
 from scheduler.provenance import provenance
-from scheduler.schedule import Schedule
-from scheduler.table_format import LENGTH, MAX_HEADER, FileHeader, TableLayout, claimed_spec, header_size
+from scheduler.table_format import (
+    LENGTH,
+    MAX_HEADER,
+    ColumnFiller,
+    FileHeader,
+    TableLayout,
+    TableSource,
+    check_values,
+    column_values,
+    header_size,
+)
 from scheduler.table_format import After as After
 from scheduler.table_format import Axis as Axis
 from scheduler.table_format import TableError as TableError
@@ -39,7 +48,10 @@ from scheduler.texts import abbreviate
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from scheduler.spec import Spec
+read_spec: Hook[[str], TableSource | None] = Hook("scheduler.spec")
+"""The spec in JSON text; None where it is none, or of a kind that this version does not know."""
+draw: Hook[..., Figure] = Hook("scheduler.views.plot")
+"""Draw a table, as `Table.plot` says."""
 
 
 class PastEndError(IndexError):
@@ -70,22 +82,22 @@ class Table:
         axis: Axis = "step",
         stride: int = 1,
         after: After = "hold",
-        spec: Spec | None = None,
+        spec: TableSource | None = None,
     ) -> None:
         if not isinstance(columns, Mapping):
             raise TypeError(f"columns must be a mapping such as {{'lr': [0.1, 0.05]}}, got {abbreviate(columns)}")
         names = sorted(columns, key=str)
-        arrays = [_numbers(name, columns[name]) for name in names]
+        arrays = [column_values(name, columns[name]) for name in names]
         if len({len(array) for array in arrays}) > 1:
             lengths = ", ".join(f"{name} {len(array)}" for name, array in zip(names, arrays, strict=True))
             raise TableError(f"columns must have equal lengths, got {lengths}")
         data = np.stack(arrays) if arrays else np.empty((0, 0))
         layout = TableLayout(tuple(names), data.shape[1], axis=axis, stride=stride, after=after)
-        _check_values(layout, data)
+        check_values(layout, data)
         self._adopt(layout, data, spec=spec, provenance=provenance())
 
     def _adopt(
-        self, layout: TableLayout, data: Values, *, spec: Spec | str | None, provenance: Mapping[str, str]
+        self, layout: TableLayout, data: Values, *, spec: TableSource | str | None, provenance: Mapping[str, str]
     ) -> None:
         """Take `data` (shape [columns, total_steps], contiguous, in name order) as it is.
 
@@ -105,7 +117,7 @@ class Table:
         self._lr = self._floats.get("lr", self._floats.get("lr.0"))
 
     @classmethod
-    def compute(cls, spec: Spec, out: Values | None = None) -> Table:
+    def compute(cls, spec: TableSource, out: Values | None = None) -> Table:
         """The table of a spec. The values are computed into the memory that the table keeps, and nowhere else.
 
         That memory is `out` where it is given: shape [columns, total_steps], contiguous, in the order of the names.
@@ -113,15 +125,15 @@ class Table:
         range, and a library's own schedule may fall below 0.
         """
         plan = sorted(spec.plan().items())
-        data = np.empty((len(plan), spec.total_steps)) if out is None else out
+        data = np.empty((len(plan), spec.layout.total_steps)) if out is None else out
         rows = dict(zip([name for name, _ in plan], data, strict=True))
         for schedule, columns in _by_schedule(plan):
             schedule.fill_columns({column: rows[name] for name, column in columns})
-        _check_values(spec.layout, data)
+        check_values(spec.layout, data)
         return cls._of(spec, data)
 
     @classmethod
-    def computed_elsewhere(cls, spec: Spec, values: Values, digest: str) -> Table:
+    def computed_elsewhere(cls, spec: TableSource, values: Values, digest: str) -> Table:
         """The table of a spec whose values, and their digest, another process on this machine has computed.
 
         `values` are kept as they are (shape [columns, total_steps], contiguous, in the order of the names). Nothing is
@@ -132,7 +144,7 @@ class Table:
         return table
 
     @classmethod
-    def _of(cls, spec: Spec, data: Values) -> Table:
+    def _of(cls, spec: TableSource, data: Values) -> Table:
         table = cls.__new__(cls)
         table._adopt(spec.layout, data, spec=spec, provenance=provenance())
         return table
@@ -140,17 +152,18 @@ class Table:
     # -- what it holds ------------------------------------------------------------------------------------------------
 
     @property
-    def spec(self) -> Spec | None:
-        """The spec that the values were computed from, where it is known; of a file that was read, what the file says.
+    def spec(self) -> Any | None:
+        """The `scheduler.Spec` that the values were computed from, where it is known.
 
-        None, too, where the file names a kind that this version does not know.
+        Of a file that was read it is what the file says; None, too, where that names a kind that this version does not
+        know.
         """
         if isinstance(self._spec, str):
-            self._spec = claimed_spec(self._spec)
+            self._spec = read_spec(self._spec)
         return self._spec
 
     @spec.setter
-    def spec(self, spec: Spec | None) -> None:
+    def spec(self, spec: TableSource | None) -> None:
         """Say what the values were computed from."""
         self._spec = spec
 
@@ -228,9 +241,7 @@ class Table:
         applied: ArrayLike | Mapping[str, ArrayLike] | None = None,
     ) -> Figure:
         """Draw the table, over it the rates a training applied; save as .png or .svg (see `scheduler.views.plot`)."""
-        from scheduler.views.plot import plot  # noqa: PLC0415  # pictures need matplotlib, an extra
-
-        return plot(self, path, title=title, applied=applied)
+        return draw(self, path, title=title, applied=applied)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Table:
         return self  # nothing in it can change
@@ -332,7 +343,7 @@ class Table:
     def _verified(cls, header: FileHeader, values: Values) -> Table:
         """The table of a header and values, shape [columns * total_steps], that have the digest in it."""
         data = values.astype(np.float64, copy=False).reshape(len(header.layout.columns), -1)
-        _check_values(header.layout, data)
+        check_values(header.layout, data)
         table = cls.__new__(cls)
         table._adopt(header.layout, data, spec=header.spec, provenance=header.provenance)
         if table.digest != header.digest:
@@ -344,43 +355,16 @@ class Table:
         raise TypeError("a Table is not a sequence: use table.lr, table.columns or table.get_lr(step)")
 
 
-def _by_schedule(plan: list[tuple[str, tuple[Schedule, str]]]) -> Iterable[tuple[Schedule, list[tuple[str, str]]]]:
+def _by_schedule(
+    plan: list[tuple[str, tuple[ColumnFiller, str]]],
+) -> Iterable[tuple[ColumnFiller, list[tuple[str, str]]]]:
     """Each schedule, as often as the plan uses it, with the names that its columns have in the table and in itself."""
-    found: dict[tuple[int, str, str], tuple[Schedule, list[tuple[str, str]]]] = {}
+    found: dict[tuple[int, str, str], tuple[ColumnFiller, list[tuple[str, str]]]] = {}
     for name, (schedule, column) in plan:
         driven, _, group = name.partition(".")
         use = (id(schedule), group, "" if driven == column else driven)
         found.setdefault(use, (schedule, []))[1].append((name, column))
     return found.values()
-
-
-def _numbers(name: str, values: ArrayLike) -> Values:
-    """A column's values as float64, shape [total_steps]. Text, booleans and complex numbers are no numbers here."""
-    try:
-        given = np.asarray(values)
-        is_other = given.size and given.dtype.kind in "USbcmMV"
-        array = None if is_other else given.astype(np.float64, copy=False)
-    except (TypeError, ValueError, OverflowError, RuntimeError) as error:  # RuntimeError: a tensor with a gradient
-        raise TableError(f"column {name!r} must have one number per step: {error}") from error
-    if array is None:
-        raise TableError(f"column {name!r} must have numbers, got {given.dtype} like {given.flat[0]!r}")
-    if array.ndim != 1:
-        raise TableError(f"column {name!r} must have one value per step, got shape {list(array.shape)}")
-    return array
-
-
-def _check_values(layout: TableLayout, data: Values) -> None:
-    """Raise `TableError` for the first value that its column cannot have. `data`: shape [columns, total_steps]."""
-    for name, column in zip(layout.columns, data, strict=True):
-        if (bad := _first_bad(name, column)) is not None:
-            raise TableError(f"column {name!r} must be {broken_rule(column[bad])}, got {column[bad]} at step {bad}")
-
-
-def _first_bad(name: str, column: Values) -> int | None:
-    if name.partition(".")[0] == "lr":
-        return first_bad_rate(column)
-    finite = np.isfinite(column)
-    return None if finite.all() else int(np.argmin(finite))
 
 
 def _open_at_once(path: str, flags: int) -> int:
@@ -392,7 +376,7 @@ def _mapped(file: BinaryIO) -> memoryview:
     return memoryview(mmap(file.fileno(), 0, access=ACCESS_READ))
 
 
-def _unpickled(data: bytes, spec: Spec | None, provenance: Mapping[str, str]) -> Table:
+def _unpickled(data: bytes, spec: TableSource | None, provenance: Mapping[str, str]) -> Table:
     table = Table.from_bytes(data)
     table.spec, table.provenance = spec, provenance
     return table

@@ -17,16 +17,19 @@ import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, Protocol, get_args
+
+import numpy as np
+from numpy.typing import ArrayLike
 
 from scheduler.canonical import canonical_json
+from scheduler.fields import Values
+from scheduler.numerics.rates import broken_rule, first_bad_rate
 from scheduler.provenance import NAMES
 from scheduler.texts import abbreviate, is_digest
 
 if TYPE_CHECKING:
     from hashlib import _Hash
-
-    from scheduler.spec import Spec
 
 Axis = Literal["step", "epoch", "sample", "token"]
 """What a table's rows count."""
@@ -107,6 +110,31 @@ class TableLayout:
         return LENGTH.pack(len(text)) + _with_check(text, _ZEROS, hashlib.sha256(text).hexdigest())
 
 
+class ColumnFiller(Protocol):
+    """What fills columns of a table: a `scheduler.Schedule`."""
+
+    def fill_columns(self, columns: Mapping[str, Values], start: int = 0) -> None:
+        """Write the values of steps start, start + 1, ... into the columns with these names."""
+
+
+class TableSource(Protocol):
+    """What a table is computed from: a `scheduler.Spec`. A table keeps it, and knows no more of it than this."""
+
+    @property
+    def id(self) -> str:
+        """Its name."""
+
+    @property
+    def layout(self) -> TableLayout:
+        """The columns of the table, its length, what its rows count, and what happens past its last row."""
+
+    def plan(self) -> Mapping[str, tuple[ColumnFiller, str]]:
+        """Column name to the schedule and the schedule's column that fill it."""
+
+    def canonical(self) -> str:
+        """Its canonical JSON."""
+
+
 @dataclass(frozen=True)
 class FileHeader:
     """A file's header, read: the frame, the digest, and how many bytes lie before the values.
@@ -154,14 +182,33 @@ class FileHeader:
         )
 
 
-def claimed_spec(text: str) -> Spec | None:
-    """The spec in a header; None where it is none, or of a kind that this version does not know."""
-    from scheduler.spec import Spec  # noqa: PLC0415  # the spec builds tables, and a table remembers its spec
-
+def column_values(name: str, values: ArrayLike) -> Values:
+    """A column's values as float64, shape [total_steps]. Text, booleans and complex numbers are no numbers here."""
     try:
-        return Spec.model_validate_json(text)
-    except (ValueError, RecursionError):
-        return None
+        given = np.asarray(values)
+        is_other = given.size and given.dtype.kind in "USbcmMV"
+        array = None if is_other else given.astype(np.float64, copy=False)
+    except (TypeError, ValueError, OverflowError, RuntimeError) as error:  # RuntimeError: a tensor with a gradient
+        raise TableError(f"column {name!r} must have one number per step: {error}") from error
+    if array is None:
+        raise TableError(f"column {name!r} must have numbers, got {given.dtype} like {given.flat[0]!r}")
+    if array.ndim != 1:
+        raise TableError(f"column {name!r} must have one value per step, got shape {list(array.shape)}")
+    return array
+
+
+def check_values(layout: TableLayout, data: Values) -> None:
+    """Raise `TableError` for the first value that its column cannot have. `data`: shape [columns, total_steps]."""
+    for name, column in zip(layout.columns, data, strict=True):
+        if (bad := _first_bad(name, column)) is not None:
+            raise TableError(f"column {name!r} must be {broken_rule(column[bad])}, got {column[bad]} at step {bad}")
+
+
+def _first_bad(name: str, column: Values) -> int | None:
+    if name.partition(".")[0] == "lr":
+        return first_bad_rate(column)
+    finite = np.isfinite(column)
+    return None if finite.all() else int(np.argmin(finite))
 
 
 def header_size(start: memoryview, file_size: int) -> int:

@@ -9,10 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from itertools import islice
-from typing import TYPE_CHECKING, Literal, NamedTuple
-
-if TYPE_CHECKING:
-    from scheduler.schedule import Schedule
+from typing import Literal, NamedTuple, Protocol
 
 MAX_WARNINGS = 10
 """Sentences given of one schedule, or of one spec."""
@@ -38,6 +35,34 @@ class PlacedWarning(NamedTuple):
         return self._replace(place=f"{place}.{self.place}" if self.place else place)
 
 
+class Stated(Protocol):
+    """What a schedule says of itself: see `scheduler.schedule.Schedule`."""
+
+    @property
+    def kind(self) -> str:
+        """Its name."""
+
+    @property
+    def stated_steps(self) -> int | None:
+        """How many steps it is made for."""
+
+    @property
+    def warmup_field(self) -> tuple[str, int] | None:
+        """The parameter that says how long its warmup is, and its value."""
+
+    @property
+    def rising_steps(self) -> int:
+        """How many steps the rate rises at the beginning."""
+
+    @property
+    def over(self) -> int | None:
+        """The step from which it is over."""
+
+    @property
+    def afterwards(self) -> str | None:
+        """What the rate does past the stated steps."""
+
+
 def sentences(warnings: Iterable[PlacedWarning]) -> list[str]:
     """Each caveat's text once, the place in front; no more than `MAX_WARNINGS`."""
     texts = (f"{warning.place}: {warning.text}" if warning.place else warning.text for warning in warnings)
@@ -51,7 +76,7 @@ def shortened(texts: Iterable[str]) -> list[str]:
     return distinct[:MAX_WARNINGS] + ([f"there are more warnings: {rest} are left out here"] if rest > 0 else [])
 
 
-def of_length(schedule: Schedule, steps: int, *, part: bool) -> Iterator[PlacedWarning]:
+def of_length(schedule: Stated, steps: int, *, part: bool) -> Iterator[PlacedWarning]:
     """What there is to say where a schedule gets so many steps; as a `part` of a composite what is over is held."""
     stated, kind = schedule.stated_steps, schedule.kind
     name, rising = schedule.warmup_field or ("", 0)
@@ -74,7 +99,7 @@ def of_length(schedule: Schedule, steps: int, *, part: bool) -> Iterator[PlacedW
             yield PlacedWarning(about, text)
 
 
-def _later(schedule: Schedule, *, part: bool) -> tuple[About, int, str] | None:
+def _later(schedule: Stated, *, part: bool) -> tuple[About, int, str] | None:
     """What comes past the stated steps, and how many steps of it are nothing to speak of."""
     if part and schedule.over is not None:
         return "level", 0, "is held"
@@ -83,7 +108,7 @@ def _later(schedule: Schedule, *, part: bool) -> tuple[About, int, str] | None:
     return ("curve", 1, what) if what.startswith("rises") else ("level", 0, what)  # its turn is at the step itself
 
 
-def cut_warmup(part: Schedule, steps: int) -> Iterator[PlacedWarning]:
+def cut_warmup(part: Stated, steps: int) -> Iterator[PlacedWarning]:
     """Where another part takes over in the middle of a rise."""
     if steps < part.rising_steps:
         rises = f"this {part.kind} rises for {part.rising_steps} steps and gets {steps}"

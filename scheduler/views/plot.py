@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from scheduler.fields import Values
-from scheduler.table import Table
+from scheduler.spec import Spec
+from scheduler.table import Table, draw
 from scheduler.views.difference import difference
 from scheduler.views.summary import boundaries, call, extremes
 
@@ -197,9 +198,13 @@ def _finish(panel: Axes) -> None:
 
 
 def _title(table: Table) -> str:
-    schedules = table.spec.schedules if table.spec is not None else ()
+    spec: Spec | None = table.spec
+    schedules = spec.schedules if spec is not None else ()
     calls = [shorten(call(schedule), 240, placeholder=" ...") for schedule in schedules[:_MOST_CALLS]]
     if len(schedules) > _MOST_CALLS:
         calls.append(f"and {len(schedules) - _MOST_CALLS} more parameter groups")
     lines = [line for text in calls for line in wrap(text, 120)]
     return "\n".join([*lines, f"table {table.digest[:12]}"])
+
+
+draw.provide(plot)

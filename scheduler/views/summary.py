@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from scheduler.fields import Values
 from scheduler.schedule import Schedule
+from scheduler.spec import Spec
 from scheduler.table import Table
 
 
@@ -78,9 +79,10 @@ def boundaries(table: Table, column: str) -> list[int]:
 
     A table without a spec has only those two.
     """
-    if table.spec is None:
+    spec: Spec | None = table.spec
+    if spec is None:
         return sorted({0, table.total_steps - 1})
-    schedule, _ = table.spec.plan()[column]
+    schedule, _ = spec.plan()[column]
     return schedule.boundaries(table.total_steps)
 
 
@@ -99,7 +101,8 @@ def landmarks(table: Table) -> dict[int, str]:
 
 def _warmup_ends(table: Table) -> set[int]:
     """Whole-number parameters that speak of a warmup, whatever their library calls it."""
-    schedules = table.spec.schedules if table.spec is not None else ()
+    spec: Spec | None = table.spec
+    schedules = spec.schedules if spec is not None else ()
     return {
         value
         for schedule in schedules
