@@ -74,12 +74,12 @@ class Route:
     def _compiled(self) -> tuple[Pattern[str], str, Mapping[str, Any]]:
         return compile_path(self.path)
 
-    @property
+    @cached_property
     def pattern(self) -> Pattern[str]:
         """Matches the paths of the route's requests, as the router does."""
         return self._compiled[0]
 
-    @property
+    @cached_property
     def template(self) -> str:
         """The path as the OpenAPI document writes it: it names the route in metrics and logs."""
         return self._compiled[1]
