@@ -205,7 +205,7 @@ def test_hostile_requests_leave_no_memory_behind(server: ServerProcess) -> None:
             assert {answer.headers["content-type"] for answer in answers} == {"application/problem+json"}
             return {answer.status for answer in answers}
 
-        for _ in range(10):  # until each thread has the memory that it works in
+        for _ in range(20):  # until each thread has the memory that it works in
             ask_everything()
         before = server.memory()
         for _ in range(10):
