@@ -6,6 +6,7 @@ import json
 import os
 import time
 from collections.abc import Sequence
+from numbers import Real
 from types import TracebackType
 from typing import Any, Literal, Self
 
@@ -50,8 +51,8 @@ class Client:
         self, base_url: str, *, timeout: float = 10.0, deadline: float = 60.0, token: str | None = None
     ) -> None:
         for name, seconds in {"timeout": timeout, "deadline": deadline}.items():
-            if not seconds > 0:
-                raise ValueError(f"{name} must be a positive number of seconds, got {seconds}")
+            if not isinstance(seconds, Real) or not seconds > 0:
+                raise ValueError(f"{name} must be a positive number of seconds, got {seconds!r}")
         token = os.environ.get("LRTABLES_TOKEN") or None if token is None else token
         self._transport = Transport(base_url, timeout=timeout, token=token)
         self._deadline = deadline

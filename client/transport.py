@@ -321,7 +321,7 @@ def _checked(base_url: object) -> urllib3.util.Url:
     return url
 
 
-def _checked_token(token: str) -> str:
-    if not _VISIBLE.fullmatch(token):  # the message must not show it
+def _checked_token(token: object) -> str:
+    if not isinstance(token, str) or not _VISIBLE.fullmatch(token):  # the message must not show it
         raise ValueError("token (or LRTABLES_TOKEN) must be printable ASCII without spaces and line ends; it is not")
     return token

@@ -76,15 +76,18 @@ def share_of(steps: int, ratio: float) -> int:
     """
     if not 0.0 <= ratio <= 1.0:
         raise ValueError(f"ratio must be from 0 to 1, got {ratio}")
-    return math.ceil(step_index(steps) * ratio)
+    return math.ceil(step_index(steps, "steps") * ratio)
 
 
-def step_index(step: object) -> int:
-    """A step as an int: `TypeError` where it is none, `ValueError` where it is negative or absurd."""
+def step_index(step: object, name: str = "step") -> int:
+    """A step as an int: `TypeError` where it is none, `ValueError` where it is negative or absurd.
+
+    `name` is what the errors call it.
+    """
     try:
         index = operator.index(step)  # type: ignore[arg-type]  # refuses what is not an integer, which is the question
     except TypeError:
-        raise TypeError(f"step must be an integer, got {step!r}") from None
+        raise TypeError(f"{name} must be an integer, got {step!r}") from None
     if not 0 <= index <= MAX_STEP:
-        raise ValueError(f"step must be from 0 to {MAX_STEP}, got {index}")
+        raise ValueError(f"{name} must be from 0 to {MAX_STEP}, got {index}")
     return index

@@ -25,17 +25,18 @@ class CachedScheduler:
     last step raises `PastEndError` (an `IndexError`), except at `total_steps` itself, where the last rate is held.
 
     Warns (`ScheduleWarning`) of what is rarely meant, such as more steps than one of our schedules has. Raises
-    `TypeError` where `get_lr` gives no number (torch's schedulers give a list: `capture` takes those), and `TableError`
-    where that is no learning rate (see `scheduler.numerics.rates`), both naming the step.
+    `TypeError` where there is no `get_lr`, or where it gives no number (torch's schedulers give a list: `capture` takes
+    those), and `TableError` where that is no learning rate (see `scheduler.numerics.rates`), both naming the step.
     """
 
     def __init__(self, scheduler: Any, total_steps: int) -> None:
-        if isinstance(total_steps, bool) or step_index(total_steps) < 1:
+        if isinstance(total_steps, bool) or step_index(total_steps, "total_steps") < 1:
             raise ValueError(f"total_steps must be at least 1, got {total_steps}")
         if isinstance(scheduler, Schedule):
             warn_of(scheduler.warnings(total_steps), stacklevel=3)
             values = scheduler.values(total_steps)
         else:
+            _check_get_lr(scheduler)
             values = np.fromiter((_rate(scheduler, step) for step in range(total_steps)), np.float64, total_steps)
         if (step := first_bad_rate(values)) is not None:
             raise TableError(f"{_named(scheduler)} must give learning rates, got {values[step]} at step {step}")
@@ -52,6 +53,11 @@ class CachedScheduler:
 
     def __setstate__(self, state: dict[str, Table]) -> None:
         self._adopt(state["table"])
+
+
+def _check_get_lr(scheduler: Any) -> None:
+    if not callable(getattr(scheduler, "get_lr", None)):
+        raise TypeError(f"scheduler must be an object with get_lr(step), got {abbreviate(scheduler)}")
 
 
 def _rate(scheduler: Any, step: int) -> float:

@@ -111,7 +111,7 @@ def read_json(text: str | bytes | bytearray) -> Any:
     """The data in JSON text that was refused; `None` where it is no JSON."""
     try:
         return json.loads(text)
-    except (ValueError, RecursionError):
+    except (ValueError, TypeError, RecursionError):
         return None
 
 

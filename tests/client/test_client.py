@@ -141,10 +141,10 @@ def test_what_is_no_table_is_not_published() -> None:
 
 
 @pytest.mark.parametrize("name", ["timeout", "deadline"])
-@pytest.mark.parametrize("seconds", [0, -1.0, float("nan")])
-def test_times_are_positive(name: str, seconds: float) -> None:
-    """A timeout or deadline that is not positive is refused by name and value."""
-    with pytest.raises(ValueError, match=f"{name} must be a positive number of seconds, got {seconds}"):
+@pytest.mark.parametrize("seconds", [0, -1.0, float("nan"), "1"])
+def test_times_are_positive(name: str, seconds: object) -> None:
+    """A timeout or deadline that is no positive number is refused by name and value."""
+    with pytest.raises(ValueError, match=f"{name} must be a positive number of seconds, got {seconds!r}"):
         Client("http://127.0.0.1:8000", **cast(Any, {name: seconds}))
 
 

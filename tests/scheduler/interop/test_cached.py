@@ -6,7 +6,7 @@ import copy
 import math
 import pickle
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -71,6 +71,12 @@ def test_cached_scheduler_refuses_what_is_no_rate_and_no_step() -> None:
         CachedScheduler(Foreign(), 0)
     with pytest.raises(ValueError, match="total_steps must be at least 1, got True"):
         CachedScheduler(Foreign(), True)
+    with pytest.raises(TypeError, match=r"total_steps must be an integer, got 4\.0"):
+        CachedScheduler(Foreign(), cast(Any, 4.0))
+    with pytest.raises(ValueError, match="total_steps must be from 0 to 10000000000, got -1"):
+        CachedScheduler(Foreign(), -1)
+    with pytest.raises(TypeError, match=r"scheduler must be an object with get_lr\(step\), got None"):
+        CachedScheduler(None, 4)
 
 
 class Returning:

@@ -155,6 +155,12 @@ def test_a_spec_says_what_is_wrong(fields: dict[str, Any], message: str) -> None
     assert str(refusal(lambda: Spec.model_validate_json(json.dumps(data)))) == message
 
 
+def test_what_is_no_text_is_no_json() -> None:
+    """A spec is read from text: anything else is refused like any other data."""
+    assert "JSON" in str(refusal(lambda: Spec.model_validate_json(5)))  # type: ignore[arg-type]  # that is what it is about
+    assert str(refusal(lambda: Spec.model_validate(5))).startswith("Spec: the data must be")
+
+
 def test_a_spec_names_the_group_and_the_column() -> None:
     """Inside a spec the path leads to the group, or the column, and into the schedule."""
     data = {"schedule": [WARMUP, WARMUP | {"base_lr": -1}], "columns": {"beta1": {"kind": "Rump"}}, "total_steps": 5}
