@@ -26,9 +26,10 @@ from scheduler.messages.descriptions import describe_schema
 from scheduler.messages.errors import Owner, schedule_error
 from scheduler.messages.warnings import PlacedWarning, ScheduleWarning, of_length, sentences
 from scheduler.numerics.cancellation import windows
-from scheduler.numerics.rates import broken_rule, first_out_of_range
+from scheduler.numerics.rates import first_out_of_range
 from scheduler.overrides import check_overrides
-from scheduler.table import After, Axis, Table, TableError
+from scheduler.table import After, Axis, Table
+from scheduler.table_format import rate_out_of_range
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -74,7 +75,8 @@ class Schedule:
     def _fill(self, out: Values, start: int) -> None:
         """Write the values of steps start, start + 1, ... into `out` (shape [m], contiguous, m from 1 to 2^20).
 
-        The value of a step must not depend on `start` or on the length of `out`, bit for bit.
+        The value of a step must not depend on `start` or on the length of `out`, bit for bit. A kind that names several
+        columns (`column_names`) takes the one to write, too: `_fill(self, out, start, column="lr")`.
         """
         raise TypeError(f"{type(self).__name__} must define _fill(self, out, start), which writes its values into out")
 
@@ -224,15 +226,12 @@ class Schedule:
         """
         if start < 0:
             raise ValueError(f"start must be >= 0, got {start}")
-        if column == "lr":
-            fill = self._fill
-        elif column in self.column_names:
-            fill = functools.partial(self._fill, column=column)  # type: ignore[call-arg]  # kinds of several columns take it
-        else:
+        if column != "lr" and column not in self.column_names:
             raise KeyError(f"{self.kind} has no column {column!r}, only {', '.join(self.column_names)}")
+        others = {} if column == "lr" else {"column": column}
         with np.errstate(over="ignore", invalid="ignore"):
             for window, first in windows(out, start):
-                fill(window, first)
+                self._fill(window, first, **others)
 
     @final
     def fill_held(self, out: Values, start: int = 0, *, column: str = "lr") -> None:
@@ -263,7 +262,7 @@ class Schedule:
         columns = {name: np.empty(n) for name in self.column_names}
         self.fill_columns(columns)
         if (step := first_out_of_range(columns["lr"])) is not None:
-            raise rate_out_of_range(self, columns["lr"][step], step)
+            raise rate_out_of_range(self.kind, columns["lr"][step], step)
         for out in columns.values():
             out.flags.writeable = False
         return columns
@@ -327,7 +326,7 @@ class Schedule:
         if first_out_of_range(values) is not None:  # the window is what lies between `step` and the next such value
             values, first = values[step - first :], step
             if (bad := first_out_of_range(values)) == 0:
-                raise rate_out_of_range(self, values[0], step)
+                raise rate_out_of_range(self.kind, values[0], step)
             values = values[:bad]
         return first, values.data.toreadonly()  # type: ignore[return-value]  # its format is 'd': indexing gives floats
 
@@ -349,17 +348,6 @@ class Schedule:
         """The schedule as JSON data: `kind`, and every parameter with its default filled in."""
         data: dict[str, Any] = TypeAdapter(type(self)).dump_python(self, mode="json")
         return {"kind": data.pop("kind"), **data}
-
-
-def rate_out_of_range(schedule: Schedule, value: float, step: int) -> TableError:
-    """The error for a value of a schedule, at this step, that is beyond every rate."""
-    return TableError(f"a rate must be {broken_rule(abs(value))}, got {value} at step {step} of this {schedule.kind}")
-
-
-def warn_of(messages: Iterable[str], *, stacklevel: int) -> None:
-    """Give each sentence as a `ScheduleWarning`, at the line `stacklevel` calls up, this one included."""
-    for message in messages:
-        warnings.warn(message, ScheduleWarning, stacklevel)
 
 
 S = TypeVar("S", bound=type[Schedule])

@@ -11,9 +11,9 @@ from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, Validatio
 from scheduler.canonical import canonical_hash, canonical_json
 from scheduler.fields import StepCount
 from scheduler.messages.errors import Owner, ScheduleError, read_json, schedule_error
-from scheduler.messages.warnings import shortened
+from scheduler.messages.warnings import shortened, warn_of
 from scheduler.registry import KINDS, AnySchedule
-from scheduler.schedule import Schedule, tabulate, warn_of
+from scheduler.schedule import Schedule, tabulate
 from scheduler.table import After, Axis, Table, read_spec
 from scheduler.table_format import TableLayout
 

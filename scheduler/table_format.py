@@ -56,6 +56,11 @@ class TableError(ValueError):
     """Bytes or values that are not a table, or not the table they say they are."""
 
 
+def rate_out_of_range(kind: str, value: float, step: int) -> TableError:
+    """The error for a value of a schedule of this kind, at this step, that is beyond every rate."""
+    return TableError(f"a rate must be {broken_rule(abs(value))}, got {value} at step {step} of this {kind}")
+
+
 @dataclass(frozen=True)
 class TableLayout:
     """The columns of a table, how many rows they have, what rows count, and what happens past the last one.

@@ -276,13 +276,13 @@ class OneCycleLR(_Cycling):
     @override
     def fill_columns(self, columns: Mapping[str, Values], start: int = 0) -> None:
         # docstring inherited; a cosine, which takes longer than all the rest, serves both columns
-        shared = set(columns) == {"lr", "momentum"}
+        shared = set(columns) == {"lr", self.momentum_column}
         if not shared or start < 0 or start + len(columns["lr"]) > self.end + 1:
             super().fill_columns(columns, start)
             return
         libm.check_platform()
         for rates, step in windows(columns["lr"], start):
-            momenta = columns["momentum"][step - start :][: len(rates)]
+            momenta = columns[self.momentum_column][step - start :][: len(rates)]
             self._anneal([(rates, self._rates), (momenta, self._momenta)], step)
 
     @property

@@ -17,7 +17,8 @@ from scheduler.messages.warnings import PlacedWarning, cut_warmup, of_length
 from scheduler.numerics.pieces import ENDLESS, Fill, piecewise
 from scheduler.numerics.rates import MAX_RATE
 from scheduler.registry import AnySchedule
-from scheduler.schedule import Schedule, rate_out_of_range, schedule
+from scheduler.schedule import Schedule, schedule
+from scheduler.table_format import rate_out_of_range
 
 Piece = tuple[Schedule, int]
 """A part, and how many steps it has."""
@@ -266,5 +267,5 @@ def _rate_at(part: Schedule, step: int) -> float:
     """
     value = value_at(part, step)
     if not abs(value) <= MAX_RATE:
-        raise rate_out_of_range(part, value, step)
+        raise rate_out_of_range(part.kind, value, step)
     return max(value, 0.0)

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 
 from scheduler.fields import step_index
+from scheduler.messages.warnings import warn_of
 from scheduler.numerics.rates import first_bad_rate
-from scheduler.schedule import Schedule, warn_of
+from scheduler.schedule import Schedule
 from scheduler.table import Table, TableError
 from scheduler.texts import abbreviate
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import Literal, NamedTuple, Protocol
+from warnings import warn
 
 MAX_WARNINGS = 10
 """Sentences given of one schedule, or of one spec."""
@@ -74,6 +75,12 @@ def shortened(texts: Iterable[str]) -> list[str]:
     distinct = list(dict.fromkeys(texts))
     rest = len(distinct) - MAX_WARNINGS
     return distinct[:MAX_WARNINGS] + ([f"there are more warnings: {rest} are left out here"] if rest > 0 else [])
+
+
+def warn_of(messages: Iterable[str], *, stacklevel: int) -> None:
+    """Give each sentence as a `ScheduleWarning`, at the line `stacklevel` calls up, this one included."""
+    for message in messages:
+        warn(message, ScheduleWarning, stacklevel)
 
 
 def of_length(schedule: Stated, steps: int, *, part: bool) -> Iterator[PlacedWarning]:
