@@ -1,5 +1,6 @@
 """How a route is declared: a toy declared here is guarded, documented and counted as every other is."""
 
+import ast
 import re
 from collections.abc import Iterator
 from contextlib import closing
@@ -9,6 +10,7 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
+import service
 from service.app import create_app, open_server
 from service.database.metadata import open_metadata
 from service.documentation.examples import Example
@@ -17,6 +19,8 @@ from service.routes.registry import ROUTES, Routes
 from service.security.tokens import SCOPES, new_token
 from service.settings import Settings
 from tests.service.golden import answers
+
+SERVICE = Path(service.__file__).parent
 
 toys = Resource("server", "/v1/toys")
 
@@ -128,3 +132,13 @@ def test_a_wrong_declaration_is_refused(method: str, options: dict[str, Any], sa
     """What cannot be meant is refused when it is declared, with the route in the message."""
     with pytest.raises(ValueError, match=re.escape(said)):
         Resource("server").declare(method, "/v1/toys/{name}", **options)(toy)
+
+
+def test_the_address_of_a_route_is_written_once() -> None:
+    """No code of the server repeats a path that is declared. The doctor does: it asks a server as clients do."""
+    fixed = {route.template.partition("/{")[0] for route in ROUTES} - {"/"}
+    paths = [path for path in SERVICE.rglob("*.py") if path != SERVICE / "operations" / "doctor.py"]
+    trees = [ast.parse(path.read_text(encoding="utf-8")) for path in paths]
+    texts = [node.value for tree in trees for node in ast.walk(tree) if isinstance(node, ast.Constant)]
+    written = [text for text in texts if isinstance(text, str) and any(text.startswith(path) for path in fixed)]
+    assert sorted(written) == sorted(fixed)
