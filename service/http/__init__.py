@@ -1,1 +1,1 @@
-"""HTTP as tables and routes need it: responses, problems, bodies, conditions, ranges. Nothing here knows tables."""
+"""HTTP without tables: responses, problem documents, request bodies, conditional requests, byte ranges, request IDs."""

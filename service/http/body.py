@@ -1,4 +1,4 @@
-"""Request bodies: of the type that they have to be, received up to a limit."""
+"""Request bodies: their media type is checked, and they are received up to a size limit."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from starlette.requests import Request
 from service.errors import BodyTooLargeError, FieldError, QueueFullError, UnsupportedMediaTypeError, abbreviate
 from service.strict_json import SMALL
 
-_BODIES = 16  # of the largest size at a time: their specs may take ten times their memory
+_BODIES = 16  # bodies of the largest size in memory: the specs parsed from them may take ten times as much
 
 
 class Bodies:
-    """Receives JSON bodies; those of all requests under way together take a bounded amount of memory.
+    """Receives JSON bodies. The bodies of all active requests share a bounded amount of memory.
 
-    A body takes its memory as it comes, and keeps it until its request is answered: the spec that was read out of it
-    takes some more. Large ones may have 16 times what the largest may have; so much again is left for small ones. An
-    instance belongs to one event loop.
+    A body counts while it arrives, and until its response is sent, because the spec parsed from it takes memory too.
+    Large bodies together may take 16 times `max_body_bytes`. Small ones may take as much again, so that large bodies
+    never block them. An instance belongs to one event loop.
     """
 
     def __init__(self, max_body_bytes: int) -> None:
@@ -27,14 +27,14 @@ class Bodies:
 
     @asynccontextmanager
     async def receive(self, request: Request) -> AsyncIterator[bytes]:
-        """The body of a JSON request, for a `with` block: what is too large is refused before it is read, or while.
+        """Yield the body of a JSON request. A body that is too large is rejected as early as possible.
 
-        Raises `UnsupportedMediaTypeError`, `BodyTooLargeError`, and `QueueFullError` where others have the memory.
+        Raises `UnsupportedMediaTypeError`, `BodyTooLargeError`, and `QueueFullError` if other bodies use the memory.
         """
         check_media_type(request, ("application/json",), "JSON in UTF-8")
         body = bytearray()
         try:
-            self._check(0, min(_announced(request), self._limit))  # one that cannot be had is not begun
+            self._check(0, min(_content_length(request), self._limit))  # do not start reading what will not fit
             async for piece in pieces(request, self._limit, "max_body_bytes"):
                 self._check(len(body), len(piece))
                 self._held += len(piece)
@@ -44,14 +44,14 @@ class Bodies:
             self._held -= len(body)
 
     def _check(self, size: int, more: int) -> None:
-        """Raise where a body of this size cannot have more."""
+        """Raise if a body of this size cannot grow by `more` bytes."""
         most = _BODIES * self._limit * (1 if size + more > SMALL else 2)
         if self._held + more > most:
-            raise QueueFullError(f"{self._held} bytes of requests are under way, as many as this server takes")
+            raise QueueFullError(f"request bodies already take {self._held} bytes, of at most {most}: try again later")
 
 
 def check_media_type(request: Request, media_types: Sequence[str], what: str) -> None:
-    """Raise `UnsupportedMediaTypeError` for a body of another type than these, in another charset, or compressed."""
+    """Raise `UnsupportedMediaTypeError` for another media type, a charset other than UTF-8, or a compressed body."""
     header = request.headers.get("content-type", "")
     media_type, _, parameters = header.partition(";")
     charset = parameters.strip().lower().replace('"', "")
@@ -60,13 +60,13 @@ def check_media_type(request: Request, media_types: Sequence[str], what: str) ->
         raise UnsupportedMediaTypeError(detail, [FieldError(detail, parameter="content-type", value=header)])
     coding = request.headers.get("content-encoding", "identity")
     if coding.strip().lower() != "identity":
-        detail = f"the body must come as it is, without Content-Encoding, got {abbreviate(coding)!r}"
+        detail = f"the body must not be compressed: send no Content-Encoding, got {abbreviate(coding)!r}"
         raise UnsupportedMediaTypeError(detail, [FieldError(detail, parameter="content-encoding", value=coding)])
 
 
 async def pieces(request: Request, limit: int, setting: str) -> AsyncIterator[bytes]:
-    """The body as it comes, at most `limit` bytes, which `setting` sets. Raises `BodyTooLargeError`."""
-    _check_size(_announced(request), limit, setting)
+    """Yield the body as it arrives. Raises `BodyTooLargeError` beyond `limit` bytes, and names the `setting` of it."""
+    _check_size(_content_length(request), limit, setting)
     size = 0
     async for piece in request.stream():
         size += len(piece)
@@ -74,8 +74,8 @@ async def pieces(request: Request, limit: int, setting: str) -> AsyncIterator[by
         yield piece
 
 
-def _announced(request: Request) -> int:
-    """How many bytes the request says that its body has; 0 where it does not say, or says nothing sensible."""
+def _content_length(request: Request) -> int:
+    """Return the Content-Length of a request; 0 if it has none, or an invalid one."""
     length = request.headers.get("content-length", "")
     return int(length) if length.isdecimal() and len(length) < 20 else 0
 

@@ -1,4 +1,4 @@
-"""Which format a client wants (RFC 9110, section 12.5.1), and whether it means or has it (sections 13.1.1, 13.1.2)."""
+"""Content negotiation (RFC 9110, section 12.5.1) and conditional requests (sections 13.1.1 and 13.1.2)."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from functools import lru_cache
 
 _QUALITY = re.compile(r"0(\.\d{0,3})?|1(\.0{0,3})?")
 _TAG = re.compile(rb'(?:^|,)[ \t]*(W/)?("[\x21\x23-\x7e\x80-\xff]*")[ \t]*(?=,|\Z)')
-_LONGEST = 256  # characters of an Accept header that is remembered
+_LONGEST = 256  # characters of an Accept header that is cached
 
 
 def preferred(accept: str, offered: tuple[str, ...]) -> str | None:
-    """The offered media type that the Accept header likes best, the first of equals; None where it likes none.
+    """Return the offered media type with the highest quality in an Accept header; None if it accepts none of them.
 
-    The most specific range that matches a type decides its quality. No header, or an empty one, accepts everything;
-    a range whose q is not a number from 0 to 1 is ignored.
+    The first of equals wins. The most specific range that matches a type decides its quality. A missing or empty
+    header accepts everything. A range whose q is not a number from 0 to 1 is ignored.
     """
-    return (_remembered if len(accept) <= _LONGEST else _preferred)(accept, offered)
+    return (_cached if len(accept) <= _LONGEST else _preferred)(accept, offered)
 
 
 def _preferred(accept: str, offered: tuple[str, ...]) -> str | None:
@@ -27,7 +27,7 @@ def _preferred(accept: str, offered: tuple[str, ...]) -> str | None:
     return best if _quality(best, ranges) > 0 else None
 
 
-_remembered = lru_cache(256)(_preferred)
+_cached = lru_cache(256)(_preferred)
 
 
 def _range(text: str) -> tuple[str, float] | None:
@@ -44,11 +44,11 @@ def _quality(media_type: str, ranges: dict[str, float]) -> float:
     return next((ranges[name] for name in (media_type, wildcard, "*/*") if name in ranges), 0.0)
 
 
-def has_already(if_none_match: bytes, etag: bytes) -> bool:
-    """Whether an If-None-Match header names this entity tag: alone, in a list, weakly, or by `*`."""
+def is_not_modified(if_none_match: bytes, etag: bytes) -> bool:
+    """Return whether an If-None-Match header matches this entity tag: alone, in a list, as a weak tag, or by `*`."""
     return if_none_match in (etag, b"*") or any(tag == etag for _, tag in _TAG.findall(if_none_match))
 
 
-def is_meant(if_match: bytes, etag: bytes) -> bool:
-    """Whether an If-Match header names this entity tag: alone, in a list, or by `*`; a weak tag does not."""
+def precondition_holds(if_match: bytes, etag: bytes) -> bool:
+    """Return whether an If-Match header matches this entity tag: alone, in a list, or by `*`. A weak tag never does."""
     return if_match in (etag, b"*") or (b"", etag) in _TAG.findall(if_match)

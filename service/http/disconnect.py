@@ -1,4 +1,4 @@
-"""Work for a client who may leave before it is done."""
+"""Cancel work when the client disconnects."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ T = TypeVar("T")
 
 
 async def cancel_on_disconnect(receive: Receive, work: Coroutine[Any, Any, T]) -> T:
-    """The result of work that is cancelled when the client goes away. The request's body must have been read.
+    """Return the result of work, or cancel it when the client disconnects. The request's body must have been read.
 
-    Raises `ClientDisconnect` then, and what the work raises.
+    Raises `ClientDisconnect` on a disconnect, and whatever the work raises.
     """
-    working, leaving = asyncio.create_task(work), asyncio.create_task(_left(receive))
+    working, watching = asyncio.create_task(work), asyncio.create_task(_disconnected(receive))
     try:
-        await asyncio.wait({working, leaving}, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait({working, watching}, return_when=asyncio.FIRST_COMPLETED)
         if not working.done():
             raise ClientDisconnect
         return working.result()
     finally:
-        leaving.cancel()
+        watching.cancel()
         working.cancel()
 
 
-async def _left(receive: Receive) -> None:
+async def _disconnected(receive: Receive) -> None:
     while (await receive())["type"] != "http.disconnect":
         pass

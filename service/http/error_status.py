@@ -1,4 +1,4 @@
-"""What each error means in HTTP."""
+"""The HTTP status, problem code and retryability of each exception."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ from service.errors import (
 
 
 class ErrorStatus(NamedTuple):
-    """What an exception means in HTTP: the status, a code that never changes, and whether trying again may help."""
+    """The HTTP status of an exception, its problem code, which never changes, and whether a retry may succeed."""
 
     status: int
     code: str
@@ -63,8 +63,8 @@ ERROR_STATUSES: Mapping[type[Exception], ErrorStatus] = MappingProxyType(
         NotComputableError: ErrorStatus(422, "not-computable"),
         RateLimitedError: ErrorStatus(429, "rate-limited", retryable=True),
         TableLostError: ErrorStatus(500, "table-lost"),
-        ClientDisconnect: ErrorStatus(400, "client-disconnected"),  # nobody reads it; it is no error of the server
-        # found while it was read: next time it is made anew
+        ClientDisconnect: ErrorStatus(400, "client-disconnected"),  # nobody reads it, but a 5xx would count as ours
+        # the file was found damaged while it was read: the next request computes it again
         TableError: ErrorStatus(503, "table-damaged", retryable=True),
         NotReadyError: ErrorStatus(503, "not-ready", retryable=True),
         QueueFullError: ErrorStatus(503, "queue-full", retryable=True),
@@ -78,5 +78,5 @@ ERROR_STATUSES: Mapping[type[Exception], ErrorStatus] = MappingProxyType(
 
 
 def error_status(error: Exception) -> ErrorStatus:
-    """What an exception, or the nearest of its bases that is in the table, means."""
+    """Return the status of an exception's class, or of the nearest base class that has one."""
     return next(ERROR_STATUSES[base] for base in type(error).__mro__ if base in ERROR_STATUSES)

@@ -1,4 +1,4 @@
-"""Errors as answers: `application/problem+json` (RFC 9457) for every one, whoever raised it."""
+"""Errors as responses: every error becomes `application/problem+json` (RFC 9457), whatever raised it."""
 
 from __future__ import annotations
 
@@ -35,9 +35,9 @@ _logger = logging.getLogger("lrtables")
 _METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 _RETRY_AFTER = 1  # seconds
 MEDIA_TYPE = "application/problem+json"
-"""Of every error's body."""
+"""The media type of every error's body."""
 REALM = 'Bearer realm="lrtables"'
-"""How a `WWW-Authenticate` begins."""
+"""How every `WWW-Authenticate` header starts."""
 
 
 class Problem(BaseModel):
@@ -46,20 +46,21 @@ class Problem(BaseModel):
     model_config = ConfigDict(json_schema_extra={"additionalProperties": True})
 
     type: str = "about:blank"
-    title: str = Field(description="the status in words")
+    title: str = Field(description="reason phrase of the status")
     status: int
-    code: str = Field(description="what happened, for programs: never changes")
-    detail: str = Field(description="what happened, for people")
+    code: str = Field(description="machine-readable cause; a code never changes its meaning")
+    detail: str = Field(description="human-readable explanation")
     errors: list[dict[str, Any]] = Field(
         default_factory=list,
-        description="the bad values: a JSON pointer into the body or the name of a parameter, detail, value",
+        description="the invalid values, each with a JSON pointer into the body or a parameter's name, a detail and "
+        "the value",
     )
-    request_id: str = Field(description="the request's X-Request-ID, or the one it was given: the log has it too")
+    request_id: str = Field(description="the request's X-Request-ID, or a generated one; the server's log has it too")
     retryable: bool = Field(description="whether the same request may succeed later")
 
 
 def install(app: FastAPI) -> None:
-    """Make the application answer every error as a problem."""
+    """Make the application send every error as a problem document."""
     for error in (
         ServiceError,
         StorageError,
@@ -69,11 +70,11 @@ def install(app: FastAPI) -> None:
         HTTPException,
         Exception,
     ):
-        app.add_exception_handler(error, answer)
+        app.add_exception_handler(error, problem_response)
 
 
-async def answer(request: Request, error: Exception) -> Response:
-    """The problem that an exception means."""
+async def problem_response(request: Request, error: Exception) -> Response:
+    """Return an exception as a problem document, and log it if the server is to blame."""
     if isinstance(error, HTTPException):
         found = ErrorStatus(error.status_code, _phrase(error.status_code).lower().replace(" ", "-"))
         return _problem(request, found, _explain(request, error), (), _headers(request, error))
@@ -86,16 +87,16 @@ async def answer(request: Request, error: Exception) -> Response:
     if isinstance(error, ServiceError):
         return _problem(request, found, str(error), error.errors, later)
     if isinstance(error, DatabaseError):  # its text names hosts and ports, which are for the log
-        return _problem(request, found, "the database failed; the log says how, under the request_id", (), later)
+        return _problem(request, found, "the database failed; see the server's log for this request_id", (), later)
     if isinstance(error, StorageError):
         return _problem(request, found, f"the store failed: {error}", (), later)
     if isinstance(error, TableError):
         return _problem(request, found, str(error), (), later)
-    return _problem(request, found, "an error of the server, which is in its log under the request_id", ())
+    return _problem(request, found, "internal error; see the server's log for this request_id", ())
 
 
 def _later(error: Exception, found: ErrorStatus) -> Mapping[str, str] | None:
-    """When to try again, where that may help, or with what scope."""
+    """Return a Retry-After header if a retry may succeed, or the scope that is missing."""
     if isinstance(error, ForbiddenError):
         return {"www-authenticate": f'{REALM}, error="insufficient_scope", scope="{error.scope}"'}
     if not found.retryable:
@@ -104,11 +105,11 @@ def _later(error: Exception, found: ErrorStatus) -> Mapping[str, str] | None:
 
 
 def _report(request: Request, found: ErrorStatus, error: Exception) -> None:
-    """Log an error of the server: with its trace, unless it is of a kind that passes."""
+    """Log a 5xx error: with its traceback, unless a retry may succeed."""
     if found.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         level = logging.INFO if isinstance(error, BusyError) else logging.ERROR
-        said = (_request_id(request), request.method, request.url.path, error)
-        _logger.log(level, "request %s: %s %s: %s", *said, exc_info=None if found.retryable else error)
+        values = (_request_id(request), request.method, request.url.path, error)
+        _logger.log(level, "request %s: %s %s: %s", *values, exc_info=None if found.retryable else error)
 
 
 def _problem(
@@ -128,7 +129,8 @@ def _problem(
         retryable=found.retryable,
     )
     always = {"cache-control": "no-store", "x-content-type-options": "nosniff"}
-    body = json.dumps(problem.model_dump(), ensure_ascii=False).encode(errors="replace")  # no error fails to be told
+    text = json.dumps(problem.model_dump(), ensure_ascii=False)
+    body = text.encode(errors="replace")  # a lone surrogate must not hide the error
     return Response(body, found.status, {**always, **(headers or {})}, MEDIA_TYPE)
 
 
@@ -139,14 +141,14 @@ def _phrase(status: int) -> str:
 def _explain(request: Request, error: HTTPException) -> str:
     path = abbreviate(request.url.path)
     if error.status_code == HTTPStatus.NOT_FOUND:
-        return f"there is nothing at {path}"
+        return f"no route for {path}"
     if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
-        return f"{path} does not take {abbreviate(request.method)}"
+        return f"{path} does not support {abbreviate(request.method)}"
     return str(error.detail)
 
 
 def _headers(request: Request, error: HTTPException) -> Mapping[str, str] | None:
-    """The error's headers; each method has a route of its own here, so Allow is gathered from all of them."""
+    """Return the error's headers. Each method has its own route here, so Allow is collected from all routes."""
     if error.status_code != HTTPStatus.METHOD_NOT_ALLOWED:
         return error.headers
     routes = request.app.router.routes
@@ -157,13 +159,12 @@ def _headers(request: Request, error: HTTPException) -> Mapping[str, str] | None
 
 
 def _parameter_error(error: dict[str, Any]) -> FieldError:
-    """FastAPI's error of a path, query or header parameter."""
+    """Return FastAPI's error about a path, query or header parameter as one of ours."""
     name = abbreviate(".".join(str(part) for part in error["loc"][1:]))
     value = abbreviate(error["input"])
-    known = {"missing": f"{name} is missing", "extra_forbidden": f"{name} is not a parameter of this route"}
-    return FieldError(
-        known.get(error["type"], f"{name}: {rule(error)}, got {value!r}"), parameter=name, value=error["input"]
-    )
+    details = {"missing": f"{name} is missing", "extra_forbidden": f"{name} is not a parameter of this route"}
+    detail = details.get(error["type"], f"{name}: {rule(error)}, got {value!r}")
+    return FieldError(detail, parameter=name, value=error["input"])
 
 
 def _request_id(request: Request) -> str:

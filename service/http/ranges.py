@@ -1,4 +1,4 @@
-"""Which bytes of a body a client wants (RFC 9110, section 14)."""
+"""Byte range requests (RFC 9110, section 14)."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ _ONE_RANGE = re.compile(rb"bytes=[ \t]*(\d{0,18})-(\d{0,18})[ \t]*", re.IGNORECA
 
 
 def parse_range(header: bytes, length: int) -> range | None:
-    """The places, in a body of `length` bytes, of the bytes that a Range header asks for; None for all of them.
+    """Return the offsets of the requested bytes in a body of `length` bytes; None for the whole body.
 
-    A header is ignored, as section 14.2 allows, where it has another unit, several ranges, none, one that ends before
-    it begins, or a number of more than 18 digits. Raises `RangeNotSatisfiableError` for a range without a byte: it
-    begins past the end, or is of the last 0.
+    A header is ignored, as section 14.2 allows, if it has another unit, several ranges, no range, a range that ends
+    before it starts, or a number of more than 18 digits. Raises `RangeNotSatisfiableError` for an empty range: one that
+    starts past the end, or asks for the last 0 bytes.
     """
     match = _ONE_RANGE.fullmatch(header)
     if match is None or match[1] == match[2] == b"":
@@ -32,5 +32,5 @@ def parse_range(header: bytes, length: int) -> range | None:
 
 def _empty(header: bytes, length: int) -> RangeNotSatisfiableError:
     value = header.decode("latin-1")
-    detail = f"the range must be within the {length} bytes that there are, got {abbreviate(value)!r}"
+    detail = f"the range must start within the body's {length} bytes, got {abbreviate(value)!r}"
     return RangeNotSatisfiableError(detail, [FieldError(detail, parameter="range", value=value)])

@@ -1,4 +1,4 @@
-"""What identifies a request: its own id, the trace that its sender follows, and the key of its token's identity."""
+"""The ID of a request, the ID of its trace, and the ASGI scope key of its token's identity."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from itertools import count
 from starlette.types import Scope
 
 REQUEST_ID = "lrtables.request_id"
-"""A scope has the request's id under this key."""
+"""Key of the request's ID in an ASGI scope."""
 IDENTITY = "lrtables.identity"
-"""A scope has the identity of the request's token under this key. Where it has none, the server asks for no tokens."""
+"""Key of the identity of the request's token in an ASGI scope. It is missing if the server requires no tokens."""
 
 current: ContextVar[Scope | None] = ContextVar("current", default=None)
-"""The request that is being answered, also in the tasks and threads that work for it; None where nobody asked."""
+"""The ASGI scope of the current request, also in the tasks and threads that work for it; None outside of requests."""
 
 Headers = Iterable[tuple[bytes, bytes]]
 
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 _TRACEPARENT = re.compile(
-    rb"(?:(00)|(?!00|ff)[0-9a-f]{2})"  # the version; ff is none
+    rb"(?:(00)|(?!00|ff)[0-9a-f]{2})"  # the version; ff is invalid
     rb"-(?!0{32})(?P<trace_id>[0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}"
-    rb"(?(1)|(?:-.*)?)"  # later versions may go on
+    rb"(?(1)|(?:-.*)?)"  # versions after 00 may append fields
 )
 
 _process = secrets.token_hex(4)
@@ -32,7 +32,7 @@ _numbers = count()
 
 
 def sent_id(headers: Headers) -> bytes | None:
-    """The one X-Request-ID that was sent, as it is returned; empty where none was, None where it is not that plain."""
+    """Return the X-Request-ID that the client sent; empty if there is none, None if it is invalid or sent twice."""
     sent = [value for name, value in headers if name == b"x-request-id"]
     if not sent:
         return b""
@@ -40,9 +40,9 @@ def sent_id(headers: Headers) -> bytes | None:
 
 
 def request_id(headers: Headers) -> str:
-    """The X-Request-ID where it is 1 to 64 letters, digits and `._-`, else a new id.
+    """Return the X-Request-ID if it is 1 to 64 letters, digits and `._-`, else a new ID.
 
-    A new id is a random number of the process and the number of the request: to ask for randomness takes longer.
+    A new ID is the process's random prefix and a counter: it is faster than a random number for each request.
     """
     for name, value in headers:
         if name == b"x-request-id" and _REQUEST_ID.fullmatch(value):
@@ -51,7 +51,7 @@ def request_id(headers: Headers) -> str:
 
 
 def trace_id(headers: Headers) -> str | None:
-    """The trace that the request belongs to, 32 hexadecimal digits; None without exactly one valid `traceparent`.
+    """Return the request's trace ID, 32 hexadecimal digits; None without exactly one valid `traceparent`.
 
     Source: https://www.w3.org/TR/trace-context/#traceparent-header
     """

@@ -1,4 +1,4 @@
-"""Answers that never change: sent from memory without a copy, or read or written while they are sent."""
+"""Responses whose body never changes: sent from memory without a copy, streamed from storage, or generated."""
 
 from __future__ import annotations
 
@@ -16,38 +16,38 @@ from starlette.types import Message, Receive, Scope, Send
 
 from service.errors import PreconditionFailedError, RangeNotSatisfiableError
 from service.http import problems
-from service.http.conditional import has_already, is_meant
+from service.http.conditional import is_not_modified, precondition_holds
 from service.http.disconnect import cancel_on_disconnect
 from service.http.ranges import parse_range
 from service.http.request_id import IDENTITY
 from service.storage.store import Part
 
 _PUBLIC = b"public, max-age=31536000, immutable, no-transform"
-_OWN = b"private, max-age=31536000, immutable, no-transform"
-_ASK_AGAIN = b"private, no-cache, no-transform"
+_PRIVATE = b"private, max-age=31536000, immutable, no-transform"
+_REVALIDATE = b"private, no-cache, no-transform"
 _CONDITIONS = frozenset((b"if-match", b"if-none-match", b"range", b"if-range"))
-_BODY = frozenset((b"content-length", b"transfer-encoding"))  # what says that there is a body to read
+_BODY = frozenset((b"content-length", b"transfer-encoding"))  # the request has a body that must be read
 _SPECIAL = _CONDITIONS | _BODY
-_BEFORE = _BODY | {b"if-match"}  # what is looked at though the client has the answer already
+_BEFORE_304 = _BODY | {b"if-match"}  # headers that matter even if If-None-Match matches
 _NO_BODY = {"type": "http.response.body", "body": b""}
-_SLICE = 2**19  # bytes between two turns of other connections
-_SHORT = 2**14  # bytes of a body that is sent in one piece with its head
-_LAST = 2**16  # bytes that a connection takes without waiting for its client: what asyncio and uvloop let it hold
+_SLICE = 2**19  # bytes sent before other connections are served
+_SHORT = 2**14  # bytes of the largest body that is sent in one piece with its head
+_LAST = 2**16  # bytes that asyncio and uvloop buffer for a client before a send waits
 
 Fields = Sequence[tuple[bytes, bytes]]
-"""A request's headers, their names in lower case."""
+"""The headers of a request, with names in lower case."""
 
 Headers = tuple[tuple[bytes, bytes], ...]
-"""Of an answer. Shared by all who are sent the answer: so nobody can add to them."""
+"""The headers of a response. A tuple, because all clients that are sent the response share it."""
 
 
 def joined_field(headers: Fields, name: bytes) -> bytes:
-    """The value of a header; several of one name are one list, none is empty."""
+    """Return the value of a header. Several with one name are joined by commas. A missing one is empty."""
     return b",".join([value for key, value in headers if key == name])
 
 
 def header(scope: Scope, name: bytes) -> bytes:
-    """The value of a header of a request, as `joined_field` has it."""
+    """Return a header of a request, as `joined_field` does."""
     return joined_field(scope["headers"], name)
 
 
@@ -56,17 +56,17 @@ def _start(status: int, headers: Headers) -> Message:
 
 
 class HttpResponse:
-    """An answer to GET and HEAD that never changes: 200, 206 for a part, or 304 where the client has it already.
+    """A response to GET and HEAD whose body never changes: 200, 206 for a range, or 304 if the client has it.
 
     Args:
-        content_type: of the body.
-        etag: a strong entity tag.
-        length: bytes of the body; None where that is not known beforehand, and no part of it is served.
-        varies: whether the address answers with other formats too, by Accept.
-        is_immutable: whether the address answers with this for ever. Else caches must ask again each time.
-        sha256: the SHA-256 of the body, 32 bytes, to be sent along where it is known.
+        content_type: media type of the body.
+        etag: strong entity tag.
+        length: bytes of the body. None if it is not known beforehand; ranges are then not supported.
+        varies: whether the URL has other formats too, chosen by Accept.
+        is_immutable: whether the URL always has this body. If not, caches must revalidate each time.
+        sha256: SHA-256 of the body, 32 bytes, sent as Repr-Digest if known.
 
-    `sending` counts the bodies that are on their way: their memory is in use even where nobody else knows it any more.
+    `sending` counts the bodies being sent. Their memory is in use even after the cache has evicted them.
     """
 
     def __init__(
@@ -82,94 +82,96 @@ class HttpResponse:
         self.etag = etag
         self.sending = 0
         self.length = length
-        self._has_it = (b"if-none-match", etag)
+        self._if_none_match = (b"if-none-match", etag)
         self._content_type = content_type
         self._varies = varies
         self._is_immutable = is_immutable
         self._sha256 = sha256
-        self._headers: dict[tuple[int, bool], Headers] = {}  # as they are asked for: most tables want few of them
+        self._headers: dict[tuple[int, bool], Headers] = {}  # made when first needed: most tables need few of them
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer as an ASGI application."""
+        """Send the response, as an ASGI application."""
         if scope["method"] == "HEAD" or not _CONDITIONS.isdisjoint([name for name, _ in scope["headers"]]):
-            await self._answer_rarer(scope, receive, send)
+            await self._send_conditional(scope, receive, send)
         else:
             await self._send(scope, receive, send, self.head(200, private=IDENTITY in scope), None)
 
     def head(self, status: int, *, private: bool) -> Message:
-        """How the answer starts, as 200 or 304."""
+        """Return the response's start message, for status 200 or 304."""
         headers = self._headers.get((status, private))
         if headers is None:
             headers = self._headers[status, private] = self._headers_of(status, private=private)
         return _start(status, headers)
 
     def _headers_of(self, status: int, *, private: bool) -> Headers:
-        lasting = _OWN if private else _PUBLIC
-        caching = (b"cache-control", lasting if self._is_immutable else _ASK_AGAIN)
+        immutable = _PRIVATE if private else _PUBLIC
+        caching = (b"cache-control", immutable if self._is_immutable else _REVALIDATE)
         vary: Headers = ((b"vary", b"Accept"),) if self._varies else ()
         always: Headers = ((b"etag", self.etag), caching, *vary)
         if status == 304:
             return always
-        about = _about(self.length, self._sha256)
-        return ((b"content-type", self._content_type), (b"x-content-type-options", b"nosniff"), *about, *always)
+        body = _body_headers(self.length, self._sha256)
+        return ((b"content-type", self._content_type), (b"x-content-type-options", b"nosniff"), *body, *always)
 
-    async def _answer_rarer(self, scope: Scope, receive: Receive, send: Send) -> None:
-        meant, known, private = header(scope, b"if-match"), header(scope, b"if-none-match"), IDENTITY in scope
-        if meant and not is_meant(meant, self.etag):
-            error = PreconditionFailedError(f"If-Match does not name what is here: {self.etag.decode()}")
-            await (await problems.answer(Request(scope), error))(scope, receive, send)
-        elif known and has_already(known, self.etag):
+    async def _send_conditional(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Respond to HEAD, or to a GET with conditions or a range, in the order of RFC 9110, section 13.2.2."""
+        if_match, if_none_match = header(scope, b"if-match"), header(scope, b"if-none-match")
+        private = IDENTITY in scope
+        if if_match and not precondition_holds(if_match, self.etag):
+            error = PreconditionFailedError(f"If-Match does not match the current entity tag, {self.etag.decode()}")
+            await (await problems.problem_response(Request(scope), error))(scope, receive, send)
+        elif if_none_match and is_not_modified(if_none_match, self.etag):
             await send(self.head(304, private=private))
             await send(_NO_BODY)
-        elif scope["method"] == "HEAD":  # for which ranges mean nothing
+        elif scope["method"] == "HEAD":  # ranges do not apply to HEAD
             await send(self.head(200, private=private))
             await send(_NO_BODY)
         elif self.length is None or header(scope, b"if-range") not in (b"", self.etag):
             await self._send(scope, receive, send, self.head(200, private=private), None)
         else:
-            await self._send_wanted(scope, receive, send, self.head(200, private=private), self.length)
+            await self._send_range(scope, receive, send, self.head(200, private=private), self.length)
 
-    async def _send_wanted(self, scope: Scope, receive: Receive, send: Send, whole: Message, length: int) -> None:
-        """What the Range header asks for: a part, all, or an error that says how long the body is."""
+    async def _send_range(self, scope: Scope, receive: Receive, send: Send, full: Message, length: int) -> None:
+        """Send the bytes that the Range header asks for; if there are none, an error with the body's length."""
         try:
             places = parse_range(header(scope, b"range"), length)
         except RangeNotSatisfiableError as error:
-            response = await problems.answer(Request(scope), error)
+            response = await problems.problem_response(Request(scope), error)
             response.headers["content-range"] = f"bytes */{length}"
             await response(scope, receive, send)
             return
-        head = whole if places is None else _start(206, _of_part(whole["headers"], places, length))
+        head = full if places is None else _start(206, _range_headers(full["headers"], places, length))
         await self._send(scope, receive, send, head, places)
 
     async def _send(self, scope: Scope, receive: Receive, send: Send, head: Message, places: range | None) -> None:
-        """Send the head, and these places of the body; all of it for None."""
+        """Send the head, and the bytes of the body at these offsets; the whole body for None."""
         raise NotImplementedError
 
 
-def _written(head: Message) -> bytes:
-    """The head of an answer as HTTP/1.1 has it, but for the empty line at its end."""
+def _serialized(head: Message) -> bytes:
+    """Return the head of a response as HTTP/1.1 text, without the empty line at its end."""
     status: int = head["status"]
     lines = b"".join(b"%b: %b\r\n" % pair for pair in head["headers"])
     return b"HTTP/1.1 %d %b\r\n%b" % (status, HTTPStatus(status).phrase.encode(), lines)
 
 
-def _about(length: int | None, sha256: bytes | None) -> Headers:
+def _body_headers(length: int | None, sha256: bytes | None) -> Headers:
     ranges = () if length is None else ((b"content-length", b"%d" % length), (b"accept-ranges", b"bytes"))
     return ranges if sha256 is None else (*ranges, (b"repr-digest", b"sha-256=:%b:" % base64.b64encode(sha256)))
 
 
-def _of_part(headers: Headers, places: range, length: int) -> Headers:
-    """The headers of these places of a body, from those of the whole."""
-    kept = (pair for pair in headers if pair[0] != b"content-length")
-    placed = b"bytes %d-%d/%d" % (places.start, places.stop - 1, length)
-    return (*kept, (b"content-range", placed), (b"content-length", b"%d" % len(places)))
+def _range_headers(headers: Headers, places: range, length: int) -> Headers:
+    """Return the headers of a range response, made from those of the full response."""
+    others = (pair for pair in headers if pair[0] != b"content-length")
+    content_range = b"bytes %d-%d/%d" % (places.start, places.stop - 1, length)
+    return (*others, (b"content-range", content_range), (b"content-length", b"%d" % len(places)))
 
 
 class BufferResponse(HttpResponse):
-    """Bytes that lie in memory, sent as they lie there, a slice at a time so that no connection waits for another.
+    """A response whose body is in memory. It is sent without a copy, in slices, so that other connections progress.
 
-    The last 64 KiB are sent as a copy: a connection may hold that much for a client who takes nothing more, and
-    would keep all the memory, of however large a table, in use.
+    Only the last 64 KiB are sent as a copy. A connection may buffer that much for a stalled client, and a view would
+    keep the memory of the whole table in use.
     """
 
     def __init__(
@@ -193,32 +195,35 @@ class BufferResponse(HttpResponse):
     def made(
         cls, content_type: bytes, body: bytes, *, varies: bool = False, is_immutable: bool = True
     ) -> BufferResponse:
-        """The answer with a body that was made for it. Its tag is its SHA-256, so a long body is for a thread."""
+        """Return a response with this body. Its entity tag is its SHA-256, so make a long one in a thread."""
         digest = sha256(body).digest()
         etag = b'"%b"' % digest.hex().encode()
         return cls(content_type, etag, [body], varies=varies, is_immutable=is_immutable, sha256=digest)
 
     def plain_status(self, headers: Fields) -> int | None:
-        """The status, 200 or 304, of a GET with these headers; None where they may ask for something else."""
+        """Return 200 or 304 if that is the response to a plain GET with these headers; None if `__call__` must decide.
+
+        A GET is plain if it has no body, and no condition but an If-None-Match with exactly this entity tag.
+        """
         names = [name for name, _ in headers]
-        if self._has_it in headers:
-            return 304 if _BEFORE.isdisjoint(names) else None
+        if self._if_none_match in headers:
+            return 304 if _BEFORE_304.isdisjoint(names) else None
         return 200 if _SPECIAL.isdisjoint(names) else None
 
     def short(self, status: int, *, private: bool, request_id: bytes = b"") -> tuple[bytes, Part] | None:
-        """What `plain_status` told as HTTP/1.1 for a connection that stays open, where that is not long; else None.
+        """Return the response with a status from `plain_status` as HTTP/1.1 for a kept-alive connection; None if long.
 
-        That is the head, without the headers that the server adds and the empty line, and the body.
+        The result is the head, without the server's own headers and the empty line, and the body.
         """
-        whole = status == 200
-        if whole and not self._is_short:
+        has_body = status == 200
+        if has_body and not self._is_short:
             return None
         found = self._short.get((status, private))
         if found is None:
-            found = self._short[status, private] = _written(self.head(status, private=private))
+            found = self._short[status, private] = _serialized(self.head(status, private=private))
         if request_id:
             found += b"x-request-id: %b\r\n" % request_id
-        return found, self._parts[0] if whole else b""
+        return found, self._parts[0] if has_body else b""
 
     async def _send(self, scope: Scope, receive: Receive, send: Send, head: Message, places: range | None) -> None:
         await send(head)
@@ -230,18 +235,19 @@ class BufferResponse(HttpResponse):
         try:
             for body in _slices(self._parts, pinned):
                 await send({"type": "http.response.body", "body": body, "more_body": True})
-                if len(body) > _LAST:  # a head of a file goes out with what follows
-                    await asyncio.sleep(0)  # a send that finds room does not yield
+                if len(body) > _LAST:  # a short part, such as a file's header, goes out with the next one
+                    await asyncio.sleep(0)  # a send that need not wait does not yield to other connections
             copy = b"".join(_slices(self._parts, last))
             await send({"type": "http.response.body", "body": copy, "more_body": bool(pinned)})
             if pinned:
-                await send(_NO_BODY)  # which waits until the last slice is taken: with the copy it is more than `_LAST`
+                # The last slice and the copy exceed `_LAST`, so this send waits until the client has read the slice.
+                await send(_NO_BODY)
         finally:
             self.sending -= 1
 
 
 def _slices(parts: Iterable[Part], places: range) -> Iterator[memoryview]:
-    """These places of the joined parts, in slices."""
+    """Yield the bytes at these offsets of the joined parts, in slices."""
     start, stop = places.start, places.stop
     for part in parts:
         piece = memoryview(part)[max(start, 0) : max(stop, 0)]
@@ -254,14 +260,14 @@ class Source(Protocol):
 
     @property
     def length(self) -> int:
-        """Bytes of the whole."""
+        """Length of the body in bytes."""
 
     def read(self, start: int, stop: int) -> AsyncIterator[Part]:
-        """The bytes from `start` up to but without `stop`, piece by piece. Raises where they cannot be had."""
+        """Yield the bytes from `start` up to but without `stop`, in pieces. Raises if they cannot be read."""
 
 
 class StreamResponse(HttpResponse):
-    """Bytes that are read while they are sent."""
+    """A response whose body is read from a source while it is sent."""
 
     def __init__(
         self, content_type: bytes, etag: bytes, source: Source, *, varies: bool = False, sha256: bytes | None = None
@@ -275,7 +281,7 @@ class StreamResponse(HttpResponse):
 
 
 class GeneratedResponse(HttpResponse):
-    """A body that is written block by block while it is sent, once: no more than one block of it is ever in memory."""
+    """A response whose body is generated while it is sent, once. At most one block of it is in memory at a time."""
 
     def __init__(self, content_type: bytes, etag: bytes, blocks: AsyncIterator[bytes], *, varies: bool = False) -> None:
         super().__init__(content_type, etag, varies=varies)
@@ -286,23 +292,24 @@ class GeneratedResponse(HttpResponse):
 
 
 async def _stream(pieces: AsyncIterator[Part], receive: Receive, send: Send, head: Message) -> None:
-    """Send pieces until they end or the client goes away.
+    """Send pieces until they end or the client disconnects.
 
-    Starlette's own way leaves what it has cancelled in a cycle of references: a table would stay until that is found.
+    Starlette's `StreamingResponse` leaves a cancelled task in a reference cycle, which would keep the table in memory
+    until the next garbage collection.
     """
     with suppress(ClientDisconnect):
         await cancel_on_disconnect(receive, _send_pieces(pieces, send, head))
 
 
 async def _send_pieces(pieces: AsyncIterator[Part], send: Send, head: Message) -> None:
-    piece: Part | None = await anext(pieces)  # before the head: it can still fail
+    piece: Part | None = await anext(pieces)  # before the head: an error can still become a problem document
     await send(head)
     while piece is not None:
         await send(_body(piece[:-_LAST]))
-        last = bytes(piece[-_LAST:])  # a copy, as in memory: a connection keeps all of a piece for what is left of it
+        last = bytes(piece[-_LAST:])  # a copy: a view in the connection's buffer would hold the memory of all the piece
         del piece
         await send(_body(last))
-        await send(_body(b""))  # waits until the client has taken nearly all: before that the next one is not read
+        await send(_body(b""))  # waits for the client to read nearly all of the piece before the next one is read
         piece = await anext(pieces, None)
     await send(_NO_BODY)
 
@@ -312,12 +319,12 @@ def _body(part: Part) -> Message:
 
 
 class StarletteResponse(Response):
-    """An answer as the response of a FastAPI route."""
+    """An `HttpResponse` that a FastAPI route can return."""
 
-    def __init__(self, answer: HttpResponse) -> None:
+    def __init__(self, response: HttpResponse) -> None:
         super().__init__()
-        self._answer = answer
+        self._response = response
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer as an ASGI application."""
-        await self._answer(scope, receive, send)
+        """Send the response, as an ASGI application."""
+        await self._response(scope, receive, send)

@@ -133,7 +133,7 @@ def _is_check(match: Match) -> bool:
 
 
 async def _refusal(error: Exception, match: Match | None, request: Request) -> Response:
-    response = await problems.answer(request, error)
+    response = await problems.problem_response(request, error)
     if isinstance(error, (UnauthenticatedError, ForbiddenError)) and match is not None and _is_check(match):
         response.headers["cache-control"] = _NO_HOLDS
     if isinstance(error, UnauthenticatedError):

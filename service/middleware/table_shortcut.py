@@ -37,7 +37,7 @@ class TableShortcut:
             self._cached.count_hit()
             await response(scope, receive, send)
         elif scope["query_string"] and (error := _refused(scope["query_string"], self._server.settings)) is not None:
-            await (await problems.answer(Request(scope), error))(scope, receive, send)
+            await (await problems.problem_response(Request(scope), error))(scope, receive, send)
         elif scope["method"] == "POST" and scope["path"] == TABLES:
             await self._make(scope, receive, send)
         else:
@@ -53,7 +53,7 @@ class TableShortcut:
         try:
             response = await make_table(request, self._server)
         except Exception as error:
-            response = await problems.answer(request, error)
+            response = await problems.problem_response(request, error)
         await response(scope, receive, send)
 
     def _find(self, scope: Scope) -> BufferResponse | None:

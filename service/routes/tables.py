@@ -12,7 +12,7 @@ from scheduler import Spec
 from service.concurrency.executors import Executors
 from service.documentation.examples import Example
 from service.errors import NotAcceptableError
-from service.http.conditional import has_already, preferred
+from service.http.conditional import is_not_modified, preferred
 from service.http.disconnect import cancel_on_disconnect
 from service.http.responses import BufferResponse, GeneratedResponse, HttpResponse, StarletteResponse, header
 from service.representations.formats import BLOCKS, BY_MEDIA_TYPE, FORMATS, MEDIA_TYPES, Format
@@ -213,6 +213,6 @@ async def _unchanged(
 ) -> Response | None:
     """304 where the client has what it asks for: nothing is loaded."""
     known = header(request.scope, b"if-none-match")
-    if known and has_already(known, etag) and await server.tables.exists(digest):
+    if known and is_not_modified(known, etag) and await server.tables.exists(digest):
         return StarletteResponse(HttpResponse(b"", etag, varies=varies))
     return None

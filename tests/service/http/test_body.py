@@ -1,4 +1,4 @@
-"""Bodies of requests share the memory for them."""
+"""Request bodies: how much memory all of them may take together."""
 
 import asyncio
 from collections.abc import Iterable
@@ -14,7 +14,7 @@ from service.strict_json import SMALL
 
 
 def posting(pieces: Iterable[bytes]) -> Request:
-    """A request whose body comes in these pieces."""
+    """Return a request whose body arrives in these pieces."""
     left = iter(pieces)
 
     async def receive() -> Message:
@@ -24,21 +24,25 @@ def posting(pieces: Iterable[bytes]) -> Request:
     return Request({"type": "http", "method": "POST", "headers": [(b"content-type", b"application/json")]}, receive)
 
 
-def test_bodies_share_the_memory_for_them() -> None:
-    """All bodies together take 16 times the largest at most; more is refused, worth a retry, but for small ones."""
+def test_bodies_share_a_bounded_amount_of_memory() -> None:
+    """All large bodies together take at most 16 times the largest; small ones may take as much again."""
 
     async def main() -> None:
         bodies = Bodies(2 * SMALL)
-        async with AsyncExitStack() as kept:
+        async with AsyncExitStack() as active:
             for _ in range(16):
-                body = await kept.enter_async_context(bodies.receive(posting([bytes(SMALL), bytes(SMALL)])))
+                body = await active.enter_async_context(bodies.receive(posting([bytes(SMALL), bytes(SMALL)])))
                 assert body == bytes(2 * SMALL)
-            with pytest.raises(QueueFullError, match=f"{33 * SMALL} bytes of requests are under way"):
-                await kept.enter_async_context(bodies.receive(posting([bytes(SMALL), b"x"])))
+            with pytest.raises(
+                QueueFullError, match=f"bodies already take {33 * SMALL} bytes, of at most {32 * SMALL}"
+            ):
+                await active.enter_async_context(bodies.receive(posting([bytes(SMALL), b"x"])))
             for _ in range(32):
-                await kept.enter_async_context(bodies.receive(posting([bytes(SMALL)])))
-            with pytest.raises(QueueFullError, match=f"{64 * SMALL} bytes of requests are under way"):
-                await kept.enter_async_context(bodies.receive(posting([b"x"])))
+                await active.enter_async_context(bodies.receive(posting([bytes(SMALL)])))
+            with pytest.raises(
+                QueueFullError, match=f"bodies already take {64 * SMALL} bytes, of at most {64 * SMALL}"
+            ):
+                await active.enter_async_context(bodies.receive(posting([b"x"])))
         async with bodies.receive(posting([bytes(SMALL), b"x"])) as body:
             assert len(body) == SMALL + 1
 

@@ -1,10 +1,10 @@
-"""What the Accept, If-None-Match and If-Match headers mean."""
+"""The Accept, If-None-Match and If-Match headers."""
 
 import sys
 
 import pytest
 
-from service.http.conditional import has_already, is_meant, preferred
+from service.http.conditional import is_not_modified, precondition_holds, preferred
 from service.representations.formats import MEDIA_TYPES
 
 SAFETENSORS, NPY, JSON, CSV = MEDIA_TYPES
@@ -39,7 +39,7 @@ def test_preferred(accept: str, chosen: str | None) -> None:
 
 
 @pytest.mark.parametrize(
-    ("if_none_match", "known"),
+    ("if_none_match", "matches"),
     [
         (b'"a"', True),
         (b'W/"a"', True),
@@ -55,13 +55,13 @@ def test_preferred(accept: str, chosen: str | None) -> None:
         (b' "b,c"  ,, W/"a" ,', True),
     ],
 )
-def test_has_already(if_none_match: bytes, known: bool) -> None:
-    """A tag counts alone, in a list, weakly, and by the star; anything else does not."""
-    assert has_already(if_none_match, b'"a"') is known
+def test_is_not_modified(if_none_match: bytes, matches: bool) -> None:
+    """If-None-Match matches a tag alone, in a list, as a weak tag, and by `*`; nothing else matches."""
+    assert is_not_modified(if_none_match, b'"a"') is matches
 
 
 @pytest.mark.parametrize(
-    ("if_match", "meant"),
+    ("if_match", "holds"),
     [
         (b'"a"', True),
         (b'"b", "a"', True),
@@ -72,24 +72,24 @@ def test_has_already(if_none_match: bytes, known: bool) -> None:
         (b"", False),
     ],
 )
-def test_is_meant(if_match: bytes, meant: bool) -> None:
-    """If-Match means what it names, and by the star anything; a weak tag names nothing."""
-    assert is_meant(if_match, b'"a"') is meant
+def test_precondition_holds(if_match: bytes, holds: bool) -> None:
+    """If-Match matches a tag alone, in a list, and by `*`; a weak tag matches nothing."""
+    assert precondition_holds(if_match, b'"a"') is holds
 
 
-def test_a_tag_with_commas_is_one() -> None:
-    """A comma between quotes belongs to the tag."""
-    assert has_already(b'"x", "a,b"', b'"a,b"')
+def test_a_comma_between_quotes_belongs_to_the_tag() -> None:
+    """An entity tag may contain commas."""
+    assert is_not_modified(b'"x", "a,b"', b'"a,b"')
 
 
-def test_long_tags_are_read_quickly() -> None:
-    """What a client may send of tags, or of what looks like them, is read in one go."""
+def test_long_lists_of_tags_are_parsed_in_linear_time() -> None:
+    """The largest headers that a client can send do not make the pattern backtrack."""
     for sent in (b'"a",' * 2**15 + b"!", b", " * 2**16 + b"!", b'"' * 2**17, b'"a' * 2**16, b"W/" * 2**16):
-        assert not has_already(sent, b'"b"')
+        assert not is_not_modified(sent, b'"b"')
 
 
-def test_what_is_long_is_not_remembered() -> None:
-    """A header as long as a client likes does not stay in memory."""
+def test_a_long_header_is_not_cached() -> None:
+    """A long Accept header does not stay in memory after its request."""
     sent = "a" * 100_000
     before = sys.getrefcount(sent)
     assert preferred(sent, MEDIA_TYPES) is None

@@ -1,4 +1,4 @@
-"""Work for clients who may leave."""
+"""Work that is cancelled when its client disconnects."""
 
 import asyncio
 from typing import Any
@@ -10,7 +10,7 @@ from service.http.disconnect import cancel_on_disconnect
 
 
 def receiving(*messages: str) -> Any:
-    """A client that sends these messages and then nothing."""
+    """Return the receive function of a client that sends these messages and then nothing."""
     left = list(messages)
 
     async def receive() -> dict[str, str]:
@@ -21,8 +21,8 @@ def receiving(*messages: str) -> Any:
     return receive
 
 
-def test_work_for_one_who_stays_is_done() -> None:
-    """The result is the work's, and so is its error."""
+def test_work_for_a_connected_client_is_finished() -> None:
+    """The work's result is returned, and its error is raised."""
 
     async def work(fails: bool) -> int:
         await asyncio.sleep(0.001)
@@ -35,8 +35,8 @@ def test_work_for_one_who_stays_is_done() -> None:
         asyncio.run(cancel_on_disconnect(receiving(), work(fails=True)))
 
 
-def test_work_for_one_who_leaves_is_cancelled() -> None:
-    """When the client goes, the work ends."""
+def test_work_is_cancelled_when_its_client_disconnects() -> None:
+    """A disconnect cancels the work and raises `ClientDisconnect`."""
     ends = []
 
     async def work() -> None:

@@ -1,4 +1,4 @@
-"""Every error is a problem (RFC 9457), and hostile requests are refused by name."""
+"""Every error is a problem document (RFC 9457), and a hostile request's names the invalid value."""
 
 import json
 from typing import Any
@@ -47,24 +47,24 @@ HOSTILE = [
 ]
 
 
-def check_problem(answer: Any, status: int) -> dict[str, Any]:
-    """The problem in an answer, after checking what every one must have."""
-    assert (answer.status_code, answer.headers["content-type"]) == (status, "application/problem+json")
-    assert answer.headers["cache-control"] == "no-store"
-    problem: dict[str, Any] = json.loads(answer.content)
+def check_problem(response: Any, status: int) -> dict[str, Any]:
+    """Return the problem in a response, after checking the parts that every problem has."""
+    assert (response.status_code, response.headers["content-type"]) == (status, "application/problem+json")
+    assert response.headers["cache-control"] == "no-store"
+    problem: dict[str, Any] = json.loads(response.content)
     assert {"type", "title", "status", "code", "detail", "errors", "request_id", "retryable"} == set(problem)
-    assert (problem["status"], problem["request_id"]) == (status, answer.headers["x-request-id"])
-    assert len(answer.content) < 20_000
+    assert (problem["status"], problem["request_id"]) == (status, response.headers["x-request-id"])
+    assert len(response.content) < 20_000
     return problem
 
 
 def post(client: TestClient, body: str | bytes, content_type: str = "application/json") -> Any:
-    """The answer to a POST of this body."""
+    """Return the response to a POST of this body."""
     return client.post("/v1/tables", content=body, headers={"content-type": content_type})
 
 
-def answer_to(error: Exception) -> Any:
-    """The answer of a route that raises this."""
+def response_to(error: Exception) -> Any:
+    """Return the response of a route that raises this error."""
     app = FastAPI()
     problems.install(app)
 
@@ -76,8 +76,10 @@ def answer_to(error: Exception) -> Any:
 
 
 @pytest.mark.parametrize(("body", "status", "pointer"), HOSTILE)
-def test_a_hostile_spec_is_refused_by_name(client: TestClient, body: str, status: int, pointer: str | None) -> None:
-    """A hostile spec is a 4xx problem that points at the bad value, and nothing is computed."""
+def test_a_hostile_spec_is_rejected_with_the_invalid_value_named(
+    client: TestClient, body: str, status: int, pointer: str | None
+) -> None:
+    """A hostile spec is a 4xx problem that points at the invalid value, and nothing is computed."""
     problem = check_problem(post(client, body), status)
     if pointer is not None:
         assert pointer in [error["pointer"] for error in problem["errors"]]
@@ -89,31 +91,31 @@ def test_a_hostile_spec_is_refused_by_name(client: TestClient, body: str, status
 @pytest.mark.parametrize(
     "content_type", ["", "text/plain", "application/x-www-form-urlencoded", "application/json; charset=latin-1"]
 )
-def test_another_content_type_is_refused(client: TestClient, content_type: str) -> None:
-    """A body that does not say it is JSON in UTF-8 is a 415 that names the header."""
+def test_another_content_type_is_rejected(client: TestClient, content_type: str) -> None:
+    """A body that is not declared as JSON in UTF-8 is a 415 that names the header."""
     problem = check_problem(post(client, STEPS % "1", content_type), 415)
     assert problem["errors"][0] | {"detail": ""} == {"parameter": "content-type", "detail": "", "value": content_type}
 
 
-def test_a_compressed_body_is_refused(client: TestClient) -> None:
-    """A body that comes compressed is a 415 that names the header: limits are on what is sent."""
+def test_a_compressed_body_is_rejected(client: TestClient) -> None:
+    """A compressed body is a 415 that names the header, because the limits hold for the bytes sent."""
     headers = {"content-type": "application/json", "content-encoding": "gzip"}
     problem = check_problem(client.post("/v1/tables", content=STEPS % "1", headers=headers), 415)
     assert problem["errors"][0]["parameter"] == "content-encoding"
 
 
 @pytest.mark.parametrize("content_type", ["application/json", "Application/JSON", 'application/json; charset="UTF-8"'])
-def test_json_is_taken(client: TestClient, content_type: str) -> None:
-    """A body that says it is JSON in UTF-8 is taken, in whatever way it says so."""
+def test_json_is_accepted(client: TestClient, content_type: str) -> None:
+    """A body that is declared as JSON in UTF-8 is accepted, in any spelling."""
     assert post(client, STEPS % "1", content_type).status_code == 201
 
 
-def test_a_large_body_is_refused_before_it_is_read(client: TestClient) -> None:
-    """A body beyond the limit is a 413, whether it says its length or not."""
+def test_a_large_body_is_rejected_before_it_is_read(client: TestClient) -> None:
+    """A body beyond the limit is a 413, with Content-Length and without."""
     large = b" " * 10_000_000
     for content in (large, iter([large[:600_000]] * 16)):
-        answer = client.post("/v1/tables", content=content, headers={"content-type": "application/json"})
-        assert check_problem(answer, 413)["code"] == "body-too-large"
+        response = client.post("/v1/tables", content=content, headers={"content-type": "application/json"})
+        assert check_problem(response, 413)["code"] == "body-too-large"
 
 
 @pytest.mark.parametrize(
@@ -132,17 +134,17 @@ def test_a_large_body_is_refused_before_it_is_read(client: TestClient) -> None:
         ("BREW", "/livez", 405, "GET, HEAD"),
     ],
 )
-def test_what_there_is_not_is_a_problem(
+def test_an_unknown_path_or_method_is_a_problem(
     client: TestClient, method: str, path: str, status: int, allow: str | None
 ) -> None:
-    """An unknown path is a 404, an unknown method a 405 that says which there are."""
-    answer = client.request(method, path)
-    check_problem(answer, status)
-    assert answer.headers.get("allow") == allow
+    """An unknown path is a 404; an unknown method is a 405 whose Allow header lists the supported ones."""
+    response = client.request(method, path)
+    check_problem(response, status)
+    assert response.headers.get("allow") == allow
 
 
-def test_the_callers_request_id_is_kept(client: TestClient) -> None:
-    """A plain X-Request-ID comes back; one that could do harm in a log is replaced."""
+def test_the_callers_request_id_is_returned(client: TestClient) -> None:
+    """A valid X-Request-ID is returned; one that could do harm in a log is replaced."""
     assert (
         check_problem(client.get("/x", headers={"x-request-id": "job-7.rank_3"}), 404)["request_id"] == "job-7.rank_3"
     )
@@ -151,11 +153,11 @@ def test_the_callers_request_id_is_kept(client: TestClient) -> None:
         assert made != harmful
 
 
-def test_what_nobody_foresaw_tells_nothing() -> None:
-    """An unforeseen error is a 500 without a word of what went wrong, which is in the log."""
-    answer = answer_to(RuntimeError("a secret"))
-    assert check_problem(answer, 500)["code"] == "internal-error"
-    assert b"secret" not in answer.content
+def test_an_unexpected_error_reveals_nothing() -> None:
+    """An unexpected error is a 500 without its message, which is only in the log."""
+    response = response_to(RuntimeError("a secret"))
+    assert check_problem(response, 500)["code"] == "internal-error"
+    assert b"secret" not in response.content
 
 
 @pytest.mark.parametrize(
@@ -164,25 +166,25 @@ def test_what_nobody_foresaw_tells_nothing() -> None:
         (QueueFullError("full", retry_after=7), 503, "queue-full", "7"),
         (RateLimitedError("too fast", retry_after=3), 429, "rate-limited", "3"),
         (StorageError("the disk is full"), 503, "storage-unavailable", "1"),
-        (DatabaseError("it does not answer"), 503, "database-unavailable", "1"),
+        (DatabaseError("it does not response"), 503, "database-unavailable", "1"),
         (TableError("its file has changed"), 503, "table-damaged", "1"),
         (TableLostError("gone"), 500, "table-lost", None),
     ],
 )
-def test_what_passes_says_when_to_ask_again(error: Exception, status: int, code: str, retry_after: str | None) -> None:
-    """An error that may pass says after how many seconds to try again, and what is wrong; another says nothing."""
-    answer = answer_to(error)
-    problem = check_problem(answer, status)
+def test_a_temporary_error_has_retry_after(error: Exception, status: int, code: str, retry_after: str | None) -> None:
+    """A retryable error has a Retry-After header and its message; any other error has no Retry-After."""
+    response = response_to(error)
+    problem = check_problem(response, status)
     assert (problem["code"], problem["retryable"]) == (code, retry_after is not None)
-    assert answer.headers.get("retry-after") == retry_after
+    assert response.headers.get("retry-after") == retry_after
     assert (str(error) in problem["detail"]) is not isinstance(error, DatabaseError)  # whose text names hosts
 
 
-def test_an_error_that_passes_is_logged_in_a_line(caplog: pytest.LogCaptureFixture) -> None:
-    """What nobody foresaw is logged with its trace; what passes without, and what may come a thousand times quietly."""
+def test_only_an_unexpected_error_is_logged_with_its_traceback(caplog: pytest.LogCaptureFixture) -> None:
+    """A retryable error is logged without a traceback; a busy server, which may be frequent, only at level info."""
     caplog.set_level("INFO")
     for error in (QueueFullError("full"), StorageError("full"), RuntimeError("bug")):
-        answer_to(error)
+        response_to(error)
     assert [
         (record.levelname, record.exc_info is not None) for record in caplog.records if "request" in record.msg
     ] == [
@@ -193,7 +195,7 @@ def test_an_error_that_passes_is_logged_in_a_line(caplog: pytest.LogCaptureFixtu
 
 
 def test_hostile_requests_leave_no_memory_behind(server: ServerProcess) -> None:
-    """A real server that was asked everything hostile, ten times, has not grown by more than a few megabytes."""
+    """A real server grows by less than 8 MB when it gets every hostile request ten times."""
     import urllib3  # noqa: PLC0415  # only this test needs a client of a real server
 
     bodies = [str(parameter.values[0]).encode() for parameter in HOSTILE] + [b" " * 10_000_000]
@@ -201,11 +203,11 @@ def test_hostile_requests_leave_no_memory_behind(server: ServerProcess) -> None:
 
         def ask_everything() -> set[int]:
             headers = {"content-type": "application/json"}
-            answers = [pool.request("POST", f"{server.url}/v1/tables", body=body, headers=headers) for body in bodies]
-            assert {answer.headers["content-type"] for answer in answers} == {"application/problem+json"}
-            return {answer.status for answer in answers}
+            responses = [pool.request("POST", f"{server.url}/v1/tables", body=body, headers=headers) for body in bodies]
+            assert {response.headers["content-type"] for response in responses} == {"application/problem+json"}
+            return {response.status for response in responses}
 
-        for _ in range(20):  # until each thread has the memory that it works in
+        for _ in range(20):  # until each thread has allocated its working memory
             ask_everything()
         before = server.memory()
         for _ in range(10):

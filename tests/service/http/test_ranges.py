@@ -1,4 +1,4 @@
-"""Ranges of bytes."""
+"""Byte ranges in Range headers."""
 
 import pytest
 
@@ -21,8 +21,8 @@ from service.http.ranges import parse_range
         (b"bytes=007-008", range(7, 9)),
     ],
 )
-def test_one_range_is_a_part(header: bytes, places: range) -> None:
-    """A range has its first and its last byte, or is open at one end; past the body's end it stops there."""
+def test_a_single_range_is_parsed(header: bytes, places: range) -> None:
+    """A range has a first and a last byte, or is open at one end; it stops at the end of the body."""
     assert parse_range(header, 10) == places
 
 
@@ -45,13 +45,13 @@ def test_one_range_is_a_part(header: bytes, places: range) -> None:
         "bytes=٠-١".encode(),
     ],
 )
-def test_what_is_no_range_is_ignored(header: bytes) -> None:
-    """Several ranges, another unit, what is malformed and absurd numbers are ignored: all of the body is sent."""
+def test_an_unsupported_range_is_ignored(header: bytes) -> None:
+    """Several ranges, another unit, malformed ranges and absurd numbers are ignored: the whole body is sent."""
     assert parse_range(header, 10) is None
 
 
 @pytest.mark.parametrize("header", [b"bytes=10-", b"bytes=10-20", b"bytes=-0", b"bytes=999999999999999999-"])
-def test_a_range_without_a_byte_is_refused(header: bytes) -> None:
-    """A range that begins past the end, or is of the last 0 bytes, cannot be served."""
-    with pytest.raises(RangeNotSatisfiableError, match="within the 10 bytes"):
+def test_an_empty_range_is_rejected(header: bytes) -> None:
+    """A range that starts past the end, or asks for the last 0 bytes, is not satisfiable."""
+    with pytest.raises(RangeNotSatisfiableError, match="within the body's 10 bytes"):
         parse_range(header, 10)

@@ -1,4 +1,4 @@
-"""Ids of requests and of traces."""
+"""Request IDs and trace IDs."""
 
 import re
 
@@ -15,19 +15,19 @@ def sent(name: str, *values: str) -> list[tuple[bytes, bytes]]:
 
 
 @pytest.mark.parametrize("given", ["a", "team-a_job.42", "0" * 64])
-def test_a_plain_id_is_kept(given: str) -> None:
-    """The id that the client gives its request is the request's."""
+def test_a_valid_id_of_the_client_is_used(given: str) -> None:
+    """The ID that the client sends is the request's ID."""
     assert request_id(sent("x-request-id", given)) == given
 
 
 @pytest.mark.parametrize("given", ["", " ", "a b", "a\nb", "ä", "0" * 65, '"}'])
-def test_a_strange_id_is_replaced(given: str) -> None:
-    """An id that could break a log line, or fill it, is not taken over."""
+def test_an_invalid_id_is_replaced(given: str) -> None:
+    """An ID that could break a log line, or fill it, is replaced."""
     assert re.fullmatch(r"[0-9a-f]{8}-\d+", request_id(sent("x-request-id", given)))
 
 
 def test_new_ids_differ() -> None:
-    """Each request without an id gets its own."""
+    """Each request without an ID gets a new one."""
     assert len({request_id([]) for _ in range(1000)}) == 1000
 
 
@@ -41,8 +41,8 @@ def test_new_ids_differ() -> None:
         pytest.param(f"cc-{TRACE}-{PARENT}-01-what-the-future-brings", id="later-version-says-more"),
     ],
 )
-def test_a_trace_is_followed(header: str) -> None:
-    """The trace of a valid `traceparent` is the request's."""
+def test_a_valid_traceparent_has_a_trace_id(header: str) -> None:
+    """The trace ID of a valid `traceparent` is the request's."""
     assert trace_id(sent("traceparent", header)) == TRACE
 
 
@@ -66,13 +66,13 @@ def test_a_trace_is_followed(header: str) -> None:
         pytest.param(f"00-{TRACE}-{PARENT}-01\n", id="line-end"),
     ],
 )
-def test_what_is_no_trace_is_ignored(header: str) -> None:
-    """A `traceparent` outside the grammar of W3C Trace Context is as good as none."""
+def test_an_invalid_traceparent_is_ignored(header: str) -> None:
+    """A `traceparent` outside the grammar of W3C Trace Context has no trace ID."""
     assert trace_id(sent("traceparent", header)) is None
 
 
-def test_a_request_has_one_trace() -> None:
-    """Without `traceparent`, or with two, there is no trace to follow."""
+def test_a_request_has_at_most_one_trace() -> None:
+    """Without `traceparent`, or with two, a request has no trace ID."""
     header = f"00-{TRACE}-{PARENT}-01"
     assert trace_id(sent("traceparent")) is None
     assert trace_id(sent("traceparent", header, header)) is None

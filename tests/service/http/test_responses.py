@@ -1,4 +1,4 @@
-"""Answers that never change."""
+"""Responses whose body never changes."""
 
 import asyncio
 import base64
@@ -22,8 +22,8 @@ BODY = bytes(range(256)) * 4096  # a megabyte
 ETAG = b'"tag"'
 
 
-class Scattered:
-    """A source that gives its bytes in pieces of a length that fits nothing."""
+class OddPieces:
+    """A source that yields its bytes in pieces of a length that divides no other length."""
 
     def __init__(self, body: bytes) -> None:
         self.length = len(body)
@@ -35,7 +35,7 @@ class Scattered:
 
 
 class Gone:
-    """A source whose bytes cannot be had any more."""
+    """A source whose bytes can no longer be read."""
 
     length = 10
 
@@ -45,7 +45,7 @@ class Gone:
 
 
 class Sent:
-    """What an answer sends."""
+    """The messages that a response sent."""
 
     def __init__(self, messages: list[Message]) -> None:
         self.status: int = messages[0]["status"]
@@ -55,8 +55,8 @@ class Sent:
         self.more = [message.get("more_body", False) for message in messages[1:]]
 
 
-def ask(answer: HttpResponse, method: str = "GET", scope: dict[str, Any] | None = None, **headers: str) -> Sent:
-    """What an answer sends to this request."""
+def ask(response: HttpResponse, method: str = "GET", scope: dict[str, Any] | None = None, **headers: str) -> Sent:
+    """Send this request to a response, and return what it sends."""
     sent: list[Message] = []
 
     async def send(message: Message) -> None:
@@ -68,22 +68,22 @@ def ask(answer: HttpResponse, method: str = "GET", scope: dict[str, Any] | None 
 
     pairs = [(name.replace("_", "-").encode(), value.encode()) for name, value in headers.items()]
     asked = {"type": "http", "method": method, "path": "/", "headers": pairs, "query_string": b"", **(scope or {})}
-    asyncio.run(answer(asked, receive, send))
+    asyncio.run(response(asked, receive, send))
     return Sent(sent)
 
 
 @pytest.fixture(params=["memory", "source"])
-def answer(request: pytest.FixtureRequest) -> HttpResponse:
-    """The body in memory, in two parts; and as a source."""
+def response(request: pytest.FixtureRequest) -> HttpResponse:
+    """Return a response with the body in memory, in two parts, and one with the body in a source."""
     digest = sha256(BODY).digest()
     if request.param == "memory":
         return BufferResponse(b"x/y", ETAG, [BODY[:1000], memoryview(BODY)[1000:]], sha256=digest)
-    return StreamResponse(b"x/y", ETAG, Scattered(BODY), sha256=digest)
+    return StreamResponse(b"x/y", ETAG, OddPieces(BODY), sha256=digest)
 
 
-def test_the_whole_is_described(answer: HttpResponse) -> None:
-    """200 says type, length, tag, digest, that parts can be had, and that every cache may keep it for good."""
-    sent = ask(answer)
+def test_a_full_response_has_all_headers(response: HttpResponse) -> None:
+    """200 has type, length, tag and digest, accepts ranges, and may be cached by everyone for ever."""
+    sent = ask(response)
     assert (sent.status, sent.body) == (200, BODY)
     assert sent.headers == {
         b"content-type": b"x/y",
@@ -97,39 +97,39 @@ def test_the_whole_is_described(answer: HttpResponse) -> None:
     assert sent.more == [True] * (len(sent.more) - 1) + [False]
 
 
-def test_head_is_get_without_a_body(answer: HttpResponse) -> None:
-    """HEAD has the headers of GET, whatever part it asks for."""
-    for wanted in ("", "bytes=0-1", "bytes=99999999-"):
-        sent = ask(answer, "HEAD", range=wanted)
-        assert (sent.status, sent.body, sent.headers) == (200, b"", ask(answer).headers)
+def test_head_is_get_without_a_body(response: HttpResponse) -> None:
+    """HEAD has the headers of GET, whatever range it asks for."""
+    for header in ("", "bytes=0-1", "bytes=99999999-"):
+        sent = ask(response, "HEAD", range=header)
+        assert (sent.status, sent.body, sent.headers) == (200, b"", ask(response).headers)
 
 
-@pytest.mark.parametrize("known", ['"tag"', 'W/"tag"', '"other", "tag"', "*"])
+@pytest.mark.parametrize("if_none_match", ['"tag"', 'W/"tag"', '"other", "tag"', "*"])
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
-def test_what_the_client_has_is_not_sent(answer: HttpResponse, method: str, known: str) -> None:
-    """If-None-Match with the tag is 304, which repeats how to keep it; it comes before Range."""
-    sent = ask(answer, method, if_none_match=known, range="bytes=0-1")
+def test_a_body_that_the_client_has_is_not_sent(response: HttpResponse, method: str, if_none_match: str) -> None:
+    """If-None-Match with the tag is a 304 with the caching headers; it takes precedence over Range."""
+    sent = ask(response, method, if_none_match=if_none_match, range="bytes=0-1")
     assert (sent.status, sent.body) == (304, b"")
-    assert sent.headers == {name: ask(answer).headers[name] for name in (b"etag", b"cache-control")}
+    assert sent.headers == {name: ask(response).headers[name] for name in (b"etag", b"cache-control")}
 
 
-@pytest.mark.parametrize("meant", ['"other"', 'W/"tag"'])
+@pytest.mark.parametrize("if_match", ['"other"', 'W/"tag"'])
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
 @pytest.mark.parametrize("headers", [{}, {"if_none_match": '"tag"'}, {"range": "bytes=0-1"}])
-def test_what_the_client_does_not_mean_is_not_sent(
-    answer: HttpResponse, method: str, meant: str, headers: dict[str, str]
+def test_another_body_than_the_client_expects_is_not_sent(
+    response: HttpResponse, method: str, if_match: str, headers: dict[str, str]
 ) -> None:
-    """If-Match without the tag is a 412 problem, whatever else is asked; it comes before If-None-Match and Range."""
-    sent = ask(answer, method, None, if_match=meant, **headers)
+    """If-Match without the tag is a 412 problem; it takes precedence over If-None-Match and Range."""
+    sent = ask(response, method, None, if_match=if_match, **headers)
     assert (sent.status, sent.headers[b"content-type"]) == (412, b"application/problem+json")
     assert b'"precondition-failed"' in sent.body
 
 
-@pytest.mark.parametrize("meant", ['"tag"', '"other", "tag"', "*"])
-def test_what_the_client_means_is_sent(answer: HttpResponse, meant: str) -> None:
-    """If-Match with the tag changes nothing."""
+@pytest.mark.parametrize("if_match", ['"tag"', '"other", "tag"', "*"])
+def test_the_body_that_the_client_expects_is_sent(response: HttpResponse, if_match: str) -> None:
+    """If-Match with the tag does not change the response."""
     for headers in ({}, {"if_none_match": '"tag"'}, {"range": "bytes=0-1"}):
-        with_it, without = (ask(answer, "GET", None, **more, **headers) for more in ({"if_match": meant}, {}))
+        with_it, without = (ask(response, "GET", None, **more, **headers) for more in ({"if_match": if_match}, {}))
         assert (with_it.status, with_it.headers, with_it.body) == (without.status, without.headers, without.body)
 
 
@@ -144,71 +144,71 @@ def test_what_the_client_means_is_sent(answer: HttpResponse, meant: str) -> None
         ("bytes=500-900000", 500, 900_001),
     ],
 )
-def test_a_part_is_sent(answer: HttpResponse, header: str, start: int, stop: int) -> None:
-    """A range of bytes is 206 with those bytes, where they stand, their length, and the digest of the whole."""
-    sent = ask(answer, range=header)
+def test_a_range_is_sent(response: HttpResponse, header: str, start: int, stop: int) -> None:
+    """A range is a 206 with its bytes, its Content-Range and length, and the digest of the full body."""
+    sent = ask(response, range=header)
     assert (sent.status, sent.body) == (206, BODY[start:stop])
     assert sent.headers[b"content-range"] == b"bytes %d-%d/%d" % (start, stop - 1, len(BODY))
     assert sent.headers[b"content-length"] == b"%d" % (stop - start)
-    kept = (b"etag", b"repr-digest", b"content-type", b"cache-control", b"accept-ranges")
-    assert {name: sent.headers[name] for name in kept} == {name: ask(answer).headers[name] for name in kept}
+    same = (b"etag", b"repr-digest", b"content-type", b"cache-control", b"accept-ranges")
+    assert {name: sent.headers[name] for name in same} == {name: ask(response).headers[name] for name in same}
 
 
-def test_a_part_of_what_it_knows(answer: HttpResponse) -> None:
-    """If-Range with the tag gives the part; with another tag, a weak one or a date, the whole."""
-    assert ask(answer, range="bytes=0-1", if_range='"tag"').status == 206
+def test_if_range_needs_the_tag(response: HttpResponse) -> None:
+    """If-Range with the tag is a 206; with another tag, a weak one or a date, the full body is sent."""
+    assert ask(response, range="bytes=0-1", if_range='"tag"').status == 206
     for other in ('"other"', 'W/"tag"', "Wed, 25 Nov 2026 00:00:00 GMT"):
-        sent = ask(answer, range="bytes=0-1", if_range=other)
+        sent = ask(response, range="bytes=0-1", if_range=other)
         assert (sent.status, sent.body) == (200, BODY)
 
 
-def test_a_part_past_the_end_is_an_error(answer: HttpResponse) -> None:
-    """A range past the end is a 416 problem that says how long the body is."""
-    sent = ask(answer, range="bytes=1048576-")
+def test_a_range_past_the_end_is_an_error(response: HttpResponse) -> None:
+    """A range past the end is a 416 problem with the length of the body."""
+    sent = ask(response, range="bytes=1048576-")
     assert (sent.status, sent.headers[b"content-range"]) == (416, b"bytes */1048576")
     assert sent.headers[b"content-type"] == b"application/problem+json"
-    assert ask(answer, range="bytes=0-1,5-6").status == 200
+    assert ask(response, range="bytes=0-1,5-6").status == 200
 
 
 @pytest.mark.parametrize("headers", [{}, {"if_none_match": '"tag"'}, {"range": "bytes=0-1"}])
-def test_what_needed_a_token_stays_with_its_owner(answer: HttpResponse, headers: dict[str, str]) -> None:
-    """An answer to someone who had to say who they are is not for shared caches."""
+def test_a_response_to_a_token_is_private(response: HttpResponse, headers: dict[str, str]) -> None:
+    """Shared caches may not store the response to a request with a token."""
     identity = Identity("id", "name", ("read",))
     scope = {IDENTITY: identity}
-    assert identity_of(scope) is identity  # the guard uses the same key
-    assert ask(answer, scope=scope, **headers).headers[b"cache-control"].startswith(b"private, max-age=31536000")
+    assert identity_of(scope) is identity  # the authentication uses the same key
+    assert ask(response, scope=scope, **headers).headers[b"cache-control"].startswith(b"private, max-age=31536000")
 
 
-def test_formats_vary() -> None:
-    """Where Accept decides, caches are told so, with 200 and with 304."""
-    answer = BufferResponse(b"x/y", ETAG, [b"body"], varies=True)
-    assert ask(answer).headers[b"vary"] == ask(answer, if_none_match='"tag"').headers[b"vary"] == b"Accept"
+def test_a_negotiated_response_has_vary() -> None:
+    """A response that depends on Accept has a Vary header, with 200 and with 304."""
+    response = BufferResponse(b"x/y", ETAG, [b"body"], varies=True)
+    assert ask(response).headers[b"vary"] == ask(response, if_none_match='"tag"').headers[b"vary"] == b"Accept"
 
 
 def test_a_table_goes_out_in_slices_without_a_copy() -> None:
-    """A body is the table's own memory, half a megabyte at a time, and so is a part of it; but for the last 64 KiB."""
+    """Full bodies and ranges are views of the table's memory, 512 KiB at a time; only the last 64 KiB are a copy."""
     table = Table({"lr": [0.5] * 300_000})
-    answer = BufferResponse(b"x/y", ETAG, table.parts())
-    whole, part = ask(answer), ask(answer, range="bytes=9000-1999999")
+    response = BufferResponse(b"x/y", ETAG, table.parts())
+    whole, part = ask(response), ask(response, range="bytes=9000-1999999")
     assert whole.body == table.to_bytes()
     assert max(map(len, whole.pieces + part.pieces)) <= 2**20
     assert all(np.shares_memory(np.asarray(piece), table.lr) for piece in whole.pieces[1:-2] + part.pieces[:-2])
 
 
 @pytest.mark.parametrize("stop", [1, 2**16, 2**16 + 1, 520_000, 2**19, 2**20, 2_000_000])
-def test_memory_counts_as_lent_while_a_connection_may_hold_it(stop: int) -> None:
-    """Whatever part is sent, its end of 64 KiB, for which nobody waits, is a copy; until then the memory is in use."""
+def test_memory_counts_as_in_use_while_a_connection_may_hold_it(stop: int) -> None:
+    """`sending` stays 1 until all views are sent; the last 64 KiB, which a connection may buffer, are a copy."""
     table = Table({"lr": [0.5] * 300_000})
-    answer = BufferResponse(b"x/y", ETAG, table.parts())
+    response = BufferResponse(b"x/y", ETAG, table.parts())
     held: list[tuple[object, int]] = []
 
     async def send(message: Message) -> None:
-        held.append((message.get("body", b""), answer.sending))
+        held.append((message.get("body", b""), response.sending))
 
     async def main() -> None:
         receive: Receive = asyncio.Event().wait  # type: ignore[assignment]  # never asked
         headers = [(b"range", b"bytes=0-%d" % (stop - 1))]
-        await answer({"type": "http", "method": "GET", "headers": headers}, receive, send)
+        await response({"type": "http", "method": "GET", "headers": headers}, receive, send)
 
     asyncio.run(main())
     views = [(len(body), sending) for body, sending in held if isinstance(body, memoryview)]
@@ -217,32 +217,32 @@ def test_memory_counts_as_lent_while_a_connection_may_hold_it(stop: int) -> None
     assert held[-1] == (b"", 1) or not views
 
 
-def test_other_connections_have_their_turn() -> None:
-    """Two bodies that are sent at once go out slice by slice in turn; they count as on their way until they are."""
+def test_two_bodies_are_sent_in_alternating_slices() -> None:
+    """Two bodies sent at the same time alternate slice by slice; `sending` counts both until they are sent."""
     sent, sending = "", []
-    answer = BufferResponse(b"x/y", ETAG, [bytes(2 * 2**20)])
+    response = BufferResponse(b"x/y", ETAG, [bytes(2 * 2**20)])
 
     async def send_as(name: str) -> None:
         async def send(message: Message) -> None:
             nonlocal sent
             sent += name
-            sending.append(answer.sending)
+            sending.append(response.sending)
 
         async def receive() -> Message:
             return {"type": "http.request"}
 
-        await answer({"type": "http", "method": "GET", "path": "/", "headers": []}, receive, send)
+        await response({"type": "http", "method": "GET", "path": "/", "headers": []}, receive, send)
 
     async def main() -> None:
         await asyncio.gather(send_as("a"), send_as("b"))
 
     asyncio.run(main())
     assert sent == "aabb" + "ab" * 3 + "aabb"
-    assert (max(sending), answer.sending) == (2, 0)
+    assert (max(sending), response.sending) == (2, 0)
 
 
-def test_a_body_that_is_written_has_no_parts() -> None:
-    """A body whose length nobody knows beforehand is sent as a whole, and says nothing of parts."""
+def test_a_generated_body_has_no_ranges() -> None:
+    """A body of unknown length is sent in full, without Accept-Ranges."""
 
     async def blocks() -> AsyncIterator[bytes]:
         yield b"ab"
@@ -253,14 +253,14 @@ def test_a_body_that_is_written_has_no_parts() -> None:
     assert b"accept-ranges" not in sent.headers
 
 
-def test_what_cannot_be_read_is_not_begun() -> None:
-    """Where the first bytes cannot be had nothing is sent, so that the error can be."""
+def test_nothing_is_sent_before_the_first_bytes_are_read() -> None:
+    """If the first bytes cannot be read nothing is sent, so that the error can be."""
     with pytest.raises(StorageError, match="gone"):
         ask(StreamResponse(b"x/y", ETAG, Gone()))
 
 
-def test_reading_ends_with_the_client() -> None:
-    """Nothing more is read for a client that has gone away."""
+def test_reading_ends_when_the_client_disconnects() -> None:
+    """Nothing more is read for a client that has disconnected."""
     read: list[int] = []
 
     class Endless:
@@ -289,11 +289,11 @@ def test_reading_ends_with_the_client() -> None:
 
 
 @pytest.mark.parametrize("waits_for", ["client", "block"])
-def test_nothing_is_kept_for_who_has_left(waits_for: str) -> None:
-    """What a body is written from is free as soon as its client has gone: no cycle of references keeps it."""
+def test_a_disconnect_frees_the_source_of_the_body(waits_for: str) -> None:
+    """The source of a body is freed as soon as its client disconnects: no reference cycle holds it."""
 
     class Source:
-        """What must not be kept."""
+        """Must not be referenced after the disconnect."""
 
     async def blocks(source: Source) -> AsyncIterator[bytes]:
         yield b"x"
@@ -303,8 +303,8 @@ def test_nothing_is_kept_for_who_has_left(waits_for: str) -> None:
 
     async def main() -> None:
         source = Source()
-        kept = weakref.ref(source)
-        answer, leaves = GeneratedResponse(b"x/y", ETAG, blocks(source)), asyncio.Event()
+        alive = weakref.ref(source)
+        response, leaves = GeneratedResponse(b"x/y", ETAG, blocks(source)), asyncio.Event()
         del source
 
         async def receive() -> Message:
@@ -318,10 +318,10 @@ def test_nothing_is_kept_for_who_has_left(waits_for: str) -> None:
 
         scope: Scope = {"type": "http", "asgi": {"spec_version": "2.3"}, "method": "GET", "headers": []}
         async with asyncio.timeout(30):
-            await answer(scope, receive, send)
-        del answer
+            await response(scope, receive, send)
+        del response
         await asyncio.sleep(0.01)
-        assert kept() is None
+        assert alive() is None
 
     gc.disable()
     try:
@@ -330,15 +330,15 @@ def test_nothing_is_kept_for_who_has_left(waits_for: str) -> None:
         gc.enable()
 
 
-def test_a_made_body_is_named_by_its_bytes() -> None:
-    """The tag of a body that was made for a request is its digest."""
+def test_the_tag_of_a_made_body_is_its_digest() -> None:
+    """Bodies with equal bytes have equal tags, others have not."""
     first, second, third = (BufferResponse.made(b"x/y", body) for body in (b"one", b"one", b"two"))
     assert first.etag == second.etag != third.etag
 
 
-def test_nobody_can_add_to_the_headers_of_all() -> None:
-    """The headers that every client is sent cannot be changed for one of them."""
-    answer = BufferResponse(b"x/y", ETAG, [b"body"])
+def test_shared_headers_cannot_be_changed() -> None:
+    """A middleware that changes the headers for one client does not change them for the others."""
+    response = BufferResponse(b"x/y", ETAG, [b"body"])
 
     async def main() -> None:
         async def send(message: Message) -> None:
@@ -348,19 +348,19 @@ def test_nobody_can_add_to_the_headers_of_all() -> None:
 
         receive: Receive = asyncio.Event().wait  # type: ignore[assignment]  # never asked
         sender: Send = send
-        await answer({"type": "http", "method": "GET", "headers": []}, receive, sender)
+        await response({"type": "http", "method": "GET", "headers": []}, receive, sender)
 
     asyncio.run(main())
-    sent = ask(answer)
+    sent = ask(response)
     assert (sent.status, b"x-request-id" in sent.headers) == (200, False)
 
 
 def test_a_stalled_reader_holds_one_piece() -> None:
-    """While a client takes nothing, no piece but the one that it was sent is in memory, and the next is not read."""
+    """While a client reads nothing, only the last piece sent is in memory, and the next one is not read."""
     alive: list[weakref.ref[Any]] = []
 
     class Piece(bytearray):
-        """A piece whose end can be noticed."""
+        """A piece that can be weakly referenced."""
 
     async def pieces() -> AsyncIterator[Any]:
         for _ in range(5):
@@ -374,7 +374,7 @@ def test_a_stalled_reader_holds_one_piece() -> None:
         taken, stalled = 0, asyncio.Event()
 
         async def send(message: Message) -> None:
-            """As a connection: what is sent is held, and the next message waits until it is taken."""
+            """Behave as a connection: hold what is sent, and wait with the next message until it is read."""
             nonlocal taken
             taken += len(message.get("body", b""))
             if taken > 2**19:
