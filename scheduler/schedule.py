@@ -293,12 +293,12 @@ class Schedule:
         the rate has left the range of rates.
         """
         first, window = self._window
-        index = step - first
-        if index >= 0:
-            try:
+        try:
+            index = step - first
+            if index >= 0:
                 return window[index]
-            except (IndexError, TypeError):
-                pass
+        except (IndexError, TypeError):
+            pass
         return self._get_lr_outside(step)
 
     # first step of the window, and its values as Python floats (a memoryview over the array)

@@ -193,7 +193,9 @@ def column_values(name: str, values: ArrayLike) -> Values:
         given = np.asarray(values)
         is_other = given.size and given.dtype.kind in "USbcmMV"
         array = None if is_other else given.astype(np.float64, copy=False)
-    except (TypeError, ValueError, OverflowError, RuntimeError) as error:  # RuntimeError: a tensor with a gradient
+    except (TypeError, ValueError, OverflowError) as error:
+        raise TableError(f"column {name!r} must have one number per step, got {abbreviate(values)}") from error
+    except RuntimeError as error:  # of a tensor with a gradient: it says what to do
         raise TableError(f"column {name!r} must have one number per step: {error}") from error
     if array is None:
         raise TableError(f"column {name!r} must have numbers, got {given.dtype} like {given.flat[0]!r}")

@@ -205,8 +205,8 @@ def test_a_schedule_may_be_used_twice() -> None:
         ({"lr": [1j]}, "'lr' must have numbers, got complex128 like "),
         ({"lr": np.zeros(2, dtype=[("rate", "f8")])}, "'lr' must have numbers, got "),
         ({"lr": torch.ones(2, requires_grad=True)}, "'lr' must have one number per step: .* requires grad"),
-        ({"lr": [None, {}]}, "'lr' must have one number per step"),
-        ({"lr": [[1.0], [1.0, 2.0]]}, "'lr' must have one number per step"),
+        ({"lr": [None, {}]}, r"'lr' must have one number per step, got \[None, {}\]$"),
+        ({"lr": [[1.0], [1.0, 2.0]]}, r"'lr' must have one number per step, got \[\[1.0\], \[1.0, 2.0\]\]$"),
         ({3: [0.1]}, "got 3"),
     ],
 )

@@ -204,6 +204,16 @@ def test_calls_that_python_refuses_stay_type_errors() -> None:
         LinearWarmup(1, 2, base_lr=3)  # type: ignore[misc]  # the same
 
 
+@pytest.mark.parametrize("step", ["x", 1.5, None])
+def test_a_step_that_is_no_integer_is_named(step: Any) -> None:
+    """`get_lr` of what is no integer is a `TypeError` that shows it, before and after a first step."""
+    warmup = LinearWarmup(1e-3, 10)
+    for _ in range(2):
+        with pytest.raises(TypeError, match=f"^step must be an integer, got {step!r}$"):
+            warmup.get_lr(step)
+        warmup.get_lr(0)
+
+
 def test_the_error_can_be_pickled_and_copied() -> None:
     """A copy has the lines, even where the value that was refused cannot be pickled."""
     error = refusal(bad(base_lr=lambda: 1, warmup_steps=5))
