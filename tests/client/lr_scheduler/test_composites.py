@@ -1,6 +1,7 @@
 """TableLRs inside torch's composites, saved and resumed at any moment: they go on as if nothing had happened.
 
-`EXAMPLES=20000 python -m pytest --timeout=0 tests/client/test_composites.py` tries that many composites and moments.
+`EXAMPLES=20000 python -m pytest --timeout=0 tests/client/lr_scheduler/test_composites.py` tries that many composites
+and moments.
 """
 
 from __future__ import annotations
