@@ -14,7 +14,8 @@ from collections.abc import Callable, Iterable
 import torch
 from torch.optim.lr_scheduler import CosineAnnealingLR, LambdaLR, LRScheduler
 
-from client.lr_scheduler import TableLR, set_lr
+from client.lr_scheduler import TableLR
+from client.plain_loop import set_lr
 from scheduler import Table
 from scheduler.custom import WarmupWithDecay
 

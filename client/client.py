@@ -15,8 +15,7 @@ from client.transport import Transport
 from client.verification import check_manifest, check_table
 from scheduler import KINDS, Schedule, Spec, Table, TableError
 from scheduler.named_tables import named_digests, resolved
-from scheduler.table import After, Axis
-from scheduler.table_format import LENGTH, MAX_HEADER
+from scheduler.table_format import LENGTH, MAX_HEADER, After, Axis
 from scheduler.texts import abbreviate, is_digest
 
 MAX_TABLE = 2**28

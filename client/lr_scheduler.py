@@ -1,9 +1,8 @@
-"""A table as a torch scheduler. The only module of the client that imports torch."""
+"""A table as a torch scheduler."""
 
 from __future__ import annotations
 
 import logging
-import math
 import warnings
 import weakref
 from typing import Any
@@ -14,11 +13,10 @@ from torch.optim.lr_scheduler import LRScheduler
 
 from client.groups import NO_RATES, RowWriter
 from client.optimizers import renew_groups, track_steps, with_hooks
-from client.plain_loop import set_lr as set_lr
-from client.scheduler_state import SavedState, first_difference
+from client.rate_tensors import WrittenTensor, same_rate, written_tensor
+from client.scheduler_state import SavedState, checked_progress, first_difference
 from scheduler import PastEndError, ScheduleWarning, Table
 from scheduler.interop.group_fields import Group, check_place, read, write
-from scheduler.numerics.progress import MAX_PROGRESS, progress_index
 
 _STEPPED = ("step", "epoch")  # axes on which one call of step() is one unit of progress
 
@@ -79,7 +77,7 @@ class TableLR(LRScheduler):
             raise TypeError(f"relative must be True or False, got {relative!r}")
         self.table = table
         self.relative = bool(relative)
-        self._start = _progress(start)
+        self._start = checked_progress(start)
         self._warned: set[str] = set()
         self._bind()
         renew_groups(optimizer)
@@ -100,7 +98,7 @@ class TableLR(LRScheduler):
         """Set up what is derived from the table, and cannot be copied or pickled."""
         self._writer = RowWriter(self.table, relative=self.relative)
         self._rates = NO_RATES  # filled at the first real step: until then torch's own checks are wanted
-        self._tensors: dict[int, _Fill] = {}
+        self._tensors: dict[int, WrittenTensor] = {}
 
     # -- moving -------------------------------------------------------------------------------------------------------
 
@@ -139,7 +137,7 @@ class TableLR(LRScheduler):
 
         Raises `ValueError` for what is not a whole number, 0 or more.
         """
-        progress = _progress(n)
+        progress = checked_progress(n)
         self._prepare(progress)
         self._go_to(progress)
         self._step_count = max(self._step_count, 2)  # as after a step: this scheduler is in use
@@ -157,7 +155,7 @@ class TableLR(LRScheduler):
 
     def _update_lr(self, epoch: int | None = None) -> None:
         # torch comes here from its own step(), from the constructor, and from SequentialLR at a milestone
-        self._go_to(self.last_epoch + 1 if epoch is None else _progress(epoch))
+        self._go_to(self.last_epoch + 1 if epoch is None else checked_progress(epoch))
 
     def _go_to(self, progress: int) -> None:
         self._apply(self._row(progress))
@@ -189,7 +187,9 @@ class TableLR(LRScheduler):
         """Remember the rates that are in the groups as this scheduler's, to tell them from equal ones of another's."""
         self._written = self._last_lr[0]  # type: ignore[assignment]  # ours are floats
         # what was written is a float or a tensor, and `type` is quicker than `is_tensor`
-        self._tensors = {i: _fill_of(rate) for i, group in enumerate(groups) if type(rate := group["lr"]) is not float}
+        self._tensors = {
+            i: written_tensor(rate) for i, group in enumerate(groups) if type(rate := group["lr"]) is not float
+        }
 
     def _rates_of_steps(self) -> memoryview[float]:
         """The rates by step where each step is a row of rates for all groups: what the short way needs. Else empty."""
@@ -204,7 +204,7 @@ class TableLR(LRScheduler):
 
     def _check_step(self, epoch: int | None) -> None:
         if epoch is not None:
-            _progress(epoch)
+            checked_progress(epoch)
         elif self.table.axis not in _STEPPED and not self._is_initial:
             raise RuntimeError(
                 f"the table counts {self.table.axis}s, and step() cannot know how many there were: "
@@ -252,7 +252,7 @@ class TableLR(LRScheduler):
     def _overwritten(self) -> bool:
         """Whether a rate in the optimizer is another than this scheduler wrote."""
         pairs = zip(self.optimizer.param_groups, self._last_lr, strict=False)  # groups added since were not written
-        return self._written is not None and any(not _same(group["lr"], float(rate)) for group, rate in pairs)
+        return self._written is not None and any(not same_rate(group["lr"], float(rate)) for group, rate in pairs)
 
     def _in_force(self) -> bool:
         """Whether the rates in the optimizer are the very ones that this scheduler wrote, not only as large."""
@@ -265,7 +265,7 @@ class TableLR(LRScheduler):
         if not torch.is_tensor(current):
             return current is rate
         tensor, version = self._tensors.get(index, (None, 0))
-        return current is tensor and _fill_of(current)[1] == version
+        return current is tensor and written_tensor(current)[1] == version
 
     def __del__(self) -> None:
         stuck = self._idle and self._in_force()  # a SequentialLR may have moved on to another, or not come to this one
@@ -394,32 +394,3 @@ class TableLR(LRScheduler):
 
 _on_optimizer: weakref.WeakKeyDictionary[Optimizer, weakref.WeakSet[TableLR]] = weakref.WeakKeyDictionary()
 """Every TableLR on an optimizer, so that one whose turn is over can see that another's values are in force."""
-
-
-def _progress(value: object) -> int:
-    """A position as an int; `ValueError` for all else, because a TypeError from step() would be misread."""
-    try:
-        return progress_index(value)
-    except (TypeError, ValueError):
-        message = f"progress must be a whole number >= 0 and at most {MAX_PROGRESS}, got {value!r}"
-        raise ValueError(message) from None
-
-
-def _same(current: Any, rate: float) -> bool:
-    """Whether a group's rate is still the one written, which a tensor holds in its own precision."""
-    if not torch.is_tensor(current):
-        return bool(current == rate)
-    if not current.is_floating_point():
-        return False
-    if current.device.type != "cpu":
-        return True  # reading it would make every step wait for the device
-    precision = torch.finfo(current.dtype)
-    return math.isclose(current.item(), rate, rel_tol=precision.eps, abs_tol=precision.tiny)
-
-
-_Fill = tuple[torch.Tensor, int]
-"""A tensor, and its version, which every writing in place raises."""
-
-
-def _fill_of(tensor: torch.Tensor) -> _Fill:
-    return tensor, 0 if tensor.is_inference() else tensor._version  # torch keeps no version of inference tensors

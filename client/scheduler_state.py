@@ -11,9 +11,9 @@ import numpy as np
 
 from client.errors import DigestMismatchError
 from scheduler import Table
-from scheduler.numerics.progress import MAX_PROGRESS
+from scheduler.numerics.progress import MAX_PROGRESS, progress_index
 from scheduler.numerics.rates import first_bad_rate
-from scheduler.table import Axis
+from scheduler.table_format import Axis
 from scheduler.texts import abbreviate, is_digest
 
 Lists = dict[str, list[float]]
@@ -208,3 +208,12 @@ def _check_rates(values: list[float], field: str) -> None:
 
 def _damaged(field: str, rule: str, value: object) -> ValueError:
     return ValueError(f"the state of a TableLR must have {rule} as {field}, got {abbreviate(value)}")
+
+
+def checked_progress(value: object) -> int:
+    """A position as an int; `ValueError` for all else, because trainers misread a `TypeError` that `step()` raises."""
+    try:
+        return progress_index(value)
+    except (TypeError, ValueError):
+        message = f"progress must be a whole number >= 0 and at most {MAX_PROGRESS}, got {value!r}"
+        raise ValueError(message) from None

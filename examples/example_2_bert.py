@@ -9,7 +9,7 @@ import argparse
 import torch
 
 from client import Client
-from client.lr_scheduler import set_lr
+from client.plain_loop import set_lr
 from scheduler import CachedScheduler
 from scheduler.custom import WarmupWithDecay
 

@@ -7,7 +7,7 @@ import argparse
 
 import torch
 
-from client.lr_scheduler import set_lr
+from client.plain_loop import set_lr
 from scheduler.custom import CyclicLR
 
 parser = argparse.ArgumentParser(description=__doc__)

@@ -8,7 +8,7 @@ import argparse
 import torch
 from torch.optim.lr_scheduler import CosineAnnealingLR
 
-from client.lr_scheduler import set_lr
+from client.plain_loop import set_lr
 from scheduler.custom import LinearWarmup
 
 parser = argparse.ArgumentParser(description=__doc__)

@@ -9,7 +9,7 @@ import argparse
 import torch
 from torch.optim.lr_scheduler import OneCycleLR as PyTorchOneCycle
 
-from client.lr_scheduler import set_lr
+from client.plain_loop import set_lr
 from scheduler.custom import OneCycleLR as CustomOneCycle
 
 parser = argparse.ArgumentParser(description=__doc__)

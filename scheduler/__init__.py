@@ -14,7 +14,8 @@ from scheduler.messages.warnings import ScheduleWarning
 from scheduler.registry import KINDS, parse
 from scheduler.schedule import Schedule
 from scheduler.spec import Spec
-from scheduler.table import PastEndError, Table, TableError
+from scheduler.table import PastEndError, Table
+from scheduler.table_format import TableError
 
 if TYPE_CHECKING:
     from scheduler.interop.capture import capture

@@ -28,8 +28,8 @@ from scheduler.messages.warnings import PlacedWarning, ScheduleWarning, of_lengt
 from scheduler.numerics.cancellation import windows
 from scheduler.numerics.rates import first_out_of_range
 from scheduler.overrides import check_overrides
-from scheduler.table import After, Axis, Table
-from scheduler.table_format import rate_out_of_range
+from scheduler.table import Table
+from scheduler.table_format import After, Axis, rate_out_of_range
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

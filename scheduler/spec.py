@@ -14,8 +14,8 @@ from scheduler.messages.errors import Owner, ScheduleError, read_json, schedule_
 from scheduler.messages.warnings import shortened, warn_of
 from scheduler.registry import KINDS, AnySchedule
 from scheduler.schedule import Schedule, tabulate
-from scheduler.table import After, Axis, Table, read_spec
-from scheduler.table_format import TableLayout
+from scheduler.table import Table, read_spec
+from scheduler.table_format import After, Axis, TableLayout
 
 MAX_GROUPS = 1000
 

@@ -21,7 +21,7 @@ from scheduler import KINDS, Schedule, Spec
 from scheduler.fields import MAX_STEP, Values
 from scheduler.named_tables import resolved
 from scheduler.numerics.rates import first_bad_rate
-from scheduler.table import TableError
+from scheduler.table_format import TableError
 from service.errors import LimitExceededError
 from service.settings import Settings
 from service.tables.specs import read_spec

@@ -13,6 +13,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 PACKAGES = ("client", "lrtables", "scheduler", "service")
 MOST_MODULES = 12  # in a room; __init__ and __main__ are not counted
+MOST_LINES = 400  # in a file
 
 # Each room imports those after it, and none before it.
 SERVICE = (
@@ -122,6 +123,11 @@ def room_of(module: str) -> str:
     return ".".join(parts[:2])
 
 
+def test_no_module_imports_itself_in_a_circle() -> None:
+    """No chain of imports leads back to its start, imports inside functions and for type checkers counted."""
+    assert circles(depends()) == []
+
+
 def test_the_search_finds_a_circle() -> None:
     """Three modules in a circle are found, and one beside them is not."""
     graph = {"a": {"b"}, "b": {"c"}, "c": {"a", "d"}, "d": set[str]()}
@@ -158,7 +164,7 @@ def test_the_domain_knows_no_http(room: str) -> None:
 
 # Modules that read names with an underscore of other people's classes which ours have, too; and why.
 FOREIGN = {
-    "client.lr_scheduler": "reads torch's version counter of a tensor, as a test with real tensors shows",
+    "client.rate_tensors": "reads torch's version counter of a tensor, as a test with real tensors shows",
     "scheduler.interop.recognise": "reads what torch's schedulers keep privately; a test steps the real ones",
     "service.server.uvicorn_adapter": "the one file that knows uvicorn's private names, which are checked at start",
 }
@@ -213,3 +219,35 @@ def test_no_room_is_crowded() -> None:
         for folder in folders
     }
     assert {folder: count for folder, count in counts.items() if count > MOST_MODULES} == {}
+
+
+def test_no_file_is_long() -> None:
+    """No file, of the packages or of their tests, has more than 400 lines."""
+    paths = sorted(path for folder in (*PACKAGES, "tests", "benchmarks") for path in (ROOT / folder).rglob("*.py"))
+    lengths = {str(path.relative_to(ROOT)): len(path.read_text(encoding="utf-8").splitlines()) for path in paths}
+    assert {path: length for path, length in lengths.items() if length > MOST_LINES} == {}
+
+
+def test_a_name_is_imported_from_where_it_is_defined() -> None:
+    """A name has one place: the module that defines it, or a package that lists it in `__all__`."""
+    found = [
+        f"{each.importer}:{each.line} imports {each.name} from {each.target}"
+        for each in imports()
+        if each.name is not None and each.target in sources()
+        if each.name not in _offered(each.target)
+    ]
+    assert found == []
+
+
+@cache
+def _offered(module: str) -> set[str]:
+    """The names that a module defines; those of `__all__` where it is a package that gathers names."""
+    offered: set[str] = set()
+    for node in ast.walk(sources()[module]):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            offered.add(node.name)
+        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            offered.add(node.id)
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__":
+            offered.update(ast.literal_eval(node.value))
+    return offered

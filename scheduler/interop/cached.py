@@ -11,7 +11,8 @@ from scheduler.fields import step_index
 from scheduler.messages.warnings import warn_of
 from scheduler.numerics.rates import first_bad_rate
 from scheduler.schedule import Schedule
-from scheduler.table import Table, TableError
+from scheduler.table import Table
+from scheduler.table_format import TableError
 from scheduler.texts import abbreviate
 
 

@@ -9,7 +9,8 @@ import numpy as np
 from scheduler.registry import KINDS
 from scheduler.schedule import Schedule
 from scheduler.spec import Spec
-from scheduler.table import Axis, Table
+from scheduler.table import Table
+from scheduler.table_format import Axis
 from scheduler.training.choices import Settings
 from scheduler.views.difference import Difference, difference
 

@@ -7,7 +7,7 @@ from typing import Any
 from pydantic import BaseModel, Field
 
 from scheduler import Spec
-from scheduler.table import After, Axis
+from scheduler.table_format import After, Axis
 from service.representations.formats import FORMATS, NPY, SAFETENSORS
 from service.representations.paths import TABLES
 from service.tables import readable

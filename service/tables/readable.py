@@ -9,8 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scheduler.fields import Values
-from scheduler.table import After, Axis
-from scheduler.table_format import TableLayout
+from scheduler.table_format import After, Axis, TableLayout
 
 
 class Column(Protocol):

@@ -11,7 +11,8 @@ import pytest
 import torch
 from torch.optim import ASGD, SGD, Adam, AdamW, Optimizer, RMSprop, Rprop
 
-from client.lr_scheduler import TableLR, set_lr
+from client.lr_scheduler import TableLR
+from client.plain_loop import set_lr
 from scheduler import Schedule, Spec, Table, capture
 from scheduler.builtin import CyclicLR, OneCycleLR
 from scheduler.compose import Ramp

@@ -10,7 +10,8 @@ import pytest
 import torch
 from torch.optim import AdamW
 
-from client.lr_scheduler import TableLR, set_lr
+from client.lr_scheduler import TableLR
+from client.plain_loop import set_lr
 from tests.support.client.tables import make_sgd, make_table
 from tests.support.client.training import make_groups, values_of
 

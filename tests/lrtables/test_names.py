@@ -10,6 +10,7 @@ import pytest
 
 import client
 import client.lr_scheduler
+import client.plain_loop
 import lrtables
 import scheduler
 import scheduler.interop.capture
@@ -23,6 +24,7 @@ def test_each_name_is_the_same_object_as_where_it_is_defined() -> None:
     defined = [
         client,
         client.lr_scheduler,
+        client.plain_loop,
         scheduler,
         scheduler.interop.capture,
         scheduler.views.compare,

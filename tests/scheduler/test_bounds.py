@@ -17,7 +17,7 @@ from scheduler.named_tables import resolved
 from scheduler.numerics import cancellation as interruption
 from scheduler.numerics.cancellation import UNINTERRUPTED, cancellable
 from scheduler.schedule import MAX_JOINTS
-from scheduler.table import TableError
+from scheduler.table_format import TableError
 from tests.support.calls import calls
 from tests.support.schedules.edges import TABLES, legal
 

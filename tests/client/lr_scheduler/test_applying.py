@@ -14,7 +14,7 @@ from torch.optim.lr_scheduler import (
 from client.lr_scheduler import TableLR
 from scheduler import PastEndError, ScheduleWarning
 from scheduler.numerics.progress import MAX_PROGRESS
-from scheduler.table import Axis
+from scheduler.table_format import Axis
 from tests.support.client import tables
 from tests.support.client.tables import RATES, make_sgd, make_table, rates_in_force
 from tests.support.client.training import update, values_of

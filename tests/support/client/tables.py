@@ -7,7 +7,7 @@ from typing import Any
 from torch.optim import SGD, Optimizer
 
 from scheduler import Table
-from scheduler.table import After, Axis
+from scheduler.table_format import After, Axis
 from tests.support.client.training import make_groups, update
 
 RATES = [0.1 / (k + 1) for k in range(10)]

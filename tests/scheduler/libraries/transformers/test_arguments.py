@@ -1,0 +1,112 @@
+"""The schedule that a Trainer's arguments describe equals what a real Trainer applies."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from scheduler.fields import Values
+from scheduler.libraries import transformers as twins
+from scheduler.libraries.transformers import from_training_arguments
+
+Parameters = dict[str, Any]
+
+
+def assert_same_bits(actual: Values, expected: Values) -> None:
+    """Not one differing bit; a failure names the first step that has one."""
+    differing = np.flatnonzero(actual.view(np.int64) != expected.view(np.int64))
+    assert not len(differing), f"step {differing[0]}: {actual[differing[0]]!r} != {expected[differing[0]]!r}"
+
+
+def training_arguments(**given: object) -> SimpleNamespace:
+    """The attributes that decide Trainer's schedule, with TrainingArguments' defaults."""
+    defaults = {"learning_rate": 5e-5, "lr_scheduler_type": "linear", "lr_scheduler_kwargs": None}
+    return SimpleNamespace(**{**defaults, "warmup_steps": 0, "max_steps": -1, **given})
+
+
+TRAINER_CASES: list[Parameters] = [
+    {},
+    {"warmup_steps": 7},
+    {"warmup_steps": 7.9},
+    {"warmup_steps": 0.1},
+    {"warmup_steps": 0.101, "learning_rate": 3e-4},
+    {"warmup_steps": 1.0},
+    {"warmup_steps": 5, "lr_scheduler_type": "constant", "lr_scheduler_kwargs": {"ignored": 1}},
+    {"warmup_steps": 5, "lr_scheduler_type": "constant_with_warmup", "lr_scheduler_kwargs": {"ignored": 1}},
+    {"warmup_steps": 0.05, "lr_scheduler_type": "cosine", "lr_scheduler_kwargs": {"num_cycles": 1.5}},
+    {"warmup_steps": 0.05, "lr_scheduler_type": "cosine_with_restarts", "lr_scheduler_kwargs": {"num_cycles": 3}},
+    {"warmup_steps": 3, "lr_scheduler_type": "cosine_with_restarts", "lr_scheduler_kwargs": '{"num_cycles": 2}'},
+    {"lr_scheduler_type": "polynomial", "lr_scheduler_kwargs": {"power": 0.9, "lr_end": 1e-6}},
+    {"warmup_steps": 5, "lr_scheduler_type": "inverse_sqrt", "lr_scheduler_kwargs": {"timescale": 20}},
+    {"warmup_steps": 5, "lr_scheduler_type": "cosine_with_min_lr", "lr_scheduler_kwargs": {"min_lr": 1e-6}},
+    {"warmup_steps": 5, "lr_scheduler_type": "cosine_warmup_with_min_lr", "lr_scheduler_kwargs": {"min_lr_rate": 0.1}},
+    {"warmup_steps": 5, "lr_scheduler_type": "warmup_stable_decay", "lr_scheduler_kwargs": {"num_decay_steps": 20}},
+]
+
+
+@pytest.fixture(scope="module")
+def trainer_rates(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Parameters, int], Values]:
+    """What a real Trainer with these arguments applies: its own optimizer and scheduler, stepped."""
+    pytest.importorskip("accelerate", reason="transformers' Trainer needs it")
+    from transformers import Trainer, TrainingArguments  # noqa: PLC0415  # seconds: only where it is needed
+
+    folder = tmp_path_factory.mktemp("trainer")
+
+    def step_trainer(given: Parameters, steps: int) -> Values:
+        arguments = TrainingArguments(str(folder), use_cpu=True, report_to=[], **given)
+        trainer = Trainer(model=torch.nn.Linear(2, 2), args=arguments)
+        optimizer = trainer.create_optimizer()
+        scheduler = trainer.create_scheduler(num_training_steps=steps)
+        optimizer.step()
+        rates = np.empty(steps + 20)
+        for step in range(len(rates)):
+            rates[step] = optimizer.param_groups[0]["lr"]
+            scheduler.step()
+        assert from_training_arguments(arguments, steps) == from_training_arguments(training_arguments(**given), steps)
+        return rates
+
+    return step_trainer
+
+
+@pytest.mark.parametrize("given", TRAINER_CASES, ids=json.dumps)
+def test_training_arguments_give_the_schedule_of_trainer(
+    given: Parameters, trainer_rates: Callable[[Parameters, int], Values]
+) -> None:
+    """The schedule made of training arguments has the bits that a real Trainer with them applies."""
+    rates = trainer_rates(given, 99)
+    schedule = from_training_arguments(training_arguments(**given), 99)
+    assert schedule.kind == f"transformers.{given.get('lr_scheduler_type', 'linear')}"
+    assert_same_bits(schedule.values(len(rates)), rates)
+
+
+def test_max_steps_are_the_training_steps() -> None:
+    """Where `max_steps` is set it is the number of training steps."""
+    arguments = training_arguments(max_steps=50, warmup_steps=0.1)
+    assert from_training_arguments(arguments) == twins.Linear(5e-5, 5, 50)
+    assert from_training_arguments(arguments, 50) == twins.Linear(5e-5, 5, 50)
+
+
+@pytest.mark.parametrize(
+    ("given", "steps", "message"),
+    [
+        ({}, None, "num_training_steps must be given where max_steps is -1"),
+        ({"max_steps": 50}, 60, "num_training_steps must equal max_steps, got 60 != 50"),
+        ({"lr_scheduler_type": "greedy"}, 9, "lr_scheduler_type 'greedy' has no table: its rates follow the metrics"),
+        ({"lr_scheduler_type": "cosin"}, 9, "lr_scheduler_type must be one of constant, .*, got 'cosin'"),
+        ({"warmup_steps": -1}, 9, "warmup_steps must be >= 0 and finite, got -1"),
+        ({"warmup_steps": float("nan")}, 9, "warmup_steps must be >= 0 and finite, got nan"),
+        ({"warmup_ratio": 0.1}, 9, r"warmup_ratio is not known to transformers 5: .*, got 0\.1"),
+        ({"lr_scheduler_kwargs": {"lr_init": 1}}, 9, r"lr_scheduler_kwargs must be among \[\], got \['lr_init'\]"),
+        ({"learning_rate": -1.0}, 9, r"base_lr.*got -1\.0"),
+    ],
+)
+def test_training_arguments_are_refused(given: Parameters, steps: int | None, message: str) -> None:
+    """Arguments that decide no schedule, or contradict each other, are refused by name and value."""
+    with pytest.raises(ValueError, match=message):
+        from_training_arguments(training_arguments(**given), steps)
