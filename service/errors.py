@@ -10,10 +10,10 @@ from typing import Any, Self
 from scheduler.texts import encodable
 
 MOST_ERRORS = 20
-"""Bad values that one answer names: a list of a thousand bad schedules must not be answered with a thousand errors."""
-_LONGEST = 100  # characters of a bad value that an answer repeats
+"""The most bad values that one response names: a list of a thousand bad schedules must not give a thousand errors."""
+_LONGEST = 100  # characters of a bad value that a response repeats
 _LONGEST_POINTER = 1000  # characters
-_SAFE_INTEGER = 2**53 - 1  # beyond it, many JSON readers would round the number that the answer repeats
+_SAFE_INTEGER = 2**53 - 1  # beyond it, many JSON readers would round the number
 _ABSENT = object()
 
 
@@ -27,7 +27,7 @@ class FieldError:
     value: Any = _ABSENT
 
     def to_dict(self) -> dict[str, Any]:
-        """The error as the JSON of an answer; a long value is shortened, of a long pointer the first parts are left."""
+        """The error as a JSON object. A long value is abbreviated; of a long pointer, the first parts are kept."""
         data = {"pointer": _short(self.pointer), "parameter": abbreviate(self.parameter), "detail": self.detail}
         if self.value is not _ABSENT:
             data["value"] = abbreviate(self.value)
@@ -35,14 +35,14 @@ class FieldError:
 
 
 def _short(pointer: str | None) -> str | None:
-    """A pointer that an answer can hold: of a long one the first parts, which point to something, too."""
+    """The pointer; of a long one the first parts, which point to what encloses the value."""
     if pointer is None or len(pointer) <= _LONGEST_POINTER:
         return pointer
     return pointer[: pointer.rfind("/", 0, _LONGEST_POINTER)]
 
 
 def abbreviate(value: Any) -> Any:
-    """A value as an answer repeats it: JSON as it came where it is short, else a text that says what it was."""
+    """A value as a response repeats it: as it came where it is short, else a text that says what it was."""
     if isinstance(value, (dict, list, tuple)):
         return f"an object with {len(value)} members" if isinstance(value, dict) else f"a list of {len(value)}"
     if isinstance(value, float) and not math.isfinite(value):

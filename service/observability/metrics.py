@@ -49,7 +49,7 @@ _LABELLED = {
 
 
 class _Series:
-    """Requests of one method, route and status: how many took how long, and the bytes of their answers."""
+    """Requests of one method, route and status: how many took how long, and the bytes of their responses."""
 
     __slots__ = ("buckets", "labels", "nbytes", "seconds")
 
@@ -111,7 +111,7 @@ class Metrics:
     def observe(self, method: str, route: str, status: int, seconds: float, nbytes: int) -> None:
         """Count a request for a route, by the name that it has in metrics.
 
-        Its answer took `seconds` until its last byte, of `nbytes`, was taken over for sending.
+        Its response took `seconds` until its last byte, of `nbytes`, was taken over for sending.
         """
         series = self._find(method, route, status)
         series.buckets[bisect_left(BOUNDS, seconds)] += 1
@@ -132,10 +132,10 @@ class Metrics:
         every = list(self._series.values())
         yield _head("lrtables_http_requests_total", "counter", "Requests that were answered.")
         yield from (f"lrtables_http_requests_total{{{one.labels}}} {sum(one.buckets)}\n" for one in every)
-        yield _head("lrtables_http_response_bytes_total", "counter", "Bytes of the bodies of answers.")
+        yield _head("lrtables_http_response_bytes_total", "counter", "Bytes of response bodies.")
         yield from (f"lrtables_http_response_bytes_total{{{one.labels}}} {one.nbytes}\n" for one in every)
         yield _head(
-            _SECONDS, "histogram", "From a request until the last byte of its answer was taken over for sending."
+            _SECONDS, "histogram", "From a request until the last byte of its response was taken over for sending."
         )
         yield from (line for one in every for line in one.histogram())
 
