@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from scheduler import Table
-from scheduler.interop.group_fields import Group, check_place, read, write
+from scheduler.interop.group_fields import Group, Write, check_place, read, writer_of
 from scheduler.numerics.rates import MAX_RATE, is_rate
 
 T = TypeVar("T")
@@ -44,6 +44,7 @@ class RowWriter:
         self.initial: list[_Row] = []
         """Each group's own values, where the table is relative to them."""
         self._bound = 0  # groups that were checked
+        self._writers: list[dict[str, Write]] = []  # theirs, by name
         self._rates: memoryview[float] | None = None
 
     def _columns_of(self, index: int) -> _Columns:
@@ -78,6 +79,7 @@ class RowWriter:
                 _keep(group, values)
             self.initial = own
         self._bound, self._rates = len(groups), None
+        self._writers = [{name: writer_of(group, name) for name in self.names} for group in groups]
 
     def own_values(self, groups: Sequence[Group]) -> dict[str, list[float]]:
         """Each group's own values, by hyperparameter; empty where the table is not relative to them."""
@@ -138,9 +140,9 @@ class RowWriter:
         """Write one row into every group; the rates written, one per group."""
         filled: dict[str, set[int]] = {name: set() for name in self.names}
         written = []
-        for group, values in zip(groups, self._values(groups, row), strict=False):
+        for values, group, writers in zip(self._values(groups, row), groups, self._writers, strict=False):
             for name, value in values.items():
-                write(group, name, value, filled[name])
+                writers[name](group, value, filled[name])
             written.append(values["lr"])
         return written
 

@@ -19,6 +19,8 @@ Group = dict[str, Any]
 """One entry of `optimizer.param_groups`."""
 Read = Callable[[Group], Any]
 """How to read a hyperparameter from a parameter group."""
+Write = Callable[[Group, float, set[int] | None], None]
+"""How to write one: into this group, this value, but not into tensors with these ids."""
 
 _NUMBERED = re.compile(r"(.+?)([1-9][0-9]?)")
 _SEVERAL = (tuple, list)
@@ -38,19 +40,14 @@ def write(group: Group, column: str, value: float, filled: set[int] | None = Non
     `filled`: ids of the tensors that have this value already, because groups may share one; they are left alone.
     Raises `ValueError` for a tensor of integers, which would take 0 for 0.5; `KeyError` as `read` does.
     """
+    writer_of(group, column)(group, value, filled)
+
+
+def writer_of(group: Group, column: str) -> Write:
+    """How to `write` one column into this group, found once for many values. Raises `KeyError` as `read` does."""
     if column in group:
-        current = group[column]
-        if isinstance(current, (float, int)) or not hasattr(current, "fill_"):
-            group[column] = value
-            return
-    else:
-        key, index = _entry(group, column)
-        several = group[key]
-        current = several[index]
-        if isinstance(current, (float, int)) or not hasattr(current, "fill_"):
-            group[key] = (*several[:index], value, *several[index + 1 :])
-            return
-    _fill(current, column, value, filled)
+        return partial(_write_number, column)
+    return partial(_write_entry, column, *_entry(group, column))
 
 
 def check_place(group: Group, index: int, column: str) -> None:
@@ -88,6 +85,23 @@ def _entries(group: Group) -> Iterator[tuple[str, str, int]]:
         stem = key if key == "eps" else key.removesuffix("s")
         if key != "params" and isinstance(value, _SEVERAL):
             yield from ((f"{stem}{index + 1}", key, index) for index, one in enumerate(value) if _is_number(one))
+
+
+def _write_number(key: str, group: Group, value: float, filled: set[int] | None) -> None:
+    current = group[key]
+    if isinstance(current, (float, int)) or not hasattr(current, "fill_"):
+        group[key] = value
+    else:
+        _fill(current, key, value, filled)
+
+
+def _write_entry(column: str, key: str, index: int, group: Group, value: float, filled: set[int] | None) -> None:
+    several = group[key]
+    current = several[index]
+    if isinstance(current, (float, int)) or not hasattr(current, "fill_"):
+        group[key] = (*several[:index], value, *several[index + 1 :])
+    else:
+        _fill(current, column, value, filled)
 
 
 def _entry(group: Group, column: str) -> tuple[str, int]:
