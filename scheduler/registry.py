@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from contextvars import ContextVar
+from functools import cache
 from importlib import import_module
 from types import MappingProxyType
 from typing import Annotated, Any
@@ -202,7 +203,10 @@ def _taking_objects(schema: Any) -> CoreSchema:
 AnySchedule = Annotated[Schedule, KindLookup()]
 """A schedule of any kind that is registered, as the type of a field."""
 
-_adapter: TypeAdapter[Schedule] = TypeAdapter(AnySchedule)
+
+@cache
+def _adapter() -> TypeAdapter[Schedule]:
+    return TypeAdapter(AnySchedule)
 
 
 def parse(data: Any) -> Schedule:
@@ -213,7 +217,7 @@ def parse(data: Any) -> Schedule:
     """
     text = data if isinstance(data, (str, bytes)) else _json(data)
     try:
-        return _adapter.validate_json(text)
+        return _adapter().validate_json(text)
     except ValidationError as error:
         given = read_json(text)
         kind = given.get("kind") if isinstance(given, dict) else None
