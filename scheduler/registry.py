@@ -102,6 +102,11 @@ class Kinds(Mapping[str, type[Schedule]]):
     def __contains__(self, kind: object) -> bool:
         return kind in self._modules
 
+    def load(self) -> None:
+        """Import the modules of all kinds now: for a server, in which no request is to wait for that."""
+        for kind in self:
+            self[kind]
+
     @override
     def __repr__(self) -> str:
         return f"<{len(self)} kinds of schedules: {abbreviate(', '.join(self))}>"

@@ -10,6 +10,7 @@ from typing import NamedTuple
 from fastapi import FastAPI
 from starlette.types import ASGIApp
 
+from scheduler import KINDS
 from service.concurrency.executors import Executors
 from service.database.metadata import open_metadata
 from service.documentation import openapi
@@ -41,6 +42,7 @@ def open_server(settings: Settings, workers: Workers | None = None) -> ServerSta
 
     Raises `StorageError` where they cannot be opened, or another server uses the data directory.
     """
+    KINDS.load()
     store = open_store(settings)
     try:
         metadata = open_metadata(settings)

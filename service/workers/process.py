@@ -23,7 +23,7 @@ from typing import Any
 
 import numpy as np
 
-from scheduler import Spec, Table, TableError
+from scheduler import KINDS, Spec, Table, TableError
 from scheduler.fields import Values
 from scheduler.named_tables import UnresolvedError, resolved
 from scheduler.numerics.cancellation import ComputationStoppedError, cancellable
@@ -174,6 +174,7 @@ def main(arguments: Sequence[str]) -> None:
         with suppress(OSError):  # where /proc cannot be written to
             Path("/proc/self/oom_score_adj").write_text(_BADNESS)
     os.nice(_NICE)
+    KINDS.load()  # a job's memory is limited
     with suppress(EOFError):  # the server has hung up
         worker.run()
 

@@ -83,6 +83,12 @@ def test_a_kind_that_its_module_does_not_have_is_named() -> None:
             kinds[name]
 
 
+def test_all_kinds_are_loaded_at_once_for_a_server() -> None:
+    """`load` imports every module that the registry names."""
+    modules = loaded("from scheduler import KINDS\nKINDS.load()")
+    assert set(MODULES) <= set(modules)
+
+
 def test_an_unknown_kind_is_no_list_of_all() -> None:
     """JSON with a kind that does not exist is refused in one short line about it, without the names of all others."""
     with pytest.raises(ValueError, match="WarmupWithDecai") as caught:
