@@ -161,7 +161,7 @@ def test_a_bad_part_is_named_by_its_place() -> None:
         "lengths": [1],
         "schedules": [{"kind": "Scale", "factor": 1, "schedule": {"kind": "Ramp"}}],
     }
-    with pytest.raises(ValueError, match=r"schedules\.0\.schedule\.start"):
+    with pytest.raises(ValueError, match=r"Sequence: schedules\[0\]\.schedule\.start is missing"):
         parse(data)
 
 
