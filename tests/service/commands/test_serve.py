@@ -11,7 +11,7 @@ from service.server.uvicorn_adapter import SUPPORTED
 
 
 @pytest.mark.parametrize("number", ["SIGTERM", "SIGINT"])
-@pytest.mark.parametrize("moment", ["open_server", "create_app", "get_loop_factory", "load", "startup"])
+@pytest.mark.parametrize("moment", ["open_server", "assemble", "get_loop_factory", "load", "startup"])
 def test_a_stop_during_the_start_is_a_clean_one(tmp_path: Path, moment: str, number: str) -> None:
     """Told to stop before it answers, a server exits with 0, and prints nothing but its address."""
     script = f"""
@@ -34,7 +34,7 @@ sys.exit(main(["serve", "--port", "0", "--data-dir", {str(tmp_path)!r}]))
     command = [sys.executable, "-W", "error", "-c", script]
     finished = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert (finished.returncode, finished.stderr) == (0, "")
-    assert finished.stdout.count("http://127.0.0.1:") == (moment not in {"open_server", "create_app"})
+    assert finished.stdout.count("http://127.0.0.1:") == (moment not in {"open_server", "assemble"})
 
 
 def test_a_misspelt_variable_is_refused(tmp_path: Path) -> None:
