@@ -108,11 +108,11 @@ def translate(error: ValidationError, data: Any, owner: Owner, kinds: ClassesByK
 
 
 def read_json(text: str | bytes | bytearray) -> Any:
-    """The data in JSON text that was refused; `None` where it is no JSON."""
+    """The data in JSON text that was refused, to find places in it; `ABSENT` where it is no JSON."""
     try:
         return json.loads(text)
     except (ValueError, TypeError, RecursionError):
-        return None
+        return ABSENT
 
 
 def rule(detail: Mapping[str, Any]) -> str:
@@ -136,10 +136,15 @@ def unknown_kind(kind: object, kinds: Iterable[str]) -> str:
 
 
 def near_kinds(name: str, kinds: Iterable[str]) -> list[str]:
-    """The kinds that a misspelt name may mean, which may lack the prefix of its library; the nearest first."""
-    spellings = {kind: (kind.lower(), kind.lower().rpartition(".")[2]) for kind in kinds}
-    close = near_names(name.lower(), {spelling for both in spellings.values() for spelling in both})
-    return list(dict.fromkeys(kind for spelling in close for kind, both in spellings.items() if spelling in both))
+    """The kinds that a misspelt name may mean, whatever the prefix of their library; the nearest first."""
+    spellings = {kind: _own_name(kind) for kind in kinds}
+    close = near_names(_own_name(name), set(spellings.values()))
+    return [kind for spelling in close for kind, own_name in spellings.items() if own_name == spelling]
+
+
+def _own_name(kind: str) -> str:
+    """A kind's name in lower case, without the prefix of its library: what people compare."""
+    return kind.lower().rpartition(".")[2]
 
 
 # -- one problem ------------------------------------------------------------------------------------------------------
@@ -156,7 +161,7 @@ def _problem(detail: Any, data: Any, owner: Owner, kinds: ClassesByKind) -> Iter
         case "missing":
             yield Problem(path, path, _MISSING, continues=True)
         case "extra_forbidden" | "unexpected_keyword_argument":
-            text = unknown_parameter(str(path[-1]), _owner(path, data, owner, kinds))
+            text = unknown_parameter(str(detail["loc"][-1]), _owner(path, data, owner, kinds))
             yield Problem(path, path[:-1], text, value=value)
         case "union_tag_not_found":
             yield Problem((*path, "kind"), path, f"has no kind, such as {_COMMON}", continues=True)
@@ -185,7 +190,7 @@ def _meant(detail: Any, data: Any, owner: Owner, kinds: ClassesByKind) -> Iterat
     """Where the parameters would be that a misspelt one may have meant: that they are missing follows from it."""
     if detail["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
         path = _real_path(detail["loc"], data, missing=False)
-        for name in near_names(str(path[-1]), _owner(path, data, owner, kinds).parameters, most=1):
+        for name in near_names(str(detail["loc"][-1]), _owner(path, data, owner, kinds).parameters, most=1):
             yield (*path[:-1], name)
 
 

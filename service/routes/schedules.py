@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from scheduler import KINDS
+from scheduler.messages.errors import near_kinds
 from service.documentation.catalogue import Catalogue, Entry, catalogue, entry
 from service.documentation.examples import Example
 from service.errors import FieldError, KindNotFoundError, abbreviate
@@ -38,6 +39,8 @@ async def schedules() -> Any:
 async def schedule(kind: str, server: ServerDep) -> Any:
     """A kind of schedule: what it does, its parameters and their JSON schema."""
     if kind not in KINDS:
-        detail = f"there is no schedule of kind {abbreviate(kind)!r}; {_SCHEDULES} lists them"
+        near = " or ".join(near_kinds(kind, KINDS))
+        advice = f"did you mean {near}?" if near else f"{_SCHEDULES} lists them"
+        detail = f"there is no schedule of kind {abbreviate(kind)!r}: {advice}"
         raise KindNotFoundError(detail, [FieldError(detail, parameter="kind", value=kind)])
     return await server.executors.serialize(entry, kind, _links)

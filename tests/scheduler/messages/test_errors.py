@@ -108,10 +108,7 @@ def test_a_constructor_says_what_is_wrong(make: Callable[[], object], message: s
             {"kind": "Scale", "factor": 2, "schedule": {"kind": "Scale", "factor": 2, "schedule": {"kind": "Rump"}}},
             "Scale: schedule.schedule: unknown kind 'Rump': did you mean Ramp?",
         ),
-        (
-            {"kind": "custom.LinearWarmap"},
-            "unknown kind 'custom.LinearWarmap': did you mean custom.LinearWarmup or custom.CosineWarmup?",
-        ),
+        ({"kind": "custom.LinearWarmap"}, "unknown kind 'custom.LinearWarmap': did you mean custom.LinearWarmup"),
         ({"kind": "zzz"}, "unknown kind 'zzz': 'lrtables show' lists them all"),
         ({"kind": ["Ramp"]}, "unknown kind ['Ramp']: did you mean Ramp?"),
         ({"base_lr": 1}, "the data has no kind, such as custom.WarmupWithDecay"),

@@ -49,7 +49,10 @@ def test_defaults_are_told(client: TestClient) -> None:
 
 
 def test_an_unknown_kind_is_404(client: TestClient) -> None:
-    """A kind that there is not is named."""
+    """A kind that there is not is named, with those of a similar name or with what lists them."""
     answer = client.get("/v1/schedules/custom.Nope")
     assert (answer.status_code, answer.json()["code"]) == (404, "kind-not-found")
     assert answer.json()["errors"][0]["value"] == "custom.Nope"
+    assert answer.json()["detail"] == "there is no schedule of kind 'custom.Nope': /v1/schedules lists them"
+    misspelt = client.get("/v1/schedules/Sequense").json()["detail"]
+    assert misspelt.startswith("there is no schedule of kind 'Sequense': did you mean Sequence")
