@@ -188,7 +188,7 @@ class BufferResponse(HttpResponse):
         super().__init__(content_type, etag, length=length, varies=varies, is_immutable=is_immutable, sha256=sha256)
         self._parts = parts
         self._places = range(length)
-        self._is_short = len(parts) == 1 and length <= _SHORT
+        self._is_short = length <= _SHORT
         self._short: dict[tuple[int, bool], bytes] = {}
 
     @classmethod
@@ -200,30 +200,27 @@ class BufferResponse(HttpResponse):
         etag = b'"%b"' % digest.hex().encode()
         return cls(content_type, etag, [body], varies=varies, is_immutable=is_immutable, sha256=digest)
 
-    def plain_status(self, headers: Fields) -> int | None:
-        """Return 200 or 304 if that is the response to a plain GET with these headers; None if `__call__` must decide.
+    def short_status(self, headers: Fields) -> int | None:
+        """Return 200 or 304 if that is the response to a plain GET with these headers, and it is short; else None.
 
         A GET is plain if it has no body, and no condition but an If-None-Match with exactly this entity tag.
         """
         names = [name for name, _ in headers]
         if self._if_none_match in headers:
             return 304 if _BEFORE_304.isdisjoint(names) else None
-        return 200 if _SPECIAL.isdisjoint(names) else None
+        return 200 if self._is_short and _SPECIAL.isdisjoint(names) else None
 
-    def short(self, status: int, *, private: bool, request_id: bytes = b"") -> tuple[bytes, Part] | None:
-        """Return the response with a status from `plain_status` as HTTP/1.1 for a kept-alive connection; None if long.
+    def short(self, status: int, *, private: bool, request_id: bytes = b"") -> tuple[bytes, bytes]:
+        """Return the response with a status from `short_status` as HTTP/1.1 for a kept-alive connection.
 
         The result is the head, without the server's own headers and the empty line, and the body.
         """
-        has_body = status == 200
-        if has_body and not self._is_short:
-            return None
         found = self._short.get((status, private))
         if found is None:
             found = self._short[status, private] = _serialized(self.head(status, private=private))
         if request_id:
             found += b"x-request-id: %b\r\n" % request_id
-        return found, self._parts[0] if has_body else b""
+        return found, b"".join(self._parts) if status == 200 else b""
 
     async def _send(self, scope: Scope, receive: Receive, send: Send, head: Message, places: range | None) -> None:
         await send(head)

@@ -14,13 +14,13 @@ class CachedResponses:
     """The responses whose whole bodies are in memory: tables, and the manifests of those whose origin is known."""
 
     def __init__(self, server: ServerState) -> None:
+        self.counters = server.tables.counters
         self._get = server.tables.cache.get
-        self._counters = server.tables.counters
 
     def find(self, path: str, headers: Fields) -> BufferResponse | None:
         """The response to a GET or HEAD of this path, without its query; None where the routes have to be asked.
 
-        Whoever sends it says so with `count_hit`.
+        Whoever sends it counts a hit.
         """
         entry = self._get(path[DIGEST])
         if entry is None or entry.is_damaged or not path.startswith(TABLE):
@@ -29,10 +29,6 @@ class CachedResponses:
         responses = entry.rendered
         response = responses.paths.get(rest) if rest else _preferred(responses, headers)
         return response if isinstance(response, BufferResponse) else None
-
-    def count_hit(self) -> None:
-        """Count a response from memory."""
-        self._counters.memory_hits += 1
 
 
 def _preferred(responses: TableResponses, headers: Fields) -> HttpResponse | None:

@@ -34,7 +34,7 @@ class TableShortcut:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
         elif (response := self._find(scope)) is not None:
-            self._cached.count_hit()
+            self._cached.counters.memory_hits += 1
             await response(scope, receive, send)
         elif scope["query_string"] and (error := _refused(scope["query_string"], self._server.settings)) is not None:
             await (await problems.problem_response(Request(scope), error))(scope, receive, send)

@@ -13,9 +13,8 @@ from service.middleware.authentication import AuthenticationMiddleware
 from service.middleware.cached_responses import CachedResponses
 from service.middleware.telemetry import RequestRecorder
 from service.security.tokens import Identity
-from service.storage.store import Part
 
-FastResponse = Callable[[str, Fields, str], tuple[bytes, Part] | None]
+FastResponse = Callable[[str, Fields, str], tuple[bytes, bytes] | None]
 """A whole response to a GET of this path with these headers, from this client address; see `FastPath`.
 
 None where the application is to be asked, as it is where a body follows, which may prove to be no HTTP. It must not
@@ -24,7 +23,7 @@ block, and not wait.
 
 
 class FastPath:
-    """Gives connections the responses that are in memory and short: a manifest, and any 304.
+    """Gives connections the responses that are in memory and short: a short table, a manifest, any 304.
 
     They are found where `TableShortcut` finds them, and admitted and recorded as the application does it. They are its
     responses, but for the order of the headers, and the X-Request-ID: that is there where the request has one, or the
@@ -34,33 +33,32 @@ class FastPath:
     def __init__(
         self, cached: CachedResponses, recorder: RequestRecorder, authentication: AuthenticationMiddleware | None
     ) -> None:
-        self._cached = cached
         self._find = cached.find
+        self._counters = cached.counters
+        self._authentication = authentication
         self._recorder = recorder
         self._count = recorder.count
-        self._authentication = authentication
+        self._writes_lines = recorder.writes_lines
 
-    def try_fast_response(self, path: str, headers: Fields, client: str) -> tuple[bytes, Part] | None:
+    def try_fast_response(self, path: str, headers: Fields, client: str) -> tuple[bytes, bytes] | None:
         """The head of a whole response to a GET, as `BufferResponse.short` has it, and its body. It counts as sent."""
         began = perf_counter()
         response = self._find(path, headers)
         if response is None:
             return None
-        status, own_id = response.plain_status(headers), sent_id(headers)
-        if status is None or own_id is None:
+        status = response.short_status(headers)
+        if status is None or (own_id := sent_id(headers)) is None:
             return None
         identity = None
         if self._authentication is not None:
             identity = self._authentication.admit_at_once("GET", path, headers)
             if identity is None:
                 return None
-        if self._recorder.writes_lines:
+        if self._writes_lines:
             own_id = own_id or request_id(headers).encode()
         sent = response.short(status, private=identity is not None, request_id=own_id)
-        if sent is None:
-            return None
-        self._cached.count_hit()
-        if self._recorder.writes_lines:
+        self._counters.memory_hits += 1
+        if self._writes_lines:
             self._record(_scope(path, headers, client, identity, own_id), status, began, len(sent[1]))
         else:
             self._count("GET", path, status, perf_counter() - began, len(sent[1]))

@@ -126,7 +126,7 @@ class UvicornConnection(HttpToolsProtocol):
     """
 
     # beyond thirty attributes in its dictionary, an object of CPython loses the fast way to all of them
-    __slots__ = ("_parsed_again", "_request_complete", "_request_with_headers", "_running")
+    __slots__ = ("_parsed_again", "_request_complete", "_request_with_headers", "_running", "client_address")
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -167,6 +167,7 @@ class UvicornConnection(HttpToolsProtocol):
     @override
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
         super().connection_made(transport)
+        self.client_address = self.client[0] if self.client else ""  # without the port
         self.opened(self.connections)
 
     @override
@@ -259,11 +260,6 @@ class UvicornConnection(HttpToolsProtocol):
         return self.parser.get_http_version()
 
     @property
-    def client_address(self) -> str:
-        """Where the client is, without its port."""
-        return self.client[0] if self.client else ""
-
-    @property
     def request(self) -> object:
         """Stands for the last request that has begun to come; None before the first."""
         return self.scope
@@ -316,7 +312,7 @@ class UvicornConnection(HttpToolsProtocol):
         """The lines that every response of the server has."""
         return _header_lines(self.server_state.default_headers)
 
-    def respond(self, head: bytes, body: bytes | memoryview) -> None:
+    def respond(self, head: bytes, body: bytes) -> None:
         """Write the response to the request whose headers have come: its head but for the common headers, and body."""
         self.transport.write(b"".join((head, _header_lines(self.server_state.default_headers), b"\r\n", body)))
         self.server_state.total_requests += 1

@@ -78,7 +78,8 @@ def plain(answer: Response) -> dict[str, str]:
     return {name: value for name, value in answer.headers.items() if name != "x-request-id"}
 
 
-@pytest.mark.parametrize(("rest", "known"), [("/manifest", False), *((rest, True) for rest in PATHS)])
+@pytest.mark.parametrize("rest", PATHS)
+@pytest.mark.parametrize("known", [False, True])
 def test_the_response_is_the_applications(served: Served, rest: str, known: bool) -> None:
     """Status, headers and body are those of the application; the id is there where the request has one."""
     headers = {"X-Request-ID": "mine", "Accept": "application/x-npy, */*;q=0.5"}
@@ -122,10 +123,13 @@ def test_only_what_is_in_memory_is_given(served: Served, rest: str) -> None:
     assert served.fast(rest, {}) is None
 
 
-def test_a_table_is_sent_by_the_application(served: Served) -> None:
-    """What is not one short piece is sent piece by piece; that the client has it already is short all the same."""
-    assert served.fast(".npy", {}) is None
-    assert served.fast(".npy", {"If-None-Match": served.etag(".npy")}) is not None
+@pytest.mark.parametrize(("steps", "is_short"), [(2**11 - 16, True), (2**11 - 15, False)])
+def test_a_long_body_is_sent_by_the_application(tmp_path: Path, steps: int, is_short: bool) -> None:
+    """A body of more than 16 KiB is sent piece by piece; that the client has it already is short all the same."""
+    schedule = {"kind": "custom.LinearWarmup", "base_lr": 1.0, "warmup_steps": 8}
+    with serving(tmp_path, {"schedule": schedule, "total_steps": steps}) as served:
+        assert (served.fast(".npy", {}) is not None) is is_short
+        assert served.fast(".npy", {"If-None-Match": served.etag(".npy")}) is not None
 
 
 def test_requests_are_counted_alike(served: Served) -> None:
@@ -136,8 +140,8 @@ def test_requests_are_counted_alike(served: Served) -> None:
         names = ("lrtables_http_requests_total", "lrtables_http_response_bytes_total", "lrtables_cache_hits_total")
         return sorted(line for line in lines if line.startswith(names) and "/metrics" not in line)
 
-    requests = [(rest, {"If-None-Match": served.etag(rest)}) for rest in PATHS]
-    requests += [("/manifest", {}), ("/manifest", {"X-Request-ID": "mine"})]
+    requests = [(rest, headers) for rest in PATHS for headers in ({}, {"If-None-Match": served.etag(rest)})]
+    requests += [("/manifest", {"X-Request-ID": "mine"})]
     grown = []
     for ask in (served.fast, lambda rest, headers: served.client.get(served.table + rest, headers=headers)):
         before = numbers(metrics())
@@ -176,18 +180,16 @@ def test_a_request_has_the_same_line_in_the_log(tmp_path: Path, spec: dict[str, 
     with lines_of_the_log() as lines, serving(tmp_path, spec, scopes) as served:
         headers = {**asked, **{name: value for name, value in served.client.headers.items() if name == "authorization"}}
         for rest in PATHS:
-            known = {**headers, "If-None-Match": served.etag(rest)}
-            served.client.get(served.table + rest, headers=known)
-            assert served.fast(rest, known) is not None
-        served.client.get(f"{served.table}/manifest", headers=headers)
-        assert served.fast("/manifest", headers) is not None
+            for asked in (headers, {**headers, "If-None-Match": served.etag(rest)}):
+                served.client.get(served.table + rest, headers=asked)
+                assert served.fast(rest, asked) is not None
     mine = [line for line in lines if line.get("request_id") == "mine"]
     for line in mine:
         assert line["seconds"] > 0
         assert line["message"].endswith(f" {line.pop('seconds'):g} s")
         line["message"] = line["message"].rpartition(" in ")[0]
         del line["time"]
-    assert len(mine) == 2 * len(PATHS) + 2
+    assert len(mine) == 4 * len(PATHS)
     assert mine[::2] == mine[1::2]
     assert {(line["trace_id"], line["client"]) for line in mine} == {(TRACE, CLIENT)}
     assert {line["token_id"] for line in mine} == {"id-read" if scopes else ""}
