@@ -45,7 +45,7 @@ try:
 except ImportError as error:
     raise UnsupportedUvicornError(str(error)) from error
 
-_NEEDED: Mapping[type, Sequence[str]] = {
+NEEDED: Mapping[type, Sequence[str]] = {
     HttpToolsProtocol: (
         *("_start_asgi_task", "connection_lost", "connection_made", "on_body", "on_headers_complete"),
         *("on_message_complete", "on_response_complete", "shutdown"),
@@ -60,13 +60,14 @@ _NEEDED: Mapping[type, Sequence[str]] = {
     ServerState: ("default_headers", "total_requests"),
     Server: ("handle_exit",),
 }
+"""The names of uvicorn's that are used here, and by `lrtables serve`."""
 _BYTES_MOVED = struct.Struct("=120xQQ")  # bytes acknowledged, bytes received: in Linux's struct tcp_info
 _RESET = struct.pack("ii", 1, 0)  # for SO_LINGER: what was not sent is dropped, and the other end told
 
 
 def check_uvicorn() -> None:
     """Raise `UnsupportedUvicornError` where the installed uvicorn lacks a name that is used here."""
-    for owner, names in _NEEDED.items():
+    for owner, names in NEEDED.items():
         for name in sorted({*names} - _names_of(owner)):
             raise UnsupportedUvicornError(f"it has no {owner.__name__}.{name}")
 

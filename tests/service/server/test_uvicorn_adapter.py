@@ -18,7 +18,13 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 from uvicorn.server import Server, ServerState
 
 from service.server import connection, uvicorn_adapter
-from service.server.uvicorn_adapter import SUPPORTED, UnsupportedUvicornError, check_uvicorn
+from service.server.uvicorn_adapter import (
+    NEEDED,
+    SUPPORTED,
+    UnsupportedUvicornError,
+    UvicornConnection,
+    check_uvicorn,
+)
 from tests.support.servers.connections import GET, PATIENCE, answer
 
 ROOT = Path(__file__).parents[3]
@@ -64,6 +70,22 @@ def test_an_attribute_that_is_gone_is_named(monkeypatch: pytest.MonkeyPatch, own
         check_uvicorn()
 
 
+def test_every_name_that_is_used_is_looked_for() -> None:
+    """What the adapter takes from an object of uvicorn's, it looks for at the start."""
+    tree = ast.parse(Path(uvicorn_adapter.__file__).read_text(encoding="utf-8"))
+    found = [(ast.unparse(node.value), node.attr) for node in ast.walk(tree) if isinstance(node, ast.Attribute)]
+    ours = {*vars(UvicornConnection), *UvicornConnection.__slots__} - {*vars(HttpToolsProtocol)}
+    objects = {
+        HttpToolsProtocol: ("self", "super()"),
+        RequestResponseCycle: ("cycle", "self.cycle"),
+        FlowControl: ("self.flow",),
+        ServerState: ("self.server_state",),
+    }
+    for owner, names in objects.items():
+        used = {attribute for name, attribute in found if name in names} - ours
+        assert used - {"__init__", "_made"} <= {*NEEDED[owner]}, owner
+
+
 def test_the_supported_versions_are_those_of_the_distribution() -> None:
     """The error names the versions that pyproject allows."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
@@ -78,7 +100,7 @@ def test_a_connection_uses_the_adapters_names() -> None:
     server = Path(connection.__file__).parent
     for path in server.rglob("*.py"):
         assert ("uvicorn" in _imports(path)) is (path.name == Path(uvicorn_adapter.__file__).name), path
-    inside = uvicorn_adapter.UvicornConnection
+    inside = UvicornConnection
     theirs = {name for owner in inside.__mro__[1:] for name in _all_names(owner)} - {*vars(inside), "loop"}
     tree = ast.parse(Path(connection.__file__).read_text(encoding="utf-8"))
     used = {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute) and _is_self(node.value)}
