@@ -8,9 +8,8 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
 from types import MappingProxyType
-from typing import Any
+from typing import Any, NamedTuple
 
 from pydantic import ValidationError
 
@@ -36,8 +35,7 @@ _NO_KINDS: ClassesByKind = MappingProxyType({})
 _COMMON = "custom.WarmupWithDecay"  # the kind that is named to who gives none
 
 
-@dataclass(frozen=True)
-class Problem:
+class Problem(NamedTuple):
     """One thing that is wrong with data.
 
     Args:
@@ -69,8 +67,7 @@ class ScheduleError(ValueError):
         return type(self), self.args
 
 
-@dataclass(frozen=True)
-class Owner:
+class Owner(NamedTuple):
     """What the data is for: the name that errors call it by, and the class that says which parameters there are."""
 
     name: str
@@ -231,7 +228,7 @@ def _merged(problems: Sequence[Problem]) -> Iterator[Problem]:
     last: Problem | None = None
     for problem in problems:
         if last and problem.path == last.path and problem.continues and last.continues:
-            last = replace(last, text=f"{last.text} or {problem.text.removeprefix('should be ')}")
+            last = last._replace(text=f"{last.text} or {problem.text.removeprefix('should be ')}")
             continue
         if last:
             yield last

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -84,6 +83,6 @@ def settings_of(parsed: argparse.Namespace) -> Settings:
 def _wrong(problem: Problem) -> str:
     """What is wrong with one setting. A value with an `@` may be an address with a password: it is not repeated."""
     if "@" in str(problem.value):
-        hidden = line(replace(problem, value=ABSENT))
+        hidden = line(problem._replace(value=ABSENT))
         return f"{hidden}; what was given has an '@', perhaps behind a password, and is not shown"
     return line(problem)
