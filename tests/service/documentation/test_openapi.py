@@ -72,6 +72,9 @@ def test_specs_and_problems_are_described(document: dict[str, Any]) -> None:
     assert body == {"$ref": "#/components/schemas/Spec"}
     schemas = document["components"]["schemas"].values()
     assert {schema.get("properties", {}).get("kind", {}).get("const") for schema in schemas} >= set(KINDS)
+    union = document["components"]["schemas"]["AnySchedule"]
+    assert set(union["discriminator"]["mapping"]) == set(KINDS)
+    assert len(union["oneOf"]) == len(KINDS)
     for methods in document["paths"].values():
         for operation in methods.values():
             assert "application/problem+json" in operation["responses"]["default"]["content"]
