@@ -6,7 +6,7 @@ PYTEST := $(BIN)/python -m pytest
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help venv demo test slow check bench parity golden lint types format clean
+.PHONY: help venv demo test slow bench parity golden lint types format clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -34,10 +34,6 @@ test: $(STAMP) ## run the tests, but for the slow ones
 slow: $(STAMP) ## run the slow tests: packaging, crashes, load, README
 	@echo "Running the slow tests in two processes, in random order."
 	@$(PYTEST) -m slow -v -n 2 --dist worksteal
-
-check: $(STAMP) ## run every test, the slow ones too, as CI does
-	@echo "Running every test in two processes, in random order, the slow ones first."
-	@$(PYTEST) -m "slow or not slow" -n 2 --dist worksteal
 
 bench: $(STAMP) ## run the benchmarks side by side and print their ratios
 	@for name in compute step stepping herd http_speed slowloris; do $(BIN)/python benchmarks/$$name.py || exit 1; done
