@@ -13,7 +13,7 @@ from service.commands.options import CommandError
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line; what is returned is the exit status."""
+    """Run the command line, and return the exit status."""
     _print_anything()
     parsed = _parser().parse_args(arguments)
     try:
@@ -23,13 +23,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     except KeyboardInterrupt:
         return 130
-    except BrokenPipeError:  # whoever read the output has enough of it, as `| head` does
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the interpreter flushes once more
+    except BrokenPipeError:  # the reader of the output has exited, such as `| head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the interpreter flushes it again at exit
         return 0
 
 
 def _print_anything() -> None:
-    """Escape what the terminal's encoding lacks: a file's name may be no text, and an error may repeat what is none."""
+    """Escape what the terminal's encoding lacks: file names and quoted values may contain any characters."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")

@@ -1,4 +1,4 @@
-"""The application: everything meets here and nowhere else."""
+"""The application: builds the server's parts and connects them."""
 
 from __future__ import annotations
 
@@ -38,9 +38,9 @@ from service.workers.pool import Workers
 
 
 def open_server(settings: Settings, workers: Workers | None = None) -> ServerState:
-    """The parts of a server, its store and its metadata open. It computes in these worker processes, else in its own.
+    """Open the store and the metadata, and return all parts of a server. Without `workers` it starts its own.
 
-    Raises `StorageError` where they cannot be opened, or another server uses the data directory.
+    Raises `StorageError` if they cannot be opened, or another server uses the data directory.
     """
     KINDS.load()
     store = open_store(settings)
@@ -66,25 +66,25 @@ def open_server(settings: Settings, workers: Workers | None = None) -> ServerSta
 
 
 class Application(NamedTuple):
-    """A server as an ASGI application, and what its connections may ask before they ask that."""
+    """The ASGI application of a server, and the fast path that its connections try first."""
 
     asgi: ASGIApp
     fast_path: FastPath
 
 
 def create_app(server: ServerState, routes: Routes = ROUTES) -> ASGIApp:
-    """A server with these routes as an ASGI application, which closes the server's parts at its shutdown."""
+    """Return the ASGI application of a server with these routes. It closes the server's parts at its shutdown."""
     return assemble(server, routes).asgi
 
 
 def assemble(server: ServerState, routes: Routes = ROUTES) -> Application:
-    """A server with these routes as an application, which closes the server's parts at its shutdown."""
+    """Build the application of a server with these routes. It closes the server's parts at its shutdown."""
     framework = FastAPI(
         title="lrtables",
         version=VERSION,
-        description="Learning-rate schedules as tables: computed once, named by their values.",
+        description="Learning-rate schedules as tables: computed once, identified by the SHA-256 of their values.",
         lifespan=_lifespan,
-        openapi_url=None,  # a route of ours: pages of documentation would load their scripts from the internet
+        openapi_url=None,  # we have our own route: FastAPI's documentation pages load scripts from the internet
         redirect_slashes=False,
         telemetry=tracing.telemetry(),
     )
@@ -111,7 +111,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
 
 
 def close_server(server: ServerState) -> None:
-    """End what the server computes, let other work under way finish, and close its store and its metadata."""
+    """Stop all computations, wait for other active work, and close the store and the metadata."""
     server.tables.computations.close()
     server.executors.close()
     server.metadata.close()

@@ -1,4 +1,4 @@
-"""Everything that can go wrong, as exceptions. What each means in HTTP is said in `http/error_status.py`."""
+"""The exceptions that the service raises. `http/error_status.py` maps each to an HTTP status and a problem code."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from typing import Any, Self
 from scheduler.texts import encodable
 
 MOST_ERRORS = 20
-"""The most bad values that one response names: a list of a thousand bad schedules must not give a thousand errors."""
-_LONGEST = 100  # characters of a bad value that a response repeats
+"""Maximum number of invalid values in one response: a list of a thousand bad schedules has a thousand of them."""
+_LONGEST = 100  # characters of an invalid value that a response quotes
 _LONGEST_POINTER = 1000  # characters
-_SAFE_INTEGER = 2**53 - 1  # beyond it, many JSON readers would round the number
+_SAFE_INTEGER = 2**53 - 1  # many JSON readers would round a larger number
 _ABSENT = object()
 
 
 @dataclass(frozen=True)
 class FieldError:
-    """One bad value: where it is (a JSON pointer into the body, or a parameter's name), what is wrong, what it was."""
+    """One invalid value: its place (a JSON pointer into the body, or a parameter's name), what is wrong, the value."""
 
     detail: str
     pointer: str | None = None
@@ -27,7 +27,7 @@ class FieldError:
     value: Any = _ABSENT
 
     def to_dict(self) -> dict[str, Any]:
-        """The error as a JSON object. A long value is abbreviated; of a long pointer, the first parts are kept."""
+        """Return the error as JSON data. Long values are abbreviated; a long pointer is cut to its first parts."""
         data = {"pointer": _short(self.pointer), "parameter": abbreviate(self.parameter), "detail": self.detail}
         if self.value is not _ABSENT:
             data["value"] = abbreviate(self.value)
@@ -35,14 +35,14 @@ class FieldError:
 
 
 def _short(pointer: str | None) -> str | None:
-    """The pointer; of a long one the first parts, which point to what encloses the value."""
+    """Return a pointer of limited length: the first parts of a long one, which point to a parent of the value."""
     if pointer is None or len(pointer) <= _LONGEST_POINTER:
         return pointer
     return pointer[: pointer.rfind("/", 0, _LONGEST_POINTER)]
 
 
 def abbreviate(value: Any) -> Any:
-    """A value as a response repeats it: as it came where it is short, else a text that says what it was."""
+    """Return a value as an error quotes it: unchanged if it is short and valid JSON, else a text that describes it."""
     if isinstance(value, (dict, list, tuple)):
         return f"an object with {len(value)} members" if isinstance(value, dict) else f"a list of {len(value)}"
     if isinstance(value, float) and not math.isfinite(value):
@@ -54,7 +54,7 @@ def abbreviate(value: Any) -> Any:
 
 
 class ServiceError(Exception):
-    """What the service refuses or fails to do; the message is for the caller. `errors` names the bad values."""
+    """A request that the service rejects or cannot fulfil. The message and the invalid values are for the caller."""
 
     def __init__(self, detail: str, errors: Sequence[FieldError] = ()) -> None:
         super().__init__(detail)
@@ -62,68 +62,68 @@ class ServiceError(Exception):
 
 
 class InvalidRequestError(ServiceError):
-    """Values in the request that are not allowed."""
+    """The request has invalid values."""
 
     @classmethod
     def of_parameter(cls, name: str, detail: str, value: object) -> Self:
-        """The error for one parameter of an address, or one header."""
+        """Return the error for one URL parameter or header."""
         return cls(detail, [FieldError(detail, parameter=name, value=value)])
 
 
 class LimitExceededError(InvalidRequestError):
-    """A request for more than this server's settings allow."""
+    """The request exceeds a limit in the server's settings."""
 
 
 class NotComputableError(InvalidRequestError):
-    """A valid spec without a table: its values leave the range of float64, or it names a table that is not known."""
+    """A valid spec has no table: its values overflow float64, or it refers to a table that does not exist."""
 
 
 class MalformedBodyError(ServiceError):
-    """A body that is not JSON as RFC 8259 has it, or means two things at once."""
+    """The body is not valid JSON (RFC 8259), or it is ambiguous."""
 
 
 class BodyTooLargeError(ServiceError):
-    """A body beyond the limit."""
+    """The body is longer than allowed."""
 
 
 class QueryTooLongError(ServiceError):
-    """A query of an address beyond the limit."""
+    """The query string is longer than allowed."""
 
 
 class UnsupportedMediaTypeError(ServiceError):
-    """A body in another format than the route takes."""
+    """The route does not accept the body's format."""
 
 
 class NotAcceptableError(ServiceError):
-    """No format that the client accepts."""
+    """The client accepts none of the available formats."""
 
 
 class TableNotFoundError(ServiceError):
-    """No table with such a digest."""
+    """There is no table with this digest."""
 
 
 class KindNotFoundError(ServiceError):
-    """No schedule of such a kind."""
+    """There is no schedule of this kind."""
 
 
 class TableLostError(ServiceError):
-    """A stored table that is damaged, and cannot be computed again to the same digest."""
+    """A stored table is damaged, and cannot be computed again with the same digest."""
 
 
 class PreconditionFailedError(ServiceError):
-    """A table that is not the one that If-Match means."""
+    """The If-Match header does not match the table."""
 
 
 class RangeNotSatisfiableError(ServiceError):
-    """A range of bytes that begins past the end."""
+    """The requested byte range starts past the end."""
 
 
 class UnauthenticatedError(ServiceError):
-    """No token, or one that is not known, has expired or was revoked."""
+    """The token is missing, unknown, expired or revoked."""
 
 
 class ForbiddenError(ServiceError):
-    """A token that does not allow this; `scope` is what it would need."""
+    """The token does not allow this request. `scope` is the scope that it needs."""
 
     def __init__(self, detail: str, scope: str) -> None:
         super().__init__(detail)
@@ -131,7 +131,7 @@ class ForbiddenError(ServiceError):
 
 
 class BusyError(ServiceError):
-    """Nothing is wrong with the request but the moment: worth a retry after `retry_after` seconds."""
+    """The server is busy. The same request may succeed after `retry_after` seconds."""
 
     def __init__(self, detail: str, retry_after: int = 1, errors: Sequence[FieldError] = ()) -> None:
         super().__init__(detail, errors)
@@ -139,28 +139,28 @@ class BusyError(ServiceError):
 
 
 class QueueFullError(BusyError):
-    """More work is under way, or waits, than this server takes: of computations, `max_queue` wait."""
+    """A queue of the server is full, such as that of computations, which holds `max_queue`."""
 
 
 class DeadlineExceededError(BusyError):
-    """A computation that took longer than `compute_seconds`, or a table that was too long in coming."""
+    """A computation took longer than `compute_seconds`, or a table did not arrive in time."""
 
 
 class ComputationLostError(BusyError):
-    """The process that computed a table has ended before it was done, or none could be started."""
+    """The worker process ended before it had computed the table, or could not be started."""
 
 
 class NotReadyError(BusyError):
-    """The server cannot serve tables, not yet or not any more."""
+    """The server cannot serve tables yet, or no longer."""
 
 
 class RateLimitedError(BusyError):
-    """A token that has asked for more than its limits allow for now."""
+    """The token has exceeded its rate limit."""
 
 
 class StorageError(Exception):
-    """The store does not do what it was asked for: full, read-only, gone. Worth a retry, unlike a missing object."""
+    """The store failed, for instance because it is full, read-only or unreachable. A retry may succeed."""
 
 
 class DatabaseError(StorageError):
-    """The database does not do what it was asked for: gone, hung, full."""
+    """The database failed, for instance because it is unreachable, too slow or full."""

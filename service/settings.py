@@ -1,4 +1,4 @@
-"""Every knob of the server: an argument, an environment variable with the prefix `LRTABLES_`, or a line of a file."""
+"""The settings of the server: each is an argument, an environment variable with prefix `LRTABLES_`, or a TOML key."""
 
 from __future__ import annotations
 
@@ -27,15 +27,15 @@ _PREFIX = "LRTABLES_"
 
 
 def default_data_directory() -> Path:
-    """Where this platform keeps a user's data: `XDG_DATA_HOME`, else what stands for it."""
+    """Return this platform's directory for a user's data: `XDG_DATA_HOME`, or its usual default."""
     if sys.platform == "darwin":
         return Path.home() / "Library" / "Application Support" / "lrtables"
     return Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share") / "lrtables"
 
 
 def _path(value: object) -> object:
-    """A path with the user's folder for a ~, as a shell has it. An empty one would mean the current folder: refused."""
-    if value == "":
+    """Return a path with `~` replaced by the user's home directory."""
+    if value == "":  # as a path it would be the current directory
         raise ValueError("must be a path, got ''")
     return os.path.expanduser(value) if isinstance(value, str | Path) else value
 
@@ -43,25 +43,25 @@ def _path(value: object) -> object:
 _Path = Annotated[Path, BeforeValidator(_path)]
 
 MOST_WORKERS = 64
-"""The most processes that compute: a thread waits for each."""
+"""The largest number of worker processes. It is limited because a thread waits for each."""
 ANY_HOST = "*"
 _HOST_NAME = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*")
 
 
 def _hosts(value: object) -> object:
-    """Names with commas between them, as a variable has them, or a list of names."""
+    """Return host names from a list, or from the comma-separated text of a variable."""
     names = value.split(",") if isinstance(value, str) else value
     return [_host(name) for name in names] if isinstance(names, list | tuple) else names
 
 
 def _host(name: object) -> str:
-    """A host's name or address in lower case, without the brackets of an address."""
+    """Return a host's name or address in lower case, without the brackets of an IPv6 address."""
     text = str(name).strip().lower().strip("[]")
     try:
         return str(ipaddress.ip_address(text))
     except ValueError:
         if text != ANY_HOST and not _HOST_NAME.fullmatch(text):
-            raise ValueError(f"must be names of hosts, without ports, or {ANY_HOST}, got {name!r}") from None
+            raise ValueError(f"must be host names without ports, or {ANY_HOST}, got {name!r}") from None
         return text
 
 
@@ -69,9 +69,9 @@ _Hosts = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_hosts)]
 
 
 class Settings(BaseSettings):
-    """What the server is told at start-up: arguments, else `LRTABLES_...` variables, else the file, else defaults.
+    """The server's settings. Arguments override `LRTABLES_...` variables, variables the file, the file the defaults.
 
-    Raises `ValueError` naming the setting where a value is not allowed, or the file names one that there is none of.
+    Raises `ValueError` with the setting's name if a value is invalid, or if the file has an unknown setting.
     """
 
     model_config = SettingsConfigDict(env_prefix=_PREFIX, frozen=True, extra="forbid")
@@ -79,58 +79,61 @@ class Settings(BaseSettings):
     config: _Path | None = Field(None, description="TOML file with any of these settings, in lower case without prefix")
     host: str = Field("127.0.0.1", pattern="^[!-~]*$", description="address to listen on")
     port: int = Field(8000, ge=0, le=65535, description="port to listen on; 0 picks a free one")
-    data_dir: _Path = Field(default_factory=default_data_directory, description="where tables and metadata are kept")
+    data_dir: _Path = Field(default_factory=default_data_directory, description="directory of the tables and metadata")
     database_url: SecretStr | None = Field(
-        None, description="PostgreSQL for the metadata, postgresql://host/name; SQLite in the data directory without it"
+        None,
+        description="PostgreSQL database of the metadata, postgresql://host/name; default: SQLite in data_dir",
     )
     store_url: str | None = Field(
         None,
         pattern=r"^s3://[a-z0-9][a-z0-9.-]+(/[\w./-]*)?$",
-        description="s3://bucket/prefix for the tables, with AWS_... variables; the data directory without it",
+        description="S3 bucket of the tables, s3://bucket/prefix, with AWS_... variables; default: data_dir",
     )
-    require_tokens: bool | None = Field(None, description="ask for tokens; without it, unless host is the loopback")
-    insecure_no_auth: bool = Field(False, description="ask for no tokens, though host is not the loopback")
+    require_tokens: bool | None = Field(None, description="require tokens; default: only if host is not the loopback")
+    insecure_no_auth: bool = Field(False, description="disable authentication on every address")
     allowed_hosts: _Hosts | None = Field(
         None,
-        description="names by which requests may call it (Host), with commas between, beside localhost and host; "
-        "* for any; without it, any where it asks for tokens or host is not the loopback",
+        description="accepted names in the Host header, separated by commas, besides localhost and host; "
+        "* for any; default: any if tokens are required or host is not the loopback",
     )
-    memory_bytes: PositiveInt = Field(256 * 2**20, description="memory for tables that are ready to be sent")
-    stream_bytes: PositiveInt = Field(64 * 2**20, description="tables larger than this are sent from disk, not memory")
+    memory_bytes: PositiveInt = Field(256 * 2**20, description="size of the memory cache for tables")
+    stream_bytes: PositiveInt = Field(64 * 2**20, description="larger tables are streamed from the store, not cached")
     max_steps: PositiveInt = Field(20_000_000, description="largest total_steps")
-    max_columns: PositiveInt = Field(64, description="most columns of a table, and most tables that a spec names")
+    max_columns: PositiveInt = Field(64, description="most columns of a table, and most tables that a spec refers to")
     max_table_bytes: PositiveInt = Field(160_000_000, description="largest table: 8 bytes per step and column")
     max_body_bytes: PositiveInt = Field(2**20, description="largest JSON body of a request")
-    max_query_bytes: int = Field(60_000, ge=1, le=65_000, description="longest query of an address")
-    max_parameters: PositiveInt = Field(64, description="most parameters in the query of an address")
+    max_query_bytes: int = Field(60_000, ge=1, le=65_000, description="longest query string of a URL")
+    max_parameters: PositiveInt = Field(64, description="most parameters in the query string of a URL")
     max_depth: int = Field(48, ge=4, le=100, description="deepest nesting of JSON in a request")
-    max_items: PositiveInt = Field(10_000, description="most members and list items in a request's JSON, all together")
+    max_items: PositiveInt = Field(10_000, description="most object members and list items in a request's JSON")
     max_points: int = Field(
-        10_000, ge=4, description="most values in an answer of /values or /v1/lr, all columns together"
+        10_000, ge=4, description="most values in a response of /values or /v1/lr, over all columns"
     )
-    max_queue: PositiveInt = Field(64, description="computations that may wait for their turn; more are answered 503")
-    max_connections: PositiveInt = Field(10_000, description="connections at a time; more are answered 503 and closed")
+    max_queue: PositiveInt = Field(
+        64, description="most computations that wait in the queue; more are rejected with 503"
+    )
+    max_connections: PositiveInt = Field(10_000, description="most open connections; more are closed with a 503")
     compute_workers: int = Field(
         2,
         ge=1,
         le=MOST_WORKERS,
-        description="processes that compute: beside the first only while that takes over a second",
+        description="most worker processes that compute; more than one run only while computations take over a second",
     )
-    compute_seconds: PositiveFloat = Field(60.0, description="for a computation, its wait for a turn included")
-    store_seconds: PositiveFloat = Field(10.0, description="for one answer of the S3-compatible store")
-    database_seconds: PositiveFloat = Field(5.0, description="for one answer of the database")
-    header_seconds: PositiveFloat = Field(10.0, description="for a request's headers to arrive, from the first byte")
+    compute_seconds: PositiveFloat = Field(60.0, description="time limit of a computation, including its wait in queue")
+    store_seconds: PositiveFloat = Field(10.0, description="time limit of one request to the S3-compatible store")
+    database_seconds: PositiveFloat = Field(5.0, description="time limit of one database operation")
+    header_seconds: PositiveFloat = Field(10.0, description="time limit for a request's headers, from the first byte")
     body_seconds: PositiveFloat = Field(
-        30.0, description="for a request's body to arrive, and a second more for each 4 KiB of it"
+        30.0, description="time limit for a request's body; each 4 KiB received adds one second"
     )
-    idle_seconds: PositiveFloat = Field(75.0, description="a connection may be kept open without a request")
+    idle_seconds: PositiveFloat = Field(75.0, description="how long a connection stays open without a request")
     send_seconds: PositiveFloat = Field(
-        30.0, description="a client may take nothing of its answer; each 4 KiB that it takes are worth a second"
+        30.0, description="how long a client may stall while reading; each 4 KiB read adds one second"
     )
-    drain_seconds: PositiveFloat = Field(30.0, description="for requests under way, once the server is told to stop")
-    log_format: Literal["human", "json"] = Field("human", description="of the log on standard error")
+    drain_seconds: PositiveFloat = Field(30.0, description="time limit for active requests when the server stops")
+    log_format: Literal["human", "json"] = Field("human", description="format of the log on standard error")
     log_level: Literal["debug", "info", "warning", "error"] = Field(
-        "warning", description="least severe message of the log; info has a line per request"
+        "warning", description="lowest level that is logged; info has a line per request"
     )
 
     @override
@@ -157,24 +160,24 @@ class Settings(BaseSettings):
 
     @property
     def limits(self) -> dict[str, int]:
-        """The limits on requests, as `/v1/server` announces them."""
+        """The limits on requests, as `GET /v1/server` returns them."""
         return {name: getattr(self, name) for name in type(self).model_fields if name.startswith("max_")}
 
     @property
     def asks_for_tokens(self) -> bool:
-        """Whether a request needs a token: as `require_tokens` says, else wherever others than this machine may ask."""
+        """Whether requests need a token: `require_tokens`; by default, whether other machines can reach the server."""
         if self.require_tokens is not None:
             return self.require_tokens
         return not (self.insecure_no_auth or is_loopback(self.host))
 
     @property
     def is_exposed(self) -> bool:
-        """Whether others than this machine may ask without a token, though nobody said that this is meant."""
+        """Whether other machines can reach the server without a token, and `insecure_no_auth` does not permit it."""
         return not (self.asks_for_tokens or self.insecure_no_auth or is_loopback(self.host))
 
 
 def is_loopback(host: str) -> bool:
-    """Whether only this machine reaches the address."""
+    """Return whether only this machine can reach the address."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:

@@ -19,7 +19,7 @@ from service.tables.service import TableService
 
 @dataclass
 class ServerState:
-    """The parts of a running server, and whether it has been told to stop."""
+    """The parts of a running server, and whether it is draining: it is stopping, and finishes its active requests."""
 
     settings: Settings
     store: ObjectStore
@@ -34,7 +34,7 @@ class ServerState:
     draining: bool = False
 
     def readings(self) -> Readings:
-        """What the parts count, now. To be called in the event loop, to which they belong."""
+        """Return the current counters of the parts. Call it in the event loop, to which they belong."""
         tables = self.tables
         return Readings(
             cache_hits=tables.counters.memory_hits,

@@ -1,4 +1,4 @@
-"""JSON that means one thing only."""
+"""A strict JSON parser: it rejects ambiguous documents and limits their size."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from scheduler.texts import lone_surrogate
 from service.errors import FieldError, MalformedBodyError, abbreviate
 
 SMALL = 16 * 1024
-"""Bytes of JSON up to which it is parsed at once: a larger text would keep other requests waiting."""
+"""Largest JSON text, in bytes, that is parsed in the event loop. Parsing a larger one would delay other requests."""
 
-_MOST_DIGITS = 4300  # of an integer: where Python's own limit is, and pydantic's
-_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")  # in JSON that is UTF-8, only an escape makes one
+_MOST_DIGITS = 4300  # of an integer: the limit of Python and pydantic
+_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")  # in UTF-8 JSON, only an escape can be a surrogate
 
 
 class _Refused:
-    """What a number or an object turns into where it cannot be taken: found again to say where it stood."""
+    """Placeholder of a rejected number or object in the parsed data. Its place there becomes the error's pointer."""
 
     def __init__(self, detail: str, value: str) -> None:
         self.detail = detail
@@ -26,11 +26,16 @@ class _Refused:
 
 
 def check_json(body: bytes, *, max_depth: int, max_items: int) -> Any:
-    """The JSON data of a body, every object with distinct keys; NaN and Infinity are left to the fields' own checks.
+    """Return the JSON data of a body. NaN and Infinity are allowed: the fields reject them with their own errors.
 
-    Raises `MalformedBodyError`: not UTF-8, not JSON, nested deeper than `max_depth`, more than `max_items` members and
-    list items (each could become an error of its own), a key twice in one object (which one counts is up to the
-    reader), an integer of more than 4,300 digits, a text with half of a surrogate pair (no text is one, in UTF-8).
+    Raises `MalformedBodyError` if the body
+
+    * is not UTF-8 or not JSON;
+    * is nested deeper than `max_depth`;
+    * has more than `max_items` members and list items, each of which could become an error of its own;
+    * has a key twice in one object, which readers interpret differently;
+    * has an integer of more than 4,300 digits;
+    * has a string with half of a surrogate pair, which UTF-8 cannot encode.
     """
     refused: list[_Refused] = []
 
@@ -64,7 +69,7 @@ def check_json(body: bytes, *, max_depth: int, max_items: int) -> Any:
 
 
 def _check_texts(data: Any, path: list[str | int]) -> None:
-    """Raise `MalformedBodyError` for a text or key with half of a surrogate pair, at what holds the key."""
+    """Raise `MalformedBodyError` for a string or key with half of a surrogate pair. For a key, point to its object."""
     if isinstance(data, str):
         _check_text(data, path)
     elif isinstance(data, (dict, list)):
@@ -82,7 +87,7 @@ def _check_text(text: str, path: list[str | int]) -> None:
 def _twice(keys: Iterable[str]) -> tuple[str, str]:
     seen: set[str] = set()
     key = next(key for key in keys if key in seen or seen.add(key))  # type: ignore[func-returns-value]  # add is None
-    return f"the key {abbreviate(key)!r} stands twice in one object", key
+    return f"the key {abbreviate(key)!r} is in one object twice", key
 
 
 def _children(node: Any) -> Iterable[Any]:
@@ -107,7 +112,7 @@ def _too_deep(limit: int) -> MalformedBodyError:
 
 
 def _path(data: Any, target: object) -> list[str | int]:
-    """Where in the data the target stands."""
+    """Return the path of the target in the data."""
     if data is target:
         return []
     found: Iterable[tuple[str | int, Any]] = data.items() if isinstance(data, dict) else enumerate(data)
@@ -120,5 +125,5 @@ def _path(data: Any, target: object) -> list[str | int]:
 
 
 def pointer(path: Iterable[str | int]) -> str:
-    """A path as a JSON pointer (RFC 6901); the empty one is the whole document."""
+    """Return a path as a JSON pointer (RFC 6901). An empty path is the whole document."""
     return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in path)

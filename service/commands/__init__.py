@@ -1,4 +1,4 @@
-"""The commands of `lrtables`, each a module with `add_parser`."""
+"""The commands of `lrtables`. Each is a module with a function `add_parser`."""
 
 from scheduler.commands import compare, show
 from service.commands import data, db, doctor, serve, token

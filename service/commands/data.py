@@ -1,4 +1,4 @@
-"""`lrtables verify`, `backup`, `restore` and `gc`: the data of a server in an operator's hands."""
+"""`lrtables verify`, `backup`, `restore` and `gc`: maintenance of a server's data."""
 
 from __future__ import annotations
 
@@ -18,26 +18,26 @@ if TYPE_CHECKING:
     from service.operations.maintenance import Copied
     from service.storage.store import ObjectStore
 
-_VERIFY = """Read every table and every row of the metadata, and take every digest anew. Prints a line for each that is
-not as it should be, and exits with 1 where there was one. Nothing is changed; the server may run meanwhile."""
-_BACKUP = """Copy the metadata, as they are at one moment, and every table that they name, into a folder, each verified.
-A folder with an earlier backup is brought up to date. The server may run meanwhile."""
-_RESTORE = """Put a backup into a store and an empty database: the same specs, the same digests, the same tokens. Any
-backend takes the backup of any other."""
-_GC = """Remove the tables that nothing names: what a crash, or a client that left, leaves behind. With a data directory
-the server has to be stopped. With an S3-compatible store servers may run, but no restore: what one of them is about to
-name stays, or is written again. A table of the last hour stays in any case."""
+_VERIFY = """Read every table and every row of the metadata, and recompute every digest. Prints a line for each problem,
+and exits with 1 if there is one. Nothing is changed; the server may be running."""
+_BACKUP = """Copy a snapshot of the metadata, and every table in it, into a folder, and verify each table. A folder with
+an earlier backup is updated. The server may be running."""
+_RESTORE = """Restore a backup into a store and an empty database: the same specs, digests and tokens. A backup of any
+backend can be restored to any other."""
+_GC = """Remove the tables that the metadata do not refer to, which a crash or a disconnected client leaves behind. With
+a data directory the server must be stopped. With an S3-compatible store servers may be running, but no restore: a table
+that a server is about to record is not removed, or written again. Tables of the last hour are never removed."""
 
 
 def add_parser(subparsers: Subparsers) -> None:
-    """Add the commands to a command's subparsers; `run` of the parsed arguments is what returns the exit code."""
-    verify = _add(subparsers, "verify", "verify every stored byte", _VERIFY, _verify)
-    backup = _add(subparsers, "backup", "copy everything into a folder", _BACKUP, _backup)
-    restore = _add(subparsers, "restore", "put a backup in place", _RESTORE, _restore)
+    """Add the commands to the subparsers. The parsed arguments' `run` is a function that returns the exit status."""
+    verify = _add(subparsers, "verify", "verify all stored data", _VERIFY, _verify)
+    backup = _add(subparsers, "backup", "copy all data into a folder", _BACKUP, _backup)
+    restore = _add(subparsers, "restore", "restore a backup", _RESTORE, _restore)
     for parser in (backup, restore):
         parser.add_argument("folder", type=Path, metavar="FOLDER", help="the backup")
-    collect = _add(subparsers, "gc", "remove tables that nothing names", _GC, _collect)
-    collect.add_argument("--dry-run", action="store_true", help="only say what would be removed; the server may run")
+    collect = _add(subparsers, "gc", "remove tables that nothing refers to", _GC, _collect)
+    collect.add_argument("--dry-run", action="store_true", help="only list what would be removed; the server may run")
     for parser in (verify, backup, restore, collect):
         add_data_options(parser)
 
@@ -54,7 +54,7 @@ def _add(
 def _opened(
     parsed: argparse.Namespace, *, exclusive: bool, make: bool = False
 ) -> Iterator[tuple[ObjectStore, Metadata]]:
-    """The store and the metadata that the options name, the metadata as `metadata_for` has them."""
+    """Yield the store and the metadata that the options name. `metadata_for` explains `make`."""
     settings = settings_of(parsed)
     from service.operations.maintenance import BackupError  # noqa: PLC0415  # only the server needs the service extra
     from service.storage.open import open_store  # noqa: PLC0415  # the same
@@ -73,20 +73,20 @@ def _verify(parsed: argparse.Namespace) -> int:
     with _opened(parsed, exclusive=False) as (store, metadata):
         from service.operations.maintenance import verify  # noqa: PLC0415  # only the server needs the service extra
 
-        well, problems = 0, 0
+        valid, problems = 0, 0
         for problem in verify(store, metadata):
-            well += problem is None
+            valid += problem is None
             problems += problem is not None
             if problem is not None:
                 print(problem)
-    print(f"{well} files and rows verified, {problems} with problems")
+    print(f"{valid} files and rows verified, {problems} with problems")
     return min(problems, 1)
 
 
 def _refuse_data_directory(parsed: argparse.Namespace) -> None:
-    """What is backed up, or restored, lies somewhere else than its backup."""
+    """Raise `CommandError` if the backup's folder is the data directory, whose files it would mix with."""
     if parsed.folder.resolve() == settings_of(parsed).data_dir.resolve():
-        raise CommandError(f"the backup {parsed.folder} is the data directory itself")
+        raise CommandError(f"the backup {parsed.folder} is the data directory itself: choose another folder")
 
 
 def _backup(parsed: argparse.Namespace) -> int:
@@ -100,8 +100,8 @@ def _backup(parsed: argparse.Namespace) -> int:
     return 0
 
 
-def _refuse_what_is_no_backup(parsed: argparse.Namespace) -> None:
-    """What cannot be restored is refused before anything is made for it."""
+def _check_backup(parsed: argparse.Namespace) -> None:
+    """Raise `CommandError` if the folder holds no backup, before the store and the database are created."""
     from service.operations.maintenance import BackupError, rows_of  # noqa: PLC0415  # only the server needs the service extra
 
     try:
@@ -112,7 +112,7 @@ def _refuse_what_is_no_backup(parsed: argparse.Namespace) -> None:
 
 def _restore(parsed: argparse.Namespace) -> int:
     _refuse_data_directory(parsed)
-    _refuse_what_is_no_backup(parsed)
+    _check_backup(parsed)
     with _opened(parsed, exclusive=True, make=True) as (store, metadata):
         from service.operations.maintenance import restore  # noqa: PLC0415  # only the server needs the service extra
 
@@ -124,7 +124,7 @@ def _restore(parsed: argparse.Namespace) -> int:
 
 def _print_missing(counts: Counter[Copied]) -> None:
     if missing := counts["missing"]:
-        print(f"{missing} tables have no file and will be computed anew")
+        print(f"{missing} tables have no file, and will be computed again when requested")
 
 
 def _collect(parsed: argparse.Namespace) -> int:
@@ -138,6 +138,6 @@ def _collect(parsed: argparse.Namespace) -> int:
                 sizes.append(size)
         if not parsed.dry_run:
             metadata.tables.clear_marks(time.time() - YOUNG_SECONDS)
-    said = "would be removed" if parsed.dry_run else "removed"
-    print(f"{len(sizes)} tables, {sum(sizes)} bytes {said}")
+    action = "would be removed" if parsed.dry_run else "removed"
+    print(f"{len(sizes)} tables, {sum(sizes)} bytes {action}")
     return 0

@@ -1,4 +1,4 @@
-"""`lrtables db status` and `upgrade`: the revision of the database that holds the metadata."""
+"""`lrtables db status` and `upgrade`: the revision of the metadata's database."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from service.errors import DatabaseError
 if TYPE_CHECKING:
     from service.commands.options import Subparsers
 
-_STATUS = """Print which revision the database has and which this version needs; where they differ, print what to do,
+_STATUS = """Print the revision of the database and the one that this version needs. If they differ, print what to do,
 and exit with 1. Nothing is changed."""
-_UPGRADE = """Bring the database to the revision that this version needs, all or nothing. A copy of SQLite's file is
-kept beside it; back PostgreSQL up before, with its own pg_dump, or with 'lrtables backup' of the version that made it.
-Stop the servers of earlier versions: they refuse the new revision. An empty database needs no upgrade: the server fills
-it."""
+_UPGRADE = """Upgrade the database to the revision that this version needs, in one transaction. A SQLite file is copied
+first. Back up PostgreSQL before, with pg_dump, or with 'lrtables backup' of the version that created the database. Stop
+the servers of earlier versions: they reject the new revision. An empty database needs no upgrade: the server creates
+the tables."""
 
 
 def add_parser(subparsers: Subparsers) -> None:
-    """Add `db` to a command's subparsers; `run` of the parsed arguments is what returns the exit code."""
-    parser = subparsers.add_parser("db", help="see and change the revision of the database")
+    """Add `db` to the subparsers. The parsed arguments' `run` is a function that returns the exit status."""
+    parser = subparsers.add_parser("db", help="show or upgrade the revision of the database")
     actions = parser.add_subparsers(required=True, metavar="ACTION")
     _add(actions, "status", "print the revision of the database", _STATUS, _status)
-    _add(actions, "upgrade", "bring the database to the newest revision", _UPGRADE, _upgrade)
+    _add(actions, "upgrade", "upgrade the database to the newest revision", _UPGRADE, _upgrade)
 
 
 def _add(
@@ -51,7 +51,7 @@ def _upgrade(parsed: argparse.Namespace) -> int:
     with metadata_for(parsed, of_any_revision=True) as metadata:
         before, _ = metadata.status()
         if copy := metadata.upgrade():
-            print(f"what was there before is kept in {copy}")
+            print(f"the previous database was copied to {copy}")
         after, _ = metadata.status()
         print(f"{metadata.url} has revision {after} now, it had {before or 'none'}")
     return 0

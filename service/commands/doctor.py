@@ -1,4 +1,4 @@
-"""`lrtables doctor`: whether a server would work here, and if not, why."""
+"""`lrtables doctor`: checks whether a server would work here, and if not, why."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ if TYPE_CHECKING:
     from service.commands.options import Subparsers
     from service.operations.doctor import Check, Source
 
-_DESCRIPTION = """Look at everything that a server with these settings needs: the settings and where each is from, the
-data directory, the store, the database, the tokens, the port, the installed packages. Exits with 1 where the server
-would not work. The server may run meanwhile."""
+_DESCRIPTION = """Check everything that a server with these settings needs: the settings and their sources, the data
+directory, the store, the database, the tokens, the port, the installed packages. Exits with 1 if the server would not
+work. The server may be running."""
 
 
 def add_parser(subparsers: Subparsers) -> None:
-    """Add `doctor` to a command's subparsers; `run` of the parsed arguments is what returns the exit code."""
-    parser = subparsers.add_parser("doctor", help="find out what is wrong with a server", description=_DESCRIPTION)
+    """Add `doctor` to the subparsers. The parsed arguments' `run` is a function that returns the exit status."""
+    parser = subparsers.add_parser("doctor", help="check what a server needs to work", description=_DESCRIPTION)
     add_server_options(parser)
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.set_defaults(run=_examine)
@@ -38,7 +38,7 @@ def _examine(parsed: argparse.Namespace) -> int:
 
 
 def _findings(parsed: argparse.Namespace) -> tuple[Mapping[str, Source], Sequence[Check]]:
-    """The settings, and what was found; without settings, why there are none."""
+    """Return the settings and the results of all checks. If the settings are invalid, return only that error."""
     try:
         settings = settings_of(parsed)
     except CommandError as error:
@@ -61,7 +61,7 @@ def _document(settings: Mapping[str, Source], found: Sequence[Check], *, well: b
 
 
 def _print(settings: Mapping[str, Source], found: Sequence[Check]) -> None:
-    """Settings that are not the default, then a line per check."""
+    """Print the settings that are not defaults, then a line per check."""
     for name, (value, source) in settings.items():
         if source != "default":
             print(f"{'setting':8} {name} = {value} ({source})")

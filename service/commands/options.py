@@ -1,4 +1,4 @@
-"""What commands that work on the server's data share: its settings as options."""
+"""Command line options for the server's settings, shared by the commands that work on the server's data."""
 
 from __future__ import annotations
 
@@ -23,34 +23,39 @@ _OPTIONS = ("config", "host", "port", "data_dir", "database_url", "store_url", "
 
 
 class CommandError(Exception):
-    """Why a command cannot do what it was asked to: one line for the terminal, exit status 2."""
+    """A command cannot be carried out. The message is one line for the terminal; the exit status is 2."""
 
 
 def add_data_options(parser: argparse.ArgumentParser) -> None:
-    """Let a command be told where the server's data is; each option is also a variable, LRTABLES_DATA_DIR, ..."""
+    """Add options for where the server's data is. Each is also an environment variable, such as LRTABLES_DATA_DIR."""
     parser.add_argument("--config", type=Path, metavar="FILE", help="TOML file with settings")
-    parser.add_argument("--data-dir", metavar="FOLDER", help="where tables and metadata are kept")
+    parser.add_argument("--data-dir", metavar="FOLDER", help="directory of the tables and metadata")
     parser.add_argument(
-        "--database-url", metavar="URL", help="PostgreSQL for the metadata; better LRTABLES_DATABASE_URL"
+        "--database-url",
+        metavar="URL",
+        help="PostgreSQL database of the metadata; LRTABLES_DATABASE_URL hides its password from other users",
     )
-    parser.add_argument("--store-url", metavar="URL", help="s3://bucket/prefix for the tables")
+    parser.add_argument("--store-url", metavar="URL", help="S3 bucket of the tables, s3://bucket/prefix")
 
 
 def add_server_options(parser: argparse.ArgumentParser) -> None:
-    """Let a command be told what a server is told."""
+    """Add the options of a server."""
     parser.add_argument("--host", help="address to listen on (127.0.0.1)")
     parser.add_argument("--port", type=int, help="port to listen on, 0 for a free one (8000)")
     add_data_options(parser)
-    parser.add_argument("--insecure-no-auth", action="store_true", default=None, help="ask for no tokens, anywhere")
+    parser.add_argument(
+        "--insecure-no-auth", action="store_true", default=None, help="disable authentication on every address"
+    )
 
 
 @contextmanager
 def metadata_for(
     parsed: argparse.Namespace, *, make: bool = False, of_any_revision: bool = False
 ) -> Iterator[Metadata]:
-    """The metadata that the options name, for a `with` block. What fails is a `CommandError`: that there are none too.
+    """Open the metadata that the options name, for a `with` block. Raises `CommandError` if they fail or do not exist.
 
-    With `make` they are made where there are none; with `of_any_revision` they may be none, or another version's.
+    With `make` they are created if they do not exist. With `of_any_revision` they need not exist, and may be those of
+    another version.
     """
     settings = settings_of(parsed)
     from service.database.metadata import metadata_of, open_metadata  # noqa: PLC0415  # only the server needs the service extra
@@ -58,14 +63,14 @@ def metadata_for(
     try:
         with closing((open_metadata if make else metadata_of)(settings)) as metadata:
             if not (make or of_any_revision) and metadata.usable_revision() is None:
-                raise CommandError(f"there is no metadata in {metadata.url}")
+                raise CommandError(f"there is no metadata in {metadata.url}: check --data-dir or --database-url")
             yield metadata
     except StorageError as error:
         raise CommandError(str(error)) from error
 
 
 def settings_of(parsed: argparse.Namespace) -> Settings:
-    """The settings that the options give, then the environment, then the file. Raises `CommandError`."""
+    """Return the settings from the options, the environment and the file. Raises `CommandError`."""
     try:
         from service.settings import Settings  # noqa: PLC0415  # only the server needs the service extra
     except ModuleNotFoundError as error:
@@ -81,8 +86,8 @@ def settings_of(parsed: argparse.Namespace) -> Settings:
 
 
 def _wrong(problem: Problem) -> str:
-    """What is wrong with one setting. A value with an `@` may be an address with a password: it is not repeated."""
+    """Return what is wrong with one setting. A value with an `@` may be a URL with a password: it is not shown."""
     if "@" in str(problem.value):
         hidden = line(problem._replace(value=ABSENT))
-        return f"{hidden}; what was given has an '@', perhaps behind a password, and is not shown"
+        return f"{hidden}; the value is not shown: it has an '@', perhaps after a password"
     return line(problem)

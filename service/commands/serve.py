@@ -1,4 +1,4 @@
-"""`lrtables serve`: the server, until it is told to stop."""
+"""`lrtables serve`: runs the server until SIGTERM or SIGINT."""
 
 from __future__ import annotations
 
@@ -27,23 +27,23 @@ if TYPE_CHECKING:
 
 _logger = logging.getLogger("lrtables")
 
-_CLOSING_SECONDS = 1.0  # after drain_seconds, for the threads, the database and the store to end
-_LAST_SECONDS = 0.75  # after those, for saying that they did not
-_BACKLOG = 4096  # connections that wait to be accepted: a whole cluster starts at the same moment
+_CLOSING_SECONDS = 1.0  # after drain_seconds, to stop the threads and close the database and the store
+_LOGGING_SECONDS = 0.75  # after those, to log that they did not stop
+_BACKLOG = 4096  # connections waiting to be accepted: all processes of a cluster connect at the same moment
 
-_DESCRIPTION = """Run the server until it is told to stop. The first line it prints is its address. Every option, and
-more, is also an environment variable, LRTABLES_PORT, LRTABLES_DATA_DIR, ..., and may stand in a TOML file."""
+_DESCRIPTION = """Run the server until SIGTERM or SIGINT. The first line it prints is its URL. Every option, and more,
+is also an environment variable, LRTABLES_PORT, LRTABLES_DATA_DIR, ..., and a key of the TOML file."""
 
 
 def add_parser(subparsers: Subparsers) -> None:
-    """Add `serve` to a command's subparsers; `run` of the parsed arguments is what returns the exit code."""
+    """Add `serve` to the subparsers. The parsed arguments' `run` is a function that returns the exit status."""
     parser = subparsers.add_parser("serve", help="run the server", description=_DESCRIPTION)
     add_server_options(parser)
     parser.set_defaults(run=_serve)
 
 
 def _serve(parsed: argparse.Namespace) -> int:
-    """Answer requests until SIGTERM or SIGINT; requests under way are finished first."""
+    """Serve requests until SIGTERM or SIGINT, then finish the active ones."""
     try:
         import uvicorn  # noqa: F401, PLC0415  # only the server needs the service extra
     except ModuleNotFoundError as error:
@@ -54,10 +54,10 @@ def _serve(parsed: argparse.Namespace) -> int:
 def _run(settings: Settings) -> int:
     from service.app import open_server  # noqa: PLC0415  # only the server needs the service extra
     from service.observability import logs  # noqa: PLC0415  # only the server needs the service extra
-    from service.operations.doctor import strange_variables  # noqa: PLC0415  # only the server needs the service extra
+    from service.operations.doctor import unknown_variables  # noqa: PLC0415  # only the server needs the service extra
     from service.server.file_limit import raise_file_limit  # noqa: PLC0415  # only the server needs the service extra
 
-    for check in strange_variables(os.environ):
+    for check in unknown_variables(os.environ):
         if check.state == "failed":  # a misspelt LRTABLES_REQUIRE_TOKENS would open the server to everybody
             raise CommandError(check.detail)
     logs.configure(settings)
@@ -66,19 +66,19 @@ def _run(settings: Settings) -> int:
         raise_file_limit(settings.max_connections)
     except ValueError as error:
         raise CommandError(str(error)) from error
-    _when_told_to_stop(lambda *_: sys.exit(0))
+    _handle_stop_signals(lambda *_: sys.exit(0))
     try:
         server = open_server(settings)
         _check_tokens(server)
         with _listen(settings.host, settings.port) as listener:
-            _answer(listener, server)
+            _serve_requests(listener, server)
     except (OSError, StorageError) as error:
         raise CommandError(str(error)) from error
     return 0
 
 
 def _check_uvicorn() -> None:
-    """Refuse a uvicorn that connections cannot be built on, before anything is opened."""
+    """Raise `CommandError` for an unsupported uvicorn, before anything is opened."""
     try:
         from service.server.uvicorn_adapter import check_uvicorn  # noqa: PLC0415  # another uvicorn fails at import
 
@@ -88,23 +88,23 @@ def _check_uvicorn() -> None:
 
 
 def _check_tokens(server: ServerState) -> None:
-    """Refuse to be reachable from elsewhere as long as nobody has a valid token, unless that is wanted."""
+    """Raise `CommandError` if other machines could use the server without a token, or if no token is valid."""
     settings = server.settings
     now = time.time()
     if settings.asks_for_tokens and not any(row.state(now) == "valid" for row in server.metadata.tokens.every_token()):
         raise CommandError(
-            f"refusing to listen on {settings.host}: it asks for tokens, and none is valid. Make one with "
-            "'lrtables token create', listen on 127.0.0.1, or say --insecure-no-auth where nobody else can reach it"
+            f"refusing to listen on {settings.host}: tokens are required, and none is valid. Create one with "
+            "'lrtables token create', listen on 127.0.0.1, or use --insecure-no-auth if nobody else can reach it"
         )
     if settings.is_exposed:
         raise CommandError(
-            f"refusing to listen on {settings.host}: without tokens, anyone who reaches it may use it; "
-            "say --insecure-no-auth where that is meant"
+            f"refusing to listen on {settings.host}: without tokens, anyone who can reach it can use it; "
+            "use --insecure-no-auth to permit that"
         )
 
 
-def _answer(listener: socket.socket, server: ServerState) -> None:
-    """Say where the server listens, and answer there."""
+def _serve_requests(listener: socket.socket, server: ServerState) -> None:
+    """Print the server's URL, and serve requests until a signal stops it."""
     import uvicorn  # noqa: PLC0415  # only the server needs the service extra
 
     from service.app import assemble  # noqa: PLC0415  # only the server needs the service extra
@@ -115,15 +115,15 @@ def _answer(listener: socket.socket, server: ServerState) -> None:
     fast = application.fast_path.try_fast_response
     config = uvicorn.Config(
         application.asgi,
-        loop="uvloop",  # plain asyncio copies what a slow reader has not taken: megabytes for each
+        loop="uvloop",  # asyncio's own loop copies unsent data: megabytes for each slow reader
         http=connection_class(settings, server.connections_closed, fast),
         ws="none",
         lifespan="on",
         backlog=_BACKLOG,
-        timeout_graceful_shutdown=math.ceil(settings.drain_seconds),  # the connections see to it before
+        timeout_graceful_shutdown=math.ceil(settings.drain_seconds),  # our connections end earlier by themselves
         access_log=False,
         log_config=None,
-        log_level="error",  # uvicorn warns of every malformed request, which is its sender's to know
+        log_level="error",  # uvicorn would log a warning for every malformed request
         server_header=False,
         proxy_headers=False,
     )
@@ -135,47 +135,47 @@ def _answer(listener: socket.socket, server: ServerState) -> None:
         def handle_exit(self, sig: int, frame: FrameType | None) -> None:
             server.draining = True
             server.tables.computations.hurry()
-            deadline.begin()
+            deadline.start()
             super().handle_exit(sig, frame)
 
     running = Running(config)
-    _when_told_to_stop(running.handle_exit)  # before uvicorn does it: a stop at any moment from here on is a clean one
+    _handle_stop_signals(running.handle_exit)  # before uvicorn does: from here on, a signal is a clean stop
     print(_url(listener), flush=True)
     running.run(sockets=[listener])
 
 
 class _Deadline:
-    """Ends this process so many seconds after it was told to stop, whatever its threads do.
+    """Exits the process a number of seconds after a stop signal, even if threads are still running.
 
-    A thread that is in the middle of something cannot be stopped, and Python waits for each before it ends. What was
-    acknowledged is stored by then, and a process may end at any moment without harm to that.
+    A running thread cannot be stopped, and Python waits for every thread before it exits. Exiting is safe: everything
+    that was acknowledged is stored, and stored data survive an exit at any moment.
     """
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
-        self._begun, self._begin = os.pipe()
+        self._started, self._start = os.pipe()
         threading.Thread(target=self._wait, daemon=True).start()
 
-    def begin(self) -> None:
-        """Count from now on. For a signal handler: it takes no lock, which the thread that it interrupts may hold."""
-        os.write(self._begin, b"1")
-        # should the thread below never get its turn, as something keeps the interpreter to itself: ends the process
-        signal.setitimer(signal.ITIMER_REAL, self._seconds + _LAST_SECONDS)
+    def start(self) -> None:
+        """Start the countdown. Safe in a signal handler: it takes no lock that the interrupted thread may hold."""
+        os.write(self._start, b"1")
+        # Its signal kills the process even if the thread below never runs, because another one holds the GIL.
+        signal.setitimer(signal.ITIMER_REAL, self._seconds + _LOGGING_SECONDS)
 
     def _wait(self) -> None:
-        os.read(self._begun, 1)
+        os.read(self._started, 1)
         time.sleep(self._seconds)
-        _logger.error("not everything ended within drain_seconds and %g s: ending at once", _CLOSING_SECONDS)
+        _logger.error("the server did not stop within drain_seconds and %g s: exiting now", _CLOSING_SECONDS)
         os._exit(0)
 
 
-def _when_told_to_stop(handle: Callable[[int, FrameType | None], None]) -> None:
+def _handle_stop_signals(handle: Callable[[int, FrameType | None], None]) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, handle)
 
 
 def _listen(host: str, port: int) -> socket.socket:
-    """A socket that takes connections from now on."""
+    """Return a listening socket."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     return socket.create_server((host, port), family=family, backlog=_BACKLOG)
 

@@ -1,4 +1,4 @@
-"""`lrtables token`: make, list and revoke the tokens that a server asks for."""
+"""`lrtables token`: creates, lists and revokes the tokens of a server."""
 
 from __future__ import annotations
 
@@ -23,27 +23,28 @@ _SECONDS = {"m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 _DURATION = re.compile(r"([1-9]\d{0,4})([mhdw])")
 _COLUMNS = ("token_id", "name", "state", "scopes", "namespaces", "limits", "expires_at")
 
-_CREATE = """Make a token, and print it: it is shown this once, and kept nowhere. The scopes are read (fetch tables),
-compute (have tables computed), publish (put tables by value) and admin (everything). Clients send the token that is in
+_DESCRIPTION = "Create, list and revoke the tokens of a server."
+_CREATE = """Create a token and print it. It is shown only once, and only its hash is stored. The scopes are read (fetch
+tables), compute (have tables computed), publish (put tables by value) and admin (everything). Clients send the token in
 LRTABLES_TOKEN."""
-_LIMITS = "requests_per_second, bytes_per_second or max_steps; each server process counts for itself; repeat for more"
+_LIMITS = "requests_per_second, bytes_per_second or max_steps; each server process counts separately; repeat for more"
 
 
 def add_parser(subparsers: Subparsers) -> None:
-    """Add `token` to a command's subparsers; `run` of the parsed arguments is what returns the exit code."""
-    parser = subparsers.add_parser("token", help="make, list and revoke tokens", description=__doc__)
+    """Add `token` to the subparsers. The parsed arguments' `run` is a function that returns the exit status."""
+    parser = subparsers.add_parser("token", help="create, list and revoke tokens", description=_DESCRIPTION)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    create = _add(commands, "create", _create, "make a token, and print it", _CREATE)
-    create.add_argument("name", metavar="NAME", help="what it is for, for those who read the list")
+    create = _add(commands, "create", _create, "create a token and print it", _CREATE)
+    create.add_argument("name", metavar="NAME", help="a label shown in `token list`")
     create.add_argument("--scope", action="append", required=True, metavar="SCOPE", help="as above; repeat for more")
-    create.add_argument("--namespace", action="append", metavar="PATTERN", help="team-a/* (default: *, all of them)")
+    create.add_argument("--namespace", action="append", metavar="PATTERN", help="such as team-a/* (default: *, all)")
     create.add_argument(
         "--expires", default="90d", metavar="IN", help="like 30m, 12h, 90d, 52w, or never (default: 90d)"
     )
     create.add_argument("--limit", action="append", default=[], metavar="LIMIT=N", help=_LIMITS)
     _add(commands, "list", _list, "list all tokens, without their secrets")
     revoke = _add(commands, "revoke", _revoke, "revoke a token; servers refuse it within 10 seconds")
-    revoke.add_argument("token_id", metavar="ID", help="as the list has it; not the token itself")
+    revoke.add_argument("token_id", metavar="ID", help="token_id from `token list`; not the token itself")
 
 
 def _add(
@@ -57,7 +58,7 @@ def _add(
 
 
 def _create(parsed: argparse.Namespace) -> int:
-    """Print the new token's text, and what it is on standard error."""
+    """Print the new token to standard output, and its ID and expiry to standard error."""
     from service.security.tokens import new_token  # noqa: PLC0415  # only the server needs the service extra
 
     expires_in, limits = _expires_in(parsed.expires), _limits(parsed.limit)
@@ -76,7 +77,7 @@ def _create(parsed: argparse.Namespace) -> int:
 
 
 def _list(parsed: argparse.Namespace) -> int:
-    """Print every token, the newest last."""
+    """Print all tokens, the newest last."""
     with metadata_for(parsed) as metadata:
         found = [_description(row) for row in metadata.tokens.every_token()]
     if parsed.json:
@@ -87,12 +88,12 @@ def _list(parsed: argparse.Namespace) -> int:
 
 
 def _revoke(parsed: argparse.Namespace) -> int:
-    """Revoke a token. To revoke it again changes nothing."""
+    """Revoke a token. Revoking it again changes nothing."""
     with metadata_for(parsed) as metadata:
         rows = {row.token_id: row for row in metadata.tokens.every_token()}
         if parsed.token_id not in rows:
             raise CommandError(
-                f"there is no token with the ID {parsed.token_id[:20]!r}: 'lrtables token list' has them"
+                f"there is no token with the ID {parsed.token_id[:20]!r}: 'lrtables token list' shows all IDs"
             )
         metadata.tokens.revoke(parsed.token_id, time.time())
         found = next(_description(row) for row in metadata.tokens.every_token() if row.token_id == parsed.token_id)
@@ -101,7 +102,7 @@ def _revoke(parsed: argparse.Namespace) -> int:
 
 
 def _expires_in(text: str) -> float | None:
-    """Seconds, or None for never."""
+    """Return an expiry in seconds, or None for never."""
     if text == "never":
         return None
     found = _DURATION.fullmatch(text)
@@ -117,10 +118,10 @@ def _limits(texts: Sequence[str]) -> Limits:
 
     given = dict(text.partition("=")[::2] for text in texts)
     if len(given) < len(texts):
-        raise CommandError(f"--limit is given twice for one limit: {' '.join(texts)}")
+        raise CommandError(f"--limit must name each limit only once, got {' '.join(texts)}")
     for name in given:
         if name not in Limits.model_fields:
-            raise CommandError(f"--limit {name}: there are {', '.join(Limits.model_fields)}")
+            raise CommandError(f"--limit must be one of {', '.join(Limits.model_fields)}, got {name!r}")
     try:
         return Limits.model_validate(given)
     except ValidationError as error:
@@ -129,7 +130,7 @@ def _limits(texts: Sequence[str]) -> Limits:
 
 
 def _description(row: TokenRow) -> dict[str, Any]:
-    """A token as JSON, without its hash."""
+    """Return a token as JSON data, without its hash."""
     return {
         "token_id": row.token_id,
         "name": row.name,

@@ -44,7 +44,7 @@ class AuthenticationMiddleware:
         header = authorization(scope["headers"])
         try:
             who = self._authenticator
-            scope[IDENTITY] = who.recall(header) or await who.authenticate(header)
+            scope[IDENTITY] = who.cached_identity(header) or await who.authenticate(header)
             send = self._admit(scope[IDENTITY], match, scope, send)
         except (ServiceError, StorageError) as error:
             response = await _refusal(error, match, Request(scope, receive))
@@ -57,7 +57,7 @@ class AuthenticationMiddleware:
 
         Then `__call__` decides, which may have to ask the database.
         """
-        identity = self._authenticator.recall(authorization(headers))
+        identity = self._authenticator.cached_identity(authorization(headers))
         if identity is None or identity.limits.has_rates:
             return None
         match = self._routes.match(method, path)

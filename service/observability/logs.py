@@ -1,4 +1,4 @@
-"""The log: lines on standard error, for people or for programs, each with the request and the trace it belongs to."""
+"""Logging to standard error, as text or JSON. Each line has the ID of its request and its trace."""
 
 from __future__ import annotations
 
@@ -16,16 +16,17 @@ from service.http.request_id import REQUEST_ID, current, trace_id
 from service.settings import Settings
 
 FIELDS = "fields"
-"""What `extra` gives a record under this name, a dict, is part of its JSON."""
+"""Key in `extra` for a dict of values that are added to the JSON of a record."""
 
 _SECRETS = re.compile(r"lrt_\w+|(?<=://)[^\s/@]+(?=@)|(?<=password=)[^\s&]+", re.IGNORECASE)
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
 
 def configure(settings: Settings) -> None:
-    """Send what this process logs, warnings included, to standard error: ours from `log_level` on, that of others too.
+    """Send all logs and warnings of this process to standard error.
 
-    Libraries are heard from warnings on, whatever the level. To be called once, before anything is logged.
+    `log_level` is the level of our own loggers and uvicorn's. Other libraries log warnings and errors at any level.
+    Call this once, before anything is logged.
     """
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonLines() if settings.log_format == "json" else HumanLines())
@@ -36,7 +37,7 @@ def configure(settings: Settings) -> None:
 
 
 class _Lines(logging.Formatter):
-    """Turns a record into text without secrets: tokens, and what stands before the `@` of an address."""
+    """Formats records without secrets: tokens, passwords, and the part of a URL before the `@` are replaced."""
 
     @override
     def format(self, record: logging.LogRecord) -> str:
@@ -46,12 +47,12 @@ class _Lines(logging.Formatter):
         return self.write(time, record, message, trace)
 
     def write(self, time: str, record: logging.LogRecord, message: str, trace: str) -> str:
-        """The text of a record."""
+        """Return the text of a record."""
         raise NotImplementedError
 
 
 class JsonLines(_Lines):
-    """One line per record: an object of time, level, logger, message, ids, fields; a traceback is one member of it."""
+    """One JSON object per line: time, level, logger, message, IDs and fields. A traceback is one of its members."""
 
     @override
     def write(self, time: str, record: logging.LogRecord, message: str, trace: str) -> str:
@@ -61,7 +62,7 @@ class JsonLines(_Lines):
 
 
 class HumanLines(_Lines):
-    """One line per record, its traceback below. No message can pretend to be a second line."""
+    """One line of text per record, with its traceback below. Line breaks in messages are escaped."""
 
     @override
     def write(self, time: str, record: logging.LogRecord, message: str, trace: str) -> str:
@@ -72,7 +73,7 @@ class HumanLines(_Lines):
 
 
 def _ids() -> Iterator[tuple[str, str]]:
-    """Of the request that is being answered."""
+    """Yield the IDs of the current request and its trace."""
     scope = current.get()
     if scope is None:
         return
@@ -91,5 +92,5 @@ def _without_secrets(text: str) -> str:
 
 
 def _escaped(text: str) -> str:
-    """On one line, and without what a terminal would obey."""
+    """Return a text with line breaks and terminal control characters escaped."""
     return _CONTROL.sub(lambda found: found[0].encode("unicode_escape").decode(), text)

@@ -1,4 +1,4 @@
-"""What the server has done, in numbers, for Prometheus."""
+"""Prometheus metrics."""
 
 from __future__ import annotations
 
@@ -17,39 +17,39 @@ from service.settings import VERSION
 
 CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4
 BOUNDS = (0.0001, 0.0005, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0, 30.0)
-"""Upper bounds of the histogram of durations, in seconds: from a 304 to a large table for a slow client."""
+"""Upper bounds of the duration histogram, in seconds: from a 304 to a large table for a slow client."""
 
-_REMEMBERED = 1024  # requests whose labels need not be made again
+_CACHED_LABELS = 1024  # combinations of method, route and status
 _METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"))
 _OTHER_METHOD = "other"
 _SECONDS = "lrtables_http_request_seconds"
 
-# Readings by the metric that each becomes, `lrtables_` before it, and its help text.
+# Help texts by the name of the reading, which is the metric's name without `lrtables_`.
 _COUNTERS = {
-    "cache_hits": "Times that a table was found in memory.",
-    "table_loads": "Tables that were read from the store, and verified.",
-    "tables_published": "New tables that clients published by value.",
-    "computations": "Computations that were begun.",
-    "computations_killed": "Computations that did not stop when told to, and were killed with their process.",
-    "workers_lost": "Processes that computed and ended by themselves: they crashed, or the system ended them.",
-    "single_flight_waits": "Requests that waited for work that another had begun.",
-    "determinism_mismatch": "Computations that gave another digest than the stored one.",
+    "cache_hits": "Tables found in the memory cache.",
+    "table_loads": "Tables read from the store and verified.",
+    "tables_published": "New tables published by value.",
+    "computations": "Computations started.",
+    "computations_killed": "Computations killed with their process because they did not stop.",
+    "workers_lost": "Worker processes that crashed or were killed by the system.",
+    "single_flight_waits": "Requests that waited for the same work started by another request.",
+    "determinism_mismatch": "Computations whose digest differs from the stored one.",
 }
 _GAUGES = {
-    "cache_bytes": "Memory that tables take.",
-    "cache_capacity_bytes": "Memory that tables may take.",
-    "queue_depth": "Computations that run or wait for their turn.",
-    "computation_running_seconds": "Since the computation began that has run longest; 0 where none runs.",
+    "cache_bytes": "Memory used by the table cache.",
+    "cache_capacity_bytes": "Memory limit of the table cache.",
+    "queue_depth": "Computations running or waiting.",
+    "computation_running_seconds": "Age of the longest-running computation; 0 if none runs.",
 }
 _LABELLED = {
-    "damaged": ("what", "Damaged tables and rows that were found."),
-    "store_errors": ("store", "Times that the store for objects or the database failed."),
-    "connections_closed": ("reason", "Connections that were not waited for any longer."),
+    "damaged": ("what", "Damaged tables and rows found."),
+    "store_errors": ("store", "Failures of the object store or the database."),
+    "connections_closed": ("reason", "Connections closed because a deadline passed."),
 }
 
 
 class _Series:
-    """Requests of one method, route and status: how many took how long, and the bytes of their responses."""
+    """Requests of one method, route and status: a histogram of durations, and the bytes of their responses."""
 
     __slots__ = ("buckets", "labels", "nbytes", "seconds")
 
@@ -60,7 +60,7 @@ class _Series:
         self.nbytes = 0
 
     def histogram(self) -> Iterator[str]:
-        """The lines of its durations."""
+        """Yield the lines of the duration histogram."""
         number = 0
         for bound, count in zip((*BOUNDS, "+Inf"), self.buckets, strict=True):
             number += count
@@ -71,9 +71,9 @@ class _Series:
 
 @dataclass(frozen=True)
 class Readings:
-    """What the parts of the server count, at one moment.
+    """The counters of the server's parts, at one moment.
 
-    `store_errors` is by store (`objects`, `database`), `connections_closed` by reason, `damaged` by what was damaged
+    `store_errors` is by store (`objects`, `database`), `connections_closed` by reason, `damaged` by what is damaged
     (`table`, `row`).
     """
 
@@ -97,21 +97,21 @@ class Readings:
 
 
 class Metrics:
-    """Counts requests in the event loop; `text` is what Prometheus reads.
+    """Counts requests in the event loop, and exports all metrics for Prometheus.
 
-    Prometheus' library takes a lock for each of several additions, and writes a histogram tens of times slower than
-    this class: so it only writes what there is one number of.
+    The library `prometheus_client` takes several locks per request, and writes a histogram tens of times slower than
+    this class. So it only exports the metrics that have a single value.
     """
 
     def __init__(self) -> None:
         self._series: dict[str, _Series] = {}
-        self._find = lru_cache(_REMEMBERED)(self._series_of)
+        self._find = lru_cache(_CACHED_LABELS)(self._series_of)
         self._process = ProcessCollector(registry=None)
 
     def observe(self, method: str, route: str, status: int, seconds: float, nbytes: int) -> None:
-        """Count a request for a route, by the name that it has in metrics.
+        """Count a request. `route` is the route's name in metrics.
 
-        Its response took `seconds` until its last byte, of `nbytes`, was taken over for sending.
+        `seconds` is the time until the last of the response's `nbytes` was handed over for sending.
         """
         series = self._find(method, route, status)
         series.buckets[bisect_left(BOUNDS, seconds)] += 1
@@ -124,18 +124,23 @@ class Metrics:
         return self._series.setdefault(labels, _Series(labels))
 
     def text(self, readings: Readings) -> bytes:
-        """Everything in Prometheus' text format 0.0.4. May be called from any thread: with many files open it waits."""
+        """Return all metrics in Prometheus' text format 0.0.4. May be called from any thread.
+
+        It can block: counting the process's open files takes long if there are many.
+        """
         families = [_build(), *_of_readings(readings), *self._process.collect()]
         return generate_latest(_Families(families)) + "".join(self._requests()).encode()
 
     def _requests(self) -> Iterator[str]:
         every = list(self._series.values())
-        yield _head("lrtables_http_requests_total", "counter", "Requests that were answered.")
+        yield _head("lrtables_http_requests_total", "counter", "Requests with a response.")
         yield from (f"lrtables_http_requests_total{{{one.labels}}} {sum(one.buckets)}\n" for one in every)
         yield _head("lrtables_http_response_bytes_total", "counter", "Bytes of response bodies.")
         yield from (f"lrtables_http_response_bytes_total{{{one.labels}}} {one.nbytes}\n" for one in every)
         yield _head(
-            _SECONDS, "histogram", "From a request until the last byte of its response was taken over for sending."
+            _SECONDS,
+            "histogram",
+            "Time from a request until the last byte of its response was handed over for sending.",
         )
         yield from (line for one in every for line in one.histogram())
 
@@ -145,7 +150,7 @@ def _head(name: str, kind: str, words: str) -> str:
 
 
 class _Families(Collector):
-    """Families of metrics that are there already."""
+    """A collector of metric families that already exist."""
 
     def __init__(self, families: Iterable[Metric]) -> None:
         self._families = families
@@ -156,7 +161,9 @@ class _Families(Collector):
 
 
 def _build() -> Metric:
-    family = GaugeMetricFamily("lrtables_build_info", "The version that runs.", labels=("version", "python"))
+    family = GaugeMetricFamily(
+        "lrtables_build_info", "Versions of the server and of Python.", labels=("version", "python")
+    )
     family.add_metric((VERSION, ".".join(map(str, sys.version_info[:3]))), 1)
     return family
 
@@ -173,7 +180,7 @@ def _of_readings(readings: Readings) -> Iterator[Metric]:
         yield family
     yield SummaryMetricFamily(
         "lrtables_computation_seconds",
-        "How long computations took, those that failed included.",
+        "Durations of computations, including failed ones.",
         count_value=readings.computations_ended,
         sum_value=readings.computation_seconds,
     )

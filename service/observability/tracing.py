@@ -1,4 +1,4 @@
-"""OpenTelemetry: spans, metrics and errors of what FastAPI answers, where the environment says where to send them."""
+"""OpenTelemetry: spans, metrics and errors of FastAPI's requests, if the environment names a receiver."""
 
 from __future__ import annotations
 
@@ -11,30 +11,30 @@ _ENDPOINT = "OTEL_EXPORTER_OTLP_ENDPOINT"
 _EXPORTER = "opentelemetry.exporter.otlp.proto.http"
 _DEFAULTS = {
     "OTEL_SERVICE_NAME": "lrtables",
-    "OTEL_EXPORTER_OTLP_TIMEOUT": "2",  # seconds; a server that stops waits four times for a receiver that is away
+    "OTEL_EXPORTER_OTLP_TIMEOUT": "2",  # seconds; a stopping server waits four times for an unreachable receiver
 }
 
 
 def is_wanted() -> bool:
-    """Whether the environment names a receiver."""
+    """Return whether the environment names a receiver."""
     return bool(os.environ.get(_ENDPOINT))
 
 
 def is_installed() -> bool:
-    """Whether the otel extra is installed."""
+    """Return whether the otel extra is installed."""
     try:
         return find_spec(_EXPORTER) is not None
-    except ModuleNotFoundError:  # a package on the way to it is missing
+    except ModuleNotFoundError:  # a parent package is missing
         return False
 
 
 def telemetry() -> TelemetryConfig:
-    """What `FastAPI(telemetry=...)` takes: all of it where it is wanted and installed, else nothing.
+    """Return the argument of `FastAPI(telemetry=...)`: everything on if a receiver is named and the extra installed.
 
-    Tables in memory are answered before FastAPI is asked, and leave no span. The service calls itself `lrtables`, and
-    waits 2 seconds for its receiver, unless `OTEL_SERVICE_NAME` and `OTEL_EXPORTER_OTLP_TIMEOUT` say otherwise.
+    Responses from the memory cache bypass FastAPI, and have no span. `OTEL_SERVICE_NAME` is `lrtables` by default, and
+    `OTEL_EXPORTER_OTLP_TIMEOUT` 2 seconds.
     """
     on = is_wanted() and is_installed()
     for name, value in _DEFAULTS.items() if on else ():
-        os.environ.setdefault(name, value)  # the SDK takes them from nowhere else
+        os.environ.setdefault(name, value)  # the SDK reads only the environment
     return {"tracing": on, "metrics": on, "logs": on, "auto_configure": on}

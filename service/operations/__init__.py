@@ -1,1 +1,1 @@
-"""What an operator runs beside the server: checks, verification, backup, restore, garbage collection."""
+"""Tasks of an operator besides running the server: checks, verification, backup, restore, garbage collection."""

@@ -1,4 +1,4 @@
-"""What can be wrong with a server before it starts: each part looked at by itself, and nothing changed."""
+"""Checks of everything that a server needs to start. Each part is checked on its own, and nothing is changed."""
 
 from __future__ import annotations
 
@@ -29,21 +29,21 @@ State = Literal["ok", "warning", "failed"]
 Finding = tuple[State, str]
 
 _PREFIX = Settings.model_config["env_prefix"]
-_OF_THE_CLIENT = {"token"}
-_ALIKE = 0.75  # from which on two names are taken for one, misspelt
+_CLIENT_SETTINGS = {"token"}
+_SIMILARITY = 0.75  # of an unknown name to a setting's, from which on it counts as a typo
 EXTRAS = {
     "service": ("fastapi", "uvicorn", "uvloop", "httptools", "sqlalchemy", "alembic", "prometheus-client"),
     "postgres": ("psycopg",),
     "s3": ("obstore",),
     "otel": ("opentelemetry-sdk", "opentelemetry-exporter-otlp-proto-http"),
 }
-"""What each extra of the distribution that a server can use installs."""
+"""The packages that each extra of our distribution installs for the server."""
 _ALWAYS = ("lrtables", "numpy", "pydantic")
-_ANSWER_SECONDS = 2
+_PROBE_SECONDS = 2
 
 
 class Check(NamedTuple):
-    """What was looked at, how it is, and what was found. Only `failed` keeps a server from working."""
+    """The result of a check: what was checked, its state, and details. Only `failed` keeps a server from working."""
 
     name: str
     state: State
@@ -51,21 +51,21 @@ class Check(NamedTuple):
 
 
 class Source(NamedTuple):
-    """A setting's value, as it may be shown, and where it is from."""
+    """A setting's value, without secrets, and where it comes from."""
 
     value: Any
     source: str
 
 
 def checks(settings: Settings) -> Iterator[Check]:
-    """Look at everything that a server with these settings needs."""
-    yield from strange_variables(os.environ)
-    for name, look in _CHECKS.items():
-        yield _check(name, look, settings)
+    """Run all checks for a server with these settings."""
+    yield from unknown_variables(os.environ)
+    for name, check in _CHECKS.items():
+        yield _run(name, check, settings)
 
 
 def sources(settings: Settings, given: Mapping[str, object]) -> dict[str, Source]:
-    """Every setting by its name; `given` are the arguments, of which None is none."""
+    """Return the source of every setting by its name. `given` are the arguments; those that are None were not given."""
     set_by = dict.fromkeys(type(settings).model_fields, "default")
     if settings.config is not None:
         set_by |= dict.fromkeys(tomllib.loads(settings.config.read_text(encoding="utf-8")), str(settings.config))
@@ -75,42 +75,42 @@ def sources(settings: Settings, given: Mapping[str, object]) -> dict[str, Source
     return {name: Source(values[name], source) for name, source in set_by.items()}
 
 
-def _check(name: str, look: Callable[[Settings], Finding], settings: Settings) -> Check:
+def _run(name: str, check: Callable[[Settings], Finding], settings: Settings) -> Check:
     try:
-        return Check(name, *look(settings))
+        return Check(name, *check(settings))
     except (StorageError, OSError, ValueError) as error:
         return Check(name, "failed", str(error))
 
 
 def _variables(environment: Mapping[str, str]) -> dict[str, str]:
-    """Our variables by the name of the setting that each would be, as it is spelt."""
+    """Return the variables with our prefix: names of settings, mapped to the variables' own spelling."""
     names = [name for name in environment if name.upper().startswith(_PREFIX)]
     return {name[len(_PREFIX) :].lower(): name for name in names}
 
 
-def strange_variables(environment: Mapping[str, str]) -> Iterator[Check]:
-    """Variables that mean nothing: misspelt ones, and those that only look like ours."""
-    known = set(Settings.model_fields) | _OF_THE_CLIENT
+def unknown_variables(environment: Mapping[str, str]) -> Iterator[Check]:
+    """Yield variables with our prefix that are no setting: `failed` for a likely typo, `warning` for others."""
+    settings = set(Settings.model_fields) | _CLIENT_SETTINGS
     for name, spelling in sorted(_variables(environment).items()):
-        if name in known:
+        if name in settings:
             continue
-        alike = near_names(name, known, most=1, alike=_ALIKE)
-        if alike:
-            yield Check("variables", "failed", f"{spelling} is no setting: is {_PREFIX}{alike[0].upper()} meant?")
+        similar = near_names(name, settings, most=1, alike=_SIMILARITY)
+        if similar:
+            yield Check("variables", "failed", f"{spelling} is no setting: did you mean {_PREFIX}{similar[0].upper()}?")
         else:
-            yield Check("variables", "warning", f"{spelling} is no setting, and is not looked at")
+            yield Check("variables", "warning", f"{spelling} is no setting, and is ignored")
 
 
 def _data_directory(settings: Settings) -> Finding:
-    """Whether a file can be made there, or the directory where there is none yet."""
+    """Check that a file can be created in the data directory, or in its nearest existing parent."""
     directory = settings.data_dir.absolute()
     there = next(path for path in (directory, *directory.parents) if path.exists())
     with tempfile.TemporaryFile(dir=there) as probe:
         probe.write(bytes(4096))
     free = shutil.disk_usage(there).free
     state: State = "ok" if free > 2 * settings.max_table_bytes else "warning"
-    made = "" if there == directory else ", made at the first start"
-    return state, f"{directory}{made}, {free // 10**6} MB free"
+    created = "" if there == directory else ", created at the first start"
+    return state, f"{directory}{created}, {free // 10**6} MB free"
 
 
 def _store(settings: Settings) -> Finding:
@@ -118,11 +118,11 @@ def _store(settings: Settings) -> Finding:
         return _try_link(settings.data_dir)
     with closing(open_store(settings, exclusive=False)) as store:
         store.check()
-        return "ok", f"{store.url} answers"
+        return "ok", f"{store.url} works"
 
 
 def _try_link(directory: Path) -> Finding:
-    """Whether a file that was written can get its name, which it does by a link from one folder to another."""
+    """Check that a file can be linked from one directory to the other: that is how a written table gets its name."""
     written, named = (directory / name if (directory / name).exists() else directory for name in ("tmp", "tables"))
     if directory.is_dir():
         try:
@@ -138,25 +138,26 @@ def _try_link(directory: Path) -> Finding:
 def _database(settings: Settings) -> Finding:
     with closing(metadata_of(settings)) as metadata:
         if not metadata.exists:
-            return "ok", f"{metadata.url}, made at the first start"
+            return "ok", f"{metadata.url}, created at the first start"
         current = metadata.usable_revision()
-        return "ok", f"{metadata.url} answers, {f'at revision {current}' if current else 'empty until the first start'}"
+        return "ok", f"{metadata.url} works, {f'at revision {current}' if current else 'empty until the first start'}"
 
 
 def _tokens(settings: Settings) -> Finding:
     if settings.is_exposed:
         return (
             "failed",
-            f"not asked for on {settings.host}, where others may ask: say --insecure-no-auth if that is meant",
+            f"not required on {settings.host}, which other machines can reach: "
+            "require them, or permit that with --insecure-no-auth",
         )
     if not settings.asks_for_tokens:
-        return "ok", f"not asked for on {settings.host}"
+        return "ok", f"not required on {settings.host}"
     with closing(metadata_of(settings)) as metadata:
         tokens = metadata.tokens.every_token() if metadata.status()[0] is not None else []
     valid = [token for token in tokens if token.state(time.time()) == "valid"]
     if not valid:
-        return "failed", "asked for, and none is valid: lrtables token create NAME --scope read"
-    return "ok", f"asked for, {len(valid)} valid"
+        return "failed", "required, but none is valid: run 'lrtables token create NAME --scope read'"
+    return "ok", f"required, {len(valid)} valid"
 
 
 def _port(settings: Settings) -> Finding:
@@ -164,19 +165,19 @@ def _port(settings: Settings) -> Finding:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         with socket.create_server((host, port), family=family):
-            return "ok", f"{host} port {port} is free" if port else f"a free one of {host} is taken at the start"
+            return "ok", f"{host} port {port} is free" if port else f"a free port of {host} is chosen at the start"
     except OSError as error:
         if _is_ours(host, port):
-            return "ok", f"{host} port {port}: a server answers there"
+            return "ok", f"{host} port {port}: a server of lrtables is running there"
         return "failed", f"{host} port {port}: {error.strerror}"
 
 
 def _is_ours(host: str, port: int) -> bool:
-    """Whether a server of ours has the port already."""
+    """Return whether a server of lrtables is running on the port."""
     url = f"http://[{host}]:{port}/livez" if ":" in host else f"http://{host}:{port}/livez"
     try:
-        with urllib.request.urlopen(url, timeout=_ANSWER_SECONDS) as answer:
-            return bool(json.loads(answer.read(1000)) == {"status": "ok"})
+        with urllib.request.urlopen(url, timeout=_PROBE_SECONDS) as response:
+            return bool(json.loads(response.read(1000)) == {"status": "ok"})
     except (OSError, ValueError):
         return False
 
@@ -187,26 +188,26 @@ def _open_files(settings: Settings) -> Finding:
 
 
 def _packages(settings: Settings) -> Finding:
-    """Versions, and the extras that the settings need."""
+    """Check that the extras that the settings need are installed, and list the versions of all packages."""
     found = {name: _version(name) for names in (_ALWAYS, *EXTRAS.values()) for name in names}
     missing = [extra for extra, names in EXTRAS.items() if None in map(found.get, names)]
     needed = [extra for extra in missing if _needs(extra, settings)]
     versions = ", ".join(f"{name} {number}" for name, number in found.items() if number is not None)
-    said = f"Python {platform.python_version()}, {versions}"
+    installed = f"Python {platform.python_version()}, {versions}"
     if needed:
-        return "failed", f"the settings need pip install 'lrtables[{','.join(needed)}]'; {said}"
-    return "ok", f"{said}; without {', '.join(missing)}" if missing else said
+        return "failed", f"the settings need pip install 'lrtables[{','.join(needed)}]'; {installed}"
+    return "ok", f"{installed}; without {', '.join(missing)}" if missing else installed
 
 
 def _uvicorn(settings: Settings) -> Finding:
-    """Whether connections can be built on the installed version."""
+    """Check that the installed uvicorn has the private names that our connections use."""
     try:
         from service.server.uvicorn_adapter import SUPPORTED, check_uvicorn  # noqa: PLC0415  # may fail at import
 
         check_uvicorn()
     except ImportError as error:
         return "failed", str(error)
-    return "ok", f"uvicorn {_version('uvicorn')} has all that connections build on (tested: {SUPPORTED})"
+    return "ok", f"uvicorn {_version('uvicorn')} has everything that connections use (tested: {SUPPORTED})"
 
 
 def _needs(extra: str, settings: Settings) -> bool:

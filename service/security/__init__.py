@@ -1,1 +1,1 @@
-"""Who may do what, how often, and from which page."""
+"""Authentication, authorization, rate limits, and protection against DNS rebinding."""

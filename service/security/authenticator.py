@@ -1,4 +1,4 @@
-"""Who asks: tokens, checked against the database, and remembered for seconds."""
+"""Authentication: tokens are checked against the database, and the results are cached for seconds."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from service.database.tokens import TokenRow
 from service.errors import DatabaseError, QueueFullError, UnauthenticatedError
 from service.security.tokens import TOKEN, Identity, token_hash
 
-_REFRESH = 5.0  # seconds from a token's check to its next one, during which it still holds
-_FRESH = 10.0  # seconds for which a check holds, while the database answers
-_STALE = 300.0  # the same, while it does not
-_PATIENCE = 1.0  # seconds that a request with a known token waits for the database
-_PAUSE = 1.0  # seconds from a failure of the database to the next question
-_REFUSAL = 0.05  # seconds that it takes to refuse a token, whatever is wrong with it
-_MOST = 10_000  # tokens remembered, and as many refused ones
-_MOST_UNKNOWN = 2  # questions at a time about tokens never seen: guessing must not keep others from the database
-_MOST_WAITING = 64  # such questions that wait: a token that is used for the first time waits behind them
+_REFRESH = 5.0  # seconds after which a cached result is refreshed in the background
+_FRESH = 10.0  # seconds for which a result is valid while the database works
+_STALE = 300.0  # seconds for which a result is valid while the database fails
+_DATABASE_WAIT = 1.0  # seconds that a request with a cached token waits for the database
+_PAUSE = 1.0  # seconds from a failure of the database to the next query
+_REFUSAL = 0.05  # seconds until an invalid token is rejected, so that the time does not tell why
+_MOST = 10_000  # cached results of valid tokens, and as many of rejected ones
+_MOST_FIRST_CHECKS = 2  # concurrent queries for uncached tokens: guessed tokens must not block the database for others
+_MOST_WAITING = 64  # uncached tokens that wait for such a query
 
 _HEADER = re.compile(rb"(?i:bearer) (%b)" % TOKEN.pattern.encode())
 
@@ -37,14 +37,14 @@ Clock = Callable[[], float]
 
 
 class TokenSource(Protocol):
-    """What knows the tokens: `service.database.tokens.TokenRecords`."""
+    """Where tokens are stored: `service.database.tokens.TokenRecords`."""
 
-    def find_by_hash(self, hash: str) -> TokenRow | None:  # noqa: A002  # what it is called wherever tokens are kept
-        """The token with this hash. Blocks; raises `DatabaseError`."""
+    def find_by_hash(self, hash: str) -> TokenRow | None:  # noqa: A002  # the name of the database's column
+        """Return the token with this hash, or None. Blocks; raises `DatabaseError`."""
 
 
-class _Known(NamedTuple):
-    """A token that was checked: for how long that holds, on the monotonic clock."""
+class _CachedIdentity(NamedTuple):
+    """The identity of a checked token, and how long it is valid. Times are those of the monotonic clock."""
 
     identity: Identity
     checked_at: float
@@ -55,15 +55,16 @@ class _Known(NamedTuple):
 class Authenticator:
     """Turns an Authorization header into the identity of its token. It belongs to one event loop.
 
-    A check holds for 10 seconds, so that a revoked token is refused within that time; it is renewed in the background
-    after 5. While the database gives no answer, or none within a second, known tokens hold for 300 seconds, and no
-    request waits for it again until it answers. What is kept in memory is the SHA-256 of headers, never a token.
+    A result is cached for 10 seconds, so a revoked token is rejected within that time. After 5 seconds it is refreshed
+    in the background. While the database fails, or takes longer than a second, cached tokens stay valid for 300
+    seconds, and no other request waits for it until it works again. The cache holds SHA-256 hashes of headers, never a
+    token.
 
     Args:
-        source: of the tokens.
-        executors: in which the source is asked.
-        clock: monotonic, in seconds.
-        now: seconds since 1970.
+        source: where the tokens are stored.
+        executors: whose database executor queries the source.
+        clock: monotonic clock, in seconds.
+        now: clock in seconds since 1970.
     """
 
     def __init__(
@@ -73,25 +74,25 @@ class Authenticator:
         self._executors = executors
         self._clock = clock
         self._now = now
-        self._known: dict[bytes, _Known] = {}
-        self._refused: dict[bytes, float] = {}
+        self._cached: dict[bytes, _CachedIdentity] = {}
+        self._rejected: dict[bytes, float] = {}
         self._checks: dict[bytes, asyncio.Task[Identity | None]] = {}
-        self._unknown_turns = asyncio.Semaphore(_MOST_UNKNOWN)
-        self._unknown = 0  # questions about tokens never seen
-        self._silent_until = -math.inf  # the database is not asked before
-        self._doubted_until = -math.inf  # nor waited for on behalf of a known token
+        self._first_check_slots = asyncio.Semaphore(_MOST_FIRST_CHECKS)
+        self._first_checks = 0  # queries for uncached tokens, active or waiting
+        self._no_queries_until = -math.inf  # after a failure of the database
+        self._no_waiting_until = -math.inf  # after a failure or a slow query, for requests with cached tokens
 
-    def recall(self, authorization: bytes) -> Identity | None:
-        """The identity of a token that was checked a moment ago; None where `authenticate` has to be asked."""
-        known = self._known.get(sha256(authorization).digest())
-        return known.identity if known is not None and self._clock() < known.refresh_at else None
+    def cached_identity(self, authorization: bytes) -> Identity | None:
+        """Return the identity of a recently checked token; None if `authenticate` must be called."""
+        cached = self._cached.get(sha256(authorization).digest())
+        return cached.identity if cached is not None and self._clock() < cached.refresh_at else None
 
     async def authenticate(self, authorization: bytes) -> Identity:
-        """The identity of the token in an Authorization header.
+        """Return the identity of the token in an Authorization header.
 
-        Raises `UnauthenticatedError`, which says the same, after the same time, of a token that is unknown, has expired
-        or was revoked; `DatabaseError` where the token is not known and the database does not answer; `QueueFullError`
-        where it is not known and too many others wait that are not.
+        Raises `UnauthenticatedError` for an unknown, expired or revoked token, with the same message and after the same
+        time. For an uncached token it raises `DatabaseError` if the database fails, and `QueueFullError` if too many
+        other uncached tokens wait.
         """
         arrived = self._clock()
         token = _token_in(authorization)
@@ -103,68 +104,68 @@ class Authenticator:
 
     async def _identify(self, key: bytes, token: str) -> Identity | None:
         now = self._clock()
-        if now < self._refused.get(key, -math.inf):
+        if now < self._rejected.get(key, -math.inf):
             return None
-        known, check = self._known.get(key), self._check(key, token)
-        if known is not None:
-            if now >= max(known.checked_at + _FRESH, self._doubted_until):
-                await self._be_patient(check)
-            if _unanswered(check) and self._clock() < min(known.checked_at + _STALE, known.expires_at):
-                return known.identity
+        cached, check = self._cached.get(key), self._check(key, token)
+        if cached is not None:
+            if now >= max(cached.checked_at + _FRESH, self._no_waiting_until):
+                await self._wait_for(check)
+            if _lacks_result(check) and self._clock() < min(cached.checked_at + _STALE, cached.expires_at):
+                return cached.identity
         return await asyncio.shield(check)
 
-    async def _be_patient(self, check: asyncio.Task[Identity | None]) -> None:
-        done, _ = await asyncio.wait({check}, timeout=_PATIENCE)
+    async def _wait_for(self, check: asyncio.Task[Identity | None]) -> None:
+        done, _ = await asyncio.wait({check}, timeout=_DATABASE_WAIT)
         if not done:
-            self._doubted_until = self._clock() + _FRESH
+            self._no_waiting_until = self._clock() + _FRESH
 
     def _check(self, key: bytes, token: str) -> asyncio.Task[Identity | None]:
-        """The check of this token that is under way; a new one where there is none."""
+        """Return the active check of this token, or start one."""
         if (check := self._checks.get(key)) is None:
-            check = self._checks[key] = asyncio.create_task(self._ask(key, token))
+            check = self._checks[key] = asyncio.create_task(self._query(key, token))
             check.add_done_callback(lambda done: self._finish(key, done))
         return check
 
     def _finish(self, key: bytes, check: asyncio.Task[Identity | None]) -> None:
         del self._checks[key]
         if not check.cancelled():
-            check.exception()  # seen, even where nobody waits for it
+            check.exception()  # marks it as retrieved: asyncio would log an exception that nobody waited for
 
-    async def _ask(self, key: bytes, token: str) -> Identity | None:
-        """Ask the database, and remember what it says."""
-        async with self._turn(key):
-            asked_at = self._clock()
+    async def _query(self, key: bytes, token: str) -> Identity | None:
+        """Query the database, and cache the result."""
+        async with self._slot(key):
+            queried_at = self._clock()
             identity = self._valid(await self._row(token_hash(token)), token)
         if identity is None:
-            self._known.pop(key, None)
-            _keep(self._refused, key, asked_at + _FRESH)
+            self._cached.pop(key, None)
+            _store(self._rejected, key, queried_at + _FRESH)
         else:
-            _keep(self._known, key, self._remembered(identity, asked_at))
+            _store(self._cached, key, self._cache_entry(identity, queried_at))
         return identity
 
-    def _turn(self, key: bytes) -> AbstractAsyncContextManager[None]:
-        return nullcontext() if key in self._known else self._unknown_turn()
+    def _slot(self, key: bytes) -> AbstractAsyncContextManager[None]:
+        return nullcontext() if key in self._cached else self._first_check_slot()
 
     @asynccontextmanager
-    async def _unknown_turn(self) -> AsyncIterator[None]:
-        if self._unknown >= _MOST_WAITING + _MOST_UNKNOWN:
-            raise QueueFullError("many tokens wait to be checked for the first time: try again")
-        self._unknown += 1
+    async def _first_check_slot(self) -> AsyncIterator[None]:
+        if self._first_checks >= _MOST_WAITING + _MOST_FIRST_CHECKS:
+            raise QueueFullError(f"{self._first_checks} new tokens already wait to be checked: try again")
+        self._first_checks += 1
         try:
-            async with self._unknown_turns:
+            async with self._first_check_slots:
                 yield
         finally:
-            self._unknown -= 1
+            self._first_checks -= 1
 
     async def _row(self, digest: str) -> TokenRow | None:
-        if self._clock() < self._silent_until:
-            raise DatabaseError("the database does not answer")
+        if self._clock() < self._no_queries_until:
+            raise DatabaseError("the database failed less than a second ago")
         try:
             return await self._executors.database(self._source.find_by_hash, digest)
         except DatabaseError as error:
-            _logger.warning("tokens cannot be checked, those known hold for %d s: %s", _STALE, error)
-            self._silent_until = self._clock() + _PAUSE
-            self._doubted_until = self._clock() + _FRESH
+            _logger.warning("tokens cannot be checked, cached ones stay valid for %d s: %s", _STALE, error)
+            self._no_queries_until = self._clock() + _PAUSE
+            self._no_waiting_until = self._clock() + _FRESH
             raise
 
     def _valid(self, row: TokenRow | None, token: str) -> Identity | None:
@@ -172,32 +173,32 @@ class Authenticator:
             return None
         return Identity.of(row)
 
-    def _remembered(self, identity: Identity, asked_at: float) -> _Known:
+    def _cache_entry(self, identity: Identity, queried_at: float) -> _CachedIdentity:
         remaining = math.inf if identity.expires_at is None else identity.expires_at - self._now()
         expires_at = self._clock() + remaining
-        return _Known(identity, asked_at, min(asked_at + _REFRESH, expires_at), expires_at)
+        return _CachedIdentity(identity, queried_at, min(queried_at + _REFRESH, expires_at), expires_at)
 
 
 def authorization(headers: Iterable[tuple[bytes, bytes]]) -> bytes:
-    """The Authorization header; empty where there is none. Several are a list, which holds no token."""
+    """Return the Authorization header; empty if there is none. Several are joined by commas, which is never valid."""
     return b", ".join([value for name, value in headers if name == b"authorization"])
 
 
 def _token_in(authorization: bytes) -> str:
     found = _HEADER.fullmatch(authorization)
     if found is None:
-        raise UnauthenticatedError("this server asks for a token, sent as 'Authorization: Bearer lrt_...'")
+        raise UnauthenticatedError("this server requires a token: send 'Authorization: Bearer lrt_...'")
     return found[1].decode()
 
 
-def _unanswered(check: asyncio.Task[Identity | None]) -> bool:
-    """Whether the database has not answered, or not yet."""
+def _lacks_result(check: asyncio.Task[Identity | None]) -> bool:
+    """Return whether the check has no result, because it is still running or the database failed."""
     return not check.done() or (not check.cancelled() and isinstance(check.exception(), DatabaseError))
 
 
-def _keep(kept: dict[bytes, T], key: bytes, value: T) -> None:
-    """Keep a value as the newest, and the oldest no longer where there are too many."""
-    kept.pop(key, None)
-    kept[key] = value
-    if len(kept) > _MOST:
-        del kept[next(iter(kept))]
+def _store(cache: dict[bytes, T], key: bytes, value: T) -> None:
+    """Store a value as the newest, and evict the oldest if there are too many."""
+    cache.pop(key, None)
+    cache[key] = value
+    if len(cache) > _MOST:
+        del cache[next(iter(cache))]

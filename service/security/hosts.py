@@ -1,7 +1,7 @@
-"""The hosts that requests may name: a page of another site must not reach a server that asks for no tokens.
+"""Host header validation: it protects a server without tokens against DNS rebinding.
 
-Such a page can let its own name lead to the loopback (DNS rebinding). The browser then takes this server for the page's
-own, and sends whatever the page likes; but it names the page's host.
+A web page can make its own host name resolve to the loopback address. The browser then treats this server as the page's
+origin and sends it any request, but with the page's host name in the Host header.
 """
 
 from __future__ import annotations
@@ -14,15 +14,15 @@ from service.errors import abbreviate
 from service.settings import ANY_HOST, Settings, is_loopback
 
 _HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^\[\]:]+?)\.?(?::[0-9]*)?")
-_MOST = 256  # hosts that are remembered, and characters of one
+_MOST = 256  # cached hosts, and characters of a cached host
 
 
 class Hosts:
-    """Which Host headers are let through, whatever their port.
+    """Decides which Host headers are accepted. Ports are ignored.
 
-    `localhost`, the addresses of the loopback, the server's own host and its `allowed_hosts` are. Where the server
-    listens beyond the loopback, any address is: a page cannot let one lead elsewhere. By default any host is, where the
-    server asks for tokens, which such a page does not have, or listens beyond the loopback: its names are not known.
+    `localhost`, loopback addresses, the server's own host and its `allowed_hosts` are accepted. If the server listens
+    beyond the loopback, every IP address is: DNS rebinding needs a name. By default every host is accepted if the
+    server requires tokens, which the page does not have, or listens beyond the loopback, where its names are unknown.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -32,15 +32,15 @@ class Hosts:
         self._any = ANY_HOST in (allowed or ())
         self._names = {"localhost", settings.host.lower(), *(allowed or ())}
         self._is_local = is_loopback(settings.host)
-        self._remembered = lru_cache(_MOST)(self._allow)
+        self._cached = lru_cache(_MOST)(self._is_allowed)
 
-    def allow(self, host: bytes) -> bool:
-        """Whether a request with this Host header is let through."""
+    def is_allowed(self, host: bytes) -> bool:
+        """Return whether a request with this Host header is accepted."""
         if self._any:
             return True
-        return (self._remembered if len(host) <= _MOST else self._allow)(host)
+        return (self._cached if len(host) <= _MOST else self._is_allowed)(host)
 
-    def _allow(self, host: bytes) -> bool:
+    def _is_allowed(self, host: bytes) -> bool:
         found = _HOST.fullmatch(host.decode("latin-1").lower())
         if found is None:
             return False
@@ -54,6 +54,6 @@ class Hosts:
             return False
 
     def refusal(self, host: bytes) -> str:
-        """What is said to who named another host."""
-        named, own = abbreviate(host.decode("latin-1")), ", ".join(sorted(self._names))
-        return f"this server is not {named!r}, but {own}; LRTABLES_ALLOWED_HOSTS gives it other names"
+        """Return the error message for a Host header that is not accepted."""
+        value, names = abbreviate(host.decode("latin-1")), ", ".join(sorted(self._names))
+        return f"the Host header must be one of {names}, got {value!r}; set LRTABLES_ALLOWED_HOSTS to accept others"

@@ -1,4 +1,4 @@
-"""How much a token asks for, against how much it may."""
+"""Rate limits of tokens."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from collections.abc import Callable
 from service.errors import RateLimitedError
 from service.security.tokens import Identity, Limits
 
-_BURST_SECONDS = 2.0  # of unused allowance that may be spent at once
+_BURST_SECONDS = 2.0  # credit that may accumulate, in seconds of the rate
 _MOST_ACCOUNTS = 10_000
-_ROUNDING = 1e-6  # seconds that sums of times may be off
+_ROUNDING = 1e-6  # seconds: rounding error of summed times
 
 Clock = Callable[[], float]
 
 
 class Bucket:
-    """A token bucket: credit that grows by `rate` a second up to `burst`, and may go below zero.
+    """A token bucket: credit grows by `rate` per second up to `burst`, and may become negative.
 
-    It is kept as one number, the moment at which the credit is or was zero.
+    Its only state is the time at which the credit is or was zero.
     """
 
     __slots__ = ("_burst_seconds", "_rate", "_zero_at")
@@ -31,17 +31,17 @@ class Bucket:
         self._zero_at = now - self._burst_seconds
 
     def wait(self, amount: float, now: float) -> float:
-        """Seconds until there is credit for this amount; 0 where there is now."""
+        """Return the seconds until there is credit for this amount; 0 if there is now."""
         wait = self._zero_at + amount / self._rate - now
         return wait if wait > _ROUNDING else 0.0
 
     def take(self, amount: float, now: float) -> None:
-        """Spend an amount, whether there is credit for it or not."""
+        """Spend an amount, even without credit for it."""
         self._zero_at = max(self._zero_at, now - self._burst_seconds) + amount / self._rate
 
 
 class Account:
-    """What one token has left of its rates: requests, which are paid for before, and bytes, paid for when sent."""
+    """The credit of one token: requests are charged when they arrive, bytes when they are sent."""
 
     def __init__(self, limits: Limits, now: float) -> None:
         self.limits = limits
@@ -50,11 +50,11 @@ class Account:
 
     @property
     def counts_bytes(self) -> bool:
-        """Whether the bytes of answers have to be charged."""
+        """Whether the bytes of responses must be charged."""
         return self._bytes is not None
 
     def admit(self, now: float) -> None:
-        """Take a request. Raises `RateLimitedError` where they come too fast, or bytes are not paid for yet."""
+        """Charge for one request. Raises `RateLimitedError` if its rate is exceeded, or byte credit is negative."""
         if self._bytes is not None:
             _check(self._bytes.wait(0.0, now), "bytes_per_second", self.limits.bytes_per_second)
         if self._requests is not None:
@@ -62,7 +62,7 @@ class Account:
             self._requests.take(1.0, now)
 
     def charge(self, nbytes: int, now: float) -> None:
-        """Charge for the bytes of an answer."""
+        """Charge for the bytes of a response."""
         if self._bytes is not None:
             self._bytes.take(nbytes, now)
 
@@ -73,18 +73,18 @@ def _bucket(rate: float | None, least_burst: float, now: float) -> Bucket | None
 
 def _check(wait: float, name: str, limit: float | None) -> None:
     if wait > 0:
-        raise RateLimitedError(f"{name} is {limit:g} for this token: wait {wait:.3g} s", math.ceil(wait))
+        raise RateLimitedError(f"{name} is {limit:g} for this token: retry in {wait:.3g} s", math.ceil(wait))
 
 
 class Limiter:
-    """The accounts of the tokens with rates: at most 10,000, beyond which the one unused for longest starts afresh."""
+    """The accounts of all tokens with rate limits: at most 10,000, the least recently used one is evicted."""
 
     def __init__(self, clock: Clock = time.monotonic) -> None:
         self.clock = clock
         self._accounts: OrderedDict[str, Account] = OrderedDict()
 
     def account(self, identity: Identity) -> Account:
-        """The token's account; a new one where its limits have changed."""
+        """Return the token's account; a new one if its limits have changed."""
         account = self._accounts.get(identity.token_id)
         if account is None or account.limits != identity.limits:
             account = self._accounts[identity.token_id] = Account(identity.limits, self.clock())

@@ -1,4 +1,4 @@
-"""Tokens: what they look like, what is kept of them, and what they allow."""
+"""Tokens: their format, what is stored of them, and what they allow."""
 
 from __future__ import annotations
 
@@ -23,39 +23,39 @@ from service.http.request_id import IDENTITY
 
 Scope = Literal["read", "compute", "publish", "admin"]
 SCOPES: tuple[Scope, ...] = get_args(Scope)
-"""What a token may allow: fetch what is there, have tables computed, publish tables by value, everything."""
+"""What a token may allow: fetching tables, having tables computed, publishing tables by value, everything."""
 
 _ALPHABET = string.ascii_letters + string.digits
 _LENGTH = 22  # characters of 62: 131 random bits
 _LONGEST_NAME = 100
 TOKEN = re.compile(rf"lrt_[0-9A-Za-z]{{{_LENGTH}}}")
-"""What a token looks like: a prefix that scanners for secrets can find, and randomness."""
+"""The format of a token: a prefix that secret scanners can find, and random characters."""
 NAMESPACE = re.compile(r"\*|[\w.-]+(/[\w.-]+)*(/\*)?", re.ASCII)
-"""What names a namespace: `*` all, `team-a/*` what lies under team-a, `team-a/bert` itself."""
+"""The format of a namespace pattern: `*` is all, `team-a/*` everything under team-a, `team-a/bert` one name."""
 
 
 def make_token() -> str:
-    """A new token's text, of at least 128 random bits. It is shown once, and kept nowhere."""
+    """Return the text of a new token, with at least 128 random bits. It is shown once, and never stored."""
     return "lrt_" + "".join(secrets.choice(_ALPHABET) for _ in range(_LENGTH))
 
 
 def token_hash(token: str) -> str:
-    """What is kept of a token: its SHA-256. One round is enough, for nobody guesses 128 bits."""
+    """Return the SHA-256 of a token, which is stored in its place. 128 random bits need no slow password hash."""
     return sha256(token.encode()).hexdigest()
 
 
 class Limits(BaseModel):
-    """How much a token may ask for; None is without a limit. Each server process counts for itself."""
+    """The limits of a token; None is unlimited. Each server process counts separately."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     requests_per_second: float | None = Field(None, ge=0.001, le=1e9)
-    bytes_per_second: float | None = Field(None, ge=1, le=1e15, description="of the bodies of answers")
+    bytes_per_second: float | None = Field(None, ge=1, le=1e15, description="bytes of response bodies")
     max_steps: PositiveInt | None = Field(None, description="largest total_steps")
 
     @cached_property
     def has_rates(self) -> bool:
-        """Whether requests have to be counted."""
+        """Whether there is a rate limit, so that requests must be counted."""
         return self.requests_per_second is not None or self.bytes_per_second is not None
 
 
@@ -64,14 +64,14 @@ UNLIMITED = Limits()
 
 @dataclass(frozen=True)
 class Identity:
-    """Who asks: a token without its secret.
+    """The identity of a request: its token without the secret.
 
     Args:
-        token_id: public name of the token, for logs and for revoking it.
-        name: what its maker called it.
-        scopes: what it allows; `admin` allows everything.
-        namespaces: of names of runs, `*` or `team-a/*`, in which it allows that.
-        limits: how much it may ask for.
+        token_id: public ID of the token, for logs and for revoking it.
+        name: label given to the token when it was created.
+        scopes: what the token allows; `admin` allows everything.
+        namespaces: patterns of run names for which the scopes hold, such as `*` or `team-a/*`.
+        limits: rate and size limits.
         expires_at: seconds since 1970, or None for never.
     """
 
@@ -84,19 +84,19 @@ class Identity:
 
     @classmethod
     def of(cls, row: TokenRow) -> Identity:
-        """The identity of a stored token."""
+        """Return the identity of a stored token."""
         scopes = cast(Sequence[Scope], tuple(row.scopes))
         limits = Limits.model_validate(row.limits)
         return cls(row.token_id, row.name, scopes, tuple(row.namespaces), limits, row.expires_at)
 
     def allows(self, scope: Scope, namespace: str | None = None) -> bool:
-        """Whether the token has this scope, and for this namespace where one is given."""
+        """Return whether the token has this scope, in this namespace if one is given."""
         if scope not in self.scopes and "admin" not in self.scopes:
             return False
         return namespace is None or any(_covers(pattern, namespace) for pattern in self.namespaces)
 
     def check(self, scope: Scope, what: str = "this", namespace: str | None = None) -> None:
-        """Raise `ForbiddenError` where the token lacks the scope that `what` needs, or does not cover its namespace."""
+        """Raise `ForbiddenError` if the token lacks the scope that `what` needs, or does not cover its namespace."""
         if not self.allows(scope):
             raise ForbiddenError(
                 f"{what} needs a token with the scope {scope}; this one has {', '.join(self.scopes)}", scope
@@ -106,9 +106,9 @@ class Identity:
             raise ForbiddenError(detail, scope)
 
     def check_spec(self, spec: Spec) -> None:
-        """Raise `ForbiddenError` or `LimitExceededError` for a spec whose table the token does not allow.
+        """Raise `ForbiddenError` or `LimitExceededError` if the token does not allow this spec.
 
-        What is computed from a stored table tells its values: to name one is to read it.
+        A spec that refers to a stored table needs the scope `read`, because the result reveals that table's values.
         """
         self.check_steps(spec.total_steps)
         if named_digests(spec.every_schedule()):
@@ -122,11 +122,11 @@ class Identity:
             raise LimitExceededError(detail, [FieldError(detail, pointer="/total_steps", value=total_steps)])
 
 
-_ANYONE = Identity("", "anyone", SCOPES)  # where no tokens are asked for
+_ANYONE = Identity("", "anyone", SCOPES)  # if the server requires no tokens
 
 
 def identity_of(scope: ASGIScope) -> Identity:
-    """The identity of the request with this ASGI scope. Where the server asks for no tokens, anyone may do anything."""
+    """Return the identity of a request by its ASGI scope. Without required tokens it is one that may do everything."""
     identity: Identity = scope.get(IDENTITY, _ANYONE)
     return identity
 
@@ -146,15 +146,15 @@ def new_token(
     expires_in: float | None,
     now: float | None = None,
 ) -> tuple[str, TokenRow]:
-    """A new token's text, and what is stored of it.
+    """Return a new token's text, and its row for the database.
 
     Args:
-        name: what it is for, in a line.
-        scopes: of `SCOPES`, one at least.
-        namespaces: as `NAMESPACE` matches them.
-        limits: how much it may ask for.
+        name: label shown in `token list`.
+        scopes: at least one of `SCOPES`.
+        namespaces: patterns that match `NAMESPACE`.
+        limits: rate and size limits.
         expires_in: seconds, or None for never.
-        now: seconds since 1970; the system's clock without it.
+        now: seconds since 1970; default: the system clock.
 
     Raises `ValueError` naming the first value that is not allowed.
     """
@@ -179,7 +179,7 @@ def _check_names(name: str, scopes: Sequence[str], namespaces: Sequence[str]) ->
     if not (0 < len(name) <= _LONGEST_NAME and name.isprintable()):
         raise ValueError(f"name must be 1 to {_LONGEST_NAME} printable characters, got {name!r}")
     if not scopes:
-        raise ValueError(f"a token needs a scope: {listed}")
+        raise ValueError(f"scope is missing: a token needs at least one of {listed}")
     for scope in scopes:
         if scope not in SCOPES:
             raise ValueError(f"scope must be {listed}, got {scope!r}")

@@ -113,7 +113,7 @@ class Connection(UvicornConnection):
             self.stop("malformed", f"a request has exactly one Host (RFC 9112, section 3.2), this one {hosts}")
 
     def _check_host(self, host: bytes) -> None:
-        if not self.hosts.allow(host):
+        if not self.hosts.is_allowed(host):
             self.stop("host", self.hosts.refusal(host))
         self._host = host
 

@@ -1,4 +1,4 @@
-"""What an answer repeats of a bad value."""
+"""How errors quote invalid values."""
 
 import json
 
@@ -8,7 +8,7 @@ from service.errors import FieldError, abbreviate
 
 
 @pytest.mark.parametrize(
-    ("value", "repeated"),
+    ("value", "quoted"),
     [
         (1, 1),
         (1.5, 1.5),
@@ -24,19 +24,19 @@ from service.errors import FieldError, abbreviate
         ("\ud800", "\\ud800"),
     ],
 )
-def test_a_value_is_repeated_as_json(value: object, repeated: object) -> None:
-    """A short value is repeated as it came; what JSON cannot hold, or what is long, as a text about it."""
-    assert abbreviate(value) == repeated
+def test_a_value_is_quoted_as_json(value: object, quoted: object) -> None:
+    """A short value is quoted unchanged; one that is long or no JSON is described by a text."""
+    assert abbreviate(value) == quoted
     json.dumps(abbreviate(value), allow_nan=False).encode()
 
 
 def test_a_long_value_is_shortened() -> None:
-    """However long a value is, an answer repeats about a line of it."""
+    """At most about a line of a long value is quoted."""
     for value in ("x" * 10**6, 10**4000):
         assert len(abbreviate(value)) < 150
 
 
-def test_a_field_error_says_only_what_it_knows() -> None:
-    """An absent value is left out; a null one is repeated."""
+def test_a_field_error_has_only_the_members_it_was_given() -> None:
+    """A value that was not given is left out; a null one is quoted."""
     assert FieldError("bad", pointer="").to_dict() == {"pointer": "", "detail": "bad"}
     assert FieldError("bad", parameter="p", value=None).to_dict() == {"parameter": "p", "detail": "bad", "value": None}

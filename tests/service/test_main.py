@@ -85,7 +85,7 @@ def test_tokens_that_are_over_are_none(tmp_path: Path) -> None:
         metadata.tokens.add(replace(new_token("expired", ["read"], expires_in=None)[1], expires_at=2.0))
         metadata.tokens.add(replace(new_token("revoked", ["read"], expires_in=None)[1], revoked_at=2.0))
     status, said = run("serve", "--port", "0", "--data-dir", str(tmp_path), LRTABLES_REQUIRE_TOKENS="true")
-    assert (status, "it asks for tokens, and none is valid" in said) == (2, True)
+    assert (status, "tokens are required, and none is valid" in said) == (2, True)
 
 
 def test_other_machines_are_let_in_on_request(tmp_path: Path) -> None:

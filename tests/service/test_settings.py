@@ -1,4 +1,4 @@
-"""The knobs of the server."""
+"""The settings of the server."""
 
 from pathlib import Path
 from typing import Any
@@ -9,8 +9,8 @@ from pydantic import ValidationError
 from service.settings import Settings, default_data_directory
 
 
-def test_the_environment_sets_every_knob(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each setting is read from its LRTABLES_ variable, and an argument wins over the variable."""
+def test_the_environment_sets_every_setting(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each setting is read from its LRTABLES_ variable; an argument overrides the variable."""
     monkeypatch.setenv("LRTABLES_MAX_STEPS", "7")
     monkeypatch.setenv("LRTABLES_DATA_DIR", "somewhere")
     assert (Settings().max_steps, Settings().data_dir) == (7, Path("somewhere"))
@@ -18,15 +18,15 @@ def test_the_environment_sets_every_knob(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 @pytest.mark.parametrize(("name", "value"), [("max_steps", 0), ("port", 70_000), ("max_depth", 1000)])
-def test_a_senseless_value_is_refused(name: str, value: int) -> None:
-    """A setting out of its range is refused by its name."""
+def test_an_invalid_value_is_rejected(name: str, value: int) -> None:
+    """The error about a setting out of its range has the setting's name."""
     with pytest.raises(ValidationError, match=name):
         Settings.model_validate({name: value})
 
 
 @pytest.mark.parametrize("source", ["argument", "variable", "file"])
-def test_a_tilde_is_the_users_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, source: str) -> None:
-    """A ~ that no shell has replaced is not the name of a folder, wherever it was said."""
+def test_a_tilde_is_the_home_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, source: str) -> None:
+    """A `~` is replaced by the home directory in an argument, a variable and a file."""
     monkeypatch.setenv("HOME", str(tmp_path))
     (tmp_path / "file.toml").write_text('data_dir = "~/tables"\n' if source == "file" else "")
     if source == "variable":
@@ -36,29 +36,29 @@ def test_a_tilde_is_the_users_folder(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert (settings.config, settings.data_dir) == (tmp_path / "file.toml", tmp_path / "tables")
 
 
-def test_an_empty_folder_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A variable that is set to nothing does not mean the folder that one happens to be in."""
+def test_an_empty_path_is_rejected(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An empty variable does not mean the current directory."""
     monkeypatch.setenv("LRTABLES_DATA_DIR", "")
     with pytest.raises(ValidationError, match=r"data_dir\n.* must be a path, got ''"):
         Settings()
 
 
 @pytest.mark.parametrize("content", [b"port = \n", b"host = '\xff'\n"])
-def test_a_file_that_is_no_toml_is_named(tmp_path: Path, content: bytes) -> None:
-    """What is wrong in the file is said with the file's name."""
+def test_an_invalid_toml_file_is_named(tmp_path: Path, content: bytes) -> None:
+    """The error about an invalid file has the file's name."""
     file = tmp_path / "settings.toml"
     file.write_bytes(content)
     with pytest.raises(ValueError, match=r"config must be a TOML file: .*settings\.toml: "):
         Settings(config=file)
 
 
-def test_every_limit_is_announced() -> None:
-    """The limits are all the settings that begin with max_."""
+def test_every_limit_is_reported() -> None:
+    """The limits are all the settings whose names start with `max_`."""
     assert set(Settings().limits) == {name for name in Settings.model_fields if name.startswith("max_")}
 
 
-def test_tables_are_kept_with_the_users_data(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without a setting, the data directory is in XDG_DATA_HOME, or where that is by default."""
+def test_the_default_data_directory_is_in_the_users_data(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By default the data directory is in XDG_DATA_HOME, or in its default, ~/.local/share."""
     monkeypatch.setenv("XDG_DATA_HOME", "data")
     assert default_data_directory() == Path("data/lrtables")
     monkeypatch.delenv("XDG_DATA_HOME")

@@ -1,4 +1,4 @@
-"""JSON that means one thing only."""
+"""The strict JSON parser."""
 
 import json
 
@@ -8,8 +8,8 @@ from service.errors import MalformedBodyError
 from service.strict_json import check_json, pointer
 
 
-def test_ordinary_json_is_taken() -> None:
-    """JSON data comes out as the json module reads it."""
+def test_ordinary_json_is_accepted() -> None:
+    """Valid JSON is parsed as the json module does."""
     text = '{"a": [1, 2.5, null, true, "\\u00e9"], "b": {"a": {}}}'
     assert check_json(text.encode(), max_depth=32, max_items=1000) == json.loads(text)
 
@@ -31,28 +31,28 @@ def test_ordinary_json_is_taken() -> None:
         pytest.param(b"[" * 400_000, "at most 32 deep", id="deep-and-cut-short"),
     ],
 )
-def test_what_is_not_json_is_refused(body: bytes, message: str) -> None:
-    """What is not UTF-8, not JSON or nested too deep is refused with the reason."""
+def test_invalid_json_is_rejected(body: bytes, message: str) -> None:
+    """A body that is not UTF-8, not JSON or nested too deep is rejected with the reason."""
     with pytest.raises(MalformedBodyError, match=message):
         check_json(body, max_depth=32, max_items=1000)
 
 
-def test_a_whole_surrogate_pair_is_a_character() -> None:
-    """Two escapes that belong together are one text, and a backslash before a u is no escape."""
+def test_a_complete_surrogate_pair_is_a_character() -> None:
+    """The escapes of a surrogate pair are one character, and an escaped backslash before a u is no escape."""
     text = r'{"\ud83d\ude00": "\\ud800"}'
     assert check_json(text.encode(), max_depth=32, max_items=1000) == {"\U0001f600": r"\ud800"}
 
 
-def test_the_deepest_allowed_nesting_is_taken() -> None:
-    """As many levels as allowed are allowed."""
+def test_the_deepest_allowed_nesting_is_accepted() -> None:
+    """Nesting of exactly max_depth levels is accepted."""
     assert check_json(b"[" * 32 + b"]" * 32, max_depth=32, max_items=1000) is not None
 
 
 @pytest.mark.parametrize(
     ("body", "at", "message"),
     [
-        (b'{"a": 1, "a": 1}', "", "key 'a' stands twice"),
-        (b'{"s": [0, {"x/y": {"b": 1, "b": 2}}]}', "/s/1/x~1y", "key 'b' stands twice"),
+        (b'{"a": 1, "a": 1}', "", "key 'a' is in one object twice"),
+        (b'{"s": [0, {"x/y": {"b": 1, "b": 2}}]}', "/s/1/x~1y", "key 'b' is in one object twice"),
         (b'{"s": [0, {"n": 1' + b"0" * 5000 + b"}]}", "/s/1/n", "number of 5001 digits"),
         (b'{"s": [0, {"n": "ab\\ud800"}]}', "/s/1/n", r"'ab\\\\ud800' has half of a surrogate pair, at character 2"),
         (b'{"s": [0, {"\\uDFff": {"n": "\\ud800"}}]}', "/s/1", "half of a surrogate pair, at character 0"),

@@ -1,4 +1,4 @@
-"""`lrtables verify`, `backup`, `restore` and `gc` refuse in one line, and make nothing where there is nothing."""
+"""`lrtables verify`, `backup`, `restore` and `gc`: invalid arguments are errors of one line, and create no files."""
 
 import os
 from contextlib import closing
@@ -22,36 +22,39 @@ def data(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("words", [["verify"], ["backup", "BACKUP"], ["gc"], ["gc", "--dry-run"]])
-def test_nothing_is_made_where_nothing_is(
+def test_a_missing_data_directory_is_not_created(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, words: list[str]
 ) -> None:
-    """A mistyped data directory is refused, and not made."""
+    """A mistyped data directory is rejected, and not created."""
     monkeypatch.chdir(tmp_path)
     assert main([*words, "--data-dir", "typo"]) == 2
-    assert capsys.readouterr().err == "lrtables: there is no metadata in sqlite:///typo/metadata.sqlite\n"
+    error = "there is no metadata in sqlite:///typo/metadata.sqlite: check --data-dir or --database-url"
+    assert capsys.readouterr().err == f"lrtables: {error}\n"
     assert list(tmp_path.iterdir()) == []
 
 
-def test_what_is_no_backup_is_refused_first(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """A mistyped backup is refused before anything is made for it."""
+def test_a_missing_backup_is_rejected_first(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A mistyped backup is rejected before a data directory is created."""
     assert main(["restore", str(tmp_path / "nosuch"), "--data-dir", str(tmp_path / "data")]) == 2
     assert "holds no backup" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("words", ["backup", "restore"])
-def test_a_backup_is_no_data_directory(data: Path, capsys: pytest.CaptureFixture[str], words: str) -> None:
-    """What is to be backed up is no place for its backup, however it is spelled."""
+def test_a_backup_into_the_data_directory_is_rejected(
+    data: Path, capsys: pytest.CaptureFixture[str], words: str
+) -> None:
+    """The data directory cannot hold its own backup, even if its path is spelled differently."""
     before = sorted(data.iterdir())
     assert main([words, str(data / ".." / "data"), "--data-dir", str(data)]) == 2
     assert "is the data directory itself" in capsys.readouterr().err
     assert sorted(data.iterdir()) == before
 
 
-def test_a_rehearsal_changes_nothing(
+def test_a_dry_run_changes_nothing(
     server: ServerProcess, tmp_path: Path, spec: dict[str, Any], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """`gc --dry-run` runs beside a server, and `gc` does not."""
+    """`gc --dry-run` works while a server is running, and `gc` does not."""
     with urllib3.PoolManager() as pool:
         assert pool.request("POST", f"{server.url}/v1/tables", json=spec).status == 201
     orphan = tmp_path / "data" / "tables" / "ab" / f"{'ab' * 32}.safetensors"

@@ -1,4 +1,4 @@
-"""`lrtables db` says which revision a database has, and brings it to the newest."""
+"""`lrtables db status` and `upgrade`."""
 
 import sqlite3
 from collections.abc import Callable
@@ -22,16 +22,16 @@ def _head() -> str:
         return metadata.status()[1]
 
 
-def test_the_revision_of_nothing_is_none(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """`status` of a data directory without a database says so, exits with 1, and makes nothing."""
+def test_the_status_of_a_missing_database_is_none(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """`status` without a database prints the revision none, exits with 1, and creates nothing."""
     assert main(["db", "status", "--data-dir", str(tmp_path / "data")]) == 1
     out = capsys.readouterr().out
     assert out == f"{_address(tmp_path / 'data')} has revision none, this version needs {_head()}\n"
     assert not any(tmp_path.iterdir())
 
 
-def test_an_upgrade_makes_what_is_needed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """`upgrade` of nothing makes the database; `status` exits with 0 then, and another upgrade changes nothing."""
+def test_an_upgrade_creates_a_missing_database(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """`upgrade` creates a missing database; then `status` exits with 0, and another upgrade changes nothing."""
     options = ["--data-dir", str(tmp_path / "data")]
     assert main(["db", "upgrade", *options]) == 0
     assert main(["db", "status", *options]) == 0
@@ -45,7 +45,7 @@ def test_an_upgrade_makes_what_is_needed(tmp_path: Path, capsys: pytest.CaptureF
 
 
 def test_an_older_database_is_upgraded(database_url: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """From an older revision `status` exits with 1, and `upgrade` leads to the newest; no password is printed."""
+    """With an older revision `status` exits with 1, and `upgrade` upgrades it; no password is printed."""
     with closing(Metadata(database_url, timeout_seconds=60)) as metadata:
         metadata.upgrade("0001")
         options = ["--database-url", database_url]
@@ -53,7 +53,7 @@ def test_an_older_database_is_upgraded(database_url: str, capsys: pytest.Capture
         assert main(["db", "upgrade", *options]) == 0
         assert metadata.status() == (_head(), _head())
         out = capsys.readouterr().out
-        assert [line for line in out.splitlines() if "before" not in line] == [
+        assert [line for line in out.splitlines() if "was copied" not in line] == [
             f"{metadata.url} has revision 0001, this version needs {_head()}",
             f"the database has revision 0001 and this version needs {_head()}: run 'lrtables db upgrade'",
             f"{metadata.url} has revision {_head()} now, it had 0001",
@@ -62,8 +62,8 @@ def test_an_older_database_is_upgraded(database_url: str, capsys: pytest.Capture
     assert password is None or password not in out
 
 
-def test_an_upgrade_keeps_what_was(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Of SQLite's file a copy is kept, whole, of the older revision, and its owner's alone; a needless one is not."""
+def test_an_upgrade_copies_a_sqlite_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The copy is complete, has the older revision, and only its owner can read it. Without a change there is none."""
     options = ["--data-dir", str(tmp_path)]
     with closing(metadata_of(Settings(data_dir=tmp_path))) as metadata:
         metadata.upgrade("0001")
@@ -73,7 +73,7 @@ def test_an_upgrade_keeps_what_was(tmp_path: Path, capsys: pytest.CaptureFixture
         database.execute("INSERT INTO specs VALUES (?, ?, ?, ?, ?)", [*row.values(), checksum])
     assert main(["db", "upgrade", *options]) == 0
     copy = tmp_path / f"metadata.sqlite.before-{_head()}"
-    assert f"what was there before is kept in {copy}" in capsys.readouterr().out.splitlines()
+    assert f"the previous database was copied to {copy}" in capsys.readouterr().out.splitlines()
     assert copy.stat().st_mode & 0o777 == 0o600
     with closing(Metadata(f"sqlite:///{copy}", timeout_seconds=60)) as before:
         assert before.status()[0] == "0001"
@@ -83,12 +83,12 @@ def test_an_upgrade_keeps_what_was(tmp_path: Path, capsys: pytest.CaptureFixture
         assert after.tables.digest_of("s") == "d" * 64
     copy.unlink()
     assert main(["db", "upgrade", *options]) == 0
-    assert "before" not in capsys.readouterr().out
+    assert "was copied" not in capsys.readouterr().out
     assert not copy.exists()
 
 
 def test_without_its_copy_nothing_is_upgraded(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Where the copy cannot be made, the database stays as it was, and the reason is one line."""
+    """If the copy cannot be made, the database is unchanged, and the error is one line."""
     with closing(metadata_of(Settings(data_dir=tmp_path))) as metadata:
         metadata.upgrade("0001")
         (tmp_path / f"metadata.sqlite.before-{_head()}").mkdir()
@@ -100,7 +100,7 @@ def test_without_its_copy_nothing_is_upgraded(tmp_path: Path, capsys: pytest.Cap
 def test_a_later_database_is_not_upgraded(
     metadata: Metadata, database_url: str, execute: Execute, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The revision of a later version is shown, and refused in one line."""
+    """The revision of a later version is shown, and its upgrade is an error of one line."""
     execute("UPDATE alembic_version SET version_num = 'f00d'")
     refusal = "the database has revision f00d, which this version does not know: a later version made it"
     assert main(["db", "status", "--database-url", database_url]) == 1
@@ -110,10 +110,10 @@ def test_a_later_database_is_not_upgraded(
 
 
 @pytest.mark.parametrize("action", ["status", "upgrade"])
-def test_several_revisions_are_none(
+def test_several_revisions_are_an_error(
     metadata: Metadata, database_url: str, execute: Execute, capsys: pytest.CaptureFixture[str], action: str
 ) -> None:
-    """A database that claims more than one revision is damaged, which is one line."""
+    """A database with more than one revision is damaged, which is an error of one line."""
     execute("INSERT INTO alembic_version VALUES ('0001')")
     assert main(["db", action, "--database-url", database_url]) == 2
     out, err = capsys.readouterr()
@@ -121,10 +121,10 @@ def test_several_revisions_are_none(
 
 
 @pytest.mark.parametrize("action", ["status", "upgrade"])
-def test_a_database_that_cannot_be_had_is_one_line(
+def test_an_unreachable_database_is_an_error_of_one_line(
     capsys: pytest.CaptureFixture[str], free_port: int, action: str
 ) -> None:
-    """Without an answer the command exits with 2, and says why in a line without the password."""
+    """Without the database the command exits with 2, and the error does not show the password."""
     assert main(["db", action, "--database-url", f"postgresql://user:secret@127.0.0.1:{free_port}/name"]) == 2
     out, err = capsys.readouterr()
     assert (out, err.count("\n")) == ("", 1)

@@ -24,12 +24,12 @@ def doctor(*words: str) -> int:
 
 @pytest.fixture
 def well(tmp_path: Path, free_port: int) -> list[str]:
-    """Arguments with which nothing is wrong."""
+    """Return arguments with which all checks pass."""
     return ["--data-dir", str(tmp_path / "data"), "--port", str(free_port)]
 
 
-def test_what_is_well_is_said(capsys: pytest.CaptureFixture[str], well: list[str]) -> None:
-    """A line for each setting that is not the default, and one for each check; exit status 0."""
+def test_settings_and_checks_are_printed(capsys: pytest.CaptureFixture[str], well: list[str]) -> None:
+    """There is a line for each setting that is not a default, and for each check; the exit status is 0."""
     assert doctor(*well) == 0
     lines = capsys.readouterr().out.splitlines()
     assert f"setting  port = {well[3]} (argument)" in lines
@@ -37,10 +37,10 @@ def test_what_is_well_is_said(capsys: pytest.CaptureFixture[str], well: list[str
     assert not any(line.startswith("failed") for line in lines)
 
 
-def test_what_is_wrong_is_said(
+def test_a_failed_check_is_printed(
     capsys: pytest.CaptureFixture[str], well: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What would keep a server from working is a line, and the exit status is 1."""
+    """A failed check is a line, and the exit status is 1."""
     monkeypatch.setenv("LRTABLES_REQUIRE_TOKENS", "true")
     assert doctor(*well) == 1
     failed = [line for line in capsys.readouterr().out.splitlines() if line.startswith("failed")]
@@ -49,24 +49,24 @@ def test_what_is_wrong_is_said(
 
 
 @pytest.mark.parametrize(
-    ("make", "said"),
+    ("make", "message"),
     [(os.mkfifo, "is a FIFO, no file"), (lambda path: path.symlink_to(path), "is a link in a circle, no file")],
     ids=["FIFO", "circle"],
 )
-def test_a_database_that_is_no_file_is_said(
-    capsys: pytest.CaptureFixture[str], tmp_path: Path, well: list[str], make: Callable[[Path], object], said: str
+def test_a_database_that_is_no_file_is_a_failure(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, well: list[str], make: Callable[[Path], object], message: str
 ) -> None:
-    """It is not waited for, and not taken for one that is made at the first start."""
+    """A FIFO does not block the command, and a link in a circle does not look like a missing database."""
     (tmp_path / "data").mkdir()
     make(tmp_path / "data" / "metadata.sqlite")
     assert doctor(*well) == 1
     failed = [line for line in capsys.readouterr().out.splitlines() if line.startswith("failed")]
     assert len(failed) == 1
-    assert failed[0].startswith(f"failed   database: the database refused: {said}")
+    assert failed[0].startswith(f"failed   database: the database refused: {message}")
 
 
-def test_programs_read_json(capsys: pytest.CaptureFixture[str], well: list[str]) -> None:
-    """With --json the same is one document."""
+def test_json_has_the_same_results(capsys: pytest.CaptureFixture[str], well: list[str]) -> None:
+    """With --json the settings and checks are one JSON document."""
     assert doctor(*well, "--json") == 0
     document = json.loads(capsys.readouterr().out)
     assert document["well"] is True
@@ -86,7 +86,7 @@ def test_programs_read_json(capsys: pytest.CaptureFixture[str], well: list[str])
     ids=["bucket", "long", "port", "driver", "query"],
 )
 def test_no_password_is_shown(capsys: pytest.CaptureFixture[str], well: list[str], option: str, value: str) -> None:
-    """A password in an address that is refused, or that does not answer, is in no line that is printed."""
+    """A password in a URL that is invalid or unreachable is never printed."""
     for more in ([], ["--json"]):
         assert doctor(*well, option, value, *more) == 1
         captured = capsys.readouterr()
@@ -94,10 +94,10 @@ def test_no_password_is_shown(capsys: pytest.CaptureFixture[str], well: list[str
         assert "secret" not in captured.out + captured.err
 
 
-def test_senseless_settings_are_a_finding(
+def test_an_invalid_setting_is_a_failed_check(
     capsys: pytest.CaptureFixture[str], well: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A setting that is not allowed is what the doctor finds, not what it stumbles over."""
+    """An invalid setting is reported as a failed check."""
     monkeypatch.setenv("LRTABLES_MAX_STEPS", "-3")
     assert doctor(*well) == 1
     assert capsys.readouterr().out.startswith("failed   settings: ")
@@ -111,29 +111,33 @@ def test_senseless_settings_are_a_finding(
     ("name", "value", "message"),
     [
         ("PORT", "abc", "port must be a valid integer, unable to parse string as an integer, got 'abc'"),
-        ("ALLOWED_HOSTS", "http://x", "allowed_hosts: must be names of hosts, without ports, or .*, got 'http://x'"),
-        ("STORE_URL", "s3://me:secret@b", "store_url .*; what was given has an '@', perhaps .*, and is not shown"),
+        ("ALLOWED_HOSTS", "http://x", "allowed_hosts: must be host names without ports, or .*, got 'http://x'"),
+        (
+            "STORE_URL",
+            "s3://me:secret@b",
+            "store_url .*; the value is not shown: it has an '@', perhaps after a password",
+        ),
     ],
 )
 def test_a_wrong_setting_is_named_in_one_line(
     monkeypatch: pytest.MonkeyPatch, name: str, value: str, message: str
 ) -> None:
-    """Each command that reads settings says which is wrong, and how: nothing of the library that checks them."""
+    """The error names the setting and what is wrong, and contains nothing of pydantic's own text."""
     monkeypatch.setenv(f"LRTABLES_{name}", value)
     with pytest.raises(CommandError, match=f"^{message}$"):
         settings_of(argparse.Namespace())
 
 
 def test_a_misspelt_setting_in_a_file_is_named_with_the_right_one(tmp_path: Path) -> None:
-    """A setting that there is none of is refused with those of a similar name."""
+    """The error about an unknown setting suggests those with similar names."""
     file = tmp_path / "lrtables.toml"
     file.write_text("prot = 80\n", encoding="utf-8")
     with pytest.raises(CommandError, match=r"^the server has no parameter 'prot': did you mean port"):
         settings_of(argparse.Namespace(config=file))
 
 
-def test_without_the_extra_it_says_what_to_install(tmp_path: Path) -> None:
-    """Where the service extra is missing, the doctor says how to install it."""
+def test_a_missing_extra_is_named_with_its_pip_command(tmp_path: Path) -> None:
+    """Without the service extra, the error has the command that installs it."""
     (tmp_path / "pydantic_settings.py").write_text(
         "raise ModuleNotFoundError('No module named pydantic_settings', name='pydantic_settings')"
     )

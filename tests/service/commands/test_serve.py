@@ -1,4 +1,4 @@
-"""`lrtables serve` stops well at whatever moment it is told to."""
+"""`lrtables serve`: signals during the start, and settings and versions that it rejects."""
 
 import os
 import subprocess
@@ -12,8 +12,8 @@ from service.server.uvicorn_adapter import SUPPORTED
 
 @pytest.mark.parametrize("number", ["SIGTERM", "SIGINT"])
 @pytest.mark.parametrize("moment", ["open_server", "assemble", "get_loop_factory", "load", "startup"])
-def test_a_stop_during_the_start_is_a_clean_one(tmp_path: Path, moment: str, number: str) -> None:
-    """Told to stop before it answers, a server exits with 0, and prints nothing but its address."""
+def test_a_signal_during_the_start_is_a_clean_stop(tmp_path: Path, moment: str, number: str) -> None:
+    """A server that gets a signal while it starts exits with 0, and prints nothing but its URL."""
     script = f"""
 import os, signal, sys
 import uvicorn
@@ -37,30 +37,30 @@ sys.exit(main(["serve", "--port", "0", "--data-dir", {str(tmp_path)!r}]))
     assert finished.stdout.count("http://127.0.0.1:") == (moment not in {"open_server", "assemble"})
 
 
-def test_a_misspelt_variable_is_refused(tmp_path: Path) -> None:
-    """A variable that is nearly a setting does not start a server that ignores it."""
+def test_a_misspelt_variable_is_rejected(tmp_path: Path) -> None:
+    """The server does not start with a variable that is likely a misspelt setting, because it would ignore it."""
     data = tmp_path / "data"
     command = [sys.executable, "-W", "error", "-m", "service", "serve", "--port", "0", "--data-dir", str(data)]
     environment = {**os.environ, "LRTABLES_REQUIRE_TOKEN": "true"}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr == "lrtables: LRTABLES_REQUIRE_TOKEN is no setting: is LRTABLES_REQUIRE_TOKENS meant?\n"
+    assert done.stderr == "lrtables: LRTABLES_REQUIRE_TOKEN is no setting: did you mean LRTABLES_REQUIRE_TOKENS?\n"
     assert not data.exists()
 
 
 @pytest.mark.parametrize(
-    ("gone", "said"),
+    ("missing", "message"),
     [
         ("module.HttpToolsProtocol._start_asgi_task", "it has no HttpToolsProtocol._start_asgi_task"),
         ("module.RequestResponseCycle", "cannot import name 'RequestResponseCycle' from"),
     ],
 )
-def test_another_uvicorn_is_refused(tmp_path: Path, gone: str, said: str) -> None:
-    """A uvicorn that lacks what connections build on does not start a server that breaks later."""
+def test_an_unsupported_uvicorn_is_rejected(tmp_path: Path, missing: str, message: str) -> None:
+    """The server does not start with a uvicorn that lacks a name that connections use."""
     script = f"""
 import sys
 import uvicorn.protocols.http.httptools_impl as module
-del {gone}
+del {missing}
 from service.__main__ import main
 sys.exit(main(["serve", "--port", "0", "--data-dir", {str(tmp_path / "data")!r}]))
 """
@@ -68,6 +68,6 @@ sys.exit(main(["serve", "--port", "0", "--data-dir", {str(tmp_path / "data")!r}]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith("lrtables: uvicorn ")
-    assert said in done.stderr
+    assert message in done.stderr
     assert f"pip install 'uvicorn[standard]{SUPPORTED}'" in done.stderr
     assert not (tmp_path / "data").exists()

@@ -1,4 +1,4 @@
-"""`lrtables token` makes, lists and revokes tokens, shows a secret once, and says in one line what was wrong."""
+"""`lrtables token` creates, lists and revokes tokens, shows a secret once, and has errors of one line."""
 
 from __future__ import annotations
 
@@ -19,29 +19,29 @@ from service.security.tokens import SCOPES, TOKEN, token_hash
 from service.settings import Settings
 
 
-class HttpResponse(NamedTuple):
+class Result(NamedTuple):
     code: int
     out: str
     err: str
 
 
 class Run:
-    """Runs the command as the command line does, on a data directory of its own."""
+    """Runs the command as the command line does, with its own data directory."""
 
     def __init__(self, capsys: pytest.CaptureFixture[str], data_dir: Path) -> None:
         self._capsys = capsys
         self._data_dir = data_dir
 
-    def __call__(self, *words: str) -> HttpResponse:
+    def __call__(self, *words: str) -> Result:
         parser = argparse.ArgumentParser("lrtables")
         command.add_parser(parser.add_subparsers(required=True))
         parsed = parser.parse_args(["token", *words, "--data-dir", str(self._data_dir)])
-        return HttpResponse(parsed.run(parsed), *self._capsys.readouterr())
+        return Result(parsed.run(parsed), *self._capsys.readouterr())
 
     def json(self, *words: str) -> Any:
-        answer = self(*words, "--json")
-        assert (answer.code, answer.err) == (0, "")
-        return json.loads(answer.out)
+        result = self(*words, "--json")
+        assert (result.code, result.err) == (0, "")
+        return json.loads(result.out)
 
     def rows(self) -> list[TokenRow]:
         with closing(open_metadata(Settings(data_dir=self._data_dir))) as metadata:
@@ -53,27 +53,27 @@ def run(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Run:
     return Run(capsys, tmp_path / "data")
 
 
-def test_a_token_is_all_that_is_printed(run: Run) -> None:
-    """A script takes the token from standard output; what it is called and when it ends is on standard error."""
-    answer = run("create", "ci", "--scope", "read")
-    token = answer.out.removesuffix("\n")
+def test_only_the_token_is_printed_to_standard_output(run: Run) -> None:
+    """A script can read the token from standard output; its ID and expiry are on standard error."""
+    result = run("create", "ci", "--scope", "read")
+    token = result.out.removesuffix("\n")
     (row,) = run.rows()
-    assert answer.code == 0
+    assert result.code == 0
     assert TOKEN.fullmatch(token)
     assert row.hash == token_hash(token)
-    assert answer.err.startswith(f"token {row.token_id} expires: 20")
-    assert answer.err.endswith("; it is not shown again\n")
+    assert result.err.startswith(f"token {row.token_id} expires: 20")
+    assert result.err.endswith("; it is not shown again\n")
 
 
-def test_everything_that_was_said_is_stored(run: Run) -> None:
+def test_all_options_are_stored(run: Run) -> None:
     """Scopes, namespaces, limits and expiry are those of the command line."""
-    begun = time.time()
+    started = time.time()
     words = ["--scope", "read", "--scope", "compute", "--namespace", "team-a/*", "--namespace=b", "--expires", "12h"]
     made = run.json("create", "team a", *words, "--limit", "requests_per_second=0.5", "--limit=max_steps=100")
     (row,) = run.rows()
     assert (row.name, row.scopes, row.namespaces) == ("team a", ["read", "compute"], ["team-a/*", "b"])
     assert row.limits == {"requests_per_second": 0.5, "max_steps": 100}
-    assert row.created_at >= begun
+    assert row.created_at >= started
     assert row.expires_at == row.created_at + 12 * 3600
     assert made["token_id"] == row.token_id
     assert token_hash(made["token"]) == row.hash
@@ -81,14 +81,14 @@ def test_everything_that_was_said_is_stored(run: Run) -> None:
 
 @pytest.mark.parametrize(("text", "days"), [("90m", 0.0625), ("36h", 1.5), ("90d", 90.0), ("52w", 364.0)])
 def test_an_expiry_is_a_number_and_a_unit(run: Run, text: str, days: float) -> None:
-    """Minutes, hours, days and weeks have a letter each."""
+    """The unit is a letter: minutes, hours, days or weeks."""
     run.json("create", "ci", "--scope", "read", "--expires", text)
     (row,) = run.rows()
     assert row.expires_at == row.created_at + days * 86_400
 
 
-def test_what_is_not_said_has_a_default(run: Run) -> None:
-    """Without options a token covers every namespace, has no limits, and ends after 90 days; `never` has to be said."""
+def test_options_have_defaults(run: Run) -> None:
+    """By default a token covers every namespace, has no limits, and expires after 90 days."""
     run.json("create", "ci", "--scope", "read")
     run.json("create", "ci", "--scope", "read", "--expires", "never")
     first, second = run.rows()
@@ -99,7 +99,7 @@ def test_what_is_not_said_has_a_default(run: Run) -> None:
 
 @pytest.mark.parametrize("scope", SCOPES)
 def test_every_scope_is_in_the_help(capsys: pytest.CaptureFixture[str], scope: str) -> None:
-    """`lrtables token create --help` says what each scope is."""
+    """`lrtables token create --help` explains each scope."""
     parser = argparse.ArgumentParser("lrtables")
     command.add_parser(parser.add_subparsers(required=True))
     with pytest.raises(SystemExit, match="0"):
@@ -108,7 +108,7 @@ def test_every_scope_is_in_the_help(capsys: pytest.CaptureFixture[str], scope: s
 
 
 def test_the_list_has_no_secret(run: Run) -> None:
-    """The list says everything of each token but its text and its hash, in columns or as JSON."""
+    """The list shows everything about each token except its text and its hash, in columns or as JSON."""
     token = run("create", "ci", "--scope", "read", "--limit", "max_steps=5").out.strip()
     run("create", "other", "--scope", "admin", "--expires", "never")
     listed, data = run("list").out, run.json("list")
@@ -124,23 +124,23 @@ def test_the_list_has_no_secret(run: Run) -> None:
         assert secret not in listed + json.dumps(data)
 
 
-def test_an_empty_list_is_one(run: Run) -> None:
-    """Without tokens there are the titles of the columns, and an empty list in JSON."""
-    assert run.rows() == []  # which makes the database
+def test_an_empty_list_has_column_titles(run: Run) -> None:
+    """Without tokens the list is the titles of the columns, and in JSON an empty list."""
+    assert run.rows() == []  # creates the database
     assert run("list").out.split() == ["token_id", "name", "state", "scopes", "namespaces", "limits", "expires_at"]
     assert run.json("list") == []
 
 
 @pytest.mark.parametrize("words", [["list"], ["revoke", "0123456789ab"]])
-def test_a_database_that_is_not_there_has_no_list(run: Run, tmp_path: Path, words: list[str]) -> None:
-    """A mistyped data directory is no empty one: it is refused, and not made."""
+def test_a_missing_database_is_not_created(run: Run, tmp_path: Path, words: list[str]) -> None:
+    """A mistyped data directory is rejected, and not created."""
     with pytest.raises(CommandError, match=r"there is no metadata in sqlite://.*/data/metadata\.sqlite"):
         run(*words)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_revoked_token_stays_in_the_list(run: Run) -> None:
-    """Revoking takes the public ID, may be repeated, and keeps the first time."""
+    """A token is revoked by its public ID. Revoking it again does not change the time."""
     made = run.json("create", "ci", "--scope", "read")
     assert (
         run("revoke", made["token_id"]).out == f"token {made['token_id']} is revoked: servers refuse it in 10 seconds\n"
@@ -150,8 +150,8 @@ def test_a_revoked_token_stays_in_the_list(run: Run) -> None:
     assert (first["state"], again) == ("revoked", first)
 
 
-def test_an_expired_token_says_so(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A token whose time is over is listed as expired."""
+def test_an_expired_token_is_listed_as_expired(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The state of a token in the list is expired after its expiry."""
     run.json("create", "ci", "--scope", "read", "--expires", "1m")
     later = time.time() + 61
     monkeypatch.setattr("service.commands.token.time.time", lambda: later)
@@ -176,7 +176,7 @@ def test_an_expired_token_says_so(run: Run, monkeypatch: pytest.MonkeyPatch) -> 
         pytest.param(["create", "a", "--scope=read", "--expires=0d"], "--expires must be like .* got '0d'", id="now"),
         pytest.param(
             ["create", "a", "--scope=read", "--limit", "steps=5"],
-            "--limit steps: there are requests_per_second, bytes_per_second, max_steps",
+            "--limit must be one of requests_per_second, bytes_per_second, max_steps, got 'steps'",
             id="limit",
         ),
         pytest.param(
@@ -191,31 +191,31 @@ def test_an_expired_token_says_so(run: Run, monkeypatch: pytest.MonkeyPatch) -> 
         ),
         pytest.param(
             ["create", "a", "--scope=read", "--limit=max_steps=1", "--limit=max_steps=2"],
-            "--limit is given twice",
+            "--limit must name each limit only once, got max_steps=1 max_steps=2",
             id="twice",
         ),
-        pytest.param(["revoke", "abc"], "there is no token with the ID 'abc': 'lrtables token list' has them", id="id"),
+        pytest.param(["revoke", "abc"], "there is no token with the ID 'abc': 'lrtables token list' shows", id="id"),
     ],
 )
-def test_bad_input_is_one_line(run: Run, words: list[str], message: str) -> None:
-    """What is wrong is named with its value, in one line, and no token is made."""
-    assert run.rows() == []  # which makes the database
+def test_an_invalid_argument_is_an_error_of_one_line(run: Run, words: list[str], message: str) -> None:
+    """The error has the invalid value, in one line, and no token is created."""
+    assert run.rows() == []  # creates the database
     with pytest.raises(CommandError, match=message) as caught:
         run(*words)
     assert "\n" not in str(caught.value)
     assert run.rows() == []
 
 
-def test_a_token_given_as_an_id_is_not_repeated(run: Run) -> None:
-    """Whoever revokes by the secret is told of the ID, and the terminal does not show the secret again."""
+def test_a_token_given_as_an_id_is_not_shown(run: Run) -> None:
+    """The error about a token in place of its ID does not show the token."""
     made = run.json("create", "ci", "--scope", "read")
     with pytest.raises(CommandError, match="there is no token with the ID") as caught:
         run("revoke", made["token"])
     assert made["token"] not in str(caught.value)
 
 
-def test_a_database_that_is_away_is_one_line(run: Run, free_port: int) -> None:
-    """Without its database the command says why, without the password."""
+def test_an_unreachable_database_is_an_error(run: Run, free_port: int) -> None:
+    """The error about an unreachable database does not show the password."""
     url = f"postgresql://user:hidden@127.0.0.1:{free_port}/name"
     with pytest.raises(CommandError, match=r"127\.0\.0\.1|refused|database") as caught:
         run("list", "--database-url", url)

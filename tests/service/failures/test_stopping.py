@@ -103,4 +103,4 @@ def test_a_text_that_is_read_without_end_does_not_keep_the_server(server: Server
         assert make(server, OTHER) == 201
     server.process.send_signal(signal.SIGTERM)
     assert server.process.wait(120) == 0
-    assert "not everything ended within drain_seconds and 1 s: ending at once" in server.log()
+    assert "the server did not stop within drain_seconds and 1 s: exiting now" in server.log()

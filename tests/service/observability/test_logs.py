@@ -1,4 +1,4 @@
-"""The log, as people and as programs read it."""
+"""The log as text and as JSON."""
 
 import asyncio
 import json
@@ -28,20 +28,20 @@ def record(message: str, *arguments: object, **attributes: object) -> logging.Lo
 
 
 def failing(error: Exception) -> dict[str, Any]:
-    """The attributes of a record about an exception."""
+    """Return the attributes of a record about an exception."""
     try:
-        raise error  # only a raised exception has a trace
+        raise error  # only a raised exception has a traceback
     except type(error):
         return {"exc_info": sys.exc_info()}
 
 
-def test_a_line_for_people() -> None:
-    """Time in UTC, level, logger and message."""
+def test_a_text_line_has_all_parts() -> None:
+    """A text line has the time in UTC, the level, the logger and the message."""
     assert HumanLines().format(record("%d is bad", 3)) == "1970-01-01T00:00:00.250Z error lrtables: 3 is bad"
 
 
-def test_a_line_for_programs() -> None:
-    """The same as a JSON object on one line, with what the record says besides."""
+def test_a_json_line_has_all_parts() -> None:
+    """A JSON line has the same parts, and the record's fields."""
     text = JsonLines().format(record("%d is bad", 3, fields={"status": 500, "path": "/"}))
     assert json.loads(text) == {
         "time": "1970-01-01T00:00:00.250Z",
@@ -53,8 +53,8 @@ def test_a_line_for_programs() -> None:
     }
 
 
-def test_a_line_names_its_request() -> None:
-    """While a request is answered, each line has the request's id, and its trace's."""
+def test_a_line_has_the_ids_of_its_request() -> None:
+    """During a request, each line has the request's ID and its trace ID."""
 
     async def lines() -> tuple[str, str]:
         current.set(SCOPE)
@@ -65,8 +65,8 @@ def test_a_line_names_its_request() -> None:
     assert {**json.loads(programs), "request_id": "mine", "trace_id": TRACE} == json.loads(programs)
 
 
-def test_a_trace_of_the_program_is_one_field() -> None:
-    """An exception is one member of the JSON object; for people it stands below the line."""
+def test_a_traceback_is_part_of_its_record() -> None:
+    """A traceback is one member of the JSON object; as text it is below the line."""
     attributes = failing(ValueError("two\nlines"))
     data = json.loads(JsonLines().format(record("bad", **attributes)))
     assert data["exception"].startswith("Traceback")
@@ -76,20 +76,20 @@ def test_a_trace_of_the_program_is_one_field() -> None:
 
 @pytest.mark.parametrize("bad", ["\n", "\r", "\x1b[31m", "\x85", "\u2028", "\x00"])
 def test_a_message_stays_on_its_line(bad: str) -> None:
-    """What a client sends cannot look like another line, or command a terminal."""
+    """Text from a client cannot look like another line, or control a terminal."""
     people, programs = HumanLines().format(record("a%sb", bad)), JsonLines().format(record("a%sb", bad))
     assert len(people.splitlines()) == len(programs.splitlines()) == 1
     assert "\x1b" not in people + programs
     assert json.loads(programs)["message"] == f"a{bad}b"
 
 
-def test_any_text_can_be_written() -> None:
-    """A lone surrogate is no error."""
+def test_any_text_can_be_logged() -> None:
+    """A lone surrogate in a message is no error."""
     assert json.loads(JsonLines().format(record("\ud800")))["message"] == "\ud800"
 
 
 @pytest.mark.parametrize(
-    ("said", "shown"),
+    ("message", "logged"),
     [
         (f"no such token: {TOKEN}", "no such token: ***"),
         ("connect to postgresql://me:pass@host/name failed", "connect to postgresql://***@host/name failed"),
@@ -97,17 +97,17 @@ def test_any_text_can_be_written() -> None:
         ("see http://localhost/a@b", "see http://localhost/a@b"),
     ],
 )
-def test_secrets_are_left_out(said: str, shown: str) -> None:
-    """Tokens and passwords are in no line: not in the message, the fields or the trace."""
-    everywhere = record("%s", said, fields={"path": said}, **failing(ValueError(said)))
+def test_secrets_are_left_out(message: str, logged: str) -> None:
+    """Tokens and passwords are removed from the message, the fields and the traceback."""
+    everywhere = record("%s", message, fields={"path": message}, **failing(ValueError(message)))
     data = json.loads(JsonLines().format(everywhere))
-    assert (data["message"], data["path"]) == (shown, shown)
-    assert data["exception"].endswith(f"ValueError: {shown}")
-    assert HumanLines().format(everywhere).count(shown) == 2
+    assert (data["message"], data["path"]) == (logged, logged)
+    assert data["exception"].endswith(f"ValueError: {logged}")
+    assert HumanLines().format(everywhere).count(logged) == 2
 
 
 def configured(script: str, **settings: object) -> list[str]:
-    """The lines that a process writes to standard error once its log was configured so."""
+    """Return the lines that a process with these log settings writes to standard error."""
     program = f"""
 import logging, threading, warnings
 from service.observability.logs import configure
@@ -120,8 +120,8 @@ configure(Settings(**{settings!r}))
     return finished.stderr.splitlines()
 
 
-def test_everything_goes_the_same_way() -> None:
-    """Our lines, uvicorn's, those of other libraries, and warnings: each is a line of JSON."""
+def test_all_logs_have_the_same_format() -> None:
+    """Our logs, uvicorn's, those of other libraries, and warnings are all lines of JSON."""
     lines = configured(
         """
 for name in ("lrtables", "uvicorn.error", "sqlalchemy.pool", "asyncio"):
@@ -130,10 +130,11 @@ warnings.warn("watch out")
 """,
         log_format="json",
     )
-    said = [(entry["logger"], entry["message"]) for entry in map(json.loads, lines)]
-    assert said[:-1] == [(name, f"from {name}") for name in ("lrtables", "uvicorn.error", "sqlalchemy.pool", "asyncio")]
-    assert said[-1][0] == "py.warnings"
-    assert "watch out" in said[-1][1]
+    logged = [(entry["logger"], entry["message"]) for entry in map(json.loads, lines)]
+    names = ("lrtables", "uvicorn.error", "sqlalchemy.pool", "asyncio")
+    assert logged[:-1] == [(name, f"from {name}") for name in names]
+    assert logged[-1][0] == "py.warnings"
+    assert "watch out" in logged[-1][1]
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""What Prometheus reads."""
+"""Prometheus metrics."""
 
 import threading
 
@@ -11,7 +11,7 @@ LIVEZ = (("method", "GET"), ("route", "/livez"), ("status", "200"))
 
 
 def test_requests_are_counted() -> None:
-    """Requests, the bytes of their answers and their durations are counted by method, route and status."""
+    """Requests, the bytes of their responses and their durations are counted by method, route and status."""
     metrics = Metrics()
     metrics.observe("GET", "/livez", 200, 0.25, 15)
     metrics.observe("GET", "/livez", 200, 0.5, 15)
@@ -25,7 +25,7 @@ def test_requests_are_counted() -> None:
 
 
 def test_durations_are_a_histogram() -> None:
-    """A bucket counts what took at most as long as its bound says, the last one everything."""
+    """A bucket counts the requests up to its bound; the last bucket counts all of them."""
     metrics = Metrics()
     for seconds in (0.0, BOUNDS[0], BOUNDS[0] * 1.01, BOUNDS[-1] * 2):
         metrics.observe("GET", "/livez", 200, seconds, 0)
@@ -37,7 +37,7 @@ def test_durations_are_a_histogram() -> None:
 
 
 def test_unknown_methods_are_counted_together() -> None:
-    """Whatever word a client sends as method makes no new name."""
+    """A client cannot create new label values by sending unknown methods."""
     metrics = Metrics()
     for number in range(3000):
         metrics.observe(f"WHAT{number}", "other", 404, 0.001, 1)
@@ -69,20 +69,20 @@ def test_unknown_methods_are_counted_together() -> None:
         ("lrtables_connections_closed_total", {"reason": "idle"}, 25),
     ],
 )
-def test_readings_are_told(name: str, labels: dict[str, str], value: float) -> None:
-    """What the parts of the server count is read as they count it."""
+def test_readings_are_exported(name: str, labels: dict[str, str], value: float) -> None:
+    """Each counter of the server's parts is exported with its value."""
     assert samples(Metrics())[name, tuple(labels.items())] == value
 
 
-def test_the_process_is_told() -> None:
-    """The version that runs, and the memory of the process, are told."""
+def test_version_and_memory_are_exported() -> None:
+    """The server's version and the memory of the process are exported."""
     found = samples(Metrics())
     assert [value for (name, _), value in found.items() if name == "lrtables_build_info"] == [1]
     assert found["process_resident_memory_bytes", ()] > 0
 
 
-def test_it_can_be_read_while_it_counts() -> None:
-    """The text may be written in a thread while requests are counted."""
+def test_metrics_can_be_exported_while_requests_are_counted() -> None:
+    """The text can be made in one thread while another counts requests."""
     metrics = Metrics()
     done = threading.Event()
 

@@ -1,4 +1,4 @@
-"""What is looked at before a server starts."""
+"""The checks before a server starts."""
 
 import socket
 import sqlite3
@@ -25,59 +25,59 @@ Examine = Callable[..., dict[str, Check]]
 
 @pytest.fixture
 def examine(tmp_path: Path, free_port: int) -> Examine:
-    """Look at a server with these settings; each check by its name."""
+    """Return a function that runs all checks for these settings, and returns them by name."""
 
-    def look(**settings: Any) -> dict[str, Check]:
+    def run(**settings: Any) -> dict[str, Check]:
         found = checks.checks(Settings(**{"data_dir": tmp_path / "data", "port": free_port, **settings}))
         return {check.name: check for check in found}
 
-    return look
+    return run
 
 
-def test_a_new_server_is_well(examine: Examine, tmp_path: Path) -> None:
-    """Where there is nothing yet, nothing is wrong, and nothing is made by looking."""
+def test_a_new_server_passes(examine: Examine, tmp_path: Path) -> None:
+    """All checks pass before the first start, and create nothing."""
     found = examine()
     assert {check.state for check in found.values()} == {"ok"}
-    assert "made at the first start" in found["data directory"].detail
-    assert "made at the first start" in found["database"].detail
+    assert "created at the first start" in found["data directory"].detail
+    assert "created at the first start" in found["database"].detail
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_running_server_is_well(examine: Examine, server: ServerProcess) -> None:
-    """A server may be looked at while it runs: its port is taken, by itself."""
+def test_a_running_server_passes(examine: Examine, server: ServerProcess) -> None:
+    """All checks pass while the server runs and uses its port."""
     found = examine(port=server.port)
     assert {check.state for check in found.values()} == {"ok"}
-    assert "a server answers there" in found["port"].detail
+    assert "a server of lrtables is running there" in found["port"].detail
     assert "at revision" in found["database"].detail
 
 
-def test_a_port_of_another_is_a_failure(examine: Examine) -> None:
-    """A port that another program has is of no use."""
+def test_a_port_of_another_program_is_a_failure(examine: Examine) -> None:
+    """A port that another program uses is a failure."""
     with socket.create_server(("127.0.0.1", 0)) as other:
         check = examine(port=other.getsockname()[1])["port"]
     assert (check.state, "Address already in use" in check.detail) == ("failed", True)
 
 
-def test_a_directory_where_nothing_can_be_made_is_a_failure(examine: Examine) -> None:
-    """A data directory that cannot be written to is a failure, for the superuser too."""
+def test_a_read_only_data_directory_is_a_failure(examine: Examine) -> None:
+    """A data directory that cannot be written to is a failure, even for the superuser."""
     assert examine(data_dir="/proc/lrtables")["data directory"].state == "failed"
 
 
-def test_a_file_is_no_directory(examine: Examine, tmp_path: Path) -> None:
+def test_a_file_as_data_directory_is_a_failure(examine: Examine, tmp_path: Path) -> None:
     """A data directory that is a file is a failure."""
     (tmp_path / "data").touch()
     found = examine()
     assert (found["data directory"].state, "Not a directory" in found["data directory"].detail) == ("failed", True)
 
 
-def test_a_full_disk_is_worth_a_warning(examine: Examine) -> None:
-    """A disk without room for two of the largest tables is named, and the server would still work."""
+def test_a_nearly_full_disk_is_a_warning(examine: Examine) -> None:
+    """A disk without space for two tables of the largest size is a warning, because the server still works."""
     assert examine(max_table_bytes=2**62)["data directory"].state == "warning"
 
 
 @pytest.mark.parametrize("elsewhere", ["tables", "tmp"])
 def test_a_folder_on_another_file_system_is_a_failure(examine: Examine, disk: SmallDisk, elsewhere: str) -> None:
-    """A table gets its name by a link, which leads to no other file system; a probe leaves nothing behind."""
+    """A hard link to another file system is impossible, and tables need one. The check leaves no file behind."""
     data, other = disk.directory.parent / "data", disk.directory / elsewhere
     for folder in (data, other):
         folder.mkdir()
@@ -87,8 +87,8 @@ def test_a_folder_on_another_file_system_is_a_failure(examine: Examine, disk: Sm
     assert [list(data.iterdir()), list(other.iterdir())] == [[data / elsewhere], []]
 
 
-def test_a_store_that_is_away_is_a_failure(examine: Examine, free_port: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A store that does not answer is found within its time."""
+def test_an_unreachable_store_is_a_failure(examine: Examine, free_port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A store that does not respond is a failure within `store_seconds`."""
     monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{free_port}")
     monkeypatch.setenv("AWS_ALLOW_HTTP", "true")
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "key")
@@ -99,23 +99,23 @@ def test_a_store_that_is_away_is_a_failure(examine: Examine, free_port: int, mon
 
 
 @pytest.mark.needs("weed")
-def test_a_store_that_answers_is_well(examine: Examine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A store that could take a table now is well."""
+def test_a_working_store_passes(examine: Examine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A store that can store a table passes."""
     with S3Server(tmp_path / "objects") as server:
         for name, value in server.environment.items():
             monkeypatch.setenv(name, value)
         url = server.new_url()
-        assert examine(store_url=url)["store"] == Check("store", "ok", f"{url} answers")
+        assert examine(store_url=url)["store"] == Check("store", "ok", f"{url} works")
 
 
-def test_a_database_that_answers_is_well(examine: Examine, metadata: Metadata, database_url: str) -> None:
-    """A database at the revision of this version is well; its password is not told."""
+def test_a_working_database_passes(examine: Examine, metadata: Metadata, database_url: str) -> None:
+    """A database at the revision of this version passes; its password is not shown."""
     check = examine(database_url=database_url)["database"]
-    assert (check.state, check.detail.startswith(f"{metadata.url} answers, at revision ")) == ("ok", True)
+    assert (check.state, check.detail.startswith(f"{metadata.url} works, at revision ")) == ("ok", True)
 
 
-def test_a_database_that_is_away_is_a_failure(examine: Examine, free_port: int) -> None:
-    """A database that does not answer is found within its time, and its password is not told."""
+def test_an_unreachable_database_is_a_failure(examine: Examine, free_port: int) -> None:
+    """A database that does not respond is a failure within `database_seconds`; its password is not shown."""
     url = f"postgresql://me:secret@127.0.0.1:{free_port}/name"
     found = examine(database_url=url, database_seconds=1, require_tokens=True)
     assert (found["database"].state, found["tokens"].state) == ("failed", "failed")
@@ -123,7 +123,7 @@ def test_a_database_that_is_away_is_a_failure(examine: Examine, free_port: int) 
 
 
 def test_a_database_of_another_version_is_a_failure(examine: Examine, tmp_path: Path) -> None:
-    """A database at a later revision is named, and no upgrade is advised that would be refused."""
+    """A database of a later version is a failure, and the detail advises no upgrade, which would be rejected."""
     with closing(open_metadata(_made(tmp_path))) as metadata:
         url = metadata.url
     engine = create_engine(url)
@@ -138,15 +138,15 @@ def test_a_database_of_another_version_is_a_failure(examine: Examine, tmp_path: 
 
 
 def test_an_older_database_is_a_failure(examine: Examine, tmp_path: Path) -> None:
-    """A database of an earlier version is named, and how to bring it to this one."""
+    """A database of an earlier version is a failure, and the detail names the upgrade command."""
     with closing(metadata_of(_made(tmp_path))) as metadata:
         metadata.upgrade("0001")
     check = examine()["database"]
     assert (check.state, "run 'lrtables db upgrade'" in check.detail) == ("failed", True)
 
 
-def test_a_database_of_something_else_is_a_failure(examine: Examine, tmp_path: Path) -> None:
-    """A database that the server would refuse, since others have their tables in it, is not empty."""
+def test_a_database_of_another_program_is_a_failure(examine: Examine, tmp_path: Path) -> None:
+    """A database with the tables of another program is a failure."""
     with closing(sqlite3.connect(_made(tmp_path).data_dir / "metadata.sqlite")) as others:
         others.execute("CREATE TABLE users (name TEXT)")
     check = examine()["database"]
@@ -154,23 +154,23 @@ def test_a_database_of_something_else_is_a_failure(examine: Examine, tmp_path: P
 
 
 @pytest.mark.parametrize("name", ["100%", "why?", "no#1", "a b%20c"])
-def test_a_strange_path_is_looked_at(examine: Examine, tmp_path: Path, name: str) -> None:
-    """A database is found whatever the folder's name, and so are its tokens."""
+def test_special_characters_in_a_path_are_escaped(examine: Examine, tmp_path: Path, name: str) -> None:
+    """The database and its tokens are found in a folder with any name."""
     settings = Settings(data_dir=tmp_path / name)
     with closing(open_metadata(settings)) as metadata:
         metadata.tokens.add(token(1))
     found = examine(data_dir=tmp_path / name, require_tokens=True)
     assert "at revision" in found["database"].detail
-    assert found["tokens"] == Check("tokens", "ok", "asked for, 1 valid")
+    assert found["tokens"] == Check("tokens", "ok", "required, 1 valid")
 
 
 def _made(tmp_path: Path) -> Settings:
-    """Settings with a data directory that is there."""
+    """Return settings with an existing data directory."""
     (tmp_path / "data").mkdir()
     return Settings(data_dir=tmp_path / "data")
 
 
-def test_an_empty_database_is_well(examine: Examine, tmp_path: Path) -> None:
+def test_an_empty_database_passes(examine: Examine, tmp_path: Path) -> None:
     """A database without tables is filled at the first start."""
     settings = _made(tmp_path)
     (settings.data_dir / "metadata.sqlite").touch()
@@ -191,53 +191,53 @@ def token(number: int, *, expires_at: float | None = None, revoked_at: float | N
         pytest.param([token(1, expires_at=2.0), token(2)], "ok", id="one-valid"),
     ],
 )
-def test_tokens_are_needed_where_they_are_asked_for(
+def test_a_server_that_requires_tokens_needs_a_valid_one(
     examine: Examine, tmp_path: Path, tokens: list[TokenRow], state: str
 ) -> None:
-    """A server that asks for tokens needs one that is valid."""
+    """Required tokens are a failure unless at least one is valid."""
     with closing(open_metadata(_made(tmp_path))) as metadata:
         for row in tokens:
             metadata.tokens.add(row)
     assert examine(require_tokens=True)["tokens"].state == state
-    assert examine()["tokens"] == Check("tokens", "ok", "not asked for on 127.0.0.1")
+    assert examine()["tokens"] == Check("tokens", "ok", "not required on 127.0.0.1")
 
 
-def test_an_open_server_is_a_failure(examine: Examine) -> None:
-    """A server that others may reach without a token is refused, unless that is said to be meant."""
+def test_a_server_open_to_other_machines_is_a_failure(examine: Examine) -> None:
+    """A server that other machines can reach without a token is a failure, unless insecure_no_auth permits it."""
     assert examine(host="0.0.0.0", require_tokens=False)["tokens"].state == "failed"
     assert examine(host="0.0.0.0", require_tokens=False, insecure_no_auth=True)["tokens"].state == "ok"
 
 
 def test_a_misspelt_variable_is_a_failure(examine: Examine, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A variable that means nothing, and is nearly a setting's, is named with it."""
+    """A variable whose name is similar to a setting's is a failure that suggests the setting."""
     monkeypatch.setenv("LRTABLES_MAX_STEP", "5")
     assert examine()["variables"] == Check(
-        "variables", "failed", "LRTABLES_MAX_STEP is no setting: is LRTABLES_MAX_STEPS meant?"
+        "variables", "failed", "LRTABLES_MAX_STEP is no setting: did you mean LRTABLES_MAX_STEPS?"
     )
 
 
-def test_a_foreign_variable_is_worth_a_warning(examine: Examine, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A variable that is like no setting is named; the client's own is no stranger."""
+def test_an_unknown_variable_is_a_warning(examine: Examine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A variable that is similar to no setting is a warning; the client's own variable is not."""
     monkeypatch.setenv("LRTABLES_SERVICE_HOST", "127.0.0.1")
     monkeypatch.setenv("LRTABLES_TOKEN", "secret")
     assert examine()["variables"] == Check(
-        "variables", "warning", "LRTABLES_SERVICE_HOST is no setting, and is not looked at"
+        "variables", "warning", "LRTABLES_SERVICE_HOST is no setting, and is ignored"
     )
 
 
 def test_more_connections_than_files_are_a_failure(examine: Examine) -> None:
-    """A server may not promise more connections than its process may have files open."""
+    """max_connections beyond the process's limit of open files is a failure."""
     check = examine(max_connections=10**9)["open files"]
     assert (check.state, "max_connections" in check.detail) == ("failed", True)
 
 
-def test_versions_are_told(examine: Examine) -> None:
-    """The versions of what the server is made of are told."""
+def test_versions_are_listed(examine: Examine) -> None:
+    """The detail of the packages lists their versions."""
     assert {"lrtables", "Python", "fastapi", "sqlalchemy"} <= set(examine()["packages"].detail.split())
 
 
-def test_another_uvicorn_is_a_failure(examine: Examine, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A uvicorn that connections cannot be built on is named, with the versions that they can."""
+def test_an_unsupported_uvicorn_is_a_failure(examine: Examine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A uvicorn that lacks a name that connections use is a failure; the detail has the supported versions."""
     assert examine()["uvicorn"].state == "ok"
     monkeypatch.delattr(HttpToolsProtocol, "_start_asgi_task")
     check = examine()["uvicorn"]
@@ -246,7 +246,7 @@ def test_another_uvicorn_is_a_failure(examine: Examine, monkeypatch: pytest.Monk
 
 
 def test_a_missing_extra_is_a_failure(examine: Examine, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An extra that the settings need and that is not installed is named as pip takes it."""
+    """A missing extra that the settings need is a failure; the detail has the pip command."""
     monkeypatch.setitem(checks.EXTRAS, "s3", ("none-of-this-name",))
     assert examine()["packages"].state == "ok"
     check = examine(store_url="s3://bucket/prefix", store_seconds=0.1)["packages"]
@@ -254,7 +254,7 @@ def test_a_missing_extra_is_a_failure(examine: Examine, monkeypatch: pytest.Monk
 
 
 def test_each_setting_has_its_source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Arguments win over variables, these over the file, and the rest is the default; secrets are not shown."""
+    """Arguments override variables, and variables the file; other settings are defaults. Secrets are not shown."""
     file = tmp_path / "settings.toml"
     file.write_text('port = 1\nmax_steps = 2\nmax_columns = 3\ndatabase_url = "postgresql://me:secret@host/name"\n')
     monkeypatch.setenv("LRTABLES_MAX_STEPS", "4")

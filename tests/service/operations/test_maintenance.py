@@ -196,7 +196,7 @@ def test_a_lost_table_that_can_be_computed_is_counted(data: Path, tmp_path: Path
         if path != path_of(data, published()):
             path.unlink()
     backup, other = tmp_path / "backup", tmp_path / "other"
-    anew = "the metadata with them\n3 tables have no file and will be computed anew\n"
+    anew = "the metadata with them\n3 tables have no file, and will be computed again when requested\n"
     assert lrtables("backup", backup, "--data-dir", data) == (0, f"1 tables copied to {backup}, {anew}")
     assert lrtables("restore", backup, "--data-dir", other) == (0, f"1 tables restored from {backup}, {anew}")
     assert digests(other) == digests(data)

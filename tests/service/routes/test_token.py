@@ -20,7 +20,7 @@ class Known:
     def __init__(self, expires_at: float | None = 1_000_000_000.0) -> None:
         self.identity = Identity("0a1b", "team a", ("read",), ("team-a/*",), Limits(max_steps=5), expires_at)
 
-    def recall(self, authorization: bytes) -> Identity:
+    def cached_identity(self, authorization: bytes) -> Identity:
         return self.identity
 
 

@@ -1,4 +1,4 @@
-"""Who asks: a token is checked against the real metadata, remembered, and forgotten in time."""
+"""Authentication against the real metadata: cached results, revocation, and an unavailable database."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ UNKNOWN = b"Bearer lrt_" + b"A" * 22
 
 
 class Source:
-    """The metadata, with a switch to take it away and one to let it hang, and a count of what it was asked."""
+    """The metadata, with a switch to make it fail and one to make it hang. It counts its queries."""
 
     def __init__(self, metadata: Metadata) -> None:
         self.metadata = metadata
@@ -41,20 +41,20 @@ class Source:
         try:
             assert self.answering.wait(60)
             if self.down:
-                raise DatabaseError("the database is away")
+                raise DatabaseError("the database is unavailable")
             return self.metadata.tokens.find_by_hash(hash)
         finally:
             self.asking -= 1
 
     def make(self, *, expires_in: float | None = None) -> tuple[bytes, str]:
-        """The header of a new token, and the token's id."""
+        """Add a new token, and return its header and its ID."""
         token, row = new_token("a test", ["read"], expires_in=expires_in, now=NOW)
         self.metadata.tokens.add(row)
         return b"Bearer " + token.encode(), row.token_id
 
 
 class Time:
-    """A clock that goes when it is told to."""
+    """A clock that is set by hand."""
 
     def __init__(self) -> None:
         self.seconds = 0.0
@@ -90,21 +90,21 @@ async def refusal(asking: Awaitable[object]) -> str:
 
 
 async def settle(authenticator: Authenticator) -> None:
-    """Let the checks in the background finish."""
+    """Wait for the background checks to finish."""
     while authenticator._checks:
         await asyncio.wait(authenticator._checks.values())
         await asyncio.sleep(0)
 
 
-def test_a_token_is_checked_once_and_remembered(source: Source, authenticator: Authenticator) -> None:
-    """However many ask with a token at once, the database is asked once; then it is known without asking."""
+def test_a_token_is_checked_once_and_cached(source: Source, authenticator: Authenticator) -> None:
+    """Concurrent requests with one token cause one query; later requests use the cached result."""
     header, token_id = source.make()
 
     async def main() -> None:
-        assert authenticator.recall(header) is None
+        assert authenticator.cached_identity(header) is None
         found = await asyncio.gather(*(authenticator.authenticate(header) for _ in range(50)))
         assert {identity.token_id for identity in found} == {token_id}
-        assert authenticator.recall(header) is found[0]
+        assert authenticator.cached_identity(header) is found[0]
 
     asyncio.run(main())
     assert source.asked == 1
@@ -123,39 +123,41 @@ def test_a_token_is_checked_once_and_remembered(source: Source, authenticator: A
         pytest.param(b"Bearer " + b"A" * 60_000, id="long"),
     ],
 )
-def test_what_is_no_token_asks_nothing(source: Source, authenticator: Authenticator, header: bytes) -> None:
-    """A header that holds no token is refused without the database, and the answer says what to send."""
-    said = asyncio.run(refusal(authenticator.authenticate(header)))
-    assert said == "this server asks for a token, sent as 'Authorization: Bearer lrt_...'"
+def test_a_malformed_header_needs_no_query(source: Source, authenticator: Authenticator, header: bytes) -> None:
+    """A header without a token is rejected without a query, and the error says what to send."""
+    message = asyncio.run(refusal(authenticator.authenticate(header)))
+    assert message == "this server requires a token: send 'Authorization: Bearer lrt_...'"
     assert source.asked == 0
 
 
-def test_bearer_is_written_as_one_likes(source: Source, authenticator: Authenticator) -> None:
+def test_the_scheme_is_not_case_sensitive(source: Source, authenticator: Authenticator) -> None:
     """The scheme's name is not case-sensitive (RFC 9110); the token is."""
     header, token_id = source.make()
     assert asyncio.run(authenticator.authenticate(header.replace(b"Bearer", b"bEARER"))).token_id == token_id
     asyncio.run(refusal(authenticator.authenticate(b"Bearer " + header[7:].swapcase())))
 
 
-def test_unknown_expired_and_revoked_are_told_apart_by_nothing(source: Source, authenticator: Authenticator) -> None:
-    """Whatever is wrong with a token, the refusal is the same, takes as long, and has nothing of the token in it."""
+def test_a_rejection_does_not_tell_why(source: Source, authenticator: Authenticator) -> None:
+    """Unknown, expired and revoked tokens get the same message after the same time, and it quotes no token."""
     expired, _ = source.make(expires_in=-1.0)
     revoked, token_id = source.make()
     assert source.metadata.tokens.revoke(token_id, NOW)
 
     async def main() -> None:
         for header in (UNKNOWN, expired, revoked) * 2:  # the second time from memory
-            begun = time.monotonic()
-            said = await refusal(authenticator.authenticate(header))
-            assert said == "the token is not valid: it is unknown, has expired, or was revoked"
-            assert time.monotonic() - begun >= 0.049
+            started = time.monotonic()
+            message = await refusal(authenticator.authenticate(header))
+            assert message == "the token is not valid: it is unknown, has expired, or was revoked"
+            assert time.monotonic() - started >= 0.049
 
     asyncio.run(main())
     assert source.asked == 3
 
 
-def test_a_revoked_token_ends_within_ten_seconds(source: Source, authenticator: Authenticator, clock: Time) -> None:
-    """A token in use is checked again after five seconds without delay to anyone; one that was idle, after ten."""
+def test_a_revoked_token_is_rejected_within_ten_seconds(
+    source: Source, authenticator: Authenticator, clock: Time
+) -> None:
+    """A token in use is checked again in the background after 5 seconds; an idle one before its use, after 10."""
     busy, busy_id = source.make()
     idle, idle_id = source.make()
 
@@ -165,9 +167,9 @@ def test_a_revoked_token_ends_within_ten_seconds(source: Source, authenticator: 
         assert source.metadata.tokens.revoke(busy_id, NOW)
         assert source.metadata.tokens.revoke(idle_id, NOW)
         clock.seconds = 4.9
-        assert authenticator.recall(busy) is not None
+        assert authenticator.cached_identity(busy) is not None
         clock.seconds = 5.1
-        assert authenticator.recall(busy) is None
+        assert authenticator.cached_identity(busy) is None
         assert (await authenticator.authenticate(busy)).token_id == busy_id
         await settle(authenticator)
         await refusal(authenticator.authenticate(busy))
@@ -177,23 +179,23 @@ def test_a_revoked_token_ends_within_ten_seconds(source: Source, authenticator: 
     asyncio.run(main())
 
 
-def test_a_token_ends_when_it_expires(source: Source, authenticator: Authenticator, clock: Time) -> None:
-    """A remembered token is valid until its very end, and not a moment longer."""
+def test_a_cached_token_expires_in_time(source: Source, authenticator: Authenticator, clock: Time) -> None:
+    """A cached token is valid until it expires, and not longer."""
     header, _ = source.make(expires_in=2.0)
 
     async def main() -> None:
         await authenticator.authenticate(header)
         clock.seconds = 1.9
-        assert authenticator.recall(header) is not None
+        assert authenticator.cached_identity(header) is not None
         clock.seconds = 2.0
-        assert authenticator.recall(header) is None
+        assert authenticator.cached_identity(header) is None
         await refusal(authenticator.authenticate(header))
 
     asyncio.run(main())
 
 
-def test_a_new_token_is_valid_at_once(source: Source, authenticator: Authenticator) -> None:
-    """That other tokens were refused keeps no new one waiting."""
+def test_a_new_token_is_valid_immediately(source: Source, authenticator: Authenticator) -> None:
+    """A new token is valid immediately, even after other tokens were rejected."""
 
     async def main() -> None:
         await refusal(authenticator.authenticate(UNKNOWN))
@@ -203,11 +205,13 @@ def test_a_new_token_is_valid_at_once(source: Source, authenticator: Authenticat
     asyncio.run(main())
 
 
-# -- while the database is away ---------------------------------------------------------------------------------------
+# -- while the database is unavailable --------------------------------------------------------------------------------
 
 
-def test_known_tokens_outlive_the_database(source: Source, authenticator: Authenticator, clock: Time) -> None:
-    """While the database fails, a known token holds for 300 seconds; then, and for unknown ones, it is a 503."""
+def test_cached_tokens_stay_valid_without_the_database(
+    source: Source, authenticator: Authenticator, clock: Time
+) -> None:
+    """While the database fails, cached tokens are valid for 300 seconds; then, and for new ones, it is an error."""
     header, token_id = source.make()
 
     async def main() -> None:
@@ -225,8 +229,8 @@ def test_known_tokens_outlive_the_database(source: Source, authenticator: Authen
     asyncio.run(main())
 
 
-def test_a_database_that_returns_is_believed(source: Source, authenticator: Authenticator, clock: Time) -> None:
-    """When the database is back, the next question is answered by it: no restart, and revoked tokens end."""
+def test_a_recovered_database_is_queried_again(source: Source, authenticator: Authenticator, clock: Time) -> None:
+    """When the database works again it is queried without a restart, and revoked tokens are rejected."""
     header, token_id = source.make()
 
     async def main() -> None:
@@ -242,10 +246,8 @@ def test_a_database_that_returns_is_believed(source: Source, authenticator: Auth
     asyncio.run(main())
 
 
-def test_a_failing_database_is_left_alone_for_a_moment(
-    source: Source, authenticator: Authenticator, clock: Time
-) -> None:
-    """After a failure the database is asked again a second later; until then the answer is 503 at once."""
+def test_a_failing_database_is_queried_once_a_second(source: Source, authenticator: Authenticator, clock: Time) -> None:
+    """After a failure the next query is a second later; until then uncached tokens fail immediately."""
     source.down = True
 
     async def ask() -> None:
@@ -266,22 +268,24 @@ def test_a_failing_database_is_left_alone_for_a_moment(
 def test_a_hung_database_is_waited_for_once(
     source: Source, authenticator: Authenticator, clock: Time, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The first request with a known token waits a second for a database that hangs; the ones after it do not wait."""
+    """Only the first request with a cached token waits a second for a hung database; later ones do not wait."""
     header, token_id = source.make()
 
     async def main() -> None:
         await authenticator.authenticate(header)
         source.answering.clear()
         clock.seconds = 60.0
-        monkeypatch.setattr("service.security.authenticator._PATIENCE", 0.01)
+        monkeypatch.setattr("service.security.authenticator._DATABASE_WAIT", 0.01)
         assert (await authenticator.authenticate(header)).token_id == token_id
-        monkeypatch.setattr("service.security.authenticator._PATIENCE", 1e6)  # seconds: whoever waits now ends the test
+        monkeypatch.setattr(
+            "service.security.authenticator._DATABASE_WAIT", 1e6
+        )  # seconds: a request that waits now hangs the test
         for seconds in (60.0, 65.0, 69.9):
             clock.seconds = seconds
             assert (await authenticator.authenticate(header)).token_id == token_id
         source.answering.set()
         await settle(authenticator)
-        assert authenticator.recall(header) is None  # what was asked 10 seconds ago is no news
+        assert authenticator.cached_identity(header) is None  # the result of a query from 10 seconds ago is too old
         assert (await authenticator.authenticate(header)).token_id == token_id
 
     asyncio.run(main())
@@ -291,8 +295,8 @@ def test_a_hung_database_is_waited_for_once(
 # -- hostile clients --------------------------------------------------------------------------------------------------
 
 
-def test_guessing_keeps_nobody_from_the_database(source: Source, authenticator: Authenticator, clock: Time) -> None:
-    """Any number of made-up tokens are asked about two at a time; a known token is checked beside them."""
+def test_guessed_tokens_do_not_block_the_database(source: Source, authenticator: Authenticator, clock: Time) -> None:
+    """Any number of guessed tokens cause at most two queries at a time; a cached token is refreshed meanwhile."""
     header, token_id = source.make()
 
     async def main() -> None:
@@ -306,14 +310,14 @@ def test_guessing_keeps_nobody_from_the_database(source: Source, authenticator: 
         source.answering.set()
         await asyncio.gather(*guesses)
         await settle(authenticator)
-        assert authenticator.recall(header) is not None
+        assert authenticator.cached_identity(header) is not None
 
     asyncio.run(main())
     assert source.most_at_once == 3
 
 
-def test_guesses_that_wait_are_bounded(source: Source, authenticator: Authenticator) -> None:
-    """Beyond some, tokens never seen are told to come again, at once; a known one is not, nor one that is asked for."""
+def test_the_queue_of_new_tokens_is_bounded(source: Source, authenticator: Authenticator) -> None:
+    """If the queue is full, new tokens are rejected as worth a retry, but not a cached one or one being checked."""
     header, token_id = source.make()
     fresh, fresh_id = source.make()
 
@@ -333,7 +337,9 @@ def test_guesses_that_wait_are_bounded(source: Source, authenticator: Authentica
         assert (await first).token_id == (await again).token_id == fresh_id
         await asyncio.gather(*guesses)
         await settle(authenticator)
-        await refusal(authenticator.authenticate(guess(999)))  # what was not asked about is not known as refused
+        await refusal(
+            authenticator.authenticate(guess(999))
+        )  # it was not checked before, so it is not cached as rejected
 
     asyncio.run(main())
 
@@ -348,7 +354,7 @@ async def until(condition: Callable[[], bool]) -> None:
 
 
 def test_memory_is_bounded(source: Source, authenticator: Authenticator, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of valid and of refused tokens alike, the oldest are forgotten; guessing drives out no valid token."""
+    """The oldest valid and rejected tokens are evicted from separate caches, so guesses never evict a valid token."""
     monkeypatch.setattr("service.security.authenticator._MOST", 5)
     monkeypatch.setattr("service.security.authenticator._REFUSAL", 0.0)
     headers = [source.make()[0] for _ in range(8)]
@@ -358,15 +364,15 @@ def test_memory_is_bounded(source: Source, authenticator: Authenticator, monkeyp
             await authenticator.authenticate(header)
         for number in range(20):
             await refusal(authenticator.authenticate(guess(number)))
-        known = [header for header in headers if authenticator.recall(header) is not None]
-        assert known == headers[3:]
-        assert (len(authenticator._known), len(authenticator._refused), len(authenticator._checks)) == (5, 5, 0)
+        cached = [header for header in headers if authenticator.cached_identity(header) is not None]
+        assert cached == headers[3:]
+        assert (len(authenticator._cached), len(authenticator._rejected), len(authenticator._checks)) == (5, 5, 0)
 
     asyncio.run(main())
 
 
-def test_no_token_is_kept(source: Source, authenticator: Authenticator) -> None:
-    """What the authenticator remembers holds neither a token nor its header."""
+def test_no_token_is_cached(source: Source, authenticator: Authenticator) -> None:
+    """The authenticator's cache contains neither a token nor its header."""
     header, _ = source.make()
 
     async def main() -> None:
@@ -374,6 +380,6 @@ def test_no_token_is_kept(source: Source, authenticator: Authenticator) -> None:
         await refusal(authenticator.authenticate(UNKNOWN))
 
     asyncio.run(main())
-    kept = repr(vars(authenticator))
-    assert header.decode()[11:] not in kept
-    assert "A" * 22 not in kept
+    state = repr(vars(authenticator))
+    assert header.decode()[11:] not in state
+    assert "A" * 22 not in state

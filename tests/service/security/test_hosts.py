@@ -1,4 +1,4 @@
-"""A page of another site does not reach a server that asks for no tokens."""
+"""Host header validation: a page of another site cannot reach a server without tokens by DNS rebinding."""
 
 import json
 import socket
@@ -28,14 +28,14 @@ OTHERS += [
 
 
 def allowed(hosts: list[bytes], **settings: Any) -> list[bytes]:
-    """Those of the hosts that are let through."""
+    """Return the hosts that are accepted."""
     found = Hosts(Settings.model_validate(settings))
-    return [host for host in hosts if found.allow(host)]
+    return [host for host in hosts if found.is_allowed(host)]
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1", "localhost"])
-def test_a_server_on_the_loopback_has_names_of_its_own(host: str) -> None:
-    """It is localhost, and any address of the loopback, with any port; nothing else is let through."""
+def test_a_server_on_the_loopback_accepts_only_loopback_names(host: str) -> None:
+    """It accepts localhost and any loopback address, with any port, and nothing else."""
     assert allowed(OWN[:-1], host=host) == OWN[:-1]
     assert allowed(OTHERS, host=host) == []
 
@@ -49,13 +49,13 @@ def test_a_server_on_the_loopback_has_names_of_its_own(host: str) -> None:
         {"allowed_hosts": "*"},
     ],
 )
-def test_any_host_is_let_through_where_that_is_no_danger(settings: dict[str, Any]) -> None:
-    """With tokens, which a page does not have, beyond the loopback, whose names nobody knows, and where it is meant."""
+def test_any_host_is_accepted_if_that_is_safe_or_configured(settings: dict[str, Any]) -> None:
+    """Any host is accepted with required tokens, beyond the loopback, and with allowed_hosts `*`."""
     assert allowed(OWN + OTHERS, **settings) == OWN + OTHERS
 
 
 def test_names_can_be_added() -> None:
-    """What allowed_hosts names is let through too; beyond the loopback so is any address, as probes use them."""
+    """Names in allowed_hosts are accepted; beyond the loopback so is any IP address, as probes use them."""
     names = "Tables.example, 192.0.2.1"
     mine = [b"tables.example", b"TABLES.EXAMPLE.:443", b"192.0.2.1:80"]
     assert allowed([*mine, b"x.tables.example", b"192.0.2.2"], allowed_hosts=names) == mine
@@ -64,31 +64,31 @@ def test_names_can_be_added() -> None:
 
 
 @pytest.mark.parametrize("name", ["", "a:80", "http://a", "a,,b", "*.example", "[::1]:80"])
-def test_what_is_no_host_is_refused(name: str) -> None:
-    """A name with a port, or none, is no setting."""
-    with pytest.raises(ValidationError, match=r"allowed_hosts\n.* must be names of hosts, without ports, or \*, got"):
+def test_an_invalid_name_is_rejected(name: str) -> None:
+    """An empty name, or one with a port or a scheme, is not a valid setting."""
+    with pytest.raises(ValidationError, match=r"allowed_hosts\n.* must be host names without ports, or \*, got"):
         Settings(allowed_hosts=name)  # type: ignore[arg-type]  # as a variable has it
 
 
 def ask(port: int, line: str, body: bytes = b"", **headers: str) -> tuple[int, bytes]:
-    """The status and the body of an answer."""
+    """Send a request, and return the status and the body of the response."""
     fields = "".join(f"{name.replace('_', '-')}: {value}\r\n" for name, value in headers.items())
     with socket.create_connection(("127.0.0.1", port), timeout=30) as connection:
         connection.sendall(f"{line} HTTP/1.1\r\n{fields}Content-Length: {len(body)}\r\n\r\n".encode() + body)
-        answer = b""
-        while b"\r\n\r\n" not in answer or b"ontent-length: " not in answer:
-            answer += connection.recv(2**16)
-        head, _, rest = answer.partition(b"\r\n\r\n")
+        received = b""
+        while b"\r\n\r\n" not in received or b"ontent-length: " not in received:
+            received += connection.recv(2**16)
+        head, _, rest = received.partition(b"\r\n\r\n")
         length = int(head.lower().partition(b"content-length: ")[2].split(b"\r\n")[0])
         while len(rest) < length:
             rest += connection.recv(2**16)
     return int(head.split(b" ")[1]), rest
 
 
-def test_a_rebound_name_reaches_nothing(shared_server: ServerProcess, spec: dict[str, Any]) -> None:
-    """By the name of another host nothing is read, computed or published, not even what is in memory."""
+def test_a_foreign_host_name_reaches_nothing(shared_server: ServerProcess, spec: dict[str, Any]) -> None:
+    """A request with a foreign Host header reads, computes and publishes nothing, not even from the memory cache."""
     digest = post(shared_server, spec)
-    table = Table({"lr": [0.51325]})  # which nobody else publishes
+    table = Table({"lr": [0.51325]})  # no other test publishes it
     file = {"Content_Type": "application/octet-stream"}
     body = json.dumps(spec).encode()
     for line, sent, headers in [
@@ -98,9 +98,9 @@ def test_a_rebound_name_reaches_nothing(shared_server: ServerProcess, spec: dict
         ("POST /v1/tables", body, {"Content_Type": "application/json"}),
         ("PUT /v1/tables", table.to_bytes(), file),
     ]:
-        status, answer = ask(shared_server.port, line, sent, Host=f"evil.example:{shared_server.port}", **headers)
-        assert (status, json.loads(answer)["code"]) == (421, "misdirected-request")
-        assert "LRTABLES_ALLOWED_HOSTS" in json.loads(answer)["detail"]
+        status, content = ask(shared_server.port, line, sent, Host=f"evil.example:{shared_server.port}", **headers)
+        assert (status, json.loads(content)["code"]) == (421, "misdirected-request")
+        assert "LRTABLES_ALLOWED_HOSTS" in json.loads(content)["detail"]
         assert ask(shared_server.port, line, b"", Host="localhost")[0] != 421
     assert ask(shared_server.port, f"GET /v1/tables/{table.digest}.npy", Host="localhost")[0] == 404
 
@@ -115,10 +115,10 @@ SIMPLE = [
 
 
 @pytest.mark.parametrize("content_type", SIMPLE)
-def test_a_page_elsewhere_changes_nothing(
+def test_a_page_of_another_site_changes_nothing(
     shared_server: ServerProcess, spec: dict[str, Any], content_type: str
 ) -> None:
-    """What a page may send to another site without asking first is refused before it is read."""
+    """A request that a browser sends to another site without a CORS preflight is rejected before its body is read."""
     more = {"Content_Type": content_type} if content_type else {}
     before = shared_server.counters()["computations"]
     origin = {"Host": "localhost", "Origin": "http://evil.example", **more}

@@ -1,4 +1,4 @@
-"""A token gets what its limits allow, never more, and all of it."""
+"""Rate limits: a token gets all that its limits allow, and never more."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ STARTS = st.floats(0.0, 1e8)
 
 
 class Time:
-    """A clock that goes when it is told to."""
+    """A clock that is set by hand."""
 
     def __init__(self, now: float = 0.0) -> None:
         self.now = now
@@ -38,7 +38,7 @@ def admits(account: Account, now: float) -> bool:
 
 @given(rate=RATES, start=STARTS, pauses=PAUSES)
 def test_no_window_has_more_requests_than_allowed(rate: float, start: float, pauses: list[float]) -> None:
-    """In every stretch of time there are at most burst + rate x seconds requests, however they come."""
+    """In every time window at most burst + rate x seconds requests are admitted."""
     account = Account(Limits(requests_per_second=rate), start)
     now, admitted = start, []
     for pause in pauses:
@@ -51,7 +51,7 @@ def test_no_window_has_more_requests_than_allowed(rate: float, start: float, pau
 
 
 @given(rate=RATES, start=STARTS, pauses=PAUSES)
-def test_who_asks_no_faster_than_allowed_is_never_refused(rate: float, start: float, pauses: list[float]) -> None:
+def test_requests_below_the_rate_are_never_rejected(rate: float, start: float, pauses: list[float]) -> None:
     """Requests that are at least 1/rate apart are all admitted."""
     account = Account(Limits(requests_per_second=rate), start)
     now = start
@@ -61,8 +61,8 @@ def test_who_asks_no_faster_than_allowed_is_never_refused(rate: float, start: fl
 
 
 @given(rate=RATES, start=STARTS, sizes=SIZES)
-def test_who_waits_as_told_is_served(rate: float, start: float, sizes: list[tuple[float, int]]) -> None:
-    """After the wait that a refusal names, the request is admitted."""
+def test_a_request_after_the_named_wait_is_admitted(rate: float, start: float, sizes: list[tuple[float, int]]) -> None:
+    """A request is admitted after the number of seconds in the error."""
     account = Account(Limits(bytes_per_second=max(1.0, rate)), start)
     now = start
     for pause, size in sizes:
@@ -77,7 +77,7 @@ def test_who_waits_as_told_is_served(rate: float, start: float, sizes: list[tupl
 
 @given(rate=st.floats(1.0, 1e9), start=STARTS, sizes=SIZES)
 def test_bytes_exceed_the_rate_by_one_answer_at_most(rate: float, start: float, sizes: list[tuple[float, int]]) -> None:
-    """What is sent stays below burst + rate x seconds, but for the last answer, which was begun with credit."""
+    """At most burst + rate x seconds bytes are sent, except for the last response, which started with credit."""
     account = Account(Limits(bytes_per_second=rate), start)
     now, sent = start, 0
     for pause, size in sizes:
@@ -89,7 +89,7 @@ def test_bytes_exceed_the_rate_by_one_answer_at_most(rate: float, start: float, 
 
 
 @given(rate=RATES, start=STARTS, taken=st.floats(0, 1e6), asked=st.floats(0, 1e6))
-def test_a_bucket_never_says_a_negative_or_endless_wait(rate: float, start: float, taken: float, asked: float) -> None:
+def test_a_wait_is_finite_and_not_negative(rate: float, start: float, taken: float, asked: float) -> None:
     """A wait is a finite number of seconds from 0."""
     bucket = Bucket(rate, rate, start)
     bucket.take(taken, start)
@@ -98,28 +98,30 @@ def test_a_bucket_never_says_a_negative_or_endless_wait(rate: float, start: floa
     assert bucket.wait(asked, start + wait) == pytest.approx(0.0, abs=1e-3)
 
 
-def test_a_refusal_says_what_and_how_long() -> None:
-    """A refusal names the limit and its value; the wait in whole seconds is never shorter than the real one."""
+def test_a_rejection_names_the_limit_and_the_wait() -> None:
+    """The error has the limit and its value; the wait is rounded up to whole seconds."""
     account = Account(Limits(requests_per_second=0.5), 0.0)
     account.admit(0.0)
-    with pytest.raises(RateLimitedError, match=r"requests_per_second is 0\.5 for this token: wait 1\.9 s") as caught:
+    with pytest.raises(
+        RateLimitedError, match=r"requests_per_second is 0\.5 for this token: retry in 1\.9 s"
+    ) as caught:
         account.admit(0.1)
     assert caught.value.retry_after == 2
 
 
-def test_a_debt_of_bytes_refuses_the_next_request() -> None:
-    """An answer larger than the credit is sent, and paid for before the next one."""
+def test_negative_byte_credit_rejects_the_next_request() -> None:
+    """A response larger than the credit is sent; the next request must wait until the credit is positive."""
     account = Account(Limits(bytes_per_second=1e6), 0.0)
     account.admit(0.0)
     account.charge(8_000_000, 0.0)
-    with pytest.raises(RateLimitedError, match=r"bytes_per_second is 1e\+06 for this token: wait 6 s") as caught:
+    with pytest.raises(RateLimitedError, match=r"bytes_per_second is 1e\+06 for this token: retry in 6 s") as caught:
         account.admit(0.0)
     assert caught.value.retry_after == 6
     account.admit(6.0)
 
 
-def test_a_refused_request_costs_nothing() -> None:
-    """Asking again too early does not make the wait longer."""
+def test_a_rejected_request_is_not_charged() -> None:
+    """Retrying too early does not make the wait longer."""
     account = Account(Limits(requests_per_second=1.0), 0.0)
     assert [admits(account, 0.0) for _ in range(20)] == [True] * 2 + [False] * 18
     assert admits(account, 1.0)
@@ -130,7 +132,7 @@ def identity(token_id: str, **limits: float) -> Identity:
 
 
 def test_an_account_lasts_as_long_as_its_limits() -> None:
-    """A token that is read from the database again keeps its account; one with other limits gets another."""
+    """A token that is read from the database again has the same account; one with changed limits gets a new one."""
     limiter = Limiter(Time())
     account = limiter.account(identity("a", requests_per_second=1))
     assert limiter.account(identity("a", requests_per_second=1)) is account
@@ -139,7 +141,7 @@ def test_an_account_lasts_as_long_as_its_limits() -> None:
 
 
 def test_accounts_are_bounded() -> None:
-    """Beyond 10,000 accounts, the one that was unused for longest is forgotten."""
+    """Beyond 10,000 accounts, the least recently used one is evicted."""
     limiter = Limiter(Time())
     first, second = (limiter.account(identity(name, requests_per_second=1)) for name in ("first", "second"))
     for number in range(9_999):
