@@ -1,6 +1,6 @@
 """What is proven against stepping and measured beside it: each kind, and each way that it is computed in.
 
-Lengths are shares of `n` steps; the twins' joints lie at odd places within them, and some curves end before n.
+Lengths are shares of `n` steps; the twins' boundaries lie at odd places within them, and some curves end before n.
 """
 
 from __future__ import annotations

@@ -21,7 +21,7 @@ def layer_decay(
     """Parameter groups for an optimizer, and a schedule for each: one per layer, from the lowest layer up.
 
     Formula: lr of layer l at step t = decay^(layers - l) schedule(t). The last layer, usually the head, has the
-    schedule itself; at every step and joint the rates keep these ratios, and they end together.
+    schedule itself; at every step and boundary the rates keep these ratios, and they end together.
 
     Args:
         named_parameters: what to train, as `model.named_parameters()` gives it.

@@ -158,7 +158,7 @@ def _rows(schedule: Schedule, cost: Cost, total_steps: int, columns: int) -> lis
     reach = min(total_steps, budget // cost.stepping + 1) if cost.stepping else total_steps
     most = budget // (min(reach, BLOCK) * cost.stepping + _CALL * cost.parts)
     most = min(max(most, _FEWEST), _MOST) - _FEWEST
-    boundaries = [joint for joint in schedule.boundaries(total_steps) if 0 < joint < reach - 1]
+    boundaries = [boundary for boundary in schedule.boundaries(total_steps) if 0 < boundary < reach - 1]
     boundaries = boundaries[:: len(boundaries) // most + 1] if most else []
     others = _choose(range(reach), min(_RANDOM, reach, most - len(boundaries)))
     return list(_merged(sorted({0, reach - 1, *boundaries, *others}), reach))

@@ -35,8 +35,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-MAX_JOINTS = 1000
-"""Joints that a schedule lists."""
+MAX_BOUNDARIES = 1000
+"""Boundaries that a schedule lists."""
 
 tabulate: Hook[..., Table] = Hook("scheduler.spec")
 """The table of a schedule for so many steps, with a layout. Warns at the line that called this one's caller."""
@@ -160,22 +160,22 @@ class Schedule:
         return made
 
     def time_scaled(self, factor: int) -> Self:
-        """The same curve over `factor` times as many steps, a factor that `check_stretch` does not refuse."""
+        """The same curve over `factor` times as many steps, a factor that `check_time_scaled` does not refuse."""
         raise ValueError(self._not_made_of_lengths(factor))
 
-    def check_stretch(self, factor: int) -> None:
+    def check_time_scaled(self, factor: int) -> None:
         """Raise `ValueError` where `time_scaled` cannot take this factor, or a smaller one."""
         raise ValueError(self._not_made_of_lengths(factor))
 
     def _not_made_of_lengths(self, factor: int) -> str:
-        return f"{self.kind} cannot be stretched (by {factor}): its curve is not made of lengths"
+        return f"{self.kind} cannot be scaled in time (by {factor}): its curve is not made of lengths"
 
     def boundaries(self, total_steps: int) -> list[int]:
         """Steps below `total_steps` at which the curve changes its formula, the first and last step included.
 
         At most a thousand, the earliest: cycles within cycles have more than anybody can look at.
         """
-        steps = {0, total_steps - 1, *itertools.islice(self.inner_boundaries(total_steps), MAX_JOINTS)}
+        steps = {0, total_steps - 1, *itertools.islice(self.inner_boundaries(total_steps), MAX_BOUNDARIES)}
         return sorted(step for step in steps if 0 <= step < total_steps)
 
     def inner_boundaries(self, total_steps: int) -> Iterable[int]:

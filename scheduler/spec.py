@@ -167,7 +167,7 @@ class Spec(BaseModel):
         )
 
     def warn(self, *, stacklevel: int = 2) -> None:
-        """Give each caveat as a `ScheduleWarning`, at the line `stacklevel` calls up."""
+        """Issue each warning as a `ScheduleWarning`, at the line `stacklevel` calls up."""
         warn_of(self.warnings(), stacklevel=stacklevel + 2)
 
     def canonical(self) -> str:

@@ -90,7 +90,7 @@ def _read(schedule: Schedule, settings: Settings, found: Found, *, counted: bool
         if not counted:
             read()
             return
-        taken = (calls(read) - 1100) / len(body)  # a thousand joints, which a short text may have, are free
+        taken = (calls(read) - 1100) / len(body)  # a thousand boundaries, which a short text may have, are free
     except LimitExceededError:
         return
     found.reading = max(found.reading, taken)

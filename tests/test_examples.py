@@ -53,7 +53,7 @@ def test_an_example_is_short(name: str) -> None:
 
 @pytest.mark.parametrize("name", EXPECTED)
 def test_an_example_runs(name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    """The example runs in small and prints the rates that its schedule has at the joints."""
+    """The example runs in small and prints the rates that its schedule has at the boundaries."""
     arguments, expected = EXPECTED[name]
     run_example(name, arguments, monkeypatch)
     output = capsys.readouterr().out

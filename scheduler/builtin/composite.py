@@ -23,7 +23,7 @@ from scheduler.builtin.twin import Group, Milestones, MomentumTwin, Twin
 from scheduler.fields import Values
 from scheduler.messages.warnings import PlacedWarning
 from scheduler.registry import KindLookup
-from scheduler.schedule import MAX_JOINTS, Schedule, schedule
+from scheduler.schedule import MAX_BOUNDARIES, Schedule, schedule
 
 MAX_MEMBERS = 100
 MAX_GROWTH = 1e200
@@ -136,7 +136,7 @@ class _Composite(MomentumTwin):
 
     @override
     def inner_boundaries(self, total_steps: int) -> Iterable[int]:
-        looked_at = islice(self._members_boundaries(total_steps), 100 * MAX_JOINTS)  # a member's may lie elsewhere
+        looked_at = islice(self._members_boundaries(total_steps), 100 * MAX_BOUNDARIES)  # a member's may lie elsewhere
         return (step for slice_, step in looked_at if max(slice_.begin, 1) <= step < slice_.stop)
 
     def _members_boundaries(self, total_steps: int) -> Iterator[tuple[SegmentSlice, int]]:

@@ -20,7 +20,7 @@ from scheduler.numerics import portable
 from scheduler.numerics.pieces import BLOCK, Fill, in_blocks, overlaps, piecewise
 from scheduler.schedule import schedule
 
-_JOINTS = 16  # turns, or restarts, that are listed
+_LISTED_TURNS = 16  # turns, or restarts, that are listed
 _LONGEST = 10**8  # steps from the top of a cosine to its bottom
 _LONG = 2 * BLOCK  # steps: a cycle longer than this is computed where it lies, a shorter one once
 
@@ -71,7 +71,7 @@ class CosineAnnealingLR(Affine):
 
     @override
     def inner_boundaries(self, total_steps: int) -> Iterable[int]:
-        return range(self.T_max, min(total_steps, _JOINTS * self.T_max + 1), self.T_max)
+        return range(self.T_max, min(total_steps, _LISTED_TURNS * self.T_max + 1), self.T_max)
 
     @override
     def write_moves(self, out: Moves, clock: int) -> None:
@@ -177,7 +177,7 @@ class CosineAnnealingWarmRestarts(ClosedForm):
     @override
     def inner_boundaries(self, total_steps: int) -> Iterable[int]:
         pieces = ((length, length) for length in self._lengths())
-        for length, begin, _, position in overlaps(0, min(total_steps, _JOINTS * self.T_0 * self.T_mult), pieces):
+        for length, begin, _, position in overlaps(0, min(total_steps, _LISTED_TURNS * self.T_0 * self.T_mult), pieces):
             yield from (begin - position, begin - position + length - 1)
 
     @override

@@ -23,7 +23,7 @@ from scheduler.schedule import schedule
 MomentumColumn = Literal["momentum", "beta1"]
 """What torch calls the optimizer's momentum: `beta1` where it is the first of Adam's betas."""
 
-_JOINTS = 16  # joints that are listed
+_LISTED_CYCLES = 16  # cycles whose boundaries are listed
 
 
 class _Cycling(ClosedForm, MomentumTwin):
@@ -105,7 +105,7 @@ class CyclicLR(_Cycling):
 
     @override
     def inner_boundaries(self, total_steps: int) -> Iterable[int]:
-        for start in range(0, min(total_steps, _JOINTS * self._period), self._period):
+        for start in range(0, min(total_steps, _LISTED_CYCLES * self._period), self._period):
             yield from (start, start + self.step_size_up)
 
     @override

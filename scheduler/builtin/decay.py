@@ -21,7 +21,7 @@ from scheduler.messages.warnings import PlacedWarning
 from scheduler.numerics.rates import MAX_RATE
 from scheduler.schedule import schedule
 
-_JOINTS = 16  # drops that are listed
+_LISTED_DROPS = 16  # drops that are listed
 
 
 class _ByGamma(Product):
@@ -67,7 +67,7 @@ class StepLR(_ByGamma):
 
     @override
     def inner_boundaries(self, total_steps: int) -> Iterable[int]:
-        return range(self.step_size, min(total_steps, _JOINTS * self.step_size + 1), self.step_size)
+        return range(self.step_size, min(total_steps, _LISTED_DROPS * self.step_size + 1), self.step_size)
 
     @override
     def write_factors(self, out: Values, clock: int) -> None:

@@ -15,7 +15,7 @@ from scheduler import KINDS, Schedule, Spec, Table
 from scheduler.commands.typed import MAX_STEPS, CommandWords, TypingError, typed_kind, typed_spec
 from scheduler.messages.descriptions import summary
 from scheduler.recipes import RECIPES
-from scheduler.views.chart import chart, joint_lines, value_lines
+from scheduler.views.chart import boundary_lines, chart, value_lines
 from scheduler.views.plot import plot
 from scheduler.views.summary import call, landmarks, signature
 
@@ -118,7 +118,7 @@ def _shown(table: Table, spec: Spec, why: str, options: argparse.Namespace) -> s
     if rows is not None:
         return "\n".join(value_lines(table, rows))
     saved = [f"picture: {options.output}"] if options.output else []
-    return "\n".join([*_heading(table, spec, why), "", *_charts(table), *joint_lines(table), *saved])
+    return "\n".join([*_heading(table, spec, why), "", *_charts(table), *boundary_lines(table), *saved])
 
 
 def _rows(table: Table, steps: list[int]) -> list[int]:
@@ -152,7 +152,7 @@ def _description(table: Table, spec: Spec, rows: list[int] | None) -> dict[str, 
         "spec": spec.model_dump(mode="json"),
         "spec_id": spec.id,
         "digest": table.digest,
-        "caveats": spec.warnings(),
+        "warnings": spec.warnings(),
         "columns": {name: {"min": float(column.min()), "max": float(column.max())} for name, column in columns},
         "values": [
             {table.axis: row * table.stride}

@@ -45,7 +45,7 @@ else:  # any sequence is taken, and kept as a tuple
 
 
 def check_length(length: int, factor: int, *, most: int = _LONGEST) -> None:
-    """Refuse to stretch a length of a growing cycle that far."""
+    """Refuse to scale a length of a growing cycle that far."""
     if abs(length) * factor > most:
         raise ValueError(
             f"lengths inside a growing cycle must not be far above its own: {length} would grow by {factor}, "
@@ -96,7 +96,7 @@ class Composite(Schedule):
 class Wrapper(Composite):
     """What the composites of one schedule share."""
 
-    _place: ClassVar[str] = "schedule"  # what its caveats call it
+    _place: ClassVar[str] = "schedule"  # its name in warnings
 
     schedule: Schedule
 
@@ -120,8 +120,8 @@ class Wrapper(Composite):
         return self._remade(schedule=self.schedule.time_scaled(factor))
 
     @override
-    def check_stretch(self, factor: int) -> None:
-        self.schedule.check_stretch(factor)
+    def check_time_scaled(self, factor: int) -> None:
+        self.schedule.check_time_scaled(factor)
 
     @property
     @override

@@ -56,9 +56,9 @@ class _Algebra(Composite):
         return self._remade(schedules=tuple(part.time_scaled(factor) for part in self.schedules))
 
     @override
-    def check_stretch(self, factor: int) -> None:
+    def check_time_scaled(self, factor: int) -> None:
         for part in self.schedules:
-            part.check_stretch(factor)
+            part.check_time_scaled(factor)
 
     @property
     @override
@@ -97,8 +97,8 @@ class Product(_Algebra):
     Args:
         schedules: the schedules to multiply with each other, 1 to 1,000.
 
-    Formula: lr(t) = schedules[0](t) schedules[1](t) ..., from left to right. Step 0 and every joint: the product of the
-    parts there. It ends with the last of its parts.
+    Formula: lr(t) = schedules[0](t) schedules[1](t) ..., from left to right. Step 0 and every boundary: the product of
+    the parts there. It ends with the last of its parts.
 
     Momentum and the like are those of the one part that drives them. Raises where several do.
 
@@ -118,8 +118,8 @@ class Sum(_Algebra):
     Args:
         schedules: the schedules to add to each other, 1 to 1,000.
 
-    Formula: lr(t) = schedules[0](t) + schedules[1](t) + ..., from left to right. Step 0 and every joint: the sum of the
-    parts there. It ends with the last of its parts.
+    Formula: lr(t) = schedules[0](t) + schedules[1](t) + ..., from left to right. Step 0 and every boundary: the sum of
+    the parts there. It ends with the last of its parts.
 
     Momentum and the like are those of the one part that drives them. Raises where several do.
 
@@ -140,8 +140,8 @@ class Minimum(_Algebra):
     Args:
         schedules: the schedules of which the lowest rate is taken at every step, 1 to 1,000.
 
-    Formula: lr(t) = min(schedules[0](t), schedules[1](t), ...). Step 0 and every joint: the lowest of the parts there.
-    It ends with the last of its parts.
+    Formula: lr(t) = min(schedules[0](t), schedules[1](t), ...). Step 0 and every boundary: the lowest of the parts
+    there. It ends with the last of its parts.
 
     Momentum and the like are those of the one part that drives them. Raises where several do.
 
@@ -161,8 +161,8 @@ class Maximum(_Algebra):
     Args:
         schedules: the schedules of which the highest rate is taken at every step, 1 to 1,000.
 
-    Formula: lr(t) = max(schedules[0](t), schedules[1](t), ...). Step 0 and every joint: the highest of the parts there.
-    It ends with the last of its parts.
+    Formula: lr(t) = max(schedules[0](t), schedules[1](t), ...). Step 0 and every boundary: the highest of the parts
+    there. It ends with the last of its parts.
 
     Momentum and the like are those of the one part that drives them. Raises where several do.
 

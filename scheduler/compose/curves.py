@@ -57,7 +57,7 @@ class Constant(Schedule):
         return self
 
     @override
-    def check_stretch(self, factor: int) -> None:
+    def check_time_scaled(self, factor: int) -> None:
         del factor
 
     def _fill(self, out: Values, start: int) -> None:
@@ -138,7 +138,7 @@ class Ramp(Schedule):
         return self._remade(length=self.length * factor)
 
     @override
-    def check_stretch(self, factor: int) -> None:
+    def check_time_scaled(self, factor: int) -> None:
         check_length(self.length, factor)
 
     @property

@@ -22,7 +22,7 @@ from scheduler.numerics.pieces import BLOCK, ENDLESS, Fill, in_blocks, piecewise
 from scheduler.registry import AnySchedule
 from scheduler.schedule import schedule
 
-_JOINTS = 8  # cycles whose joints are listed
+_LISTED_CYCLES = 8  # cycles whose boundaries are listed
 _CYCLES = 64  # growing ones: more than can begin within MAX_STEP
 
 
@@ -40,9 +40,9 @@ class Cycle(Wrapper):
         peak: top of the first cycle, above floor; where given, cycles are scaled between the floor and a top that
             shrinks.
 
-    Formula, in cycle i of length growth^i steps: lr(t) = amplitude^i schedule stretched growth^i times, on the cycle's
-    own clock. Stretched means that the lengths inside are multiplied; kinds without such lengths are refused, and so
-    are lengths far beyond that of the cycle, which could not grow with it.
+    Formula, in cycle i of length growth^i steps: lr(t) = amplitude^i times the schedule scaled in time by growth^i,
+    on the cycle's own clock. Scaled in time means that the lengths inside are multiplied. Kinds without such lengths
+    are refused, and so are lengths far beyond that of the cycle, which could not grow with it.
 
     With a `floor` only what is above it shrinks: lr(t) = floor + amplitude^i (schedule - floor), the schedule there as
     above. With a `peak` too it is the peak that shrinks, to top = peak amplitude^i, while the floor stays:
@@ -78,7 +78,7 @@ class Cycle(Wrapper):
             raise ValueError(f"peak must be > floor, got {self.peak} <= {self.floor}")
         if self.growth > 1:
             last = max(cycle for cycle in range(self._at_most(_CYCLES)) if self._begin(cycle) <= MAX_STEP)
-            self.schedule.check_stretch(self.growth**last)  # refused here rather than in the middle of a table
+            self.schedule.check_time_scaled(self.growth**last)  # refused here rather than in the middle of a table
         return self
 
     @property
@@ -123,19 +123,19 @@ class Cycle(Wrapper):
         return self._remade(schedule=self.schedule.time_scaled(factor), length=self.length * factor)
 
     @override
-    def check_stretch(self, factor: int) -> None:
+    def check_time_scaled(self, factor: int) -> None:
         check_length(self.length, factor)
         # Cycle i begins at step (growth^i - 1) / (growth - 1) * length * factor: in reach, or it is the first.
         most = factor if self.growth == 1 else max(factor, MAX_STEP * self.growth // self.length)
-        self.schedule.check_stretch(most)
+        self.schedule.check_time_scaled(most)
 
     @override
     def inner_boundaries(self, total_steps: int) -> Iterable[int]:
         inner = self.schedule.boundaries(self.length)
-        for cycle in range(self._at_most(_JOINTS)):
+        for cycle in range(self._at_most(_LISTED_CYCLES)):
             if (begin := self._begin(cycle)) >= total_steps:
                 return
-            yield from (begin + joint * self.growth**cycle for joint in inner)
+            yield from (begin + boundary * self.growth**cycle for boundary in inner)
 
     def _fill(self, out: Values, start: int, column: str = "lr") -> None:
         if self.growth > 1:

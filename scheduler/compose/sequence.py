@@ -90,11 +90,11 @@ class Sequence(Composite):
         )
 
     @override
-    def check_stretch(self, factor: int) -> None:
+    def check_time_scaled(self, factor: int) -> None:
         for length in self.lengths:
             check_length(length, factor)
         for part in self.schedules:
-            part.check_stretch(factor)
+            part.check_time_scaled(factor)
 
     @property
     @override
@@ -136,7 +136,7 @@ class Sequence(Composite):
         for begin, part, length in zip(accumulate(lengths, initial=0), self.schedules, lengths, strict=False):
             if begin >= total_steps:
                 return
-            yield from (begin + joint for joint in part.boundaries(min(total_steps - begin, length)))
+            yield from (begin + boundary for boundary in part.boundaries(min(total_steps - begin, length)))
 
     def _fill(self, out: Values, start: int, column: str = "lr") -> None:
         lengths = (*self.lengths[: len(self.schedules) - 1], ENDLESS)
@@ -220,7 +220,7 @@ class Splice(Composite):
     def inner_boundaries(self, total_steps: int) -> Iterable[int]:
         yield from self.schedule.boundaries(max(min(self.at, total_steps), 1))
         yield self.at
-        yield from (self.at + joint for joint in self.tail.boundaries(max(total_steps - self.at, 1)))
+        yield from (self.at + boundary for boundary in self.tail.boundaries(max(total_steps - self.at, 1)))
 
     def _fill(self, out: Values, start: int, column: str = "lr") -> None:
         if column == "lr":

@@ -29,7 +29,7 @@ class Scale(Wrapper):
         schedule: the schedule to scale.
         factor: what its learning rate is multiplied by, at least 0.
 
-    Formula: lr(t) = factor schedule(t). Step 0 and every joint: factor times the schedule there. It ends with it.
+    Formula: lr(t) = factor schedule(t). Step 0 and every boundary: factor times the schedule there. It ends with it.
     Momentum and the like, where the schedule drives them, stay as they are.
 
     Source: Goyal et al., 2017 (batch size over 256); layer-wise decay.
@@ -55,7 +55,7 @@ class Clamp(Wrapper):
         low: lowest learning rate, from 0 to high.
         high: highest learning rate, from low to 1e12.
 
-    Formula: lr(t) = min(max(schedule(t), low), high). Step 0 and every joint: the schedule there, or the limit it
+    Formula: lr(t) = min(max(schedule(t), low), high). Step 0 and every boundary: the schedule there, or the limit it
     exceeds. It ends with it. Momentum and the like, where the schedule drives them, are not limited. Raises for
     low > high.
 
@@ -129,7 +129,7 @@ class PerEpoch(Wrapper):
         return self._remade(steps_per_epoch=self.steps_per_epoch * factor)
 
     @override
-    def check_stretch(self, factor: int) -> None:
+    def check_time_scaled(self, factor: int) -> None:
         check_length(self.steps_per_epoch, factor)
 
     @override
@@ -202,13 +202,13 @@ class Shift(Wrapper):
         return max(self.schedule.head_start + self.offset, 0) if self.schedule.is_stepped else 0
 
     @override
-    def check_stretch(self, factor: int) -> None:
+    def check_time_scaled(self, factor: int) -> None:
         check_length(self.offset, factor, most=MAX_STEP)
-        self.schedule.check_stretch(factor)
+        self.schedule.check_time_scaled(factor)
 
     @override
     def inner_boundaries(self, total_steps: int) -> Iterable[int]:
-        return (joint - self.offset for joint in self.schedule.boundaries(max(total_steps + self.offset, 1)))
+        return (boundary - self.offset for boundary in self.schedule.boundaries(max(total_steps + self.offset, 1)))
 
     def _fill(self, out: Values, start: int, column: str = "lr") -> None:
         waiting = min(max(-self.offset - start, 0), len(out))

@@ -19,7 +19,7 @@ from scheduler.numerics.pieces import BLOCK, ENDLESS, Fill, in_blocks, piecewise
 from scheduler.schedule import Schedule, schedule
 
 _LONG = 2 * BLOCK  # steps: a cycle longer than this is computed where it lies, a shorter one once
-_JOINTS = 8  # cycles whose joints are listed
+_LISTED_CYCLES = 8  # cycles whose boundaries are listed
 
 
 def _triangle(size: int, low: float, high: float) -> list[tuple[int, Fill]]:
@@ -90,7 +90,7 @@ class CyclicLR(Schedule):
 
     @override
     def inner_boundaries(self, total_steps: int) -> Iterable[int]:
-        return range(0, min(total_steps, 2 * _JOINTS * self.step_size), self.step_size)
+        return range(0, min(total_steps, 2 * _LISTED_CYCLES * self.step_size), self.step_size)
 
     def _fill(self, out: Values, start: int) -> None:
         if self.mode == "triangular":
@@ -239,7 +239,7 @@ class CosineAnnealingWarmRestarts(Schedule):
     @override
     def inner_boundaries(self, total_steps: int) -> Iterable[int]:
         restart = 0
-        for length in islice(self._lengths(), _JOINTS):
+        for length in islice(self._lengths(), _LISTED_CYCLES):
             restart += length
             if restart < total_steps:
                 yield from (restart - 1, restart)
@@ -291,7 +291,7 @@ class ExponentialCyclicLR(Schedule):
 
     @override
     def inner_boundaries(self, total_steps: int) -> Iterable[int]:
-        for start in range(0, min(total_steps, _JOINTS * self.cycle_length), self.cycle_length):
+        for start in range(0, min(total_steps, _LISTED_CYCLES * self.cycle_length), self.cycle_length):
             yield from (start, start + (self.cycle_length + 1) // 2)
 
     def _fill(self, out: Values, start: int) -> None:

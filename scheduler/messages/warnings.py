@@ -14,7 +14,7 @@ from warnings import warn
 
 MAX_WARNINGS = 10
 """Sentences given of one schedule, or of one spec."""
-_EXAMINED = 1000  # caveats looked at, many of which may be the same
+_EXAMINED = 1000  # warnings looked at, many of which may be the same
 
 About = Literal["short", "level", "curve"]
 """Too few steps; more steps than are meant, at one rate; or something else."""
@@ -65,7 +65,7 @@ class Stated(Protocol):
 
 
 def sentences(warnings: Iterable[PlacedWarning]) -> list[str]:
-    """Each caveat's text once, the place in front; no more than `MAX_WARNINGS`."""
+    """Each warning's text once, its place in front; no more than `MAX_WARNINGS`."""
     texts = (f"{warning.place}: {warning.text}" if warning.place else warning.text for warning in warnings)
     return shortened(islice(texts, _EXAMINED))
 

@@ -1,7 +1,7 @@
 """The gallery: recipes read from the JSON files beside this module.
 
-A recipe says what its source states, what had to be assumed to make it a table, and the values at its joints that the
-source gives; the tests hold the curve to those.
+A recipe says what its source states, what had to be assumed to make it a table, and the values that the source gives
+at its boundaries. The tests compare the curve with those values.
 """
 
 from __future__ import annotations

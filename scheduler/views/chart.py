@@ -13,7 +13,7 @@ from scheduler.views.summary import landmarks
 
 _DOTS = np.array([[1, 8], [2, 16], [4, 32], [64, 128]])  # Unicode's bit of each dot of a braille cell
 _ROWS_PER_LABEL = 4
-_MOST_JOINTS = 8
+_MOST_BOUNDARIES = 8
 
 
 def chart(values: ArrayLike, width: int = 72, height: int = 12, *, axis: str = "step", stride: int = 1) -> str:
@@ -39,15 +39,15 @@ def chart(values: ArrayLike, width: int = 72, height: int = 12, *, axis: str = "
     return "\n".join(line.rstrip() for line in lines + below)
 
 
-def joint_lines(table: Table) -> list[str]:
+def boundary_lines(table: Table) -> list[str]:
     """The table's values at its landmarks, exact: one line each, with the step, its name and `repr` of the value.
 
-    Of many joints only the first are shown, and a last line says that there are more.
+    Of many boundaries only the first are shown, and a last line says that there are more.
     """
     names = landmarks(table)
-    left_out = set([row for row, name in names.items() if name == "joint"][_MOST_JOINTS:])
+    left_out = set([row for row, name in names.items() if name == "boundary"][_MOST_BOUNDARIES:])
     lines = value_lines(table, {row: name for row, name in names.items() if row not in left_out})
-    return [*lines, "and more joints"] if left_out else lines
+    return [*lines, "and more boundaries"] if left_out else lines
 
 
 def value_lines(table: Table, rows: Mapping[int, str] | Iterable[int]) -> list[str]:

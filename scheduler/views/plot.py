@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
 _SUFFIXES = (".png", ".svg")
 _BUCKETS = 2000  # more than the picture has pixels across: drawing every extreme of them loses nothing visible
-_MOST_JOINTS = 12  # more marks than this would hide what they mark
-_NAMED_JOINTS = 6
+_MOST_BOUNDARIES = 12  # more marks than this would hide what they mark
+_NAMED_BOUNDARIES = 6
 _MOST_CALLS = 3
 _MOST_MARKERS = 30
 _NORMAL, _WIDE = 1.5, 3.0
@@ -43,7 +43,7 @@ def plot(
     """Draw every column of a table over its axis and return the matplotlib `Figure`.
 
     A value is drawn as a level from its row to the next, since that is how long it is in force. Columns of parameter
-    groups share a panel with the others of their name. The joints are marked where they are known and few. A table of
+    groups share a panel with the others of their name. Boundaries are marked where they are known and few. A table of
     any length is drawn from its extremes: 10 million steps take no longer than their reading, and no spike is lost.
 
     Args:
@@ -152,7 +152,7 @@ def _applied(table: Table, applied: ArrayLike | Mapping[str, ArrayLike] | None) 
 def _draw(panel: Axes, table: Table, column: str, actual: Values | None) -> None:
     values = table.columns[column]
     line = levels(panel, values, table.stride, label=column, linewidth=_NORMAL if actual is None else _WIDE)
-    _mark_joints(panel, table, column, line)
+    _mark_boundaries(panel, table, column, line)
     if actual is not None:
         label = f"{column} applied: {_verdict(values, actual)}"
         levels(panel, actual, table.stride, label=label, **_OVER)
@@ -166,15 +166,16 @@ def levels(panel: Axes, values: Values, stride: int, **style: Any) -> Line2D:
     return line
 
 
-def _mark_joints(panel: Axes, table: Table, column: str, line: Line2D) -> None:
+def _mark_boundaries(panel: Axes, table: Table, column: str, line: Line2D) -> None:
     rows = boundaries(table, column)
-    if table.spec is None or len(rows) > _MOST_JOINTS:
+    if table.spec is None or len(rows) > _MOST_BOUNDARIES:
         return
     steps = [row * table.stride for row in rows]
-    named = " · ".join(f"{step:,}" for step in steps) if len(steps) <= _NAMED_JOINTS else f"{len(steps)} steps"
+    named = " · ".join(f"{step:,}" for step in steps) if len(steps) <= _NAMED_BOUNDARIES else f"{len(steps)} steps"
     for step in steps:
         panel.axvline(step, color="0.85", linewidth=0.8, zorder=0)
-    panel.plot(steps, table.columns[column][rows], "o", markersize=4, color=line.get_color(), label=f"joints: {named}")
+    label = f"boundaries: {named}"
+    panel.plot(steps, table.columns[column][rows], "o", markersize=4, color=line.get_color(), label=label)
 
 
 def _verdict(planned: Values, actual: Values) -> str:

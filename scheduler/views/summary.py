@@ -1,4 +1,4 @@
-"""What of a table to show where there is room for little: its schedule in one line, its extremes, its joints."""
+"""What of a table to show where there is room for little: its schedule in one line, its extremes, its boundaries."""
 
 from __future__ import annotations
 
@@ -87,13 +87,13 @@ def boundaries(table: Table, column: str) -> list[int]:
 
 
 def landmarks(table: Table) -> dict[int, str]:
-    """The rows to check before a training, ascending, each with its name: every column's joints, and the middle.
+    """The rows to check before a training, ascending, each with its name: every column's boundaries, and the middle.
 
-    `initial`, `after warmup` (where a schedule has a warmup), `mid-training`, `final`, and `joint` for the others.
+    `initial`, `after warmup` (where a schedule has a warmup), `mid-training`, `final`, and `boundary` for the others.
     """
     rows = set[int]().union(*(boundaries(table, column) for column in table.columns))
     names = {table.total_steps // 2: "mid-training"}
-    names |= dict.fromkeys(rows - names.keys(), "joint")
+    names |= dict.fromkeys(rows - names.keys(), "boundary")
     names |= dict.fromkeys(rows & _warmup_ends(table), "after warmup")
     names |= {table.total_steps - 1: "final", 0: "initial"}
     return dict(sorted(names.items()))

@@ -16,7 +16,7 @@ from scheduler.compose.base import MAX_DEPTH
 from scheduler.named_tables import resolved
 from scheduler.numerics import cancellation as interruption
 from scheduler.numerics.cancellation import UNINTERRUPTED, cancellable
-from scheduler.schedule import MAX_JOINTS
+from scheduler.schedule import MAX_BOUNDARIES
 from scheduler.table_format import TableError
 from tests.support.calls import calls
 from tests.support.schedules.edges import TABLES, legal
@@ -63,13 +63,13 @@ DEEP = {
 
 @pytest.mark.parametrize("outer", DEEP.values(), ids=DEEP)
 def test_reading_nested_composites_takes_work_in_proportion_to_the_text(outer: str) -> None:
-    """Sixteen levels of any composite are read in a few calls per byte, and few joints are listed."""
+    """Sixteen levels of any composite are read in a few calls per byte, and few boundaries are listed."""
     text = nested(outer)
     read(text)  # what is made once per process is made
     assert calls(lambda: read(text)) < CALLS_PER_BYTE * len(text)
     schedule = Spec.model_validate_json(text).schedules[0]
-    assert calls(lambda: schedule.boundaries(10**9)) < 20 * MAX_JOINTS * NESTED
-    assert len(schedule.boundaries(10**9)) <= MAX_JOINTS + 2
+    assert calls(lambda: schedule.boundaries(10**9)) < 20 * MAX_BOUNDARIES * NESTED
+    assert len(schedule.boundaries(10**9)) <= MAX_BOUNDARIES + 2
 
 
 @pytest.mark.parametrize("start", [0, 10**10 - 100])

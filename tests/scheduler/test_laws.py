@@ -132,8 +132,8 @@ def _as_integer(value: Any) -> Any:
 @pytest.mark.parametrize("kind", ALL)
 @given(data=st.data())
 @relaxed
-def test_joints_are_steps_of_the_table(kind: str, data: st.DataObject) -> None:
-    """Joints are sorted, distinct steps below total_steps, the first and the last among them."""
+def test_boundaries_are_steps_of_the_table(kind: str, data: st.DataObject) -> None:
+    """Boundaries are sorted, distinct steps below total_steps, the first and the last among them."""
     schedule, n = data.draw(schedules(kind)), data.draw(st.integers(1, 2 * MAX_STEPS))
     boundaries = schedule.boundaries(n)
     assert boundaries == sorted(set(boundaries))

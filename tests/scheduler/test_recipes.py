@@ -32,20 +32,21 @@ def test_no_two_recipes_are_the_same() -> None:
 
 
 @every_recipe
-def test_the_joints_are_the_numbers_of_the_source(found: Recipe) -> None:
-    """At each joint the rate is what the source states: bit for bit, or to the precision that the recipe gives."""
-    rates = {joint.step: found.schedule.get_lr(joint.step) for joint in found.boundaries}
-    wrong = [joint for joint in found.boundaries if not abs(rates[joint.step] - joint.lr) <= joint.within * joint.lr]
+def test_the_boundaries_are_the_numbers_of_the_source(found: Recipe) -> None:
+    """At each boundary the rate is what the source states: bit for bit, or to the precision that the recipe gives."""
+    rates = {boundary.step: found.schedule.get_lr(boundary.step) for boundary in found.boundaries}
+    errors = {boundary.step: abs(rates[boundary.step] - boundary.lr) for boundary in found.boundaries}
+    wrong = [boundary for boundary in found.boundaries if not errors[boundary.step] <= boundary.within * boundary.lr]
     assert wrong == []
 
 
 @every_recipe
-def test_the_joints_lie_in_the_training(found: Recipe) -> None:
-    """Joints come in order, from the first row to the end, and each quotes its source."""
-    steps = [joint.step for joint in found.boundaries]
+def test_the_boundaries_lie_in_the_training(found: Recipe) -> None:
+    """Boundaries come in order, from the first row to the end, and each quotes its source."""
+    steps = [boundary.step for boundary in found.boundaries]
     assert steps == sorted(set(steps))
     assert steps[-1] <= found.spec.total_steps
-    assert all(joint.says for joint in found.boundaries)
+    assert all(boundary.says for boundary in found.boundaries)
 
 
 @every_recipe

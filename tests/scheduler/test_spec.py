@@ -78,8 +78,8 @@ def test_a_bad_spec_is_refused_by_field(data: dict[str, Any], message: str) -> N
         read(**data)
 
 
-def test_caveats_are_said_once() -> None:
-    """The same caveat of several groups is one sentence."""
+def test_the_same_warning_is_given_once() -> None:
+    """The same warning of several groups is given once."""
     assert len(read(schedule=[WARMUP, WARMUP], total_steps=5).warnings()) == 1
 
 

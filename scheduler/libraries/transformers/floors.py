@@ -149,7 +149,7 @@ class CosineWarmupWithMinLR(LambdaSchedule):
 
 @schedule
 class WarmupStableDecay(LambdaSchedule):
-    """Warmup, a stretch at base_lr, decay to a floor: WSD, each slope linear, cosine or 1-sqrt.
+    """Warmup, a plateau at base_lr, decay to a floor: WSD, each slope linear, cosine or 1-sqrt.
 
     Args:
         base_lr: learning rate of the parameter group, in force between warmup and decay, at least 0.

@@ -26,7 +26,7 @@ from scheduler.libraries import lambda_lr
 from scheduler.libraries.lambda_lr import LambdaSchedule, Piece
 from scheduler.schedule import schedule
 
-_JOINTS = 16  # waves whose first step is listed
+_LISTED_WAVES = 16  # waves whose first step is listed
 
 
 @schedule
@@ -180,7 +180,7 @@ class CosineWithRestarts(LambdaSchedule):
     @override
     def inner_boundaries(self, total_steps: int) -> Iterable[int]:
         first, length = self.num_warmup_steps, max(1, self.num_training_steps - self.num_warmup_steps)
-        listed = range(1, min(math.ceil(self.num_cycles), _JOINTS))
+        listed = range(1, min(math.ceil(self.num_cycles), _LISTED_WAVES))
         restarts = (first + math.ceil(wave * length / self.num_cycles) for wave in listed)
         return [*super().inner_boundaries(total_steps), *restarts]
 

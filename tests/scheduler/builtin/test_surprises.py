@@ -69,7 +69,7 @@ def test_triangular2_goes_on_where_torch_overflows() -> None:
 
 
 @pytest.mark.parametrize(
-    ("twin", "caveat"),
+    ("twin", "warning"),
     [
         (CosineAnnealingLR(0.1, 90), "from step 90 on the rate rises again"),
         (ConstantLR(0.1, 0.5, 0), "never takes the factor 0.5 off again"),
@@ -78,9 +78,9 @@ def test_triangular2_goes_on_where_torch_overflows() -> None:
     ],
     ids=["cosine", "constant", "member", "nested"],
 )
-def test_surprises_are_said(twin: Twin, caveat: str) -> None:
-    """What few people expect of a schedule is among its caveats."""
-    assert [caveat in sentence for sentence in twin.warnings(100)] == [True]
+def test_surprises_are_said(twin: Twin, warning: str) -> None:
+    """What few people expect of a schedule is among its warnings."""
+    assert [warning in sentence for sentence in twin.warnings(100)] == [True]
 
 
 @pytest.mark.parametrize(
@@ -93,7 +93,7 @@ def test_surprises_are_said(twin: Twin, caveat: str) -> None:
     ids=lambda twin: twin.kind,
 )
 def test_nothing_is_said_of_the_usual(twin: Twin) -> None:
-    """A schedule that does what everybody expects has no caveat."""
+    """A schedule that does what everybody expects has no warning."""
     assert twin.warnings(100) == []
 
 
@@ -116,6 +116,6 @@ def test_nothing_is_said_of_the_usual(twin: Twin) -> None:
     ],
     ids=lambda given: getattr(given, "kind", ""),
 )
-def test_joints(twin: Twin, boundaries: list[int]) -> None:
-    """The joints are the steps at which the rate changes its course, and the two ends."""
+def test_boundaries(twin: Twin, boundaries: list[int]) -> None:
+    """The boundaries are the steps at which the rate changes its course, and the two ends."""
     assert twin.boundaries(100) == boundaries

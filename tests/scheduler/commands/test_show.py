@@ -87,7 +87,7 @@ def test_groups_are_a_list(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_the_terminal_shows_all(capsys: pytest.CaptureFixture[str]) -> None:
-    """Without options: the call, the length, the digest, a chart and the exact values at the joints."""
+    """Without options: the call, the length, the digest, a chart and the exact values at the boundaries."""
     assert show(*TYPED) == 0
     out = capsys.readouterr().out
     assert out.startswith("custom.WarmupWithDecay(base_lr=0.0005, warmup_steps=100, total_steps=1000, min_lr=1e-06)\n")
@@ -119,7 +119,7 @@ def test_a_schedule_without_an_end_says_its_length(capsys: pytest.CaptureFixture
     assert "2,000 steps (the schedule has no end: 4 x its longest step count; --steps" in capsys.readouterr().out
 
 
-def test_caveats_are_said(capsys: pytest.CaptureFixture[str]) -> None:
+def test_warnings_are_printed(capsys: pytest.CaptureFixture[str]) -> None:
     """A warmup as long as the training is shown, with a warning on stderr."""
     assert show("LinearWarmup", "1e-3", "500", "--steps=500") == 0
     assert "warning: the warmup is as long as the training" in capsys.readouterr().err
@@ -146,7 +146,7 @@ def test_alone_it_lists_every_kind(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_a_kind_explains_itself(capsys: pytest.CaptureFixture[str]) -> None:
-    """`--help` behind a kind shows its signature, formula and joints."""
+    """`--help` behind a kind shows its signature, formula and boundaries."""
     assert show("WarmupWithDecay", "--help") == 0
     assert "Formula: " in capsys.readouterr().out
 

@@ -147,7 +147,7 @@ def test_cycles_of_any_length_repeat_every_column(part: Schedule, length: int) -
 
 @pytest.mark.parametrize("factor", [1, 3])
 def test_time_scaled_columns_are_the_same_over_more_steps(factor: int) -> None:
-    """A composite that can be stretched stretches all its columns: each value lasts so many times as long."""
+    """A composite scaled in time scales all its columns: each value lasts `factor` times as long."""
     epochs = PerEpoch(OneCycleLR(0.1, 12), 2)
     for made in (
         epochs,

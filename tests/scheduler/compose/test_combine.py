@@ -131,7 +131,7 @@ def nested(depth: int) -> Schedule:
         pytest.param(lambda: Scale(Ramp("previous", 0.0, 5), 2.0), "nothing goes before", id="previous-in-scale"),
         pytest.param(lambda: Splice(Constant("previous"), 5, STEPS), "nothing goes before", id="previous-first"),
         pytest.param(lambda: Clamp(STEPS, 2.0, 1.0), "low must be <= high, got 2.0 > 1.0", id="clamp"),
-        pytest.param(lambda: Cycle(LinearWarmup(0.1, 5), 5, growth=2), "cannot be stretched", id="stretch"),
+        pytest.param(lambda: Cycle(LinearWarmup(0.1, 5), 5, growth=2), "cannot be scaled in time", id="time-scaled"),
         pytest.param(lambda: Cycle(STEPS, 5, amplitude=1.5), "amplitude", id="amplitude"),
         pytest.param(lambda: nested(MAX_DEPTH + 1), "at most 16 deep, got 17", id="depth"),
         pytest.param(lambda: Literal(), "got neither", id="literal-neither"),

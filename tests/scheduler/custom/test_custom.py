@@ -1,4 +1,4 @@
-"""The user's schedules: their numbers at every joint, their accuracy, what they refuse."""
+"""The user's schedules: their numbers at every boundary, their accuracy, what they refuse."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ import mpmath  # isort: skip  # the precision is set in formulas
 N = 1_000_000
 
 # (schedule, step, value): each value worked out by hand from the formula, exact where the formula is
-JOINTS: list[tuple[Schedule, int, float]] = [
+BOUNDARIES: list[tuple[Schedule, int, float]] = [
     (LinearWarmup(1.0, 4), 0, 0.25),
     (LinearWarmup(1.0, 4), 2, 0.75),
     (LinearWarmup(1.0, 4), 3, 1.0),
@@ -94,12 +94,12 @@ JOINTS: list[tuple[Schedule, int, float]] = [
 
 @pytest.mark.parametrize(
     ("schedule", "step", "value"),
-    JOINTS,
-    ids=[f"{number}-{schedule.kind}-{step}" for number, (schedule, step, _) in enumerate(JOINTS)],
+    BOUNDARIES,
+    ids=[f"{number}-{schedule.kind}-{step}" for number, (schedule, step, _) in enumerate(BOUNDARIES)],
 )
 @pytest.mark.filterwarnings("ignore::scheduler.ScheduleWarning")
-def test_joint(schedule: Schedule, step: int, value: float) -> None:
-    """The value at a joint is the number worked out by hand, within 2 ULP where that number is itself rounded."""
+def test_boundary(schedule: Schedule, step: int, value: float) -> None:
+    """The value at a boundary is the number worked out by hand, within 2 ULP where that number is itself rounded."""
     assert schedule.get_lr(step) == pytest.approx(value, rel=4.5e-16, abs=0)
 
 
@@ -169,8 +169,8 @@ def test_accuracy_against_the_formula_in_high_precision(schedule: Schedule) -> N
     """Every value is within 4 ULP of the formula and within 1e-15 of the peak, near a cosine's floor as elsewhere."""
     draw = np.random.default_rng(sum(str(schedule).encode()))
     values = schedule.values(N)
-    near_joints = [joint + offset for joint in schedule.boundaries(N) for offset in range(-3, 4)]
-    steps = sorted({step for step in [*draw.integers(0, N, 250).tolist(), *near_joints] if 0 <= step < N})
+    near_boundaries = [boundary + offset for boundary in schedule.boundaries(N) for offset in range(-3, 4)]
+    steps = sorted({step for step in [*draw.integers(0, N, 250).tolist(), *near_boundaries] if 0 <= step < N})
     expected = np.array([float(formula(schedule, step, mpmath)) for step in steps])
     ulps = np.abs(values[steps].view(np.int64) - expected.view(np.int64))
     assert ulps.max() <= 4, f"step {steps[int(ulps.argmax())]}"
@@ -245,8 +245,8 @@ def test_a_loop_longer_than_the_schedule_is_warned_once(schedule: Schedule) -> N
 
 
 @pytest.mark.parametrize("kind", [LinearWarmup, ExponentialWarmup, CosineWarmup])
-def test_a_warmup_as_long_as_the_training_is_a_caveat(kind: Any) -> None:
+def test_a_warmup_as_long_as_the_training_is_warned_of(kind: Any) -> None:
     """Pitfall 4: a table that ends before its warmup does is legal and said."""
     assert kind(1e-3, 1000).warnings(1001) == []
-    (caveat,) = kind(1e-3, 1000).warnings(1000)
-    assert "1000 steps are no more than the 1000 warmup_steps" in caveat
+    (warning,) = kind(1e-3, 1000).warnings(1000)
+    assert "1000 steps are no more than the 1000 warmup_steps" in warning

@@ -1,4 +1,4 @@
-"""Caveats: a training of other steps than the schedule was made for is warned of, by one rule for all kinds."""
+"""Warnings: a training of other steps than the schedule was made for is warned of, by one rule for all kinds."""
 
 from __future__ import annotations
 
@@ -134,7 +134,7 @@ def test_a_schedule_without_a_length_is_good_for_any_that_is_longer_than_its_war
 @each("kind", sorted(KINDS))
 @given(data=st.data())
 @settings(max_examples=15, suppress_health_check=list(HealthCheck))
-def test_caveats_are_few_and_short_sentences(kind: str, data: st.DataObject) -> None:
+def test_warnings_are_few_and_short_sentences(kind: str, data: st.DataObject) -> None:
     """Whatever the parameters, there are at most a dozen, each a line that is said once."""
     schedule = data.draw(schedules(kind, depth=2))
     texts = schedule.warnings(data.draw(st.sampled_from([1, 2, 50, 3000, 10**10])))

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from scheduler import Spec, Table
 from scheduler.custom import CyclicLR, LinearWarmup, WarmupWithDecay
-from scheduler.views.chart import chart, joint_lines, number, value_lines
+from scheduler.views.chart import boundary_lines, chart, number, value_lines
 
 
 def _drawing(text: str) -> list[str]:
@@ -89,22 +89,22 @@ def test_too_small_a_chart_is_refused() -> None:
         chart([1.0], width=10)
 
 
-def test_joint_lines_answer_the_guide() -> None:
+def test_boundary_lines_name_the_steps_of_the_guide() -> None:
     """Each line holds a step, its name and the exact value."""
     schedule = WarmupWithDecay(5e-4, 100, 1000, min_lr=1e-6)
-    lines = [line.split() for line in joint_lines(Table.compute(Spec(schedule=schedule, total_steps=1000)))]
+    lines = [line.split() for line in boundary_lines(Table.compute(Spec(schedule=schedule, total_steps=1000)))]
     assert ["0", "initial", repr(schedule.get_lr(0))] in lines
     assert ["100", "after", "warmup", repr(schedule.get_lr(100))] in lines
     assert ["500", "mid-training", repr(schedule.get_lr(500))] in lines
     assert ["999", "final", repr(schedule.get_lr(999))] in lines
 
 
-def test_of_many_joints_the_first_are_shown() -> None:
+def test_of_many_boundaries_the_first_are_shown() -> None:
     """Hundreds of cycles fill no screen: the rest is left out, and the named steps stay."""
     table = Table.compute(Spec(schedule=CyclicLR(1e-4, 0.1, 10), total_steps=10_001))
-    lines = joint_lines(table)
+    lines = boundary_lines(table)
     assert len(lines) < 15
-    assert lines[-1] == "and more joints"
+    assert lines[-1] == "and more boundaries"
     assert any("mid-training" in line for line in lines)
     assert any("final" in line for line in lines)
 

@@ -80,12 +80,12 @@ def test_every_column_is_drawn() -> None:
     assert [line.get_label() for line in figure.axes[0].lines] == ["lr.0", "lr.1"]
 
 
-def test_the_joints_are_marked(table: Table) -> None:
+def test_the_boundaries_are_marked(table: Table) -> None:
     """The steps at which the formula changes are marked and named."""
-    assert any(re.fullmatch(r"joints: 0 · .*100 · 999", text) for text in _legend(table))
+    assert any(re.fullmatch(r"boundaries: 0 · .*100 · 999", text) for text in _legend(table))
 
 
-def test_many_joints_are_not_marked() -> None:
+def test_many_boundaries_are_not_marked() -> None:
     """Marks that would hide the line are left out."""
     table = Table.compute(Spec(schedule=CyclicLR(1e-4, 0.1, 10), total_steps=1000))
     assert _legend(table) == []

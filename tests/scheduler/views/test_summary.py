@@ -31,8 +31,8 @@ def test_a_single_spike_in_ten_million_rows_is_kept() -> None:
     assert 7_654_321 in extremes(values, 2000)
 
 
-def test_joints_belong_to_their_column() -> None:
-    """With parameter groups, each column has the joints of its own schedule."""
+def test_boundaries_belong_to_their_column() -> None:
+    """With parameter groups, each column has the boundaries of its own schedule."""
     spec = Spec(schedule=(LinearWarmup(0.1, 10), LinearWarmup(0.1, 20)), total_steps=50)
     table = Table.compute(spec)
     assert 10 in boundaries(table, "lr.0")
@@ -40,7 +40,7 @@ def test_joints_belong_to_their_column() -> None:
     assert 20 in boundaries(table, "lr.1")
 
 
-def test_a_table_without_a_spec_has_its_ends_as_joints() -> None:
+def test_a_table_without_a_spec_has_its_ends_as_boundaries() -> None:
     """Of values alone, only the first and the last row are known to matter."""
     assert boundaries(Table({"lr": [3.0, 2.0, 1.0]}), "lr") == [0, 2]
 

@@ -27,7 +27,7 @@ from tests.support.schedules.stepping import Columns
 
 
 def long(n: int) -> list[Any]:
-    """Each kind, and each way of computing it, with joints that lie far apart within n steps."""
+    """Each kind, and each way of computing it, with boundaries that lie far apart within n steps."""
     linear, cosine = LinearLR(0.1, 0.01, total_iters=n // 3), CosineAnnealingLR(0.1, n // 3, 1e-5)
     cycle = OneCycleLR(0.2, n // 2, momentum_column="beta1")
     cases: dict[str, Twin] = {

@@ -228,8 +228,8 @@ def test_cosine_rises_again_past_its_end() -> None:
         pytest.param(twins.WarmupStableDecay(0.1, 10, 20, 50), [0, 10, 30, 50, 99], id="warmup_stable_decay"),
     ],
 )
-def test_joints(schedule: Schedule, boundaries: list[int]) -> None:
-    """The joints are the steps at which the formula changes or a wave restarts, and the two ends."""
+def test_boundaries(schedule: Schedule, boundaries: list[int]) -> None:
+    """The boundaries are the steps at which the formula changes or a wave restarts, and the two ends."""
     assert schedule.boundaries(100) == boundaries
 
 
