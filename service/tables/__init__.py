@@ -1,1 +1,1 @@
-"""Tables: computed, cached, stored and read. Nothing here knows HTTP."""
+"""Tables: computed, cached, stored and read. This package does not depend on HTTP."""

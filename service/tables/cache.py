@@ -1,4 +1,4 @@
-"""A cache of tables, bounded by the memory that they take."""
+"""An LRU cache of tables, bounded by the memory that they take."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Cacheable(Protocol):
 
     @property
     def is_pinned(self) -> bool:
-        """Whether that memory is in use now, as by a response under way. To evict the table would free nothing yet."""
+        """Whether the memory is in use, for instance by a response being sent. Evicting the table would not free it."""
 
 
 T = TypeVar("T", bound=Cacheable)
@@ -34,31 +34,31 @@ class TableCache(Generic[T]):
 
     def __init__(self, capacity: int) -> None:
         self.capacity = capacity
-        self._kept: OrderedDict[str, T] = OrderedDict()
-        self._kept_bytes = 0
+        self._cached: OrderedDict[str, T] = OrderedDict()
+        self._cached_bytes = 0
         self._reserved = 0
         self._evicted_in_use: list[T] = []
 
     def __len__(self) -> int:
-        return len(self._kept)
+        return len(self._cached)
 
     @property
     def nbytes(self) -> int:
         """Bytes of the cached tables, of the evicted ones that are still pinned, and of what is reserved."""
         self._evicted_in_use = [item for item in self._evicted_in_use if item.is_pinned]
-        return self._kept_bytes + self._reserved + sum(item.nbytes for item in self._evicted_in_use)
+        return self._cached_bytes + self._reserved + sum(item.nbytes for item in self._evicted_in_use)
 
     def get(self, digest: str) -> T | None:
-        """The table, which becomes the most recently used one; None where it is not cached."""
-        item = self._kept.get(digest)
+        """Return the table, and make it the most recently used one; None if it is not cached."""
+        item = self._cached.get(digest)
         if item is not None:
-            self._kept.move_to_end(digest)
+            self._cached.move_to_end(digest)
         return item
 
     def reserve(self, nbytes: int) -> bool:
-        """Reserve bytes for a table that is about to be loaded; tables that are not pinned are evicted for it.
+        """Reserve bytes for a table that is about to be loaded. Unpinned tables are evicted for it.
 
-        Returns False where there is no room. Give the bytes back with `release`, whether the table was added or not.
+        Return False if there is not enough space. `release` the bytes later, whether the table was added or not.
         """
         if nbytes > self.capacity or self._free(nbytes) < nbytes:
             return False
@@ -66,15 +66,15 @@ class TableCache(Generic[T]):
         return True
 
     def release(self, nbytes: int) -> None:
-        """Give reserved bytes back. Where the table that was added takes more than that, others are evicted for it."""
+        """Release reserved bytes. If the added table takes more than those, other tables are evicted."""
         self._reserved -= nbytes
         self._free(0)
 
     def _free(self, nbytes: int) -> int:
-        """Evict the least recently used tables, but pinned ones, until so many bytes are free. Returns how many are."""
+        """Evict the least recently used unpinned tables until `nbytes` are free. Return the number of free bytes."""
         free = self.capacity - self.nbytes
         evicted: list[T] = []
-        for item in self._kept.values() if free < nbytes else ():
+        for item in self._cached.values() if free < nbytes else ():
             if not item.is_pinned:
                 evicted.append(item)
                 free += item.nbytes
@@ -85,24 +85,24 @@ class TableCache(Generic[T]):
         return free
 
     def add(self, item: T) -> T:
-        """Cache a table as the most recently used one. Returns the copy that was there first, where there was one."""
-        if (known := self.get(item.digest)) is not None:
-            return known
-        self._kept[item.digest] = item
-        self._kept_bytes += item.nbytes
+        """Cache a table as the most recently used one. Return the cached copy if there already is one."""
+        if (existing := self.get(item.digest)) is not None:
+            return existing
+        self._cached[item.digest] = item
+        self._cached_bytes += item.nbytes
         return item
 
     def resized(self, item: T, before: int) -> None:
-        """Count a table anew that took `before` bytes until now; others are evicted where it has grown."""
-        if self._kept.get(item.digest) is item:
-            self._kept_bytes += item.nbytes - before
+        """Update the size of a table that took `before` bytes. If it has grown, other tables may be evicted."""
+        if self._cached.get(item.digest) is item:
+            self._cached_bytes += item.nbytes - before
             self._free(0)
 
     def evict(self, digest: str) -> None:
-        """Remove the table from the cache; nothing where it is not in it."""
-        item = self._kept.pop(digest, None)
+        """Remove the table from the cache, if it is cached."""
+        item = self._cached.pop(digest, None)
         if item is None:
             return
-        self._kept_bytes -= item.nbytes
+        self._cached_bytes -= item.nbytes
         if item.is_pinned:
             self._evicted_in_use.append(item)

@@ -1,4 +1,4 @@
-"""Tables computed, one at a time where that is quick: few wait, none waits or runs too long, none runs for nobody."""
+"""Computing tables: a bounded queue with a time limit, and cancellation when every client has disconnected."""
 
 from __future__ import annotations
 
@@ -21,25 +21,25 @@ from service.workers.pool import Job, Workers
 
 _logger = logging.getLogger("lrtables")
 
-_LONGEST_PAUSE = 60  # seconds that a client is asked to wait at most
-_STAGGER_SECONDS = 1.0  # how long a computation must have run before another is started beside it
-_GRACE = 1.0  # seconds in which a computation that is told to stop has to
-_LAST_GRACE = 0.1  # the same, when the server has been told to stop
-_WORKING_MEMORY = 256 * 2**20  # bytes beside the tables: the spec's objects, and what is computed block by block
+_LONGEST_PAUSE = 60  # seconds: largest Retry-After
+_STAGGER_SECONDS = 1.0  # how long a computation must have run before another one starts in parallel
+_GRACE = 1.0  # seconds from a stop to a kill
+_LAST_GRACE = 0.1  # the same, while the server stops
+_WORKING_MEMORY = 256 * 2**20  # bytes besides the tables: the spec's objects, and the blocks being computed
 
 Find = Callable[[str], Awaitable[ReadableTable]]
-"""Finds the table that a Literal names by its digest."""
+"""Finds the table that a Literal refers to by its digest."""
 
 
 class Computations:
-    """The one place where tables are computed, in worker processes. An instance belongs to one event loop.
+    """Computes all tables of the server, in worker processes. An instance belongs to one event loop.
 
-    The next one begins when the last one ends. Where that has run for a second, as many as `compute_workers` run side
-    by side, so that one which does not end is in nobody's way. One that does not stop when it is told to, as its time
-    is over or every client has left, is killed with its process.
+    Normally one computation runs at a time. When it has run for a second, up to `compute_workers` run in parallel, so
+    that an endless one does not block the others. A computation is stopped at its time limit, or when every client has
+    disconnected. If it does not stop, its process is killed.
 
-    `depth` is how many computations run or wait, `started` how many began, `seconds` how long those that ended took,
-    `killed` how many were.
+    `depth` is the number of computations running or waiting, `started` the number started, `ended` the number ended,
+    `seconds` the total duration of those, and `killed` the number killed.
     """
 
     def __init__(self, executors: Executors, workers: Workers, settings: Settings) -> None:
@@ -60,30 +60,30 @@ class Computations:
 
     @property
     def longest(self) -> float:
-        """Seconds since the computation began that has run longest; 0 where none runs."""
+        """The age of the longest-running computation in seconds; 0 if none runs."""
         return self._slots.longest_held
 
     @asynccontextmanager
     async def run(self, spec: Spec, find: Find) -> AsyncIterator[Table]:
-        """The table of a spec, its digest taken, for a `with` block; its memory counts as taken until that ends.
+        """Compute a spec's table and its digest, for a `with` block. Its memory counts as used until the block ends.
 
-        When the caller is cancelled the computation stops, or never starts. Raises `QueueFullError`,
-        `DeadlineExceededError`, `NotComputableError` where a value leaves the floats, and what `find` raises.
+        When the caller is cancelled, the computation is stopped. Raises `QueueFullError`, `DeadlineExceededError`,
+        `NotComputableError` if a value overflows, and what `find` raises.
         """
         async with AsyncExitStack() as held:
             yield await self._run(spec, find, held)
 
     async def _run(self, spec: Spec, find: Find, held: AsyncExitStack) -> Table:
-        """The table; its memory is `held`."""
+        """Return the table. Its memory is acquired on the stack `held`."""
         if self.depth >= self._most:
             raise QueueFullError(
-                f"{self.depth} computations are under way or waiting, as many as this server takes (max_queue)",
+                f"{self.depth} computations are running or waiting, the most that this server allows (max_queue)",
                 self._pause(),
             )
         self.depth += 1
         try:
             async with asyncio.timeout(self._limit):
-                # first, as finding may take another computation, which must not wait for the memory of this one
+                # Before acquiring memory: finding may need another computation, which must not wait for our memory.
                 tables = {digest: await find(digest) for digest in sorted(named_digests(spec.every_schedule()))}
                 await held.enter_async_context(self._memory.acquire(8 * spec.total_steps * len(spec.plan())))
                 async with self._slots.acquire():
@@ -91,19 +91,19 @@ class Computations:
                     return await self._compute(Job(spec, columns, self._working_memory))
         except TimeoutError as error:
             raise DeadlineExceededError(
-                f"the computation did not end within {self._limit:g} s (compute_seconds), its wait for a turn included",
+                f"the computation did not end within {self._limit:g} s (compute_seconds), including its wait in queue",
                 self._pause(),
             ) from error
         finally:
             self.depth -= 1
 
     async def _compute(self, job: Job) -> Table:
-        """The table of a job. When the caller is cancelled, this ends when the job has stopped, or was killed."""
+        """Return the table of a job. When the caller is cancelled, wait until the job has stopped or was killed."""
         self.started += 1
         began = time.perf_counter()
         self._jobs.add(job)
         running = asyncio.ensure_future(self._executors.compute(self.workers.compute, job))
-        running.add_done_callback(_seen)
+        running.add_done_callback(_retrieve_exception)
         try:
             return await asyncio.shield(running)
         except asyncio.CancelledError:
@@ -115,7 +115,7 @@ class Computations:
             self.seconds += time.perf_counter() - began
 
     async def _stop(self, job: Job, running: asyncio.Future[Table]) -> None:
-        """Tell a job to stop, kill it where it does not, and wait until it has ended."""
+        """Stop a job, kill it after the grace period, and wait until it has ended."""
         job.stop()
         timer = asyncio.get_running_loop().call_later(self._grace, self._kill, job)
         try:
@@ -126,33 +126,33 @@ class Computations:
     def _kill(self, job: Job) -> None:
         if job.kill():
             self.killed += 1
-            _logger.error("spec %s: its computation did not stop when told to; its process was killed", job.spec.id)
+            _logger.error("spec %s: the computation did not stop; its process was killed", job.spec.id)
 
     def state(self) -> str:
-        """`ok`, or what people should know: no process can be started, or a computation runs for long."""
+        """Return `ok`, or a problem: no worker process can be started, or a computation runs for long."""
         if self.workers.trouble is not None:
-            return f"no process could be started that computes: {self.workers.trouble}"
+            return f"no worker process could be started: {self.workers.trouble}"
         return (
             "ok" if self.longest <= _STAGGER_SECONDS else f"one has run for {self.longest:.0f} s, {self.depth} in all"
         )
 
     def hurry(self) -> None:
-        """Give what is told to stop less time to do so, as the server has been told to stop. For a signal handler."""
+        """Shorten the grace period of stopped computations, as the server is stopping. Safe in a signal handler."""
         self._grace = _LAST_GRACE
 
     def close(self) -> None:
-        """End what runs: the server ends."""
+        """Kill all running computations, and close the workers."""
         for job in self._jobs:
             job.kill()
         self.workers.close()
 
     def _pause(self) -> int:
-        """Seconds until those that are there now may be done."""
+        """Return an estimate of the seconds until the current computations are done."""
         mean = self.seconds / self.ended if self.ended else 1.0
         return min(max(math.ceil(mean * self.depth), 1), _LONGEST_PAUSE)
 
 
-def _seen(running: asyncio.Future[Table]) -> None:
-    """Look at how it ended, as nobody else does where its caller was cancelled."""
+def _retrieve_exception(running: asyncio.Future[Table]) -> None:
+    """Mark the exception as retrieved: asyncio would log it if the caller was cancelled and never reads it."""
     if not running.cancelled():
         running.exception()

@@ -1,4 +1,4 @@
-"""Cache entries: verified tables, in memory or in the store, each with what was prepared of it, as its responses."""
+"""Cache entries: verified tables, in memory or in the store, each with prepared data such as its responses."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ from service.tables.origins import Origin
 from service.tables.readable import ReadableTable
 from service.tables.stored import TableReader
 
-_PER_CHUNK = 100  # bytes of the check of a chunk, about
+_PER_CHUNK = 100  # bytes that the checksum of a chunk takes, about
 
 
 class Rendered(Protocol):
-    """What is prepared of a table once, and kept in its cache entry, such as its responses."""
+    """Data that is prepared once per table and stored in its cache entry, such as its responses."""
 
     @property
     def nbytes(self) -> int:
-        """The memory that it takes, without that of the table's values."""
+        """The memory that it takes, without the table's values."""
 
     @property
     def is_sending(self) -> bool:
-        """Whether the table's values are being sent now, which keeps them in memory."""
+        """Whether the table's values are being sent, so that their memory is in use."""
 
     def describe(self, origin: Origin) -> None:
-        """Prepare what tells the table's origin. Called again where a fact replaces a claim; a fact is final."""
+        """Prepare the data that depends on the table's origin. Called again if a fact replaces a claim."""
 
 
 R = TypeVar("R", bound=Rendered)
@@ -36,23 +36,23 @@ R_co = TypeVar("R_co", bound=Rendered, covariant=True)
 
 
 class Renderer(Protocol[R_co]):
-    """Prepares what is kept in a table's entry. It may read all values, so it runs outside the event loop."""
+    """Prepares the data in a table's cache entry. It may read all values, so it runs outside the event loop."""
 
     def in_memory(self, table: Table) -> R_co:
-        """What is kept with a table in memory. It copies no values."""
+        """Return the data for a table in memory, without a copy of its values."""
 
     def stored(self, table: TableReader) -> R_co:
-        """What is kept with a table that stays in the store."""
+        """Return the data for a table whose values stay in the store."""
 
 
 class Entry(Generic[R]):
-    """A cache entry: a verified table, and what was prepared of it.
+    """A cache entry: a verified table and the data prepared for it.
 
-    `is_described` says whether what was prepared tells the table's origin, and that origin is final.
+    `is_described` is whether the prepared data includes the table's origin, and that origin is final.
 
     Args:
         table: the table.
-        rendered: what was prepared of it.
+        rendered: the prepared data.
     """
 
     def __init__(self, table: ReadableTable, rendered: R) -> None:
@@ -64,27 +64,27 @@ class Entry(Generic[R]):
 
     @property
     def nbytes(self) -> int:
-        """The memory that the entry takes, Python objects included."""
+        """The memory that the entry takes, including Python objects."""
         return self.rendered.nbytes
 
     @property
     def is_pinned(self) -> bool:
-        """Whether the memory of the values is in use: to evict the entry would free nothing yet."""
+        """Whether the memory of the values is in use. Evicting the entry would not free it."""
         return False
 
     @property
     def is_damaged(self) -> bool:
-        """Whether the stored values have been found changed since they were verified: the entry is of no use then."""
+        """Whether the stored values have changed since they were verified. The entry must then be discarded."""
         return False
 
     def describe(self, origin: Origin) -> None:
-        """Let what was prepared tell the table's origin."""
+        """Add the table's origin to the prepared data."""
         self.rendered.describe(origin)
         self.is_described = origin.fact is not None
 
     @contextmanager
     def pin(self) -> Iterator[None]:
-        """Count the entry as in use for a `with` block that reads the values."""
+        """Pin the entry for a `with` block that reads the values."""
         self._pins += 1
         try:
             yield
@@ -110,7 +110,7 @@ class MemoryEntry(Entry[R]):
 
 
 class StreamedEntry(Entry[R]):
-    """A table whose values stay in the store. In memory are the checks of its chunks, and what was prepared of it."""
+    """A table whose values stay in the store. Only the checksums of its chunks and the prepared data are in memory."""
 
     def __init__(self, table: TableReader, renderer: Renderer[R]) -> None:
         super().__init__(table, renderer.stored(table))

@@ -15,21 +15,21 @@ _BLOCK = 2048  # values serialized at a time, about a millisecond
 
 
 def npy_header(layout: TableLayout) -> bytes:
-    """The header of the table's NumPy file, which the values follow."""
+    """Return the header of the table's NumPy file. The values follow it."""
     shape = (layout.total_steps,) if len(layout.columns) == 1 else (len(layout.columns), layout.total_steps)
-    # not written by NumPy, whose versions pad it differently: a digest has one file
+    # NumPy's versions pad the header differently, but a digest must have exactly one file.
     text = f"{{'descr': '<f8', 'fortran_order': False, 'shape': {shape}, }}".encode()
     text += b" " * (-(len(_NPY) + 2 + len(text) + 1) % 64) + b"\n"
     return _NPY + len(text).to_bytes(2, "little") + text
 
 
 def npy_parts(table: Table) -> list[Part]:
-    """The table's NumPy file: its header, and a view of the values."""
+    """Return the table's NumPy file as its header and a view of the values."""
     return [npy_header(table.layout), *table.parts()[1:]]
 
 
 def json_blocks(table: ReadableTable) -> Iterator[bytes]:
-    """The table as JSON, block by block."""
+    """Yield the table as JSON, block by block."""
     layout = {"digest": table.digest, "axis": table.axis, "stride": table.stride, "after": table.after}
     yield json.dumps({**layout, "total_steps": table.total_steps})[:-1].encode() + b', "columns": {'
     for number, (name, values) in enumerate(table.columns.items()):
@@ -42,7 +42,7 @@ def json_blocks(table: ReadableTable) -> Iterator[bytes]:
 
 
 def csv_blocks(table: ReadableTable) -> Iterator[bytes]:
-    """The table as CSV with a header line, block by block. Numbers are the shortest that read back exactly."""
+    """Yield the table as CSV with a header line, block by block. Numbers have the fewest digits that round-trip."""
     yield ",".join([table.axis, *table.columns]).encode() + b"\r\n"
     block = max(_BLOCK // len(table.columns), 1)
     for start in range(0, table.total_steps, block):

@@ -1,7 +1,7 @@
-"""The origin of a table. What this service has computed is a fact; what a publisher says is a claim.
+"""The origin of a table: a fact if this service computed the table, a claim if a client published it.
 
-A lost table is computed again from a fact. From a claim it is, too, where that gives the table's digest, which makes
-the claim a fact.
+A lost table is computed again from a fact. A claim is used too, if it results in the table's digest: then the claim
+becomes a fact.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ from service.tables.specs import read_spec
 
 
 class Claim(BaseModel):
-    """What a table's publisher says of it. Nobody has checked it."""
+    """The origin that a table's publisher claims. It is not verified."""
 
-    spec: dict[str, Any] | None = Field(description="what the values are said to be computed from")
-    provenance: dict[str, str] = Field(description="the versions that are said to have computed them")
+    spec: dict[str, Any] | None = Field(description="the spec that the values are claimed to be computed from")
+    provenance: dict[str, str] = Field(description="the versions that are claimed to have computed them")
 
 
 @dataclass(frozen=True)
 class Origin:
-    """The origin of a table: the first spec from which it was computed here, else what its publisher said."""
+    """The origin of a table: the first spec from which it was computed here, or else its publisher's claim."""
 
     fact: SpecRow | None = None
     claim: Claim | None = None
@@ -40,13 +40,13 @@ class Origin:
 
     @property
     def provenance(self) -> dict[str, str] | None:
-        """The versions of the software that computed the table here; None where they are not known."""
+        """The versions of the software that computed the table here; None if they are not recorded."""
         text = None if self.fact is None else self.fact.provenance
         return None if text is None else json.loads(text)
 
 
 def origin_of(records: TableRecords, digest: str) -> Origin:
-    """The origin of a table, as the database has it. Blocks."""
+    """Return the origin of a table from the database. Blocks."""
     facts = records.specs_of(digest)
     if facts:
         return Origin(fact=facts[0])
@@ -55,15 +55,15 @@ def origin_of(records: TableRecords, digest: str) -> Origin:
 
 
 def claim_of(table: Table, settings: Settings) -> str | None:
-    """The JSON of what a table's file says of it; None where it says nothing.
+    """Return the claim in a table's file as JSON; None if there is none. Slow for a large spec.
 
-    A spec is left out that this server would not compute, or that is of a table with another frame. It takes time.
+    A spec is left out if this server would not compute it, or if its table would have another layout.
     """
     spec = _claimed(table, settings)
     if spec is None and not table.provenance:
         return None
-    said = None if spec is None else spec.model_dump(mode="json")
-    return Claim(spec=said, provenance=dict(table.provenance)).model_dump_json()
+    data = None if spec is None else spec.model_dump(mode="json")
+    return Claim(spec=data, provenance=dict(table.provenance)).model_dump_json()
 
 
 def _claimed(table: Table, settings: Settings) -> Spec | None:
@@ -78,6 +78,6 @@ def _claimed(table: Table, settings: Settings) -> Spec | None:
 
 
 def spec_of_claim(claim: str | None) -> str | None:
-    """The JSON of the spec in a claim; None where it has none."""
+    """Return the spec in a claim as JSON; None if it has none."""
     spec = None if claim is None else Claim.model_validate_json(claim).spec
     return None if spec is None else json.dumps(spec)

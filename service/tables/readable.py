@@ -1,4 +1,4 @@
-"""A table whose values can be read, wherever they are."""
+"""The protocol of a table whose values can be read, from memory or from the store."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from scheduler.table_format import After, Axis, TableLayout
 
 
 class Column(Protocol):
-    """A column's values, shape [total_steps]: an array, or read from the store when they are asked for."""
+    """A column's values, shape [total_steps]: an array, or read from the store on access."""
 
     def __len__(self) -> int: ...
 
@@ -32,13 +32,13 @@ class Column(Protocol):
 class ReadableTable(Protocol):
     """A table to read values from: `scheduler.Table` in memory, or `TableReader`, whose values stay in the store.
 
-    The attributes are those of `scheduler.Table`. Of a table in the store, a column blocks while it is read, and raises
-    `TableError` where the file has changed.
+    The attributes are those of `scheduler.Table`. Reading a column of a table in the store blocks, and raises
+    `TableError` if the file has changed.
     """
 
     @property
     def digest(self) -> str:
-        """The SHA-256 of frame and values, which names the table."""
+        """The SHA-256 of layout and values, which identifies the table."""
 
     @property
     def layout(self) -> TableLayout:
@@ -70,4 +70,4 @@ class ReadableTable(Protocol):
 
     @property
     def header(self) -> bytes:
-        """What comes before the values in the table's safetensors file."""
+        """The header of the table's safetensors file. The values follow it."""

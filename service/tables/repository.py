@@ -1,4 +1,4 @@
-"""The tables in the store: verified whenever they are read, quarantined where they are damaged."""
+"""The tables in the store: verified whenever they are read, and quarantined if they are damaged."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from service.storage.store import ObjectStore
 from service.tables.stored import TableReader
 
 _logger = logging.getLogger("lrtables")
-_TRIES = 3  # others may damage or quarantine what is written meanwhile, but not for ever
+_TRIES = 3  # other servers may quarantine the file at the same time, but not forever
 
 
 class _Named(Protocol):
@@ -25,7 +25,7 @@ T = TypeVar("T", bound=_Named)
 
 
 def table_key(digest: str) -> str:
-    """The key of a table's object in the store."""
+    """Return the key of a table's object in the store."""
     return f"tables/{digest[:2]}/{digest}.safetensors"
 
 
@@ -37,30 +37,30 @@ class TableFiles:
         self._store = store
 
     def size(self, digest: str) -> int | None:
-        """The size of the table's file in bytes; None where there is no file."""
+        """Return the size of the table's file in bytes; None if there is no file."""
         found = self._store.stat(table_key(digest))
         return None if found is None else found.size
 
     def load(self, digest: str) -> Table | None:
-        """The verified table, in memory; None where it is missing, or was damaged and has been quarantined."""
+        """Return the verified table, in memory; None if it is missing, or was damaged and has been quarantined."""
         return self._verified(digest, self._load)
 
     def open(self, digest: str) -> TableReader | None:
-        """What `load` returns, but the values stay in the store: it takes little memory, whatever the table's size."""
+        """Return the same as `load`, but with the values in the store. It takes little memory for any table."""
         return self._verified(digest, self._open)
 
     def write(self, table: Table) -> bool:
-        """Make a table durable. Returns False where an intact file is there already."""
+        """Write a table durably. Return False if an intact file exists already."""
         for _ in range(_TRIES):
             if self._store.put(table_key(table.digest), table.parts()):
                 return True
             if self.open(table.digest) is not None:
                 return False
-        raise StorageError(f"the table {table.digest} was damaged whenever it was looked at")
+        raise StorageError(f"the table {table.digest} was found damaged {_TRIES} times after it was written")
 
     def _verified(self, digest: str, read: Callable[[str], T | None]) -> T | None:
         key = table_key(digest)
-        for last in (False, True):  # a second look: what was damaged on the way here may be intact in the store
+        for last in (False, True):  # read it twice: it may be intact in the store, and damaged in transfer
             found = self._store.stat(key) if last else None
             try:
                 return self._read(digest, key, read)
@@ -87,7 +87,7 @@ class TableFiles:
 
 
 def read_table(file: memoryview) -> Table:
-    """The table in a stored file, whose memory it keeps. Raises `TableError` where that is not what was stored."""
+    """Return the table in a stored file as a view of its memory. Raises `TableError` if the file was changed."""
     if not FileHeader.from_bytes(file, len(file)).checked:
         raise TableError("damaged table: its header has no check")
     return Table.from_bytes(file)

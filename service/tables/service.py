@@ -1,4 +1,4 @@
-"""The tables of this server: found, else computed once, stored, and served only if they are what their name says."""
+"""The table service: finds or computes each table once, stores it, and serves it only if it matches its digest."""
 
 from __future__ import annotations
 
@@ -36,15 +36,15 @@ from service.tables.specs import read_spec
 from service.workers.pool import Workers
 
 _logger = logging.getLogger("lrtables")
-_TRIES = 3  # to store a table whose file is being deleted; it is marked for deletion anew before each
-_MOST_DIGESTS = 100_000  # specs remembered: about 20 MB
+_TRIES = 3  # attempts to store a table while its file is being deleted
+_MOST_DIGESTS = 100_000  # cached digests of specs: about 20 MB
 
 T = TypeVar("T")
 
 
 @dataclass
 class Counters:
-    """What the service has done since it started."""
+    """Counters since the service started."""
 
     memory_hits: int = 0
     loads: int = 0
@@ -55,17 +55,17 @@ class Counters:
 class TableService(Generic[R]):
     """Tables by spec and by digest.
 
-    The stored spec id -> digest is the truth: a computation that gives another digest is logged with both, counted,
-    and never served in place of what is stored. Tables that are larger than `stream_bytes`, or find no room in memory,
-    are sent from the store. An instance belongs to one event loop; what blocks runs in threads.
+    The first digest stored for a spec is authoritative. A computation with another digest is logged and counted, and
+    its table is never served. Tables larger than `stream_bytes`, or without space in the cache, are streamed from the
+    store. An instance belongs to one event loop; blocking calls run in threads.
 
     Args:
-        store: of the tables' files.
-        records: which tables there are, and what they were computed from.
-        executors: in whose threads store and records are asked.
-        workers: that compute.
+        store: the tables' files.
+        records: the database's records of tables and specs.
+        executors: the threads for blocking calls.
+        workers: the processes that compute.
         settings: the limits.
-        renderer: prepares what is kept with each table, such as its responses.
+        renderer: prepares data for each cached table, such as its responses.
     """
 
     def __init__(
@@ -91,11 +91,11 @@ class TableService(Generic[R]):
 
     @property
     def waits(self) -> int:
-        """How many requests waited for work that another had begun."""
+        """The number of requests that waited for the same work started by another request."""
         return self._by_spec.waits + self._by_digest.waits
 
     def cached(self, digest: str) -> Entry[R] | None:
-        """The table if it is ready to be sent."""
+        """Return the table if it is cached."""
         ready = self.cache.get(digest)
         if ready is not None and ready.is_damaged:
             self.cache.evict(digest)
@@ -104,30 +104,30 @@ class TableService(Generic[R]):
         return ready
 
     def cached_for(self, spec: Spec) -> Entry[R] | None:
-        """The table of this spec if it is ready to be sent, its manifest too."""
+        """Return the table of this spec if it is cached with its final manifest."""
         ready = self.cached(self._digests.get(spec.id, ""))
         return ready if ready is not None and ready.is_described else None
 
     async def exists(self, digest: str) -> bool:
-        """Whether there is such a table; it is not read."""
+        """Return whether the table exists, without reading it."""
         return self.cache.get(digest) is not None or await self._executors.storage(self.files.size, digest) is not None
 
     async def get(self, digest: str) -> Entry[R]:
-        """The table of this digest. Raises `TableNotFoundError` and `TableLostError`."""
+        """Return the table with this digest. Raises `TableNotFoundError` and `TableLostError`."""
         if (ready := self.cached(digest)) is not None:
             return ready
         ready, _ = await self._by_digest.run(digest, lambda: self._load(digest))
         return ready
 
     async def describe(self, digest: str) -> Entry[R]:
-        """The table of this digest, with its manifest. Raises what `get` raises."""
+        """Return the table with this digest, including its manifest. Raises what `get` raises."""
         return await self._described(await self.get(digest))
 
     async def obtain(self, spec: Spec) -> tuple[Entry[R], bool]:
-        """The table of this spec, and whether this call was the one that made it.
+        """Return the table of this spec, and whether this call computed it.
 
-        Raises `NotComputableError` where a value leaves the floats, `TableLostError` where the stored table is lost,
-        `QueueFullError` and `DeadlineExceededError` where it has to be computed and there is no time.
+        Raises `NotComputableError` if a value overflows, `TableLostError` if the stored table is lost, and
+        `QueueFullError` or `DeadlineExceededError` if it must be computed and the server is busy.
         """
         if (ready := self.cached_for(spec)) is not None:
             return ready, False
@@ -135,11 +135,11 @@ class TableService(Generic[R]):
         return ready, made and leads
 
     async def publish(self, table: Table) -> tuple[Entry[R], bool]:
-        """Store a table by value, and whether it is new here. No spec is said to have it: only computing says that.
+        """Store a table by value, and return whether it is new.
 
-        What its file says of it is kept as a claim.
+        The origin in its file is stored as a claim: no spec leads to the table until this service has computed it.
 
-        Raises `LimitExceededError` where it is larger than this server computes.
+        Raises `LimitExceededError` if the table exceeds `max_table_bytes`.
         """
         if table.nbytes > self._settings.max_table_bytes:
             limit = self._settings.max_table_bytes
@@ -147,7 +147,7 @@ class TableService(Generic[R]):
         claim = await self._executors.parse(claim_of, table, self._settings)
         new = await self._stored(table, partial(self._records.publish, table.digest, table.nbytes, claim))
         self.counters.published += new
-        return await self._described(await self._keep(table)), new
+        return await self._described(await self._cache_table(table)), new
 
     # -- by digest ----------------------------------------------------------------------------------------------------
 
@@ -159,12 +159,12 @@ class TableService(Generic[R]):
         return await self._restore(digest)
 
     async def _read(self, digest: str, size: int) -> Entry[R] | None:
-        async with self._room(size) as into_memory:
+        async with self._reserve(size) as into_memory:
             ready = await self._executors.storage(self._entry, digest, into_memory=into_memory)
             return None if ready is None else self.cache.add(ready)
 
     def _entry(self, digest: str, *, into_memory: bool) -> Entry[R] | None:
-        """A stored table, ready to be sent. It blocks."""
+        """Return a stored table as a cache entry. Blocks."""
         if into_memory:
             table = self.files.load(digest)
             return None if table is None else MemoryEntry(table, self._renderer)
@@ -172,8 +172,8 @@ class TableService(Generic[R]):
         return None if reader is None else StreamedEntry(reader, self._renderer)
 
     @asynccontextmanager
-    async def _room(self, nbytes: int) -> AsyncIterator[bool]:
-        """Whether a table of this size has its place in memory, which is held for it meanwhile."""
+    async def _reserve(self, nbytes: int) -> AsyncIterator[bool]:
+        """Reserve memory for a table of this size, for a `with` block. Yield False if it must stay in the store."""
         into_memory = nbytes <= self._settings.stream_bytes and self.cache.reserve(nbytes)
         try:
             yield into_memory
@@ -181,9 +181,9 @@ class TableService(Generic[R]):
             self.cache.release(nbytes if into_memory else 0)
 
     async def _restore(self, digest: str, path: frozenset[str] = frozenset()) -> Entry[R]:
-        """Compute a missing or damaged table again: from any spec that it was computed from here, else from a claim.
+        """Compute a missing or damaged table again: from a spec from which it was computed here, else from a claim.
 
-        Tables that this takes are restored too, unless they take this one: they are in the `path`.
+        Tables that it depends on are restored first. `path` holds the tables being restored, to find circles.
         """
         if digest in path:
             raise TableLostError(f"the table {digest} was damaged, and can only be computed from itself")
@@ -200,22 +200,22 @@ class TableService(Generic[R]):
                 reasons.append(error)
         if reasons:
             raise reasons[0]
-        raise TableLostError(f"the table {digest} was damaged, and nothing says what it was computed from")
+        raise TableLostError(f"the table {digest} was damaged, and no spec of it is stored: publish it again")
 
     async def _recomputed(self, text: str, digest: str, path: frozenset[str], *, is_claim: bool = False) -> Entry[R]:
-        """The lost table, computed again from a spec's JSON. Raises `TableLostError` where that does not give it.
+        """Compute a lost table again from a spec's JSON. Raises `TableLostError` if the digest differs.
 
-        A claim that names tables proves nothing: one of them may be the table itself.
+        A claim that refers to other tables proves nothing, because one of them may be this very table.
         """
         try:
             spec = await self._executors.parse(read_spec, text.encode(), self._settings)
             if is_claim and named_digests(spec.every_schedule()):
-                raise NotComputableError("what its publisher says of it names other tables")
+                raise NotComputableError("its publisher's claim refers to other tables")
             async with self._computed(spec, path | {digest}) as table:
                 if table.digest != digest:
                     raise self._mismatch(spec, digest, table.digest, is_claim=is_claim)
                 await (self._record(spec, table) if is_claim else self._executors.storage(self.files.write, table))
-                return await self._keep(table)
+                return await self._cache_table(table)
         except (MalformedBodyError, InvalidRequestError) as error:
             raise TableLostError(f"the table {digest} was damaged, and cannot be computed again: {error}") from error
 
@@ -225,66 +225,68 @@ class TableService(Generic[R]):
         digest = await self._executors.database(self._records.digest_of, spec.id)
         ready = await self._make(spec) if digest is None else await self.get(digest)
         await self._described(ready)
-        self._remember(spec, ready)
+        self._cache_digest(spec, ready)
         return ready, digest is None
 
     async def _make(self, spec: Spec) -> Entry[R]:
         async with self._computed(spec) as table:
             stored = await self._record(spec, table)
             if stored == table.digest:
-                return await self._keep(table)
+                return await self._cache_table(table)
         self._report_mismatch(spec, stored, table.digest)
         return await self.get(stored)
 
     async def _record(self, spec: Spec, table: Table) -> str:
-        """Store a table that was computed here, and keep that the spec has it; the digest that holds for the spec."""
-        said = json.dumps(dict(table.provenance))
+        """Store a computed table, record it for the spec, and return the authoritative digest of the spec."""
+        provenance = json.dumps(dict(table.provenance))
         record = self._records.record
         return await self._stored(
-            table, partial(record, spec.id, spec.model_dump_json(), table.digest, table.nbytes, said)
+            table, partial(record, spec.id, spec.model_dump_json(), table.digest, table.nbytes, provenance)
         )
 
-    def _remember(self, spec: Spec, ready: Entry[R]) -> None:
+    def _cache_digest(self, spec: Spec, ready: Entry[R]) -> None:
         if len(self._digests) >= _MOST_DIGESTS:
             self._digests.clear()
         self._digests[spec.id] = ready.digest
 
     def _report_mismatch(self, spec: Spec, stored: str, computed: str) -> None:
         self.counters.mismatches += 1
-        _logger.error("spec %s: stored digest %s, computed digest %s; the stored one holds", spec.id, stored, computed)
+        _logger.error(
+            "spec %s: stored digest %s, computed digest %s; the stored one is used", spec.id, stored, computed
+        )
 
     def _mismatch(self, spec: Spec, stored: str, computed: str, *, is_claim: bool) -> TableLostError:
         if is_claim:
-            return TableLostError(f"the table {stored} was damaged, and what its publisher says of it is not true")
+            return TableLostError(f"the table {stored} was damaged, and its publisher's claim gives another digest")
         self._report_mismatch(spec, stored, computed)
         return TableLostError(f"the table {stored} was damaged, and this machine computes other values for it")
 
     # -- both ---------------------------------------------------------------------------------------------------------
 
     def _computed(self, spec: Spec, path: frozenset[str] = frozenset()) -> AbstractAsyncContextManager[Table]:
-        """The table of a spec, newly computed; its memory counts as taken until the block ends.
+        """Compute a spec's table, for a `with` block. Its memory counts as used until the block ends.
 
-        `path` are the tables that are being restored, and cannot be until this one is.
+        `path` are the tables being restored that depend on this one.
         """
         return self.computations.run(spec, lambda digest: self._named(digest, path))
 
     async def _named(self, digest: str, path: frozenset[str]) -> ReadableTable:
-        """A table that a Literal names: read from the store, as there may be many; computed again where it is lost."""
+        """Return a table that a Literal refers to. It is read from the store, not cached, as there may be many."""
         if (table := await self._executors.storage(self.files.open, digest)) is not None:
             return table
-        try:  # not by `get`: tables that are made of each other would wait for each other's flights
+        try:  # not with `get`: tables that depend on each other would wait for each other forever
             await self._restore(digest, path)
         except TableNotFoundError as error:
-            raise NotComputableError(f"a Literal names a table that is not here: {error}") from error
+            raise NotComputableError(f"a Literal refers to an unknown table: {error}") from error
         if (table := await self._executors.storage(self.files.open, digest)) is None:
             raise TableLostError(f"the table {digest} was damaged as soon as it was stored")
         return table
 
     async def _stored(self, table: Table, record: Callable[[], T]) -> T:
-        """Make a table durable, then its row; both again where `gc` may have removed the file in between.
+        """Write a table durably, then its row; repeat both if `gc` may have deleted the file in between.
 
-        Once the row is there nothing removes the file. Before, another server may have been told of the removal, and
-        gone before it had written the file again: so it is looked for.
+        Once the row exists, nothing deletes the file. Before that, another server may have been told to write the file
+        again and stopped before it did, so the file's existence is checked.
         """
         for _ in range(_TRIES):
             await self._executors.storage(self.files.write, table)
@@ -292,10 +294,10 @@ class TableService(Generic[R]):
                 found = await self._executors.database(record)
                 if await self._executors.storage(self.files.size, table.digest) is not None:
                     return found
-        raise StorageError(f"the file of the table {table.digest} was being removed whenever it was written")
+        raise StorageError(f"the file of the table {table.digest} was deleted {_TRIES} times while it was written")
 
     async def _described(self, ready: Entry[R]) -> Entry[R]:
-        """The same table, its manifest completed with its origin from the database."""
+        """Add the origin from the database to the entry's manifest, and return the entry."""
         if not ready.is_described:
             origin = await self._executors.database(origin_of, self._records, ready.digest)
             before = ready.nbytes
@@ -303,11 +305,11 @@ class TableService(Generic[R]):
             self.cache.resized(ready, before)
         return ready
 
-    async def _keep(self, table: Table) -> Entry[R]:
-        """A durable table, ready to be sent."""
-        if (cached_for := self.cached(table.digest)) is not None:
-            return cached_for
-        async with self._room(table.nbytes) as into_memory:
+    async def _cache_table(self, table: Table) -> Entry[R]:
+        """Return a durable table as a cache entry."""
+        if (cached := self.cached(table.digest)) is not None:
+            return cached
+        async with self._reserve(table.nbytes) as into_memory:
             if into_memory:
                 return self.cache.add(await self._executors.storage(MemoryEntry, table, self._renderer))
         size = await self._executors.storage(self.files.size, table.digest)
@@ -318,7 +320,7 @@ class TableService(Generic[R]):
 
 
 def counters(tables: TableService[Any]) -> dict[str, Any]:
-    """What the service has done since it started, by name."""
+    """Return the counters since the service started, by name."""
     return {
         **vars(tables.counters),
         "computations": tables.computations.started,

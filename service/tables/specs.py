@@ -1,4 +1,4 @@
-"""A spec out of JSON: read, checked against the limits, and refused by the field that is wrong."""
+"""Reading specs from JSON: errors and exceeded limits name the field."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from service.strict_json import check_json, pointer
 
 
 def read_spec(body: bytes, settings: Settings) -> Spec:
-    """The spec in a JSON body. Raises `MalformedBodyError`, `InvalidRequestError` and `LimitExceededError`."""
+    """Return the spec in a JSON body. Raises `MalformedBodyError`, `InvalidRequestError` and `LimitExceededError`."""
     data = check_json(body, max_depth=settings.max_depth, max_items=settings.max_items)
     _check_groups(data, settings.max_columns)
     try:
@@ -26,7 +26,7 @@ def read_spec(body: bytes, settings: Settings) -> Spec:
 
 
 def _check_groups(data: Any, max_columns: int) -> None:
-    """Each group has a column at least: more groups than columns are refused before they are looked at."""
+    """Raise `LimitExceededError` for more groups than columns, before parsing them: each has at least one column."""
     groups = data.get("schedule") if isinstance(data, dict) else None
     if isinstance(groups, list) and len(groups) > max_columns:
         detail = f"schedule must have at most {max_columns} groups on this server (max_columns), got {len(groups)}"
@@ -41,7 +41,7 @@ def _check_limits(spec: Spec, settings: Settings) -> None:
         ("total_steps", spec.total_steps, "max_steps", settings.max_steps, spec.total_steps),
         ("total_steps, with what a Shift skips of a stepped twin,", walked, "max_steps", settings.max_steps, None),
         ("columns", columns, "max_columns", settings.max_columns, None),
-        ("tables that Literals name", named, "max_columns", settings.max_columns, None),
+        ("tables that Literals refer to", named, "max_columns", settings.max_columns, None),
         ("bytes of the table", size, "max_table_bytes", settings.max_table_bytes, spec.total_steps),
     ]
     for what, amount, name, limit, steps in checks:
@@ -54,8 +54,8 @@ def _check_limits(spec: Spec, settings: Settings) -> None:
 def _field_error(problem: Problem) -> FieldError:
     at = pointer(problem.path)
     name = abbreviate(str(problem.subject[-1])) if problem.subject else "the spec"
-    said = f"{name} {problem.text}" if problem.continues else problem.text
+    detail = f"{name} {problem.text}" if problem.continues else problem.text
     if problem.value is ABSENT:
-        return FieldError(said, pointer=at)
+        return FieldError(detail, pointer=at)
     got = f", got {abbreviate(problem.value)!r}" if problem.continues else ""
-    return FieldError(said + got, pointer=at, value=problem.value)
+    return FieldError(detail + got, pointer=at, value=problem.value)

@@ -1,4 +1,4 @@
-"""Tables whose values stay in the store: verified once, and checked again whenever a part of them is read."""
+"""Tables whose values stay in the store. They are verified once, and each chunk is checked again when it is read."""
 
 from __future__ import annotations
 
@@ -15,45 +15,45 @@ from scheduler.fields import Values
 from scheduler.table_format import LENGTH, FileHeader, header_size
 from service.storage.store import ObjectStore
 
-CHUNK = 2**18  # bytes read at a time: a multiple of 8, as the header is, so that no value is cut in two
-_REMEMBERED = 128  # chunks, 32 MiB: two for each of 64 columns, which CSV reads side by side
+CHUNK = 2**18  # bytes read at a time: a multiple of 8, as the header is, so that no value spans two chunks
+_CACHED_CHUNKS = 128  # 32 MiB: two for each of 64 columns, which CSV reads in parallel
 
 
-class _Remembered:
-    """The chunks that were read last, by their SHA-256. Reading a table from start to end reads each chunk once.
+class _ChunkCache:
+    """An LRU cache of chunks by their SHA-256. With it, reading a table from start to end reads each chunk once.
 
-    All tables share one such cache, as there may be thousands of tables.
+    All tables share one cache, as there may be thousands of tables.
     """
 
     def __init__(self) -> None:
-        self._chunks: dict[bytes, memoryview] = {}  # the one that was used last is the last one
+        self._chunks: dict[bytes, memoryview] = {}  # the most recently used one is last
         self._lock = threading.Lock()
 
     def get(self, check: bytes, read: Callable[[], memoryview]) -> memoryview:
-        """The chunk with this SHA-256, which is read where it is not cached."""
+        """Return the chunk with this SHA-256. It is read if it is not cached."""
         with self._lock:
             chunk = self._chunks.pop(check, None)
         if chunk is None:
             chunk = read()
         with self._lock:
             self._chunks[check] = chunk
-            if len(self._chunks) > _REMEMBERED:
+            if len(self._chunks) > _CACHED_CHUNKS:
                 del self._chunks[next(iter(self._chunks))]
         return chunk
 
 
-_remembered = _Remembered()
+_chunk_cache = _ChunkCache()
 
 
 class TableReader:
-    """A `ReadableTable` whose values stay in the store, and are read when they are asked for.
+    """A `ReadableTable` whose values stay in the store, and are read on access.
 
-    The constructor reads and verifies the whole file. Each chunk that is read later is compared with what it was then.
-    Every method blocks. Raises `TableError` where the object is no table, is not the table that its header names, has
-    no check of its header, or, later, has changed.
+    The constructor reads and verifies the whole file. Chunks read later are compared with their checksums. Every method
+    blocks. Raises `TableError` if the object is no table, does not match its digest, has no checksum of its header, or
+    has changed since.
 
     `header` and `sha256` are those of the file as this version writes it. An earlier version may have stored another
-    header, of `header_size` bytes. `is_damaged` says whether the object was found to have changed.
+    header, of `header_size` bytes. `is_damaged` is whether the object was found changed.
     """
 
     def __init__(self, store: ObjectStore, key: str, size: int) -> None:
@@ -74,10 +74,10 @@ class TableReader:
         self.columns = self._verified(header)
 
     def _verified(self, header: FileHeader) -> dict[str, StoredColumn]:
-        """The columns, after all bytes were read and have the digest that the header names."""
+        """Read and verify all bytes, and return the columns."""
         if header.size % 8 or not header.checked:
-            raise TableError("damaged table: its header is none that was stored")
-        whole, hasher = hashlib.sha256(self.header), self.layout.hasher()
+            raise TableError("damaged table: its header is not one that this service writes")
+        file_hasher, hasher = hashlib.sha256(self.header), self.layout.hasher()
         columns = {
             name: StoredColumn(self, header.size // 8 + index * self.total_steps, self.total_steps)
             for index, name in enumerate(self.layout.columns)
@@ -86,12 +86,12 @@ class TableReader:
             data = self._read(start, min(start + CHUNK, self._size))
             self._checks.append(hashlib.sha256(data).digest())
             values = data[max(header.size - start, 0) :]
-            whole.update(values)
+            file_hasher.update(values)
             hasher.update(values)
             _take(np.frombuffer(values, "<f8"), max(start - header.size, 0) // 8, list(columns.values()))
         if hasher.hexdigest() != header.digest:
             raise TableError(f"damaged table: its values have the digest {hasher.hexdigest()}, not {header.digest}")
-        self.sha256 = whole.digest()
+        self.sha256 = file_hasher.digest()
         return columns
 
     @property
@@ -100,7 +100,7 @@ class TableReader:
         return len(self._checks)
 
     def chunk(self, index: int) -> memoryview:
-        """The bytes of the file from CHUNK * index on, CHUNK of them or up to the end. They are what was verified."""
+        """Return CHUNK bytes of the file, or fewer at its end, from CHUNK * index on. Raises if they have changed."""
         start = CHUNK * index
         data = self._read(start, min(start + CHUNK, self._size))
         if hashlib.sha256(data).digest() != self._checks[index]:
@@ -109,26 +109,26 @@ class TableReader:
         return data
 
     def values(self, index: int) -> Values:
-        """The values of a chunk. The chunks that were read last are cached."""
-        return np.frombuffer(_remembered.get(self._checks[index], lambda: self.chunk(index)), "<f8")
+        """Return the values of a chunk. Recently read chunks are cached."""
+        return np.frombuffer(_chunk_cache.get(self._checks[index], lambda: self.chunk(index)), "<f8")
 
     def _read(self, start: int, stop: int) -> memoryview:
         data = self._store.read(self._key, start, stop)
         if data is None or len(data) != stop - start:
             self.is_damaged = True
-            raise TableError("damaged table: its file is gone or cut short")
+            raise TableError("damaged table: its file is missing or truncated")
         return data
 
 
 class StoredColumn:
-    """A column of a stored table. `column[a:b]` and `column[steps]` read those values, and equal those of an array.
+    """A column of a stored table. `column[a:b]` and `column[steps]` read values as from an array.
 
-    The smallest, the largest, the first and the last value are known without reading.
+    The smallest, largest, first and last value need no reading.
     """
 
     def __init__(self, table: TableReader, first: int, rows: int) -> None:
         self._table = table
-        self._first = first  # where in the file the column begins, in values
+        self._first = first  # offset of the column in the file, in values
         self._rows = rows
         self._lowest, self._highest = np.inf, -np.inf
         self._ends: dict[int, float] = {}
@@ -145,7 +145,7 @@ class StoredColumn:
         return self._highest
 
     def take(self, values: Values) -> None:
-        """Add the next values of this column to its statistics. Raises `TableError` where one is not finite."""
+        """Add the next values of this column to its statistics. Raises `TableError` if one is not finite."""
         if not np.isfinite(values).all():
             raise TableError("not a table: a value is not finite")
         self._lowest = min(self._lowest, float(values.min()))
@@ -165,7 +165,7 @@ class StoredColumn:
         return self._gather(rows)
 
     def _parts(self, start: int, stop: int) -> Iterator[Values]:
-        """The values of a range of rows, chunk by chunk."""
+        """Yield the values of a range of rows, chunk by chunk."""
         while start < stop:
             chunk, offset = divmod(self._first + start, CHUNK // 8)
             part = self._table.values(chunk)[offset : offset + stop - start]
@@ -182,7 +182,7 @@ class StoredColumn:
 
 
 def _take(values: Values, position: int, columns: list[StoredColumn]) -> None:
-    """Add values to the statistics of their columns; `position` is that of the first one in the whole file."""
+    """Add values to the statistics of their columns. `position` is the index of the first one among all values."""
     while len(values):
         column, row = divmod(position, columns[0]._rows)
         part = values[: columns[0]._rows - row]

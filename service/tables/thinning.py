@@ -12,10 +12,10 @@ Steps = NDArray[np.int64]
 
 
 def extremes(values: Column, start: int, stop: int, points: int) -> Steps:
-    """At most `points` (4 or more) rows from `start` until `stop`: the first, the last, and the extremes of each part.
+    """Return at most `points` (4 or more) rows from `start` until `stop`.
 
-    Where there are no more than `points` rows, all of them. Else the range is cut into equal parts, and each part
-    gives the rows of its smallest and its largest value.
+    If there are no more than `points` rows, return all of them. Otherwise return the first row, the last row, and the
+    rows of the smallest and largest value in each of several equal parts.
     """
     if stop - start <= points:
         return np.arange(start, stop)

@@ -1,1 +1,1 @@
-"""Processes that compute tables for the server."""
+"""Worker processes that compute tables for the server."""

@@ -1,6 +1,6 @@
-"""Messages between the server and a worker process: JSON, bytes after it, and sometimes a file descriptor.
+"""Messages between the server and a worker process: JSON, binary data, and sometimes a file descriptor.
 
-No object of Python's is ever sent, so that nothing that is received can be more than data.
+No pickled objects are sent, so a message can contain only data and never run code.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ _HEAD = struct.Struct("<II")  # bytes of the JSON, and of what follows it
 
 
 class Message(NamedTuple):
-    """What was received. Whoever receives a descriptor closes it."""
+    """A received message. The receiver must close the descriptor."""
 
     data: dict[str, Any]
     payload: bytearray
@@ -32,7 +32,7 @@ class Channel:
     def send(
         self, data: Mapping[str, Any], payload: bytes | memoryview = b"", *, descriptor: int | None = None
     ) -> None:
-        """Send a message. Raises `EOFError` where the other end is gone."""
+        """Send a message. Raises `EOFError` if the other end is closed."""
         text = json.dumps(data).encode()
         head = _HEAD.pack(len(text), len(payload))
         try:
@@ -46,7 +46,7 @@ class Channel:
             raise EOFError from error
 
     def receive(self) -> Message:
-        """The next message. Raises `EOFError` where the other end is gone, or goes before the message is whole."""
+        """Return the next message. Raises `EOFError` if the other end is closed before the message is complete."""
         try:
             head, descriptors, _, _ = socket.recv_fds(self._connection, _HEAD.size, 1)
         except ConnectionError as error:
@@ -76,5 +76,5 @@ class Channel:
         return data
 
     def close(self) -> None:
-        """Hang up."""
+        """Close the connection."""
         self._connection.close()

@@ -1,7 +1,7 @@
 """Worker processes: each computes one table at a time, and can be killed.
 
-What computes may run without end, ask for all the memory there is, or crash. In a process of its own it can do that to
-the one table alone. Processes are kept for the next table, as starting one takes about half a second of a core.
+A computation may run forever, exhaust the memory, or crash. In its own process it affects only its own table. Processes
+are reused, because starting one takes about half a second of CPU time.
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ from service.workers.process import STOP
 _logger = logging.getLogger("lrtables")
 
 MAPPED = 4 * 2**20
-"""Bytes from which on a table is computed in memory that is shared, and not copied: each keeps a file open."""
+"""Size in bytes from which on a table is computed in shared memory, without a copy. Each needs an open file."""
 
 _SEALS = fcntl.F_SEAL_SEAL | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_WRITE
 
 
 class Column(Protocol):
-    """A column of a table that a Literal names, read by the slice."""
+    """A column of a table that a Literal refers to, read in slices."""
 
     def __len__(self) -> int: ...
 
@@ -47,9 +47,9 @@ class Job:
     """The computation of a spec's table. `stop` and `kill` may be called from any thread, at any time.
 
     Args:
-        spec: of the table.
-        tables: the columns of those that its Literals name, by digest and name.
-        memory: bytes that the computation may take beside the table itself, and some for the interpreter.
+        spec: the spec of the table.
+        tables: the columns of the tables that its Literals refer to, by digest and name.
+        memory: bytes that the computation may take, in addition to the table itself and the interpreter.
     """
 
     def __init__(self, spec: Spec, tables: Mapping[str, Mapping[str, Column]], memory: int) -> None:
@@ -62,7 +62,7 @@ class Job:
 
     @contextmanager
     def running_in(self, process: subprocess.Popen[bytes]) -> Iterator[None]:
-        """Let a process be stopped or killed with the job, for a `with` block."""
+        """Make `stop` and `kill` act on this process, for a `with` block."""
         with self._lock:
             self._process = process
             if self.is_stopped:
@@ -81,7 +81,7 @@ class Job:
                 self._process.send_signal(STOP)
 
     def kill(self) -> bool:
-        """End its process, whatever it does. False where it has ended already."""
+        """Kill the job's process. Return False if the job has ended already."""
         with self._lock:
             self.is_stopped = True
             if self._process is None:
@@ -91,10 +91,10 @@ class Job:
 
 
 class _Worker:
-    """A worker process, from this side."""
+    """The server's side of a worker process."""
 
     def __init__(self) -> None:
-        self.is_idle = True  # its last job was answered to the end
+        self.is_idle = True  # its last job is complete
         ours, theirs = socket.socketpair()
         try:
             self.process = subprocess.Popen(
@@ -112,7 +112,7 @@ class _Worker:
         self._channel = Channel(ours)
 
     def compute(self, job: Job) -> Table:
-        """The table of a job. Raises `EOFError` where the process ends before it is done."""
+        """Return the table of a job. Raises `EOFError` if the process ends before it is done."""
         size = 8 * len(job.spec.plan()) * job.spec.total_steps
         if size < MAPPED or sys.platform != "linux":
             found = self._ask(job, None)
@@ -126,7 +126,7 @@ class _Worker:
         try:
             os.ftruncate(descriptor, size)
             found = self._ask(job, descriptor)
-            fcntl.fcntl(descriptor, fcntl.F_ADD_SEALS, _SEALS)  # an error as long as the other process could write
+            fcntl.fcntl(descriptor, fcntl.F_ADD_SEALS, _SEALS)  # an error while the other process can still write
             memory = mmap.mmap(descriptor, size, flags=mmap.MAP_PRIVATE, prot=mmap.PROT_READ)
         finally:
             os.close(descriptor)
@@ -142,30 +142,30 @@ class _Worker:
         failure: Exception | None = None
         while "read" in (found := self._channel.receive()).data:
             failure = self._read(job, found.data)
-        self.is_idle = found.data.get("error") != "memory"  # what is left there is in pieces
+        self.is_idle = found.data.get("error") != "memory"  # after a MemoryError the process may be in any state
         if "error" in found.data:
             raise failure or _error(found.data)
         return found
 
     def _read(self, job: Job, wanted: Mapping[str, Any]) -> Exception | None:
-        """Send the values that the process wants of a table that a Literal names; what is returned is why it failed."""
+        """Send values that the process requests of a table that a Literal refers to. Return the error, if any."""
         try:
             values = job.tables[wanted["read"]][wanted["column"]][wanted["start"] : wanted["stop"]]
-        except Exception as error:  # whatever it is, it is raised where the table was asked for
+        except Exception as error:  # any error is raised to the caller of the job
             self._channel.send({"error": "unread"})
             return error
         self._channel.send({}, values.view(np.uint8).data)
         return None
 
     def end(self) -> int:
-        """Kill the process; what is returned is its exit status, of its own end where that came before."""
+        """Kill the process, and return its exit status."""
         self._channel.close()
         self.process.kill()
         return self.process.wait()
 
 
 def _environment() -> dict[str, str]:
-    """Our modules from where they are here, whatever the current folder holds; and no threads of a library's own."""
+    """Return variables with which the process imports our modules, whatever the current folder, on one thread."""
     path = os.pathsep.join(os.path.abspath(entry) for entry in sys.path)
     return {"PYTHONPATH": path, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
 
@@ -182,9 +182,9 @@ def _error(data: Mapping[str, Any]) -> Exception:
 
 
 class Workers:
-    """The worker processes that wait for a job. For any thread. `lost` counts those that ended by themselves.
+    """The idle worker processes. Thread-safe. `lost` counts the processes that ended by themselves.
 
-    `trouble` says why the last one could not be started; None where it could.
+    `trouble` is why the last process could not be started; None if it was.
     """
 
     def __init__(self) -> None:
@@ -195,17 +195,17 @@ class Workers:
         self._is_closed = False
 
     def prepare(self) -> None:
-        """Have a process wait for the first job. No error where none can be started: the next job tries again."""
+        """Start a process for the first job. A failure is no error: the next job tries again."""
         if not self._idle:
             with suppress(ComputationLostError):
                 self._keep(self._start())
 
     def compute(self, job: Job) -> Table:
-        """The table of a job.
+        """Return the table of a job.
 
-        Raises `ComputationStoppedError`, `NotComputableError` where a value leaves the floats or a table lacks the
-        column that a Literal names, `LimitExceededError` where it takes too much memory, `ComputationLostError` where
-        the process ends before it is done, and what reading a table raises.
+        Raises `ComputationStoppedError`, `NotComputableError` if a value overflows or a Literal's table lacks its
+        column, `LimitExceededError` if it takes too much memory, `ComputationLostError` if the process ends before it
+        is done, and what reading a table raises.
         """
         if self._is_closed:
             raise ComputationStoppedError("the server ends")
@@ -219,7 +219,7 @@ class Workers:
             self._keep(worker)
 
     def close(self) -> None:
-        """End the idle processes; a busy one ends when its job does."""
+        """End the idle processes. A busy one ends with its job."""
         self._is_closed = True
         while self._idle:
             self._idle.pop().end()
@@ -238,12 +238,12 @@ class Workers:
             worker = _Worker()
         except OSError as error:
             self.trouble = str(error)
-            raise ComputationLostError(f"no process could be started that computes: {error}") from error
+            raise ComputationLostError(f"no worker process could be started: {error}") from error
         self.trouble = None
         return worker
 
     def _keep(self, worker: _Worker) -> None:
-        """Let a worker wait for the next job; one that is not done with its last job is replaced."""
+        """Make a worker available for the next job. One whose last job is not complete is replaced."""
         with self._lock:
             if not self._is_closed and worker.is_idle:
                 self._idle.append(worker)
@@ -253,7 +253,7 @@ class Workers:
             self.prepare()
 
     def _lost(self, worker: _Worker, job: Job) -> Exception:
-        """What to raise where a worker has ended."""
+        """Return the error for a worker that has ended."""
         if job.is_stopped:
             return ComputationStoppedError("the computation was stopped, with its process")
         status = worker.end()

@@ -1,7 +1,7 @@
-"""A worker process: computes tables for the server, one at a time, until the server hangs up or kills it.
+"""A worker process: computes tables for the server, one at a time, until the server closes the connection or kills it.
 
-Run: python -m service.workers.process DESCRIPTOR, which is one end of a pair of sockets. It imports the numbers alone,
-none of the server. See `service.workers.pool` for the other end.
+Run: python -m service.workers.process DESCRIPTOR, where DESCRIPTOR is one end of a socket pair. It imports the
+scheduler, but nothing of the server. See `service.workers.pool` for the other end.
 """
 
 from __future__ import annotations
@@ -30,18 +30,18 @@ from scheduler.numerics.cancellation import ComputationStoppedError, cancellable
 from service.workers.channel import Channel, Message
 
 STOP = signal.SIGUSR1
-"""Tells a worker to stop its computation; one that does not is killed."""
+"""The signal that stops a worker's computation. A worker that does not stop is killed."""
 
-_NICE = 19  # with a seventieth of a core that the server's event loop could use up, requests keep their p99
-_BADNESS = "1000"  # where memory runs out, the system is to end a worker first, and the server last
+_NICE = 19  # beside the event loop it gets a seventieth of a core, so that requests keep their p99
+_BADNESS = "1000"  # if memory runs out, the kernel kills a worker first, and not the server
 
 
 class _ReadFailedError(Exception):
-    """The server could not read a table that a Literal names: it knows why."""
+    """The server could not read a table that a Literal refers to. It has the reason."""
 
 
 class _Column:
-    """A column of a table that a Literal names; the server reads the values that are asked for."""
+    """A column of a table that a Literal refers to. Its values are requested from the server on access."""
 
     def __init__(self, channel: Channel, digest: str, name: str, rows: int) -> None:
         self._channel = channel
@@ -66,14 +66,14 @@ class _Column:
 
 
 class _Named:
-    """A table that a Literal names."""
+    """A table that a Literal refers to."""
 
     def __init__(self, columns: Mapping[str, _Column]) -> None:
         self.columns = columns
 
 
 class _Worker:
-    """Takes requests off a channel, computes, and answers."""
+    """Receives requests on a channel, computes, and sends responses."""
 
     def __init__(self, channel: Channel) -> None:
         self._channel = channel
@@ -85,13 +85,13 @@ class _Worker:
         self._stopped = True
 
     def run(self) -> None:
-        """Answer requests until the server hangs up."""
+        """Serve requests until the server closes the connection."""
         while True:
             request = self._channel.receive()
             self._stopped = False
-            self._answer(request)
+            self._respond(request)
 
-    def _answer(self, request: Message) -> None:
+    def _respond(self, request: Message) -> None:
         try:
             _limit_memory(self._own_memory + request.data["memory"])
             digest, values = self._table(request)
@@ -109,11 +109,11 @@ class _Worker:
             self._channel.send({"digest": digest}, values)
 
     def _table(self, request: Message) -> tuple[str, memoryview]:
-        """The table's digest, and its values where they do not lie in memory that came with the request."""
+        """Return the table's digest, and its values unless they are in the shared memory of the request."""
         spec = Spec.model_validate_json(request.payload)
         tables = {digest: self._named(digest, columns) for digest, columns in request.data["tables"].items()}
         shape = (len(spec.plan()), spec.total_steps)
-        # what leaves the floats is found, and named: no warning is needed
+        # an overflow becomes an error of its own: no warning is needed
         with np.errstate(all="ignore"), resolved(tables), cancellable(lambda: self._stopped):
             if request.descriptor is not None:
                 return _digest_in(request.descriptor, spec, shape), memoryview(b"")
@@ -126,9 +126,9 @@ class _Worker:
 
 
 def _digest_in(descriptor: int, spec: Spec, shape: tuple[int, int]) -> str:
-    """The digest of a table that is computed into a file in memory.
+    """Compute a table into shared memory, and return its digest.
 
-    Afterwards this process cannot reach it any more: the server seals it, which fails as long as anybody may write.
+    The memory is unmapped at the end: the server seals it, which fails while any process can write to it.
     """
     try:
         memory = mmap.mmap(descriptor, 8 * shape[0] * shape[1])
@@ -140,7 +140,7 @@ def _digest_in(descriptor: int, spec: Spec, shape: tuple[int, int]) -> str:
 
 
 def _data_bytes() -> int:
-    """Private memory of this process, its code aside, as `RLIMIT_DATA` counts it; 0 where the system does not say."""
+    """Return the private data of this process in bytes, as `RLIMIT_DATA` counts them; 0 on other systems than Linux."""
     if sys.platform != "linux":
         return 0
     lines = Path("/proc/self/status").read_text().splitlines()
@@ -148,13 +148,13 @@ def _data_bytes() -> int:
 
 
 def _limit_memory(nbytes: int) -> None:
-    """Let what asks for more raise `MemoryError`. Memory that is shared with the server does not count."""
+    """Limit the memory of this process: beyond it, allocations raise `MemoryError`. Shared memory does not count."""
     if sys.platform == "linux":
         resource.setrlimit(resource.RLIMIT_DATA, (nbytes, resource.RLIM_INFINITY))
 
 
 def _end_with(connection: socket.socket) -> None:
-    """End this process as soon as the server is gone, even in the middle of a computation that never stops."""
+    """Exit when the server closes the connection, even in the middle of a computation that never stops."""
     hang_up = select.poll()
     hang_up.register(connection, 0)
     hang_up.poll()
@@ -165,17 +165,17 @@ def main(arguments: Sequence[str]) -> None:
     """Work for the server at the other end of a socket."""
     connection = socket.socket(fileno=int(arguments[0]))
     worker = _Worker(Channel(connection))
-    for number in (signal.SIGINT, signal.SIGTERM):  # which are sent to the server's whole group: it says when to end
+    for number in (signal.SIGINT, signal.SIGTERM):  # sent to the whole process group: the server decides when we exit
         signal.signal(number, signal.SIG_IGN)
     signal.signal(STOP, worker.stop)
     threading.Thread(target=_end_with, args=(connection,), daemon=True).start()
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     if sys.platform == "linux":
-        with suppress(OSError):  # where /proc cannot be written to
+        with suppress(OSError):  # /proc may be read-only
             Path("/proc/self/oom_score_adj").write_text(_BADNESS)
     os.nice(_NICE)
     KINDS.load()  # a job's memory is limited
-    with suppress(EOFError):  # the server has hung up
+    with suppress(EOFError):  # the server has closed the connection
         worker.run()
 
 

@@ -113,7 +113,7 @@ def test_a_named_table_that_changes_is_no_error_of_the_spec(run: Run, tmp_path: 
         with pytest.raises(NotComputableError, match="has no column 'momentum'"):
             await computations.run(lacking, stored).__aenter__()
         path.write_bytes(other.to_bytes())
-        with pytest.raises(TableError, match="gone or cut short"):
+        with pytest.raises(TableError, match="missing or truncated"):
             await computations.run(spec, changing).__aenter__()
         assert (await table_of(computations, SMALL)).digest == table.digest
 
@@ -151,7 +151,7 @@ def test_a_full_queue_refuses(run: Run) -> None:
     async def work(computations: Computations) -> None:
         waiting = [asyncio.create_task(table_of(computations, LONG)) for _ in range(3)]
         await asyncio.sleep(0.05)
-        with pytest.raises(QueueFullError, match="3 computations are under way or waiting") as refused:
+        with pytest.raises(QueueFullError, match="3 computations are running or waiting") as refused:
             await table_of(computations, SMALL)
         assert 1 <= refused.value.retry_after <= 60
         for task in waiting:
@@ -173,7 +173,7 @@ def test_the_wait_for_memory_counts(run: Run) -> None:
             waiting = [asyncio.create_task(table_of(computations, SMALL)) for _ in range(3)]
             await asyncio.sleep(0.01)
             assert computations.depth == 3
-            with pytest.raises(QueueFullError, match="3 computations are under way or waiting"):
+            with pytest.raises(QueueFullError, match="3 computations are running or waiting"):
                 await table_of(computations, SMALL)
             for error in await asyncio.gather(*waiting, return_exceptions=True):
                 assert isinstance(error, DeadlineExceededError)
@@ -331,8 +331,8 @@ def test_a_process_that_cannot_be_started_is_said(run: Run, monkeypatch: pytest.
 
     async def work(computations: Computations) -> None:
         workers.prepare()
-        with pytest.raises(ComputationLostError, match="no process could be started that computes"):
+        with pytest.raises(ComputationLostError, match="no worker process could be started"):
             await table_of(computations, SMALL)
-        assert computations.state().startswith("no process could be started that computes: [Errno 2] No such file")
+        assert computations.state().startswith("no worker process could be started: [Errno 2] No such file")
 
     run(work, workers)

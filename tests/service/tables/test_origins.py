@@ -41,12 +41,12 @@ def constant(value: float, steps: int = 8) -> dict[str, Any]:
 
 
 def publish(client: TestClient, table: Table, spec: object = None) -> Any:
-    """Publish a table that claims to be of a spec; what is returned is the answer's manifest."""
+    """Publish a table that claims to be of a spec; what is returned is the response's manifest."""
     claims = dict(table.provenance) if spec is None else {**table.provenance, "spec": json.dumps(spec)}
     body = table.layout.header(table.digest, claims) + bytes(table.parts()[1])
-    answer = client.put("/v1/tables", content=body, headers=HEADERS)
-    assert answer.is_success, answer.text
-    return answer.json()
+    response = client.put("/v1/tables", content=body, headers=HEADERS)
+    assert response.is_success, response.text
+    return response.json()
 
 
 @contextmanager
@@ -78,20 +78,20 @@ class TestManifest:
         manifest = publish(client, TABLE, constant(0.25))
         assert (manifest["spec"], manifest["spec_id"], manifest["provenance"]) == (None, None, None)
         assert manifest["claim"] == {"spec": false, "provenance": dict(TABLE.provenance)}
-        answer = client.get(f"/v1/tables/{TABLE.digest}/manifest")
-        assert (answer.json(), answer.headers["cache-control"]) == (manifest, "private, no-cache, no-transform")
+        response = client.get(f"/v1/tables/{TABLE.digest}/manifest")
+        assert (response.json(), response.headers["cache-control"]) == (manifest, "private, no-cache, no-transform")
 
     def test_a_fact_takes_the_place_of_a_claim(self, client: TestClient) -> None:
         """Computed here, if only later, the table has that spec, with what computed it; and so it stays."""
         publish(client, TABLE, constant(0.25))
         made = client.post("/v1/tables", json=constant(0.5)).json()
-        answer = client.get(f"/v1/tables/{TABLE.digest}/manifest")
-        assert answer.json() == made
+        response = client.get(f"/v1/tables/{TABLE.digest}/manifest")
+        assert response.json() == made
         assert (made["digest"], made["claim"]) == (TABLE.digest, None)
         spec = parse(constant(0.5))
         assert (made["spec"], made["spec_id"]) == (spec.model_dump(mode="json"), spec.id)
         assert made["provenance"] == dict(TABLE.provenance)
-        assert "immutable" in answer.headers["cache-control"]
+        assert "immutable" in response.headers["cache-control"]
         assert publish(client, TABLE, constant(0.125)) == made
 
     def test_the_first_claim_stays_but_none_is_no_claim(self, client: TestClient) -> None:
@@ -168,9 +168,9 @@ class TestRestore:
         make_client()
         lose(data, TABLE.digest)
         client = make_client()
-        answer = client.get(f"/v1/tables/{TABLE.digest}")
-        assert (answer.status_code, answer.json()["code"]) == (500, "table-lost")
-        assert "what its publisher says of it is not true" in answer.json()["detail"]
+        response = client.get(f"/v1/tables/{TABLE.digest}")
+        assert (response.status_code, response.json()["code"]) == (500, "table-lost")
+        assert "its publisher's claim gives another digest" in response.json()["detail"]
         assert client.get("/v1/server").json()["counters"]["mismatches"] == 0
 
     @pytest.mark.parametrize("is_fact", [False, True])
@@ -183,9 +183,9 @@ class TestRestore:
             else:
                 rows.tables.publish(TABLE.digest, 8, json.dumps({"spec": huge, "provenance": {}}))
         client = make_client(**LIMITS)
-        answer = client.get(f"/v1/tables/{TABLE.digest}")
-        assert (answer.status_code, answer.json()["code"]) == (500, "table-lost")
-        assert "max_steps" in answer.json()["detail"]
+        response = client.get(f"/v1/tables/{TABLE.digest}")
+        assert (response.status_code, response.json()["code"]) == (500, "table-lost")
+        assert "max_steps" in response.json()["detail"]
         assert client.get("/v1/server").json()["counters"]["computations"] == 0
 
     def test_a_claim_that_names_tables_computes_nothing(self, make_client: MakeClient, data: Path) -> None:
@@ -195,8 +195,8 @@ class TestRestore:
         make_client()
         lose(data, TABLE.digest)
         client = make_client()
-        answer = client.get(f"/v1/tables/{TABLE.digest}")
-        assert (answer.status_code, "names other tables" in answer.json()["detail"]) == (500, True)
+        response = client.get(f"/v1/tables/{TABLE.digest}")
+        assert (response.status_code, "refers to other tables" in response.json()["detail"]) == (500, True)
         assert client.get("/v1/server").json()["counters"]["computations"] == 0
 
 
@@ -234,8 +234,8 @@ class TestOneFile:
                 made = client.post("/v1/tables", content=spec.model_dump_json(), headers=JSON)
                 assert made.json()["digest"] == table.digest, made.text
             for ending in (".safetensors", ".npy", ".json", ".csv"):
-                answer = client.get(f"/v1/tables/{table.digest}{ending}")
-                seen.setdefault(ending, set()).add((answer.headers["etag"], answer.content))
+                response = client.get(f"/v1/tables/{table.digest}{ending}")
+                seen.setdefault(ending, set()).add((response.headers["etag"], response.content))
         assert {len(files) for files in seen.values()} == {1}
         assert {content for _, content in seen[".safetensors"]} == {table.to_bytes()}
 
@@ -249,8 +249,8 @@ class TestOneFile:
             path.write_bytes(old + bytes(TABLE.parts()[1]))
             client = make_client(stream_bytes=stream_bytes)
             for headers, expected in [({}, TABLE.to_bytes()), ({"range": "bytes=100-"}, TABLE.to_bytes()[100:])]:
-                answer = client.get(f"/v1/tables/{TABLE.digest}.safetensors", headers=headers)
-                assert answer.content == expected
+                response = client.get(f"/v1/tables/{TABLE.digest}.safetensors", headers=headers)
+                assert response.content == expected
             npy = client.get(f"/v1/tables/{TABLE.digest}.npy").content
             assert np.load(io.BytesIO(npy)).tolist() == TABLE.lr.tolist()
 
@@ -278,7 +278,7 @@ class TestOneFile:
         assert safetensors.numpy.load(served)["lr"].tolist() == [0.5] * 8
 
     def test_a_table_keeps_no_junk(self, client: TestClient, data: Path) -> None:
-        """What a file says beside what is known of tables takes no room: not in the store, not in the answer."""
+        """What a file says beside what is known of tables takes no room: not in the store, not in the response."""
         said = {"digest": TABLE.digest, "junk": "x" * 10**6}
         tensor = {"dtype": "F64", "shape": [8], "data_offsets": [0, 64]}
         text = json.dumps({"__metadata__": said, "lr": tensor}).encode()

@@ -86,6 +86,8 @@ def test_a_writer_does_not_try_for_ever(store: Interrupted, files: TableFiles, m
     """A table that is damaged again and again, or cannot be set aside, is the store's error after a few tries."""
     damage(store)
     monkeypatch.setattr(store, "quarantine", lambda *_: None)
-    with pytest.raises(StorageError, match=rf"^the table {TABLE.digest} was damaged whenever it was looked at$"):
+    with pytest.raises(
+        StorageError, match=rf"^the table {TABLE.digest} was found damaged 3 times after it was written$"
+    ):
         files.write(TABLE)
     assert files.damaged < 5

@@ -167,25 +167,25 @@ def test_a_lost_table_is_not_replaced_by_another(
         rows.tables.record(shorter.id, shorter.model_dump_json(), table.digest, table.nbytes)
     client = make_client()
     with caplog.at_level(logging.ERROR, "lrtables"):
-        answer = client.get(f"/v1/tables/{table.digest}")
-    assert (answer.status_code, answer.json()["code"], answer.json()["retryable"]) == (500, "table-lost", False)
+        response = client.get(f"/v1/tables/{table.digest}")
+    assert (response.status_code, response.json()["code"], response.json()["retryable"]) == (500, "table-lost", False)
     assert counters(client)["mismatches"] == 1
     computed = Table.compute(shorter).digest
     assert f"stored digest {table.digest}, computed digest {computed}" in caplog.text
 
 
 def test_large_tables_are_sent_from_the_store(make_client: MakeClient, grouped_spec: dict[str, Any]) -> None:
-    """A table larger than `stream_bytes` is not kept in memory, and every answer is what it is from memory."""
+    """A table larger than `stream_bytes` is not kept in memory, and every response is what it is from memory."""
     paths = [".safetensors", ".npy", ".json", ".csv", "/manifest", "/values?points=10", "/values?steps=3,0,15"]
-    answers = []
+    responses = []
     for stream_bytes in (10**6, 100):
         client = make_client(stream_bytes=stream_bytes)
         digest = client.post("/v1/tables", json=grouped_spec).json()["digest"]
         made = [client.get(f"/v1/tables/{digest}{path}") for path in paths]
         part = client.get(f"/v1/tables/{digest}.npy", headers={"Range": "bytes=100-300"})
-        answers.append([(answer.status_code, answer.content) for answer in (*made, part)])
-    assert answers[0] == answers[1]
-    assert [status for status, _ in answers[0]] == [200] * len(paths) + [206]
+        responses.append([(response.status_code, response.content) for response in (*made, part)])
+    assert responses[0] == responses[1]
+    assert [status for status, _ in responses[0]] == [200] * len(paths) + [206]
 
 
 def test_a_large_table_that_is_damaged_while_it_is_sent_is_not_sent_whole(
@@ -213,21 +213,25 @@ LOST = {"kind": "Literal", "digest": "ab" * 32}
     ("schedule", "words"),
     [
         ({"kind": "Product", "schedules": [HUGE] * 60}, "column 'lr' must be finite, got inf at step 0"),
-        (LOST, f"a Literal names a table that is not here: there is no table {'ab' * 32}"),
+        (LOST, f"a Literal refers to an unknown table: there is no table {'ab' * 32}"),
     ],
 )
 def test_a_spec_without_a_table_is_refused(client: TestClient, schedule: dict[str, Any], words: str) -> None:
     """A valid spec whose values cannot be had is an error of the request that says why, and nothing is stored."""
-    answer = client.post("/v1/tables", json={"schedule": schedule, "total_steps": 8})
-    assert (answer.status_code, answer.json()["code"]) == (422, "not-computable")
-    assert answer.json()["detail"] == words
+    response = client.post("/v1/tables", json={"schedule": schedule, "total_steps": 8})
+    assert (response.status_code, response.json()["code"]) == (422, "not-computable")
+    assert response.json()["detail"] == words
 
 
 def test_a_full_disk_is_worth_a_retry(client: TestClient, spec: dict[str, Any], data: Path) -> None:
     """Where a table cannot be stored it is not served either: 503, and once it can be, all is well."""
     (data / "tables").write_bytes(b"in the way")
-    answer = client.post("/v1/tables", json=spec)
-    assert (answer.status_code, answer.json()["code"], answer.json()["retryable"]) == (503, "storage-unavailable", True)
+    response = client.post("/v1/tables", json=spec)
+    assert (response.status_code, response.json()["code"], response.json()["retryable"]) == (
+        503,
+        "storage-unavailable",
+        True,
+    )
     (data / "tables").unlink()
     assert client.post("/v1/tables", json=spec).status_code == 201
 
@@ -292,6 +296,6 @@ def test_a_table_that_is_made_of_itself_is_lost(make_client: MakeClient, table: 
             rows.tables.record(spec.id, spec.model_dump_json(), digest, 128)
     client = make_client()
     for digest in digests:
-        answer = client.get(f"/v1/tables/{digest}")
-        assert (answer.status_code, answer.json()["code"]) == (500, "table-lost")
-        assert "can only be computed from itself" in answer.json()["detail"]
+        response = client.get(f"/v1/tables/{digest}")
+        assert (response.status_code, response.json()["code"]) == (500, "table-lost")
+        assert "can only be computed from itself" in response.json()["detail"]

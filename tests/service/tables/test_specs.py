@@ -119,7 +119,9 @@ def test_a_spec_names_a_bounded_number_of_tables() -> None:
     literals = [{"kind": "Literal", "digest": digit * 64} for digit in "abb"]
     spec = {"schedule": {"kind": "Product", "schedules": literals}, "total_steps": 10}
     assert refusal(spec, max_columns=1).errors[0].pointer == "/schedule"
-    with pytest.raises(LimitExceededError, match=r"tables that Literals name must be at most 1 .*max_columns\), got 2"):
+    with pytest.raises(
+        LimitExceededError, match=r"tables that Literals refer to must be at most 1 .*max_columns\), got 2"
+    ):
         read_spec(json.dumps(spec).encode(), Settings(max_columns=1))
     assert read_spec(json.dumps(spec).encode(), Settings(max_columns=2)).total_steps == 10
 
