@@ -101,7 +101,7 @@ def _unchanged(case: Case) -> Case:
 
 
 def _etag(url: str) -> str:
-    """The entity tag at this address, with which the answer is 304."""
+    """The entity tag at this address, with which the response is 304."""
     with urllib.request.urlopen(url) as response:
         tag: str = response.headers["etag"]
     try:
@@ -119,7 +119,7 @@ def _measure(what: str, case: Case, connections: int, options: Options) -> Round
     for _ in range(options.rounds):
         for name, url in case.urls.items():
             rounds[name].append(load(url, connections, options.seconds, case.headers.get(name, {})))
-    print(f"\n{what:50}answers/s   to nginx     p50 ms     p99 ms")
+    print(f"\n{what:48}responses/s   to nginx     p50 ms     p99 ms")
     for name, seen in rounds.items():
         rate, p50, p99 = map(statistics.median, zip(*seen, strict=True))
         print(

@@ -35,19 +35,19 @@ async def _post_costs(body: bytes, rounds: int) -> list[Costs]:
     with tempfile.TemporaryDirectory() as folder:
         ours = create_app(open_server(Settings(data_dir=Path(folder))))
         async with _running(ours):
-            answer = await _ask(ours, body)  # from now on the spec is known
-            validation = _validating(answer)
+            response = await _ask(ours, body)  # from now on the spec is known
+            validation = _validating(response)
             return [Costs(await _cost(ours, body), await _cost(validation, body)) for _ in range(rounds)]
 
 
-def _validating(answer: bytes) -> ASGIApp:
+def _validating(response: bytes) -> ASGIApp:
     """The least that a server does with a spec: it validates it, and sends what it has."""
-    headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(answer))]
+    headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(response))]
 
     async def application(scope: Scope, receive: Receive, send: Send) -> None:
         Spec.model_validate_json((await receive())["body"])
         await send({"type": "http.response.start", "status": 200, "headers": headers})
-        await send({"type": "http.response.body", "body": answer})
+        await send({"type": "http.response.body", "body": response})
 
     return application
 
@@ -60,7 +60,7 @@ async def _cost(application: ASGIApp, body: bytes) -> float:
 
 
 async def _ask(application: ASGIApp, body: bytes) -> bytes:
-    """Post a body as uvicorn would; what is returned is the answer's last part."""
+    """Post a body as uvicorn would; what is returned is the response's last part."""
     sent: list[Message] = []
     received = iter([body])
 
@@ -75,7 +75,7 @@ async def _ask(application: ASGIApp, body: bytes) -> bytes:
 
     await application(_scope(body), receive, send)
     if sent[0]["status"] not in (200, 201):
-        raise RuntimeError(f"the answer is {sent}")
+        raise RuntimeError(f"the response is {sent}")
     last: bytes = sent[-1]["body"]
     return last
 
@@ -104,13 +104,13 @@ def _scope(body: bytes) -> Scope:
 async def _running(application: ASGIApp) -> AsyncIterator[None]:
     """The application between its start-up and its shutdown."""
     requests: asyncio.Queue[Message] = asyncio.Queue()
-    answers: asyncio.Queue[Message] = asyncio.Queue()
+    responses: asyncio.Queue[Message] = asyncio.Queue()
     scope = {"type": "lifespan", "asgi": {"version": "3.0"}, "state": {}}
-    life = asyncio.ensure_future(application(scope, requests.get, answers.put))
+    life = asyncio.ensure_future(application(scope, requests.get, responses.put))
     for moment in ("startup", "shutdown"):
         await requests.put({"type": f"lifespan.{moment}"})
-        if (answer := await answers.get())["type"] != f"lifespan.{moment}.complete":
-            raise RuntimeError(f"the application said {answer}")
+        if (response := await responses.get())["type"] != f"lifespan.{moment}.complete":
+            raise RuntimeError(f"the application said {response}")
         if moment == "startup":
             yield
     await life

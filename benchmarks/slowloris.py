@@ -1,8 +1,8 @@
 """Clients that hold connections with next to nothing, and one that works. Run: python benchmarks/slowloris.py
 
-200 attackers of each of four kinds (silent; headers, or a body, a byte at a time; an answer taken a few bytes at a
+200 attackers of each of four kinds (silent; headers, or a body, a byte at a time; a response taken a few bytes at a
 time) hold a server on one core, while wrk asks it for a manifest from the other core. Shown is how much longer the
-answers take than without attackers, and how long each attacker lived beside its deadline.
+responses take than without attackers, and how long each attacker lived beside its deadline.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ DEADLINES: dict[str, float] = {"idle_seconds": 10, "header_seconds": 8, "body_se
 _KINDS = dict(zip(("silent", "dripped headers", "dripped body", "slow reader"), DEADLINES.values(), strict=True))
 # Linux takes twice as much, and what it takes extends the deadline
 _KINDS["slow reader"] += 2 * WINDOW / MIN_BYTES_PER_SECOND
-_SETTLING = 3  # seconds until every attacker holds on: slow readers' answers fill the system's buffers first
+_SETTLING = 3  # seconds until every attacker holds on: slow readers' responses fill the system's buffers first
 _SECONDS = 4  # that wrk asks then, while all attackers live
 _BEAT = 0.5  # seconds between two signs of life, on average
-_TURNS = 0.6  # seconds that a sweep waits in all for its turns while the readers' first answers are sent
+_TURNS = 0.6  # seconds that a sweep waits in all for its turns while the readers' first responses are sent
 _SWEEP = min(DEADLINES.values()) / 20
 
 

@@ -11,7 +11,7 @@ _UNITS = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0}
 
 
 class Load(NamedTuple):
-    """What the clients saw: answers per second, and seconds to the whole answer for half and for 99 % of them."""
+    """What the clients saw: responses per second, and seconds to the whole response for half and for 99 % of them."""
 
     rate: float
     p50: float
@@ -19,7 +19,7 @@ class Load(NamedTuple):
 
 
 def load(url: str, connections: int, seconds: int, headers: Mapping[str, str]) -> Load:
-    """Ask for so many seconds. Raises `RuntimeError` where wrk fails, or an answer was an error."""
+    """Ask for so many seconds. Raises `RuntimeError` where wrk fails, or a response was an error."""
     command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--timeout", "30s", "--latency", url]
     command += [argument for name, value in headers.items() for argument in ("-H", f"{name}: {value}")]
     done = subprocess.run(command, capture_output=True, text=True, check=False)

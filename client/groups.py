@@ -89,7 +89,7 @@ class RowWriter:
         return {name: [values[name] for values in own] for name in self.names}
 
     def unbind(self) -> None:
-        """Forget that these groups were checked: others may have come in their place."""
+        """Mark the groups as unchecked: others may have taken their place."""
         self._bound = 0
 
     def check(self, groups: Sequence[Group]) -> None:

@@ -72,7 +72,7 @@ def _option_parser() -> argparse.ArgumentParser:
 def run(arguments: argparse.Namespace) -> int:
     """Show what was asked for. Returns 0; or 2 for bad input, after one line on stderr with the field and the value."""
     try:
-        text = _answer(arguments)
+        text = _output(arguments)
     except (ValueError, OSError, ImportError, RecursionError) as error:
         print(f"lrtables show: {reason(error)}", file=sys.stderr)
         return 2
@@ -80,7 +80,7 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _answer(arguments: argparse.Namespace) -> str:
+def _output(arguments: argparse.Namespace) -> str:
     words = CommandWords.sort(arguments.words, flags=_FLAGS, options=_OPTIONS)
     if words.positional and {"--help", "-h"}.intersection(words.options):
         return _explanation(typed_kind(words.positional[0]))

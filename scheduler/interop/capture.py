@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from scheduler.fields import Values
-from scheduler.interop.dry_run import CaptureError, TorchScheduler, rehearsal, undisturbed
+from scheduler.interop.dry_run import CaptureError, TorchScheduler, dry_run, undisturbed
 from scheduler.interop.group_fields import Group, Read, momentum_column, number_readers
 from scheduler.table import Table
 from scheduler.texts import abbreviate
@@ -50,7 +50,7 @@ def capture(scheduler: TorchScheduler | Any, total_steps: int, *, step: Step | N
         raise TypeError(f"step must be a function of a scheduler and a number, got {step!r}")
     with undisturbed():
         if step is None:
-            return Table(_recorded(rehearsal(scheduler), total_steps, _by_itself))
+            return Table(_recorded(dry_run(scheduler), total_steps, _by_itself))
         return _captured_by(step, scheduler, total_steps)
 
 
@@ -62,7 +62,7 @@ def _by_itself(scheduler: TorchScheduler, update: int) -> object:
 def _captured_by(step: Step, scheduler: Any, total_steps: int) -> Table:
     """A capture with a way of stepping that may have closed over the original."""
     original = scheduler if hasattr(scheduler, "param_groups") else getattr(scheduler, "optimizer", None)
-    copied = rehearsal(scheduler, own_step=True)
+    copied = dry_run(scheduler, own_step=True)
     before = _snapshot(original)
     columns = _recorded(copied, total_steps, step)
     if _snapshot(original) != before:

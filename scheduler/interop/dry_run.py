@@ -1,4 +1,4 @@
-"""A rehearsal: a copy of a torch scheduler that is stepped in its place, while the training notices nothing.
+"""A dry run: a copy of a torch scheduler that is stepped in its place, while the training notices nothing.
 
 `copy.deepcopy` alone would copy the model with it, and leave a copied optimizer whose `step` is still the original's.
 """
@@ -57,7 +57,7 @@ def undisturbed() -> Iterator[None]:
             np.random.set_state(legacy)
 
 
-def rehearsal(scheduler: TorchScheduler | Any, *, own_step: bool = False) -> Any:
+def dry_run(scheduler: TorchScheduler | Any, *, own_step: bool = False) -> Any:
     """A copy of a scheduler, on a stand-in for its optimizer: stepping it changes nothing of the original.
 
     What has state is copied, parameter groups and callable objects with it. Parameters, modules, tables and the

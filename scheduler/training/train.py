@@ -187,13 +187,13 @@ class _Trainer:
     @torch.no_grad()
     def measure(self, loss: float) -> Epoch:
         """Close an epoch whose losses sum to `loss`: test the classifier, and record."""
-        answers = self._model(self._digits.test_images)
+        outputs = self._model(self._digits.test_images)
         labels = self._digits.test_labels
         epoch = Epoch(
             lr=self.run.rates[-1],
             loss=loss / len(self._digits.labels),
-            test_loss=self._loss(answers, labels).item(),
-            accuracy=(answers.argmax(dim=1) == labels).double().mean().item(),
+            test_loss=self._loss(outputs, labels).item(),
+            accuracy=(outputs.argmax(dim=1) == labels).double().mean().item(),
         )
         self.run.epochs.append(epoch)
         return epoch

@@ -18,7 +18,7 @@ from tests.support.servers.process import ServerProcess
 
 
 @dataclass
-class Answer:
+class Response:
     """What the scripted server says."""
 
     status: int = 200
@@ -46,7 +46,7 @@ class ScriptedServer(ThreadingHTTPServer):
     def __init__(self, port: int = 0) -> None:
         super().__init__(("127.0.0.1", port), Handler)
         self.seen: list[Seen] = []
-        self.script: Callable[[Seen], Answer] = lambda _: Answer()
+        self.script: Callable[[Seen], Response] = lambda _: Response()
 
     @property
     def url(self) -> str:
@@ -61,29 +61,29 @@ class Handler(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         seen = Seen(self.command, self.path, body, dict(self.headers), time.monotonic())
         self.server.seen.append(seen)
-        answer = self.server.script(seen)
-        if answer.hang_up:
+        response = self.server.script(seen)
+        if response.hang_up:
             self.close_connection = True
             return
-        self.send_response(answer.status)
-        length = len(answer.body) if answer.length is None else answer.length
+        self.send_response(response.status)
+        length = len(response.body) if response.length is None else response.length
         own = {"Content-Length": str(length), "X-Request-ID": self.headers.get("X-Request-ID", "")}
-        for name, value in {**own, **answer.headers}.items():
+        for name, value in {**own, **response.headers}.items():
             self.send_header(name, value)
         self.end_headers()
         with contextlib.suppress(ConnectionError):  # the client may have had enough
-            self.write(answer)
-        self.close_connection = length != len(answer.body)
+            self.write(response)
+        self.close_connection = length != len(response.body)
 
     do_POST = do_PUT = do_GET  # noqa: N815  # the names are http.server's
 
-    def write(self, answer: Answer) -> None:
-        if not answer.pause:
-            self.wfile.write(answer.body)
+    def write(self, response: Response) -> None:
+        if not response.pause:
+            self.wfile.write(response.body)
             return
-        for byte in answer.body:
+        for byte in response.body:
             self.wfile.write(bytes([byte]))
-            time.sleep(answer.pause)
+            time.sleep(response.pause)
 
     def log_message(self, *_: object) -> None:
         """Say nothing."""
@@ -100,9 +100,9 @@ def scripted() -> Iterator[ScriptedServer]:
 
 
 @pytest.fixture
-def answer() -> type[Answer]:
+def response() -> type[Response]:
     """What a script is made of; a fixture, because test files cannot import one another."""
-    return Answer
+    return Response
 
 
 @pytest.fixture(scope="session")

@@ -62,7 +62,7 @@ class Lie:
 
 
 def lies(chance: random.Random) -> Iterator[tuple[Spec, Lie]]:
-    """Wrong answers without end: those to the spec they come with."""
+    """Wrong responses without end, each to the spec that comes with it."""
     truths = [(spec, Table.compute(spec)) for spec in SPECS]
     ways = [
         _other_field,
@@ -173,7 +173,7 @@ def _other_names(chance: random.Random, spec: Spec, columns: dict[str, Any]) -> 
 
 
 def _other_question(chance: random.Random, spec: Spec, columns: dict[str, Any]) -> Lie:
-    """The whole answer, in itself right, to another question."""
+    """The whole response, in itself right, to another question."""
     other = chance.choice([each for each in SPECS if each != spec])
     table = Table.compute(other)
     return _with_file("other question", other, *file_of(dict(table.columns), **_frame(other)))

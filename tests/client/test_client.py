@@ -18,7 +18,7 @@ from scheduler.schedule import schedule
 from tests.support.client.table_files import manifest_of
 
 if TYPE_CHECKING:
-    from tests.client.conftest import Answer, ScriptedServer, Seen
+    from tests.client.conftest import Response, ScriptedServer, Seen
 
 SCHEDULE = WarmupWithDecay(5e-4, 100, 1000, min_lr=1e-6)
 
@@ -151,20 +151,20 @@ def test_times_are_positive(name: str, seconds: object) -> None:
 # -- against a server that lies ---------------------------------------------------------------------------------------
 
 
-def serve(scripted: ScriptedServer, answer: type[Answer], manifest: object, content: bytes) -> None:
+def serve(scripted: ScriptedServer, response: type[Response], manifest: object, content: bytes) -> None:
     """Answer a POST with the manifest, and a GET with the content."""
 
-    def script(seen: Seen) -> Answer:
-        return answer(body=json.dumps(manifest).encode() if seen.method == "POST" else content)
+    def script(seen: Seen) -> Response:
+        return response(body=json.dumps(manifest).encode() if seen.method == "POST" else content)
 
     scripted.script = script
 
 
-def test_the_requests_are_the_documented_ones(scripted: ScriptedServer, answer: type[Answer]) -> None:
+def test_the_requests_are_the_documented_ones(scripted: ScriptedServer, response: type[Response]) -> None:
     """A fetch is one POST of the canonical spec and one GET of the digest it is answered with."""
     spec = Spec(schedule=SCHEDULE, total_steps=1000)
     table = Table.compute(spec)
-    serve(scripted, answer, manifest_of(spec, table.digest), table.to_bytes())
+    serve(scripted, response, manifest_of(spec, table.digest), table.to_bytes())
     with Client(scripted.url) as client:
         assert client.fetch(spec) == table
     post, get = scripted.seen
@@ -172,10 +172,10 @@ def test_the_requests_are_the_documented_ones(scripted: ScriptedServer, answer: 
     assert (get.method, get.path) == ("GET", f"/v1/tables/{table.digest}.safetensors")
 
 
-def test_another_table_than_asked_for_is_refused(scripted: ScriptedServer, answer: type[Answer]) -> None:
+def test_another_table_than_asked_for_is_refused(scripted: ScriptedServer, response: type[Response]) -> None:
     """A sound table with another digest is refused, and both digests are named."""
     table = Table.compute(Spec(schedule=SCHEDULE, total_steps=1000))
-    serve(scripted, answer, {}, table.to_bytes())
+    serve(scripted, response, {}, table.to_bytes())
     with (
         Client(scripted.url) as client,
         pytest.raises(DigestMismatchError, match=f"sent table {table.digest} instead of {'0' * 64}"),
@@ -184,7 +184,7 @@ def test_another_table_than_asked_for_is_refused(scripted: ScriptedServer, answe
 
 
 @pytest.mark.parametrize("damage", ["a bit", "the end", "everything"])
-def test_a_damaged_table_is_refused(scripted: ScriptedServer, answer: type[Answer], damage: str) -> None:
+def test_a_damaged_table_is_refused(scripted: ScriptedServer, response: type[Response], damage: str) -> None:
     """One wrong bit is enough."""
     spec = Spec(schedule=SCHEDULE, total_steps=1000)
     table = Table.compute(spec)
@@ -192,7 +192,7 @@ def test_a_damaged_table_is_refused(scripted: ScriptedServer, answer: type[Answe
     if damage == "a bit":
         content[-1000] ^= 1
     content = {"a bit": content, "the end": content[:-8], "everything": bytearray(b"<html>")}[damage]
-    serve(scripted, answer, manifest_of(spec, table.digest), bytes(content))
+    serve(scripted, response, manifest_of(spec, table.digest), bytes(content))
     with (
         Client(scripted.url) as client,
         pytest.raises(DigestMismatchError, match=r"is not table .*(damaged|not a table)"),
@@ -201,9 +201,9 @@ def test_a_damaged_table_is_refused(scripted: ScriptedServer, answer: type[Answe
 
 
 @pytest.mark.parametrize("manifest", [{}, [], "x", None, {"digest": 3}, {"digest": "../etc"}], ids=str)
-def test_what_is_no_manifest_is_refused(scripted: ScriptedServer, answer: type[Answer], manifest: object) -> None:
-    """An answer without a digest comes from something else than the service."""
-    serve(scripted, answer, manifest, b"")
+def test_what_is_no_manifest_is_refused(scripted: ScriptedServer, response: type[Response], manifest: object) -> None:
+    """A response without a digest comes from something else than the service."""
+    serve(scripted, response, manifest, b"")
     with (
         Client(scripted.url) as client,
         pytest.raises(UnexpectedAnswerError, match="did not answer with a table's man"),
@@ -223,7 +223,7 @@ def test_what_is_no_manifest_is_refused(scripted: ScriptedServer, answer: type[A
 )
 def test_a_token_comes_from_the_argument_or_the_environment(
     scripted: ScriptedServer,
-    answer: type[Answer],
+    response: type[Response],
     monkeypatch: pytest.MonkeyPatch,
     argument: str | None,
     variable: str | None,
@@ -235,7 +235,7 @@ def test_a_token_comes_from_the_argument_or_the_environment(
         monkeypatch.setenv("LRTABLES_TOKEN", variable)
     spec = Spec(schedule=SCHEDULE, total_steps=1000)
     table = Table.compute(spec)
-    serve(scripted, answer, manifest_of(spec, table.digest), table.to_bytes())
+    serve(scripted, response, manifest_of(spec, table.digest), table.to_bytes())
     with Client(scripted.url, token=argument) as client:
         client.fetch(SCHEDULE)
         assert repr(client) == f"Client({scripted.url!r})"
@@ -245,10 +245,10 @@ def test_a_token_comes_from_the_argument_or_the_environment(
 # -- publishing -------------------------------------------------------------------------------------------------------
 
 
-def test_a_table_is_published_by_its_values(scripted: ScriptedServer, answer: type[Answer]) -> None:
+def test_a_table_is_published_by_its_values(scripted: ScriptedServer, response: type[Response]) -> None:
     """Publishing is one PUT of the table's file to the address of its digest, which is what the call returns."""
     table = Table({"lr": [0.5, 0.25]})
-    scripted.script = lambda _: answer(201, body=json.dumps({"digest": table.digest}).encode())
+    scripted.script = lambda _: response(201, body=json.dumps({"digest": table.digest}).encode())
     with Client(scripted.url) as client:
         assert client.publish(table) == table.digest
     (seen,) = scripted.seen
@@ -260,10 +260,10 @@ def test_a_table_is_published_by_its_values(scripted: ScriptedServer, answer: ty
     assert seen.headers["Content-Type"] == "application/vnd.safetensors"
 
 
-def test_another_table_than_published_is_an_error(scripted: ScriptedServer, answer: type[Answer]) -> None:
+def test_another_table_than_published_is_an_error(scripted: ScriptedServer, response: type[Response]) -> None:
     """A service that claims to have stored other values is not believed, and both digests are named."""
     table = Table({"lr": [0.5, 0.25]})
-    scripted.script = lambda _: answer(body=json.dumps({"digest": "0" * 64}).encode())
+    scripted.script = lambda _: response(body=json.dumps({"digest": "0" * 64}).encode())
     with (
         Client(scripted.url) as client,
         pytest.raises(DigestMismatchError, match=f"stored table {'0' * 64} instead of {table.digest}"),

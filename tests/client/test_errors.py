@@ -66,7 +66,7 @@ def test_a_refusal_carries_the_service_s_own_words() -> None:
 
 @pytest.mark.parametrize("problem", [[], "text", 3, None, {}, {"errors": "text"}, {"title": None}], ids=str)
 def test_a_refusal_without_a_problem_document_is_still_one(problem: Any) -> None:
-    """An answer from something else, such as a proxy, loses the reason and nothing more."""
+    """A response from something else, such as a proxy, loses the reason and nothing more."""
     error = refused(problem, status=502)
     assert str(error) == "http://h/v1/tables answered 502: no reason given"
     assert error.errors == ()

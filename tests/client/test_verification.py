@@ -1,4 +1,4 @@
-"""Whether an answer is that to the question: nothing wrong is taken, nothing right is refused, and it costs little."""
+"""Whether a response is that to the question: nothing wrong is taken, nothing right is refused, and it costs little."""
 
 from __future__ import annotations
 

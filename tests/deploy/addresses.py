@@ -54,18 +54,18 @@ class Proxy:
         stack.enter_context(NginxProcess(self.folder, self.port))
 
     def send(self, sent: Sent) -> tuple[int, bytes]:
-        """The status and the body of the answer; 0 where there is none, as HTTP/0.9 has it."""
+        """The status and the body of the response; 0 where there is none, as HTTP/0.9 has it."""
         body = b"abc" if sent.method in ("POST", "PUT") else b""
         length = b"Content-Length: %d\r\n" % len(body) if body else b""
         head = b"%b %b HTTP/1.1\r\nHost: localhost\r\n%bConnection: close\r\n\r\n"
         with socket.create_connection(("127.0.0.1", self.port), timeout=30) as connection:
             connection.sendall(head % (sent.method.encode(), sent.target, length) + body)
-            answer = b"".join(iter(partial(connection.recv, 2**16), b""))
-        head, _, body = answer.partition(b"\r\n\r\n")
+            response = b"".join(iter(partial(connection.recv, 2**16), b""))
+        head, _, body = response.partition(b"\r\n\r\n")
         return (int(head.split(b" ")[1]) if head.startswith(b"HTTP/1.1 ") else 0), body
 
     def passes(self, sent: Sent) -> bool:
-        """Whether this reached a server. Raises `AssertionError` where something else did, or the answer is wrong."""
+        """Whether this reached a server. Raises `AssertionError` where something else did, or the response is wrong."""
         self.upstream.taken()
         status, body = self.send(sent)
         arrived = self.upstream.taken()
@@ -89,7 +89,7 @@ def mutations(path: str) -> Iterator[bytes]:
 
 
 def check(sent: Sent, status: int, body: bytes, arrived: list[Request]) -> None:
-    """Nothing arrived but what was sent, and the answer is the one to it."""
+    """Nothing arrived but what was sent, and the response is the one to it."""
     line = re.split(rb"[\r\n ]", sent.target.lstrip(b" "))[0]  # where a request line ends, whatever follows
     checks = [request for request in arrived if request.is_check]
     passed = [request for request in arrived if not request.is_check]

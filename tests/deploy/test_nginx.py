@@ -24,7 +24,7 @@ from service.database.metadata import open_metadata
 from service.representations.formats import MEDIA_TYPES
 from service.security.tokens import new_token
 from service.settings import Settings
-from tests.support.servers.deployment import Answer, ask, configured, make
+from tests.support.servers.deployment import Response, ask, configured, make
 from tests.support.servers.nginx import NginxProcess, command, free_port
 from tests.support.servers.process import ServerProcess
 
@@ -42,8 +42,8 @@ class Site:
         self.folder = configured(folder / "nginx", ports, self.port)
         stack.enter_context(NginxProcess(self.folder, self.port))
 
-    def make(self, base_lr: float) -> Answer:
-        """One server's answer to a small spec with this rate, which all of them know from now on."""
+    def make(self, base_lr: float) -> Response:
+        """One server's response to a small spec with this rate, which all of them know from now on."""
         first, *_ = [make(server.port, base_lr) for server in self.servers]
         return first
 
@@ -82,15 +82,15 @@ def test_a_herd_reaches_a_server_once(site: Site) -> None:
     before = site.asked()
     together = threading.Barrier(100)
 
-    def fetch(_: int) -> Answer:
+    def fetch(_: int) -> Response:
         together.wait()
         return ask(site.port, "GET", f"/v1/tables/{digest}.safetensors")
 
     with ThreadPoolExecutor(100) as clients:
-        answers = list(clients.map(fetch, range(100)))
-    assert Counter(answer.cache for answer in answers) == {"MISS": 1, "HIT": 99}
+        responses = list(clients.map(fetch, range(100)))
+    assert Counter(response.cache for response in responses) == {"MISS": 1, "HIT": 99}
     assert site.asked() == before + 1
-    [body] = {answer.body for answer in answers}
+    [body] = {response.body for response in responses}
     assert Table.from_bytes(body).digest == digest
 
 
@@ -123,9 +123,9 @@ def test_the_servers_say_what_is_too_large(site: Site) -> None:
     """A body beyond the servers' limit is within nginx's, so that the error is theirs; nginx has a limit too."""
     sizes = (2**20 + 1, 2 * 2**20 + 1)
     json_header = {"Content_Type": "application/json"}
-    answers = [ask(site.port, "POST", "/v1/schedules", b"0" * size, **json_header) for size in sizes]
+    responses = [ask(site.port, "POST", "/v1/schedules", b"0" * size, **json_header) for size in sizes]
     table = ask(site.port, "POST", "/v1/tables", b"0" * sizes[0], **json_header)
-    assert [answer.status for answer in answers] == [405, 413]
+    assert [response.status for response in responses] == [405, 413]
     assert (table.status, json.loads(table.body)["code"]) == (413, "body-too-large")
 
 
@@ -143,12 +143,12 @@ def check_what_is_kept(site: Site) -> None:
         server.kill()
     time.sleep(11)  # until the catalogue, and with it the permission to read, are out of date
     again = [ask(site.port, "GET", path), ask(site.port, "GET", "/v1/schedules")]
-    assert [answer.cache for answer in again] == ["HIT", "STALE"]
-    assert [answer.body for answer in again] == [answer.body for answer in kept]
-    for answer in (make(site.port), ask(site.port, "GET", f"/v1/tables/{'0' * 64}.npy", Authorization="Bearer new")):
-        assert (answer.status, answer.headers["retry-after"]) == (503, "1")
-        assert answer.headers["content-type"] == "application/problem+json"
-        assert json.loads(answer.body)["retryable"] is True
+    assert [response.cache for response in again] == ["HIT", "STALE"]
+    assert [response.body for response in again] == [response.body for response in kept]
+    for response in (make(site.port), ask(site.port, "GET", f"/v1/tables/{'0' * 64}.npy", Authorization="Bearer new")):
+        assert (response.status, response.headers["retry-after"]) == (503, "1")
+        assert response.headers["content-type"] == "application/problem+json"
+        assert json.loads(response.body)["retryable"] is True
 
 
 def test_a_kept_table_takes_a_token(guarded: tuple[Site, Path]) -> None:
@@ -159,7 +159,7 @@ def test_a_kept_table_takes_a_token(guarded: tuple[Site, Path]) -> None:
     allowed = [ask(site.port, "GET", path, Authorization=token) for _ in range(2)]
     refused = ask(site.port, "GET", path)
     forbidden = ask(site.port, "GET", path, Authorization=writer)
-    assert [(answer.status, answer.cache) for answer in allowed] == [(200, "MISS"), (200, "HIT")]
+    assert [(response.status, response.cache) for response in allowed] == [(200, "MISS"), (200, "HIT")]
     assert (refused.status, json.loads(refused.body)["status"]) == (401, 401)
     assert refused.headers["www-authenticate"].startswith("Bearer")
     assert (forbidden.status, json.loads(forbidden.body)["status"]) == (403, 403)
@@ -177,11 +177,11 @@ def test_a_token_is_asked_for_before_a_body(guarded: tuple[Site, Path], how: str
         head = b"%b HTTP/1.1\r\nHost: localhost\r\nAuthorization: %b\r\n%b\r\n\r\n%x\r\n"
         with socket.create_connection(("127.0.0.1", site.port), timeout=30) as connection:
             connection.sendall(head % (line, token, framing, size) + bytes(2**20))
-            answer = connection.recv(2**16)
+            response = connection.recv(2**16)
             on_disk = list((site.folder / "client_body").iterdir())
         # the page of documentation is open to anyone, but not to PUT
-        assert answer.startswith(b"HTTP/1.1 %d " % (405 if line == b"PUT /" else status)), (line, token, answer)
-        assert b"application/problem+json" in answer
+        assert response.startswith(b"HTTP/1.1 %d " % (405 if line == b"PUT /" else status)), (line, token, response)
+        assert b"application/problem+json" in response
         assert on_disk == []
 
 
@@ -203,7 +203,7 @@ def test_a_large_table_is_published_through_nginx(guarded: tuple[Site, Path]) ->
 
 
 def test_the_client_binds_answers_to_its_questions_through_nginx(guarded: tuple[Site, Path]) -> None:
-    """Each answer to a POST or PUT returns the request's own id; tables come from nginx's copies, and errors too."""
+    """Each response to a POST or PUT returns the request's own id; tables come from nginx's copies, and errors too."""
     site, data = guarded
     token = create_token(data, "compute", "publish", "read").removeprefix("Bearer ")
     schedule, given = WarmupWithDecay(1e-3, 10, 100), Table({"lr": [0.3, 0.2, 0.1]})
@@ -233,9 +233,9 @@ def test_formats_are_those_of_a_server(site: Site) -> None:
     for accept in spellings:
         own = ask(site.servers[0].port, "GET", path, Accept=accept)
         for _ in range(2):
-            answer = ask(site.port, "GET", path, Accept=accept)
-            assert (answer.status, answer.headers["content-type"]) == (own.status, own.headers["content-type"])
-            assert (answer.headers.get("etag"), answer.headers.get("vary")) == (
+            response = ask(site.port, "GET", path, Accept=accept)
+            assert (response.status, response.headers["content-type"]) == (own.status, own.headers["content-type"])
+            assert (response.headers.get("etag"), response.headers.get("vary")) == (
                 own.headers.get("etag"),
                 own.headers.get("vary"),
             )

@@ -65,9 +65,9 @@ def test_control_characters_are_refused(shared: Proxy, token: str) -> None:
     """An escaped control character in a path or a query is answered 400 by nginx itself, with a problem."""
     shared.upstream.taken()
     for path, where in product(SAMPLES, ("", "/", "?", "?x=")):
-        answer = ask(shared.port, "GET", path + where + token)
-        assert answer.status == 400
-        assert b'"code":"unexpected-address"' in answer.body or (token == "%00" and "?" not in where)
+        response = ask(shared.port, "GET", path + where + token)
+        assert response.status == 400
+        assert b'"code":"unexpected-address"' in response.body or (token == "%00" and "?" not in where)
     assert shared.upstream.taken() == []
 
 
@@ -92,14 +92,14 @@ def test_an_address_has_one_copy(proxy: Proxy) -> None:
     for spelling in ("", "*/*", *MEDIA_TYPES, *map(str.upper, MEDIA_TYPES)):
         again = [ask(proxy.port, "GET", path, Accept=spelling) for _ in range(2)]
         chosen = spelling.lower() if spelling.lower() in MEDIA_TYPES else MEDIA_TYPES[0]
-        assert {answer.body for answer in again} == {named(path.encode(), chosen)}
+        assert {response.body for response in again} == {named(path.encode(), chosen)}
         assert again[1].cache == "HIT"
     assert len(proxy.copies()) == len(MEDIA_TYPES)
     for number in range(20):
         accept = f"text/csv;q=0.{number}, application/*;q=0.5"
         assert ask(proxy.port, "GET", path, Accept=accept).body == named(path.encode(), accept)
-        answer = ask(proxy.port, "GET", f"{path}.npy?{number}")
-        assert (answer.body, answer.cache) == (named(f"{path}.npy?{number}".encode()), "BYPASS")
+        response = ask(proxy.port, "GET", f"{path}.npy?{number}")
+        assert (response.body, response.cache) == (named(f"{path}.npy?{number}".encode()), "BYPASS")
     assert len(proxy.copies()) == len(MEDIA_TYPES)
 
 
@@ -130,7 +130,7 @@ def test_nginx_knows_the_scopes() -> None:
 
 
 def answering(status: int, *more: str) -> bytes:
-    """An answer with these headers."""
+    """A response with these headers."""
     lines = [f"HTTP/1.1 {status} Whatever", "Content-Length: 2", *more]
     return "\r\n".join(lines).encode() + b"\r\n\r\n{}"
 
@@ -138,11 +138,11 @@ def answering(status: int, *more: str) -> bytes:
 @pytest.mark.parametrize("status", [400, 404, 405, 421, 422, 429, 431, 500, 503])
 @pytest.mark.parametrize(("method", "path"), [("GET", f"/v1/tables/{DIGEST}.npy"), ("POST", "/v1/tables")])
 def test_what_is_neither_yes_nor_no_is_the_servers_to_say(proxy: Proxy, status: int, method: str, path: str) -> None:
-    """Where the check of a token is answered 429 or the like, the caller gets a server's answer, Retry-After too."""
+    """Where the check of a token is answered 429 or the like, the caller gets a server's response, Retry-After too."""
     proxy.upstream.answer = lambda request: answering(status, "Retry-After: 7", "X-Own: yes")
     for _ in range(2):
-        answer = ask(proxy.port, method, path, b"{}" if method == "POST" else None)
-        assert (answer.status, answer.headers["retry-after"], answer.headers["x-own"]) == (status, "7", "yes")
+        response = ask(proxy.port, method, path, b"{}" if method == "POST" else None)
+        assert (response.status, response.headers["retry-after"], response.headers["x-own"]) == (status, "7", "yes")
     assert {request.method for request in proxy.upstream.taken() if not request.is_check} == {method}
 
 
@@ -189,6 +189,6 @@ def test_a_refused_token_is_not_revived(proxy: Proxy, status: int) -> None:
 def test_a_part_is_served_of_what_is_not_kept_too(proxy: Proxy, query: str, caches: list[str]) -> None:
     """A range is served on the first request, of a copy, and where none is kept."""
     path = f"/v1/tables/{DIGEST}.npy{query}"
-    answers = [ask(proxy.port, "GET", path, Range="bytes=3-7") for _ in range(2)]
-    assert [(answer.status, answer.body) for answer in answers] == [(206, named(path.encode())[3:8])] * 2
-    assert [answer.cache for answer in answers] == caches
+    responses = [ask(proxy.port, "GET", path, Range="bytes=3-7") for _ in range(2)]
+    assert [(response.status, response.body) for response in responses] == [(206, named(path.encode())[3:8])] * 2
+    assert [response.cache for response in responses] == caches

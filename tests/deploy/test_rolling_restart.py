@@ -86,7 +86,7 @@ class Load:
             path = made.headers.get("location", "/")
             values = ask(self._port, "GET", f"{path}/values?steps={number % 1000}")
             table = ask(self._port, "GET", f"{path}.safetensors")
-            self.statuses.update(answer.status for answer in (made, values, table))
+            self.statuses.update(response.status for response in (made, values, table))
 
 
 @pytest.mark.slow

@@ -47,7 +47,7 @@ def echo(request: Request) -> bytes:
 
 def named(target: bytes, accept: str = "") -> bytes:
     """The body of `echo`."""
-    return b"answer to " + target + b" as " + accept.encode()
+    return b"response to " + target + b" as " + accept.encode()
 
 
 @dataclass

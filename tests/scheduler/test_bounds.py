@@ -14,7 +14,7 @@ from scheduler.builtin import ChainedScheduler, CosineAnnealingLR, ExponentialLR
 from scheduler.compose import Constant, Cycle, PerEpoch, Ramp, Sequence, Shift, Splice
 from scheduler.compose.base import MAX_DEPTH
 from scheduler.named_tables import resolved
-from scheduler.numerics import cancellation as interruption
+from scheduler.numerics import cancellation
 from scheduler.numerics.cancellation import UNINTERRUPTED, cancellable
 from scheduler.schedule import MAX_BOUNDARIES
 from scheduler.table_format import TableError
@@ -174,7 +174,7 @@ def _looks_often(schedule: Schedule, column: str, monkeypatch: pytest.MonkeyPatc
     with np.errstate(over="ignore", invalid="ignore"):  # growth may leave the range of rates
         schedule.fill(whole, column=column)
         with monkeypatch.context() as patch, cancellable(lambda: next(looks) < 0):
-            patch.setattr(interruption, "UNINTERRUPTED", 100)
+            patch.setattr(cancellation, "UNINTERRUPTED", 100)
             schedule.fill(looked, column=column)
     assert next(looks) >= 10
     assert looked.tobytes() == whole.tobytes()

@@ -25,7 +25,7 @@ def table(steps: int) -> Table:
 
 
 class Asking:
-    """Asks a server for tables, and takes nothing for an answer but the right bytes or a word to come again."""
+    """Asks a server for tables, and accepts only the right bytes, or an error that says to retry."""
 
     def __init__(self, server: ServerProcess) -> None:
         self._server = server
@@ -38,9 +38,9 @@ class Asking:
     def fetch(self, steps: int) -> bool:
         """Whether the table is served; every value of it is compared."""
         path = f"/v1/tables/{table(steps).digest}.safetensors"
-        answer = self._pool.request("GET", self._server.url + path)
-        served = self._is_served(answer)
-        assert not served or Table.from_bytes(answer.data).digest == table(steps).digest
+        response = self._pool.request("GET", self._server.url + path)
+        served = self._is_served(response)
+        assert not served or Table.from_bytes(response.data).digest == table(steps).digest
         return served
 
     def parts(self) -> dict[str, str]:
@@ -48,12 +48,12 @@ class Asking:
         parts: dict[str, str] = self._pool.request("GET", f"{self._server.url}/readyz?verbose=1").json()["parts"]
         return parts
 
-    def _is_served(self, answer: urllib3.BaseHTTPResponse) -> bool:
-        if answer.status in (200, 201):
+    def _is_served(self, response: urllib3.BaseHTTPResponse) -> bool:
+        if response.status in (200, 201):
             return True
-        problem = answer.json()
-        assert (answer.status, problem["code"] in RETRYABLE, problem["retryable"]) == (503, True, True), problem
-        assert int(answer.headers["retry-after"]) >= 1
+        problem = response.json()
+        assert (response.status, problem["code"] in RETRYABLE, problem["retryable"]) == (503, True, True), problem
+        assert int(response.headers["retry-after"]) >= 1
         return False
 
 

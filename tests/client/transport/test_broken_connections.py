@@ -101,7 +101,7 @@ def test_the_addresses_of_a_name_share_the_deadline(
 
 @pytest.mark.needs("openssl")
 def test_requests_through_tls_keep_deadline_and_limits(certificate: ssl.SSLContext) -> None:
-    """A sound answer comes through TLS; a dripped or an endless one ends in time."""
+    """A sound response comes through TLS; a dripped or an endless one ends in time."""
     with hostile_server() as server:
         url = through_tls(server, certificate)
         server.script = answers(b"secret")

@@ -82,8 +82,8 @@ def test_an_error_keeps_its_status_whatever_its_body_is() -> None:
     assert len(names) > 10
 
 
-def taken_by_an_endless_answer(start: bytes) -> tuple[int, int]:
-    """Bytes of memory that a call takes whose answer begins so and never ends, and bytes that the server could send."""
+def taken_by_an_endless_response(start: bytes) -> tuple[int, int]:
+    """Bytes of memory that a call takes for an endless response with this start, and bytes that the server sent."""
     wave, sent = bytes(2**20), [0]
 
     def endless(_: Request, connection: socket.socket) -> None:
@@ -101,7 +101,7 @@ def taken_by_an_endless_answer(start: bytes) -> tuple[int, int]:
 @pytest.mark.parametrize("start", [HEAD + b"\r\n", HEAD + b"X: ", NO + b"\r\n"], ids=["body", "head", "error"])
 def test_memory_is_bound_by_what_was_asked_for(start: bytes) -> None:
     """An endless body, head or error takes no more memory than the limits say; the server cannot send much of it."""
-    taken, sent = in_own_process(taken_by_an_endless_answer, start)
+    taken, sent = in_own_process(taken_by_an_endless_response, start)
     assert taken < 2**25
     assert sent < 2**24 + MAX_HEAD  # what the system's buffers hold
 

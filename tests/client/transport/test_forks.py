@@ -1,4 +1,4 @@
-"""A client that is used, and then forked: no process gets another's answer."""
+"""A client that is used, and then forked: no process gets another's response."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def test_a_child_leaves_its_parent_a_connection_through_tls(certificate: ssl.SSL
 
 
 def test_a_child_of_a_process_in_the_middle_of_a_request_is_free() -> None:
-    """A fork while another thread waits for an answer: the child asks anew, and the thread gets its own answer."""
+    """A fork while another thread waits for a response: the child asks anew, and the thread gets its own response."""
     taken, goes_on = threading.Event(), threading.Event()
 
     def waits(number: int) -> None:
@@ -106,19 +106,19 @@ def test_a_child_of_a_process_in_the_middle_of_a_request_is_free() -> None:
     with hostile_server() as server:
         numbers(server, waits)
         transport = Transport(server.url, timeout=10.0)
-        answers: list[int] = []
-        thread = threading.Thread(target=lambda: answers.append(ask(transport)))
+        responses: list[int] = []
+        thread = threading.Thread(target=lambda: responses.append(ask(transport)))
         thread.start()
         assert taken.wait(20)
         assert in_child(lambda: ask(transport)) == 2
         goes_on.set()
         thread.join()
-        assert answers == [1]
+        assert responses == [1]
         transport.close()
 
 
 def test_a_fork_in_the_middle_of_its_own_request_asks_anew(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A process that is forked while it reads an answer does not read the rest of it: that is its parent's."""
+    """A process that is forked while it reads a response does not read the rest of it: that is its parent's."""
     with hostile_server() as server:
         numbers(server)
         transport = Transport(server.url, timeout=10.0)

@@ -26,7 +26,7 @@ from client.connections import NotBegunError
 from client.transport import Part, Transport, _translated
 
 if TYPE_CHECKING:
-    from tests.client.conftest import Answer, ScriptedServer, Seen
+    from tests.client.conftest import Response, ScriptedServer, Seen
 
 
 def request(url: str, *, deadline: float = 30.0, timeout: float = 10.0, body: bytes | None = None) -> bytes:
@@ -39,15 +39,15 @@ def request(url: str, *, deadline: float = 30.0, timeout: float = 10.0, body: by
         transport.close()
 
 
-def says(scripted: ScriptedServer, *answers: Answer) -> None:
-    """Give these answers one after another, and the last one for ever."""
-    left = list(answers)
+def says(scripted: ScriptedServer, *responses: Response) -> None:
+    """Give these responses one after another, and the last one for ever."""
+    left = list(responses)
     scripted.script = lambda _: left.pop(0) if len(left) > 1 else left[0]
 
 
-def test_a_request_carries_what_it_should(scripted: ScriptedServer, answer: type[Answer]) -> None:
-    """A body goes out as JSON, the answer is asked for uncompressed, and the client says who it is."""
-    says(scripted, answer(body=b"hello"))
+def test_a_request_carries_what_it_should(scripted: ScriptedServer, response: type[Response]) -> None:
+    """A body goes out as JSON, the response is asked for uncompressed, and the client says who it is."""
+    says(scripted, response(body=b"hello"))
     assert request(scripted.url + "/prefix/", body=b"{}") == b"hello"
     (seen,) = scripted.seen
     assert (seen.method, seen.path, seen.body) == ("POST", "/prefix/x", b"{}")
@@ -56,9 +56,9 @@ def test_a_request_carries_what_it_should(scripted: ScriptedServer, answer: type
     assert seen.headers["User-Agent"].startswith("lrtables/")
 
 
-def test_a_body_goes_out_in_parts_under_its_whole_length(scripted: ScriptedServer, answer: type[Answer]) -> None:
+def test_a_body_goes_out_in_parts_under_its_whole_length(scripted: ScriptedServer, response: type[Response]) -> None:
     """Parts of a body are one body, whose length and media type are announced, on a second attempt too."""
-    says(scripted, answer(503), answer(body=b"done"))
+    says(scripted, response(503), response(body=b"done"))
     parts: list[Part] = [b"head", memoryview(bytes(range(256)) * 10_000)]
     transport = Transport(scripted.url, timeout=10.0)
     transport.request("PUT", "/x", deadline=time.monotonic() + 30.0, max_bytes=100, body=parts, media_type="x/y")
@@ -82,10 +82,10 @@ def test_a_body_that_nobody_takes_exceeds_the_deadline() -> None:
 
 @pytest.mark.parametrize(("token", "header"), [(None, None), ("lrt_secret", "Bearer lrt_secret")])
 def test_a_token_goes_with_every_request(
-    scripted: ScriptedServer, answer: type[Answer], token: str | None, header: str | None
+    scripted: ScriptedServer, response: type[Response], token: str | None, header: str | None
 ) -> None:
     """A token is sent as RFC 6750 says; without one, no Authorization header is."""
-    says(scripted, answer(503), answer())
+    says(scripted, response(503), response())
     transport = Transport(scripted.url, timeout=10.0, token=token)
     transport.request("GET", "/x", deadline=time.monotonic() + 30.0, max_bytes=100)
     transport.request("POST", "/x", deadline=time.monotonic() + 30.0, max_bytes=100, body=[b"{}"])
@@ -105,14 +105,14 @@ def test_a_token_that_no_header_can_hold_is_refused(token: Any) -> None:
 )
 def test_no_error_shows_the_token(
     scripted: ScriptedServer,
-    answer: type[Answer],
+    response: type[Response],
     caplog: pytest.LogCaptureFixture,
     status: int,
     token: str | None,
 ) -> None:
     """A token stands in no error, log or repr, and is not sent where a redirect points to."""
     caplog.set_level(logging.DEBUG)
-    says(scripted, answer(503), answer(status, headers={"Location": scripted.url + "/elsewhere"}))
+    says(scripted, response(503), response(status, headers={"Location": scripted.url + "/elsewhere"}))
     transport = Transport(scripted.url, timeout=10.0, token=token)
     with pytest.raises(RequestRefusedError, match=f"answered {status}") as caught:
         transport.request("GET", "/x", deadline=time.monotonic() + 30.0, max_bytes=100)
@@ -125,42 +125,42 @@ def test_no_error_shows_the_token(
 
 
 @pytest.mark.parametrize("status", [429, 503])
-def test_a_busy_service_is_asked_again(scripted: ScriptedServer, answer: type[Answer], status: int) -> None:
-    """429 and 503 are tried again until there is an answer."""
-    says(scripted, answer(status), answer(status), answer(body=b"at last"))
+def test_a_busy_service_is_asked_again(scripted: ScriptedServer, response: type[Response], status: int) -> None:
+    """429 and 503 are tried again until there is a response."""
+    says(scripted, response(status), response(status), response(body=b"at last"))
     assert request(scripted.url) == b"at last"
     assert len(scripted.seen) == 3
 
 
 @pytest.mark.parametrize("status", [301, 400, 404, 422, 500, 502, 504])
-def test_other_errors_are_final(scripted: ScriptedServer, answer: type[Answer], status: int) -> None:
+def test_other_errors_are_final(scripted: ScriptedServer, response: type[Response], status: int) -> None:
     """Every other error is raised at once: the same request would fail in the same way."""
-    says(scripted, answer(status, headers={"Location": "/elsewhere"}))
+    says(scripted, response(status, headers={"Location": "/elsewhere"}))
     with pytest.raises(RequestRefusedError, match=f"answered {status}"):
         request(scripted.url)
     assert len(scripted.seen) == 1
 
 
 @pytest.mark.parametrize("wait", ["1", "date"])
-def test_retry_after_is_honoured(scripted: ScriptedServer, answer: type[Answer], wait: str) -> None:
+def test_retry_after_is_honoured(scripted: ScriptedServer, response: type[Response], wait: str) -> None:
     """The next attempt comes no sooner than the service asked for, in seconds or as a date."""
     header = wait if wait == "1" else formatdate(time.time() + 2, usegmt=True)
-    says(scripted, answer(503, headers={"Retry-After": header}), answer())
+    says(scripted, response(503, headers={"Retry-After": header}), response())
     request(scripted.url)
     first, second = scripted.seen
     assert second.at - first.at >= (1 if wait == "1" else 0.9)
 
 
-def test_a_garbled_retry_after_hides_nothing(scripted: ScriptedServer, answer: type[Answer]) -> None:
-    """A Retry-After that is neither seconds nor a date does not get in the way of the answer or the next attempt."""
-    says(scripted, answer(503, headers={"Retry-After": "soon"}), answer(404, headers={"Retry-After": "soon"}))
+def test_a_garbled_retry_after_hides_nothing(scripted: ScriptedServer, response: type[Response]) -> None:
+    """A Retry-After that is neither seconds nor a date does not get in the way of the response or the next attempt."""
+    says(scripted, response(503, headers={"Retry-After": "soon"}), response(404, headers={"Retry-After": "soon"}))
     with pytest.raises(RequestRefusedError, match="answered 404"):
         request(scripted.url)
 
 
-def test_a_wait_beyond_the_deadline_is_not_begun(scripted: ScriptedServer, answer: type[Answer]) -> None:
+def test_a_wait_beyond_the_deadline_is_not_begun(scripted: ScriptedServer, response: type[Response]) -> None:
     """Where the service asks for more patience than the deadline leaves, the error comes at once."""
-    says(scripted, answer(503, headers={"Retry-After": "3600"}))
+    says(scripted, response(503, headers={"Retry-After": "3600"}))
     with pytest.raises(DeadlineExceededError, match=r"answered 503.* after 1 attempt") as caught:
         request(scripted.url)
     assert isinstance(caught.value, TimeoutError)
@@ -168,9 +168,9 @@ def test_a_wait_beyond_the_deadline_is_not_begun(scripted: ScriptedServer, answe
     assert len(scripted.seen) == 1
 
 
-def test_a_lost_connection_is_made_again(scripted: ScriptedServer, answer: type[Answer]) -> None:
-    """A connection that breaks before or in the middle of the answer is made again."""
-    says(scripted, answer(hang_up=True), answer(body=b"half", length=8), answer(body=b"all"))
+def test_a_lost_connection_is_made_again(scripted: ScriptedServer, response: type[Response]) -> None:
+    """A connection that breaks before or in the middle of the response is made again."""
+    says(scripted, response(hang_up=True), response(body=b"half", length=8), response(body=b"all"))
     assert request(scripted.url) == b"all"
     assert len(scripted.seen) == 3
 
@@ -184,9 +184,9 @@ def test_a_service_that_is_away_is_unreachable(free_port: int) -> None:
     assert isinstance(caught.value.__cause__.__cause__, OSError)
 
 
-def test_a_service_that_comes_up_late_is_reached(answer: type[Answer], scripted: ScriptedServer) -> None:
+def test_a_service_that_comes_up_late_is_reached(response: type[Response], scripted: ScriptedServer) -> None:
     """A job may start before its server: it waits."""
-    says(scripted, answer(body=b"up"))
+    says(scripted, response(body=b"up"))
     port = scripted.server_port
     scripted.shutdown()
     scripted.server_close()
@@ -200,13 +200,13 @@ def test_a_service_that_comes_up_late_is_reached(answer: type[Answer], scripted:
     late.server_close()
 
 
-def test_a_silent_service_exceeds_the_deadline(scripted: ScriptedServer, answer: type[Answer]) -> None:
+def test_a_silent_service_exceeds_the_deadline(scripted: ScriptedServer, response: type[Response]) -> None:
     """A service that takes the request and does not answer is a TimeoutError when the deadline comes."""
     done = threading.Event()
 
-    def silent(_: Seen) -> Answer:
+    def silent(_: Seen) -> Response:
         done.wait(20)
-        return answer()
+        return response()
 
     scripted.script = silent
     with pytest.raises(DeadlineExceededError, match=r"GET .*/x was not answered in time .*attempt"):
@@ -215,16 +215,16 @@ def test_a_silent_service_exceeds_the_deadline(scripted: ScriptedServer, answer:
     assert len(scripted.seen) > 1
 
 
-def test_a_trickle_exceeds_the_deadline(scripted: ScriptedServer, answer: type[Answer]) -> None:
-    """The deadline also ends an answer whose bytes keep coming, but too slowly."""
-    says(scripted, answer(body=bytes(30), pause=0.1))
+def test_a_trickle_exceeds_the_deadline(scripted: ScriptedServer, response: type[Response]) -> None:
+    """The deadline also ends a response whose bytes keep coming, but too slowly."""
+    says(scripted, response(body=bytes(30), pause=0.1))
     with pytest.raises(DeadlineExceededError, match=r"in time \(\d+ bytes of the response had come\)"):
         request(scripted.url, deadline=0.5)
 
 
-def test_the_jitter_leaves_the_random_sequence_alone(scripted: ScriptedServer, answer: type[Answer]) -> None:
+def test_the_jitter_leaves_the_random_sequence_alone(scripted: ScriptedServer, response: type[Response]) -> None:
     """Retries use no number of the generator that training scripts seed."""
-    says(scripted, answer(503), answer())
+    says(scripted, response(503), response())
     before = random.getstate()
     request(scripted.url)
     assert random.getstate() == before

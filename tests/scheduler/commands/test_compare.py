@@ -18,7 +18,7 @@ LINEAR, COSINE = "LinearWarmup 1e-3 100", "CosineWarmup base_lr=1e-3 --warmup-st
 SPEC = '{"schedule": {"kind": "custom.LinearWarmup", "base_lr": 1e-3, "warmup_steps": 100}, "total_steps": %d}'
 
 
-class Answer(NamedTuple):
+class Outcome(NamedTuple):
     code: int
     out: str
     err: str
@@ -35,11 +35,11 @@ class Run:
     def __init__(self, capsys: pytest.CaptureFixture[str]) -> None:
         self._capsys = capsys
 
-    def __call__(self, *words: str) -> Answer:
+    def __call__(self, *words: str) -> Outcome:
         parser = argparse.ArgumentParser("lrtables")
         compare.add_parser(parser.add_subparsers(required=True))
         parsed = parser.parse_args(["compare", *words])
-        return Answer(parsed.run(parsed), *self._capsys.readouterr())
+        return Outcome(parsed.run(parsed), *self._capsys.readouterr())
 
 
 @pytest.fixture
@@ -52,24 +52,24 @@ def saved(tmp_path: Path) -> str:
 
 def test_equal_schedules_end_with_0(run: Run) -> None:
     """However they are written, two schedules that are one are equal."""
-    answer = run(LINEAR, SPEC % 70)
-    assert (answer.code, answer.err) == (0, "")
-    assert answer.out.splitlines()[0] == "A  custom.LinearWarmup(base_lr=0.001, warmup_steps=100)"
-    assert answer.out.splitlines()[2] == "lr: equal bit for bit in all 70 steps"
+    outcome = run(LINEAR, SPEC % 70)
+    assert (outcome.code, outcome.err) == (0, "")
+    assert outcome.out.splitlines()[0] == "A  custom.LinearWarmup(base_lr=0.001, warmup_steps=100)"
+    assert outcome.out.splitlines()[2] == "lr: equal bit for bit in all 70 steps"
 
 
 def test_different_schedules_end_with_1(run: Run) -> None:
     """The first step in which they differ is named."""
-    answer = run(LINEAR, COSINE)
-    assert (answer.code, answer.err) == (1, "")
-    assert "lr: different in 98 of 400 steps, first in step 0\n" in answer.out
+    outcome = run(LINEAR, COSINE)
+    assert (outcome.code, outcome.err) == (1, "")
+    assert "lr: different in 98 of 400 steps, first in step 0\n" in outcome.out
 
 
 def test_json_has_every_number(run: Run) -> None:
     """The JSON holds what the text says, at full precision."""
-    answer = run(LINEAR, COSINE, "--steps", "200", "--json")
-    found = json.loads(answer.out)
-    assert answer.code == 1
+    outcome = run(LINEAR, COSINE, "--steps", "200", "--json")
+    found = json.loads(outcome.out)
+    assert outcome.code == 1
     assert list(found) == ["equal", "a", "b", "steps", "first", "prefix", "columns", "others"]
     assert (found["equal"], found["steps"], found["first"], found["others"]) == (False, 200, 0, [])
     assert (found["columns"]["lr"]["differing"], found["columns"]["lr"]["largest_at"]) == (98, 77)
@@ -84,9 +84,9 @@ def test_a_table_decides_the_length(run: Run, saved: str) -> None:
 
 def test_two_tables_are_compared_whole(run: Run, saved: str) -> None:
     """What a spec says of its table is compared, too: its length, and what happens past its end."""
-    answer = run(saved, SPEC % 40)
-    assert answer.code == 1
-    assert answer.out.splitlines()[-2:] == ["after: A has error, B has hold", "total_steps: A has 30, B has 40"]
+    outcome = run(saved, SPEC % 40)
+    assert outcome.code == 1
+    assert outcome.out.splitlines()[-2:] == ["after: A has error, B has hold", "total_steps: A has 30, B has 40"]
 
 
 def test_a_spec_is_read_from_a_file_and_from_standard_input(
@@ -122,27 +122,27 @@ def test_a_picture_is_saved(run: Run, tmp_path: Path) -> None:
 )
 def test_bad_input_ends_with_2(run: Run, words: list[str], message: str) -> None:
     """What cannot be compared is said in one line on stderr, and nothing on stdout."""
-    answer = run(*words)
-    assert (answer.code, answer.out) == (2, "")
-    assert answer.err.startswith("lrtables compare: ")
-    assert message in answer.err
-    assert answer.err.count("\n") == 1
+    outcome = run(*words)
+    assert (outcome.code, outcome.out) == (2, "")
+    assert outcome.err.startswith("lrtables compare: ")
+    assert message in outcome.err
+    assert outcome.err.count("\n") == 1
 
 
 def test_a_damaged_table_is_named(run: Run, tmp_path: Path) -> None:
     """Of two files the error says which is no table."""
     path = tmp_path / "damaged.safetensors"
     path.write_bytes(b"none")
-    answer = run(LINEAR, str(path))
-    assert answer.code == 2
-    assert answer.err.startswith(f"lrtables compare: {path}: not a table: ")
+    outcome = run(LINEAR, str(path))
+    assert outcome.code == 2
+    assert outcome.err.startswith(f"lrtables compare: {path}: not a table: ")
 
 
 def test_a_table_is_not_made_longer(run: Run, saved: str) -> None:
     """More steps than a table has are bad input."""
-    answer = run(saved, LINEAR, "--steps", "31")
-    assert answer.code == 2
-    assert "total_steps must be at most 30, the length of the table, got 31" in answer.err
+    outcome = run(saved, LINEAR, "--steps", "31")
+    assert outcome.code == 2
+    assert "total_steps must be at most 30, the length of the table, got 31" in outcome.err
 
 
 def test_a_table_of_a_spec_is_as_long_as_asked(run: Run) -> None:

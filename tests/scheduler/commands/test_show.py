@@ -1,4 +1,4 @@
-"""`lrtables show` answers what was typed, and says in one line what was wrong with it."""
+"""`lrtables show` prints the schedule that was typed, or in one line what is wrong with it."""
 
 import argparse
 import io
@@ -105,12 +105,12 @@ def test_exact_values_alone(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_json_says_which_table_it_is(capsys: pytest.CaptureFixture[str]) -> None:
-    """The machine-readable answer has both identities, the limits and the exact values."""
+    """The machine-readable output has both identities, the limits and the exact values."""
     assert show(*TYPED, "--json", "--at=7") == 0
-    answer = json.loads(capsys.readouterr().out)
-    assert (answer["spec_id"], answer["digest"]) == (SPEC.id, Table.compute(SPEC).digest)
-    assert answer["columns"]["lr"]["max"] == SCHEDULE.base_lr
-    assert answer["values"] == [{"step": 7, "lr": SCHEDULE.get_lr(7)}]
+    output = json.loads(capsys.readouterr().out)
+    assert (output["spec_id"], output["digest"]) == (SPEC.id, Table.compute(SPEC).digest)
+    assert output["columns"]["lr"]["max"] == SCHEDULE.base_lr
+    assert output["values"] == [{"step": 7, "lr": SCHEDULE.get_lr(7)}]
 
 
 def test_a_schedule_without_an_end_says_its_length(capsys: pytest.CaptureFixture[str]) -> None:
@@ -213,7 +213,7 @@ def test_a_table_s_file_is_no_spec(capsys: pytest.CaptureFixture[str], tmp_path:
 
 
 def test_an_ambiguous_name_lists_its_candidates(capsys: pytest.CaptureFixture[str]) -> None:
-    """A name that several libraries have is no answer: the full names are."""
+    """A name that several libraries have is not a kind: the error lists the full names."""
     names = [kind.rpartition(".")[2].lower() for kind in KINDS]
     ambiguous = next((name for name in names if names.count(name) > 1), None)
     if ambiguous is None:

@@ -17,7 +17,7 @@ LARGEST = 1.7976931348623157e308
 
 @given(RATES)
 def test_equal_columns_do_not_differ(rates: list[float]) -> None:
-    """A column equals itself, in every number of the answer."""
+    """A column equals itself, in every number of the difference."""
     found = difference(np.array(rates), np.array(rates))
     assert found == Difference(len(rates), 0, None, 0.0, None, 0.0, None, 0, None)
     assert (found.equal, found.prefix) == (True, len(rates))

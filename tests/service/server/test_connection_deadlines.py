@@ -12,11 +12,11 @@ from starlette.types import Receive, Scope, Send
 
 from tests.support.servers.attackers import BODY, HEADERS, SILENT, Attacker, Life, live, reader
 from tests.support.servers.connections import (
-    ANSWER,
     ASK,
     GET,
     PATIENCE,
     QUICK,
+    RESPONSE,
     answer,
     attack,
     connect,
@@ -215,5 +215,5 @@ def test_headers_after_such_an_answer_have_their_deadline() -> None:
     with running(patiently, fast_response=try_fast_response) as port:
         life = attack(Attacker(ASK + HEADERS.opening, HEADERS.drip), port)
     answered, _, refused = life.received.partition(b"at once")
-    assert answered.startswith(ANSWER)
+    assert answered.startswith(RESPONSE)
     assert problem(refused) == (408, "request-timeout")

@@ -6,8 +6,8 @@ import pytest
 
 from service.representations.formats import NPY
 from tests.support.servers.connections import (
-    ANSWER,
     ASK,
+    RESPONSE,
     bodies,
     connect,
     everything,
@@ -27,8 +27,8 @@ def test_what_is_known_is_answered_without_the_application() -> None:
             connection.sendall(ASK)
             received = connection.recv(2**16)
             head, _, body = received.partition(b"\r\n\r\n")
-            assert (head[: len(ANSWER)], body) == (ANSWER, b"at once")
-            assert re.fullmatch(rb"date: [^\r]+ GMT\r\nserver: uvicorn", head[len(ANSWER) :])
+            assert (head[: len(RESPONSE)], body) == (RESPONSE, b"at once")
+            assert re.fullmatch(rb"date: [^\r]+ GMT\r\nserver: uvicorn", head[len(RESPONSE) :])
 
 
 @pytest.mark.parametrize(

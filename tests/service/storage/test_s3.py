@@ -198,7 +198,7 @@ def test_a_killed_server_keeps_what_it_took(s3_server: S3Server, direct: S3Store
 @pytest.mark.parametrize("method", METHODS)
 def test_lost_responses_are_an_error(store: S3Store, proxy: Proxy, method: str) -> None:
     """When responses are lost on the way, a method fails in bounded time, and works later."""
-    with proxy.faulty(answers=hung), pytest.raises(StorageError, match=r"^the object store does not answer$"):
+    with proxy.faulty(responses=hung), pytest.raises(StorageError, match=r"^the object store does not answer$"):
         METHODS[method](store)
     METHODS[method](store)
 
@@ -207,7 +207,7 @@ def test_a_slow_read_times_out(store: S3Store, direct: S3Store, proxy: Proxy, ta
     """Reading an object that takes too long is an error; a small one is read."""
     direct.put(KEY, table.parts())
     direct.put(OTHER, [b"small"])
-    with proxy.faulty(answers=slow(100_000)):
+    with proxy.faulty(responses=slow(100_000)):
         with pytest.raises(StorageError, match=r"^the object store does not answer$"):
             store.get(KEY)
         assert content(store, OTHER) == b"small"
@@ -232,7 +232,7 @@ def test_a_broken_connection_gives_no_partial_object(
 ) -> None:
     """When every connection breaks after so many bytes, a get returns the whole object or raises."""
     direct.put(KEY, table.parts())
-    with proxy.faulty(answers=cut(bytes_before)), suppress(StorageError):
+    with proxy.faulty(responses=cut(bytes_before)), suppress(StorageError):
         assert content(store) == b"".join(table.parts())
     assert content(store) == b"".join(table.parts())
 
@@ -257,7 +257,7 @@ def test_damaged_responses_are_refused(
 ) -> None:
     """Bytes that changed or went missing on the way, in a well-formed response, are not taken for the table."""
     direct.put(KEY, table.parts())
-    with proxy.faulty(answers=fault):
+    with proxy.faulty(responses=fault):
         data = store.get(KEY)
         assert data is not None
         with pytest.raises(TableError, match=r"."):
@@ -278,13 +278,13 @@ def test_damaged_requests_are_not_kept(store: S3Store, direct: S3Store, proxy: P
 @pytest.mark.parametrize("method", METHODS)
 def test_a_server_that_fails_is_an_error(store: S3Store, proxy: Proxy, method: str) -> None:
     """A server that answers 500 raises an error that says so."""
-    with proxy.faulty(answers=failing), pytest.raises(StorageError, match=r"answers 500 Internal Server Error"):
+    with proxy.faulty(responses=failing), pytest.raises(StorageError, match=r"answers 500 Internal Server Error"):
         METHODS[method](store)
 
 
 def test_a_write_whose_response_is_lost_may_have_happened(store: S3Store, direct: S3Store, proxy: Proxy) -> None:
     """A put whose response is lost is an error; the object is whole, and the next put finds the key taken."""
-    with proxy.faulty(answers=hung), pytest.raises(StorageError, match=r"^the object store does not answer$"):
+    with proxy.faulty(responses=hung), pytest.raises(StorageError, match=r"^the object store does not answer$"):
         store.put(KEY, [b"whole"])
     assert content(direct) == b"whole"
     assert not store.put(KEY, [b"whole"])
@@ -294,7 +294,7 @@ def test_threads_go_on_while_one_waits(store: S3Store, proxy: Proxy) -> None:
     """A request without a response does not block the other threads of the process."""
     waiting = threading.Thread(target=refused, args=(store,))
     turns = 0
-    with proxy.faulty(answers=hung):
+    with proxy.faulty(responses=hung):
         waiting.start()
         while waiting.is_alive():
             turns += 1

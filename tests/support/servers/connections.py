@@ -52,9 +52,9 @@ def attack(attacker: Attacker, port: int) -> Life:
     return asyncio.run(asyncio.wait_for(live(attacker, port, beat=0.03), PATIENCE))
 
 
-def problem(answer: bytes) -> tuple[int, str]:
-    """The status and code of an answer that is a problem and the last of its connection."""
-    head, _, body = answer.partition(b"\r\n\r\n")
+def problem(response: bytes) -> tuple[int, str]:
+    """The status and code of a response that is a problem and the last of its connection."""
+    head, _, body = response.partition(b"\r\n\r\n")
     lines = head.decode().split("\r\n")
     found = json.loads(body)
     assert {"content-type: application/problem+json", "connection: close", f"content-length: {len(body)}"} <= {*lines}
@@ -81,11 +81,11 @@ def until(met: Callable[[], bool]) -> None:
 
 ASK = b"GET /at-once HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
-ANSWER = b"HTTP/1.1 200 OK\r\ncontent-length: 7\r\n"
+RESPONSE = b"HTTP/1.1 200 OK\r\ncontent-length: 7\r\n"
 
 
 def try_fast_response(path: str, headers: Fields, client: str) -> tuple[bytes, bytes] | None:
-    return (ANSWER, b"at once") if path == "/at-once" else None
+    return (RESPONSE, b"at once") if path == "/at-once" else None
 
 
 async def patiently(scope: Scope, receive: Receive, send: Send) -> None:
@@ -94,9 +94,9 @@ async def patiently(scope: Scope, receive: Receive, send: Send) -> None:
     await answer(send)
 
 
-def bodies(answers: bytes) -> list[bytes]:
-    """The bodies of the answers that came over a connection."""
-    return [part.partition(b"\r\n\r\n")[2] for part in answers.split(b"HTTP/1.1 200 OK\r\n")[1:]]
+def bodies(responses: bytes) -> list[bytes]:
+    """The bodies of the responses that came over a connection."""
+    return [part.partition(b"\r\n\r\n")[2] for part in responses.split(b"HTTP/1.1 200 OK\r\n")[1:]]
 
 
 App = Callable[[Scope, Receive, Send], Awaitable[None]]

@@ -29,8 +29,8 @@ def configured(folder: Path, servers: Sequence[int], port: int) -> Path:
 
 
 @dataclass(frozen=True)
-class Answer:
-    """An HTTP answer: status, headers by their names in lower case, body."""
+class Response:
+    """An HTTP response: status, headers by their names in lower case, body."""
 
     status: int
     headers: Mapping[str, str]
@@ -42,20 +42,20 @@ class Answer:
         return self.headers.get("x-cache", "")
 
 
-def ask(port: int, method: str, path: str, body: bytes | None = None, **headers: str) -> Answer:
-    """The answer to one request, over a connection of its own."""
+def ask(port: int, method: str, path: str, body: bytes | None = None, **headers: str) -> Response:
+    """The response to one request, over a connection of its own."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
     try:
         connection.request(method, path, body, {name.replace("_", "-"): value for name, value in headers.items()})
         response = connection.getresponse()
         found = {name.lower(): value for name, value in response.getheaders()}
-        return Answer(response.status, found, response.read())
+        return Response(response.status, found, response.read())
     finally:
         connection.close()
 
 
-def make(port: int, base_lr: float = 0.5, **headers: str) -> Answer:
-    """The answer to a small spec."""
+def make(port: int, base_lr: float = 0.5, **headers: str) -> Response:
+    """The response to a small spec."""
     schedule = {"kind": "custom.LinearWarmup", "base_lr": base_lr, "warmup_steps": 8}
     body = json.dumps({"schedule": schedule, "total_steps": 1000}).encode()
     return ask(port, "POST", "/v1/tables", body, Content_Type="application/json", **headers)

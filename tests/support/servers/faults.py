@@ -65,7 +65,7 @@ def flipped(stream: Stream) -> Stream:
 
 
 def shortened(stream: Stream) -> Stream:
-    """Every HTTP body lacks its last byte, and its length says so: a well-formed answer with too little in it."""
+    """Every HTTP body lacks its last byte, and its length says so: a well-formed response with too little in it."""
     left = 0
     for chunk in stream:
         head, body = _split(chunk)
@@ -77,14 +77,14 @@ def shortened(stream: Stream) -> Stream:
 
 
 def failing(stream: Stream) -> Stream:
-    """Every HTTP answer says 500, though the server has done what it was asked for."""
+    """Every HTTP response says 500, though the server has done what it was asked for."""
     for chunk in stream:
         if chunk.startswith(_VERSION):
             yield _ERROR
 
 
 def _split(chunk: bytes) -> tuple[bytes, bytes]:
-    """What of the chunk is the head of an HTTP request or answer, and what is body."""
+    """What of the chunk is the head of an HTTP request or response, and what is body."""
     if _VERSION not in chunk.partition(b"\r\n")[0]:
         return b"", chunk
     head, found, body = chunk.partition(b"\r\n\r\n")
@@ -96,7 +96,7 @@ class Proxy:
 
     def __init__(self, target: int) -> None:
         self._target = target
-        self._answers: Fault = unchanged
+        self._responses: Fault = unchanged
         self._requests: Fault = unchanged
         self._open: set[socket.socket] = set()
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=128)
@@ -113,14 +113,14 @@ class Proxy:
         self._drop()
 
     @contextmanager
-    def faulty(self, answers: Fault = unchanged, requests: Fault = unchanged) -> Iterator[None]:
+    def faulty(self, responses: Fault = unchanged, requests: Fault = unchanged) -> Iterator[None]:
         """Let what the server sends, or what the client sends, suffer this; connections that stand are dropped."""
-        self._answers, self._requests = answers, requests
+        self._responses, self._requests = responses, requests
         self._drop()
         try:
             yield
         finally:
-            self._answers = self._requests = unchanged
+            self._responses = self._requests = unchanged
             self._drop()
 
     def _drop(self) -> None:
@@ -139,7 +139,7 @@ class Proxy:
             self._open |= ends
             up = threading.Thread(target=_pump, args=(client, server, self._requests), daemon=True)
             up.start()
-            _pump(server, client, self._answers)
+            _pump(server, client, self._responses)
             up.join()
             self._open -= ends
 

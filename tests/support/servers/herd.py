@@ -31,8 +31,8 @@ def memory_bound(clients: int) -> int:
     return 5 * TABLE + 16_000 * clients
 
 
-class Answer:
-    """An HTTP answer as it comes in: status, headers, and how many bytes of the body are there."""
+class Response:
+    """An HTTP response as it comes in: status, headers, and how many bytes of the body are there."""
 
     def __init__(self) -> None:
         self.head = b""
@@ -50,7 +50,7 @@ class Answer:
 
 
 class HerdClient(asyncio.BufferedProtocol):
-    """One connection that posts a spec, then fetches the table that the answer points at.
+    """One connection that posts a spec, then fetches the table that the response points at.
 
     `expected`, where given, is compared with every byte of the table as it arrives.
     """
@@ -63,7 +63,7 @@ class HerdClient(asyncio.BufferedProtocol):
         self._post = post
         self._done = done
         self._expected = expected
-        self._answer = Answer()
+        self._response = Response()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """The connection stands."""
@@ -86,37 +86,37 @@ class HerdClient(asyncio.BufferedProtocol):
 
     @property
     def _wants_bytes(self) -> bool:
-        return self._answer.length < 0 or self._expected is not None
+        return self._response.length < 0 or self._expected is not None
 
     def _take(self, data: bytes, nbytes: int) -> None:
-        answer = self._answer
-        if answer.length < 0:
-            answer.head += data
-            head, found, data = answer.head.partition(b"\r\n\r\n")
+        response = self._response
+        if response.length < 0:
+            response.head += data
+            head, found, data = response.head.partition(b"\r\n\r\n")
             if not found:
                 return
-            answer.head, nbytes = head + b"\r\n", len(data)
-            answer.length = int(answer.header(b"content-length"))
+            response.head, nbytes = head + b"\r\n", len(data)
+            response.length = int(response.header(b"content-length"))
         if self.location and self._expected is not None:
-            assert data == self._expected[answer.received : answer.received + nbytes], "other bytes than expected"
-        answer.received += nbytes
-        if answer.received == answer.length:
-            self._finish(answer)
+            assert data == self._expected[response.received : response.received + nbytes], "other bytes than expected"
+        response.received += nbytes
+        if response.received == response.length:
+            self._finish(response)
 
-    def _finish(self, answer: Answer) -> None:
+    def _finish(self, response: Response) -> None:
         if self.location:
-            assert answer.status == 200, answer.head
+            assert response.status == 200, response.head
             self.transport.close()
             self._done.set_result(None)
             return
-        assert answer.status in (200, 201), answer.head
-        self.status, self.location = answer.status, answer.header(b"location")
-        self._answer = Answer()
+        assert response.status in (200, 201), response.head
+        self.status, self.location = response.status, response.header(b"location")
+        self._response = Response()
         self.transport.write(b"GET %s.safetensors HTTP/1.1\r\nHost: localhost\r\n\r\n" % self.location)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The connection is gone."""
-        self._fail(exc or ConnectionError("closed before the answer was whole"))
+        self._fail(exc or ConnectionError("closed before the response was whole"))
 
     def _fail(self, error: Exception) -> None:
         if not self._done.done():
