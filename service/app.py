@@ -92,11 +92,11 @@ def assemble(server: ServerState, routes: Routes = ROUTES) -> Application:
     for route in routes:
         route.add_to(framework)
     problems.install(framework)
-    openapi.install(framework, routes, asks_for_tokens=server.settings.asks_for_tokens)
+    openapi.install(framework, routes, requires_tokens=server.settings.requires_tokens)
     cached, recorder = CachedResponses(server), RequestRecorder(server.metrics, routes)
     app: ASGIApp = TableShortcut(SecurityHeadersMiddleware(framework), server, cached)
     authentication = None
-    if server.settings.asks_for_tokens:
+    if server.settings.requires_tokens:
         authenticator = Authenticator(server.metadata.tokens, server.executors)
         app = authentication = AuthenticationMiddleware(app, authenticator, Limiter(), routes)
     return Application(Telemetry(app, recorder), FastPath(cached, recorder, authentication))

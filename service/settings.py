@@ -164,7 +164,7 @@ class Settings(BaseSettings):
         return {name: getattr(self, name) for name in type(self).model_fields if name.startswith("max_")}
 
     @property
-    def asks_for_tokens(self) -> bool:
+    def requires_tokens(self) -> bool:
         """Whether requests need a token: `require_tokens`; by default, whether other machines can reach the server."""
         if self.require_tokens is not None:
             return self.require_tokens
@@ -173,7 +173,7 @@ class Settings(BaseSettings):
     @property
     def is_exposed(self) -> bool:
         """Whether other machines can reach the server without a token, and `insecure_no_auth` does not permit it."""
-        return not (self.asks_for_tokens or self.insecure_no_auth or is_loopback(self.host))
+        return not (self.requires_tokens or self.insecure_no_auth or is_loopback(self.host))
 
 
 def is_loopback(host: str) -> bool:

@@ -91,7 +91,7 @@ def _check_tokens(server: ServerState) -> None:
     """Raise `CommandError` if other machines could use the server without a token, or if no token is valid."""
     settings = server.settings
     now = time.time()
-    if settings.asks_for_tokens and not any(row.state(now) == "valid" for row in server.metadata.tokens.every_token()):
+    if settings.requires_tokens and not any(row.state(now) == "valid" for row in server.metadata.tokens.every_token()):
         raise CommandError(
             f"refusing to listen on {settings.host}: tokens are required, and none is valid. Create one with "
             "'lrtables token create', listen on 127.0.0.1, or use --insecure-no-auth if nobody else can reach it"

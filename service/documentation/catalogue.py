@@ -1,4 +1,4 @@
-"""The catalogue of schedules, read off the classes."""
+"""The catalogue of schedules, made from their classes."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from scheduler import KINDS
 from scheduler.messages.descriptions import parameter_descriptions, prose, summary
 
 Links = Callable[[str], dict[str, str]]
-"""The addresses that are given with a kind, by their names."""
+"""Returns the links of a kind, by name."""
 
 
 class Parameter(BaseModel):
@@ -23,11 +23,11 @@ class Parameter(BaseModel):
     name: str
     description: str = Field(description="what it means, with its unit and range")
     required: bool
-    default: Any = Field(None, description="null where the parameter is required")
+    default: Any = Field(None, description="null if the parameter is required")
 
 
 class Summary(BaseModel):
-    """A kind of schedule in the list of them."""
+    """A kind of schedule in the list of all kinds."""
 
     kind: str
     summary: str
@@ -35,12 +35,14 @@ class Summary(BaseModel):
 
 
 class Entry(Summary):
-    """A kind of schedule in full."""
+    """A kind of schedule with all details."""
 
-    description: str = Field(description="the formula, its symbols, and its values at step 0, at joints and at the end")
-    revision: int = Field(description="number of the arithmetic, which is part of the spec id")
-    parameters: list[Parameter] = Field(description="in the order in which Python code gives them")
-    json_schema: dict[str, Any] = Field(description="of the schedule in a spec")
+    description: str = Field(
+        description="the formula, its symbols, and its values at step 0, at boundaries and at the end"
+    )
+    revision: int = Field(description="version of the kind's arithmetic, which is part of the spec id")
+    parameters: list[Parameter] = Field(description="parameters in the order of the Python constructor")
+    json_schema: dict[str, Any] = Field(description="JSON schema of the schedule in a spec")
 
 
 class Catalogue(BaseModel):
@@ -50,13 +52,13 @@ class Catalogue(BaseModel):
 
 
 def catalogue(links: Links) -> Catalogue:
-    """Every kind in one line."""
+    """Return every kind with a one-line summary."""
     return Catalogue(schedules=[Summary(**_summary(kind, links)) for kind in KINDS])
 
 
 @cache
 def entry(kind: str, links: Links) -> Entry:
-    """A kind in full; the schema of one that holds other schedules holds theirs. Raises `KeyError` for no kind."""
+    """Return a kind with all details. A composite's schema includes its members'. Raises `KeyError` if unknown."""
     cls = KINDS[kind]
     return Entry(
         **_summary(kind, links),

@@ -1,6 +1,6 @@
-"""Examples of routes: a route declares a request, and `examples.json` beside this file has a server's answers to it.
+"""Examples of routes: a route declares a request, and `examples.json` beside this file has a server's responses to it.
 
-`python -m tests.service.golden` records the answers; tests ask the same again and compare.
+`python -m tests.service.golden` records the responses; tests repeat the requests and compare.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any
 
 FILE = Path(__file__).with_name("examples.json")
 ERROR = "error"
-"""Names the example of an error in the file; every other name is that of a route."""
+"""The name of the error example in the file. All other names are those of routes."""
 
 
 @dataclass(frozen=True)
@@ -22,21 +22,21 @@ class Example:
     """A request to a route.
 
     Args:
-        parameters: of path and query, by name.
-        body: JSON; None where the request has no body, or one that is not JSON.
-        status: of the answer.
-        answers: media types of the answers to show, one for each that Accept can ask for; none where the body is
-            empty or nobody can read it.
+        parameters: path and query parameters by name.
+        body: JSON; None if the request has no body, or one that is not JSON.
+        status: status of the response.
+        responses: media types of the responses to show, one for each that Accept can select; none if the body is
+            empty or binary.
     """
 
     parameters: Mapping[str, str] = field(default_factory=dict)
     body: Any = None
     status: int = 200
-    answers: Sequence[str] = ("application/json",)
+    responses: Sequence[str] = ("application/json",)
 
 
 @cache
-def answers_to(name: str) -> Mapping[str, Any]:
-    """The recorded answers to a route's example, or `ERROR`'s, by media type; none where nothing was recorded."""
+def recorded_responses(name: str) -> Mapping[str, Any]:
+    """Return the recorded responses to the example of a route, or of `ERROR`, by media type; empty if none exist."""
     recorded: Mapping[str, Mapping[str, Any]] = json.loads(FILE.read_bytes())
     return recorded.get(name, {})

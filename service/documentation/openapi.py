@@ -1,4 +1,4 @@
-"""The OpenAPI document: what FastAPI sees, the bodies that the routes read by themselves, examples, and who may ask."""
+"""The OpenAPI document: FastAPI's own, completed with request bodies, problems, examples and authentication."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel
 
 from scheduler import KINDS, Spec
-from service.documentation.examples import ERROR, Example, answers_to
+from service.documentation.examples import ERROR, Example, recorded_responses
 from service.http.error_status import ERROR_STATUSES
 from service.http.problems import MEDIA_TYPE as PROBLEM
 from service.http.problems import Problem
 
 _REF = "#/components/schemas/{model}"
-_TOKEN = {"type": "http", "scheme": "bearer", "description": "a token that `lrtables token create` has printed"}
+_TOKEN = {"type": "http", "scheme": "bearer", "description": "a token from `lrtables token create`"}
 _ANY = "AnySchedule"
 _TAGS = {
-    "tables": "Learning rates, one row per step, under a name that never changes: the digest of the values.",
+    "tables": "Learning rates, one row per step, identified by the digest of the values.",
     "schedules": "The kinds of schedules that tables are computed from.",
-    "server": "Whether the server is well, what it allows, and who asks.",
+    "server": "Health, limits and counters of the server, and the token of the current request.",
 }
 
 
 class Declared(Protocol):
-    """What a route says of itself that FastAPI does not know."""
+    """The parts of a route's declaration that FastAPI does not know."""
 
     @property
     def name(self) -> str:
@@ -35,26 +35,26 @@ class Declared(Protocol):
 
     @property
     def example(self) -> Example | None:
-        """A request to show."""
+        """An example request."""
 
     @property
     def is_open(self) -> bool:
-        """Whether a request may come without a token."""
+        """Whether a request needs no token."""
 
 
-def install(app: FastAPI, routes: Iterable[Declared], *, asks_for_tokens: bool) -> None:
-    """Let the application's document describe specs, problems and tokens too, and show the examples of its routes."""
+def install(app: FastAPI, routes: Iterable[Declared], *, requires_tokens: bool) -> None:
+    """Complete the application's document with specs, problems, tokens and the examples of its routes."""
     declared = {route.name: route for route in routes}
 
     def openapi() -> dict[str, Any]:
         if app.openapi_schema is None:
-            app.openapi_schema = _document(app, declared, asks_for_tokens=asks_for_tokens)
+            app.openapi_schema = _document(app, declared, requires_tokens=requires_tokens)
         return app.openapi_schema
 
     app.openapi = openapi  # type: ignore[method-assign]  # FastAPI's own way to extend the document
 
 
-def _document(app: FastAPI, declared: Mapping[str, Declared], *, asks_for_tokens: bool) -> dict[str, Any]:
+def _document(app: FastAPI, declared: Mapping[str, Declared], *, requires_tokens: bool) -> dict[str, Any]:
     document = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
     document["tags"] = [{"name": name, "description": description} for name, description in _TAGS.items()]
     schemas: dict[str, Any] = document["components"]["schemas"]
@@ -66,29 +66,29 @@ def _document(app: FastAPI, declared: Mapping[str, Declared], *, asks_for_tokens
     for name, operation in operations(document):
         _describe_responses(operation)
         if (example := declared[name].example) is not None:
-            _show(example, answers_to(name), operation)
-        if asks_for_tokens:
+            _show(example, recorded_responses(name), operation)
+        if requires_tokens:
             operation["security"] = [*([{}] if declared[name].is_open else []), {"token": []}]
-    if asks_for_tokens:
+    if requires_tokens:
         document["components"]["securitySchemes"] = {"token": _TOKEN}
     return document
 
 
 def operations(document: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Each operation of a document with its method and path, as in `get /v1/tables/{digest}`."""
+    """Yield each operation of a document with its method and path, as in `get /v1/tables/{digest}`."""
     for path, methods in document["paths"].items():
         for method, operation in methods.items():
             yield f"{method} {path}", operation
 
 
 def _schemas(model: type[BaseModel]) -> dict[str, Any]:
-    """A model's schema and those it refers to, by name."""
+    """Return a model's schema and those that it refers to, by name."""
     schema = model.model_json_schema(ref_template=_REF)
     return {**schema.pop("$defs", {}), model.__name__: schema}
 
 
 def _with_one_union(schemas: dict[str, Any]) -> dict[str, Any]:
-    """The schemas with "a schedule of any kind" written once, and not in each that holds others, which hold others."""
+    """Return the schemas with "a schedule of any kind" as one shared schema instead of a copy in each composite."""
     unions: list[dict[str, Any]] = []
 
     def shared(node: Any) -> Any:
@@ -96,7 +96,9 @@ def _with_one_union(schemas: dict[str, Any]) -> dict[str, Any]:
             return [shared(item) for item in node]
         if not isinstance(node, dict):
             return node
-        if len(node.get("discriminator", {}).get("mapping", ())) == len(KINDS):  # torch's composites hold torch's alone
+        if len(node.get("discriminator", {}).get("mapping", ())) == len(
+            KINDS
+        ):  # torch's composites hold only torch's kinds
             unions.append({"oneOf": node["oneOf"], "discriminator": node["discriminator"]})
             rest = {name: value for name, value in node.items() if name not in unions[0]}
             return {**rest, "$ref": _REF.format(model=_ANY)}
@@ -106,27 +108,27 @@ def _with_one_union(schemas: dict[str, Any]) -> dict[str, Any]:
 
 
 def _describe_responses(operation: dict[str, Any]) -> None:
-    """Every error is a problem, described by its codes; FastAPI would describe a body of 422 that is never sent."""
+    """Describe every error as a problem with its codes, in place of FastAPI's own 422 body, which is never sent."""
     responses = operation["responses"]
     problem = {"schema": {"$ref": _REF.format(model=Problem.__name__)}}
     responses["default"] = {"description": "an error", "content": {PROBLEM: problem}}
-    for status, answer in responses.items():
+    for status, response in responses.items():
         if status.isdigit() and int(status) >= HTTPStatus.BAD_REQUEST:
             codes = [found.code for found in ERROR_STATUSES.values() if found.status == int(status)]
-            answer.update(description=" or ".join(dict.fromkeys(codes)), content={PROBLEM: problem})
-        elif answer["description"] == "Successful Response":
-            answer["description"] = HTTPStatus(int(status)).phrase
+            response.update(description=" or ".join(dict.fromkeys(codes)), content={PROBLEM: problem})
+        elif response["description"] == "Successful Response":
+            response["description"] = HTTPStatus(int(status)).phrase
     if "422" in responses:
-        responses["422"]["content"] = {PROBLEM: {**problem, "example": answers_to(ERROR)[PROBLEM]}}
+        responses["422"]["content"] = {PROBLEM: {**problem, "example": recorded_responses(ERROR)[PROBLEM]}}
 
 
-def _show(example: Example, answers: Mapping[str, Any], operation: dict[str, Any]) -> None:
-    """Put an example, and the answers to it, into the description of its route."""
+def _show(example: Example, bodies: Mapping[str, Any], operation: dict[str, Any]) -> None:
+    """Add an example request, and its recorded response bodies, to the description of its route."""
     for parameter in operation.get("parameters", ()):
         if parameter["name"] in example.parameters:
             parameter["example"] = example.parameters[parameter["name"]]
     if example.body is not None:
         operation["requestBody"]["content"]["application/json"]["example"] = example.body
     content = operation["responses"][str(example.status)].get("content", {})
-    for media_type, answer in answers.items():
-        content[media_type]["example"] = answer
+    for media_type, body in bodies.items():
+        content[media_type]["example"] = body

@@ -1,4 +1,4 @@
-"""The page of documentation: every route of the OpenAPI document on one page that needs no script and no internet."""
+"""The documentation page: every route of the OpenAPI document on one page, without scripts and internet access."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from string import Formatter, Template
 from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
-from service.documentation.examples import ERROR, answers_to
+from service.documentation.examples import ERROR, recorded_responses
 from service.http.error_status import ERROR_STATUSES, ErrorStatus
 from service.http.problems import MEDIA_TYPE as PROBLEM
 
 _PAGE = Template(Path(__file__).with_name("page.html").read_text(encoding="utf-8"))
 _STYLE = Path(__file__).with_name("page.css").read_text(encoding="utf-8")
 _STYLE_HASH = b64encode(sha256(_STYLE.encode()).digest()).decode()
-_TOKENS = " A request needs a token, which <code>lrtables token create</code> makes."
+_TOKENS = " A request needs a token from <code>lrtables token create</code>."
 _QUICK = ("post /v1/tables", "get /v1/tables/{digest}.npy", "get /v1/lr")
 
 POLICY = (
     f"default-src 'none'; style-src 'sha256-{_STYLE_HASH}'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
-"""The Content-Security-Policy under which the page works: its own style, and nothing else."""
+"""The page's Content-Security-Policy: it allows only its own style."""
 
 
 class _Route(NamedTuple):
@@ -46,27 +46,27 @@ class _Route(NamedTuple):
 
     @property
     def parameters(self) -> Mapping[str, str]:
-        """The example's, by name; one of the path that it lacks stands for itself."""
+        """The example's parameters by name. A path parameter without an example is its own name in braces."""
         values = {name: f"{{{name}}}" for _, name, _, _ in Formatter().parse(self.path) if name}
         for item in self.operation.get("parameters", ()):
-            if "example" in item:  # one that stands for several has an object of them
+            if "example" in item:  # one documented entry may cover several parameters, as an object
                 values |= item["example"] if isinstance(item["example"], dict) else {item["name"]: item["example"]}
         return values
 
     @property
     def body(self) -> Any:
-        """The example's, where it is JSON."""
+        """The example's JSON body, or None."""
         content = self.operation.get("requestBody", {}).get("content", {})
         return content.get("application/json", {}).get("example")
 
     @property
-    def answers(self) -> Mapping[str, Any]:
+    def responses(self) -> Mapping[str, Any]:
         """The example's, by media type."""
         return {
             media_type: content["example"]
-            for status, answer in self.operation["responses"].items()
+            for status, response in self.operation["responses"].items()
             if status.startswith("2")
-            for media_type, content in answer.get("content", {}).items()
+            for media_type, content in response.get("content", {}).items()
             if "example" in content
         }
 
@@ -87,7 +87,7 @@ def page(document: Mapping[str, Any]) -> str:
         shell=_lines(_quick_start(routes)),
         tokens=_TOKENS if "securitySchemes" in document["components"] else "",
         sections=_lines(_section(tag, routes) for tag in document["tags"]),
-        problem=_json(answers_to(ERROR)[PROBLEM]),
+        problem=_json(recorded_responses(ERROR)[PROBLEM]),
         codes=_lines(_codes()),
     )
 
@@ -122,8 +122,8 @@ def _article(route: _Route) -> str:
         *(_element("p", _prose(part)) for part in route.operation["description"].split("\n\n")),
         _parameters(route.operation.get("parameters", ())),
         _element("pre", _element("code", escape(_command(route))), class_="command"),
-        _answers(route.operation["responses"]),
-        *(_example(media_type, answer) for media_type, answer in route.answers.items()),
+        _responses(route.operation["responses"]),
+        *(_example(media_type, response) for media_type, response in route.responses.items()),
         id=route.anchor,
     )
 
@@ -140,11 +140,11 @@ def _parameters(parameters: Iterable[Mapping[str, Any]]) -> str:
     return _table("Parameters", rows) if rows else ""
 
 
-def _answers(responses: Mapping[str, Any]) -> str:
-    """What is answered: in a row each where all is well, and the errors, which look the same, in one."""
+def _responses(responses: Mapping[str, Any]) -> str:
+    """Return the table of responses: one row per success status, and one row for all errors, which look the same."""
     rows = [
-        _row(status, _prose(answer["description"]), _media_types(answer.get("content", ())))
-        for status, answer in responses.items()
+        _row(status, _prose(response["description"]), _media_types(response.get("content", ())))
+        for status, response in responses.items()
         if status.startswith("2")
     ]
     errors = sorted(status for status in responses if status.isdigit() and not status.startswith("2"))
@@ -154,8 +154,8 @@ def _answers(responses: Mapping[str, Any]) -> str:
     return _table("Answers", rows)
 
 
-def _example(media_type: str, answer: Any) -> str:
-    text = escape(answer) if isinstance(answer, str) else _json(answer)
+def _example(media_type: str, response: Any) -> str:
+    text = escape(response) if isinstance(response, str) else _json(response)
     summary = _element("summary", f"Example of {escape(media_type)}")
     return _element("details", summary, _element("pre", _element("code", text)))
 
@@ -170,10 +170,10 @@ def _command(route: _Route) -> str:
         words += ["-H 'Content-Type: application/json'", f"-d '{json.dumps(route.body)}'"]
     elif method == "put":
         words += [f"-H 'Content-Type: {next(iter(operation['requestBody']['content']))}'", "-T table.safetensors"]
-    elif not route.answers and "." in path:  # a file
+    elif not route.responses and "." in path:  # a file
         words.append(f"-o table.{path.rpartition('.')[2]}")
-    if len(route.answers) > 1:
-        words.append(f"-H 'Accept: {list(route.answers)[-1]}'")
+    if len(route.responses) > 1:
+        words.append(f"-H 'Accept: {list(route.responses)[-1]}'")
     return " ".join([*words, _address(path, route.parameters)])
 
 
@@ -184,19 +184,21 @@ def _address(path: str, parameters: Mapping[str, str]) -> str:
 
 
 def _codes() -> Iterator[str]:
-    """A row for each code, by status; the first of a status can be linked to."""
+    """Yield a row for each problem code, by status. The first row of a status has an anchor."""
     for status, items in groupby(sorted(ERROR_STATUSES.items(), key=_status), key=_status):
         for number, (error, found) in enumerate(items):
             code, retryable = _element("code", found.code), "yes" if found.retryable else ""
-            yield _row(str(status), code, _said(error), retryable, **({} if number else {"id": f"error-{status}"}))
+            yield _row(
+                str(status), code, _explanation(error), retryable, **({} if number else {"id": f"error-{status}"})
+            )
 
 
 def _status(item: tuple[type[Exception], ErrorStatus]) -> int:
     return item[1].status
 
 
-def _said(error: type[Exception]) -> str:
-    """What happened: the first line of what an error of ours says about itself."""
+def _explanation(error: type[Exception]) -> str:
+    """Return the explanation of an error: the first line of its class docstring."""
     ours = error.__module__.startswith(("service.", "scheduler."))
     return _prose((error.__doc__ or "").partition("\n")[0]) if ours else ""
 
@@ -205,7 +207,7 @@ def _said(error: type[Exception]) -> str:
 
 
 def _element(name: str, *content: str, **attributes: str) -> str:
-    """An element of the page; its content is HTML, its attributes are text."""
+    """Return an HTML element. The content is HTML, the attributes are plain text."""
     written = "".join(f' {key.rstrip("_")}="{escape(value)}"' for key, value in attributes.items())
     return f"<{name}{written}>{' '.join(content)}</{name}>"
 
@@ -231,7 +233,7 @@ def _tagged(tag: Mapping[str, str], routes: Iterable[_Route]) -> Iterator[_Route
 
 
 def _prose(text: str) -> str:
-    """Text, with what stands between backquotes as code."""
+    """Return text as HTML, with the parts between backquotes as code."""
     parts = text.split("`")
     return "".join(_element("code", escape(part)) if index % 2 else escape(part) for index, part in enumerate(parts))
 

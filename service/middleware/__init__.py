@@ -1,1 +1,1 @@
-"""What every request passes through before its route."""
+"""ASGI middleware that every request passes through before its route."""

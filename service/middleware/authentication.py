@@ -1,4 +1,4 @@
-"""The guard in front of the application: whose token allows what, and how much of it."""
+"""Authentication middleware: checks each request's token, its scope and its rate limits."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from service.security.authenticator import Authenticator, authorization
 from service.security.rate_limits import Account, Limiter
 from service.security.tokens import SCOPES, Identity
 
-_NO_HOLDS = "max-age=1"  # so that a proxy keeps it in the place of a yes, which is then gone
+_NOT_ALLOWED = "max-age=1"  # a proxy caches the rejection, which replaces an earlier cached success
 
 
 class AuthenticationMiddleware:
-    """Lets a request through to the application if its token allows it; `identity_of(scope)` then says whose it is.
+    """Passes a request on if its token allows it. `identity_of(scope)` is then the identity of the token.
 
-    What a request needs is declared with its route. Where there is none, GET and HEAD need `read`, all else `admin`.
-    Where a spec names tables by their digests, the routes ask for `read` too (`Identity.check_spec`).
+    The scope that a request needs is declared with its route. Without a route, GET and HEAD need `read`, and everything
+    else `admin`. For a spec that refers to tables by digest, the routes also require `read` (`Identity.check_spec`).
     """
 
     def __init__(self, app: ASGIApp, authenticator: Authenticator, limiter: Limiter, routes: Routes) -> None:
@@ -36,15 +36,15 @@ class AuthenticationMiddleware:
         self._routes = routes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer as an ASGI application."""
+        """Handle a request, as an ASGI application."""
         match = None if scope["type"] == "lifespan" else self._routes.match(scope["method"], scope["path"])
         if scope["type"] == "lifespan" or _is_open(match, scope):
             await self._app(scope, receive, send)
             return
         header = authorization(scope["headers"])
         try:
-            who = self._authenticator
-            scope[IDENTITY] = who.cached_identity(header) or await who.authenticate(header)
+            authenticator = self._authenticator
+            scope[IDENTITY] = authenticator.cached_identity(header) or await authenticator.authenticate(header)
             send = self._admit(scope[IDENTITY], match, scope, send)
         except (ServiceError, StorageError) as error:
             response = await _refusal(error, match, Request(scope, receive))
@@ -52,10 +52,10 @@ class AuthenticationMiddleware:
             return
         await self._app(scope, receive, send)
 
-    def admit_at_once(self, method: str, path: str, headers: Fields) -> Identity | None:
-        """The identity of a known token that lets a request through and is not charged for it; else None.
+    def admit_cached(self, method: str, path: str, headers: Fields) -> Identity | None:
+        """Return the identity of a cached token without rate limits that allows the request; else None.
 
-        Then `__call__` decides, which may have to ask the database.
+        For None, `__call__` must decide. It may have to query the database.
         """
         identity = self._authenticator.cached_identity(authorization(headers))
         if identity is None or identity.limits.has_rates:
@@ -65,7 +65,7 @@ class AuthenticationMiddleware:
         return identity if needed is None or identity.allows(needed, _namespace(match)) else None
 
     def _admit(self, identity: Identity, match: Match | None, scope: Scope, send: Send) -> Send:
-        """Where the answer goes: to `send`, or past what charges for it. Raises what the request is refused with."""
+        """Check the scope and the rate limits. Return `send`, wrapped to charge for the response's bytes if needed."""
         needed = _needed_scope(match, scope["method"])
         if needed is not None:
             identity.check(needed, namespace=_namespace(match))
@@ -80,9 +80,9 @@ class AuthenticationMiddleware:
 
 
 class _Charging:
-    """Sends, and charges an account for the bytes of the body: at once where their number is announced.
+    """A `send` that charges an account for the bytes of the body: all of them with the head if it has a Content-Length.
 
-    To charge as they are sent would let any number of requests begin before the first one is paid for.
+    Charging while they are sent would admit any number of requests before the first one is charged.
     """
 
     def __init__(self, send: Send, account: Account, limiter: Limiter) -> None:
@@ -105,14 +105,14 @@ class _Charging:
 
 
 def _is_open(match: Match | None, request: Scope) -> bool:
-    """Whether a request needs no token. A path that is open is so for every method, most of which no route takes."""
+    """Return whether a request needs no token. An open path is open for every method, even without a route."""
     if match is None or not match.route.is_open:
         return False
     return match.route.scope is Access.OPEN or not request["query_string"]
 
 
 def _needed_scope(match: Match | None, method: str) -> tokens.Scope | None:
-    """The scope that a request's token needs; None where any valid token will do."""
+    """Return the scope that a request's token needs; None if any valid token is sufficient."""
     if match is not None and match.has_method:
         if match.route.scope is Access.ANY_TOKEN:
             return None
@@ -128,14 +128,14 @@ def _namespace(match: Match | None) -> str | None:
 
 
 def _is_check(match: Match) -> bool:
-    """Whether a proxy asks if a token has a scope, before it serves a copy that it keeps or takes a body."""
+    """Return whether this is a proxy's check of a token's scope, before it serves a cached response or reads a body."""
     return match.route.scope is Access.SCOPE_IN_PATH and match.parameters["scope"] in SCOPES
 
 
 async def _refusal(error: Exception, match: Match | None, request: Request) -> Response:
     response = await problems.problem_response(request, error)
     if isinstance(error, (UnauthenticatedError, ForbiddenError)) and match is not None and _is_check(match):
-        response.headers["cache-control"] = _NO_HOLDS
+        response.headers["cache-control"] = _NOT_ALLOWED
     if isinstance(error, UnauthenticatedError):
         was_sent = authorization(request.scope["headers"])
         response.headers["www-authenticate"] = problems.REALM + (', error="invalid_token"' if was_sent else "")

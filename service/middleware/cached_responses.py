@@ -1,4 +1,4 @@
-"""Finds what can be answered from memory: the one place that says so, for connections and for the application."""
+"""Finds responses in the memory cache, for the connections' fast path and for the application."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from service.state import ServerState
 
 
 class CachedResponses:
-    """The responses whose whole bodies are in memory: tables, and the manifests of those whose origin is known."""
+    """The responses with their full bodies in memory: tables, and manifests with a final origin."""
 
     def __init__(self, server: ServerState) -> None:
         self.counters = server.tables.counters
         self._get = server.tables.cache.get
 
     def find(self, path: str, headers: Fields) -> BufferResponse | None:
-        """The response to a GET or HEAD of this path, without its query; None where the routes have to be asked.
+        """Return the response to a GET or HEAD of this path, without a query; None if the routes must handle it.
 
-        Whoever sends it counts a hit.
+        The caller counts a cache hit when it sends the response.
         """
         entry = self._get(path[DIGEST])
         if entry is None or entry.is_damaged or not path.startswith(TABLE):
@@ -32,6 +32,6 @@ class CachedResponses:
 
 
 def _preferred(responses: TableResponses, headers: Fields) -> HttpResponse | None:
-    """The table in the format that Accept likes best; None where it likes none, which is an error to explain."""
+    """Return the table in the format preferred by Accept; None if it accepts none, which is an error of the route."""
     chosen = preferred(joined_field(headers, b"accept").decode("latin-1"), MEDIA_TYPES)
     return None if chosen is None else responses.in_format(BY_MEDIA_TYPE[chosen], varies=True)

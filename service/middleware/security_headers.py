@@ -1,4 +1,4 @@
-"""Headers that keep browsers from guessing, on every answer."""
+"""Security headers on every response."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ NOSNIFF = (b"x-content-type-options", b"nosniff")
 
 
 class SecurityHeadersMiddleware:
-    """The application, each of its answers with a word to browsers: a body is what its Content-Type says it is."""
+    """Adds `X-Content-Type-Options: nosniff` to every response, so that browsers do not guess media types."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer as an ASGI application."""
+        """Handle a request, as an ASGI application."""
 
         async def secured(message: Message) -> None:
             if message["type"] == "http.response.start" and NOSNIFF not in message["headers"]:

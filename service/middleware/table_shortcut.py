@@ -1,4 +1,4 @@
-"""What every worker asks for, answered before FastAPI is asked."""
+"""A shortcut around FastAPI for the requests that every training process sends."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ _READS = ("GET", "HEAD")
 
 
 class TableShortcut:
-    """The application, with a short way to a table by its spec, and to what is in memory by its digest.
+    """Handles POSTs of specs, and GETs of tables in the memory cache, without FastAPI.
 
-    The short way answers exactly as the routes would; whatever it does not know goes to them. What has too long a
-    query, or too many parameters, is refused before anything looks at them.
+    The responses are exactly those of the routes, which handle all other requests. A query that is too long, or has too
+    many parameters, is rejected before anything parses it.
     """
 
     def __init__(self, app: ASGIApp, server: ServerState, cached: CachedResponses) -> None:
@@ -30,7 +30,7 @@ class TableShortcut:
         self._cached = cached
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer as an ASGI application."""
+        """Handle a request, as an ASGI application."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
         elif (response := self._find(scope)) is not None:
@@ -44,9 +44,9 @@ class TableShortcut:
             await self._app(scope, receive, send)
 
     async def _make(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Call the route's function without FastAPI, which takes longer than all the rest of the request.
+        """Call the route's function without FastAPI, which takes longer than the rest of the request.
 
-        A POST of a known spec takes 16 us this way and 71 us through FastAPI: 2.3 times the bare validation of the
+        A POST of a cached spec takes 16 us this way and 71 us through FastAPI: 2.3 times the bare validation of the
         spec, and 10.3 times. The goal is at most 3 (`benchmarks/http_speed.py --only known`, on 2 cores of x86-64).
         """
         request = Request(scope, receive)
@@ -61,7 +61,7 @@ class TableShortcut:
 
 
 def _refused(query: bytes, settings: Settings) -> ServiceError | None:
-    """What is wrong with the extent of a query; None where nothing is."""
+    """Return an error for a query that is too long or has too many parameters; None if it is valid."""
     if len(query) > settings.max_query_bytes:
         limit = settings.max_query_bytes
         return QueryTooLongError(f"the query must be at most {limit} bytes (max_query_bytes), got {len(query)}")

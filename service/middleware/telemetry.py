@@ -1,4 +1,4 @@
-"""Every request with an id, a duration and a size: counted for Prometheus, and written to the log at `info`."""
+"""Request IDs, metrics and log lines for every request."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _logger = logging.getLogger("lrtables")
 
 
 class RequestRecorder:
-    """Counts each request that was answered, and writes a line about it to the log at `info`, whoever answered it."""
+    """Counts each request, and logs a line about it at level info, for the application and the fast path alike."""
 
     def __init__(self, metrics: Metrics, routes: Routes) -> None:
         self.writes_lines = _logger.isEnabledFor(logging.INFO)
@@ -25,11 +25,11 @@ class RequestRecorder:
         self._name_of = routes.name_of
 
     def count(self, method: str, path: str, status: int, seconds: float, nbytes: int) -> None:
-        """Count a request, and write nothing."""
+        """Count a request without logging it."""
         self._observe(method, self._name_of(method, path), status, seconds, nbytes)
 
     def record(self, scope: Scope, status: int, seconds: float, nbytes: int) -> None:
-        """Count a request, and write its line. Its id and its trace are those of the `current` one."""
+        """Count a request and log it. The line's request ID and trace ID are those of the `current` request."""
         method, path = scope["method"], scope["path"]
         self.count(method, path, status, seconds, nbytes)
         if self.writes_lines:
@@ -37,9 +37,9 @@ class RequestRecorder:
 
 
 class Telemetry:
-    """The application, observed. It stands in front of all that can fail, so that refusals are counted as well.
+    """Records every request to the application. It is the outermost middleware, so that rejections are counted as well.
 
-    Each answer gets the request's id as X-Request-ID.
+    Each response gets the request's ID as X-Request-ID.
     """
 
     def __init__(self, app: ASGIApp, recorder: RequestRecorder) -> None:
@@ -47,14 +47,14 @@ class Telemetry:
         self._record = recorder.record
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer as an ASGI application."""
+        """Handle a request, as an ASGI application."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
         began = perf_counter()
-        current.set(scope)  # for good: each request is a task of its own, with a context of its own
+        current.set(scope)  # never reset: each request is a task with its own context
         scope[REQUEST_ID] = own_id = request_id(scope["headers"])
-        status = 500  # which is what uvicorn sends where nothing was sent
+        status = 500  # which uvicorn sends if the application sends nothing
         nbytes = 0
 
         def counted(message: Message) -> Awaitable[None]:
@@ -64,14 +64,14 @@ class Telemetry:
                 message["headers"] = [*message["headers"], (b"x-request-id", own_id.encode())]
             else:
                 nbytes += len(message.get("body", b""))
-            return send(message)  # not awaited here: a coroutine of its own would cost every piece of a body
+            return send(message)  # not awaited here: a coroutine would cost time for every piece of a body
 
         try:
             await self._app(scope, receive, counted)
         finally:
             seconds = perf_counter() - began
             if scope["method"] == "HEAD":
-                nbytes = 0  # for uvicorn sends no body
+                nbytes = 0  # uvicorn sends no body
             self._record(scope, status, seconds, nbytes)
 
 

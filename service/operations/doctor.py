@@ -150,7 +150,7 @@ def _tokens(settings: Settings) -> Finding:
             f"not required on {settings.host}, which other machines can reach: "
             "require them, or permit that with --insecure-no-auth",
         )
-    if not settings.asks_for_tokens:
+    if not settings.requires_tokens:
         return "ok", f"not required on {settings.host}"
     with closing(metadata_of(settings)) as metadata:
         tokens = metadata.tokens.every_token() if metadata.status()[0] is not None else []

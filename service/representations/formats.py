@@ -47,4 +47,4 @@ BY_MEDIA_TYPE = {item.media_type: item for item in FORMATS}
 MEDIA_TYPES = tuple(BY_MEDIA_TYPE)
 
 BLOCKS = {JSON: json_blocks, CSV: csv_blocks}
-"""The formats that are serialized for each response: far larger than the table, and rarely asked for."""
+"""The formats that are serialized for each response, because they are large and rarely requested."""

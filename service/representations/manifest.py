@@ -1,4 +1,4 @@
-"""A table described in about a kilobyte of JSON: enough to recompute it, verify it, and decide what to fetch."""
+"""Manifests: about a kilobyte of JSON per table, enough to recompute it, verify it, and decide what to fetch."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from service.tables.origins import Claim, Origin
 
 
 class Column(BaseModel):
-    """A column in four numbers."""
+    """Summary of a column: its smallest, largest, first and last value."""
 
     min: float
     max: float
@@ -25,23 +25,23 @@ class Column(BaseModel):
 
     @classmethod
     def of(cls, values: readable.Column) -> Column:
-        """The four numbers of a column's values, shape [total_steps]."""
+        """Return the summary of a column's values, shape [total_steps]."""
         return cls(min=values.min(), max=values.max(), first=values[0], last=values[-1])
 
 
 class Manifest(BaseModel):
     """The description of a table."""
 
-    digest: str = Field(description="SHA-256 of frame and values: the table's name")
+    digest: str = Field(description="SHA-256 of layout and values, which identifies the table")
     spec: dict[str, Any] | None = Field(
-        description="what this service computed it from, every default filled in; null where it never has"
+        description="the spec from which this service computed the table, with all defaults; null if it never did"
     )
     spec_id: str | None = Field(description="SHA-256 of the canonical spec and its kinds' revisions")
     provenance: dict[str, str] | None = Field(
-        description="the versions that computed it here: lrtables, numpy, libm and cpu; null where that is not known"
+        description="the versions that computed the table here: lrtables, numpy, libm and cpu; null if not recorded"
     )
     claim: Claim | None = Field(
-        description="what its publisher says of it, unchecked; null where nothing was said, or `spec` says more"
+        description="the origin that the publisher claims, not verified; null if there is none, or if `spec` is given"
     )
     total_steps: int
     axis: Axis
@@ -49,16 +49,16 @@ class Manifest(BaseModel):
     after: After
     columns: dict[str, Column]
     nbytes: int = Field(description="bytes of the values")
-    sizes: dict[str, int | None] = Field(description="bytes in each format; null where it is not kept but written anew")
+    sizes: dict[str, int | None] = Field(description="bytes in each format; null if it is serialized for each response")
     links: dict[str, str]
 
     @classmethod
     def of(cls, table: readable.ReadableTable, origin: Origin) -> Manifest:
-        """The description of a table and of its origin."""
+        """Return the manifest of a table with this origin."""
         sizes = {SAFETENSORS: len(table.header) + table.nbytes, NPY: len(npy_header(table.layout)) + table.nbytes}
         return cls(
             digest=table.digest,
-            **_said_of(origin),
+            **_origin_fields(origin),
             total_steps=table.total_steps,
             axis=table.axis,
             stride=table.stride,
@@ -70,30 +70,30 @@ class Manifest(BaseModel):
         )
 
     def of_origin(self, origin: Origin) -> Manifest:
-        """The same manifest with another origin."""
-        return self.model_copy(update=_said_of(origin))
+        """Return the same manifest with another origin."""
+        return self.model_copy(update=_origin_fields(origin))
 
     def for_spec(self, spec: Spec) -> Manifest:
-        """The same table's manifest for another spec of it."""
+        """Return the manifest of the same table for another spec."""
         return self.model_copy(update={"spec": spec.model_dump(mode="json"), "spec_id": spec.id})
 
     def to_bytes(self) -> bytes:
-        """The JSON of the manifest."""
+        """Return the manifest as JSON."""
         return self.model_dump_json().encode()
 
 
-def _said_of(origin: Origin) -> dict[str, Any]:
+def _origin_fields(origin: Origin) -> dict[str, Any]:
     spec_id = None if origin.fact is None else origin.fact.spec_id
     return {"spec": origin.spec, "spec_id": spec_id, "provenance": origin.provenance, "claim": origin.claim}
 
 
 def location(digest: str) -> str:
-    """The path of a table."""
+    """Return the path of a table."""
     return f"{TABLES}/{digest}"
 
 
 def links(digest: str) -> dict[str, str]:
-    """The paths of a table, of its formats and of its parts."""
+    """Return the paths of a table, its formats, its manifest and its values."""
     base = location(digest)
     formats = {item.extension: f"{base}.{item.extension}" for item in FORMATS}
     return {"self": base, **formats, "manifest": f"{base}/manifest", "values": f"{base}/values"}

@@ -13,21 +13,21 @@ from service.settings import Settings
 from service.strict_json import SMALL
 from service.tables.specs import read_spec
 
-_REMEMBERED = 256  # bodies
+_CACHED = 256  # bodies
 
 
 class SpecReader:
-    """Parses specs. Those of small bodies are cached by body; large bodies are parsed in a thread."""
+    """Parses specs. Specs of small bodies are cached by body; large bodies are parsed in a thread."""
 
     def __init__(self, settings: Settings, executors: Executors) -> None:
         self._settings = settings
         self._executors = executors
-        self._read_small = lru_cache(_REMEMBERED)(partial(read_spec, settings=settings))
+        self._read_small = lru_cache(_CACHED)(partial(read_spec, settings=settings))
 
     async def read(self, body: bytes, receive: Receive) -> Spec:
-        """The spec in a body that has been received. Raises what `read_spec` raises.
+        """Return the spec in a received body. Raises what `read_spec` raises.
 
-        Raises `ClientDisconnect` where the client goes away first; a large body that still waits is not parsed then.
+        Raises `ClientDisconnect` if the client disconnects first. A large body that still waits is then not parsed.
         """
         if len(body) <= SMALL:
             return self._read_small(body)

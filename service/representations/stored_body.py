@@ -9,10 +9,10 @@ from service.tables.stored import CHUNK, TableReader
 
 
 class StoredBody:
-    """A header, and the values of a stored table, which are read and checked while they are sent.
+    """The body of a stored table's response: a header, and values that are read and checked while they are sent.
 
-    Reading raises `TableError` where the table has changed since it was verified; what came before that is correct.
-    Raises `QueueFullError` where too many bodies are being read.
+    Reading raises `TableError` if the table has changed since it was verified; the bytes before that are correct.
+    Raises `QueueFullError` if too many bodies are being read.
     """
 
     def __init__(self, table: TableReader, executors: Executors, start: bytes) -> None:
@@ -23,7 +23,7 @@ class StoredBody:
         self._shift = table.header_size - len(start)  # from an offset in this body to that in the table's file
 
     async def read(self, start: int, stop: int) -> AsyncIterator[memoryview]:
-        """The bytes from `start` until `stop`, chunk by chunk."""
+        """Yield the bytes from `start` until `stop`, chunk by chunk."""
         with self._executors.streaming():
             if start < len(self._start):
                 yield memoryview(self._start)[start:stop]

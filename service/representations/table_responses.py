@@ -1,4 +1,4 @@
-"""The responses of a table: prepared once, and kept in its cache entry."""
+"""The responses of a table: prepared once, and stored in its cache entry."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ _PER_CHARACTER = 14  # bytes of Python objects per character of a manifest in JS
 
 
 class TableResponses:
-    """The responses of a table that are ready to be sent. Its manifest is one of them after `describe` with a fact.
+    """The prepared responses of a table. After `describe` with a fact, the manifest's response is one of them.
 
-    `manifest` is its JSON. `paths` has responses by what follows the digest in their path: `.npy`, `/manifest`.
-    `nbytes` is the memory that all of this takes, without the table's values.
+    `manifest` is the manifest's JSON. `paths` has responses by the part of their path after the digest: `.npy`,
+    `/manifest`. `nbytes` is the memory that all of this takes, without the table's values.
 
     Args:
         table: the table.
-        responses: by format, and whether the path serves other formats, too, by Accept.
+        responses: by format, and whether the path also serves other formats, chosen by Accept.
     """
 
     def __init__(self, table: ReadableTable, responses: Mapping[tuple[Format, bool], HttpResponse]) -> None:
@@ -57,19 +57,19 @@ class TableResponses:
             self.paths["/manifest"] = self.manifest_response()
 
     def manifest_response(self) -> HttpResponse:
-        """The manifest's response, which is immutable where the origin is a fact."""
+        """Return the manifest's response, which is immutable if the origin is a fact."""
         return self.paths.get("/manifest") or BufferResponse.made(
             JSON.content_type, self.manifest, is_immutable=self._origin.fact is not None
         )
 
     def manifest_for(self, spec: Spec) -> bytes:
-        """The JSON of the manifest with this spec, which gives the same table as the first one."""
+        """Return the manifest's JSON for this spec, which results in the same table as the first spec."""
         if self._origin.fact is not None and self._origin.fact.spec_id == spec.id:
             return self.manifest
         return self._manifest.of_origin(self._origin).for_spec(spec).to_bytes()
 
     def in_format(self, item: Format, *, varies: bool) -> HttpResponse | None:
-        """The response in a format; None for a format that is serialized for each response."""
+        """Return the response in a format; None for a format that is serialized for each response."""
         return self._responses.get((item, varies))
 
 
@@ -80,9 +80,9 @@ class TableResponder:
         self._executors = executors
 
     def in_memory(self, table: Table) -> TableResponses:
-        """The responses of a table in memory. Hashes each of its files, so it runs outside the event loop.
+        """Return the responses of a table in memory, without a copy of its values.
 
-        It copies no values.
+        It hashes each of the table's files, so it must run outside the event loop.
         """
         bodies = {SAFETENSORS: table.parts(), NPY: npy_parts(table)}
         responses = {
@@ -96,7 +96,7 @@ class TableResponder:
         return TableResponses(table, responses)
 
     def stored(self, table: TableReader) -> TableResponses:
-        """The responses of a table in the store, which read its file while they are sent."""
+        """Return the responses of a table in the store. They read its file while they are sent."""
         bodies = {
             SAFETENSORS: (StoredBody(table, self._executors, table.header), table.sha256),
             NPY: (StoredBody(table, self._executors, npy_header(table.layout)), None),

@@ -23,15 +23,15 @@ from service.representations.formats import SAFETENSORS
 from service.settings import Settings
 
 MEDIA_TYPES = (SAFETENSORS.media_type, "application/octet-stream")
-"""The Content-Type of a body: one of these."""
+"""The accepted media types of a body."""
 
-_SLOWEST = 2**18  # bytes per second at which the largest table has to arrive
+_SLOWEST = 2**18  # bytes per second: lowest rate at which the largest table may arrive
 
 
 class Uploads:
-    """Receives tables. Those under way may have as many bytes together as two of the largest. Not thread-safe.
+    """Receives tables. All active uploads together may take as many bytes as two of the largest. Not thread-safe.
 
-    A body counts as it arrives, so that a stalled one takes no more from others than it has sent.
+    A body counts while it arrives, so a stalled upload occupies only the bytes that it has sent.
     """
 
     def __init__(self, settings: Settings, executors: Executors) -> None:
@@ -43,11 +43,11 @@ class Uploads:
 
     @asynccontextmanager
     async def receive(self, request: Request, digest: str | None) -> AsyncIterator[Table]:
-        """The verified table in a request's body, for a `with` block; its memory counts as used until the block ends.
+        """Yield the verified table in a request's body. Its memory counts as used until the `with` block ends.
 
-        Raises `UnsupportedMediaTypeError`, `BodyTooLargeError`, `InvalidRequestError` where the body is no table with
-        the digest that it names, or not the table of `digest`, `LimitExceededError`, `QueueFullError` where other
-        uploads have the memory, and `DeadlineExceededError`.
+        Raises `UnsupportedMediaTypeError`, `BodyTooLargeError`, `InvalidRequestError` if the body is no table, does not
+        match its own digest or `digest`, `LimitExceededError`, `QueueFullError` if other uploads use the memory, and
+        `DeadlineExceededError`.
         """
         check_media_type(request, MEDIA_TYPES, "a safetensors file")
         body = bytearray()
@@ -70,11 +70,11 @@ class Uploads:
 
     def _take(self, nbytes: int) -> None:
         if self._held + nbytes > 2 * self._limit:
-            raise QueueFullError(f"{self._held} bytes of tables are being received, as many as this server takes")
+            raise QueueFullError(f"{self._held} bytes of tables are being received, of at most {2 * self._limit}")
         self._held += nbytes
 
     def _check_header(self, start: bytes) -> None:
-        """Refuse a header that is too long as soon as its length has arrived, before the rest is received."""
+        """Reject a header that is too long as soon as its length has arrived, before the rest is received."""
         with _refusing():
             header_size(memoryview(start), self._limit)
 

@@ -1,4 +1,4 @@
-"""Parts of a table that a query asks for: single steps, or a downsampled range."""
+"""Selected values of a table: single steps, or a downsampled range."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ _DEFAULT_POINTS, _FEWEST_POINTS = 1000, 4
 
 
 class ValuesQuery(BaseModel):
-    """What of a table is wanted: `steps`, or `points` values of the range from `start` up to but without `stop`."""
+    """A selection of values: `steps`, or `points` values of the range from `start` up to but without `stop`."""
 
     model_config = ConfigDict(extra="forbid")
 
-    start: int | None = Field(None, ge=0, description="first row of the range; 0 where it is left out")
-    stop: int | None = Field(None, ge=1, description="row after the range; the table's end where it is left out")
+    start: int | None = Field(None, ge=0, description="first row of the range; default: 0")
+    stop: int | None = Field(None, ge=1, description="row after the range; default: the table's end")
     points: int | None = Field(
         None,
         ge=_FEWEST_POINTS,
-        description="at most so many values per column (1000, or what the server allows, where it is left out)",
+        description="maximum number of values per column; default: 1000, or fewer if the server's max_points is lower",
     )
     steps: str | None = Field(None, description="row numbers, separated by commas: 0,500,999")
 
@@ -38,17 +38,17 @@ class Curve(BaseModel):
 
 
 class TableValues(BaseModel):
-    """Parts of a table, by column."""
+    """Selected values of a table, by column."""
 
     digest: str
     columns: dict[str, Curve]
 
 
 def select(table: ReadableTable, query: ValuesQuery, max_points: int) -> bytes:
-    """The values that the query asks for in JSON, at most `max_points` of all columns together.
+    """Return the selected values as JSON, at most `max_points` over all columns.
 
-    A range longer than `points` is cut into equal parts, and of each the smallest and the largest value are kept,
-    with the range's first and last: no peak is lost. Raises `InvalidRequestError` and `LimitExceededError`.
+    A range longer than `points` is downsampled: the result has its first and last value, and the smallest and largest
+    value of each of several equal parts, so no peak is lost. Raises `InvalidRequestError` and `LimitExceededError`.
     """
     most = max(max_points // len(table.columns), _FEWEST_POINTS)
     if query.steps is not None:

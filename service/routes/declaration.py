@@ -1,4 +1,4 @@
-"""How a route is declared: in one place, with all that the server, its documents and its tests say of it."""
+"""Declarations of routes: path, access, example and errors of a route in one place, for server, documents and tests."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Endpoint = TypeVar("Endpoint", bound=Callable[..., Any])
 
 
 class Access(Enum):
-    """Who may use a route, where that is not everyone whose token has one certain scope."""
+    """Access rules for routes that are not simply open to tokens with one scope."""
 
     OPEN = "anyone, without a token"
     OPEN_WITHOUT_QUERY = "anyone, without a token; a request with a query needs a token that may read"
@@ -31,21 +31,21 @@ class Access(Enum):
 
 @dataclass(frozen=True)
 class Route:
-    """A route of the server. One that takes GET takes HEAD as well, and answers it without the body.
+    """A route of the server. A route for GET also serves HEAD, without the body.
 
     Args:
         method: GET, POST, PUT, PATCH or DELETE.
-        path: with Starlette's parameters, as `/v1/tables/{digest}`.
-        endpoint: the function that answers, as FastAPI takes it; its docstring describes the route.
-        tag: the section of the documentation that the route is in.
-        scope: what a request's token needs, or another rule of access.
-        namespace: the namespace that a request works in, made of path parameters, as `{namespace}/{name}`. The token's
-            namespaces must cover it. None for a route that works in no namespace: tokens of any namespace may use it.
-        example: a request that the documentation shows with its response; a test fails where there is none.
+        path: path with Starlette's parameters, such as `/v1/tables/{digest}`.
+        endpoint: FastAPI endpoint function; its docstring describes the route.
+        tag: section of the documentation.
+        scope: scope that a request's token needs, or another access rule.
+        namespace: template of the request's namespace from path parameters, such as `{namespace}/{name}`. The token's
+            namespaces must cover it. None if the route has no namespace: tokens of any namespace may use it.
+        example: request that the documentation shows with its response; a test fails if it is missing.
         errors: statuses of the errors that the documentation lists.
-        options: what else `FastAPI.add_api_route` takes: `response_model`, `responses`, ...
+        options: other arguments of `FastAPI.add_api_route`: `response_model`, `responses`, ...
 
-    Raises `ValueError` for an unknown method or scope, and for a namespace of parameters that the path lacks.
+    Raises `ValueError` for an unknown method or scope, and for a namespace with parameters that the path lacks.
     """
 
     method: str
@@ -59,7 +59,7 @@ class Route:
     options: Mapping[str, Any]
 
     def __post_init__(self) -> None:
-        """Refuse what cannot be meant, when the module that declares the route is imported."""
+        """Raise `ValueError` for an invalid declaration, when the module of the route is imported."""
         route = f"{self.method} {self.path}"
         if self.method not in _METHODS:
             raise ValueError(f"{route}: method must be one of {', '.join(_METHODS)}")
@@ -76,17 +76,17 @@ class Route:
 
     @cached_property
     def pattern(self) -> Pattern[str]:
-        """Matches the paths of the route's requests, as the router does."""
+        """The regular expression that matches the route's paths, as in the router."""
         return self._compiled[0]
 
     @cached_property
     def template(self) -> str:
-        """The path as the OpenAPI document writes it: it names the route in metrics and logs."""
+        """The path as in the OpenAPI document. It is the route's name in metrics and logs."""
         return self._compiled[1]
 
     @property
     def name(self) -> str:
-        """Method and path as the documentation writes them: `get /v1/tables/{digest}`."""
+        """Method and path as in the documentation: `get /v1/tables/{digest}`."""
         return f"{self.method.lower()} {self.template}"
 
     @property
@@ -100,11 +100,11 @@ class Route:
         return self.scope in (Access.OPEN, Access.OPEN_WITHOUT_QUERY)
 
     def namespace_of(self, parameters: Mapping[str, str]) -> str | None:
-        """The namespace that a request with these path parameters works in; None where it works in none."""
+        """Return the namespace of a request with these path parameters; None if the route has none."""
         return None if self.namespace is None else self.namespace.format_map(parameters)
 
     def add_to(self, app: FastAPI) -> None:
-        """Let an application answer the route."""
+        """Add the route to an application."""
         responses = {**self.options.get("responses", {}), **{status: {} for status in self.errors}}
         options: dict[str, Any] = {"tags": [self.tag], **self.options, "responses": responses}
         app.add_api_route(self.path, self.endpoint, methods=[self.method], **options)
@@ -114,11 +114,11 @@ class Route:
 
 
 class Resource:
-    """The routes of one resource. `declare` stands above the function that answers a route.
+    """The routes of one resource. `declare` is a decorator for their endpoint functions.
 
     Args:
-        tag: the section of the documentation.
-        prefix: what every path of the resource begins with.
+        tag: section of the documentation.
+        prefix: start of every path of the resource.
     """
 
     def __init__(self, tag: str, prefix: str = "") -> None:
@@ -137,7 +137,7 @@ class Resource:
         errors: Sequence[int] = (),
         **options: Any,
     ) -> Callable[[Endpoint], Endpoint]:
-        """Declare a route; `Route` says what the arguments mean. Where several match, the first one answers."""
+        """Declare a route; `Route` explains the arguments. If several routes match a request, the first one is used."""
 
         def declared(endpoint: Endpoint) -> Endpoint:
             route = Route(method, self._prefix + path, endpoint, self._tag, scope, namespace, example, errors, options)

@@ -1,4 +1,4 @@
-"""What the routes share: the parts of the server that they call."""
+"""FastAPI dependencies and helpers that the routes share."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ Digest = Annotated[str, Path(pattern="^[0-9a-f]{64}$", description="the table's 
 
 
 async def obtain(spec: Spec, request: Request, server: ServerState) -> tuple[Entry[TableResponses], bool]:
-    """The table of a spec for the client of this request, and whether it was made for it; see `TableService.obtain`.
+    """Return the table of a spec, and whether this request computed it; see `TableService.obtain`.
 
-    When the client goes away, and no other waits for the table, its computation ends.
+    When the client disconnects, and no other client waits for the table, the computation is cancelled.
     """
     if (ready := server.tables.cached_for(spec)) is not None:
         return ready, False

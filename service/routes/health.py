@@ -1,4 +1,4 @@
-"""Whether the server lives, whether it can work, and what it allows and has done."""
+"""Liveness, readiness, metrics, limits and counters of the server."""
 
 from __future__ import annotations
 
@@ -22,25 +22,25 @@ resource = Resource("server")
 
 
 class Status(BaseModel):
-    """That all is well."""
+    """The status of a working server."""
 
     status: str = "ok"
 
 
 class Readiness(Status):
-    """Whether the server can work, and where it was asked for, which of its parts can."""
+    """The readiness of the server, and of each of its parts if requested."""
 
-    parts: dict[str, str] | None = Field(None, description="`ok`, or what is wrong, by part")
+    parts: dict[str, str] | None = Field(None, description="`ok` or an error, by part")
 
 
 class ServerInfo(BaseModel):
-    """The server about itself."""
+    """Version, limits and counters of the server."""
 
     version: str
-    limits: dict[str, int] = Field(description="a request for more is refused")
-    formats: dict[str, str] = Field(description="media types of tables by the ending of their address")
-    counters: dict[str, int] = Field(description="what was done since the server started")
-    cache: dict[str, int] = Field(description="tables in memory, their bytes, and how many bytes they may be")
+    limits: dict[str, int] = Field(description="limits on requests; a request beyond one is rejected")
+    formats: dict[str, str] = Field(description="media types of tables by the extension of their path")
+    counters: dict[str, int] = Field(description="counters since the server started")
+    cache: dict[str, int] = Field(description="number of cached tables, their bytes, and the cache's size in bytes")
 
 
 def _no_store(response: Response) -> None:
@@ -68,34 +68,33 @@ async def readyz(
     server: ServerDep,
     verbose: Annotated[
         Literal[""] | bool | None,  # `?verbose`, as Kubernetes asks
-        Query(description="say of each part whether it is well; it needs no value"),
+        Query(description="include the state of each part; it needs no value"),
     ] = None,
 ) -> Any:
     """The server can serve tables: until this answers, send it no requests.
 
-    A server that has tables in memory can serve them without store and database, so it stays ready when those are
-    away. It also stays ready when it cannot compute, as it can serve what is stored. One that was told to stop is not
-    ready any more.
+    A server with tables in memory can serve them without store and database, so it stays ready when those fail. It also
+    stays ready when it cannot compute, because it can serve stored tables. A stopping server is not ready.
     """
     _no_store(response)
     wants_parts = verbose == "" or verbose
     if server.draining:
-        raise NotReadyError("the server was told to stop")
+        raise NotReadyError("the server is stopping")
     parts = {} if len(server.tables.cache) and not wants_parts else await _parts(server)
-    ill = {name: said for name, said in parts.items() if said != "ok"}
-    if ill and not len(server.tables.cache):
-        raise NotReadyError("; ".join(f"{name}: {said}" for name, said in ill.items()))
+    failed = {name: state for name, state in parts.items() if state != "ok"}
+    if failed and not len(server.tables.cache):
+        raise NotReadyError("; ".join(f"{name}: {state}" for name, state in failed.items()))
     return Readiness(parts={**parts, "computations": server.tables.computations.state()} if wants_parts else None)
 
 
 async def _parts(server: ServerState) -> dict[str, str]:
     return {
-        "store": await _said(server.executors.storage(server.store.check)),
-        "database": await _said(server.executors.database(server.metadata.check)),
+        "store": await _state_of(server.executors.storage(server.store.check)),
+        "database": await _state_of(server.executors.database(server.metadata.check)),
     }
 
 
-async def _said(check: Awaitable[None]) -> str:
+async def _state_of(check: Awaitable[None]) -> str:
     try:
         await check
     except StorageError as error:
@@ -107,12 +106,12 @@ async def _said(check: Awaitable[None]) -> str:
     "GET",
     "/metrics",
     scope="read",
-    example=Example(answers=("text/plain",)),
+    example=Example(responses=("text/plain",)),
     response_class=Response,
     responses={200: {"content": {"text/plain": {}}}},
 )
 async def metrics(server: ServerDep) -> Response:
-    """What the server does, in the text format that Prometheus reads."""
+    """Metrics in Prometheus' text format."""
     text = await server.executors.health(server.metrics.text, server.readings())
     return Response(text, headers={"cache-control": "no-store"}, media_type=CONTENT_TYPE)
 

@@ -1,4 +1,4 @@
-"""Learning rates in one line of a shell: a schedule and steps in, numbers out."""
+"""Learning rates of a schedule at some steps, for a shell."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ resource = Resource("schedules")
 _JSON, _TEXT = "application/json", "text/plain"
 _CONTENT_TYPES: Mapping[str, bytes] = {_JSON: b"application/json", _TEXT: b"text/plain; charset=utf-8"}
 _SCHEDULE = {"base_lr": "5e-4", "warmup_steps": "10000", "total_steps": "100000"}
-_EXAMPLE = Example({KIND: "custom.WarmupWithDecay", **_SCHEDULE, STEPS: "0,500,99999"}, answers=(_JSON, _TEXT))
+_EXAMPLE = Example({KIND: "custom.WarmupWithDecay", **_SCHEDULE, STEPS: "0,500,99999"}, responses=(_JSON, _TEXT))
 _PARAMETERS = [
     {
         "name": KIND,
@@ -38,7 +38,7 @@ _PARAMETERS = [
         "name": STEPS,
         "in": "query",
         "required": True,
-        "description": "the steps, counted from 0, with commas between them",
+        "description": "the steps, counted from 0, separated by commas",
         "schema": {"type": "string", "pattern": "^[0-9]{1,15}(,[0-9]{1,15})*$"},
     },
     {
@@ -46,7 +46,7 @@ _PARAMETERS = [
         "in": "query",
         "style": "form",
         "explode": True,
-        "description": "the kind's own parameters, each by its name: a value as JSON has it, a list also as `30,60`",
+        "description": "the kind's own parameters by name; each value is JSON, and a list may also be `30,60`",
         "schema": {"type": "object", "additionalProperties": {"type": "string"}},
         "example": _SCHEDULE,
     },
@@ -64,9 +64,9 @@ _PARAMETERS = [
     openapi_extra={"parameters": _PARAMETERS},
 )
 async def rates(request: Request, server: ServerDep) -> Response:
-    """The learning rates of a schedule at some steps, exactly as a table has them.
+    """The learning rates of a schedule at some steps, bit for bit as in its table.
 
-    With `Accept: text/plain` the answer is one number per line: the learning rates alone.
+    With `Accept: text/plain` the response has only the learning rates, one number per line.
     """
     chosen = preferred(header(request.scope, b"accept").decode("latin-1"), (_JSON, _TEXT))
     if chosen is None:
@@ -76,11 +76,11 @@ async def rates(request: Request, server: ServerDep) -> Response:
     identity_of(request.scope).check_spec(question.spec)
     ready, _ = await obtain(question.spec, request, server)
     with ready.pin():
-        work = server.executors.serialize(_answer, ready.table, question.steps, chosen, server.settings.max_points)
+        work = server.executors.serialize(_response, ready.table, question.steps, chosen, server.settings.max_points)
         return StarletteResponse(await cancel_on_disconnect(request.receive, work))
 
 
-def _answer(table: ReadableTable, steps: str, media_type: str, max_points: int) -> BufferResponse:
+def _response(table: ReadableTable, steps: str, media_type: str, max_points: int) -> BufferResponse:
     body = select(table, ValuesQuery(steps=steps), max_points)
     if media_type == _TEXT:
         body = "".join(f"{rate!r}\n" for rate in json.loads(body)["columns"]["lr"]["values"]).encode()

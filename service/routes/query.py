@@ -1,4 +1,4 @@
-"""A schedule in the query of an address: `kind=custom.LinearWarmup&base_lr=0.1&warmup_steps=500&steps=0,499`."""
+"""A schedule in the query string of a URL: `kind=custom.LinearWarmup&base_lr=0.1&warmup_steps=500&steps=0,499`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from service.representations.specs import SpecReader
 from service.settings import Settings
 
 KIND, STEPS = "kind", "steps"
-"""The parameters that are not the schedule's own: no kind has a parameter of such a name."""
+"""The parameters that are not the schedule's own. No kind has parameters with these names."""
 
 _STEPS = re.compile(r"[0-9]{1,15}(,[0-9]{1,15})*")
 _FEWEST_ROWS = 1024
@@ -23,7 +23,7 @@ _FEWEST_ROWS = 1024
 
 @dataclass(frozen=True)
 class Question:
-    """The spec of a table, and the steps of it that are asked for."""
+    """The spec of a table, and the requested steps."""
 
     spec: Spec
     steps: str
@@ -32,12 +32,12 @@ class Question:
 async def read_query(
     query: Iterable[tuple[str, str]], reader: SpecReader, settings: Settings, receive: Receive
 ) -> Question:
-    """The schedule and the steps that a query asks for.
+    """Return the spec and the steps that a query requests.
 
-    The table has as many rows as the schedule has steps. Where it has no end, or more steps than the server computes,
-    the table has the next power of two, so that many questions share it: the values of a step are the same. A schedule
-    that grows gets no row beyond those that are asked for, where it may have left the range of rates.
-    Raises `InvalidRequestError` and `LimitExceededError`, which name the parameter, and what `SpecReader.read` raises.
+    The table has as many rows as the schedule has steps. For a schedule without an end, or with more steps than the
+    server computes, the number of rows is the next power of two, so that many queries share one table. A growing
+    schedule gets no rows after the last requested one, because it could overflow there. Raises `InvalidRequestError`
+    and `LimitExceededError`, which name the parameter, and what `SpecReader.read` raises.
     """
     parameters = _distinct(query)
     steps = parameters.pop(STEPS, "")
@@ -60,7 +60,7 @@ def _distinct(query: Iterable[tuple[str, str]]) -> dict[str, str]:
 
 
 def _check_lists(parameters: Mapping[str, str], max_items: int) -> None:
-    """Lists are refused where they are too long before any item is looked at."""
+    """Raise `LimitExceededError` for a list that is too long, before parsing its items."""
     for name, text in parameters.items():
         if text.count(",") >= max_items:
             detail = f"{abbreviate(name)} must have at most {max_items} items on this server (max_items)"
@@ -71,7 +71,7 @@ def _last(steps: str) -> int:
     if not _STEPS.fullmatch(steps):
         raise InvalidRequestError.of_parameter(
             STEPS,
-            f"steps must be whole numbers with commas between them, as 0,500,999, got {abbreviate(steps)!r}",
+            f"steps must be integers separated by commas, as 0,500,999, got {abbreviate(steps)!r}",
             steps,
         )
     return max(map(int, steps.split(",")))
@@ -99,7 +99,7 @@ async def _read(parameters: Mapping[str, str], rows: int, reader: SpecReader, re
 
 
 def _json(text: str, name: str = "") -> str:
-    """A parameter as JSON: as it stands where it is JSON, as a list where it has commas, else as a text."""
+    """Return a parameter as JSON: unchanged if it is JSON, as a list if it has commas, else as a string."""
     if name != KIND and _is_json(text):
         return text
     if name != KIND and "," in text:
@@ -116,7 +116,7 @@ def _is_json(text: str) -> bool:
 
 
 def _in_query(error: FieldError) -> FieldError:
-    """An error in the body that the query stands for, as an error of the parameter."""
+    """Return an error about the spec's JSON as an error about the query parameter."""
     _, _, path = (error.pointer or "").partition("/schedule/")
     name = path.partition("/")[0].replace("~1", "/").replace("~0", "~")
     return replace(error, pointer=None, parameter=name or KIND)

@@ -1,4 +1,4 @@
-"""Every route of the server, and which one a request is for."""
+"""All routes of the server, and matching a request to its route."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from service.routes import docs, health, lr, schedules, tables, token
 from service.routes.declaration import Route
 
 OTHER = "other"
-"""Names every path that no route takes: a name for each would be a name for every typing error."""
+"""The name of all paths without a route in metrics and logs, so that mistyped paths add no names."""
 
-_REMEMBERED = 1024  # requests whose route need not be found again
+_CACHED = 1024  # requests whose route need not be found again
 _LONGEST = 256  # characters of such a path
 
 
 class Match(NamedTuple):
     """The route of a request, and its path parameters.
 
-    Where no route takes path and method, it is the first that takes the path with another method.
+    If no route matches path and method, it is the first one that matches the path with another method.
     """
 
     route: Route
@@ -28,18 +28,18 @@ class Match(NamedTuple):
 
 
 class Routes:
-    """Routes in the order in which they are tried, as the router of an application that has them tries them."""
+    """Routes in the order in which they are tried, which is the order of FastAPI's router."""
 
     def __init__(self, routes: Iterable[Route]) -> None:
         self._routes = tuple(routes)
-        self._remembered = lru_cache(_REMEMBERED)(self._match)
+        self._cached_match = lru_cache(_CACHED)(self._match)
 
     def __iter__(self) -> Iterator[Route]:
         return iter(self._routes)
 
     def match(self, method: str, path: str) -> Match | None:
-        """The route of a request; None where no route takes its path."""
-        return (self._remembered if len(path) <= _LONGEST else self._match)(method, path)
+        """Return the route of a request; None if no route matches its path."""
+        return (self._cached_match if len(path) <= _LONGEST else self._match)(method, path)
 
     def _match(self, method: str, path: str) -> Match | None:
         wanted = "GET" if method == "HEAD" else method
@@ -51,7 +51,7 @@ class Routes:
         return next((match for match in found if match.has_method), found[0] if found else None)
 
     def name_of(self, method: str, path: str) -> str:
-        """The name of a request's route in metrics and logs: `/v1/tables/{digest}/manifest`, or `other`."""
+        """Return the name of a request's route in metrics and logs: `/v1/tables/{digest}/manifest`, or `other`."""
         match = self.match(method, path)
         return OTHER if match is None else match.route.template
 

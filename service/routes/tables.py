@@ -1,4 +1,4 @@
-"""Tables: asked for by spec, fetched by digest."""
+"""Tables: computed by spec, published by value, fetched by digest."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ resource = Resource("tables", TABLES)
 
 
 class _Bare(Convertor[str]):
-    """A name without an ending, so that nothing can be put where only one format of a table is served."""
+    """A path part without an extension: a PUT to the path of a single format, such as `.npy`, is not allowed."""
 
     regex = "[^/.]+"
 
@@ -71,7 +71,7 @@ _DIGEST = {"digest": "21f187a367d976ee723223ae2d9a45bc6cc347324c01d2b5d9d2bf8b74
     openapi_extra={"requestBody": _SPEC},
 )
 async def make_table(request: Request, server: ServerDep) -> Response:
-    """The manifest of a spec's table, which is computed and stored first where it is not known: 201, else 200."""
+    """The manifest of a spec's table. A new table is computed and stored first: 201, else 200."""
     async with server.bodies.receive(request) as body:
         spec = await server.specs.read(body, request.receive)
         identity_of(request.scope).check_spec(spec)
@@ -90,7 +90,7 @@ async def make_table(request: Request, server: ServerDep) -> Response:
     openapi_extra={"requestBody": _FILE},
 )
 async def publish_table(request: Request, server: ServerDep) -> Response:
-    """Store a table that was made elsewhere: a safetensors file with its digest, as `Table.save` writes it."""
+    """Publish a table by value: a safetensors file with its digest, as `Table.save` writes it."""
     return await _publish(None, request, server)
 
 
@@ -105,7 +105,7 @@ async def publish_table(request: Request, server: ServerDep) -> Response:
     openapi_extra={"requestBody": _FILE},
 )
 async def publish_table_as(digest: Digest, request: Request, server: ServerDep) -> Response:
-    """Store a table that was made elsewhere, if it is the one with this digest."""
+    """Publish a table by value, if it has this digest."""
     return await _publish(digest, request, server)
 
 
@@ -125,7 +125,7 @@ def _described(digest: str, manifest: bytes, *, new: bool) -> Response:
     "GET", "/{digest}/manifest", scope="read", example=Example(_DIGEST), errors=(404,), response_model=Manifest
 )
 async def manifest(digest: Digest, request: Request, server: ServerDep) -> Response:
-    """The description of a table. While nothing but a claim says where it is from, it may change."""
+    """The description of a table. It may change as long as the table's origin is only a claim."""
     return StarletteResponse((await server.tables.describe(digest)).rendered.manifest_response())
 
 
@@ -140,7 +140,7 @@ async def manifest(digest: Digest, request: Request, server: ServerDep) -> Respo
 async def values(
     digest: Digest, query: Annotated[ValuesQuery, Query()], request: Request, server: ServerDep
 ) -> Response:
-    """Some of a table's values: listed steps, or a range thinned out for a plot."""
+    """Some of a table's values: listed steps, or a downsampled range for a plot."""
     ready = await server.tables.get(digest)
     with ready.pin():
         work = server.executors.serialize(_selected, ready.table, query, server.settings.max_points)
@@ -152,13 +152,13 @@ def _selected(table: ReadableTable, query: ValuesQuery, max_points: int) -> Http
 
 
 def _declare(item: Format) -> None:
-    """The address of a table in one format."""
+    """Declare the route of a table in one format."""
 
     @resource.declare(
         "GET",
         f"/{{digest}}.{item.extension}",
         scope="read",
-        example=Example(_DIGEST, answers=(item.media_type,) if item in BLOCKS else ()),
+        example=Example(_DIGEST, responses=(item.media_type,) if item in BLOCKS else ()),
         errors=(404,),
         name=f"table_{item.extension}",
         response_class=Response,
@@ -177,13 +177,13 @@ for _item in FORMATS:
     "GET",
     "/{digest}",
     scope="read",
-    example=Example(_DIGEST, answers=tuple(item.media_type for item in BLOCKS)),
+    example=Example(_DIGEST, responses=tuple(item.media_type for item in BLOCKS)),
     errors=(404, 406),
     response_class=Response,
     responses={200: {"content": {media_type: {} for media_type in MEDIA_TYPES}}},
 )
 async def table(digest: Digest, request: Request, server: ServerDep) -> Response:
-    """The table in the format that Accept likes best, safetensors without one."""
+    """The table in the format preferred by Accept; safetensors by default."""
     chosen = preferred(header(request.scope, b"accept").decode("latin-1"), MEDIA_TYPES)
     if chosen is None:
         raise NotAcceptableError(f"a table is served as {', '.join(MEDIA_TYPES)}")
@@ -195,8 +195,8 @@ async def _table(digest: str, item: Format, request: Request, server: ServerStat
     if (unchanged := await _unchanged(digest, etag, request, server, varies=varies)) is not None:
         return unchanged
     ready = await server.tables.get(digest)
-    if (answer := ready.rendered.in_format(item, varies=varies)) is not None:
-        return StarletteResponse(answer)
+    if (response := ready.rendered.in_format(item, varies=varies)) is not None:
+        return StarletteResponse(response)
     return StarletteResponse(
         GeneratedResponse(item.content_type, etag, _blocks(ready, item, server.executors), varies=varies)
     )
@@ -211,8 +211,8 @@ async def _blocks(ready: Entry[TableResponses], item: Format, executors: Executo
 async def _unchanged(
     digest: str, etag: bytes, request: Request, server: ServerState, *, varies: bool = False
 ) -> Response | None:
-    """304 where the client has what it asks for: nothing is loaded."""
-    known = header(request.scope, b"if-none-match")
-    if known and is_not_modified(known, etag) and await server.tables.exists(digest):
+    """Return a 304 if the client has the table already, without loading it; else None."""
+    if_none_match = header(request.scope, b"if-none-match")
+    if if_none_match and is_not_modified(if_none_match, etag) and await server.tables.exists(digest):
         return StarletteResponse(HttpResponse(b"", etag, varies=varies))
     return None

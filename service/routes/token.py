@@ -1,4 +1,4 @@
-"""Who asks."""
+"""The token of the current request."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from service.security.tokens import Limits, Scope, identity_of
 
 resource = Resource("server", "/v1/token")
 
-_FRESH = 5.0  # seconds for which a proxy may take a token for valid
-_STALE = 300.0  # the same, more, while no server answers
-_ANYONE_STALE = 86_400.0  # the same where no tokens are asked for: there is none to revoke
+_FRESH = 5.0  # seconds for which a proxy may cache that a token is valid
+_STALE = 300.0  # additional seconds while no server responds
+_ANYONE_STALE = 86_400.0  # the same if no tokens are required: there is none to revoke
 
 
 class TokenInfo(BaseModel):
     """A token, without its secret."""
 
-    token_id: str = Field(description="public; empty where the server asks for no tokens")
+    token_id: str = Field(description="public ID of the token; empty if the server requires no tokens")
     name: str
     scopes: list[Scope]
     namespaces: list[str]
@@ -35,7 +35,7 @@ class TokenInfo(BaseModel):
 
 @resource.declare("GET", "", scope=Access.ANY_TOKEN, example=Example(), errors=(401,), response_model=TokenInfo)
 async def who_asks(request: Request, response: Response) -> Any:
-    """The token that the request came with: what it allows, how much of it, and until when."""
+    """The token of the current request: its scopes, limits and expiry."""
     response.headers["cache-control"] = "no-store"
     identity = identity_of(request.scope)
     expires_at = identity.expires_at
@@ -53,16 +53,16 @@ async def who_asks(request: Request, response: Response) -> Any:
     "GET",
     "/{scope}",
     scope=Access.SCOPE_IN_PATH,
-    example=Example({"scope": "publish"}, status=204, answers=()),
+    example=Example({"scope": "publish"}, status=204, responses=()),
     errors=(401, 403),
     status_code=204,
     response_model=None,
 )
 async def check_token(scope: Scope, request: Request) -> Response:
-    """Whether the token has this scope: 204, else 403. A proxy asks here before it serves a copy of its own.
+    """Whether the token has this scope: 204 if it has, else 403. A proxy checks it before it serves a cached response.
 
-    `Cache-Control` says for how long it may keep the answer: 5 seconds, and 300 more while no server answers, but not
-    beyond the token's end.
+    `Cache-Control` is how long the proxy may cache this response: 5 seconds, and 300 more while no server responds, but
+    not beyond the token's expiry.
     """
     identity = identity_of(request.scope)
     left = math.inf if identity.expires_at is None else max(identity.expires_at - time.time(), 0.0)

@@ -27,7 +27,7 @@ class Hosts:
 
     def __init__(self, settings: Settings) -> None:
         allowed = settings.allowed_hosts
-        if allowed is None and (settings.asks_for_tokens or not is_loopback(settings.host)):
+        if allowed is None and (settings.requires_tokens or not is_loopback(settings.host)):
             allowed = (ANY_HOST,)
         self._any = ANY_HOST in (allowed or ())
         self._names = {"localhost", settings.host.lower(), *(allowed or ())}

@@ -51,7 +51,7 @@ class FastPath:
             return None
         identity = None
         if self._authentication is not None:
-            identity = self._authentication.admit_at_once("GET", path, headers)
+            identity = self._authentication.admit_cached("GET", path, headers)
             if identity is None:
                 return None
         if self._writes_lines:

@@ -54,7 +54,7 @@ def test_the_servers_understand_their_variables(where: str, monkeypatch: pytest.
         monkeypatch.setenv(name, re.sub(r"\$\{(\w+):\?[^}]*\}", r"\1", value))
     settings = Settings(host="0.0.0.0")
     assert settings.store_url == "s3://lrtables/tables"
-    assert settings.asks_for_tokens
+    assert settings.requires_tokens
 
 
 @pytest.mark.parametrize("where", ["compose", "kubernetes"])

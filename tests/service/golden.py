@@ -14,7 +14,7 @@ from starlette.testclient import TestClient
 
 from scheduler import Spec, Table
 from service.app import create_app, open_server
-from service.documentation.examples import ERROR, Example, answers_to
+from service.documentation.examples import ERROR, Example, recorded_responses
 from service.documentation.examples import FILE as EXAMPLES
 from service.http.problems import MEDIA_TYPE
 from service.routes.registry import ROUTES
@@ -38,20 +38,20 @@ def fresh_client(folder: Path) -> Iterator[TestClient]:
         yield client
 
 
-def answers(name: str, example: Example, client: TestClient) -> dict[str, Any]:
-    """What a fresh server answers to a route's example, by media type; long answers are shown in part."""
+def responses_to(name: str, example: Example, client: TestClient) -> dict[str, Any]:
+    """Return a fresh server's responses to a route's example, by media type. Long responses are shortened."""
     shown: dict[str, Any] = {}
-    for media_type in example.answers:
-        answer = _ask(name, example, client, media_type)
-        assert answer.status_code == example.status, answer.text
-        assert answer.headers["content-type"].partition(";")[0] == media_type
-        shown[media_type] = _shown(answer.json() if media_type.endswith("json") else answer.text)
+    for media_type in example.responses:
+        response = _ask(name, example, client, media_type)
+        assert response.status_code == example.status, response.text
+        assert response.headers["content-type"].partition(";")[0] == media_type
+        shown[media_type] = _shown(response.json() if media_type.endswith("json") else response.text)
     return shown
 
 
 def error(client: TestClient) -> dict[str, Any]:
-    """What a server answers to the example of an error."""
-    return answers(_POST, Example(body=_BAD_SPEC, status=422, answers=(MEDIA_TYPE,)), client)
+    """Return a server's response to the example of an error."""
+    return responses_to(_POST, Example(body=_BAD_SPEC, status=422, responses=(MEDIA_TYPE,)), client)
 
 
 def _ask(name: str, example: Example, client: TestClient, media_type: str) -> Any:
@@ -69,48 +69,48 @@ def _ask(name: str, example: Example, client: TestClient, media_type: str) -> An
     return client.request(method, path.format_map(example.parameters), params=query, headers=headers, content=content)
 
 
-def _shown(answer: Any) -> Any:
-    """What an example shows of an answer: the same on every machine, and not too much of it."""
-    if isinstance(answer, str):
-        answer = re.sub(r'python="[^"]*"', 'python="3.11.2"', answer)
-        lines = answer.splitlines(keepends=True)
-        return answer if len(lines) <= 3 * _MOST else "".join(lines[:_MOST])
-    for said in (answer, answer.get("claim") or {}):
+def _shown(response: Any) -> Any:
+    """Return the part of a response that an example shows: the same on every machine, and short."""
+    if isinstance(response, str):
+        response = re.sub(r'python="[^"]*"', 'python="3.11.2"', response)
+        lines = response.splitlines(keepends=True)
+        return response if len(lines) <= 3 * _MOST else "".join(lines[:_MOST])
+    for said in (response, response.get("claim") or {}):
         if said.get("provenance"):  # it differs from machine to machine
             said["provenance"] = _PROVENANCE
-    if "schedules" in answer:
-        answer["schedules"] = answer["schedules"][:_MOST]
-    return answer
+    if "schedules" in response:
+        response["schedules"] = response["schedules"][:_MOST]
+    return response
 
 
 def record() -> dict[str, Any]:
-    """The answers to every example, each of a fresh server."""
+    """Return the responses to every example, each from a fresh server."""
     recorded: dict[str, Any] = {}
     for name, example in EXAMPLES_BY_NAME.items():
-        if example.answers:
+        if example.responses:
             with tempfile.TemporaryDirectory() as folder, fresh_client(Path(folder)) as client:
-                recorded[name] = answers(name, example, client)
+                recorded[name] = responses_to(name, example, client)
     with tempfile.TemporaryDirectory() as folder, fresh_client(Path(folder)) as client:
         recorded[ERROR] = error(client)
     return recorded
 
 
 def document() -> dict[str, Any]:
-    """The OpenAPI document of a server that asks for no tokens."""
+    """Return the OpenAPI document of a server that requires no tokens."""
     with tempfile.TemporaryDirectory() as folder, fresh_client(Path(folder)) as client:
-        answer: dict[str, Any] = client.get("/v1/openapi.json").json()
-        return answer
+        response: dict[str, Any] = client.get("/v1/openapi.json").json()
+        return response
 
 
 def text(data: dict[str, Any]) -> str:
-    """The data as a file that people review."""
+    """Return the data as JSON in a form that is easy to review."""
     return json.dumps(data, indent=1, ensure_ascii=False) + "\n"
 
 
 def main() -> None:
-    """Write the examples and the document anew; what has changed is for review."""
+    """Write the examples and the document; review the diff."""
     EXAMPLES.write_text(text(record()), encoding="utf-8")
-    answers_to.cache_clear()  # the document shows what was recorded just now
+    recorded_responses.cache_clear()  # the document shows what was recorded just now
     OPENAPI.write_text(text(document()), encoding="utf-8")
 
 

@@ -10,7 +10,7 @@ from starlette.testclient import TestClient
 
 from scheduler import KINDS
 from service.app import create_app, open_server
-from service.documentation.examples import answers_to
+from service.documentation.examples import recorded_responses
 from service.documentation.openapi import operations
 from service.routes.registry import ROUTES
 from service.settings import Settings
@@ -40,16 +40,16 @@ def test_every_route_has_an_example(document: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("name", EXAMPLES_BY_NAME)
 def test_an_example_is_shown(document: dict[str, Any], name: str) -> None:
-    """The document shows what is asked, and what is answered, in the words of the example."""
+    """The document shows the example's request and its recorded response."""
     operation, example = dict(operations(document))[name], EXAMPLES_BY_NAME[name]
     if example.body is not None:
         assert operation["requestBody"]["content"]["application/json"]["example"] == example.body
-    for media_type, answer in answers_to(name).items():
-        assert operation["responses"][str(example.status)]["content"][media_type]["example"] == answer
+    for media_type, body in recorded_responses(name).items():
+        assert operation["responses"][str(example.status)]["content"][media_type]["example"] == body
 
 
-def test_who_needs_a_token_is_said(tmp_path: Path) -> None:
-    """Where tokens are asked for the document says of which routes; the others answer without one."""
+def test_routes_that_need_a_token_are_marked(tmp_path: Path) -> None:
+    """If tokens are required, the document marks the routes that need one; the others work without."""
     settings = Settings(data_dir=tmp_path / "data", require_tokens=True)
     with TestClient(create_app(open_server(settings))) as client:
         document = client.get("/v1/openapi.json").json()

@@ -18,7 +18,7 @@ from service.routes.declaration import Resource
 from service.routes.registry import ROUTES, Routes
 from service.security.tokens import SCOPES, new_token
 from service.settings import Settings
-from tests.service.golden import answers
+from tests.service.golden import responses_to
 
 SERVICE = Path(service.__file__).parent
 
@@ -111,7 +111,7 @@ def test_an_example_is_recorded_from_the_declaration(client: TestClient, tmp_pat
     [route] = toys.routes
     assert route.example is not None
     client.headers = bearer(tmp_path, "compute")
-    assert answers(route.name, route.example, client) == {"application/json": {"toy": "team-a's bear"}}
+    assert responses_to(route.name, route.example, client) == {"application/json": {"toy": "team-a's bear"}}
 
 
 def test_a_route_without_a_scope_is_refused() -> None:

@@ -69,7 +69,7 @@ def test_a_server_that_ends_is_not_ready(tmp_path: Path) -> None:
     with TestClient(create_app(server)) as client:
         server.draining = True
         answer = client.get("/readyz")
-        assert (answer.status_code, answer.json()["detail"]) == (503, "the server was told to stop")
+        assert (answer.status_code, answer.json()["detail"]) == (503, "the server is stopping")
 
 
 def test_the_server_tells_its_limits(make_client: MakeClient) -> None:
