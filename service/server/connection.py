@@ -1,4 +1,4 @@
-"""Connections with deadlines and limits, which answer at once what memory holds."""
+"""Connections with deadlines, limits, and a fast path for responses in the memory cache."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ from service.settings import Settings
 def connection_class(
     settings: Settings, closed: Counter[str] | None = None, fast_response: FastResponse = lambda *_: None
 ) -> type[Connection]:
-    """The class of a server's connections, for `uvicorn.Config(http=...)`; one server per class.
+    """Return the class of a server's connections, for `uvicorn.Config(http=...)`. Each server needs its own class.
 
     Args:
-        settings: the deadlines, how many connections there may be, and the hosts that requests may name.
-        closed: counts the connections that were ended, by reason.
-        fast_response: is asked for a response before the application is.
+        settings: the deadlines, the maximum number of connections, and the accepted hosts.
+        closed: counter of the connections that the server ended, by reason.
+        fast_response: called before the application; returns a response or None.
     """
     of_server = Deadlines.of(settings)
     counter = Counter[str]() if closed is None else closed
@@ -45,7 +45,7 @@ def connection_class(
 
 
 class Connection(UvicornConnection):
-    """A connection that ends when its client is late, or sends what no server takes."""
+    """A connection that ends when its client misses a deadline, exceeds a limit or sends malformed HTTP."""
 
     __slots__ = ("_header_limit", "_host", "_is_refused", "_refusal", "_timer")
 
@@ -59,19 +59,19 @@ class Connection(UvicornConnection):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._header_limit = HeaderLimit()
-        self._host: bytes | None = None  # the last one that was let through
-        self._is_refused = False  # nothing more is read
-        self._refusal: tuple[ErrorStatus, str] | None = None  # what is said once all is answered that came before
+        self._host: bytes | None = None  # the last one that was accepted
+        self._is_refused = False  # if so, nothing more is read
+        self._refusal: tuple[ErrorStatus, str] | None = None  # the error to send after the earlier responses
         self._timer = DeadlineTimer(self.deadlines)
 
-    # -- what the client does -----------------------------------------------------------------------------------------
+    # -- events -------------------------------------------------------------------------------------------------------
 
     @override
     def opened(self, peers: Collection[Any]) -> None:
         self.monitor.begin(peers, self.loop)
         admitted = admission(len(peers), self.max_connections)
         if admitted is Admission.REFUSE:
-            self._refuse("connections", f"there are {self.max_connections} connections already (max_connections)")
+            self._refuse("connections", f"the server already has {self.max_connections} connections (max_connections)")
         elif admitted is Admission.ABORT:
             self.closed["connections"] += 1
             self.abort()
@@ -83,11 +83,9 @@ class Connection(UvicornConnection):
         try:
             self.parse(data)
         except MalformedRequestError:
-            self._refuse("malformed", "the request is not HTTP/1.1 as RFC 9112 has it")
+            self._refuse("malformed", "the request is not valid HTTP/1.1 (RFC 9112)")
         if not self.is_request_complete and self._header_limit.is_exceeded(self.request, len(data)):
-            self._refuse(
-                "long-headers", f"the request's headers, or trailers, must be at most {MAX_HEADER_BYTES} bytes"
-            )
+            self._refuse("long-headers", f"the request's headers or trailers must be at most {MAX_HEADER_BYTES} bytes")
 
     @override
     def take_request(self, headers: Fields) -> bool:
@@ -105,12 +103,12 @@ class Connection(UvicornConnection):
             self.respond(*found)
             return True
         if self.queued >= MAX_PIPELINED:
-            self.stop("pipelined", f"at most {MAX_PIPELINED} requests may be sent ahead")
+            self.stop("pipelined", f"at most {MAX_PIPELINED} requests may be pipelined")
         return False
 
     def _check_hosts(self, hosts: int) -> None:
         if hosts or self.http_version == "1.1":
-            self.stop("malformed", f"a request has exactly one Host (RFC 9112, section 3.2), this one {hosts}")
+            self.stop("malformed", f"a request must have exactly one Host (RFC 9112, section 3.2), got {hosts}")
 
     def _check_host(self, host: bytes) -> None:
         if not self.hosts.is_allowed(host):
@@ -132,10 +130,10 @@ class Connection(UvicornConnection):
     def draining(self) -> None:
         self.monitor.drain(self.loop.time())
 
-    # -- what ends it -------------------------------------------------------------------------------------------------
+    # -- ending the connection ----------------------------------------------------------------------------------------
 
     def check_deadline(self, elapsed: float) -> None:
-        """Count these seconds, and end the connection where its client is too late."""
+        """Add the elapsed seconds, and end the connection if its client has missed a deadline."""
         wait = self._timer.missed(self.progress(is_refused=self._is_refused), elapsed, self.bytes_moved)
         if wait is None:
             return
@@ -143,7 +141,7 @@ class Connection(UvicornConnection):
         if how is Ending.EXPLAIN:
             self._refuse(wait, f"the request's {wait} took longer than {self.deadlines.seconds[wait]:g} seconds")
             return
-        if wait is not Wait.LEAVING:  # which was counted when it was refused
+        if wait is not Wait.LEAVING:  # then the refusal was counted already
             self.closed[wait] += 1
         if how is Ending.CLOSE:
             self.close()
@@ -153,10 +151,10 @@ class Connection(UvicornConnection):
     @override
     def stop(self, reason: str, detail: str) -> NoReturn:
         self._refuse(reason, detail)
-        raise ValueError("there is nothing more to parse")  # from within the parser, which ends by that
+        raise ValueError("there is nothing more to parse")  # raised in a callback of the parser, it stops the parser
 
     def _refuse(self, reason: str, detail: str) -> None:
-        """Take no more input, and say why, once all is answered that came before; see `STATUSES`."""
+        """Stop reading, and send an error after the responses to earlier requests; see `STATUSES`."""
         if self._is_refused:
             return
         self._is_refused = True

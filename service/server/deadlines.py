@@ -1,7 +1,7 @@
-"""The deadlines of connections as a state machine: what a connection waits for, and when it has waited too long.
+"""The deadlines of connections as a pure state machine: what a connection waits for, and when it has waited too long.
 
-Nothing here reads a clock, a socket or a protocol object. The caller passes in the time that has passed and what it
-has seen of the connection, so that every transition can be tested without waiting for it.
+Nothing here reads a clock, a socket or a protocol object. The caller passes in the elapsed time and the state of the
+connection, so that every transition can be tested without waiting.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from typing import NamedTuple, Self
 from service.settings import Settings
 
 MIN_BYTES_PER_SECOND = 4 * 2**10  # of a request's or a response's body: 10,000 clients have 12 kB/s each of a gigabit
-LEAVING_SECONDS = 2.0  # in which a client may read why its connection is closed
-_SWEEPS_PER_DEADLINE = 20  # of the shortest one: a connection ends at most two sweeps after its deadline
+LEAVING_SECONDS = 2.0  # how long a client may take to read the error response of a connection that ends
+_SWEEPS_PER_DEADLINE = 20  # of the shortest deadline: a connection ends at most two sweeps after its deadline
 _LONGEST_INTERVAL = 1.0  # seconds between two sweeps
 _DRAIN_SHARE = 0.9  # of drain_seconds: the rest is for closing the store and the database
 
 
 class Wait(StrEnum):
-    """What a connection waits for its client to do: the reason that is counted when the deadline is missed."""
+    """What a connection waits for. The value is the reason that is counted when the deadline is missed."""
 
     REQUEST = "idle"
     HEADERS = "headers"
@@ -31,19 +31,19 @@ class Wait(StrEnum):
     LEAVING = "leave"
 
 
-_EXTENDED = (Wait.BODY, Wait.READING)  # by the bytes that move
+_EXTENDED = (Wait.BODY, Wait.READING)  # deadlines that transferred bytes extend
 
 
 class Progress(NamedTuple):
-    """How far a connection is, at one moment.
+    """The state of a connection at one moment.
 
     Args:
-        has_unsent_bytes: the client has not taken all of what was sent to it.
-        is_responding: a request has no complete response yet, and its client has not left.
-        awaits_body: the server reads the body of that request, and it has not all come.
+        has_unsent_bytes: the client has not read everything that was sent.
+        is_responding: a request has no complete response yet, and its client is connected.
+        awaits_body: the server reads the body of that request, and it is incomplete.
         is_refused: nothing more is read from the client.
-        is_within_headers: some of a request has come, but not all of its headers.
-        request: stands for the last request: another object for another one.
+        is_within_headers: the headers of a request are incomplete.
+        request: identifies the last request: each has another object.
     """
 
     has_unsent_bytes: bool
@@ -55,7 +55,7 @@ class Progress(NamedTuple):
 
     @property
     def wait(self) -> Wait | None:
-        """What the client has to do next; None while it is the server's turn."""
+        """What the client must do next; None while the server is working."""
         if self.has_unsent_bytes:
             return Wait.READING
         if self.is_responding:
@@ -67,14 +67,14 @@ class Progress(NamedTuple):
 
 @dataclass(frozen=True)
 class Deadlines:
-    """How long a server waits for its clients, in seconds."""
+    """The deadlines of a server's connections, in seconds."""
 
     seconds: Mapping[Wait, float]
     drain_seconds: float
 
     @classmethod
     def of(cls, settings: Settings) -> Self:
-        """The deadlines of a server with these settings."""
+        """Return the deadlines of a server with these settings."""
         seconds = {
             Wait.REQUEST: settings.idle_seconds,
             Wait.HEADERS: settings.header_seconds,
@@ -86,7 +86,7 @@ class Deadlines:
 
     @property
     def sweep_interval(self) -> float:
-        """Seconds from one look at all connections to the next."""
+        """Seconds between two checks of all connections."""
         shortest = min(seconds for wait, seconds in self.seconds.items() if wait is not Wait.LEAVING)
         return min(_LONGEST_INTERVAL, min(shortest, self.drain_seconds) / _SWEEPS_PER_DEADLINE)
 
@@ -94,7 +94,7 @@ class Deadlines:
 class DeadlineTimer:
     """Counts how long one connection has waited for the same thing.
 
-    Bytes that moved meanwhile extend the deadlines for a body and for reading a response: each 4 KiB by a second.
+    Transferred bytes extend the deadlines for a body and for reading a response: each 4 KiB adds one second.
     """
 
     __slots__ = ("_bytes_moved", "_deadlines", "_request", "_wait", "_waited")
@@ -107,10 +107,10 @@ class DeadlineTimer:
         self._bytes_moved = 0
 
     def missed(self, progress: Progress, elapsed: float, bytes_moved: Callable[[], int]) -> Wait | None:
-        """Count the seconds since the last look, if the connection still waits for the same; return what is too late.
+        """Add the seconds since the last check if the connection still waits for the same; return a missed deadline.
 
-        The server's own turns do not count, and do not start a wait anew. `bytes_moved` returns how many bytes the
-        other end has sent or acknowledged so far. It costs a system call, so it is only called where that matters.
+        Time in which the server works does not count, and does not restart a wait. `bytes_moved` returns the number of
+        bytes that the client has sent or acknowledged. It is a system call, so it is called only if needed.
         """
         wait = progress.wait
         if wait is None:
@@ -126,22 +126,22 @@ class DeadlineTimer:
 
 
 class Ending(Enum):
-    """How a connection ends that has missed its deadline."""
+    """How to end a connection that has missed a deadline."""
 
-    EXPLAIN = "say why, then close"
-    CLOSE = "close: there is nothing to say"
-    ABORT = "drop what the client has not taken"
+    EXPLAIN = "send an error response, then close"
+    CLOSE = "close without a response"
+    ABORT = "drop the bytes that the client has not read"
 
 
 def ending(wait: Wait, *, response_started: bool) -> Ending:
-    """How to end a connection that has waited too long; a response that has begun leaves no room for another."""
+    """Return how to end a connection that has missed a deadline. After a response has started, no other can be sent."""
     if wait is Wait.HEADERS or (wait is Wait.BODY and not response_started):
         return Ending.EXPLAIN
     return Ending.CLOSE if wait is Wait.REQUEST else Ending.ABORT
 
 
 class SweepClock:
-    """When all connections are looked at, how much time that counts for, and when what is left of them is ended.
+    """The schedule of checks of all connections, and of their end when the server stops.
 
     Every `now` is in seconds of one monotonic clock.
     """
@@ -158,20 +158,20 @@ class SweepClock:
         return self._last + self._interval
 
     def begin(self, now: float) -> None:
-        """Count from now on: there are connections, after a time without any."""
+        """Start the clock, when the first connection opens."""
         self._last = now
 
     def sweep(self, now: float) -> float:
-        """Begin a sweep; return the seconds since the last one that count against clients.
+        """Start a sweep, and return the seconds that count against clients.
 
-        Those are at most two intervals: while the server stood still, no client was late.
+        They are limited to two intervals, because clients are not responsible for a stalled server.
         """
         elapsed = min(now - self._last, 2 * self._interval)
         self._last = now
         return elapsed
 
     def drain(self, now: float) -> None:
-        """End what is left once `drain_seconds` from now are nearly over; the first call holds."""
+        """Set the end of draining to shortly before `drain_seconds` from now. Later calls do not extend it."""
         self._end = min(self._end, now + self._drain_seconds)
 
     def is_over(self, now: float) -> bool:

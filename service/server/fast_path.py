@@ -1,4 +1,4 @@
-"""Short responses out of memory, given before a request becomes a task and an ASGI scope."""
+"""The fast path: short responses from the memory cache, sent without an ASGI scope and a task."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from service.middleware.telemetry import RequestRecorder
 from service.security.tokens import Identity
 
 FastResponse = Callable[[str, Fields, str], tuple[bytes, bytes] | None]
-"""A whole response to a GET of this path with these headers, from this client address; see `FastPath`.
+"""Returns the complete response to a GET of this path with these headers, from this client address; see `FastPath`.
 
-None where the application is to be asked, as it is where a body follows, which may prove to be no HTTP. It must not
-block, and not wait.
+Returns None if the application must handle the request. It always does if a body follows, which may be malformed. The
+function must not block.
 """
 
 
 class FastPath:
-    """Gives connections the responses that are in memory and short: a short table, a manifest, any 304.
+    """Returns short responses from the memory cache to connections: a short table, a manifest, any 304.
 
-    They are found where `TableShortcut` finds them, and admitted and recorded as the application does it. They are its
-    responses, but for the order of the headers, and the X-Request-ID: that is there where the request has one, or the
-    log has a line about it. Whatever is not as plain as that is left to the application.
+    It uses the same cache, authentication and recording as the application. The responses differ only in the order of
+    the headers, and have an X-Request-ID only if the request has one or is logged. All other requests are left to the
+    application.
     """
 
     def __init__(
@@ -41,7 +41,7 @@ class FastPath:
         self._writes_lines = recorder.writes_lines
 
     def try_fast_response(self, path: str, headers: Fields, client: str) -> tuple[bytes, bytes] | None:
-        """The head of a whole response to a GET, as `BufferResponse.short` has it, and its body. It counts as sent."""
+        """Return head and body of the response to a GET, as `BufferResponse.short` does. It is recorded as sent."""
         began = perf_counter()
         response = self._find(path, headers)
         if response is None:
@@ -65,7 +65,7 @@ class FastPath:
         return sent
 
     def _record(self, scope: Scope, status: int, began: float, nbytes: int) -> None:
-        """Count the request, and write its line in the log, with its id and its trace."""
+        """Count the request, and log it with its request ID and trace ID."""
         before = current.set(scope)
         try:
             self._recorder.record(scope, status, perf_counter() - began, nbytes)
@@ -74,7 +74,7 @@ class FastPath:
 
 
 def _scope(path: str, headers: Fields, client: str, identity: Identity | None, own_id: bytes) -> Scope:
-    """What an ASGI scope would say of the request, as far as the log wants to know."""
+    """Return the parts of an ASGI scope that the log needs."""
     scope: Scope = {
         "method": "GET",
         "path": path,

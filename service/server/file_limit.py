@@ -1,4 +1,4 @@
-"""How many files and connections this process may have open."""
+"""The limit of open files of this process."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ _OTHER_FILES = 256  # of the store, the database and the interpreter
 
 
 def raise_file_limit(max_connections: int) -> None:
-    """Let this process have as many files and connections open as its hard limit allows.
+    """Raise the limit of open files, which include connections, to the hard limit.
 
-    Raises `ValueError` where that is not enough for `max_connections`.
+    Raises `ValueError` if that is not enough for `max_connections`.
     """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     others = SPARE_CONNECTIONS + _OTHER_FILES
@@ -21,6 +21,6 @@ def raise_file_limit(max_connections: int) -> None:
     if max_connections + others > hard:
         raise ValueError(
             f"max_connections must be at most {hard - others}, got {max_connections}: "
-            f"this process may open {hard} files (ulimit -Hn), and needs {others} of them for other things"
+            f"this process may open {hard} files (ulimit -Hn), and needs {others} of them for other purposes"
         )
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

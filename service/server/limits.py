@@ -1,34 +1,34 @@
-"""What one client may send and how many may connect, as a state machine: what it counts is passed in."""
+"""Limits on connections and on headers, as a pure state machine: the caller passes in what it counts."""
 
 from __future__ import annotations
 
 from enum import Enum
 
 SPARE_CONNECTIONS = 256
-"""Connections beyond `max_connections` that are told so. Any more are closed without a word."""
+"""Connections beyond `max_connections` that get an error response. Any more are closed without one."""
 MAX_PIPELINED = 128
-"""Requests that wait for their turn on one connection: their objects take tens of times the bytes that were sent."""
+"""Largest number of requests that wait on one connection. Their objects take tens of times the bytes sent."""
 MAX_HEADER_BYTES = 64 * 2**10
-"""Bytes of a request that may arrive after those that came with its first byte, those of its body not counted."""
+"""Largest number of header and trailer bytes of a request. The packet with its first byte is not counted."""
 
 
 class Admission(Enum):
-    """What happens to a new connection."""
+    """What to do with a new connection."""
 
     ADMIT = "serve it"
-    REFUSE = "say that there are too many, and close it"
-    ABORT = "close it at once"
+    REFUSE = "send an error response, and close it"
+    ABORT = "close it without a response"
 
 
 def admission(connections: int, max_connections: int) -> Admission:
-    """What happens to the last of so many connections."""
+    """Return what to do with a new connection, which is included in `connections`."""
     if connections <= max_connections:
         return Admission.ADMIT
     return Admission.REFUSE if connections <= max_connections + SPARE_CONNECTIONS else Admission.ABORT
 
 
 class HeaderLimit:
-    """Counts the bytes of one connection's request whose headers, chunk lines or trailers have come in part."""
+    """Counts the bytes of incomplete headers, chunk lines or trailers on one connection."""
 
     __slots__ = ("_nbytes", "_request")
 
@@ -37,10 +37,10 @@ class HeaderLimit:
         self._nbytes = 0
 
     def is_exceeded(self, request: object, nbytes: int) -> bool:
-        """Whether too much has come of this request, now that these bytes have come and it is still not complete.
+        """Count bytes that left a request incomplete, and return whether the limit is exceeded.
 
-        `request` stands for the request: another object for another one. The bytes with which a request begins are not
-        counted, for requests that came before it may be among them.
+        `request` identifies the request: each has another object. The bytes with which a request starts are not
+        counted, because they may include earlier requests.
         """
         if request is not self._request:
             self._request, self._nbytes = request, 0
@@ -49,5 +49,5 @@ class HeaderLimit:
         return self._nbytes > MAX_HEADER_BYTES
 
     def restart(self) -> None:
-        """Begin anew: some of a body has come."""
+        """Restart the count, because some of a body has arrived."""
         self._request = None

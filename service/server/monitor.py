@@ -1,4 +1,4 @@
-"""Looks at all connections of a server from time to time, so that a request itself pays next to nothing for it."""
+"""Periodic checks of all connections' deadlines. They cost a request nothing, unlike a timer for each connection."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ from typing import Protocol
 
 from service.server.deadlines import Deadlines, SweepClock
 
-_AT_ONCE = 16  # connections: a look takes some microseconds, and no request waits for many of them
+_BATCH = 16  # connections: a check takes some microseconds, and requests are served between batches
 
 
 class Watched(Protocol):
     """A connection with a deadline."""
 
     def check_deadline(self, elapsed: float) -> None:
-        """Count these seconds, and end the connection where its client is too late."""
+        """Add the elapsed seconds, and end the connection if its client has missed a deadline."""
 
     def abort(self) -> None:
-        """End the connection at once."""
+        """End the connection immediately."""
 
 
 class DeadlineMonitor:
-    """Looks at all connections of a server, again and again while there are any.
+    """Checks the deadlines of all connections of a server periodically, while there are any.
 
     A connection ends at the earliest at its deadline, and at the latest two sweeps later.
     """
@@ -39,7 +39,7 @@ class DeadlineMonitor:
             self._schedule(connections, loop)
 
     def drain(self, now: float) -> None:
-        """End what is left once `drain_seconds` are nearly over."""
+        """End the remaining connections shortly before `drain_seconds` are over."""
         self._clock.drain(now)
 
     def _schedule(self, connections: Collection[Watched], loop: asyncio.AbstractEventLoop) -> None:
@@ -47,25 +47,25 @@ class DeadlineMonitor:
 
     def _sweep(self, connections: Collection[Watched], loop: asyncio.AbstractEventLoop) -> None:
         elapsed = self._clock.sweep(loop.time())
-        self._look(list(connections), connections, elapsed, loop)
+        self._check_batch(list(connections), connections, elapsed, loop)
 
-    def _look(
+    def _check_batch(
         self,
         left: list[Watched],
         connections: Collection[Watched],
         elapsed: float,
         loop: asyncio.AbstractEventLoop,
     ) -> None:
-        """Look at some of those that are left, then let requests have their turn."""
+        """Check a batch of the remaining connections, and schedule the next batch after other callbacks."""
         is_over = self._clock.is_over(loop.time())
-        for connection in filter(connections.__contains__, left[-_AT_ONCE:]):
+        for connection in filter(connections.__contains__, left[-_BATCH:]):
             if is_over:
                 connection.abort()
             else:
                 connection.check_deadline(elapsed)
-        del left[-_AT_ONCE:]
+        del left[-_BATCH:]
         if left:
-            loop.call_soon(self._look, left, connections, elapsed, loop)
+            loop.call_soon(self._check_batch, left, connections, elapsed, loop)
         elif connections:
             self._schedule(connections, loop)
         else:

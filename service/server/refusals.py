@@ -1,4 +1,4 @@
-"""Why the server ends a connection, what it says then, and when it can still say it."""
+"""Error responses of connections that the server ends, and when they can still be sent."""
 
 from __future__ import annotations
 
@@ -24,31 +24,31 @@ STATUSES: Mapping[str, ErrorStatus] = MappingProxyType(
         "connections": ErrorStatus(503, "too-many-connections", retryable=True),
     }
 )
-"""The response by the reason for which a connection is ended. For any other reason it is ended without one."""
+"""The error response by the reason for ending a connection. For any other reason there is no response."""
 
 
 class RefusedRequest(Enum):
-    """Where the request that is refused stands among those of its connection."""
+    """The position of the refused request among the requests of its connection."""
 
-    LAST = "the others came before it: its headers or its body have not all come, or there is none"
-    QUEUED = "its headers have come, its body has not, and it waits behind others"
-    RUNNING = "its headers have come, its body has not, and it is being answered, or was"
+    LAST = "after all others: its headers or body are incomplete, or there is none"
+    QUEUED = "its headers are complete, its body is not, and it waits behind others"
+    RUNNING = "its headers are complete, its body is not, and its response is being sent or was sent"
 
 
 class RefusalStep(Enum):
-    """What a connection does, whose client is not listened to any more."""
+    """What a connection does after it has stopped reading."""
 
-    EXPLAIN = "send the refusal"
-    EXPLAIN_LATER = "send it behind the response that is under way"
-    EXPLAIN_INSTEAD = "send it in place of the response, and tell the application that its client has left"
-    FINISH = "send what is left of the response, and nothing after it"
-    END = "send nothing more: all has been answered"
+    EXPLAIN = "send the error response"
+    EXPLAIN_LATER = "send it after the response being sent"
+    EXPLAIN_INSTEAD = "send it in place of the response, and tell the application that its client has disconnected"
+    FINISH = "send the rest of the response, and nothing after it"
+    END = "send nothing more: all responses are complete"
 
 
 def refusal_step(refused: RefusedRequest, *, response_started: bool, response_complete: bool) -> RefusalStep:
-    """How to refuse, given the response of the running request, or of the last one that ran.
+    """Return how to refuse a request, given the state of the current response, or of the last one.
 
-    What was wrong with a request that is being answered, or was, is not said: its response is the last one.
+    If the refused request's own response has started, it is the last one: there is no error response.
     """
     if refused is not RefusedRequest.RUNNING:
         return RefusalStep.EXPLAIN if response_complete else RefusalStep.EXPLAIN_LATER
@@ -58,7 +58,7 @@ def refusal_step(refused: RefusedRequest, *, response_started: bool, response_co
 
 
 def refusal(status: ErrorStatus, detail: str, common_headers: bytes) -> bytes:
-    """A response that says why its connection ends; `common_headers` are the lines that every response has."""
+    """Return the error response of a connection that ends. `common_headers` are the lines that every response has."""
     problem = Problem(
         title=HTTPStatus(status.status).phrase,
         status=status.status,

@@ -1,8 +1,8 @@
-"""The one module that knows how uvicorn's connections work inside. What others need of them has names of our own here.
+"""The adapter to uvicorn's connections. Only this module uses uvicorn's private names; it gives others public ones.
 
-uvicorn waits without end for what a client sends or takes, and has no hook for anything else. So a connection of ours
-is a subclass of uvicorn's, which reads and overrides names that uvicorn does not document and may change in any
-version. `check_uvicorn` finds out before a server starts; `SUPPORTED` are the versions that were tested.
+uvicorn waits forever for a client to send or read, and has no hook to change that. So our connections are a subclass of
+uvicorn's, which reads and overrides undocumented names that may change in any version. `check_uvicorn` checks them
+before a server starts. `SUPPORTED` are the tested versions.
 """
 
 from __future__ import annotations
@@ -25,16 +25,16 @@ from typing_extensions import override
 from service.server.deadlines import Progress
 
 SUPPORTED = ">=0.45,<0.55"
-"""The versions of uvicorn that were tested, as pyproject.toml has them."""
+"""The tested versions of uvicorn, the same as in pyproject.toml."""
 
 
 class UnsupportedUvicornError(ImportError):
-    """The installed uvicorn is another than the one that connections are built on."""
+    """The installed uvicorn lacks a name that connections use."""
 
     def __init__(self, detail: str) -> None:
         super().__init__(
-            f"uvicorn {uvicorn.__version__} does not fit this server: {detail}; "
-            f"pip install 'uvicorn[standard]{SUPPORTED}' installs a version that does"
+            f"uvicorn {uvicorn.__version__} is not supported: {detail}; "
+            f"pip install 'uvicorn[standard]{SUPPORTED}' installs a supported version"
         )
 
 
@@ -60,20 +60,20 @@ NEEDED: Mapping[type, Sequence[str]] = {
     ServerState: ("default_headers", "total_requests"),
     Server: ("handle_exit",),
 }
-"""The names of uvicorn's that are used here, and by `lrtables serve`."""
+"""The names of uvicorn that this module and `lrtables serve` use."""
 _BYTES_MOVED = struct.Struct("=120xQQ")  # bytes acknowledged, bytes received: in Linux's struct tcp_info
-_RESET = struct.pack("ii", 1, 0)  # for SO_LINGER: what was not sent is dropped, and the other end told
+_RESET = struct.pack("ii", 1, 0)  # for SO_LINGER: drop unsent bytes, and send a reset to the client
 
 
 def check_uvicorn() -> None:
-    """Raise `UnsupportedUvicornError` where the installed uvicorn lacks a name that is used here."""
+    """Raise `UnsupportedUvicornError` if the installed uvicorn lacks a name in `NEEDED`."""
     for owner, names in NEEDED.items():
         for name in sorted({*names} - _names_of(owner)):
             raise UnsupportedUvicornError(f"it has no {owner.__name__}.{name}")
 
 
 def _names_of(owner: type) -> set[str]:
-    """The attributes of an object of this class: those of the class, and those that its methods assign."""
+    """Return the attributes of instances of a class: those of the class, and those that its methods assign."""
     functions = [value for base in owner.__mro__ for value in vars(base).values() if isfunction(value)]
     assigned = [one.argval for function in functions for one in dis.get_instructions(function) if _assigns(one)]
     return {*dir(owner), *assigned}
@@ -84,18 +84,18 @@ def _assigns(instruction: dis.Instruction) -> bool:
 
 
 class MalformedRequestError(Exception):
-    """What a client sent is no HTTP, or its request was refused while it was parsed."""
+    """A client sent invalid HTTP, or its request was refused while it was parsed."""
 
 
 class _Finished:
-    """What uvicorn is to take for the request before a connection's first one."""
+    """A finished request, as placeholder for the one before a connection's first request."""
 
     response_complete = response_started = True
     message_event = asyncio.Event()  # set when the connection is lost; nobody waits for it
 
 
 class _HeaderLines:
-    """uvicorn's own headers as lines. uvicorn makes a new list of them once a second."""
+    """Serializes uvicorn's default headers, and caches the result. uvicorn makes a new list of them each second."""
 
     def __init__(self) -> None:
         self._made: tuple[object, bytes] = (None, b"")
@@ -109,61 +109,61 @@ class _HeaderLines:
 
 
 _NONE_YET = _Finished()
-_TRAILERS: deque[tuple[bytes, bytes]] = deque(maxlen=0)  # where uvicorn is to put what follows a body: it keeps nothing
+_TRAILERS: deque[tuple[bytes, bytes]] = deque(maxlen=0)  # uvicorn appends trailers to this list: it drops them
 _header_lines = _HeaderLines()
 
 
 def _new_parser(connection: HttpToolsProtocol) -> HttpRequestParser:
-    """A parser as uvicorn makes them."""
+    """Return a parser with the same options as uvicorn's."""
     parser = HttpRequestParser(connection)
     parser.set_dangerous_leniencies(lenient_data_after_close=True)
     return parser
 
 
 class UvicornConnection(HttpToolsProtocol):
-    """A connection of uvicorn's that asks its subclass what to do, and tells it how far it is.
+    """A uvicorn connection with hooks for a subclass, and public properties of its state.
 
     A subclass defines the methods of the first section, and asyncio's `data_received`.
     """
 
-    # beyond thirty attributes in its dictionary, an object of CPython loses the fast way to all of them
+    # In CPython, more than thirty attributes in an object's dictionary make access to all of them slower.
     __slots__ = ("_parsed_again", "_request_complete", "_request_with_headers", "_running", "client_address")
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.cycle = _NONE_YET  # type: ignore[assignment]  # no cycle, but all that is asked of a finished one
+        self.cycle = _NONE_YET  # type: ignore[assignment]  # not a cycle, but it has the attributes used of a finished one
         self._running = self.cycle
-        self._parsed_again = b""  # the head of a request with an Upgrade, without it
-        self._request_with_headers: object = None  # the last request whose headers have all come
-        self._request_complete: object = None  # the last request that has come to its end
+        self._parsed_again = b""  # the head of a request with an Upgrade header, without that header
+        self._request_with_headers: object = None  # the last request with complete headers
+        self._request_complete: object = None  # the last complete request
 
-    # -- what a subclass decides --------------------------------------------------------------------------------------
+    # -- hooks for a subclass -----------------------------------------------------------------------------------------
 
     @abstractmethod
     def opened(self, peers: Collection[Any]) -> None:
-        """The connection stands; `peers` are all connections of the server, itself among them."""
+        """Called when the connection is open. `peers` are all connections of the server, including this one."""
 
     @abstractmethod
     def take_request(self, headers: Sequence[tuple[bytes, bytes]]) -> bool:
-        """Whether the request whose headers have come was answered, so that the application need not be asked."""
+        """Called with a request's complete headers. Return whether the response was sent, without the application."""
 
     @abstractmethod
     def body_arrived(self) -> None:
-        """Some of the body of the last request has come."""
+        """Called when a part of the last request's body has arrived."""
 
     @abstractmethod
     def stop(self, reason: str, detail: str) -> NoReturn:
-        """Refuse what is being parsed."""
+        """Refuse the request that is being parsed."""
 
     @abstractmethod
     def all_answered(self) -> None:
-        """The last request that came has its whole response."""
+        """Called when the response to the last request is complete."""
 
     @abstractmethod
     def draining(self) -> None:
-        """The server was told to stop."""
+        """Called when the server starts to stop."""
 
-    # -- what uvicorn and its parser call -----------------------------------------------------------------------------
+    # -- callbacks of uvicorn and its parser --------------------------------------------------------------------------
 
     @override
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
@@ -173,7 +173,7 @@ class UvicornConnection(HttpToolsProtocol):
 
     @override
     def connection_lost(self, exc: Exception | None) -> None:
-        self.cycle = self._running  # which is told so; what is behind it is not begun any more
+        self.cycle = self._running  # uvicorn tells this one of the disconnect; queued requests never start
         self.pipeline.clear()
         super().connection_lost(exc)
 
@@ -190,7 +190,7 @@ class UvicornConnection(HttpToolsProtocol):
         if not self.take_request(self.headers):
             super().on_headers_complete()
         self._request_with_headers = self.scope
-        self.headers = _TRAILERS  # type: ignore[assignment]  # no list, but what fields can be appended to
+        self.headers = _TRAILERS  # type: ignore[assignment]  # not a list, but uvicorn only appends to it
 
     @override
     def on_body(self, body: bytes) -> None:
@@ -209,7 +209,7 @@ class UvicornConnection(HttpToolsProtocol):
     def on_response_complete(self) -> None:
         if self.pipeline or self.transport.is_closing():
             super().on_response_complete()
-        else:  # without the timer that uvicorn would start: the sweep keeps that deadline too
+        else:  # without uvicorn's own timer for idle connections: the sweep checks that deadline too
             self.server_state.total_requests += 1
             self.all_answered()
 
@@ -221,10 +221,10 @@ class UvicornConnection(HttpToolsProtocol):
     # -- reading ------------------------------------------------------------------------------------------------------
 
     def parse(self, data: bytes) -> None:
-        """Parse what has come. Raises `MalformedRequestError`.
+        """Parse received data. Raises `MalformedRequestError`.
 
-        A request with an Upgrade is parsed again without it, which a server may ignore: the parser takes none of its
-        body, and of what follows nothing, for that would be of the other protocol.
+        A request with an Upgrade header is parsed again without it, because a server may ignore that header. Otherwise
+        the parser would treat the request's body and everything after it as another protocol.
         """
         left: bytes | memoryview = data
         while left:
@@ -240,56 +240,56 @@ class UvicornConnection(HttpToolsProtocol):
 
     def _parse_again(self) -> None:
         head, self._parsed_again = self._parsed_again, b""
-        self.parser = _new_parser(self)  # after a `Connection: close`, the one before would take nothing more
+        self.parser = _new_parser(self)  # after `Connection: close`, the old parser would accept nothing more
         try:
             self.parser.feed_data(head)
         except HttpParserError as error:
             raise MalformedRequestError from error
 
     def _without_upgrade(self) -> bytes:
-        """The head of this request, but for the protocols that it would go over to."""
+        """Return the head of this request without its Upgrade header."""
         method = self.parser.get_method()
         if method == b"CONNECT":
-            self.stop("malformed", "CONNECT is for proxies, and this is none")
+            self.stop("malformed", "CONNECT is only for proxies: this server is not a proxy")
         lines = [b"%b %b HTTP/%b\r\n" % (method, self.url, self.parser.get_http_version().encode())]
         lines += [b"%b: %b\r\n" % field for field in self.headers if field[0] != b"upgrade"]
         return b"".join(lines) + b"\r\n"
 
     @property
     def http_version(self) -> str:
-        """Of the request whose headers have come, `1.1`."""
+        """The HTTP version of the last request with complete headers, such as `1.1`."""
         return self.parser.get_http_version()
 
     @property
     def request(self) -> object:
-        """Stands for the last request that has begun to come; None before the first."""
+        """An object that identifies the last request that has started to arrive; None before the first."""
         return self.scope
 
     @property
     def is_request_complete(self) -> bool:
-        """Whether the last request has come to its end, or there is none yet."""
+        """Whether the last request is complete, or there is none yet."""
         return self._request_complete is self.scope
 
     @property
     def is_body_due(self) -> bool:
-        """Whether the headers of the last request have come, and its body has not."""
+        """Whether the headers of the last request are complete, and its body is not."""
         return self._request_with_headers is self.scope and self._request_complete is not self.scope
 
     @property
     def queued(self) -> int:
-        """How many requests wait behind the one that is being answered."""
+        """The number of requests that wait behind the current one."""
         return len(self.pipeline)
 
     def drop_queued(self) -> None:
-        """Forget the last of the requests that wait."""
+        """Remove the last of the waiting requests."""
         self.pipeline.popleft()
         self.cycle = self.pipeline[0][0] if self.pipeline else self._running
 
     def plain_get(self) -> str | None:
-        """The address that the request wants, where a response may be written at once; else None.
+        """Return the request's URL if its response may be written immediately; else None.
 
-        It has to be a GET of HTTP/1.1, after which the connection stays open, and it has to be its turn; and the
-        client must have taken what was sent before.
+        The request must be an HTTP/1.1 GET that keeps the connection open, and no earlier request may be active. The
+        client must have read the earlier responses.
         """
         parser = self.parser
         if (
@@ -303,7 +303,7 @@ class UvicornConnection(HttpToolsProtocol):
         return self.url.decode("latin-1")
 
     def resume_reading(self) -> None:
-        """Read what the client sends, which may have been told to wait."""
+        """Resume reading from the client, if it was paused."""
         self.flow.resume_reading()
 
     # -- writing ------------------------------------------------------------------------------------------------------
@@ -314,51 +314,51 @@ class UvicornConnection(HttpToolsProtocol):
         return _header_lines(self.server_state.default_headers)
 
     def respond(self, head: bytes, body: bytes) -> None:
-        """Write the response to the request whose headers have come: its head but for the common headers, and body."""
+        """Write a response: its head, which the common headers are added to, and its body."""
         self.transport.write(b"".join((head, _header_lines(self.server_state.default_headers), b"\r\n", body)))
         self.server_state.total_requests += 1
 
     def write_last(self, data: bytes) -> None:
-        """Write this and nothing after it; the client may still read it."""
+        """Write this as the last data of the connection. The client can still read it."""
         self.transport.write(data)
         self.transport.write_eof()
 
     def finish(self) -> None:
-        """Write nothing more."""
+        """Close the connection for writing."""
         self.transport.write_eof()
 
     def close_after_response(self) -> None:
-        """Make the response that is under way the last one."""
+        """Close the connection after the current response."""
         self.cycle.keep_alive = False
 
     def close(self) -> None:
-        """Close the connection once what was written is sent."""
+        """Close the connection after all written data is sent."""
         self.transport.close()
 
     def abort(self) -> None:
-        """End the connection at once: what the client has not taken is dropped."""
+        """End the connection immediately, and drop all unsent data."""
         self.transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
         self.transport.abort()
 
     def tell_disconnected(self) -> None:
-        """Tell the application that the client of the request that it answers has left."""
+        """Tell the application that the client of the current request has disconnected."""
         self.cycle.disconnected = True
         self.cycle.message_event.set()
 
     @property
     def response_started(self) -> bool:
-        """Whether some of the response to the last request has been sent."""
+        """Whether the response to the current request, or to the last one, has started."""
         return self.cycle.response_started
 
     @property
     def response_complete(self) -> bool:
-        """Whether the last request that was passed on, if any, has its whole response."""
+        """Whether the response to the current request, or to the last one, is complete."""
         return self.cycle.response_complete
 
-    # -- how far it is ------------------------------------------------------------------------------------------------
+    # -- state --------------------------------------------------------------------------------------------------------
 
     def progress(self, *, is_refused: bool) -> Progress:
-        """How far the connection is."""
+        """Return the state of the connection."""
         cycle = self.cycle
         is_responding = not cycle.response_complete and not cycle.disconnected
         return Progress(
@@ -371,11 +371,11 @@ class UvicornConnection(HttpToolsProtocol):
         )
 
     def _holds_body_back(self, cycle: RequestResponseCycle) -> bool:
-        """Whether the server keeps the client from sending more, or has not asked for it yet."""
+        """Return whether the server has paused reading the body, or has not sent 100 Continue yet."""
         return self.flow.read_paused or bool(self.pipeline) or cycle.waiting_for_100_continue
 
     def bytes_moved(self) -> int:
-        """The bytes that the other end has sent, or acknowledged, as Linux counts them; 0 elsewhere."""
+        """Return the number of bytes that the client has sent or acknowledged, as Linux counts them; 0 elsewhere."""
         if sys.platform != "linux":
             return 0
         size = _BYTES_MOVED.size
