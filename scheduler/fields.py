@@ -42,7 +42,7 @@ def coerce_float(value: object) -> object:
 
 
 Rate = Annotated[float, Field(ge=0.0, le=MAX_RATE), BeforeValidator(coerce_float)]
-"""A learning rate, or what one is multiplied by: finite, not negative, at most `scheduler.numerics.rates.MAX_RATE`."""
+"""A learning rate, or a factor of one: finite, not negative, at most `scheduler.numerics.rates.MAX_RATE`."""
 
 PositiveRate = Annotated[float, Field(ge=1e-100, le=MAX_RATE), BeforeValidator(coerce_float)]
 """A learning rate that something is divided by."""
@@ -51,7 +51,7 @@ Factor = Annotated[float, Field(gt=0.0, le=1e12), BeforeValidator(coerce_float)]
 """A positive multiplier without a unit."""
 
 Decay = Annotated[float, Field(gt=0.0, le=1.0), BeforeValidator(coerce_float)]
-"""What something is multiplied by again and again: at most 1, so that it cannot grow without bound."""
+"""A factor that is applied repeatedly: at most 1, so that the result cannot grow without bound."""
 
 Fraction = Annotated[float, Field(ge=0.0, le=1.0), BeforeValidator(coerce_float)]
 """A share of a whole, 0 to 1."""

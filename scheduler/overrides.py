@@ -1,4 +1,4 @@
-"""What a subclass of a schedule may override: nothing that would part its values from its name."""
+"""Check of what a subclass of a schedule may override: nothing that changes the values of its kind."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def _inherited_kind(cls: type) -> type | None:
 
 
 def _names(kind: Any) -> set[str]:
-    """What a kind consists of, its fields included."""
+    """The attributes of a kind, its fields included."""
     fields = getattr(kind, "__dataclass_fields__", {})
     return {name for name in {*dir(kind), *fields} if not (name.startswith("__") and name.endswith("__"))}
 

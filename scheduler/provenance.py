@@ -1,4 +1,4 @@
-"""What computed a table: kept in its file, for the day on which two machines disagree about a last bit."""
+"""Provenance: the versions that computed a table, kept in its file to explain a difference between machines."""
 
 from __future__ import annotations
 

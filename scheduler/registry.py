@@ -139,7 +139,7 @@ class KindLookup:
         self._taken = [kind for kind in KINDS if kind.startswith(prefix)]
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-        """How a value of the field is validated and serialised."""
+        """The schema that validates and serialises a value of the field."""
         return core_schema.with_info_plain_validator_function(
             self._validated, serialization=core_schema.simple_ser_schema("any")
         )
@@ -195,7 +195,7 @@ def _json_validator(kind: type[Schedule]) -> SchemaValidator:
 
 
 def _core_schema(kind: Any) -> Any:
-    """What pydantic has made of a kind."""
+    """The schema that pydantic made of a kind."""
     return kind.__pydantic_core_schema__
 
 

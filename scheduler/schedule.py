@@ -82,7 +82,7 @@ class Schedule:
 
     @property
     def end(self) -> int | None:
-        """Steps after which the schedule has nothing more to say (it holds its last value); None: never."""
+        """Number of steps after which the schedule only holds its last value; None where it never ends."""
         return None
 
     @property
@@ -96,7 +96,7 @@ class Schedule:
 
     @property
     def grows(self) -> bool:
-        """Whether rates may leave the range of rates later on, though the first ones lie in it."""
+        """Whether later rates may leave the valid range (`scheduler.numerics.rates`) although the first are in it."""
         return any(member.grows for member in self.members)
 
     @property
@@ -111,7 +111,7 @@ class Schedule:
 
     @property
     def is_iterative(self) -> bool:
-        """Whether this schedule itself, whatever it is made of, steps from each row to the next."""
+        """Whether this schedule itself, its parts aside, computes each row from the row before."""
         return False
 
     def walk(self) -> Iterator[Schedule]:
@@ -173,43 +173,43 @@ class Schedule:
     def boundaries(self, total_steps: int) -> list[int]:
         """Steps below `total_steps` at which the curve changes its formula, the first and last step included.
 
-        At most a thousand, the earliest: cycles within cycles have more than anybody can look at.
+        At most a thousand, the earliest, because nested cycles may have millions.
         """
         steps = {0, total_steps - 1, *itertools.islice(self.inner_boundaries(total_steps), MAX_BOUNDARIES)}
         return sorted(step for step in steps if 0 <= step < total_steps)
 
     def inner_boundaries(self, total_steps: int) -> Iterable[int]:
-        """The steps between, roughly ascending; those that are not below `total_steps` do no harm."""
+        """The steps between, roughly ascending. Steps from `total_steps` on are allowed and ignored."""
         del total_steps
         return ()
 
     @property
     def stated_steps(self) -> int | None:
-        """How many steps the curve is made for, where its parameters say so: those of a training, or of a decay."""
+        """Number of steps that the curve is made for, of a training or of a decay; None where no parameter says so."""
         return self.end
 
     @property
     def warmup_field(self) -> tuple[str, int] | None:
-        """The parameter that says how long the warmup at the beginning is, and its value; None without one."""
+        """The parameter that sets the length of the warmup, and its value; None without a warmup."""
         return None
 
     @property
     def rising_steps(self) -> int:
-        """How many steps the rate rises at the beginning."""
+        """Number of steps at the beginning in which the rate rises."""
         return self.warmup_field[1] if self.warmup_field else 0
 
     @property
     def afterwards(self) -> str | None:
-        """What the rate does past `stated_steps` where that is rarely meant: "is held", "stays at 0", "rises again"."""
+        """Course of the rate past `stated_steps`, if worth a warning: "is held", "stays at 0", "rises again"."""
         return None if self.end is None else "is held"
 
     @final
     def warnings(self, total_steps: int) -> list[str]:
-        """What people should know before they train `total_steps` steps with this: sentences, usually none."""
+        """Warnings about a training of `total_steps` steps with this schedule: sentences, usually none."""
         return sentences(self.placed_warnings(total_steps))
 
     def placed_warnings(self, steps: int, *, part: bool = False) -> Iterator[PlacedWarning]:
-        """What there is to say where this gets so many steps, alone or as a part of a composite."""
+        """Warnings about `steps` steps of this schedule, alone or as a part of a composite, with their places."""
         return of_length(self, steps, part=part)
 
     @property
@@ -235,7 +235,7 @@ class Schedule:
 
     @final
     def fill_held(self, out: Values, start: int = 0, *, column: str = "lr") -> None:
-        """As `fill`, but from step `over` on the value before it is held: what the schedule is as a part of another."""
+        """As `fill`, but from step `over` on the value before it is held, as in a composite."""
         over = self.over
         inside = len(out) if over is None else min(max(over - start, 0), len(out))
         if inside:
@@ -268,7 +268,7 @@ class Schedule:
         return columns
 
     def fill_columns(self, columns: Mapping[str, Values], start: int = 0) -> None:
-        """Write several columns of steps start, start + 1, ...: work that they share may be done once."""
+        """Write several columns of steps start, start + 1, ... A kind may override it to share work between them."""
         for name, out in columns.items():
             self.fill(out, start, column=name)
 
@@ -287,8 +287,8 @@ class Schedule:
         """The learning rate in force during optimizer update `step`, counted from 0.
 
         Equals `values(step + 1)[step]` bit for bit. A window of steps is computed at a time and kept, so a call in
-        a loop is a look-up. One step past the schedule's `end` is answered silently (loops log once more after the
-        last update); further on the last value is held and a `ScheduleWarning` is given once.
+        a loop is a look-up. One step past the schedule's `end` gives no warning, because loops log once more after
+        the last update. Further on the last value is held and a `ScheduleWarning` is given once.
         Raises `ValueError` for a negative step, `TypeError` for one that is not an integer, and `TableError` where
         the rate has left the range of rates.
         """

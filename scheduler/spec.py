@@ -35,7 +35,7 @@ else:
 
 
 ColumnName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
-"""What a column drives: the name of a hyperparameter in the optimizer's groups, beta1 and beta2 for Adam's betas."""
+"""Name of the hyperparameter in the optimizer's groups that a column drives; Adam's betas are beta1 and beta2."""
 
 
 def _several(given: OneOrGroups) -> tuple[Schedule, ...]:
@@ -43,7 +43,7 @@ def _several(given: OneOrGroups) -> tuple[Schedule, ...]:
 
 
 def _group_count(given: OneOrGroups) -> int | None:
-    """How many parameter groups have a schedule of their own; None where one serves all."""
+    """Number of parameter groups that have a schedule of their own; None where one serves all."""
     return None if isinstance(given, Schedule) else len(given)
 
 
@@ -54,7 +54,7 @@ class Spec(BaseModel):
     `{"weight_decay": Ramp(0.04, 0.4, 1000, "cosine")}`. Each is one schedule for all parameter groups, or a list with
     one per group.
 
-    A spec is refused where the table would go on past the end of a schedule that has one: the two step counts
+    A spec is refused where the table is longer than a schedule that has an end, because the two step counts
     contradict each other. A table may be shorter than its schedule (the first steps of a long run).
     """
 
@@ -157,7 +157,7 @@ class Spec(BaseModel):
         return Table.compute(self)
 
     def warnings(self) -> list[str]:
-        """What people should know before they train with this table: sentences, usually none."""
+        """Warnings about a training with this table: sentences, usually none."""
         places = [("", self.schedule), *((f"columns.{name}: ", given) for name, given in self.columns.items())]
         return shortened(
             f"{place}{text}"

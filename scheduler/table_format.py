@@ -1,4 +1,4 @@
-"""What a table's rows and columns mean, and the header of the file that holds them.
+"""The layout of a table, and the header of the file that holds it.
 
 A file is safetensors: 8 bytes with the header's length, a JSON header, padding, one F64 tensor per column in name
 order. Its metadata carry the frame, the digest, and `check`: the SHA-256 of the header in which the check's own digits
@@ -32,9 +32,9 @@ if TYPE_CHECKING:
     from hashlib import _Hash
 
 Axis = Literal["step", "epoch", "sample", "token"]
-"""What a table's rows count."""
+"""The unit that a table's rows count."""
 After = Literal["hold", "error", "release"]
-"""What happens past the last row: its values are held, asking is an error, or nothing is written any more."""
+"""Behaviour past the last row: its values are held, it is an error, or nothing is written any more."""
 
 LENGTH = struct.Struct("<Q")
 """The first 8 bytes of a file: how long its header is."""
@@ -116,14 +116,14 @@ class TableLayout:
 
 
 class ColumnFiller(Protocol):
-    """What fills columns of a table: a `scheduler.Schedule`."""
+    """The source of a table's columns: a `scheduler.Schedule`."""
 
     def fill_columns(self, columns: Mapping[str, Values], start: int = 0) -> None:
         """Write the values of steps start, start + 1, ... into the columns with these names."""
 
 
 class TableSource(Protocol):
-    """What a table is computed from: a `scheduler.Spec`. A table keeps it, and knows no more of it than this."""
+    """The source of a table: a `scheduler.Spec`. A table keeps it, and uses no more of it than this."""
 
     @property
     def id(self) -> str:
@@ -219,7 +219,7 @@ def _first_bad(name: str, column: Values) -> int | None:
 
 
 def header_size(start: memoryview, file_size: int) -> int:
-    """How many bytes lie before the values, from the first 8 of a file. Raises `TableError` where it cannot be."""
+    """Number of bytes before the values, from the first 8 of a file. Raises `TableError` where it is invalid."""
     if len(start) < LENGTH.size:
         raise TableError(f"not a table: {file_size} bytes are too few for a safetensors file")
     (size,) = LENGTH.unpack_from(start)

@@ -18,7 +18,7 @@ def is_digest(value: object) -> TypeGuard[str]:
 
 
 def lone_surrogate(text: str) -> int | None:
-    """Where the first half of a surrogate pair stands: UTF-8 cannot write such a text. None where there is none."""
+    """Index of the first lone surrogate, which UTF-8 cannot write; None where there is none."""
     try:
         text.encode()
     except UnicodeEncodeError as error:
@@ -32,7 +32,7 @@ def encodable(text: str) -> str:
 
 
 def abbreviate(value: object) -> str:
-    """A value in an error message: its `repr` on one line, of which a long one is cut."""
+    """The `repr` of a value for an error message: on one line, and shortened where it is long."""
     try:
         text = repr(value).replace("\n", " ")
     except ValueError:  # of an integer of more than 4,300 digits

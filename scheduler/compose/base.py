@@ -61,7 +61,7 @@ def value_at(part: Schedule, step: int, column: str = "lr") -> float:
 
 
 class Composite(Schedule):
-    """What the composites share: parts that keep the rules, and their columns."""
+    """Base of the composites: checks their parts and merges the parts' columns."""
 
     @property
     @override
@@ -74,7 +74,7 @@ class Composite(Schedule):
         return tuple(dict.fromkeys(name for part in self.members for name in part.column_names))
 
     def _check_parts(self, *, fed: bool = False) -> None:
-        """Refuse parts that cannot be part of this; where they are `fed` they may start from a value before them."""
+        """Refuse parts that cannot stand here. Where they are `fed`, they may start from the value before them."""
         for part in self.members:
             if not fed and part.needs_previous:
                 raise ValueError(f'"previous" has no meaning in this place of {self.kind}: nothing goes before')
@@ -82,9 +82,9 @@ class Composite(Schedule):
             raise ValueError(f"schedules must be nested at most {MAX_DEPTH} deep, got {self.depth}")
 
     def _cut_off(self, begin: int, last: Schedule, steps: int) -> Iterator[PlacedWarning]:
-        """What there is to say where the last part, which begins at this step, is never reached.
+        """Warn where the last part, which begins at step `begin`, is never reached.
 
-        A training that ends at that very step has left out a part that is made for some steps, not one that only holds.
+        A training that ends at that very step is warned of only where the last part states a number of steps.
         """
         if steps < begin or (steps == begin and last.stated_steps):
             yield PlacedWarning(
@@ -94,7 +94,7 @@ class Composite(Schedule):
 
 
 class Wrapper(Composite):
-    """What the composites of one schedule share."""
+    """Base of the composites of one schedule."""
 
     _place: ClassVar[str] = "schedule"  # its name in warnings
 
@@ -133,7 +133,7 @@ class Wrapper(Composite):
         return (warning.within(self._place) for warning in self.schedule.placed_warnings(self._share(steps), part=True))
 
     def _share(self, steps: int) -> int:
-        """How many steps of the schedule lie in the first steps of this."""
+        """Number of steps of the inner schedule within the first `steps` steps of this one."""
         return steps
 
     @override

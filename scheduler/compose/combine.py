@@ -19,7 +19,7 @@ from scheduler.schedule import Schedule, schedule
 
 
 class _Algebra(Composite):
-    """What Product, Sum, Minimum and Maximum share: the parts' rates combined from left to right."""
+    """Base of Product, Sum, Minimum and Maximum: combines the parts' rates from left to right."""
 
     _operation: ClassVar[np.ufunc]
     _carries_on: ClassVar[bool] = False  # whether one part's going level leaves the others their say

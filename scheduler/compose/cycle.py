@@ -173,7 +173,7 @@ class Cycle(Wrapper):
             portable.cycles(out, start, self.floor, tops, self._shares(row, self.peak))
 
     def _shares(self, rates: Values, peak: float) -> tuple[Values, Values]:
-        """How far rates lie between floor and peak, and how far is left: 0 to 1, both exact at either end."""
+        """Position of rates between floor and peak, and its complement: 0 to 1, both exact at either end."""
         rates = np.clip(rates, self.floor, peak)
         return (rates - self.floor) / (peak - self.floor), (peak - rates) / (peak - self.floor)
 

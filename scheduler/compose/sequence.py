@@ -122,10 +122,10 @@ class Sequence(Composite):
                     yield warning.within(f"schedules[{number}], from step {begin} on")
 
     def _of_part(self, number: int, share: int, steps: int) -> Iterator[PlacedWarning]:
-        """What a part has to say, and where the next one takes over before its warmup is up."""
+        """The warnings of a part, and one where the next part begins before its warmup has finished."""
         given, following = self.schedules[number], self.schedules[number + 1 : number + 2]
         for warning in given.placed_warnings(share, part=True):
-            if warning.about != "short" or not (following or steps < (self.end or 0)):  # else it is said of the whole
+            if warning.about != "short" or not (following or steps < (self.end or 0)):  # else the composite warns
                 yield warning
         if following and not following[0].needs_previous and steps > share:
             yield from cut_warmup(given, share)
@@ -255,15 +255,15 @@ def _hold(part: Schedule, step: int, column: str, out: Values, position: int) ->
 
 
 def _after(begin: int, part: Schedule) -> int | None:
-    """The steps that a composite is made for whose last part begins at this step."""
+    """Number of steps that a composite is made for if its last part begins at step `begin`."""
     return None if part.stated_steps is None else begin + part.stated_steps
 
 
 def _rate_at(part: Schedule, step: int) -> float:
-    """What a part that starts from "previous" starts from, after `step` steps of the part before it.
+    """The rate that "previous" stands for, after `step` steps of the part before.
 
-    A library's own rounding may be a little below 0, where no schedule can start: that counts as 0. What is beyond
-    every rate is a `TableError`, as it is in a table.
+    A library's own rounding may give a value a little below 0, where no schedule can start: it counts as 0. Raises
+    `TableError` for a value out of the range of rates, as a table does.
     """
     value = value_at(part, step)
     if not abs(value) <= MAX_RATE:

@@ -16,7 +16,7 @@ from scheduler.schedule import Schedule, schedule
 
 
 class _Warmup(Schedule):
-    """What the warmups share: `warmup_steps` steps of rise, then something else."""
+    """Base of the warmups: the rate rises for `warmup_steps` steps, then something else follows."""
 
     base_lr: Rate
     warmup_steps: Steps

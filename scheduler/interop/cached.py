@@ -1,4 +1,4 @@
-"""A scheduler of somebody's own as a table: computed once for all steps."""
+"""Any object with `get_lr(step)` as a table: computed once for all steps."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class CachedScheduler:
         self.get_lr = table.get_lr
 
     def __getstate__(self) -> dict[str, Table]:
-        """What can be copied and pickled: the table, of which the rest is a view."""
+        """The state that can be copied and pickled: the table. Everything else is a view of it."""
         return {"table": self.table}
 
     def __setstate__(self, state: dict[str, Table]) -> None:
@@ -63,7 +63,7 @@ def _check_get_lr(scheduler: Any) -> None:
 
 
 def _rate(scheduler: Any, step: int) -> float:
-    """What an object's `get_lr` returns for a step, if that is a number."""
+    """The number that an object's `get_lr` returns for a step. Raises `TypeError` for anything else."""
     try:
         value = scheduler.get_lr(step)
     except TypeError as error:

@@ -1,4 +1,4 @@
-"""Any torch scheduler as a table: what it would apply in the steps to come, without a training."""
+"""Any torch scheduler as a table: the values that it would apply in the coming steps, without a training."""
 
 from __future__ import annotations
 
@@ -19,12 +19,11 @@ Step = Callable[[Any, int], object]
 
 
 def capture(scheduler: TorchScheduler | Any, total_steps: int, *, step: Step | None = None) -> Table:
-    """What a torch scheduler applies from now on: `total_steps` rows, float64, got by stepping a copy of it.
+    """Return what a torch scheduler applies from now on: `total_steps` rows, float64, found by stepping a copy.
 
-    Row 0 holds the values in force now, during the next update, so that a capture in the middle of a training gives
-    the rest of it; row k those after k more steps, `total_steps` - 1 steps in all. Nothing of the scheduler, its
-    optimizer, the random generators or the warnings changes, and no parameter is copied (see
-    `scheduler.interop.dry_run`).
+    Row 0 holds the values in force now, during the next update, so a capture in the middle of a training gives the
+    rest of it. Row k holds the values after k more steps. The scheduler, its optimizer, the random generators and the
+    warnings stay as they are, and no parameter is copied (see `scheduler.interop.dry_run`).
 
     The columns are `lr`, and each other number of the parameter groups that the scheduler changes: `momentum`,
     `weight_decay`, `beta1` and `beta2` (those of `betas`; see `scheduler.interop.group_fields`). Where not all groups

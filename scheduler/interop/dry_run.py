@@ -1,4 +1,4 @@
-"""A dry run: a copy of a torch scheduler that is stepped in its place, while the training notices nothing.
+"""Dry runs of torch schedulers: a copy is stepped instead of the original, and the training is not affected.
 
 `copy.deepcopy` alone would copy the model with it, and leave a copied optimizer whose `step` is still the original's.
 """
@@ -23,11 +23,11 @@ _CONTAINERS = (dict, list, set)
 
 
 class TorchScheduler(Protocol):
-    """What follows torch's protocol: `step()` writes the next values into the groups of `optimizer`."""
+    """An object that follows torch's protocol: `step()` writes the next values into the groups of `optimizer`."""
 
     @property
     def optimizer(self) -> Any:
-        """What has the `param_groups`: a list of dicts."""
+        """The optimizer, whose `param_groups` is a list of dicts."""
 
     def step(self) -> Any:
         """Write the values of the next update."""
@@ -41,7 +41,7 @@ class CaptureError(ValueError):
 def undisturbed() -> Iterator[None]:
     """Silence warnings, and put the random generators of Python, NumPy and torch back as they were.
 
-    Both are the whole process's: a thread that warns or draws in the meantime is silenced, or its draws are repeated.
+    Both belong to the whole process: another thread's warnings are silenced, and its random draws repeated.
     """
     import torch  # noqa: PLC0415  # an extra, and slow to import
 
@@ -58,12 +58,12 @@ def undisturbed() -> Iterator[None]:
 
 
 def dry_run(scheduler: TorchScheduler | Any, *, own_step: bool = False) -> Any:
-    """A copy of a scheduler, on a stand-in for its optimizer: stepping it changes nothing of the original.
+    """Return a copy of a scheduler on a stand-in for its optimizer. Stepping the copy does not change the original.
 
-    What has state is copied, parameter groups and callable objects with it. Parameters, modules, tables and the
-    optimizer's tensors are not copied, because they are large and no scheduler changes them. Functions that closed over
-    what is copied see the copy; what else they remember, a count in a closure or a global, is the original's.
-    With `own_step` the caller knows how to step it, so that it needs no `step()`, and an optimizer will do.
+    Everything with state is copied, including parameter groups and callable objects. Parameters, modules, tables and
+    the optimizer's tensors are not copied, because they are large and no scheduler changes them. Functions that closed
+    over something copied see the copy. Their other state, such as a count in a closure or a global, is shared.
+    With `own_step` the caller steps the copy in its own way, so an object without `step()` or an optimizer is enough.
 
     Raises `TypeError` for what is no torch scheduler, `CaptureError` for one that needs a metric or cannot be copied.
     """
@@ -101,7 +101,7 @@ def _name(thing: object) -> str:
 
 
 def _prepare(scheduler: object, memo: dict[int, Any]) -> list[tuple[CellType, object]]:
-    """Note in a deep copy's memo what it is not to copy, wherever it would come by it, and functions made anew.
+    """Enter into a deep copy's memo the objects that it must not copy, and new versions of functions with closures.
 
     Returns the cells of those functions, still empty, each with what the original's holds.
     """
@@ -130,7 +130,7 @@ def _prepare(scheduler: object, memo: dict[int, Any]) -> list[tuple[CellType, ob
 
 
 def _counterpart(thing: object, memo: dict[int, Any]) -> object:
-    """The copy of a thing, or a method of the copy; the thing itself where it was not copied."""
+    """The copy of an object, or the method of the copy; the object itself where it was not copied."""
     if isinstance(thing, MethodType):
         return MethodType(thing.__func__, _counterpart(thing.__self__, memo))
     return memo.get(id(thing), thing)
@@ -146,7 +146,7 @@ def _made_anew(function: FunctionType) -> FunctionType:
 
 
 def _parts(item: object) -> Iterable[object]:
-    """What a deep copy would copy next."""
+    """The objects inside an object that a deep copy would visit next."""
     match item:
         case dict():
             return item.values()
@@ -160,7 +160,7 @@ def _parts(item: object) -> Iterable[object]:
 
 
 def _stand_in(optimizer: Any, memo: dict[int, Any]) -> None:
-    """Note an optimizer of the same class in the memo: groups of its own, the same parameters, and no training."""
+    """Enter a stand-in for an optimizer into the memo: same class and parameters, own groups, and no training."""
     stand_in = memo[id(optimizer)] = object.__new__(type(optimizer))
     for group in optimizer.param_groups:
         memo.update((id(parameter), parameter) for parameter in group["params"])
@@ -170,7 +170,7 @@ def _stand_in(optimizer: Any, memo: dict[int, Any]) -> None:
 
 
 def _attribute(name: str, value: Any, memo: dict[int, Any]) -> Any:
-    """One attribute of a stand-in: what schedulers write to is copied, the rest, hooks and tensors, is the same."""
+    """One attribute of a stand-in: copied where schedulers write to it, else shared, such as hooks and tensors."""
     if name in ("param_groups", "defaults"):
         return copy.deepcopy(value, memo)
     if name == "state":

@@ -18,16 +18,16 @@ from typing import Any, SupportsFloat
 Group = dict[str, Any]
 """One entry of `optimizer.param_groups`."""
 Read = Callable[[Group], Any]
-"""How to read a hyperparameter from a parameter group."""
+"""Reads a hyperparameter from a parameter group."""
 Write = Callable[[Group, float, set[int] | None], None]
-"""How to write one: into this group, this value, but not into tensors with these ids."""
+"""Writes one: into this group, this value, but not into tensors with these ids."""
 
 _NUMBERED = re.compile(r"(.+?)([1-9][0-9]?)")
 _SEVERAL = (tuple, list)
 
 
 def read(group: Group, column: str) -> Any:
-    """What a column drives, as it is in the group: a number or a tensor. Raises `KeyError` where there is none."""
+    """The group's current value of a column: a number or a tensor. Raises `KeyError` where there is none."""
     if column in group:
         return group[column]
     key, index = _entry(group, column)
@@ -35,7 +35,7 @@ def read(group: Group, column: str) -> Any:
 
 
 def write(group: Group, column: str, value: float, filled: set[int] | None = None) -> None:
-    """Write what a column drives: a number is replaced, a tensor filled in place.
+    """Write a column's value into the group: a number is replaced, a tensor filled in place.
 
     `filled`: ids of the tensors that have this value already, because groups may share one; they are left alone.
     Raises `ValueError` for a tensor of integers, which would take 0 for 0.5; `KeyError` as `read` does.
@@ -44,14 +44,14 @@ def write(group: Group, column: str, value: float, filled: set[int] | None = Non
 
 
 def writer_of(group: Group, column: str) -> Write:
-    """How to `write` one column into this group, found once for many values. Raises `KeyError` as `read` does."""
+    """A function that writes one column into this group, for many values. Raises `KeyError` as `read` does."""
     if column in group:
         return partial(_write_number, column)
     return partial(_write_entry, column, *_entry(group, column))
 
 
 def check_place(group: Group, index: int, column: str) -> None:
-    """Raise `ValueError` where a group has nothing that a column could drive, or something that cannot hold a number.
+    """Raise `ValueError` where a group has no entry for a column, or one that cannot hold a number.
 
     Args:
         group: the group.
@@ -105,7 +105,7 @@ def _write_entry(column: str, key: str, index: int, group: Group, value: float, 
 
 
 def _entry(group: Group, column: str) -> tuple[str, int]:
-    """Where the group holds what a numbered column drives. Raises `KeyError` where it does not."""
+    """Key and index of a numbered column's value in the group. Raises `KeyError` where there is none."""
     for key, index in _places(column):
         if isinstance(several := group.get(key), _SEVERAL) and index < len(several):
             return key, index
@@ -114,7 +114,7 @@ def _entry(group: Group, column: str) -> tuple[str, int]:
 
 @lru_cache
 def _places(column: str) -> tuple[tuple[str, int], ...]:
-    """Under which names, and at which place there, a column's number may be: for `beta2` at 1 of `betas` or `beta`."""
+    """Keys and indices at which a numbered column may be: `beta2` is at index 1 of `betas` or `beta`."""
     found = _NUMBERED.fullmatch(column)
     names = (f"{found[1]}s", found[1]) if found else ()
     return tuple((name, int(found[2]) - 1) for name in names if name != "params") if found else ()

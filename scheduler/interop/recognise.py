@@ -1,4 +1,4 @@
-"""A torch scheduler object as the schedule that it is: the spec found in its attributes, and proven by stepping."""
+"""Recognise a torch scheduler: its spec is found in its attributes, and proven by stepping a copy."""
 
 from __future__ import annotations
 
@@ -139,7 +139,7 @@ def _own_momenta(scheduler: Any, group: int) -> dict[str, Any]:
 
 
 def _one_cycle(scheduler: Any, group: int, base_lr: float) -> Parameters:
-    """torch keeps the products of some parameters only, so that these are sought: the roundest that give them."""
+    """The parameters of a OneCycleLR. torch keeps only products of some, so the roundest factors are searched for."""
     rates = scheduler.optimizer.param_groups[group]
     ends = [phase["end_step"] for phase in scheduler._schedule_phases[:-1]]
     steps = scheduler.total_steps
@@ -171,7 +171,7 @@ def _peak(rates: Mapping[str, Any], own_initial: float) -> Parameters:
 
 
 def _phase_ends(pct_start: float, steps: int, phases: int) -> list[float]:
-    """Where torch ends all phases but the last."""
+    """The steps at which torch ends all phases but the last."""
     return [pct_start * steps - 1, 2 * pct_start * steps - 2][:phases]
 
 
@@ -233,16 +233,16 @@ def _prove(scheduler: TorchScheduler, schedules: Schedule | list[Schedule], rows
 
 
 def _why(scheduler: TorchScheduler) -> str:
-    """What torch forgets of a scheduler, where this one is made of such."""
+    """The reason for other values, where torch does not keep all parameters of the members."""
     names = Counter(map(_name, members(scheduler)))
     twice = [name for name in ("OneCycleLR", "SWALR") if names[name] > 1]
     return f", as of several {' and '.join(twice)} torch keeps the rates of the last alone" if twice else ""
 
 
 def _rows(twins: list[Twin], position: int) -> int:
-    """How many to step: far enough to pass every boundary, and no further than the training of a OneCycleLR.
+    """Number of steps to compare: past every boundary, but not past the end of a OneCycleLR.
 
-    Torch allows a step more, whose rate no training applies, and which may be below 0.
+    Torch allows one step more there, whose rate no training applies and which may be below 0.
     """
     rows = max(_LEAST_STEPS, _LENGTHS * max(_span(twin.to_dict()) for twin in twins) - position)
     ends = [twin.end - position for twin in twins if twin.end is not None]

@@ -1,1 +1,1 @@
-"""What people read about schedules: errors, and what each parameter means."""
+"""Messages about schedules: errors, warnings, and descriptions of parameters."""

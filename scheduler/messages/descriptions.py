@@ -1,4 +1,4 @@
-"""What the docstring of a kind says: its prose, and a line for each parameter.
+"""The docstring of a kind, split into its prose and a line for each parameter.
 
 The lines stand in the docstring's `Args:` section. They are read when somebody asks for them, not at import.
 """

@@ -1,6 +1,6 @@
-"""What is wrong with a schedule or a spec, in our words: one translation of pydantic's errors for all who tell them.
+"""Errors in a schedule or a spec: one translation of pydantic's errors for Python, the commands and the server.
 
-Python raises them as a `ScheduleError`, commands print them on one line, the server answers with one `Problem` each.
+Python raises them as a `ScheduleError`, commands print them on one line, the server returns one `Problem` for each.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ class ScheduleError(ValueError):
 
 
 class Owner(NamedTuple):
-    """What the data is for: the name that errors call it by, and the class that says which parameters there are."""
+    """The owner of the data: its name in errors, and the class that defines its parameters."""
 
     name: str
     kind: type[Any] | None = None
@@ -90,7 +90,7 @@ def schedule_error(error: ValidationError, data: Any, owner: Owner, kinds: Class
 
 
 def translate(error: ValidationError, data: Any, owner: Owner, kinds: ClassesByKind = _NO_KINDS) -> list[Problem]:
-    """What pydantic found, as problems, at most `MOST_PROBLEMS`.
+    """Translate pydantic's error into at most `MOST_PROBLEMS` problems.
 
     Args:
         error: of pydantic.
@@ -113,7 +113,7 @@ def read_json(text: str | bytes | bytearray) -> Any:
 
 
 def rule(detail: Mapping[str, Any]) -> str:
-    """What pydantic says of a value, as words that continue its name: "should be a valid number"."""
+    """Pydantic's message about a value, as words that continue its name: "should be a valid number"."""
     text = _COUNT.sub("", _SUBJECTS.sub("", "; ".join(str(detail["msg"]).splitlines())))
     return text.replace("a valid tuple", "a list").replace("an instance of Sequence", "a list")
 
@@ -184,7 +184,7 @@ def _refused_kind(kind: object, taken: Sequence[str]) -> str:
 
 
 def _meant(detail: Any, data: Any, owner: Owner, kinds: ClassesByKind) -> Iterator[Path]:
-    """Where the parameters would be that a misspelt one may have meant: that they are missing follows from it."""
+    """Paths of the parameters that a misspelt one may have meant. Their absence is no error of its own."""
     if detail["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
         path = _real_path(detail["loc"], data, missing=False)
         for name in near_names(str(detail["loc"][-1]), _owner(path, data, owner, kinds).parameters, most=1):
@@ -192,7 +192,7 @@ def _meant(detail: Any, data: Any, owner: Owner, kinds: ClassesByKind) -> Iterat
 
 
 def _owner(path: Path, data: Any, owner: Owner, kinds: ClassesByKind) -> Owner:
-    """What a value belongs to: the schedule that it is a parameter of, or what all of the data is for."""
+    """The owner of a value: the schedule that it is a parameter of, or the owner of all the data."""
     for part in path[:-1] if data is not ABSENT else ():
         data = data[part]
     kind = data.get("kind") if isinstance(data, dict) else None

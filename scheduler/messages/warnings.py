@@ -1,8 +1,8 @@
-"""What people should know before they train with a schedule: where its steps and the training's do not agree.
+"""Warnings about a schedule whose length does not fit the training.
 
-One rule for all kinds: a schedule says how many steps it is made for (`Schedule.stated_steps`), which of them are a
-warmup, and what the rate does past them; what is said to a training of so many steps follows from that. A composite
-passes on what its parts have to say, each asked with its own share of the steps.
+One rule serves all kinds. A schedule states how many steps it is made for (`Schedule.stated_steps`), which of them are
+a warmup, and what the rate does past them. The warnings follow from that and from the length of the training. A
+composite passes on the warnings of its parts, each for its own share of the steps.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Literal, NamedTuple, Protocol
 from warnings import warn
 
 MAX_WARNINGS = 10
-"""Sentences given of one schedule, or of one spec."""
+"""Most warnings given for one schedule, or for one spec."""
 _EXAMINED = 1000  # warnings looked at, many of which may be the same
 
 About = Literal["short", "level", "curve"]
@@ -25,19 +25,19 @@ class ScheduleWarning(UserWarning):
 
 
 class PlacedWarning(NamedTuple):
-    """A sentence, and which part of the schedule it speaks of."""
+    """A warning, and the part of the schedule that it is about."""
 
     about: About
     text: str
     place: str = ""
 
     def within(self, place: str) -> PlacedWarning:
-        """The same as said by a composite, of its part in this place."""
+        """The same warning, given by a composite about its part in this place."""
         return self._replace(place=f"{place}.{self.place}" if self.place else place)
 
 
 class Stated(Protocol):
-    """What a schedule says of itself: see `scheduler.schedule.Schedule`."""
+    """The properties of a schedule that warnings follow from: see `scheduler.schedule.Schedule`."""
 
     @property
     def kind(self) -> str:
@@ -45,15 +45,15 @@ class Stated(Protocol):
 
     @property
     def stated_steps(self) -> int | None:
-        """How many steps it is made for."""
+        """Number of steps that it is made for."""
 
     @property
     def warmup_field(self) -> tuple[str, int] | None:
-        """The parameter that says how long its warmup is, and its value."""
+        """The parameter that sets the length of its warmup, and its value."""
 
     @property
     def rising_steps(self) -> int:
-        """How many steps the rate rises at the beginning."""
+        """Number of steps at the beginning in which the rate rises."""
 
     @property
     def over(self) -> int | None:
@@ -61,7 +61,7 @@ class Stated(Protocol):
 
     @property
     def afterwards(self) -> str | None:
-        """What the rate does past the stated steps."""
+        """Course of the rate past the stated steps."""
 
 
 def sentences(warnings: Iterable[PlacedWarning]) -> list[str]:
@@ -71,20 +71,20 @@ def sentences(warnings: Iterable[PlacedWarning]) -> list[str]:
 
 
 def shortened(texts: Iterable[str]) -> list[str]:
-    """The texts, each once; where they are more than `MAX_WARNINGS`, the first of them and that there are more."""
+    """Each text once. Of more than `MAX_WARNINGS`, the first of them and a line that says how many are left out."""
     distinct = list(dict.fromkeys(texts))
     rest = len(distinct) - MAX_WARNINGS
     return distinct[:MAX_WARNINGS] + ([f"there are more warnings: {rest} are left out here"] if rest > 0 else [])
 
 
 def warn_of(messages: Iterable[str], *, stacklevel: int) -> None:
-    """Give each sentence as a `ScheduleWarning`, at the line `stacklevel` calls up, this one included."""
+    """Issue each message as a `ScheduleWarning`, at the line `stacklevel` calls up, this one included."""
     for message in messages:
         warn(message, ScheduleWarning, stacklevel)
 
 
 def of_length(schedule: Stated, steps: int, *, part: bool) -> Iterator[PlacedWarning]:
-    """What there is to say where a schedule gets so many steps; as a `part` of a composite what is over is held."""
+    """Warnings about a schedule that is used for `steps` steps; as a `part` of a composite its last value is held."""
     stated, kind = schedule.stated_steps, schedule.kind
     name, rising = schedule.warmup_field or ("", 0)
     if steps <= rising:
@@ -107,7 +107,7 @@ def of_length(schedule: Stated, steps: int, *, part: bool) -> Iterator[PlacedWar
 
 
 def _later(schedule: Stated, *, part: bool) -> tuple[About, int, str] | None:
-    """What comes past the stated steps, and how many steps of it are nothing to speak of."""
+    """Kind of warning past the stated steps, number of steps that need none, and what the rate does there."""
     if part and schedule.over is not None:
         return "level", 0, "is held"
     if (what := schedule.afterwards) is None:
@@ -116,7 +116,7 @@ def _later(schedule: Stated, *, part: bool) -> tuple[About, int, str] | None:
 
 
 def cut_warmup(part: Stated, steps: int) -> Iterator[PlacedWarning]:
-    """Where another part takes over in the middle of a rise."""
+    """Warn where the next part begins before this one has finished its warmup."""
     if steps < part.rising_steps:
         rises = f"this {part.kind} rises for {part.rising_steps} steps and gets {steps}"
         yield PlacedWarning("curve", f"{rises}: what follows begins before it is up")

@@ -1,4 +1,4 @@
-"""Computations that can be stopped: schedules compute in blocks, and look up between them."""
+"""Cancellation: schedules compute in blocks, and check between them whether they were cancelled."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ _stopped: ContextVar[Callable[[], bool] | None] = ContextVar("stopped", default=
 
 
 class ComputationStoppedError(Exception):
-    """A computation ended before its result was whole, because it was told to."""
+    """A computation was cancelled before its result was complete."""
 
 
 @contextmanager
 def cancellable(stopped: Callable[[], bool]) -> Iterator[None]:
     """Let the schedules computed inside end with `ComputationStoppedError` soon after `stopped()` becomes true.
 
-    It is asked before each schedule, and each member of a composition, fills at most `UNINTERRUPTED` steps. It holds
-    for the thread or task that entered.
+    It is called before each schedule, and each part of a composite, fills at most `UNINTERRUPTED` steps. It applies to
+    the current thread or task.
     """
     token = _stopped.set(stopped)
     try:
@@ -34,7 +34,7 @@ def cancellable(stopped: Callable[[], bool]) -> Iterator[None]:
 
 
 def check_cancelled() -> None:
-    """Raise `ComputationStoppedError` where the computation has been told to stop."""
+    """Raise `ComputationStoppedError` where the computation was cancelled."""
     stopped = _stopped.get()
     if stopped is not None and stopped():
         raise ComputationStoppedError("the computation was stopped")
@@ -43,7 +43,7 @@ def check_cancelled() -> None:
 def windows(out: NDArray[np.float64], start: int) -> Iterator[tuple[NDArray[np.float64], int]]:
     """`out` in windows of at most `UNINTERRUPTED` steps, each with the step that it begins at; none where it is empty.
 
-    Raises `ComputationStoppedError` before a window where the computation has been told to stop.
+    Raises `ComputationStoppedError` before a window where the computation was cancelled.
     """
     for begin in range(0, len(out), UNINTERRUPTED):
         check_cancelled()

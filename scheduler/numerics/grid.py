@@ -49,7 +49,7 @@ def column_count(steps: int) -> int:
 
 
 def count_before(position: int, first: int, out: Values) -> int:
-    """How many of `out`'s values lie before a position."""
+    """Number of `out`'s values that lie before a position."""
     return min(max(position - first, 0), len(out))
 
 

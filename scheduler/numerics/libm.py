@@ -74,7 +74,7 @@ def check_platform() -> None:
 
 
 def _differing(vectorised: Callable[[Values], Values], scalar: Callable[[float], float]) -> int:
-    """How many values differ, among angles of the first half turn and of many turns."""
+    """Number of values that differ, among angles of the first half turn and of many turns."""
     angles = np.concatenate([np.linspace(0.0, math.pi, _CHECKED), np.linspace(0.0, 1e6, _CHECKED)])
     expected = np.empty_like(angles)
     _each(scalar, angles, expected)

@@ -28,7 +28,7 @@ ENDLESS = 2**62
 
 
 class Overlap(NamedTuple, Generic[T]):
-    """What of a window lies in one piece."""
+    """The part of a window that lies in one piece."""
 
     piece: T
     begin: int
@@ -36,7 +36,7 @@ class Overlap(NamedTuple, Generic[T]):
     end: int
     """The position after the last."""
     position: int
-    """Where it begins on the piece's own clock."""
+    """The first position, counted from the start of the piece."""
 
 
 def in_blocks(out: Values, first: int) -> Iterator[tuple[Values, int]]:
@@ -46,9 +46,9 @@ def in_blocks(out: Values, first: int) -> Iterator[tuple[Values, int]]:
 
 
 def overlaps(first: int, last: int, pieces: Iterable[tuple[int, T]], origin: int = 0) -> Iterator[Overlap[T]]:
-    """What of the window from `first` to before `last` lies in which of several pieces, each given with its length.
+    """Split the window from `first` to before `last` into its overlaps with pieces, each given with its length.
 
-    Pieces follow one another from `origin` on. None is asked for that is not reached.
+    Pieces follow one another from `origin` on. Pieces behind the window are not read.
     """
     following = iter(pieces)
     while origin < last and (given := next(following, None)):

@@ -1,4 +1,4 @@
-"""What a position in a table is: the one rule that tables, schedulers and loops check progress against."""
+"""The rule for a position in a table. Tables, schedulers and loops check progress with it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a learning rate is: the one rule that tables, schedulers and `set_lr` check values against."""
+"""The rule for a learning rate. Tables, schedulers and `set_lr` check values with it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ MAX_RATE = 1e12
 """The largest rate: more is a mistake in units, or a product that has run away."""
 
 ROUNDING = 1e-9
-"""How far below 0 rounding may carry a library's own schedule, as a share of the largest rate or of 1."""
+"""Rounding below 0 that is accepted of a library's own schedule, as a share of the largest rate or of 1."""
 
 
 def first_bad_rate(values: NDArray[np.float64]) -> int | None:
@@ -42,7 +42,7 @@ def first_out_of_range(values: NDArray[np.float64]) -> int | None:
 
 
 def broken_rule(value: float) -> str:
-    """What a value that is no learning rate should have been: "finite", "not negative" or "at most 1e+12"."""
+    """The rule that a value breaks: "finite", "not negative" or "at most 1e+12"."""
     if not math.isfinite(value):
         return "finite"
     return "not negative" if value < 0 else f"at most {MAX_RATE:g}"

@@ -109,7 +109,7 @@ def rising_power(length: int, exponent: float) -> Curve:
 
 
 def _half_power(length: int, exponent: float) -> int:
-    """Where (position / length)**exponent is 1/2."""
+    """The position at which (position / length)**exponent is 1/2."""
     with localcontext(prec=40):
         return int(length * (-_LN2 / Decimal(exponent)).exp())
 

@@ -20,21 +20,21 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 Operand = Schedule | Sequence[Schedule] | Table | TorchScheduler
-"""What can be compared: a schedule, one for each parameter group, a table, or a real torch scheduler."""
+"""A schedule, one for each parameter group, a table, or a torch scheduler."""
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """What `compare` found. Steps count from 0."""
+    """The result of `compare`. Steps count from 0."""
 
     names: tuple[str, str]
-    """What A and B are, in a line each."""
+    """A line that describes A, and one that describes B."""
     steps: int
     """Steps compared."""
     columns: Mapping[str, Difference]
     """Each column that both have; where either has groups, one for each group (`lr.1`)."""
     others: tuple[str, ...]
-    """What else differs, in sentences: lengths, what rows count, columns that one of them lacks."""
+    """Other differences, in sentences: lengths, what rows count, columns that one of them lacks."""
     pairs: Mapping[str, tuple[Values, Values]]
     """The values compared, of A and B, by column: float64, shape [steps] each."""
 
@@ -77,7 +77,7 @@ def compare(a: Operand, b: Operand, total_steps: int | None = None) -> Compariso
     Args:
         a: the one.
         b: the other.
-        total_steps: steps to compare. None: those of the longer table; without a table, where the last schedule ends.
+        total_steps: steps to compare. None: the longer table's; without a table, up to the last schedule's end.
 
     Raises `ValueError` where nothing says how many steps to compare, and for a table that has fewer than that; what
     `scheduler.capture` raises for a scheduler that cannot be captured.
@@ -149,7 +149,7 @@ def _column(table: Table, name: str) -> Values | None:
 
 
 def _frame(a: Table, b: Table, *, with_length: bool) -> Iterator[str]:
-    """What two tables differ in beside their values, in sentences."""
+    """Differences of two tables beside their values, in sentences."""
     for field in ("axis", "stride", "after", *(["total_steps"] if with_length else [])):
         left, right = getattr(a, field), getattr(b, field)
         if left != right:
@@ -157,7 +157,7 @@ def _frame(a: Table, b: Table, *, with_length: bool) -> Iterator[str]:
 
 
 def _name(operand: Operand) -> str:
-    """What an operand is, in one line."""
+    """A description of an operand, in one line."""
     if schedules := _schedules(operand):
         return " | ".join(map(call, schedules))
     if not isinstance(operand, Table):
@@ -167,12 +167,12 @@ def _name(operand: Operand) -> str:
 
 
 def _lines(name: str, found: Difference) -> Iterator[str]:
-    """What was found in a column, for people."""
+    """The difference in a column, as lines to read."""
     if found.equal:
         yield f"{name}: equal bit for bit in all {found.steps:,} steps"
         return
     yield f"{name}: different in {found.differing:,} of {found.steps:,} steps, first in step {found.first:,}"
-    yield f"    at most by {found.largest:.3g} in step {found.largest_at:,}"
-    yield f"    at most by {found.relative:.3g} of the larger value in step {found.relative_at:,}"
+    yield f"    largest difference: {found.largest:.3g} at step {found.largest_at:,}"
+    yield f"    largest relative difference: {100 * found.relative:.3g}% at step {found.relative_at:,}"
     ulp = f"{found.ulp:,}" if found.ulp < 10**6 else f"{found.ulp:.3g}"
-    yield f"    at most by {ulp} ULP in step {found.ulp_at:,}"
+    yield f"    largest difference in ULP: {ulp} at step {found.ulp_at:,}"

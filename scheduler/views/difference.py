@@ -14,7 +14,7 @@ _HALF = np.uint64(2**63)
 
 @dataclass(frozen=True)
 class Difference:
-    """What `difference` found. Steps count from 0; where the columns are equal, every number is 0 and no step is.
+    """The result of `difference`. Steps count from 0; where the columns are equal, every number is 0 and no step is.
 
     A step that goes with a largest difference is the first that has it.
     """

@@ -1,4 +1,4 @@
-"""What of a table to show where there is room for little: its schedule in one line, its extremes, its boundaries."""
+"""Summary of a table: its schedule in one line, its extremes, its boundaries."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from scheduler.table import Table
 def call(schedule: Schedule) -> str:
     """The schedule as the call that makes it: `custom.LinearWarmup(base_lr=0.001, warmup_steps=100)`.
 
-    The parts of a composition are written without their defaults, which would bury it.
+    The parts of a composite are written without their defaults, to keep it short.
     """
     names = [name for name in schedule.to_dict() if name != "kind"]
     return f"{schedule.kind}({', '.join(f'{name}={_written(getattr(schedule, name))}' for name in names)})"
@@ -100,7 +100,7 @@ def landmarks(table: Table) -> dict[int, str]:
 
 
 def _warmup_ends(table: Table) -> set[int]:
-    """Whole-number parameters that speak of a warmup, whatever their library calls it."""
+    """Values of the integer parameters with "warmup" in their name."""
     spec: Spec | None = table.spec
     schedules = spec.schedules if spec is not None else ()
     return {

@@ -49,9 +49,9 @@ def test_a_comparison_says_where_and_by_how_much() -> None:
     assert (column.largest, column.largest_at, column.relative, column.relative_at) == (0.75, 2, 0.2, 1)
     assert str(found).splitlines()[2:] == [
         "lr: different in 2 of 3 steps, first in step 1",
-        "    at most by 0.75 in step 2",
-        "    at most by 0.2 of the larger value in step 1",
-        "    at most by 1.13e+15 ULP in step 1",
+        "    largest difference: 0.75 at step 2",
+        "    largest relative difference: 20% at step 1",
+        "    largest difference in ULP: 1.13e+15 at step 1",
     ]
 
 
