@@ -107,7 +107,7 @@ class Database:
     def _message(self, error: SQLAlchemyError) -> str:
         """Return the reason in one line, without the statement and its values."""
         if not remaining():
-            return f"the database gave no answer within {self.timeout_seconds:g} seconds"
+            return f"the database gave no response within {self.timeout_seconds:g} seconds"
         reason = error.orig if isinstance(error, DBAPIError) else error
         line = next(iter(str(reason).splitlines()), type(reason).__name__)
         return f"the database refused: {line}"

@@ -34,7 +34,7 @@ class Metadata:
 
     Args:
         url: `sqlite:///file` or `postgresql://user:password@host/name`.
-        timeout_seconds: for the answer to a call, or for a page of those that read every row.
+        timeout_seconds: for the response to a call, or for a page of those that read every row.
     """
 
     def __init__(self, url: str | URL, *, timeout_seconds: float) -> None:

@@ -202,6 +202,6 @@ def _check_bucket(error: FileNotFoundError) -> None:
 
 
 def _status(error: Exception) -> str:
-    """Return the HTTP status of the store's answer; empty if there was no answer."""
+    """Return the HTTP status of the store's response; empty if there was none."""
     found = _STATUS.search(str(error))
     return found[1] if found else ""

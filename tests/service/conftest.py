@@ -146,7 +146,7 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 def open_database() -> Iterator[OpenDatabase]:
     """Open the metadata in the database at an address; they are closed after the test.
 
-    A database that works is given a minute for an answer, for the machine may be busy.
+    A database that works is given a minute for a response, for the machine may be busy.
     """
     with ExitStack() as stack:
 

@@ -41,7 +41,7 @@ _ID_IN_BODY = re.compile(rb'"request_id": ?"(?!mine").*?"')
 
 
 class Outcome(NamedTuple):
-    """The statuses of the answers over one connection, in their order, and whether the server has ended it."""
+    """The statuses of the responses over one connection, in their order, and whether the server has ended it."""
 
     statuses: tuple[int, ...]
     ended: bool

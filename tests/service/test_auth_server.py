@@ -195,7 +195,7 @@ def test_a_revoked_token_is_refused_without_a_restart(ask: Ask, tokens: Tokens) 
 
 
 def test_refused_tokens_are_all_alike(ask: Ask, tokens: Tokens) -> None:
-    """Nothing in the answer tells a revoked token from one that never was."""
+    """Nothing in the response tells a revoked token from one that never was."""
     revoked = tokens.make("read")
     tokens.revoke(revoked)
     answers = [ask("GET", "/v1/server", token) for token in (revoked, "lrt_" + "B" * 22)]
@@ -206,7 +206,7 @@ def test_refused_tokens_are_all_alike(ask: Ask, tokens: Tokens) -> None:
 
 
 def test_limits_hold(ask: Ask, tokens: Tokens, admin: str) -> None:
-    """More requests, bytes or steps than a token may have are refused, and the answer says when to come back."""
+    """More requests, bytes or steps than a token may have are refused, and the response says when to come back."""
     ask("POST", "/v1/tables", admin, body=SPEC, more=JSON)
     counted = tokens.make("read", limits=Limits(requests_per_second=0.1))
     assert [ask("GET", "/v1/server", counted).status for _ in range(2)] == [200, 429]

@@ -101,7 +101,7 @@ def make(server: ServerProcess, pool: urllib3.PoolManager, spec: Mapping[str, An
 
 
 def test_every_answer_names_its_request(shared_server: ServerProcess, spec: dict[str, Any]) -> None:
-    """Whoever answers, an answer has the id of its request, once: in a problem it is the same."""
+    """Whoever answers, a response has the id of its request, once: in a problem it is the same."""
     with urllib3.PoolManager(headers={"x-request-id": "mine"}) as pool:
         path = f"/v1/tables/{make(shared_server, pool, spec)}"
         etag = pool.request("GET", shared_server.url + path).headers["etag"]
@@ -159,7 +159,7 @@ def test_requests_are_counted_by_route(shared_server: ServerProcess, spec: dict[
 
 
 def test_an_answer_to_head_has_no_bytes(shared_server: ServerProcess, moved: Moved) -> None:
-    """What an answer to HEAD would have had as its body is not counted as sent."""
+    """What a response to HEAD would have had as its body is not counted as sent."""
     with urllib3.PoolManager() as pool:
         assert pool.request("HEAD", f"{shared_server.url}/v1/schedules").status == 200
     head = ("HEAD", "/v1/schedules", "200")

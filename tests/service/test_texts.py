@@ -1,4 +1,4 @@
-"""Every place where a text goes in: whatever it is, no answer is an error of the server, and each is strict JSON.
+"""Every place where a text goes in: whatever it is, no response is an error of the server, and each is strict JSON.
 
 The suite asks a seeded share of the questions; `LRTABLES_EVERY_TEXT=1 pytest tests/service/test_texts.py` asks all.
 """

@@ -18,7 +18,7 @@ T = TypeVar("T")
 
 
 class DeadlineConnection(psycopg.Connection[Any]):
-    """A connection that waits for each answer until the deadline, and is closed if none came: it may still come."""
+    """A connection that waits for each response until the deadline, and is closed if none came: it may still come."""
 
     @override
     def wait(self, gen: PQGen[T], interval: float = _INTERVAL, timeout: float | None = None) -> T:

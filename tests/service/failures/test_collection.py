@@ -140,10 +140,10 @@ def test_a_deletion_that_fails_leaves_the_table_marked(store: ObjectStore, metad
 
     def fail() -> None:
         store.delete(KEY)
-        raise StorageError("no answer")
+        raise StorageError("no response")
 
     assert metadata.tables.mark_for_deletion(ORPHAN.digest)
-    with pytest.raises(StorageError, match="no answer"):
+    with pytest.raises(StorageError, match="no response"):
         metadata.tables.delete_marked(ORPHAN.digest, fail)
     with pytest.raises(PendingDeletionError, match=ORPHAN.digest):
         metadata.tables.record("s", "{}", ORPHAN.digest, ORPHAN.nbytes)

@@ -41,7 +41,7 @@ def test_unfinished_bodies_share_some_memory(server: ServerProcess, stack: ExitS
     head = f"POST /v1/tables HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: {MIB}\r\n"
     connections = [connect(stack, server) for _ in range(300)]
     for connection in connections:
-        with suppress(ConnectionError):  # the answer came before all was sent
+        with suppress(ConnectionError):  # the response came before all was sent
             connection.sendall(head.encode() + b"\r\n" + bytes(MIB - 1))
     assert grown(server, before) <= 100 * MIB
     refused = connections[-1].recv(MIB)
@@ -91,6 +91,6 @@ def test_long_headers_of_tables_take_little(server: ServerProcess) -> None:
         before = server.memory()
         assert [put(text.ljust(size)) for _ in range(8)] == [422] * 8
         for _ in range(8):
-            with suppress(urllib3.exceptions.ProtocolError):  # the answer came before all was sent
+            with suppress(urllib3.exceptions.ProtocolError):  # the response came before all was sent
                 assert put(bytes(8 * size)) == 422
     assert grown(server, before) <= 32 * MIB

@@ -32,7 +32,7 @@ def check(url: str, folder: Path, *options: str) -> int:
 
 
 def test_anyone_may_ask_anything(tmp_path: Path) -> None:
-    """Without tokens no request fails a check: not one is a server's error, and every answer is as documented."""
+    """Without tokens no request fails a check: not one is a server's error, and every response is as documented."""
     with ServerProcess(tmp_path / "data", max_steps=LARGEST) as server:
         asked = check(server.url, tmp_path)
         assert server.stop() == (0, "")

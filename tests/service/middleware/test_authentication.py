@@ -156,7 +156,7 @@ def test_a_request_needs_its_scope(guarded: Guarded, method: str, target: str, n
 
 @pytest.mark.parametrize(("method", "target", "needed"), [*CLOSED, ("GET", "/v1/token", "any")])
 def test_a_request_without_a_token_reaches_nothing(guarded: Guarded, method: str, target: str, needed: str) -> None:
-    """Without a token the answer is 401, never cached, with the challenge of RFC 6750."""
+    """Without a token the response is 401, never cached, with the challenge of RFC 6750."""
     answer = guarded.ask(method, target)
     assert (answer.status, answer.problem["code"], answer.problem["retryable"]) == (401, "unauthenticated", False)
     assert answer.headers["www-authenticate"] == 'Bearer realm="lrtables"'
@@ -193,7 +193,7 @@ def test_no_failure_of_a_check_is_kept(guarded: Guarded) -> None:
 
 
 def test_a_bad_token_is_challenged_as_one(guarded: Guarded) -> None:
-    """A token that is not valid, or another scheme: 401 with `invalid_token`, and nothing of it in the answer."""
+    """A token that is not valid, or another scheme: 401 with `invalid_token`, and nothing of it in the response."""
     token = guarded.token("read")
     for sent in ([f"Bearer {token[:-1]}!"], ["Basic secret"], [f"Bearer {token}, {token}"], ["Bearer lrt_" + "Z" * 22]):
         answer = guarded.ask("GET", "/v1/server", *sent)
@@ -220,7 +220,7 @@ def test_the_application_knows_who_asks(guarded: Guarded) -> None:
 
 
 def test_requests_are_counted(guarded: Guarded) -> None:
-    """Beyond its rate, a token is answered 429 until the time that the answer names; others are not."""
+    """Beyond its rate, a token is answered 429 until the time that the response names; others are not."""
     hasty = guarded.token("read", limits=Limits(requests_per_second=0.5))
     calm = guarded.token("read", limits=Limits(requests_per_second=0.5))
     assert [guarded.ask_with(hasty).status for _ in range(3)] == [200, 429, 429]
@@ -234,7 +234,7 @@ def test_requests_are_counted(guarded: Guarded) -> None:
 
 @pytest.mark.parametrize("announces", [True, False])
 def test_answered_bytes_are_paid_for(guarded: Guarded, announces: bool) -> None:
-    """An answer's bytes are charged by its Content-Length, else as they are sent; a HEAD costs none."""
+    """A response's bytes are charged by its Content-Length, else as they are sent; a HEAD costs none."""
     guarded.tiny.announces = announces
     token = guarded.token("read", limits=Limits(bytes_per_second=100))
     assert [guarded.ask_with(token, "HEAD").status for _ in range(20)] == [200] * 20
@@ -277,11 +277,11 @@ def test_bytes_are_charged_before_they_are_sent(guarded: Guarded) -> None:
 
 
 def test_a_database_that_is_away_is_a_503(tmp_path: Path) -> None:
-    """Where a token cannot be checked, the answer is 503 with Retry-After, not 401: the token may be a good one."""
+    """Where a token cannot be checked, the response is 503 with Retry-After, not 401: the token may be a good one."""
 
     class Away:
         def find_by_hash(self, hash: str) -> None:  # noqa: A002  # the protocol's name for it
-            raise DatabaseError("no answer within 5 s")
+            raise DatabaseError("no response within 5 s")
 
     executors = Executors()
     guarded = Guarded(Away(), executors)  # type: ignore[arg-type]  # nothing else is called

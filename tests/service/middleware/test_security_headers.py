@@ -22,7 +22,7 @@ from starlette.testclient import TestClient
     ],
 )
 def test_every_answer_is_what_it_says(client: TestClient, method: str, path: str) -> None:
-    """No browser guesses what an answer is, or may give it to a page from elsewhere."""
+    """No browser guesses what a response is, or may give it to a page from elsewhere."""
     headers = client.request(method, path, headers={"origin": "https://page.example"}).headers
     assert headers.get_list("x-content-type-options") == ["nosniff"]
     assert [name for name in headers if name.startswith("access-control")] == []

@@ -59,7 +59,7 @@ def ids(sent: Sequence[Message]) -> list[bytes]:
 
 
 def observed(metrics: Metrics) -> list[tuple[str, str, str, float]]:
-    """Each kind of request that was counted, and the bytes of its answers."""
+    """Each kind of request that was counted, and the bytes of its responses."""
     name = "lrtables_http_response_bytes_total"
     found = [(dict(labels), value) for (sample, labels), value in samples(metrics).items() if sample == name]
     return [(labels["method"], labels["route"], labels["status"], value) for labels, value in found]
@@ -75,7 +75,7 @@ def test_an_answer_is_as_before_but_for_the_id() -> None:
 
 
 def test_requests_without_an_id_get_one() -> None:
-    """Each answer names the id that its request was given."""
+    """Each response names the id that its request was given."""
     app = observing(answering(304))
     first, second = ids(ask(app)), ids(ask(app, (b"x-request-id", b"not one")))
     assert first != second
@@ -83,7 +83,7 @@ def test_requests_without_an_id_get_one() -> None:
 
 
 def test_requests_are_observed() -> None:
-    """An answer is counted with its method, route, status and size."""
+    """A response is counted with its method, route, status and size."""
     metrics = Metrics()
     ask(observing(answering(200, b"abc", b"de"), metrics), path="/v1/server")
     ask(observing(answering(304), metrics), path=f"/v1/tables/{'0' * 64}")

@@ -76,7 +76,7 @@ def test_a_declared_namespace_is_asked_for(client: TestClient, tmp_path: Path) -
 
 
 def test_a_declared_example_is_documented(client: TestClient) -> None:
-    """The OpenAPI document has the toy with its example; an answer that was never recorded is left out."""
+    """The OpenAPI document has the toy with its example; a response that was never recorded is left out."""
     document: dict[str, Any] = client.get("/v1/openapi.json").json()
     operation = document["paths"]["/v1/toys/{team}/{name}"]["get"]
     assert {item["name"]: item["example"] for item in operation["parameters"]} == {"team": "team-a", "name": "bear"}

@@ -19,7 +19,7 @@ def let_a_file_be_in_the_way(folder: Path) -> None:
 
 @pytest.mark.parametrize("path", ["/livez", "/readyz"])
 def test_a_server_is_well(client: TestClient, path: str) -> None:
-    """A server that works says so, and nobody keeps the answer."""
+    """A server that works says so, and nobody keeps the response."""
     for method in ("GET", "HEAD"):
         answer = client.request(method, path)
         assert (answer.status_code, answer.headers["cache-control"]) == (200, "no-store")

@@ -24,7 +24,7 @@ def test_rates_are_those_of_the_table(client: TestClient) -> None:
 
 
 def test_plain_text_is_a_number_a_line(client: TestClient) -> None:
-    """With Accept: text/plain the answer is one number per line, in the order of the steps."""
+    """With Accept: text/plain the response is one number per line, in the order of the steps."""
     answer = client.get(f"/v1/lr?{QUERY}".replace("0,500,99999", "500,0"), headers={"accept": "text/plain"})
     assert answer.headers["content-type"] == "text/plain; charset=utf-8"
     assert answer.text.splitlines() == [repr(SCHEDULE.get_lr(step)) for step in (500, 0)]
@@ -56,7 +56,7 @@ def test_every_column_is_told(client: TestClient) -> None:
 
 @pytest.mark.parametrize("accept", ["application/json", "text/plain"])
 def test_the_answer_never_changes(client: TestClient, accept: str) -> None:
-    """Every cache may keep the answer, for each format; who has it is not sent it again."""
+    """Every cache may keep the response, for each format; who has it is not sent it again."""
     first = client.get(f"/v1/lr?{QUERY}", headers={"accept": accept})
     known = client.get(f"/v1/lr?{QUERY}", headers={"accept": accept, "if-none-match": first.headers["etag"]})
     assert (known.status_code, known.content) == (304, b"")

@@ -39,7 +39,7 @@ def digest(client: TestClient, spec: dict[str, Any]) -> str:
 
 
 def described(answer: Any) -> dict[str, str]:
-    """An answer's headers, without the one that is of the request."""
+    """A response's headers, without the one that is of the request."""
     return {name: value for name, value in answer.headers.items() if name != "x-request-id"}
 
 
@@ -93,7 +93,7 @@ def test_two_specs_of_equal_values_share_a_table(client: TestClient) -> None:
 
 @pytest.mark.parametrize("item", FORMATS, ids=lambda item: item.extension)
 def test_each_format_has_an_address(client: TestClient, digest: str, table: Table, item: Any) -> None:
-    """The ending decides the format, whatever Accept says; the answer is immutable, and the ending is in its tag."""
+    """The ending decides the format, whatever Accept says; the response is immutable, and the ending is in its tag."""
     answer = client.get(f"/v1/tables/{digest}.{item.extension}", headers={"accept": "image/png"})
     assert answer.status_code == 200
     assert answer.headers["content-type"].partition(";")[0] == item.media_type
@@ -143,7 +143,7 @@ def test_head_is_get_without_a_body(client: TestClient, digest: str, path: str) 
 
 @pytest.mark.parametrize("path", ["", ".safetensors", ".npy", ".json", ".csv", "/manifest"])
 def test_what_the_client_has_is_not_sent_again(client: TestClient, digest: str, path: str) -> None:
-    """If-None-Match with the answer's tag gives 304, the same headers and no body; another tag gives 200."""
+    """If-None-Match with the response's tag gives 304, the same headers and no body; another tag gives 200."""
     fresh = client.get(f"/v1/tables/{digest}{path}")
     for method in ("GET", "HEAD"):
         known = client.request(method, f"/v1/tables/{digest}{path}", headers={"if-none-match": fresh.headers["etag"]})
@@ -169,7 +169,7 @@ def test_304_loads_nothing(make_client: MakeClient, spec: dict[str, Any]) -> Non
 
 @pytest.mark.parametrize("path", ["", ".safetensors", ".npy", "/manifest", "/values?points=4", ".csv"])
 def test_cold_and_warm_answers_are_the_same(make_client: MakeClient, spec: dict[str, Any], path: str) -> None:
-    """The first answer after a restart, which FastAPI gives, and the second, which the front may, are equal."""
+    """The first response after a restart, which FastAPI gives, and the second, which the front may, are equal."""
     digest = make_client().post("/v1/tables", json=spec).json()["digest"]
     restarted = make_client()
     cold, warm = (restarted.get(f"/v1/tables/{digest}{path}") for _ in range(2))

@@ -34,7 +34,7 @@ def guarded(known: Known) -> TestClient:
 
 
 def test_a_token_is_described_without_its_secret() -> None:
-    """The answer says what the token allows, how much of it, and until when; it is never cached."""
+    """The response says what the token allows, how much of it, and until when; it is never cached."""
     answer = guarded(Known()).get("/v1/token")
     assert answer.headers["cache-control"] == "no-store"
     assert answer.json() == {

@@ -32,13 +32,13 @@ from tests.support.servers.process import ServerProcess
 
 
 def test_a_connection_without_a_request_is_closed(quick: ServerProcess) -> None:
-    """A connection over which nothing comes is closed after idle_seconds, without an answer."""
+    """A connection over which nothing comes is closed after idle_seconds, without a response."""
     life = attack(SILENT, quick.port)
     assert (life.received, life.seconds >= QUICK["idle_seconds"]) == (b"", True)
 
 
 def test_a_connection_that_is_kept_open_is_closed(quick: ServerProcess) -> None:
-    """After an answer, too, a connection may be kept open for idle_seconds."""
+    """After a response, too, a connection may be kept open for idle_seconds."""
     life = attack(Attacker(GET), quick.port)
     assert (life.received[-15:], life.seconds >= QUICK["idle_seconds"]) == (b'{"status":"ok"}', True)
 
@@ -72,7 +72,7 @@ def test_the_rest_of_an_answered_body_is_not_waited_for(quick: ServerProcess) ->
 
 @pytest.mark.parametrize("takes", [0, 16], ids=["stalled", "slow"])
 def test_a_reader_that_does_not_keep_up_is_cut(quick: ServerProcess, table: str, takes: int) -> None:
-    """Who takes nothing of an answer, or 500 bytes a second, is cut after send_seconds with most of it unsent."""
+    """Who takes nothing of a response, or 500 bytes a second, is cut after send_seconds with most of it unsent."""
     life = attack(reader(table, takes), quick.port)
     assert len(life.received) < TABLE / 2
     assert life.seconds >= QUICK["send_seconds"]
@@ -126,7 +126,7 @@ def test_a_large_upload_may_take_longer() -> None:
     "rate", [pytest.param(8_000_000, id="8 MB/s"), pytest.param(1_000_000, marks=pytest.mark.slow, id="1 MB/s")]
 )
 def test_a_slow_download_is_finished(quick: ServerProcess, table: str, rate: int) -> None:
-    """Who takes an answer slowly, but faster than 4 KiB/s, gets all of it, however long it takes."""
+    """Who takes a response slowly, but faster than 4 KiB/s, gets all of it, however long it takes."""
     body = quick.get(table)
     received = bytearray()
     with connect(quick.port, window=2**16) as connection:
@@ -138,7 +138,7 @@ def test_a_slow_download_is_finished(quick: ServerProcess, table: str, rate: int
 
 
 def test_a_slow_download_of_unknown_length_is_finished() -> None:
-    """Who keeps up gets all of an answer that is written while it is sent, too."""
+    """Who keeps up gets all of a response that is written while it is sent, too."""
     parts = 64 * [bytes(2**16)]
     with running(streaming(parts)) as port, connect(port, window=2**16) as connection:
         connection.sendall(GET)

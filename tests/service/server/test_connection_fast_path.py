@@ -21,7 +21,7 @@ from tests.support.servers.process import ServerProcess, post
 
 
 def test_what_is_known_is_answered_without_the_application() -> None:
-    """An answer that is there goes out as it is, with uvicorn's own headers, and the connection stays open."""
+    """A response that is there goes out as it is, with uvicorn's own headers, and the connection stays open."""
     with running(patiently, fast_response=try_fast_response) as port, connect(port) as connection:
         for _ in range(2):
             connection.sendall(ASK)
@@ -57,7 +57,7 @@ def test_a_body_that_nobody_wants_is_passed_over(framing: bytes) -> None:
 
 
 def test_nonsense_after_such_an_answer_is_answered_400() -> None:
-    """What follows an answer that was there is parsed as strictly as ever."""
+    """What follows a response that was there is parsed as strictly as ever."""
     with running(patiently, fast_response=try_fast_response) as port, connect(port) as connection:
         connection.sendall(ASK + b"nonsense\r\n\r\n")
         assert problem(everything(connection).partition(b"at once")[2]) == (400, "malformed-http")

@@ -74,7 +74,7 @@ def test_the_application_is_told_of_a_client_that_left(ahead: int) -> None:
 
 
 def test_too_many_requests_ahead_end_their_connection() -> None:
-    """Who sends requests without end ahead of the answers does not fill the server's memory with them."""
+    """Who sends requests without end ahead of the responses does not fill the server's memory with them."""
     closed: Counter[str] = Counter()
     with running(patiently, closed) as port, connect(port) as connection:
         connection.sendall(100 * GET)

@@ -39,7 +39,7 @@ def test_another_writer_is_waited_for_and_no_longer(database_url: str, open_data
     with engine.connect() as other:
         other.exec_driver_sql("BEGIN IMMEDIATE")
         assert metadata.tables.digest_of("s") == _digest(1)
-        with pytest.raises(DatabaseError, match=r"gave no answer within 0\.2 seconds|database is locked"):
+        with pytest.raises(DatabaseError, match=r"gave no response within 0\.2 seconds|database is locked"):
             metadata.tables.record("t", _SPEC, _digest(2), 24)
         other.exec_driver_sql("ROLLBACK")
     assert metadata.tables.record("t", _SPEC, _digest(2), 24) == _digest(2)
