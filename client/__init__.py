@@ -1,4 +1,4 @@
-"""What a training job imports: fetch a table, prove that it is the right one, apply it. No torch at import."""
+"""The client of a training job: fetch a table, verify it, apply it. No torch at import."""
 
 # package of the distribution lrtables
 

@@ -66,25 +66,25 @@ class Client:
         after: After = "hold",
         verify: Literal["boundaries", "full"] = "boundaries",
     ) -> Table:
-        """The table of a schedule: the service computes it, or has it; that it is the right one is verified here.
+        """Fetch the table of a schedule, which the service has or computes, and verify it.
 
-        The service must answer with the very spec that was asked for, and the table must have its layout, its digest
-        and its values: a table of up to 262,144 rows (fewer where a spec has many schedules) is computed here again as
-        a whole, and of a larger one some dozen rows around the boundaries of the schedule and at random. Portable
+        The response must repeat the spec that was sent, and the table must have its layout, digest and values. A table
+        of up to 262,144 rows (fewer where a spec has many schedules) is computed here again completely. Of a larger
+        one, some dozen rows are: around the boundaries of the schedule, and at random. Portable
         kinds are compared bit for bit; twins of other libraries to a few ULP, since the C libraries of two machines may
         differ in the last bit. Values that a `Literal` takes from a table named by its digest are compared with
         `verify="full"` only, which fetches that table too.
 
         Args:
-            schedule: a schedule, a sequence with one per parameter group, or a whole spec.
+            schedule: a schedule, a sequence with one per parameter group, or a spec.
             total_steps: rows of the table. May be left out where the schedule has an end of its own.
             axis: what the rows count: step, epoch, sample or token.
             stride: units of progress per row.
             after: past the last row, `hold` its values, raise an `error`, or `release` the rate to another scheduler.
             verify: `boundaries` as above; `full` computes every row of every table here again.
 
-        A request that contradicts itself raises `ValueError` before anything is sent; one that is rarely meant, such as
-        a warmup as long as the training, is warned of (`scheduler.ScheduleWarning`).
+        A request that contradicts itself raises `ValueError` before anything is sent. An unusual one, such as a warmup
+        as long as the training, gives a `scheduler.ScheduleWarning`.
         """
         if verify not in ("boundaries", "full"):
             raise ValueError(f"verify must be 'boundaries' or 'full', got {verify!r}")
@@ -104,7 +104,7 @@ class Client:
         is_full = verify == "full"
         named = named_digests(spec.every_schedule()) if is_full else ()
         with resolved({digest: self._table(digest, deadline, MAX_TABLE) for digest in named}):
-            check_table(table, spec, whole=is_full)
+            check_table(table, spec, every_row=is_full)
         table.spec = spec
         return table
 
@@ -122,10 +122,10 @@ class Client:
         return self._table(digest, self._deadline_of_call(), max_bytes)
 
     def publish(self, table: Table) -> str:
-        """Keep a table at the service by its values, for instance one captured from a live scheduler.
+        """Store a table at the service by its values, for instance one captured from a live scheduler.
 
-        What is returned is its digest, by which `get` fetches it, once the service has stored it. To publish a table
-        that is there already changes nothing.
+        Returns its digest, by which `get` fetches it, once the service has stored it. Publishing a table that the
+        service already has changes nothing.
         """
         if not isinstance(table, Table):
             raise TypeError(f"table must be a Table, got {abbreviate(table)}")

@@ -1,8 +1,8 @@
 """Connections to one service, made by urllib3; each request on them has one deadline and a limit in bytes.
 
 urllib3 and http.client know a timeout for each receive alone, and no limit on what precedes and surrounds a body. So
-the sockets here are subclasses that ask before every operation how many seconds are left, and count what they receive:
-whatever reads from them (status line, header, chunk size, trailer, interim response) keeps both limits.
+the sockets here are subclasses. They check before every operation how many seconds are left, and count the bytes they
+receive. Every read (status line, header, chunk size, trailer, interim response) therefore respects both limits.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _MOST_IDLE = 8  # connections that wait for a next request; the threads of a pro
 _LONGEST_WAIT = 86400.0  # seconds: a socket takes no infinite timeout
 
 Addresses = list[tuple[Any, ...]]
-"""What `socket.getaddrinfo` returns."""
+"""The result of `socket.getaddrinfo`."""
 
 
 class ResponseError(Exception):
@@ -90,7 +90,7 @@ class Limits:
 
 
 class _Socket(socket.socket):
-    """A socket that keeps the limits of the request under way."""
+    """A socket that enforces the limits of the current request."""
 
     limits: Limits
 
@@ -111,11 +111,11 @@ class _Socket(socket.socket):
 
 
 class _TLSSocket(_Socket, ssl.SSLSocket):
-    """The same through TLS. Its handshake takes at most the timeout that the socket below has, all in all."""
+    """The same through TLS. The whole handshake is limited by the timeout of the underlying socket."""
 
 
 class _Lookup:
-    """The addresses of one host. The system's look-up knows no timeout, so that it runs in a thread of its own."""
+    """Look-up of one host's addresses. The system's look-up has no timeout, so it runs in a thread of its own."""
 
     def __init__(self, host: str, port: int) -> None:
         self._arguments = (host, port, socket.AF_UNSPEC, socket.SOCK_STREAM)
@@ -128,7 +128,7 @@ class _Lookup:
         except socket.gaierror:
             pass
         pending = self._pending
-        if pending is None or pending.done():  # one that outlasted its request is waited for again, not doubled
+        if pending is None or pending.done():  # one that outlasted its request is waited for again, not repeated
             pending = self._pending = Future()
             Thread(target=self._look_up, args=(pending,), daemon=True).start()
         return pending.result(limits.seconds())
@@ -141,13 +141,13 @@ class _Lookup:
 
 
 class Connection(HTTPConnection):
-    """A connection whose operations keep the `limits` of the request under way."""
+    """A connection whose operations respect the `limits` of the current request."""
 
     def __init__(self, host: str, port: int, lookup: _Lookup, **kwargs: Any) -> None:
         super().__init__(host, port, **kwargs)
         self.limits = Limits()
-        self.is_whole = False
-        """Whether the last response was read to its end and was the right one: then there may be a next request."""
+        self.is_reusable = False
+        """Whether the last response was the right one and was read completely, so the connection can be used again."""
         self._lookup = lookup
         self._wire: socket.socket | None = None  # `sock` is None once a response says that it is the last
 
@@ -184,7 +184,7 @@ class Connection(HTTPConnection):
         raise failure or OSError("the host has no address")
 
     def end(self) -> None:
-        """Close the connection, and its file even where a response that was refused still refers to it."""
+        """Close the connection, and its file too, to which a refused response may still refer."""
         self.close()
         self.close_file()
 
@@ -229,21 +229,21 @@ class Connections:
         weakref.finalize(self, _close_all, self._open)
 
     @contextmanager
-    def borrow(self) -> Iterator[Connection]:
-        """A connection for one request. It is kept for another where its response `is_whole`, else closed."""
+    def acquire(self) -> Iterator[Connection]:
+        """A connection for one request. Afterwards it is kept for the next one if it `is_reusable`, else closed."""
         connection = self._take()
-        connection.is_whole = False
+        connection.is_reusable = False
         try:
             yield connection
         finally:
-            if connection.is_whole and connection.sock is not None and len(self._idle) < _MOST_IDLE:
+            if connection.is_reusable and connection.sock is not None and len(self._idle) < _MOST_IDLE:
                 self._idle.append(connection)
             else:
                 self._close(connection)
 
     def _take(self) -> Connection:
         while (idle := self._pop_idle()) is not None:
-            if idle.is_connected:  # neither closed at the other end nor sent what nobody asked for
+            if idle.is_connected:  # not closed by the other end, and no unrequested bytes received
                 return idle
             self._close(idle)
         connection: Connection
@@ -270,7 +270,7 @@ class Connections:
         connection.end()
 
     def close_files(self) -> None:
-        """In a forked process, close the files of the parent's connections, those in the middle of a request too."""
+        """In a forked process, close the files of all the parent's connections, including those in use."""
         for connection in list(self._open):
             connection.close_file()
         self._open.clear()

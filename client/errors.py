@@ -1,12 +1,12 @@
 """Every way a call of the client can fail.
 
 ClientError
-├── ServiceUnreachableError (ConnectionError)   no connection could be made, or kept, until the deadline
-├── DeadlineExceededError (TimeoutError)        the service was there, and had not answered when the time was up
+├── ServiceUnreachableError (ConnectionError)   no connection could be made, or kept, before the deadline
+├── DeadlineExceededError (TimeoutError)        the service did not respond before the deadline
 ├── RequestRefusedError                         the service answered with an error: `status`, `code`, `errors`
 │   └── NotAllowedError                         it asks for a token (401), or for one that allows more (403)
-├── UnexpectedAnswerError (ValueError)          something answered that does not speak as the service does
-└── DigestMismatchError (ValueError)            a table that is not the one it should be
+├── UnexpectedAnswerError (ValueError)          the response is not one of this service
+└── DigestMismatchError (ValueError)            a table that is not the requested one
 """
 
 from __future__ import annotations
@@ -34,19 +34,19 @@ def printable(text: str) -> str:
 
 
 class ServiceUnreachableError(ClientError, ConnectionError):
-    """No connection could be made, or kept, until the deadline."""
+    """No connection could be made, or kept, before the deadline."""
 
 
 class DeadlineExceededError(ClientError, TimeoutError):
-    """The service was there, and had not given its response when the time was up."""
+    """The service was reached, but did not respond before the deadline."""
 
 
 class UnexpectedAnswerError(ClientError, ValueError):
-    """Something answered that does not speak as the service does: is the URL right?"""
+    """The response is not one of this service: is the URL right?"""
 
 
 class DigestMismatchError(ClientError, ValueError):
-    """A table is not the one it should be."""
+    """A table is not the requested one."""
 
 
 @dataclass(frozen=True)
@@ -91,7 +91,7 @@ class RequestRefusedError(ClientError):
 
     @property
     def request_id(self) -> str:
-        """The name under which the service's log has this request."""
+        """The id of this request in the service's log."""
         return _text(self.problem.get("request_id"))
 
     def __str__(self) -> str:
@@ -130,7 +130,7 @@ class NotAllowedError(RequestRefusedError):
 
 
 def _problem(body: bytes) -> dict[str, Any]:
-    """The problem document in a body; empty where it holds none, or one nested so deep that it could not be printed."""
+    """The problem document in a body; empty where there is none, or where it is nested too deep to print."""
     try:
         problem = json.loads(body)
     except (ValueError, RecursionError):

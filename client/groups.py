@@ -62,7 +62,7 @@ class RowWriter:
     # -- fitting to groups --------------------------------------------------------------------------------------------
 
     def fits(self, groups: Sequence[Group]) -> bool:
-        """Whether these are as many groups as were bound last."""
+        """Whether the number of groups is that of the last `bind`."""
         return len(groups) == self._bound
 
     def bind(self, groups: Sequence[Group], initial: Values | None = None) -> None:
@@ -102,7 +102,7 @@ class RowWriter:
             _check_tensors(groups, name)
 
     def disagreement(self, groups: Sequence[Group]) -> str:
-        """The hyperparameters that the table has once for all groups, which have their own; empty where none has."""
+        """The hyperparameters with one column for all groups and different values in the groups; empty without any."""
         shared = (name for name in self.names if name not in self._per_group())
         found = {name: dict.fromkeys(_own_value(group, name) for group in groups) for name in shared}
         return "; ".join(f"{name} {_listed([*values])}" for name, values in found.items() if len(values) > 1)
@@ -131,13 +131,13 @@ class RowWriter:
         return [{name: (float(array.min()), float(array.max())) for name, array in each.items()} for each in arrays]
 
     def _by_group(self, of_columns: Sequence[T]) -> Iterable[T]:
-        """What belongs to each group's columns, group after group: the same for all where they share the columns."""
+        """One item per group, in order: the same item for all groups where they share the columns."""
         return repeat(of_columns[0]) if self._table.groups is None else of_columns
 
     # -- writing ------------------------------------------------------------------------------------------------------
 
     def write(self, groups: Sequence[Group], row: int) -> list[float]:
-        """Write one row into every group; the rates written, one per group."""
+        """Write one row into every group. Returns the rates written, one per group."""
         filled: dict[str, set[int]] = {name: set() for name in self.names}
         written = []
         for values, group, writers in zip(self._values(groups, row), groups, self._writers, strict=False):
@@ -151,7 +151,7 @@ class RowWriter:
         return [values["lr"] for _, values in zip(groups, self._values(groups, row), strict=False)]
 
     def rates_by_row(self) -> memoryview[float]:
-        """The rate of each row, where all groups have the same and no other column is driven. Else empty."""
+        """The rate of each row, where all groups share it and the table has no other column. Else empty."""
         if self._rates is None:
             self._rates = self._shared_rates()
         return self._rates
@@ -190,7 +190,7 @@ def _check_product(what: str, name: str, own: float, factor: float) -> None:
 
 
 def _own_value(group: Group, name: str, otherwise: float | None = None) -> float:
-    """What a group had before any scheduler, as far as it says; else `otherwise`, else what it has now."""
+    """A group's value before any scheduler: its `initial_...` entry, else `otherwise`, else the current value."""
     if (kept := group.get(f"initial_{name}")) is not None:
         return float(kept)
     return float(read(group, name)) if otherwise is None else otherwise

@@ -65,7 +65,9 @@ class TableLR(LRScheduler):
     relative: bool = False
     _start: int = 0
     _idle: bool = False  # made, and not moved since
-    _written: float | None = None  # the object last written as the first group's rate; None: the rate is another's
+    _written: float | None = (
+        None  # the object last written as the first group's rate; None where another scheduler drives it
+    )
     _writes_again: bool = False  # after the optimizer's state is loaded
 
     def __init__(self, optimizer: Optimizer, table: Table, *, start: int = 0, relative: bool | None = None) -> None:
@@ -97,7 +99,7 @@ class TableLR(LRScheduler):
     def _bind(self) -> None:
         """Set up what is derived from the table, and cannot be copied or pickled."""
         self._writer = RowWriter(self.table, relative=self.relative)
-        self._rates = NO_RATES  # filled at the first real step: until then torch's own checks are wanted
+        self._rates = NO_RATES  # filled at the first real step: until then torch's own checks should run
         self._tensors: dict[int, WrittenTensor] = {}
 
     # -- moving -------------------------------------------------------------------------------------------------------
@@ -163,7 +165,7 @@ class TableLR(LRScheduler):
         self._idle = self._idle and self._is_initial
 
     def _row(self, progress: int) -> int | None:
-        """The table's row for a progress, the first for one before the start; None where the rate is released."""
+        """The table's row for a progress, row 0 for a negative one; None where the rate is released."""
         row = max(progress // self.table.stride, 0)  # SequentialLR takes back those whose turn is to come
         last = self.table.total_steps - 1
         if row <= last:
@@ -184,7 +186,7 @@ class TableLR(LRScheduler):
             self._rates = self._rates_of_steps()
 
     def _sign(self, groups: list[Group]) -> None:
-        """Remember the rates that are in the groups as this scheduler's, to tell them from equal ones of another's."""
+        """Record the objects written into the groups, to tell them from equal rates that another scheduler wrote."""
         self._written = self._last_lr[0]  # type: ignore[assignment]  # ours are floats
         # what was written is a float or a tensor, and `type` is quicker than `is_tensor`
         self._tensors = {
@@ -192,7 +194,7 @@ class TableLR(LRScheduler):
         }
 
     def _rates_of_steps(self) -> memoryview[float]:
-        """The rates by step where each step is a row of rates for all groups: what the short way needs. Else empty."""
+        """The rates by step, for the fast path of `step`, if each step is one row for all groups. Else empty."""
         one_per_step = self.table.stride == 1 and self.table.axis in _STEPPED
         return self._writer.rates_by_row() if one_per_step else NO_RATES
 
@@ -212,7 +214,7 @@ class TableLR(LRScheduler):
             )
 
     def _prepare(self, progress: int) -> None:
-        """Before a step: meet the groups that were added, and warn of what is amiss."""
+        """Before a step: bind groups that were added, and warn of another writer or of a step past the end."""
         if self._is_initial:
             return
         groups = self.optimizer.param_groups
@@ -250,12 +252,12 @@ class TableLR(LRScheduler):
             warnings.warn(message, ScheduleWarning, stacklevel)
 
     def _overwritten(self) -> bool:
-        """Whether a rate in the optimizer is another than this scheduler wrote."""
+        """Whether a rate in the optimizer differs from the one this scheduler wrote."""
         pairs = zip(self.optimizer.param_groups, self._last_lr, strict=False)  # groups added since were not written
         return self._written is not None and any(not same_rate(group["lr"], float(rate)) for group, rate in pairs)
 
     def _in_force(self) -> bool:
-        """Whether the rates in the optimizer are the very ones that this scheduler wrote, not only as large."""
+        """Whether the rates in the optimizer are the objects that this scheduler wrote, not only equal numbers."""
         if self._written is None or self.last_epoch < 0:  # SequentialLR takes back those whose turn is to come
             return False
         pairs = zip(self.optimizer.param_groups, self._last_lr, strict=False)  # groups added since were not written
@@ -280,7 +282,7 @@ class TableLR(LRScheduler):
     # -- saving and resuming ------------------------------------------------------------------------------------------
 
     def state_dict(self) -> dict[str, Any]:
-        """Plain numbers and text: the position, the table's digest, the optimizer's values, whether they are ours."""
+        """Plain numbers and text: the position, the table's digest, the optimizer's values, and who wrote them."""
         return SavedState(
             last_epoch=self.last_epoch,
             step_count=self._step_count,
@@ -373,7 +375,7 @@ class TableLR(LRScheduler):
             self._apply(self._row(self.last_epoch))
 
     def __getstate__(self) -> dict[str, Any]:
-        """What can be copied and pickled, and whether the rates in the optimizer are ours: a copy has others."""
+        """The attributes that can be copied and pickled, and whether the optimizer's rates are this scheduler's."""
         derived = ("_writer", "_rates", "_tensors")
         return {key: value for key, value in vars(self).items() if key not in derived} | {"in_force": self._in_force()}
 
@@ -393,4 +395,4 @@ class TableLR(LRScheduler):
 
 
 _on_optimizer: weakref.WeakKeyDictionary[Optimizer, weakref.WeakSet[TableLR]] = weakref.WeakKeyDictionary()
-"""Every TableLR on an optimizer, so that one whose turn is over can see that another's values are in force."""
+"""Every TableLR on an optimizer, so that an inactive one can see that another's values are in force."""

@@ -1,4 +1,4 @@
-"""Optimizers that are one by class alone: what keeps the hooks, the groups and the steps of one that wraps another."""
+"""Wrapped optimizers: find the inner optimizers' hooks, groups and steps behind a wrapper."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a plain training loop needs of the client: one learning rate into every parameter group. Needs no torch."""
+"""Set one learning rate in every parameter group of a plain training loop. Needs no torch."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def set_lr(optimizer: Optimizer, lr: float) -> None:
 
 
 def _fill(groups: list[Group], lr: float) -> None:
-    """Write into groups of any kind, once it is sure that all of them can hold the rate."""
+    """Write into groups of any kind, after checking that all of them can hold the rate."""
     for index, group in enumerate(groups):
         check_place(group, index, "lr")
     filled: set[int] = set()

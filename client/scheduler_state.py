@@ -26,7 +26,7 @@ _DEEPEST = 64  # each SequentialLR around a waiting scheduler takes one step bac
 
 @dataclass(frozen=True)
 class SavedState:
-    """What a TableLR saves, parsed.
+    """The parsed state of a TableLR.
 
     Attributes:
         last_epoch: the progress; below 0 only for a scheduler whose turn in a `SequentialLR` is to come.
@@ -90,19 +90,19 @@ class SavedState:
         if relative:
             _check_rates(initial["lr"], "initial['lr']")
         return cls(
-            last_epoch=_whole(state, "last_epoch", lowest),
-            step_count=_whole(state, "_step_count", 1),
+            last_epoch=_integer(state, "last_epoch", lowest),
+            step_count=_integer(state, "_step_count", 1),
             values=values,
             in_force=in_force,
             digest=_checked(state, "digest", "64 hexadecimal digits", is_digest),
             axis=_checked(state, "axis", f"one of {', '.join(get_args(Axis))}", _is_axis),
-            stride=_whole(state, "stride", 1),
+            stride=_integer(state, "stride", 1),
             relative=relative,
             initial=initial,
         )
 
     def check_table(self, table: Table, *, relative: bool, allowed: bool | Table) -> None:
-        """Raise where the state is not of this table, and another is not allowed.
+        """Raise where the state belongs to another table, unless that is allowed.
 
         Raises `DigestMismatchError` for another table, `ValueError` for another axis, stride or meaning of the values.
         """
@@ -143,7 +143,7 @@ class SavedState:
             raise _damaged("initial", f"values of {', '.join(names)}", f"none of {', '.join(lacking)}")
 
     def check_released(self, table: Table) -> None:
-        """Raise `ValueError` where values count as in force that this very table had released."""
+        """Raise `ValueError` where the state claims values in force at a position where its table releases them."""
         if self.in_force and self.digest == table.digest:
             raise _damaged("in_force", f"False past the end of a table with after={table.after!r}", self.in_force)
 
@@ -180,7 +180,7 @@ def _is_axis(value: Any) -> bool:
     return type(value) is str and value in get_args(Axis)
 
 
-def _whole(state: Mapping[Any, Any], field: str, lowest: int) -> int:
+def _integer(state: Mapping[Any, Any], field: str, lowest: int) -> int:
     def good(value: Any) -> bool:
         return type(value) is int and lowest <= value <= MAX_PROGRESS
 
@@ -211,7 +211,7 @@ def _damaged(field: str, rule: str, value: object) -> ValueError:
 
 
 def checked_progress(value: object) -> int:
-    """A position as an int; `ValueError` for all else, because trainers misread a `TypeError` that `step()` raises."""
+    """A position as an int. Raises `ValueError` for all else, because trainers misread a `TypeError` of `step()`."""
     try:
         return progress_index(value)
     except (TypeError, ValueError):

@@ -1,4 +1,4 @@
-"""Requests over HTTP with one deadline: what is worth trying again is tried again until then, and not longer."""
+"""Requests over HTTP with one deadline. Failures that may pass are retried until the deadline, and not longer."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from client.errors import (
 MAX_HEAD = 2**18
 """Bytes of a response before its body: status line, header, interim responses."""
 MAX_ERROR = 2**16
-"""Bytes that are read of the body of an error."""
+"""Most bytes read of an error's body."""
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 5.0  # seconds: the most that is waited after the first failure, and after any
 _BUSY = (429, 503)
@@ -71,8 +71,8 @@ class Transport:
     Args:
         base_url: where the service is, `http://host:port`; a path is kept. Raises `ValueError` for anything else.
         timeout: seconds to wait for a connection, and for the next bytes of a response.
-        token: what each request is allowed by. It goes to this service only: a redirect is an error, not followed, and
-            proxy settings of the environment are not used.
+        token: sent with each request, to this service only. A redirect is an error and not followed, and the proxy
+            settings of the environment are not used.
     """
 
     def __init__(self, base_url: str, *, timeout: float, token: str | None = None) -> None:
@@ -98,15 +98,15 @@ class Transport:
         body: Sequence[Part] = (),
         media_type: str = "application/json",
     ) -> bytearray:
-        """The body of the response, when it is a success.
+        """Send a request and return the body of a successful response.
 
         Args:
             method: of HTTP.
             path: behind the base URL, beginning with a slash.
             deadline: on the clock `time.monotonic`, for everything from the look-up of the host's name to
                 the last byte of the response.
-            max_bytes: the longest body that the response may have.
-            body: what is sent, in parts: none of them is copied as a whole.
+            max_bytes: largest body that is accepted.
+            body: the request's body, in parts. No part is copied as a whole.
             media_type: of the body.
         """
         headers = _body_headers(body, media_type) if body else {}
@@ -147,16 +147,16 @@ class Transport:
     ) -> bytearray:
         url = self.base_url + path
         own_id = secrets.token_hex(16)
-        with _translated(method, url), self._connections.borrow() as connection:
+        with _translated(method, url), self._connections.acquire() as connection:
             connection.limits.start(deadline, self._timeout, MAX_HEAD)
             target = (self._url.path or "").rstrip("/") + path
             was_sent = _send(connection, method, target, body, {**self._headers, **headers, "X-Request-ID": own_id})
             response = _receive(connection, max_bytes)
             error = None if response.status < 300 else self._refusal(url, response)
             is_own = _returns_id(method, response, error, own_id)
-            connection.is_whole &= was_sent and is_own
+            connection.is_reusable &= was_sent and is_own
             if not is_own:
-                raise ResponseError("it is that to another request, by its X-Request-ID")
+                raise ResponseError("it belongs to another request, by its X-Request-ID")
         if error is not None:
             raise error
         return response.body
@@ -173,7 +173,7 @@ def _body_headers(body: Sequence[Part], media_type: str) -> Mapping[str, str]:
 
 
 def _send(connection: Connection, method: str, target: str, body: Sequence[Part], headers: Mapping[str, str]) -> bool:
-    """Send the request; whether all of it was taken. A service that refuses a body may hang up, and have said why."""
+    """Send the request. Returns whether all of it was sent: a service that refuses a body may respond and hang up."""
     if connection.sock is None:
         connection.connect()
     chunks = _chunks(body) if body else None
@@ -182,7 +182,7 @@ def _send(connection: Connection, method: str, target: str, body: Sequence[Part]
     except (BrokenPipeError, ConnectionResetError):
         return False
     except TimeoutError as error:
-        raise TimeoutError("the request was not taken whole") from error
+        raise TimeoutError("not all of the request was sent") from error
     return True
 
 
@@ -193,18 +193,18 @@ def _chunks(body: Sequence[Part]) -> Iterator[bytes]:
 
 
 def _receive(connection: Connection, max_bytes: int) -> _Response:
-    """The response. Of an error the status is kept, whatever its body is."""
+    """Read the response. The status of an error is kept even where its body cannot be read."""
     with closing(connection.getresponse()) as response:
         if response.status < 200:
             raise ResponseError(f"its status is {response.status}, which is not final")
         body = bytearray()
         if response.status < 300:
             _read(connection, response, body, max_bytes)
-            connection.is_whole = True
+            connection.is_reusable = True
         else:
             with suppress(Exception):  # from a proxy in trouble, say: the status tells more than what broke its body
                 _read(connection, response, body, MAX_ERROR)
-                connection.is_whole = True
+                connection.is_reusable = True
         return _Response(response.status, response.headers, body)
 
 
@@ -222,7 +222,7 @@ def _read(connection: Connection, response: urllib3.BaseHTTPResponse, body: byte
 
 
 def _check_framing(response: urllib3.BaseHTTPResponse, max_bytes: int) -> None:
-    """Refuse, before anything is read, a body that is encoded, too long, or of a length said in two ways."""
+    """Refuse, before reading it, a body that is encoded, is too long, or has contradictory lengths."""
     headers = response.headers
     if (encoding := headers.get("Content-Encoding", "identity").lower()) != "identity":
         raise ResponseError(f"it is encoded, which was not asked for: Content-Encoding is {encoding!r}")
@@ -236,7 +236,7 @@ def _check_framing(response: urllib3.BaseHTTPResponse, max_bytes: int) -> None:
 
 
 def _returns_id(method: str, response: _Response, error: RequestRefusedError | None, own_id: str) -> bool:
-    """Whether the response may be that to the request with this X-Request-ID."""
+    """Whether the response may belong to the request with this X-Request-ID."""
     if error is None:
         return method == "GET" or response.headers.get("X-Request-ID") == own_id
     # a connection that the service ends before it has read a request has an id of its own
@@ -245,7 +245,7 @@ def _returns_id(method: str, response: _Response, error: RequestRefusedError | N
 
 
 def _retry_after(header: str) -> float | None:
-    """Seconds to wait, of a Retry-After; None where it cannot be read, which must not hide the error it came with."""
+    """Seconds to wait, from a Retry-After header; None where it is malformed, which must not hide the error itself."""
     if _SECONDS.fullmatch(header):
         return float(header)
     try:
@@ -290,14 +290,14 @@ def _translated(method: str, url: str) -> Iterator[None]:
 
 
 def _is_broken_connection(error: Exception) -> bool:
-    """Whether a connection could not be made or kept, rather than a response not be understood."""
+    """Whether the connection failed, as opposed to a response that is invalid."""
     if isinstance(error, ssl.SSLError):  # a certificate, a protocol: the next attempt would find them as they are
         return isinstance(error, (ssl.SSLEOFError, ssl.SSLZeroReturnError))
     return isinstance(_cause(error), (OSError, IncompleteRead))
 
 
 def _cause(error: Exception) -> Exception:
-    """What urllib3 wraps in an error that says "Connection broken"."""
+    """The error that urllib3 wrapped in one that says "Connection broken"."""
     inner = error.args[-1] if isinstance(error, ProtocolError) and error.args else error
     return inner if isinstance(inner, Exception) else error
 

@@ -1,12 +1,12 @@
-"""Whether a manifest and a table are those of the spec that was asked for.
+"""Verification: do a manifest and a table belong to the requested spec?
 
-A digest proves that a table's bytes are those that the digest names. It says nothing about the question: a service, a
-cache or a proxy may answer with the digest of another table. So the manifest must repeat the spec, the table must have
+A digest proves that a table's bytes are those that the digest names. It says nothing about the request: a service, a
+cache or a proxy may send the digest of another table. So the manifest must repeat the spec, the table must have
 its layout, and its values are computed here again, all of them or at the rows where a wrong one would show.
 
 Portable kinds give the same bits everywhere, and are compared bit for bit. Twins of other libraries use the C library,
 whose `cos`, `pow` and `exp` may differ from another machine's by 1 ULP. A twin's closed formula has fewer than 16 such
-roundings, each at most 1 ULP of the largest value in the column: near 0, where values cancel, that is what is left of
+roundings, each at most 1 ULP of the largest value in the column: near 0, where values cancel, that is the error of
 the sum. A twin of torch that steps from row to row adds at most 4 more per row. A value within these bounds is taken.
 (`torch.CosineAnnealingLR` divides by nearly 0 at its lowest point. Past its T_max, of which it warns, machines with
 different C libraries can differ by more: such a table is refused.)
@@ -38,20 +38,20 @@ _STEPS = 2**21  # steps that may be computed for the rows of a larger one: less 
 _CALL = 128  # steps that take as long as computing one row
 _WINDOW = 1024  # rows of a closed formula that are computed at once in the time that a window of few takes
 _FEWEST, _MOST = 2, 80  # windows of rows in a column
-_RANDOM = 16  # rows that no one can foresee
+_RANDOM = 16  # rows that a service cannot foresee
 
 _choose = random.SystemRandom().sample
 
 
 class Cost(NamedTuple):
-    """What computing a column takes: schedules in it, and those among them that step from row to row."""
+    """Cost of computing a column: number of schedules in it, and of those that step from row to row."""
 
     parts: int
     stepping: int
 
     @classmethod
     def of(cls, schedule: Schedule) -> Cost:
-        """The cost of a schedule, of which no more than `_STEPS` parts are counted."""
+        """The cost of a schedule. At most `_STEPS` parts are counted."""
         parts = list(islice(schedule.walk(), _STEPS))
         return cls(len(parts), sum(part.is_iterative for part in parts))
 
@@ -101,38 +101,38 @@ def _shown(value: Any) -> str:
     return abbreviate(value)
 
 
-def check_table(table: Table, spec: Spec, *, whole: bool) -> None:
+def check_table(table: Table, spec: Spec, *, every_row: bool) -> None:
     """Raise `DigestMismatchError` where a table is not that of the spec: another layout, or other values.
 
     Args:
         table: with the digest that it claims.
         spec: what was asked for.
-        whole: compare every row. Else small tables are compared whole, and of large ones some dozen rows: the first and
+        every_row: compare every row. Else all rows of small tables, and some dozen rows of large ones: the first and
             the last, those around the boundaries of the schedule, and random ones. At most 2 million steps are
             computed: rows of torch's step-by-step twins that lie further on are left out, and so are columns of a
             `Literal` whose table is not at hand (`scheduler.named_tables.resolved`).
     """
     asked, layout = spec.layout, table.layout
     for name in ("columns", "total_steps", "axis", "stride", "after"):
-        wanted, got = getattr(asked, name), getattr(layout, name)
-        if wanted != got:
-            raise DigestMismatchError(f"table {table.digest} is not that of the spec: {name} is {got}, not {wanted}")
+        expected, got = getattr(asked, name), getattr(layout, name)
+        if expected != got:
+            raise DigestMismatchError(f"table {table.digest} is not that of the spec: {name} is {got}, not {expected}")
     plan = spec.plan()
     costs = {name: Cost.of(schedule) for name, (schedule, _) in plan.items()}
     is_small = sum(cost.parts for cost in costs.values()) * spec.total_steps <= _SMALL
     for name, (schedule, column) in plan.items():
         rows = [range(spec.total_steps)]
-        if not (whole or is_small):
+        if not (every_row or is_small):
             some = _rows(schedule, costs[name], spec.total_steps, len(costs))
             if costs[name].stepping or spec.total_steps > _WINDOW * len(some):  # else all rows take no longer than some
                 rows = some
-        with cancellable(_never if whole else _after(costs[name], len(rows), len(costs))):
-            found = _wrong_row(table.columns[name], schedule, column, rows, costs[name])
-        if found is not None:
-            row, expected = found
+        with cancellable(_never if every_row else _after(costs[name], len(rows), len(costs))):
+            wrong = _wrong_row(table.columns[name], schedule, column, rows, costs[name])
+        if wrong is not None:
+            row, value = wrong
             raise DigestMismatchError(
                 f"table {table.digest} is not that of the spec: {name} of row {row} is {table.columns[name][row]}, "
-                f"and {expected} computed here"
+                f"and {value} computed here"
             )
 
 
@@ -141,9 +141,9 @@ def _never() -> bool:
 
 
 def _after(cost: Cost, windows: int, columns: int) -> Callable[[], bool]:
-    """What stops a computation of rows after as many blocks of steps as a column may take.
+    """Return a function that cancels a computation after as many blocks of steps as a column may take.
 
-    A schedule that is begun in its middle (`Shift`) can have a first row that is a hundred million steps away.
+    A schedule that starts in its middle (`Shift`) can have a first row that is a hundred million steps away.
     """
     calls = count()
     if not cost.stepping:
@@ -182,9 +182,9 @@ def _merged(rows: Iterable[int], stop: int) -> Iterator[range]:
 def _wrong_row(
     values: Values, schedule: Schedule, column: str, windows: list[range], cost: Cost
 ) -> tuple[int, float] | None:
-    """The first of the rows whose value is not the schedule's, and what it should be; None where none is known to be.
+    """The first row with a wrong value, and the right value; None where none was found.
 
-    Not known are the values of a table that is not at hand, and those that take too long.
+    Rows are not checked where the values come from a table that is not at hand, or take too long to compute.
     """
     try:
         expected = _computed(schedule, column, windows)

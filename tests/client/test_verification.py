@@ -110,7 +110,7 @@ def test_another_frame_is_refused(changes: dict[str, Any], said: str) -> None:
     """The right values on another axis, or with another stride or end, are another table."""
     table = Table(dict(Table.compute(SPEC).columns), **changes)
     with pytest.raises(DigestMismatchError, match=f"is not that of the spec: {said}"):
-        check_table(table, SPEC, whole=False)
+        check_table(table, SPEC, every_row=False)
 
 
 def test_other_columns_and_lengths_are_refused() -> None:
@@ -122,7 +122,7 @@ def test_other_columns_and_lengths_are_refused() -> None:
         (Table({"lr": values[:-1]}), "total_steps is 999, not 1000"),
     ]:
         with pytest.raises(DigestMismatchError, match=said):
-            check_table(table, SPEC, whole=False)
+            check_table(table, SPEC, every_row=False)
 
 
 @pytest.mark.parametrize("kind", sorted(KINDS))
@@ -137,8 +137,8 @@ def test_what_was_computed_is_taken_and_what_was_changed_is_not(kind: str, data:
         table = Table.compute(spec)
     except TableError:  # torch's own combinations can fall below 0, which no table holds
         reject()
-    for whole in (False, True):
-        check_table(table, spec, whole=whole)
+    for every_row in (False, True):
+        check_table(table, spec, every_row=every_row)
     columns = {name: np.array(values) for name, values in table.columns.items()}
     name, row = data.draw(st.sampled_from(sorted(columns))), data.draw(st.integers(0, spec.total_steps - 1))
     largest = np.abs(columns[name]).max()
@@ -146,7 +146,7 @@ def test_what_was_computed_is_taken_and_what_was_changed_is_not(kind: str, data:
     columns[name][row] += away * 1e-6 * max(largest, 1e-3)
     assume(columns[name][row] != table.columns[name][row])
     with pytest.raises(DigestMismatchError, match=rf"{name} of row {row} is "):
-        check_table(Table(columns), spec, whole=False)
+        check_table(Table(columns), spec, every_row=False)
 
 
 TWINS = [
@@ -182,27 +182,27 @@ def test_a_twin_of_another_c_library_is_taken(monkeypatch: pytest.MonkeyPatch, s
         for owner, name in [(np, "cos"), (np, "sin"), (math, "pow"), (math, "exp"), (math, "cos")]:
             patch.setattr(owner, name, shaken(getattr(owner, name)))
         other = Table.compute(Spec.model_validate_json(spec.model_dump_json()))
-    check_table(other, spec, whole=True)
+    check_table(other, spec, every_row=True)
     columns = {name: np.array(values) for name, values in right.columns.items()}
     columns["lr"][700] *= 1 + 1e-9
     with pytest.raises(DigestMismatchError, match="lr of row 700 is"):
-        check_table(Table(columns), spec, whole=True)
+        check_table(Table(columns), spec, every_row=True)
 
 
 def test_a_part_that_leaves_the_floats_is_computed_as_the_table_is() -> None:
     """Growth without bound inside a `Clamp` is a table, and no warning when its rows are computed again."""
     spec = Spec(schedule=Clamp(ExponentialLR(1e-5, 1000.0), high=1.0), total_steps=200)
-    for whole in (False, True):
-        check_table(Table.compute(spec), spec, whole=whole)
+    for every_row in (False, True):
+        check_table(Table.compute(spec), spec, every_row=every_row)
 
 
-@pytest.mark.parametrize("whole", [False, True])
-def test_nothing_is_the_table_of_a_schedule_that_leaves_the_range_of_rates(whole: bool) -> None:
+@pytest.mark.parametrize("every_row", [False, True])
+def test_nothing_is_the_table_of_a_schedule_that_leaves_the_range_of_rates(every_row: bool) -> None:
     """Where rates become infinite, or 1e300, a bound in ULP of the largest would take any table; none is taken."""
     for steps in (300, 2000):
         spec = Spec(schedule=ExponentialLR(0.1, 10.0), total_steps=steps)
         with pytest.raises(DigestMismatchError, match=r"lr of row 0 is 0\.5, and 0\.1 computed here"):
-            check_table(Table({"lr": np.full(steps, 0.5)}), spec, whole=whole)
+            check_table(Table({"lr": np.full(steps, 0.5)}), spec, every_row=every_row)
 
 
 def test_a_portable_value_is_compared_to_its_last_bit() -> None:
@@ -210,7 +210,7 @@ def test_a_portable_value_is_compared_to_its_last_bit() -> None:
     values = np.array(Table.compute(SPEC).lr)
     values[500] = np.nextafter(values[500], 1)
     with pytest.raises(DigestMismatchError, match="lr of row 500 is"):
-        check_table(Table({"lr": values}), SPEC, whole=False)
+        check_table(Table({"lr": values}), SPEC, every_row=False)
 
 
 # -- large tables -----------------------------------------------------------------------------------------------------
@@ -230,7 +230,7 @@ def test_a_wrong_row_at_a_boundary_of_a_large_table_is_found(large: tuple[Spec, 
     values = np.array(table.lr)
     values[row] += 1e-12
     with pytest.raises(DigestMismatchError, match=f"lr of row {row} is"):
-        check_table(Table({"lr": values}), spec, whole=False)
+        check_table(Table({"lr": values}), spec, every_row=False)
 
 
 def test_another_shape_between_the_same_ends_is_found(large: tuple[Spec, Table]) -> None:
@@ -239,7 +239,7 @@ def test_another_shape_between_the_same_ends_is_found(large: tuple[Spec, Table])
     values = np.array(table.lr)
     values[3000:590_000] *= 1 + 1e-9
     with pytest.raises(DigestMismatchError, match="is not that of the spec: lr of row"):
-        check_table(Table({"lr": values}), spec, whole=False)
+        check_table(Table({"lr": values}), spec, every_row=False)
 
 
 def test_one_wrong_row_anywhere_is_found_by_a_full_comparison(large: tuple[Spec, Table]) -> None:
@@ -248,7 +248,7 @@ def test_one_wrong_row_anywhere_is_found_by_a_full_comparison(large: tuple[Spec,
     values = np.array(table.lr)
     values[123_457] += 1e-12
     with pytest.raises(DigestMismatchError, match="lr of row 123457 is"):
-        check_table(Table({"lr": values}), spec, whole=True)
+        check_table(Table({"lr": values}), spec, every_row=True)
 
 
 def computed_rows(monkeypatch: pytest.MonkeyPatch) -> list[int]:
@@ -291,7 +291,7 @@ def test_looking_at_a_large_table_costs_little(monkeypatch: pytest.MonkeyPatch, 
     """The rows computed are a few hundred in all, and the steps of a twin that goes from row to row a few million."""
     table = Table.compute(spec)
     counts = computed_rows(monkeypatch)
-    check_table(table, Spec.model_validate_json(spec.model_dump_json()), whole=False)
+    check_table(table, Spec.model_validate_json(spec.model_dump_json()), every_row=False)
     assert 0 < sum(counts) <= most
 
 
@@ -304,7 +304,7 @@ def test_all_rows_are_computed_where_that_is_quicker_than_some(
     """A thousand short columns, or parts, are computed whole: a window of three rows takes as long as a thousand."""
     spec = Spec(schedule=schedules, total_steps=1000)
     counts = computed_rows(monkeypatch)
-    check_table(Table.compute(spec), spec, whole=False)
+    check_table(Table.compute(spec), spec, every_row=False)
     assert counts == [1000] * len(schedules)
 
 
@@ -312,7 +312,7 @@ def test_rows_that_take_too_long_are_left_out(monkeypatch: pytest.MonkeyPatch) -
     """A schedule begun a hundred million steps away is given up after a few million of them."""
     spec = Spec(schedule=Shift(CosineAnnealingLR(0.1, 10**8), 10**8 - 100), total_steps=10)
     counts = computed_rows(monkeypatch)
-    check_table(Table({"lr": [0.1] * 10}), spec, whole=False)
+    check_table(Table({"lr": [0.1] * 10}), spec, every_row=False)
     assert sum(counts) < 4 * LARGE
 
 
@@ -339,9 +339,9 @@ def test_a_table_that_a_literal_names_is_fetched_for_a_full_comparison(service_u
         assert client.fetch(spec, verify="full").lr.tolist() == [0.3, 0.2, 0.1]
         assert client.fetch(spec).lr.tolist() == [0.3, 0.2, 0.1]
     wrong = Table({"lr": [0.3, 0.2, 0.2]})
-    check_table(wrong, spec, whole=True)  # nothing is known of it
+    check_table(wrong, spec, every_row=True)  # nothing is known of it
     with resolved({given.digest: given}), pytest.raises(DigestMismatchError, match=r"lr of row 2 is 0\.2, and 0\.1"):
-        check_table(wrong, spec, whole=False)
+        check_table(wrong, spec, every_row=False)
 
 
 def test_full_and_boundaries_are_the_ways_of_looking(service_url: str) -> None:
