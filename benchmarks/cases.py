@@ -1,4 +1,4 @@
-"""What is proven against stepping and measured beside it: each kind, and each way that it is computed in.
+"""The schedules that are compared with stepping, in values and in time: each kind, computed in each way.
 
 Lengths are shares of `n` steps; the twins' boundaries lie at odd places within them, and some curves end before n.
 """

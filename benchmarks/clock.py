@@ -1,4 +1,4 @@
-"""What a computation takes: of the processor's time, so that a neighbour who wants the same core is not counted."""
+"""Processor time of a computation, which other processes on the same core do not affect."""
 
 from __future__ import annotations
 

@@ -78,7 +78,7 @@ def cold(schedule: Schedule, out: Values) -> Callable[[], None]:
 
 
 def list_comprehension(get_lr: Callable[[int], float], n: int) -> list[float]:
-    """What the guide's CachedScheduler does."""
+    """The guide's CachedScheduler."""
     return [get_lr(step) for step in range(n)]
 
 

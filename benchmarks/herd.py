@@ -37,7 +37,7 @@ def measure(clients: int, cores: list[int]) -> Round:
     with tempfile.TemporaryDirectory() as folder, ServerProcess(Path(folder), cores={cores[0]}) as server:
         server.get("/readyz")
         idle = server.memory()
-        server.forget_peak()
+        server.reset_peak()
         spent = [server.cpu_seconds()]
         peaks, herds = [], []
         for _ in ("cold", "warm"):

@@ -135,7 +135,7 @@ def bare_server(folder: Path) -> Iterator[str]:
 
 @contextmanager
 def on_core(core: int) -> Iterator[None]:
-    """What is started meanwhile stays on this core."""
+    """Pin processes started inside to this core."""
     before = os.sched_getaffinity(0)
     os.sched_setaffinity(0, {core})
     try:

@@ -34,7 +34,7 @@ LONG = 10_000_000  # steps of a computation
 MEBIBYTE = 2**20
 
 Rounds = dict[str, list[Load]]
-"""What each server did, round by round."""
+"""Measurements of each server, round by round."""
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,7 @@ def speed(servers: Servers, options: Options) -> Iterator[Goal]:
 
 
 def _cases(servers: Servers, name: str, address: str) -> list[Case]:
-    """What nginx and the bare function have in files, and this server under our paths."""
+    """The files that nginx and the bare function serve, and our paths to the same bytes."""
     safetensors, npy, manifest, lr = (
         Case(file, {"nginx": f"{servers.nginx}/{file}", "bare": f"{servers.bare}/{file}", name: address + path}, shares)
         for (file, path), shares in zip(servers.paths.items(), (LARGE, LARGE, SMALL, None), strict=True)
@@ -114,7 +114,7 @@ def _etag(url: str) -> str:
 
 
 def _measure(what: str, case: Case, connections: int, options: Options) -> Rounds:
-    """What each server does, measured and printed."""
+    """Measure each server and print the results."""
     rounds: Rounds = {name: [] for name in case.urls}
     for _ in range(options.rounds):
         for name, url in case.urls.items():
@@ -169,7 +169,7 @@ def _side_by_side(one: Case, other: Case) -> Case:
 
 
 def stalled(servers: Servers, options: Options) -> Iterator[Goal]:
-    """How much memory readers cost that ask for a table and take nothing of it."""
+    """Memory taken by clients that ask for a table and read nothing of it."""
     servers.ours.get(servers.paths["npy"])
     before = servers.ours.memory()
     with ExitStack() as stack:
@@ -189,7 +189,7 @@ def _memory_later(server: ServerProcess) -> int:
 
 
 def known(servers: Servers, options: Options) -> Iterator[Goal]:
-    """What the POST of a known spec costs in process, beside its validation."""
+    """Cost of the POST of a stored spec in process, compared with its validation alone."""
     rounds = post_costs(json.dumps(SPEC).encode(), 3 * options.rounds)
     ours, validation = (1e6 * statistics.median(getattr(one, name) for one in rounds) for name in rounds[0]._fields)
     print(f"\nPOST of a known spec in process: {ours:.1f} us, a bare function that validates it {validation:.1f} us")
@@ -201,7 +201,7 @@ def known(servers: Servers, options: Options) -> Iterator[Goal]:
 
 
 def computing(servers: Servers, options: Options) -> Iterator[Goal]:
-    """How much longer warm requests take while the server, on its one core, computes tables of 10M steps."""
+    """Slowdown of cached requests while the server, on its one core, computes tables of 10M steps."""
     url = servers.ours.url + servers.paths["manifest"]
     rounds: Rounds = {"quiet": [], "computing": []}
     for _ in range(options.rounds):

@@ -1,4 +1,4 @@
-"""What a request costs in the server's own process: no sockets, no HTTP parser."""
+"""Cost of a request in the server's own process, without sockets and HTTP parser."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ async def _cost(application: ASGIApp, body: bytes) -> float:
 
 
 async def _ask(application: ASGIApp, body: bytes) -> bytes:
-    """Post a body as uvicorn would; what is returned is the response's last part."""
+    """Post a body as uvicorn would; returns the response's last part."""
     sent: list[Message] = []
     received = iter([body])
 
@@ -110,7 +110,7 @@ async def _running(application: ASGIApp) -> AsyncIterator[None]:
     for moment in ("startup", "shutdown"):
         await requests.put({"type": f"lifespan.{moment}"})
         if (response := await responses.get())["type"] != f"lifespan.{moment}.complete":
-            raise RuntimeError(f"the application said {response}")
+            raise RuntimeError(f"the application sent {response}")
         if moment == "startup":
             yield
     await life

@@ -72,7 +72,7 @@ class Comparison(NamedTuple):
 
     @property
     def compared(self) -> int:
-        """How many values there were."""
+        """Number of values compared."""
         return self.steps * len(self.twin.column_names)
 
     @property
@@ -122,7 +122,7 @@ def page(comparisons: list[Comparison]) -> str:
 
 
 def versions_in_use() -> dict[str, str]:
-    """What the values depend on, and where the times come from."""
+    """The versions and the machine of the measurement."""
     return {
         "torch": torch.__version__,
         "transformers": transformers.__version__,

@@ -37,7 +37,7 @@ _SWEEP = min(DEADLINES.values()) / 20
 
 
 class Round(NamedTuple):
-    """What wrk saw without attackers and with them, and the lives of each kind of attacker."""
+    """Measurements of wrk without and with attackers, and the lifetimes of each kind of attacker."""
 
     quiet: Load
     attacked: Load

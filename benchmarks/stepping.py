@@ -27,7 +27,7 @@ from scheduler import Schedule
 
 
 class Goal(NamedTuple):
-    """What some schedules have to reach, and what they are stepped by."""
+    """The goal of a group of schedules, and the scheduler that they are compared with."""
 
     name: str
     schedules: Callable[[int], list[Schedule]]
@@ -39,7 +39,7 @@ class Goal(NamedTuple):
 
 
 def as_function(schedule: Schedule) -> Real:
-    """What one steps where torch has no such class."""
+    """The scheduler to step where torch has no such class: LambdaLR over the formula."""
     return over(as_plain(schedule) if schedule.kind.startswith("custom.") else lambda step: 1.0)
 
 
@@ -68,10 +68,10 @@ def computing(schedule: Schedule, steps: int) -> float:
 
 def peak(schedule: Schedule, steps: int) -> float:
     """The most memory that a computation holds, in tables."""
-    forgetful = fresh(schedule)
+    new = fresh(schedule)
     tracemalloc.start()
     try:
-        forgetful.columns(steps)
+        new.columns(steps)
         return tracemalloc.get_traced_memory()[1] / (8 * steps * len(schedule.column_names))
     finally:
         tracemalloc.stop()

@@ -11,7 +11,7 @@ _UNITS = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0}
 
 
 class Load(NamedTuple):
-    """What the clients saw: responses per second, and seconds to the whole response for half and for 99 % of them."""
+    """Responses per second, and the median and 99th percentile of the seconds to the complete response."""
 
     rate: float
     p50: float

@@ -58,7 +58,7 @@ def train(url: str, report: Path) -> dict[str, Any]:
 
 
 def differences(table: Table, report: dict[str, Any]) -> list[str]:
-    """What is not as it should be: nothing, if all is well."""
+    """The problems found; empty if there are none."""
     wrong = []
     for rank, applied in enumerate(report["applied"]):
         same = np.array(applied).view(np.int64) == table.lr.view(np.int64)
@@ -103,7 +103,7 @@ def draw(table: Table, report: dict[str, Any], path: Path) -> None:
 
 
 def tell(table: Table, report: dict[str, Any]) -> None:
-    """What happened, for people."""
+    """The report as text."""
     parameters = {name: value for name, value in report["schedule"].items() if name != "kind"}
     longer = parse({**report["schedule"], "total_steps": table.total_steps + 1})
     other = Table.compute(Spec(schedule=longer, total_steps=table.total_steps))

@@ -1,4 +1,4 @@
-"""Tables that a spec names by their digest: which ones they are, and how a computation finds them."""
+"""Tables that a spec refers to by digest, and how a computation finds them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from scheduler.schedule import Schedule
 
 
 class UnresolvedError(LookupError):
-    """A Literal names a table that nobody has looked up, or a column that the table lacks."""
+    """A Literal refers to a table that was not looked up, or to a column that the table lacks."""
 
 
 class Column(Protocol):
@@ -46,7 +46,7 @@ def find_table(digest: str) -> Named | None:
 
 @contextmanager
 def resolved(tables: Mapping[str, Named]) -> Iterator[None]:
-    """Let every Literal, at any depth of what is computed inside, find the table that it names among these by digest.
+    """Let every Literal computed inside, at any depth, find its table among these by digest.
 
     It holds for the thread or task that entered. Nothing of it stays in the schedules.
     """

@@ -14,7 +14,7 @@ _ABSENT = object()
 
 
 def check_overrides(cls: type, base: type) -> None:
-    """Raise `TypeError` where a new class would be computed, stored and named as something that it is not.
+    """Raise `TypeError` where a class overrides something that its values, spec or digest follow from.
 
     Tables, digests and pictures come from `_fill`, and the spec of a table from the kind and its fields. So nothing
     overrides what follows from `_fill` (marked `final` in `base`), and a class without a kind of its own changes

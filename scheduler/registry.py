@@ -103,7 +103,7 @@ class Kinds(Mapping[str, type[Schedule]]):
         return kind in self._modules
 
     def load(self) -> None:
-        """Import the modules of all kinds now: for a server, in which no request is to wait for that."""
+        """Import the modules of all kinds now, so that no request of a server waits for it."""
         for kind in self:
             self[kind]
 
@@ -129,7 +129,7 @@ _is_describing: ContextVar[bool] = ContextVar("is_describing", default=False)
 
 
 class KindLookup:
-    """Marks a field that holds a schedule: its class is looked up by its `kind`, and nothing is loaded before.
+    """Marks a field that holds a schedule. Its class is looked up, and its module imported, by its `kind`.
 
     Args:
         prefix: what the kinds that the field takes begin with.

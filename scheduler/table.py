@@ -1,4 +1,4 @@
-"""A schedule's values as a table: named float64 columns, named as a whole by a digest.
+"""A schedule's values as a table: named float64 columns, identified by a digest.
 
 The digest is SHA-256 over one line of canonical JSON, the frame (`after`, `axis`, `columns` in name order, `stride`,
 `total_steps`), a newline, and each column's values as little-endian float64 in that order. It covers all that decides
@@ -55,7 +55,7 @@ draw: Hook[..., Figure] = Hook("scheduler.views.plot")
 
 
 class PastEndError(IndexError):
-    """A step past the last row was asked of a table whose `after` is `error`."""
+    """A step past the last row of a table whose `after` is `error`."""
 
 
 class Table:
@@ -164,7 +164,7 @@ class Table:
 
     @spec.setter
     def spec(self, spec: TableSource | None) -> None:
-        """Say what the values were computed from."""
+        """Record the spec that the values were computed from."""
         self._spec = spec
 
     @property
@@ -272,7 +272,7 @@ class Table:
 
     @property
     def claims(self) -> dict[str, str]:
-        """What a file may say of the table beside its digest: provenance, and the spec where that is not too long."""
+        """Metadata of a file beside the digest: provenance, and the spec where that is not too long."""
         spec = {} if self.spec is None else {"spec": self.spec.canonical(), "spec_id": self.spec.id}
         claims = {**self.provenance, **spec}
         return claims if len(self.layout.header(self.digest, claims)) <= MAX_HEADER else dict(self.provenance)
@@ -290,7 +290,7 @@ class Table:
         return b"".join(self.parts())
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write a safetensors file that says where the values come from: whole, under its name, or not at all."""
+        """Write a safetensors file with its provenance, atomically: it is complete, or it is not there."""
         target = Path(path)
         temporary = target.with_name(f".{target.name}.{secrets.token_hex(8)}.tmp")
         try:
@@ -358,7 +358,7 @@ class Table:
 def _by_schedule(
     plan: list[tuple[str, tuple[ColumnFiller, str]]],
 ) -> Iterable[tuple[ColumnFiller, list[tuple[str, str]]]]:
-    """Each schedule, as often as the plan uses it, with the names that its columns have in the table and in itself."""
+    """Each schedule of the plan, with the names of its columns in the table and in the schedule."""
     found: dict[tuple[int, str, str], tuple[ColumnFiller, list[tuple[str, str]]]] = {}
     for name, (schedule, column) in plan:
         driven, _, group = name.partition(".")
@@ -368,7 +368,7 @@ def _by_schedule(
 
 
 def _open_at_once(path: str, flags: int) -> int:
-    """A descriptor of a file. A pipe that nobody writes to does not keep the caller waiting."""
+    """Open a file and return its descriptor, without blocking on a pipe that has no writer."""
     return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
 
 

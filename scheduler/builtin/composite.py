@@ -27,7 +27,7 @@ from scheduler.schedule import MAX_BOUNDARIES, Schedule, schedule
 
 MAX_MEMBERS = 100
 MAX_GROWTH = 1e200
-"""How many times as large the steps of a schedule may make a rate."""
+"""Largest factor by which the steps of a schedule may increase a rate."""
 MAX_DEPTH = 8
 """Levels of composition; more is a mistake or an attack."""
 
@@ -40,7 +40,7 @@ else:  # any sequence is taken, and kept as a tuple
 
 
 class _Composite(MomentumTwin):
-    """What SequentialLR and ChainedScheduler share."""
+    """Base of SequentialLR and ChainedScheduler."""
 
     reads_rate: ClassVar[bool] = False
     revision: ClassVar[int] = 2  # past their end the rate before it is held, not OneCycleLR's rebound
@@ -75,7 +75,7 @@ class _Composite(MomentumTwin):
         _ = self._timeline  # raises where torch would
 
     def _check_agreement(self, name: str, leaves: list[tuple[str, Twin]]) -> None:
-        """All members drive one optimizer, which has one of each."""
+        """Raise `ValueError` where the members differ in a field that describes their shared optimizer."""
         for place, leaf in leaves[1:]:
             first_place, first = leaves[0]
             if getattr(leaf, name) != getattr(first, name):
@@ -161,7 +161,7 @@ class _Composite(MomentumTwin):
                 momenta.fill(self._momentum_before(slice_.number))
 
     def _momentum_before(self, number: int) -> float:
-        """The momentum that the last member to set it before this segment left behind, or that the constructors did."""
+        """The momentum in force before this segment, set by an earlier member or by the constructors."""
         for index in range(number - 1, 0, -1):
             segment, stop = self._timeline.segments[index], self._timeline.segments[index + 1].start
             if member := segment.driving:

@@ -81,16 +81,16 @@ class CosineAnnealingLR(Affine):
         out[0, turns], out[2, turns], out[3, turns] = 0.0, 1.0, self._rise
 
     def _turns(self, clock: int) -> slice:
-        """Where, from `clock` on, the steps lie that add: those after the bottom of the cosine."""
+        """Indices, counted from `clock`, of the steps that add: those after the bottom of the cosine."""
         return slice((self.T_max + 1 - clock) % (2 * self.T_max), None, 2 * self.T_max)
 
     @property
     def _rise(self) -> float:
-        """What the turns add."""
+        """The amounts that the turning steps add."""
         return (self.base_lr - self.eta_min) * (1 - math.cos(math.pi / self.T_max)) / 2
 
     def _ratios(self, out: Values, clock: int) -> None:
-        """Write what the steps multiply the distance to eta_min by; anything at the turns."""
+        """Write the factors by which the steps multiply the distance to eta_min; the turning steps ignore theirs."""
         waves = steps_before(clock, len(out))
         waves *= math.pi
         waves /= self.T_max

@@ -1,4 +1,4 @@
-"""The counters of torch's scheduler objects, from their construction on: who steps when, and what it counts then.
+"""The counters of torch's scheduler objects, from their construction on: which member steps when, at which count.
 
 A scheduler's constructor already takes a step and changes the parameter group; SequentialLR's then sets the rate back,
 turns all counters below it back by one, and takes the first step of the member that is first once more. The order of
@@ -22,7 +22,7 @@ MAX_ACTIVE = 100_000
 
 
 def segments(built: Counter, group: Group) -> Iterator[Segment]:
-    """What takes part in which steps from step 1 on. Raises `ValueError` where that is more than `MAX_ACTIVE`."""
+    """Segments from step 1 on, with the members active in each. Raises `ValueError` above `MAX_ACTIVE` members."""
     step, count = 1, 0
     while True:
         segment = Segment(step, tuple(built.step(group)))
@@ -41,7 +41,7 @@ def segments(built: Counter, group: Group) -> Iterator[Segment]:
 
 
 class Counter(ABC):
-    """A scheduler object of torch, reduced to what it counts. Building one builds the object on the group."""
+    """The counter of one torch scheduler. Constructing it has the effects of torch's constructor on the group."""
 
     @abstractmethod
     def undo(self) -> None:
@@ -57,19 +57,19 @@ class Counter(ABC):
 
     @abstractmethod
     def step(self, group: Group) -> list[ActiveMember]:
-        """Step once: what takes part in the step, in order."""
+        """Step once. Returns the members that are active in the step, in order."""
 
     @abstractmethod
     def until_change(self) -> float:
-        """In how many steps the next one comes that differs from those before it; infinity: never."""
+        """Number of steps until one differs from those before it; infinity where none does."""
 
     @abstractmethod
     def skip(self, steps: int) -> None:
-        """Take so many steps, none of which differs."""
+        """Take `steps` steps that do not differ."""
 
 
 class Leaf(Counter):
-    """A scheduler that is no composite."""
+    """A scheduler that is not a composite."""
 
     def __init__(self, twin: Twin, group: Group) -> None:
         self._twin = twin.enter_group(group)

@@ -21,13 +21,13 @@ from scheduler.numerics.rates import MAX_RATE
 from scheduler.schedule import schedule
 
 MomentumColumn = Literal["momentum", "beta1"]
-"""What torch calls the optimizer's momentum: `beta1` where it is the first of Adam's betas."""
+"""Column of the optimizer's momentum: `beta1` where it is the first of Adam's betas."""
 
 _LISTED_CYCLES = 16  # cycles whose boundaries are listed
 
 
 class _Cycling(ClosedForm, MomentumTwin):
-    """What drives the momentum against the rate."""
+    """Base of the twins that move the momentum opposite to the rate."""
 
     reads_rate: ClassVar[bool] = False
 
@@ -257,7 +257,7 @@ class OneCycleLR(_Cycling):
         return self._initial / self.final_div_factor
 
     def _phases(self) -> Iterator[_Phase]:
-        """All phases, those without a step too."""
+        """All phases, including those without a step."""
         steps = self.end
         ends = [float(self.pct_start * steps) - 1, float(2 * self.pct_start * steps) - 2, float(steps - 1)]
         if not self.three_phase:
@@ -315,7 +315,7 @@ class OneCycleLR(_Cycling):
                     self._between(share, corners[number], corners[number + 1], out[step - start :][: len(share)])
 
     def _share(self, phase: _Phase, step: int, n: int) -> Values:
-        """What decides between the ends of a phase: progress p, or cos(pi p) + 1."""
+        """The interpolation argument within a phase: progress p, or cos(pi p) + 1."""
         share = steps_before(step, n)[1:]
         share -= phase.start
         share /= phase.end - phase.start

@@ -25,7 +25,7 @@ _LISTED_DROPS = 16  # drops that are listed
 
 
 class _ByGamma(Product):
-    """What the twins share whose rate is multiplied by gamma again and again."""
+    """Base of the twins that multiply the rate by gamma repeatedly."""
 
     gamma: float
 
@@ -129,7 +129,7 @@ class MultiStepLR(_ByGamma):
 
     @cached_property
     def _drops(self) -> tuple[NDArray[np.int64], Values]:
-        """The milestones in order, each once, and what each multiplies by."""
+        """The distinct milestones in order, and the factor of each."""
         counts = sorted(Counter(self.milestones).items())
         powers = [self.gamma**count for _, count in counts]
         return np.array([step for step, _ in counts], dtype=np.int64), np.array(powers, dtype=np.float64)
@@ -198,7 +198,7 @@ class ExponentialLR(_ByGamma):
 
 
 def _growing(twin: StepLR | ExponentialLR, every: int) -> Iterator[PlacedWarning]:
-    """What there is to say of a rate that is multiplied by more than 1 again and again."""
+    """Warn of a rate that is repeatedly multiplied by more than 1."""
     if twin.gamma > 1.0 and twin.base_lr > 0.0:
         times = math.ceil((math.log(MAX_RATE) - math.log(twin.base_lr)) / math.log(twin.gamma))
         grows = f"gamma={twin.gamma} of this {twin.kind} is above 1, so that the rate grows without bound"

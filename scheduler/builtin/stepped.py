@@ -1,7 +1,8 @@
 """Rates that torch computes from the rate of the step before: products, affine steps, and both in a row.
 
-Such a schedule cannot start in the middle. A `Timeline` starts from the nearest of the rates it has noted, one for
-every BLOCK steps, and goes on in order, so that any window costs at most a block more than its own steps.
+Such a schedule cannot start in the middle. A `Timeline` keeps one rate for every BLOCK steps. It starts from the
+nearest one before a window, so any window costs at most one block more than its own steps, once those before it
+were computed.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from scheduler.numerics.cancellation import check_cancelled
 from scheduler.numerics.pieces import BLOCK, ENDLESS, overlaps
 
 Moves = NDArray[np.float64]
-"""What steps do to the rate, shape [4, n]: lr becomes (lr - moves[0]) / moves[1] * moves[2] + moves[3]."""
+"""Steps as updates of the rate, shape [4, n]: lr becomes (lr - moves[0]) / moves[1] * moves[2] + moves[3]."""
 
 LOOP = 4096
 """Steps of a Python loop at once: their floats are objects, several times as large as an array's."""
@@ -36,7 +37,7 @@ def _chunks(out: Values, movers: int, most: int) -> Iterator[tuple[Values, int]]
 
 
 class Stepped(Twin):
-    """A twin whose steps change the rate that is there."""
+    """A twin that computes each rate from the rate before."""
 
     @property
     @override
@@ -45,7 +46,7 @@ class Stepped(Twin):
 
     @abstractmethod
     def write_moves(self, out: Moves, clock: int) -> None:
-        """Write what the steps with these clocks do."""
+        """Write the moves of the steps from `clock` on."""
 
     @abstractmethod
     def apply_steps(self, rates: Values, clock: int) -> None:
@@ -53,7 +54,7 @@ class Stepped(Twin):
 
     @abstractmethod
     def run_steps(self, out: Values, lr: float, clock: int) -> None:
-        """Write the rates after each of the steps with these clocks, `lr` being that before them."""
+        """Write the rates after each of the steps from `clock` on; `lr` is the rate before them."""
 
     @cached_property
     def _timeline(self) -> Timeline:
@@ -74,7 +75,7 @@ class Product(Stepped):
 
     @abstractmethod
     def write_factors(self, out: Values, clock: int) -> None:
-        """Write what the steps with these clocks multiply by, for at most BLOCK of them."""
+        """Write the factors of the steps from `clock` on, at most BLOCK of them."""
 
     @override
     def write_moves(self, out: Moves, clock: int) -> None:
@@ -118,7 +119,7 @@ Mover = tuple[Twin, int]
 def advance(out: Values, lr: float, movers: Sequence[Mover]) -> None:
     """Write the rates of steps in each of which all movers step once, in order; `lr` is the rate before.
 
-    At most BLOCK steps. What comes before a closed twin is overwritten by it, so that only the rest counts.
+    At most BLOCK steps. A closed-form twin replaces the rate of those before it, so only those after it are stepped.
     """
     last_closed = max((i for i, (twin, _) in enumerate(movers) if isinstance(twin, ClosedForm)), default=None)
     if last_closed is not None:
@@ -178,7 +179,7 @@ class ActiveMember(NamedTuple):
     clock: int
     """Its clock at the first step of the segment."""
     restarts: bool = False
-    """Whether SequentialLR sets it anew at that step, instead of stepping it."""
+    """Whether SequentialLR restarts it at that step instead of stepping it."""
 
 
 class Segment(NamedTuple):
@@ -208,7 +209,7 @@ class Segment(NamedTuple):
 
     @property
     def driving(self) -> ActiveMember | None:
-        """The twin that has the last word on the momentum, where one drives it."""
+        """The last twin that drives the momentum; None where none does."""
         return next((member for member in reversed(self.members) if len(member.twin.column_names) > 1), None)
 
     @property
@@ -221,14 +222,14 @@ class SegmentSlice(NamedTuple):
     """The part of a window of steps that lies in one segment."""
 
     number: int
-    """Of the segment, in order."""
+    """Index of the segment."""
     segment: Segment
     begin: int
     stop: int
 
 
 class Timeline:
-    """Which twins take part in which steps, and the rates that follow.
+    """The segments of a training, and the rates that follow from them.
 
     Args:
         first: the rate of step 0.

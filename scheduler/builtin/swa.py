@@ -68,7 +68,7 @@ class SWALR(Affine):
         out[1, done], out[2, done] = 1.0, 0.0
 
     def _alphas(self, clock: int, n: int) -> Values:
-        """How far the annealing is at the step before `clock` and at the n steps from it on."""
+        """Progress of the annealing, 0 to 1, at the step before `clock` and at the n steps from it on."""
         progress = steps_before(clock, n)
         progress /= max(1, self.anneal_epochs)
         np.clip(progress, 0.0, 1.0, out=progress)

@@ -1,6 +1,6 @@
-"""What the twins of torch's schedulers have in common, and what they do to each other in a composite.
+"""Base classes of the twins of torch's schedulers, alone and inside a composite.
 
-A twin equals stepping the real class (torch 2.13) bit for bit, at every length. It keeps that class's parameter names
+A twin matches the real class (torch 2.13), stepped, bit for bit, at every length. It keeps that class's parameter names
 and defaults, without `optimizer` and `last_epoch`; `base_lr` comes first where torch takes the rate from the optimizer.
 
 Narrower than torch: a number has the bounds of its field, and a rate that grows beyond all rates is an error where it
@@ -30,7 +30,7 @@ else:  # any sequence is taken, and kept as a tuple
     Milestones = Annotated[tuple[Steps, ...], Field(max_length=10_000, strict=False)]
 
 Group = dict[str, float]
-"""What torch's schedulers read and write in a parameter group of the optimizer, by torch's keys."""
+"""The entries of a parameter group that torch's schedulers read and write, by torch's keys."""
 
 NOT_TWINNED: Mapping[str, str] = MappingProxyType(
     {
@@ -44,17 +44,17 @@ NOT_TWINNED: Mapping[str, str] = MappingProxyType(
 
 
 def steps_before(step: int, n: int) -> Values:
-    """The steps step - 1, step, ..., step + n - 1 as floats, for n <= BLOCK: each step's predecessor is there."""
+    """The steps step - 1, step, ..., step + n - 1 as floats, for n <= BLOCK."""
     return STEPS[: n + 1] + (step - 1)
 
 
 class Twin(Schedule):
-    """A torch scheduler as a function of the step, and what SequentialLR and ChainedScheduler need to step it.
+    """A torch scheduler as a function of the step, with the methods by which composites step it.
 
     Alone, a twin gives `write_rates`, and `write_momentum` where it drives a second column.
 
-    Inside a composite every member drives the same parameter group, so that members change each other. There torch's
-    counter of the member, the `clock` of the methods below, is what a step is to the member alone. Step by step:
+    Inside a composite every member drives the same parameter group, so members affect each other. The `clock` of the
+    methods below is torch's counter of the member; it counts what a step counts for a twin alone. Step by step:
 
     1. torch's constructors run, in the order of the text: `enter_group`, then the first step, `rate_when_built`.
     2. SequentialLR's constructor takes the first step of its first member once more: `first_rate`.
@@ -112,7 +112,7 @@ class Twin(Schedule):
     # -- in a composite -----------------------------------------------------------------------------------------------
 
     def enter_group(self, group: Group) -> Twin:
-        """Do to the group what torch's constructor does before its first step; the twin with the rate found there."""
+        """Apply the effects of torch's constructor before its first step. Returns the twin with the group's rate."""
         initial = group.setdefault("initial_lr", group["lr"])
         return self if initial == self.base_lr else self.replaced(base_lr=initial)  # type: ignore[attr-defined]  # a field of every kind that reads its rate
 
@@ -143,7 +143,7 @@ class Twin(Schedule):
 
     @property
     def max_growth(self) -> float:
-        """How many times as large the steps can make a rate that comes from elsewhere."""
+        """Largest factor by which the steps can increase a rate that another member left."""
         return 1.0
 
 
@@ -155,7 +155,7 @@ class MomentumTwin(Twin):
 
 
 class ClosedForm(Twin):
-    """A twin whose rate follows from the step alone: whatever was there before is overwritten."""
+    """A twin whose rate follows from the step alone and replaces the rate before it."""
 
     @property
     @override

@@ -74,7 +74,7 @@ def _compared(a: str, b: str, steps: int | None) -> Comparison:
 
 
 def _operand(text: str, steps: int | None) -> tuple[Operand, int | None]:
-    """What was typed; and over how many steps to show it, where it has no length of its own."""
+    """The operand that was typed, and the number of steps to show where it has no length of its own."""
     if text.endswith(".safetensors"):
         try:
             return Table.load(text), None

@@ -24,7 +24,7 @@ _ASSIGNMENT = re.compile(r"([A-Za-z_][\w-]*)=(.*)", re.DOTALL)
 
 
 class TypingError(ValueError):
-    """What was typed cannot be understood; the message is for who typed it."""
+    """The typed spec is invalid. The message is written for the person who typed it."""
 
 
 @dataclasses.dataclass
@@ -66,7 +66,7 @@ class CommandWords:
         self.named[name] = value
 
     def refuse_parameters(self, why: str) -> None:
-        """Raise where there are parameters and nothing that takes them."""
+        """Raise `TypingError` where there are parameters that nothing takes."""
         extra = [*self.positional[1:], *(f"{name}={value}" for name, value in self.named.items())]
         if extra:
             raise TypingError(f"parameters make no sense {why}: {' '.join(extra)}")
@@ -168,7 +168,7 @@ def _parameter(kind: type[Schedule], typed: str) -> str:
 
 
 def _length(schedules: Sequence[Schedule]) -> tuple[int, str]:
-    """How many steps to show where nobody said, and why."""
+    """Default number of steps to show, and the reason for it."""
     ends = [schedule.end for schedule in schedules if schedule.end is not None]
     if ends:
         return min(ends), "where the schedule ends"

@@ -1,4 +1,4 @@
-"""What torch's `LambdaLR` applies, base_lr · f(t), for the twins of any library: f in pieces, as whole arrays.
+"""The rates of torch's `LambdaLR`, base_lr · f(t), for the twins of any library: f in pieces, over arrays.
 
 Every line of a piece is one rounding of transformers' own expression, in its order. The `max(0, f)` around f is left
 out: where f would be negative another piece begins.

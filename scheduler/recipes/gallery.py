@@ -23,13 +23,13 @@ class UnknownRecipeError(LookupError):
 
 
 class _Part(BaseModel):
-    """What every part of a recipe is: a frozen value that refuses unknown fields."""
+    """Base of every part of a recipe: a frozen value that refuses unknown fields."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
 
 class Source(_Part):
-    """Where a recipe comes from."""
+    """The source of a recipe."""
 
     title: str = Field(description="title of the paper")
     authors: str
@@ -39,7 +39,7 @@ class Source(_Part):
 
 
 class Stated(_Part):
-    """What the source states, in its own units."""
+    """A statement of the source, in its own units."""
 
     peak: Rate = Field(description="the highest rate")
     warmup: str

@@ -1,4 +1,4 @@
-"""The torch schedulers that `python -m scheduler` trains with, by name; and what decides a training. No torch here."""
+"""The torch schedulers of `python -m scheduler` by name, and the settings of a training. No torch here."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ class Settings:
         return float(self.options.get("lr", BASE_LR))
 
     def parameters(self, batches: int) -> dict[str, Any]:
-        """What torch's class is told, by its own names, in a training of `batches` batches an epoch."""
+        """Arguments for torch's class, by its own names, in a training of `batches` batches an epoch."""
         by_length = {"t_max": self.epochs, "step_size": _CYCLE_EPOCHS * batches}
         options = {**self.choice.defaults, **self.options}
         parameters = {

@@ -1,4 +1,4 @@
-"""What `python -m scheduler` does: a training, or two side by side, printed and saved as pictures (extra `demo`)."""
+"""The runs of `python -m scheduler`: a training, or two side by side, printed and saved as pictures (extra `demo`)."""
 
 from __future__ import annotations
 

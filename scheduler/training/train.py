@@ -44,7 +44,7 @@ class Digits:
 
 @dataclass(frozen=True)
 class Epoch:
-    """What an epoch came to."""
+    """The measurements of an epoch."""
 
     lr: float
     """The rate of its last update."""
@@ -66,7 +66,7 @@ class Run:
 
 
 class Driver(Protocol):
-    """What sets the optimizer's rate during a training."""
+    """Sets the optimizer's rate during a training."""
 
     def before_update(self, epoch: int, step: int) -> None:
         """Called before update `step`, both counted from 0."""
@@ -186,7 +186,7 @@ class _Trainer:
 
     @torch.no_grad()
     def measure(self, loss: float) -> Epoch:
-        """Close an epoch whose losses sum to `loss`: test the classifier, and record."""
+        """End an epoch whose losses sum to `loss`: test the classifier, and record the results."""
         outputs = self._model(self._digits.test_images)
         labels = self._digits.test_labels
         epoch = Epoch(

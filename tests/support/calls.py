@@ -8,7 +8,7 @@ from types import FrameType
 
 
 def calls(work: Callable[[], object]) -> int:
-    """How many functions, Python's and C's, the work calls."""
+    """Number of function calls, Python's and C's, that the work makes."""
     count = 0
 
     def profile(frame: FrameType, event: str, argument: object) -> None:

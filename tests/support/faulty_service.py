@@ -44,7 +44,7 @@ class Asking:
         return served
 
     def parts(self) -> dict[str, str]:
-        """What the server says of its parts."""
+        """The server's report on its parts."""
         parts: dict[str, str] = self._pool.request("GET", f"{self._server.url}/readyz?verbose=1").json()["parts"]
         return parts
 

@@ -1,4 +1,4 @@
-"""What a reader of the metrics gets."""
+"""Parsing of the metrics text."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ from service.strict_json import SMALL
 ENDLESS, GREEDY, CRASHING, FAILING = 0.125, 0.25, 0.375, 0.4375
 """Values of a Constant: computed without end, with all memory there is, in a process that crashes, with an error."""
 UNREADABLE = 0.46875
-"""What a large body contains that is read without end."""
+"""Marker of a large body that is read for ever."""
 
 _SITE = f"""
 import os, signal

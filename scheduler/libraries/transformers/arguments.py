@@ -49,7 +49,7 @@ _TWINS: Mapping[str, type[Any]] = MappingProxyType(
 
 
 class TrainingArgumentsLike(Protocol):
-    """What decides Trainer's schedule: transformers' `TrainingArguments`, or any object with these attributes."""
+    """Inputs of Trainer's schedule: transformers' `TrainingArguments`, or any object with these attributes."""
 
     @property
     def learning_rate(self) -> float:

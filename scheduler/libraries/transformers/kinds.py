@@ -1,6 +1,6 @@
 """Twins of transformers' `get_scheduler`: every name whose rates are known beforehand.
 
-Each equals stepping the real scheduler (a torch `LambdaLR`) bit for bit, at every length, and keeps the parameter
+Each matches the real scheduler (a torch `LambdaLR`), stepped, bit for bit, at every length, and keeps the parameter
 names and defaults of the library's function (transformers 5.23.0, `optimization.py`). `base_lr` stands for the rate of
 the parameter group, which the library reads from the optimizer. As there, warmups start from a rate of 0 (but for
 `CosineWarmupWithMinLR`), and nothing ends: past `num_training_steps` the formula goes on, so that a cosine rises again.

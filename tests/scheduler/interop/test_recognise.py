@@ -101,7 +101,7 @@ def test_a_one_cycle_that_another_wrote_over_is_described(twin: Any) -> None:
     assert compare(found, twin, 16).equal
 
 
-def test_what_torch_forgets_is_refused_with_the_reason() -> None:
+def test_parameters_that_torch_does_not_keep_are_refused_with_the_reason() -> None:
     """Of two SWALR torch keeps one rate, so that a first step by the other cannot be described."""
     twin = builtin.ChainedScheduler([builtin.SWALR(0.3, 1.1, 0), builtin.SWALR(0.3, 0.1, 30)])
     with pytest.raises(

@@ -124,7 +124,7 @@ def test_numpys_buffer_is_left_as_it_was() -> None:
     assert np.getbufsize() == before
 
 
-def test_forgetting_the_tables_changes_nothing() -> None:
+def test_clearing_the_caches_changes_nothing() -> None:
     """Factor tables are a cache: values computed with and without them are the same."""
     schedule = parse({"kind": "custom.CosineWarmup", "base_lr": 0.1, "warmup_steps": 5000})
     before = schedule.values(5000).tobytes()

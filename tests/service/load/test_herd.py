@@ -20,7 +20,7 @@ def test_a_herd_shares_one_computation(server: ServerProcess, clients: int) -> N
     table = Table.compute(Spec.model_validate_json(json.dumps(SPEC)))
     server.get("/readyz")
     idle = server.memory()
-    server.forget_peak()
+    server.reset_peak()
     fared = herd(server.port, SPEC, clients, expected=table.to_bytes())
     assert server.counters()["computations"] == 1
     assert fared.statuses == [200] * (clients - 1) + [201]
@@ -35,7 +35,7 @@ def test_a_cluster_is_served(server: ServerProcess) -> None:
     raise_file_limit(clients)
     server.get("/readyz")
     idle = server.memory()
-    server.forget_peak()
+    server.reset_peak()
     cold, warm = (herd(server.port, SPEC, clients) for _ in ("cold", "warm"))
     assert cold.statuses == [200] * (clients - 1) + [201]
     assert warm.statuses == [200] * clients

@@ -67,7 +67,7 @@ def test_answers_that_nobody_takes_do_not_pile_up(quick: ServerProcess) -> None:
     """Who asks without end and takes nothing fills a bounded part of the memory, and is cut."""
     digest = post(quick, SPEC)
     ask = f"GET /v1/tables/{digest}/manifest HTTP/1.1\r\nHost: localhost\r\n\r\n".encode()
-    quick.forget_peak()
+    quick.reset_peak()
     before = quick.memory("VmHWM")
     with (
         connect(quick.port, window=4096) as connection,

@@ -13,7 +13,7 @@ from typing import Any
 
 @dataclass
 class Request:
-    """What the client sent."""
+    """The request that the client sent."""
 
     method: str
     path: str
@@ -39,7 +39,7 @@ class HostileServer:
         self.url = f"http://127.0.0.1:{self.port}"
         self.script: Script = lambda request, connection: None
         self.serve: Callable[[socket.socket], None] = self.answer_requests
-        """What is done with a connection."""
+        """Handler of a connection."""
         self.seen: list[Request] = []
         self._connections: set[socket.socket] = set()
         self._threads = [threading.Thread(target=self._accept, daemon=True)]

@@ -30,7 +30,7 @@ def file_of(columns: dict[str, Any], *, axis: str = "step", stride: int = 1, aft
 
 
 def manifest_of(spec: Spec, digest: str) -> dict[str, Any]:
-    """What the service says of the table of a spec, as far as a client reads it."""
+    """The manifest of a spec's table, with the fields that a client reads."""
     columns = sorted(spec.plan())
     return {
         "digest": digest,

@@ -1,4 +1,4 @@
-"""What tests of schedulers on real optimizers share: groups, an update, the rates, a checkpoint's file."""
+"""Helpers for tests of schedulers on real optimizers: groups, an update, the rates, a checkpoint's file."""
 
 from __future__ import annotations
 

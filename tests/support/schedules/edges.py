@@ -38,7 +38,7 @@ SHORT = ("schedules", "schedulers")
 NAMED = "0" * 64
 """The digest of the table that Literals name."""
 TABLES = {NAMED: Table({"lr": [0.1, 0.5, 0.0]})}
-"""What Literals are to be resolved with."""
+"""The tables that Literals refer to."""
 WALKED = 10**5
 """Steps up to which a schedule is computed that must be stepped from 0."""
 

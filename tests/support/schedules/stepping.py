@@ -43,7 +43,7 @@ def real_scheduler(twin: Twin, optimizer: torch.optim.Optimizer) -> Any:
 
 
 def step_real(twin: Twin, steps: int) -> Columns:
-    """What stepping the real scheduler puts in force during updates 0..steps-1: name to values, for each column."""
+    """The values in force during updates 0..steps-1 when the real scheduler is stepped, by column."""
     optimizer = optimizer_of(twin)
     scheduler = real_scheduler(twin, optimizer)
     optimizer.step()  # the order that torch asks for

@@ -15,7 +15,7 @@ _HEAD = b"%s HTTP/1.1\r\nHost: 127.0.0.1\r\n"
 
 @dataclass(frozen=True)
 class Attacker:
-    """What a client sends at once, what it sends with every beat, and how many bytes it takes then: None is all."""
+    """Bytes a client sends first, bytes it sends with every beat, and bytes it reads then (None: all)."""
 
     opening: bytes = b""
     drip: bytes = b""
@@ -23,7 +23,7 @@ class Attacker:
 
 
 class Life(NamedTuple):
-    """How long a connection lived, in seconds, and what came over it.
+    """Lifetime of a connection in seconds, and the bytes that it received.
 
     It was seen alive after `alive` seconds, and not any more after `seconds`.
     """

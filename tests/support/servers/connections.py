@@ -44,7 +44,7 @@ def connect(port: int, window: int | None = None) -> socket.socket:
 
 
 def everything(connection: socket.socket) -> bytes:
-    """What comes until the server closes."""
+    """All bytes received until the server closes."""
     return b"".join(iter(partial(connection.recv, 2**20), b""))
 
 

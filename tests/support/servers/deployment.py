@@ -38,7 +38,7 @@ class Response:
 
     @property
     def cache(self) -> str:
-        """What nginx's cache had to do with it: MISS, HIT, STALE, or nothing."""
+        """Status of nginx's cache: MISS, HIT, STALE, or nothing."""
         return self.headers.get("x-cache", "")
 
 

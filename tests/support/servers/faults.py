@@ -84,7 +84,7 @@ def failing(stream: Stream) -> Stream:
 
 
 def _split(chunk: bytes) -> tuple[bytes, bytes]:
-    """What of the chunk is the head of an HTTP request or response, and what is body."""
+    """Split a chunk into the head of an HTTP request or response, and its body."""
     if _VERSION not in chunk.partition(b"\r\n")[0]:
         return b"", chunk
     head, found, body = chunk.partition(b"\r\n\r\n")

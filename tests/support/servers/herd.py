@@ -74,7 +74,7 @@ class HerdClient(asyncio.BufferedProtocol):
         self.transport.write(self._post)
 
     def get_buffer(self, sizehint: int) -> bytearray:
-        """Where the next bytes go."""
+        """The buffer for the next bytes."""
         return self.scratch
 
     def buffer_updated(self, nbytes: int) -> None:
@@ -125,7 +125,7 @@ class HerdClient(asyncio.BufferedProtocol):
 
 
 class Herd:
-    """How a herd fared: seconds from the first request to the last byte, statuses of the POSTs, addresses."""
+    """Results of a herd: seconds from the first request to the last byte, statuses of the POSTs, addresses."""
 
     def __init__(self, seconds: float, clients: Sequence[HerdClient]) -> None:
         self.seconds = seconds

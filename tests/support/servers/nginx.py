@@ -35,7 +35,7 @@ class NginxProcess:
         self.process.wait(timeout=30)
 
     def errors(self) -> str:
-        """What it has written to its log of errors."""
+        """Its error log."""
         return self._log.read_text(encoding="utf-8", errors="replace")
 
     def _wait(self, patience: float = 30.0) -> None:

@@ -48,7 +48,7 @@ class ServerProcess:
         self._log.close()
 
     def log(self) -> str:
-        """What it has written to stderr."""
+        """Its standard error."""
         return Path(self._log.name).read_text()
 
     def stop(self) -> tuple[int, str]:
@@ -68,12 +68,12 @@ class ServerProcess:
             return body
 
     def counters(self) -> dict[str, int]:
-        """What the server has done."""
+        """The server's counters."""
         counters: dict[str, int] = json.loads(self.get("/v1/server"))["counters"]
         return counters
 
     def memory(self, what: str = "VmRSS") -> int:
-        """Resident bytes: now, or with `VmHWM` at most since the start or the last `forget_peak`."""
+        """Resident bytes: now, or with `VmHWM` at most since the start or the last `reset_peak`."""
         status = Path(f"/proc/{self.process.pid}/status").read_text()
         return 1024 * int(next(line for line in status.splitlines() if line.startswith(what)).split()[1])
 
@@ -82,7 +82,7 @@ class ServerProcess:
         fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
         return sum(map(int, fields[11:13])) / os.sysconf("SC_CLK_TCK")
 
-    def forget_peak(self) -> None:
+    def reset_peak(self) -> None:
         """Let the peak of resident bytes be counted from now on."""
         Path(f"/proc/{self.process.pid}/clear_refs").write_text("5")
 

