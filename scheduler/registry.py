@@ -88,6 +88,8 @@ class Kinds(Mapping[str, type[Schedule]]):
         module = self._modules[kind]
         if kind not in self._classes:
             self._classes |= _exported(module)
+        if kind not in self._classes:
+            raise ImportError(f"{module} exports no kind {kind!r}, which scheduler/registry.py lists for it")
         return self._classes[kind]
 
     @override

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from scheduler import KINDS, Schedule, Spec, Table
 from scheduler.commands.typed import MAX_STEPS, CommandWords, TypingError, typed_kind, typed_spec
 from scheduler.messages.descriptions import summary
-from scheduler.recipes import RECIPES
+from scheduler.recipes import RECIPES, Recipe
 from scheduler.views.chart import boundary_lines, chart, value_lines
 from scheduler.views.plot import plot
 from scheduler.views.summary import call, landmarks, signature
@@ -83,7 +83,8 @@ def run(arguments: argparse.Namespace) -> int:
 def _output(arguments: argparse.Namespace) -> str:
     words = CommandWords.sort(arguments.words, flags=_FLAGS, options=_OPTIONS)
     if words.positional and {"--help", "-h"}.intersection(words.options):
-        return _explanation(typed_kind(words.positional[0]))
+        name = words.positional[0]
+        return _recipe_explanation(RECIPES[name]) if name in RECIPES else _explanation(typed_kind(name))
     options = _option_parser().parse_args(words.options, namespace=arguments)
     if not words.positional:
         words.refuse_parameters("without a kind")
@@ -161,6 +162,21 @@ def _description(table: Table, spec: Spec, rows: list[int] | None) -> dict[str, 
             for row, name in names.items()
         ],
     }
+
+
+def _recipe_explanation(recipe: Recipe) -> str:
+    """Return what a recipe is, where it is from, and what its source leaves open."""
+    source, stated = recipe.source, recipe.stated
+    lines = [
+        f"{recipe.name}: {recipe.title}",
+        "",
+        f"Source: {source.authors}, {source.title!r}, {source.year}, {source.identifier}; {source.where}",
+        f"Stated: warmup {stated.warmup}; decay {stated.decay}; length {stated.length}; highest rate {stated.peak:g}",
+        *(f"Assumed: {assumption}" for assumption in recipe.assumptions),
+        "",
+        f"{recipe.spec.total_steps:,} rows of {recipe.spec.stride:,} {recipe.spec.axis}; it takes no parameters.",
+    ]
+    return "\n".join(lines)
 
 
 def _catalogue(*, as_json: bool) -> str:

@@ -124,8 +124,9 @@ class Sequence(Composite):
     def _of_part(self, number: int, share: int, steps: int) -> Iterator[PlacedWarning]:
         """The warnings of a part, and one where the next part begins before its warmup has finished."""
         given, following = self.schedules[number], self.schedules[number + 1 : number + 2]
+        composite_warns = len(self.lengths) == len(self.schedules) and steps < sum(self.lengths)
         for warning in given.placed_warnings(share, part=True):
-            if warning.about != "short" or not (following or steps < (self.end or 0)):  # else the composite warns
+            if warning.about != "short" or not (following or composite_warns):
                 yield warning
         if following and not following[0].needs_previous and steps > share:
             yield from cut_warmup(given, share)

@@ -62,7 +62,10 @@ def check_place(group: Group, index: int, column: str) -> None:
         current = read(group, column)
     except KeyError:
         has = ", ".join(key for key in group if key != "params")
-        raise ValueError(f"the table has the column {column!r}, which group {index} has not, only {has}") from None
+        message = f"the table has the column {column!r}, which group {index} does not have; it has {has}"
+        if column == "momentum" and "betas" in group:
+            message += ". Adam's momentum is beta1: give the schedule momentum_column='beta1'"
+        raise ValueError(message) from None
     if problem := _why_not_written(current):
         raise ValueError(f"the {column} of group {index} {problem}")
 

@@ -98,10 +98,18 @@ def translate(error: ValidationError, data: Any, owner: Owner, kinds: ClassesByK
         owner: what the data is for.
         kinds: kind name to class, for the schedules inside that are JSON data.
     """
+    if _is_bare_schedule(data, owner, kinds):
+        return [Problem((), (), "this is a schedule, and a spec is needed: {'schedule': ..., 'total_steps': ...}")]
     details = error.errors(include_url=False)[: 2 * MOST_PROBLEMS]
     found = [problem for detail in details for problem in _problem(detail, data, owner, kinds)]
     misspelt = {meant for detail in details for meant in _meant(detail, data, owner, kinds)}
     return [problem for problem in found if not (problem.text == _MISSING and problem.path in misspelt)][:MOST_PROBLEMS]
+
+
+def _is_bare_schedule(data: Any, owner: Owner, kinds: ClassesByKind) -> bool:
+    """Whether a schedule was given where a spec, which holds one, is needed."""
+    is_schedule = isinstance(data, dict) and isinstance(data.get("kind"), str) and data["kind"] in kinds
+    return is_schedule and "schedule" in owner.parameters and "schedule" not in data and "kind" not in owner.parameters
 
 
 def read_json(text: str | bytes | bytearray) -> Any:
@@ -164,7 +172,8 @@ def _problem(detail: Any, data: Any, owner: Owner, kinds: ClassesByKind) -> Iter
             yield Problem((*path, "kind"), path, f"has no kind, such as {_COMMON}", continues=True)
         case "union_tag_invalid":
             kind = value["kind"] if isinstance(value, dict) else value.kind
-            text = _refused_kind(kind, re.findall(r"'([^']*)'", detail["ctx"]["expected_tags"]))
+            taken = re.findall(r"'([^']*)'", detail["ctx"]["expected_tags"])
+            text = _refused_kind(kind, taken, is_data=isinstance(value, dict))
             yield Problem((*path, "kind"), path, text, value=kind)
         case "value_error":
             yield Problem(path, path, rule(detail), value=value)
@@ -176,11 +185,18 @@ def _problem(detail: Any, data: Any, owner: Owner, kinds: ClassesByKind) -> Iter
             yield Problem(path, path, rule(detail), continues=True, value=value)
 
 
-def _refused_kind(kind: object, taken: Sequence[str]) -> str:
+_OWN_KIND = (
+    "this is a kind of your own, which nobody else knows: use its values, Literal(schedule.values(n).tolist()), "
+    "or publish its table"
+)
+
+
+def _refused_kind(kind: object, taken: Sequence[str], *, is_data: bool) -> str:
     """The sentence about a kind that there is none of, or that does not fit: torch's composites take torch's alone."""
     prefix = f"{taken[0].partition('.')[0]}."
-    fits = str(kind).startswith(prefix) or not all(name.startswith(prefix) for name in taken)
-    return unknown_kind(kind, taken) if fits else f"kind must begin with {prefix!r}, got {abbreviate(kind)}"
+    if all(name.startswith(prefix) for name in taken) and not str(kind).startswith(prefix):
+        return f"kind must begin with {prefix!r}, got {abbreviate(kind)}"
+    return unknown_kind(kind, taken) if is_data else _OWN_KIND
 
 
 def _meant(detail: Any, data: Any, owner: Owner, kinds: ClassesByKind) -> Iterator[Path]:
@@ -193,6 +209,8 @@ def _meant(detail: Any, data: Any, owner: Owner, kinds: ClassesByKind) -> Iterat
 
 def _owner(path: Path, data: Any, owner: Owner, kinds: ClassesByKind) -> Owner:
     """The owner of a value: the schedule that it is a parameter of, or the owner of all the data."""
+    if len(path) <= 1:
+        return owner
     for part in path[:-1] if data is not ABSENT else ():
         data = data[part]
     kind = data.get("kind") if isinstance(data, dict) else None

@@ -81,7 +81,7 @@ def test_tensors_are_filled_in_place_each_once() -> None:
 def test_a_column_without_a_place_is_refused_with_what_there_is(column: str) -> None:
     """The error names the group and its numbers; reading is a KeyError."""
     group = group_of(Adam)
-    with pytest.raises(ValueError, match=rf"the column '{column}', which group 7 has not, only lr, betas"):
+    with pytest.raises(ValueError, match=rf"the column '{column}', which group 7 does not have; it has lr, betas"):
         check_place(group, 7, column)
     with pytest.raises(KeyError, match=column):
         read(group, column)

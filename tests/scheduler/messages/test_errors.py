@@ -5,20 +5,25 @@ from __future__ import annotations
 import copy
 import json
 import pickle
+import re
 import traceback
 from collections.abc import Callable
+from dataclasses import KW_ONLY
 from typing import Any
+from typing import Literal as Literal_
 
 import numpy as np
 import pytest
 
 import lrtables
 import scheduler
-from scheduler import KINDS, ScheduleError, Spec, builtin, parse
+from scheduler import KINDS, Schedule, ScheduleError, Spec, builtin, parse
 from scheduler.compose import Constant, Ramp, Sequence
 from scheduler.compose.literal import Literal
 from scheduler.custom import CyclicLR, LinearWarmup, WarmupWithDecay
+from scheduler.fields import Rate, Values
 from scheduler.messages.errors import MOST_PROBLEMS
+from scheduler.schedule import schedule
 
 RAMP: dict[str, Any] = {"kind": "Ramp", "start": 0.1, "stop": 0.0, "length": 5}
 WARMUP: dict[str, Any] = {"kind": "custom.LinearWarmup", "base_lr": 0.1, "warmup_steps": 5}
@@ -229,3 +234,34 @@ def test_no_other_error_is_shown_with_it() -> None:
 def test_people_import_it_from_both_packages() -> None:
     """The error is a public name."""
     assert lrtables.ScheduleError is scheduler.ScheduleError is ScheduleError
+
+
+def test_a_schedule_in_place_of_a_spec_is_told_where_it_goes() -> None:
+    """Who posts a schedule alone reads what a spec looks like, and nothing about each of its parameters."""
+    error = refusal(lambda: Spec.model_validate_json(json.dumps(WARMUP)))
+    assert str(error) == "Spec: this is a schedule, and a spec is needed: {'schedule': ..., 'total_steps': ...}"
+
+
+def test_no_parameter_is_taken_for_itself() -> None:
+    """The parameters of a spec are near to a misspelt one; those of a schedule beside it are not."""
+    error = refusal(lambda: Spec.model_validate_json(json.dumps({"kind": RAMP["kind"], "schedule": 3, "start": 1})))
+    assert "Spec has no parameter 'start': did you mean" not in str(error)
+    assert "Spec has no parameter 'kind': it has schedule, columns, total_steps" in str(error)
+
+
+@schedule
+class _Mine(Schedule):
+    """A constant of one's own."""
+
+    value: Rate
+    _: KW_ONLY
+    kind: Literal_["mine.Constant"] = "mine.Constant"
+
+    def _fill(self, out: Values, start: int) -> None:
+        out[:] = self.value
+
+
+def test_a_kind_of_ones_own_inside_another_names_the_ways() -> None:
+    """A kind that is not registered goes into others by its values: the error says so."""
+    error = refusal(lambda: Sequence([_Mine(0.1), Constant(0.2)], [5]))
+    assert re.search(r"schedules\[0\].*kind of your own.*Literal\(schedule\.values\(n\)", str(error))

@@ -214,3 +214,12 @@ def test_a_thousand_parts_are_not_a_thousand_warnings() -> None:
     """What is said of many parts is cut, and says so."""
     many = Sequence([LinearWarmup(1e-3, 50)] * 300, [10] * 299)
     assert many.warnings(3000)[-1] == "there are more warnings: 290 are left out here"
+
+
+def test_an_open_last_part_that_is_cut_off_is_told() -> None:
+    """A last part without a length of its own is warned of where the training ends before it does."""
+    (text,) = Sequence([LinearWarmup(0.1, 5), OneCycleLR(0.1, 100)], [5]).warnings(50)
+    assert text == (
+        "schedules[1], from step 5 on: "
+        "this torch.OneCycleLR is made for 100 steps and gets 45: the rest of it is cut off"
+    )
