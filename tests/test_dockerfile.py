@@ -57,7 +57,7 @@ def test_the_image_runs_the_wheel_without_torch(stages: list[list[Instruction]])
     assert not [step for step in steps if "torch" in step]
 
 
-def test_the_server_is_nobody_special(stages: list[list[Instruction]]) -> None:
+def test_the_server_runs_as_an_unprivileged_user(stages: list[list[Instruction]]) -> None:
     """The server runs as a numbered user that is not root, and owns the data volume, its only place to write."""
     image = stages[-1]
     user = only(image, "USER")

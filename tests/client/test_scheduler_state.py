@@ -136,7 +136,7 @@ def test_what_is_no_state_is_refused(state: Any) -> None:
     refuses(plain(), state, "this is not the state of a TableLR")
 
 
-def test_a_position_past_the_end_of_another_table_is_refused_whole() -> None:
+def test_a_refused_position_past_the_end_of_another_table_changes_nothing() -> None:
     """An allowed other table that ends, by an error, before the position refuses it, and nothing has changed."""
     scheduler = TableLR(SGD(make_groups(2), lr=1.0), Table({"lr": [0.5, 0.4]}, after="error"))
     refuses(scheduler, saved(plain), "step 4 is past the table's end, 2", allow_other_table=True)
@@ -227,7 +227,7 @@ def damaged(state: Any, path: tuple[Any, ...], value: Any) -> Any:
     allowed=st.sampled_from([False, False, True]),
 )
 @settings(max_examples=EXAMPLES)
-def test_any_damage_is_refused_whole_or_is_a_good_state(
+def test_any_damage_changes_nothing_or_is_a_good_state(
     data: st.DataObject, make: Callable[[], TableLR], position: int, allowed: bool
 ) -> None:
     """However a state is damaged, it either changes nothing, or is a good state that is taken up as it is."""

@@ -92,7 +92,7 @@ def test_tokens_and_samples_are_counted_as_the_source_does() -> None:
     assert Table.compute(recipe("vit-b-16").spec).get_lr(10_000 * 4096) == 1e-3
 
 
-def test_the_seam_of_a_released_model_is_kept() -> None:
+def test_the_jump_between_stages_of_a_released_model_is_kept() -> None:
     """OLMo 2's second stage begins at its configured rate, 0.24% above the curve that it leaves."""
     olmo = Table.compute(recipe("olmo-2-7b").spec).lr
     assert olmo[928_646] / olmo[928_645] == pytest.approx(1.0024, abs=1e-4)

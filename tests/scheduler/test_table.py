@@ -143,7 +143,7 @@ def test_groups_have_rows_of_their_own() -> None:
         table.lr  # noqa: B018  # the property raises
 
 
-def test_a_group_without_a_rate_is_said_to_have_none() -> None:
+def test_a_group_without_a_rate_is_an_error() -> None:
     """A table whose columns leave a group out, or have no rate, says so; a group is a whole number."""
     with pytest.raises(TableError, match=r"this table has no rate for group 1, only lr\.0, lr\.2"):
         Table({"lr.0": [0.1], "lr.2": [0.3]}).get_lr(0, group=1)

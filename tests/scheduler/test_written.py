@@ -180,7 +180,7 @@ def test_some_phase_must_run() -> None:
         WarmupWithDecay(0.1, 3, 2)
 
 
-def test_a_warmup_as_long_as_the_training_is_allowed_and_said() -> None:
+def test_a_warmup_as_long_as_the_training_is_allowed_with_a_warning() -> None:
     """Many trainers write it; the rate then only rises."""
     (text,) = WarmupWithDecay(0.1, 100, 100).warnings(100)
     assert "so the rate only ever rises" in text

@@ -61,6 +61,6 @@ def test_a_rate_at_rest_costs_nothing(twin: Twin, rest: int) -> None:
         pytest.param(SequentialLR([LinearLR(0.1), CosineAnnealingWarmRestarts(0.1, 10)], [5]), id="SequentialLR"),
     ],
 )
-def test_a_closed_form_is_answered_anywhere(twin: Twin) -> None:
+def test_a_closed_form_is_computed_from_any_step(twin: Twin) -> None:
     """What does not depend on the steps before is not computed from them."""
     assert 0.0 < twin.get_lr(10**10) <= 0.1

@@ -78,8 +78,8 @@ def test_triangular2_goes_on_where_torch_overflows() -> None:
     ],
     ids=["cosine", "constant", "member", "nested"],
 )
-def test_surprises_are_said(twin: Twin, warning: str) -> None:
-    """What few people expect of a schedule is among its warnings."""
+def test_surprises_are_warned_of(twin: Twin, warning: str) -> None:
+    """A behaviour that few people expect of a schedule is among its warnings."""
     assert [warning in sentence for sentence in twin.warnings(100)] == [True]
 
 
@@ -92,7 +92,7 @@ def test_surprises_are_said(twin: Twin, warning: str) -> None:
     ],
     ids=lambda twin: twin.kind,
 )
-def test_nothing_is_said_of_the_usual(twin: Twin) -> None:
+def test_usual_schedules_have_no_warnings(twin: Twin) -> None:
     """A schedule that does what everybody expects has no warning."""
     assert twin.warnings(100) == []
 

@@ -82,7 +82,7 @@ def test_a_table_decides_the_length(run: Run, saved: str) -> None:
     assert "in all 7 steps" in run(saved, LINEAR, "--steps=7").out
 
 
-def test_two_tables_are_compared_whole(run: Run, saved: str) -> None:
+def test_two_tables_are_compared_completely(run: Run, saved: str) -> None:
     """What a spec says of its table is compared, too: its length, and what happens past its end."""
     outcome = run(saved, SPEC % 40)
     assert outcome.code == 1

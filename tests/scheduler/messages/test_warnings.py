@@ -109,7 +109,7 @@ def test_every_kind_is_here() -> None:
 
 
 @each(("schedule", "longer"), MADE_FOR.items(), ids=_ids({**MADE_FOR}))
-def test_other_steps_than_those_it_is_made_for_are_said_with_both_numbers(schedule: Schedule, longer: bool) -> None:
+def test_a_warning_about_the_length_has_both_numbers(schedule: Schedule, longer: bool) -> None:
     """At its own length there is nothing to say of a schedule; at half of it, or twice, the numbers are named."""
     assert schedule.stated_steps == N
     assert schedule.warnings(N) == []
@@ -174,7 +174,7 @@ def test_warnings_are_few_and_short_sentences(kind: str, data: st.DataObject) ->
     ],
     ids=str,
 )
-def test_what_is_rarely_meant_is_said(schedule: Schedule, steps: int, said: str) -> None:
+def test_unusual_uses_are_warned_of(schedule: Schedule, steps: int, said: str) -> None:
     """Each of these is one sentence, with the place where a part is meant, on the part's own clock."""
     with pytest.warns(ScheduleWarning, match=said) as caught:
         schedule.table(steps)
