@@ -1,7 +1,7 @@
 """Computing the user's schedules, side by side with what people do today. Run: python benchmarks/compute.py
 
 Every way runs once per round, in turn; a ratio is the median over the rounds of that round's ratio. `memset` fills a
-warm array of the same size. Ours is computed into a warm array, its factor tables forgotten before every round.
+warm array of the same size. Ours is computed into a warm array, its factor tables cleared before every round.
 """
 
 from __future__ import annotations

@@ -10,17 +10,17 @@ from typing import Any
 def with_hooks(optimizer: Any) -> list[Any]:
     """The optimizers that call the hooks of a loaded state: this one, or else those within it, at any depth.
 
-    A wrapper that did not run torch's constructor has no hooks. Whatever it calls the optimizer that it wraps, or
-    several of them, that is an attribute. A wrapper without any has nobody to call a hook.
+    A wrapper that did not run torch's constructor has no hooks. The optimizer or optimizers that it wraps are among
+    its attributes, under any name. Without hooks in any of them, none is called.
     """
     return [each for each in _walk(optimizer) if _has_hooks(each)]
 
 
 def renew_groups(optimizer: Any) -> None:
-    """Let wrappers list the groups that their optimizers use, where they still list those that these had before.
+    """Update the group lists of wrappers that still hold the groups their optimizers had before.
 
     Loading an optimizer's state replaces its groups. A wrapper that has kept its own list of them, as PyTorch's
-    PostLocalSGDOptimizer does, would take a scheduler's rates for groups that nobody steps with any more.
+    PostLocalSGDOptimizer does, would otherwise pass a scheduler's rates to groups that are no longer used.
     """
     within = with_hooks(optimizer)
     used = {id(group["params"]): group for each in within for group in each.param_groups}
@@ -33,7 +33,7 @@ def renew_groups(optimizer: Any) -> None:
 
 
 def _walk(optimizer: Any) -> Iterator[Any]:
-    """An optimizer and, unless it has hooks, those in its attributes, and theirs: each once."""
+    """An optimizer and, unless it has hooks, the optimizers in its attributes, recursively: each once."""
     waiting, seen = [optimizer], set[int]()
     while waiting:
         current = waiting.pop(0)

@@ -1,4 +1,4 @@
-"""Rates that are tensors: whether one still holds the rate that was written, and which write it has seen."""
+"""Rates that are tensors: whether one still holds the written rate, and which version it has."""
 
 from __future__ import annotations
 

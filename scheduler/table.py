@@ -1,6 +1,6 @@
 """A schedule's values as a table: named float64 columns, identified by a digest.
 
-The digest is SHA-256 over one line of canonical JSON, the frame (`after`, `axis`, `columns` in name order, `stride`,
+The digest is SHA-256 over one line of canonical JSON, the layout (`after`, `axis`, `columns` in name order, `stride`,
 `total_steps`), a newline, and each column's values as little-endian float64 in that order. It covers all that decides
 which rate is applied when, and nothing else: not the spec the values came from, not the file format.
 
@@ -101,7 +101,7 @@ class Table:
     ) -> None:
         """Take `data` (shape [columns, total_steps], contiguous, in name order) as it is.
 
-        A spec in JSON is read when somebody asks for it.
+        A spec in JSON is parsed on first use.
         """
         data.flags.writeable = False
         self.layout = layout
@@ -137,7 +137,7 @@ class Table:
         """The table of a spec whose values, and their digest, another process on this machine has computed.
 
         `values` are kept as they are (shape [columns, total_steps], contiguous, in the order of the names). Nothing is
-        verified: this is for who trusts that process as itself.
+        verified: use it only for a process that you trust as your own.
         """
         table = cls._of(spec, values)
         table.__dict__["digest"] = digest
@@ -155,8 +155,7 @@ class Table:
     def spec(self) -> Any | None:
         """The `scheduler.Spec` that the values were computed from, where it is known.
 
-        Of a file that was read it is what the file says; None, too, where that names a kind that this version does not
-        know.
+        For a loaded file it is the spec in the file; None where that has a kind unknown to this version.
         """
         if isinstance(self._spec, str):
             self._spec = read_spec(self._spec)
@@ -192,7 +191,7 @@ class Table:
 
     @cached_property
     def digest(self) -> str:
-        """SHA-256 of the frame and the values, 64 hexadecimal digits (see the module)."""
+        """SHA-256 of the layout and the values, 64 hexadecimal digits (see the module)."""
         digest = self.layout.hasher()
         digest.update(self._bytes())
         return digest.hexdigest()
@@ -307,8 +306,8 @@ class Table:
     def load(cls, path: str | os.PathLike[str], *, mmap: bool = False) -> Table:
         """Read a safetensors file and verify it. Raises `TableError` where it is damaged, `OSError` from the system.
 
-        With `mmap` the values stay in the file, which several processes then share. That is only for a file of which
-        nobody ever writes, or cuts, the bytes in place (`cp new old` does): the rates would change after they were
+        With `mmap` the values stay in the file, which several processes then share. Use it only for a
+        file that is never written or truncated in place (as `cp new old` does): the rates would change after they were
         verified, and reading past a new end kills the process.
         """
         with open(path, "rb", opener=_open_at_once) as file:

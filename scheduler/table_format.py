@@ -1,7 +1,7 @@
 """The layout of a table, and the header of the file that holds it.
 
 A file is safetensors: 8 bytes with the header's length, a JSON header, padding, one F64 tensor per column in name
-order. Its metadata carry the frame, the digest, and `check`: the SHA-256 of the header in which the check's own digits
+order. Its metadata carry the layout, the digest, and `check`: the SHA-256 of the header in which the check's own digits
 are zeros. So every byte of a file is covered, the values by the digest and the rest by the check.
 
 A digest has exactly one such file. One that a person saves may say more: the spec and the versions that its values were
@@ -63,10 +63,10 @@ def rate_out_of_range(kind: str, value: float, step: int) -> TableError:
 
 @dataclass(frozen=True)
 class TableLayout:
-    """The columns of a table, how many rows they have, what rows count, and what happens past the last one.
+    """The layout of a table: its columns, their length, what rows count, and what happens past the last one.
 
-    Raises `TableError` for a column's name that is none, one name both plain and per group, columns out of order, none
-    of them, no row, and a frame that does not exist.
+    Raises `TableError` for an invalid column name, one name both plain and per group, columns out of order, no column,
+    no row, and an invalid axis, stride or `after`.
     """
 
     columns: tuple[str, ...]
@@ -92,7 +92,7 @@ class TableLayout:
         return 8 * self.total_steps * len(self.columns)
 
     def hasher(self) -> _Hash:
-        """The digest so far: SHA-256 that has taken the frame, as a line of canonical JSON, and awaits the values."""
+        """The hash to be updated with the values: SHA-256 of the layout as a line of canonical JSON."""
         layout = {
             "after": self.after,
             "axis": self.axis,
@@ -105,7 +105,7 @@ class TableLayout:
     def header(self, digest: str, claims: Mapping[str, str] = _NOTHING) -> bytes:
         """The bytes before the values in the file of the table with this digest.
 
-        Without `claims` they are a function of frame and digest alone: those of the one file that the digest has.
+        Without `claims` they depend on layout and digest alone: a digest has exactly one such file.
         """
         metadata = {"format": "pt", **claims, "digest": digest}  # "pt": what transformers and accelerate read
         layout = {"axis": self.axis, "stride": str(self.stride), "after": self.after}
@@ -142,10 +142,10 @@ class TableSource(Protocol):
 
 @dataclass(frozen=True)
 class FileHeader:
-    """A file's header, read: the frame, the digest, and how many bytes lie before the values.
+    """The parsed header of a file: the layout, the digest, and the number of bytes before the values.
 
-    `digest` is empty where the file claims none. `spec` (JSON) and `provenance` are what it says that the values were
-    computed from and with, if it does. `checked` says whether it carried its check: one written elsewhere need not.
+    `digest` is empty where the file claims none. `spec` (JSON) and `provenance` are the file's claims about how the
+    values were computed. `checked` tells whether the file has a check; one written by other software need not.
     """
 
     layout: TableLayout

@@ -1,6 +1,6 @@
 """The docstring of a kind, split into its prose and a line for each parameter.
 
-The lines stand in the docstring's `Args:` section. They are read when somebody asks for them, not at import.
+The lines stand in the docstring's `Args:` section. They are parsed on first use, not at import.
 """
 
 from __future__ import annotations

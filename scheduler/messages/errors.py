@@ -94,7 +94,7 @@ def translate(error: ValidationError, data: Any, owner: Owner, kinds: ClassesByK
 
     Args:
         error: of pydantic.
-        data: what was validated: the JSON data, or a constructor's arguments by name; `ABSENT` where nobody knows.
+        data: what was validated: the JSON data, or a constructor's arguments by name; `ABSENT` where it is unknown.
         owner: what the data is for.
         kinds: kind name to class, for the schedules inside that are JSON data.
     """

@@ -93,13 +93,13 @@ def compare(a: Operand, b: Operand, total_steps: int | None = None) -> Compariso
         else:
             pairs[name] = pair[0][:common], pair[1][:common]
     if isinstance(a, Table) and isinstance(b, Table):
-        others += _frame(a, b, with_length=total_steps is None)
+        others += _layout_differences(a, b, with_length=total_steps is None)
     columns = {name: difference(*pair) for name, pair in pairs.items()}
     return Comparison((_name(a), _name(b)), common, columns, tuple(others), pairs)
 
 
 def _length(a: Operand, b: Operand, total_steps: int | None) -> int:
-    """The steps asked for, where every table has them; where nobody asked, as many as there are to compare."""
+    """Number of steps to compare: `total_steps`, which every table must have, or by default as many as there are."""
     rows = [operand.total_steps for operand in (a, b) if isinstance(operand, Table)]
     if total_steps is not None:
         if min(rows, default=total_steps) < total_steps:
@@ -148,7 +148,7 @@ def _column(table: Table, name: str) -> Values | None:
     return table.columns.get(name, table.columns.get(name.partition(".")[0]))
 
 
-def _frame(a: Table, b: Table, *, with_length: bool) -> Iterator[str]:
+def _layout_differences(a: Table, b: Table, *, with_length: bool) -> Iterator[str]:
     """Differences of two tables beside their values, in sentences."""
     for field in ("axis", "stride", "after", *(["total_steps"] if with_length else [])):
         left, right = getattr(a, field), getattr(b, field)

@@ -104,7 +104,7 @@ def plot_lines(
 def empty_figure(height: float) -> Figure:
     """An empty figure, `height` inches high.
 
-    The class itself, not pyplot: pyplot keeps every figure alive and is one for all threads.
+    The class itself, not pyplot: pyplot keeps every figure alive and shares them between threads.
     """
     try:
         from matplotlib.figure import Figure  # noqa: PLC0415  # an extra, and slow to import

@@ -91,7 +91,7 @@ def test_a_table_longer_than_its_schedule_is_refused() -> None:
 
 @pytest.mark.parametrize("extra", [{"total_steps": 5}, {"axis": "token"}, {"stride": 2}, {"after": "error"}], ids=str)
 def test_a_spec_takes_no_length_of_the_call(extra: dict[str, Any]) -> None:
-    """A spec already has its length and frame; saying them again is an error, not a choice."""
+    """A spec already has its length and layout; giving them again is an error."""
     with pytest.raises(ValueError, match="a spec already says its total_steps, axis, stride and after"):
         NOWHERE.fetch(Spec(schedule=SCHEDULE, total_steps=1000), **extra)
 

@@ -37,7 +37,7 @@ relaxed = settings(max_examples=10, suppress_health_check=[HealthCheck.filter_to
 
 
 def test_no_lie_is_taken() -> None:
-    """Of hundreds of consistent lies in manifest, frame, file and HTTP none is taken; each is a ClientError."""
+    """Of hundreds of consistent lies in manifest, layout, file and HTTP none is accepted; each is a ClientError."""
     ends = hostile.run(int(os.environ.get("LRTABLES_LIES", "400")), seed=7)
     assert [end for end in ends if end.startswith(("taken", "leaked"))] == []
     assert sum(number for end, number in ends.items() if end.startswith("refused")) > 300

@@ -22,7 +22,7 @@ from tests.support.schedules.small_tables import SPEC, small
 
 
 def test_the_digest_is_of_frame_and_values() -> None:
-    """SHA-256 of the frame's canonical JSON, a newline and the little-endian float64 of the columns in name order."""
+    """SHA-256 of the layout's canonical JSON, a newline and the little-endian float64 of the columns in name order."""
     table = Table({"momentum": [0.9, 0.95], "lr": [0.5, 0.25]})
     layout = b'{"after":"hold","axis":"step","columns":["lr","momentum"],"stride":1,"total_steps":2}\n'
     assert table.digest == hashlib.sha256(layout + struct.pack("<4d", 0.5, 0.25, 0.9, 0.95)).hexdigest()
@@ -30,7 +30,7 @@ def test_the_digest_is_of_frame_and_values() -> None:
 
 @pytest.mark.parametrize("layout", [{"axis": "sample"}, {"stride": 2}, {"after": "error"}], ids=str)
 def test_the_frame_is_part_of_the_identity(layout: dict[str, Any]) -> None:
-    """A digest in a checkpoint says what the rows count and what happens past the last: another frame, another name."""
+    """A table's digest covers what the rows count and what happens past the last: another layout, another digest."""
     assert small(**layout) != small()
 
 

@@ -35,7 +35,7 @@ def test_the_file_is_safetensors(tmp_path: Path) -> None:
 
 
 def test_save_and_load_keep_everything(tmp_path: Path) -> None:
-    """A loaded table is equal, with frame and spec; saving leaves no other file behind."""
+    """A loaded table is equal, with layout and spec; saving leaves no other file behind."""
     table = Table({"lr": [0.5, 0.25], "beta1": [0.9, 0.8]}, axis="token", stride=512, after="release")
     for original in (table, Table.compute(SPEC)):
         original.save(tmp_path / "t.safetensors")
@@ -75,7 +75,7 @@ def test_what_a_file_claims_stays_a_claim(tmp_path: Path) -> None:
 
 @given(st.data())
 def test_a_flipped_bit_is_never_served(data: st.DataObject) -> None:
-    """Any single changed bit is found: in the values, in the frame, and in what else the file says of itself.
+    """Any single changed bit is found: in the values, in the layout, and in the rest of the header.
 
     Only the check's own name is not covered: without it the header is one that was written elsewhere, unchecked.
     """
