@@ -112,7 +112,7 @@ class Client:
         """The table with this digest (64 hexadecimal digits), for instance the one that a checkpoint names.
 
         Args:
-            digest: of the table. It proves layout and values, whoever sends them.
+            digest: of the table. It proves layout and values, wherever they come from.
             max_bytes: the largest file that is taken: 256 MiB, which is 33 million values, without it.
 
         Raises `ValueError` for what is not a digest, `RequestRefusedError` (404) where the service has no such table.

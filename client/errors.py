@@ -65,7 +65,7 @@ class RequestRefusedError(ClientError):
     """The service answered with an error status and, as a rule, a problem document (RFC 9457) that says why.
 
     Args:
-        url: what was asked for.
+        url: the URL of the request.
         status: the HTTP status, 300 to 599.
         body: the body of the response, or as much of it as could be read.
         retry_after: seconds after which the service asks to be tried again, where it says so.
@@ -113,7 +113,7 @@ class NotAllowedError(RequestRefusedError):
     """The service asks for a token (401), or for one that allows more (403); the message says what to do.
 
     Args:
-        url: what was asked for.
+        url: the URL of the request.
         status: the HTTP status, 401 or 403.
         body: the body of the response.
         with_token: whether a token was sent.

@@ -106,7 +106,7 @@ def check_table(table: Table, spec: Spec, *, every_row: bool) -> None:
 
     Args:
         table: with the digest that it claims.
-        spec: what was asked for.
+        spec: the requested spec.
         every_row: compare every row. Else all rows of small tables, and some dozen rows of large ones: the first and
             the last, those around the boundaries of the schedule, and random ones. At most 2 million steps are
             computed: rows of torch's step-by-step twins that lie further on are left out, and so are columns of a

@@ -67,7 +67,7 @@ Steps = Annotated[int, Field(ge=0, le=MAX_STEP), BeforeValidator(coerce_int)]
 
 
 def share_of(steps: int, ratio: float) -> int:
-    """A share of a number of steps, rounded up to a whole one: how transformers reckons its `warmup_ratio`.
+    """A share of a number of steps, rounded up to a whole one: how transformers computes its `warmup_ratio`.
 
     Raises `ValueError` for a ratio that is not from 0 to 1. The product is that of floats, as it is there: 0.06 of 100
     steps are 6, but 0.07 of them 8, since 100 * 0.07 is 7.000000000000001.

@@ -11,7 +11,7 @@ from types import MappingProxyType
 import numpy as np
 
 NAMES = ("lrtables", "numpy", "libm", "cpu")
-"""What is said of what computed a table."""
+"""The entries of a provenance."""
 
 
 @cache

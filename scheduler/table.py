@@ -279,7 +279,7 @@ class Table:
     def parts(self, *, claims: bool = False) -> list[bytes | memoryview]:
         """The safetensors file as its header and a view of the values: nothing is copied.
 
-        It is the one file that the digest has, byte for byte, whoever writes it; with `claims` the header says where
+        A digest has exactly one such file, byte for byte; with `claims` the header says where
         the values come from, too.
         """
         return [self.layout.header(self.digest, self.claims) if claims else self.header, self._bytes()]

@@ -53,7 +53,7 @@ def add_parser(subparsers: Subparsers) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Compare what was asked for. Returns 0 where both are equal, 1 where not; 2 for bad input, said on stderr."""
+    """Run the comparison. Returns 0 where both are equal, 1 where not, 2 for bad input, after a line on stderr."""
     try:
         steps = None if arguments.steps is None else step_count(arguments.steps)
         comparison = _compared(arguments.a, arguments.b, steps)

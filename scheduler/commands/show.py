@@ -70,7 +70,7 @@ def _option_parser() -> argparse.ArgumentParser:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Show what was asked for. Returns 0; or 2 for bad input, after one line on stderr with the field and the value."""
+    """Show the schedule. Returns 0, or 2 for bad input, after one line on stderr with the field and the value."""
     try:
         text = _output(arguments)
     except (ValueError, OSError, ImportError, RecursionError) as error:

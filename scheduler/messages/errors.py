@@ -19,7 +19,7 @@ MOST_PROBLEMS = 20
 """Problems that are told: a list of a thousand bad values must not become a thousand lines."""
 
 ABSENT = object()
-"""In place of a value, where none was found."""
+"""Stands for a value that was not found."""
 
 Path = tuple[str | int, ...]
 """Keys and indices that lead from the outermost data to a value."""

@@ -19,7 +19,7 @@ from tests.support.servers.process import ServerProcess
 
 @dataclass
 class Response:
-    """What the scripted server says."""
+    """A scripted response."""
 
     status: int = 200
     body: bytes = b"{}"
@@ -101,7 +101,7 @@ def scripted() -> Iterator[ScriptedServer]:
 
 @pytest.fixture
 def response() -> type[Response]:
-    """What a script is made of; a fixture, because test files cannot import one another."""
+    """The class of scripted responses; a fixture, because test files cannot import one another."""
     return Response
 
 

@@ -36,7 +36,7 @@ SPECS = [
     Spec(schedule=CosineAnnealingLR(0.1, 150), total_steps=150),
     Spec(schedule=Cosine(1e-3, 20, 200), total_steps=200, columns={"weight_decay": LinearWarmup(0.1, 20)}),
 ]
-"""What is asked: portable kinds and twins, several columns, groups, other axes."""
+"""The requested specs: portable kinds and twins, several columns, groups, other axes."""
 
 ODD: list[Any] = [None, True, 0, -1, 1e300, float("nan"), 10**400, "", "x", "\ud800", [], [[1]], {}, {"a": None}]
 """JSON values that stand where they should not."""
@@ -44,7 +44,7 @@ ODD: list[Any] = [None, True, 0, -1, 1e300, float("nan"), 10**400, "", "x", "\ud
 
 @dataclass
 class Lie:
-    """What a hostile service answers to the question for one spec."""
+    """The response of a hostile service to the request for one spec."""
 
     name: str
     manifest: bytes

@@ -38,7 +38,7 @@ SCHEDULE = WarmupWithDecay(5e-4, 100, 1000, min_lr=1e-6)
 )
 @pytest.mark.filterwarnings("ignore::scheduler.ScheduleWarning")
 def test_a_fetched_table_is_the_computed_one(service_url: str, schedule: Any, layout: dict[str, Any]) -> None:
-    """What the service sends is, digest and all, what the schedule gives here."""
+    """The fetched table has the values and the digest that the schedule gives here."""
     whole = {"total_steps": 1000, **layout}
     spec = Spec(schedule=schedule if isinstance(schedule, Schedule) else tuple(schedule), **whole)
     with Client(service_url) as client:

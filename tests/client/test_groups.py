@@ -23,7 +23,7 @@ RATES = [0.1 / (row + 1) for row in range(ROWS)]
 
 
 def train(optimizer: Optimizer, scheduler: Any, read: Callable[[dict[str, Any]], Any]) -> list[list[Any]]:
-    """What `read` sees in every group, in force during each of as many updates as the tables have rows."""
+    """The value that `read` finds in every group during each update, one update per row of the tables."""
     seen = []
     for _ in range(ROWS):
         seen.append([read(group) for group in optimizer.param_groups])
@@ -252,7 +252,7 @@ def set_by_hand(group: dict[str, Any], values: dict[str, float]) -> None:
 
 
 def test_a_captured_beta2_is_applied() -> None:
-    """What `capture` finds that a scheduler drives, TableLR writes: the same betas in force at every update."""
+    """TableLR writes every column that `capture` finds: the same betas are in force at every update."""
 
     def warm_beta2(optimizer: Optimizer, update: int) -> None:
         for group in optimizer.param_groups:

@@ -48,7 +48,7 @@ def test_set_lr_refuses_what_is_no_rate(lr: Any) -> None:
 
 @pytest.mark.parametrize("lr", [0.0, -5.55e-19, 1e12])
 def test_set_lr_and_table_agree_on_what_a_rate_is(lr: float) -> None:
-    """What a table may hold, a rounding below 0 included, set_lr and TableLR write, bit for bit."""
+    """set_lr and TableLR write every value that a table may hold, a rounding below 0 included, bit for bit."""
     optimizer = make_sgd()
     set_lr(optimizer, lr)
     assert values_of(optimizer) == [lr]
@@ -61,6 +61,6 @@ def test_set_lr_and_table_agree_on_what_a_rate_is(lr: float) -> None:
 
 @pytest.mark.parametrize("lr", ["0.1", None, True, [0.1], 1j])
 def test_set_lr_refuses_what_is_no_number(lr: Any) -> None:
-    """What is not a number is refused with the value."""
+    """A value that is not a number is refused, and the error has the value."""
     with pytest.raises(TypeError, match="lr must be a number, got"):
         set_lr(make_sgd(), lr)

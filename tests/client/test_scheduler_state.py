@@ -132,7 +132,7 @@ def test_a_field_that_is_not_there_is_named(field: str) -> None:
 
 @pytest.mark.parametrize("state", [None, [], "state", 3, {}], ids=repr)
 def test_what_is_no_state_is_refused(state: Any) -> None:
-    """What is no dict, or an empty one, is refused as what it is."""
+    """A state that is not a dict, or an empty one, is refused."""
     refuses(plain(), state, "this is not the state of a TableLR")
 
 
@@ -189,7 +189,7 @@ def test_a_state_of_an_earlier_version_is_taken_up() -> None:
 
 
 def test_a_state_may_hold_more_than_we_read() -> None:
-    """What a subclass adds to the state is left to it."""
+    """Keys that a subclass adds to the state are ignored."""
     scheduler = plain()
     scheduler.load_state_dict({**saved(plain), "mine": object()})
     assert scheduler.last_epoch == 4

@@ -320,7 +320,7 @@ def test_rows_that_take_too_long_are_left_out(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_a_fetched_table_carries_the_spec_that_was_asked_for() -> None:
-    """What a file says of its spec is what somebody said: the table has the one that was verified."""
+    """A file's spec is only a claim: the fetched table has the spec that was verified."""
     table = Table.compute(SPEC)
     liar = Table(dict(table.columns), spec=Spec(schedule=Constant(0.1), total_steps=1000))
     with hostile_server() as server, Client(server.url) as client:

@@ -68,7 +68,7 @@ def test_what_json_cannot_hold_is_refused(value: object, error: type[Exception],
 
 @pytest.mark.parametrize("value", ["\ud800", {"a": ["x\udfff"]}, {"\ud800": 1}], ids=ascii)
 def test_half_of_a_surrogate_pair_is_no_text(value: object) -> None:
-    """What UTF-8 cannot write has no canonical text, nor a hash, and the error says why."""
+    """A text that UTF-8 cannot write has no canonical JSON and no hash, and the error says why."""
     with pytest.raises(ValueError, match="has half of a surrogate pair, at character"):
         canonical_json(value)
     with pytest.raises(ValueError, match="has half of a surrogate pair"):

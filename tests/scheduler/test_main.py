@@ -130,7 +130,7 @@ def test_bad_options_are_refused(capsys: pytest.CaptureFixture[str], words: list
 def test_what_cannot_be_trained_is_refused(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, words: list[str], message: str
 ) -> None:
-    """What torch or the disk refuses ends the command with 2 and one line, not a traceback."""
+    """An error of torch or the disk ends the command with status 2 and one line, not a traceback."""
     monkeypatch.chdir(tmp_path)
     Path("file").touch()
     assert main(["--scheduler", *words]) == 2

@@ -73,7 +73,7 @@ def test_a_table_longer_than_its_schedule_is_refused(schedule: OneCycleLR | Warm
     ],
 )
 def test_a_bad_spec_is_refused_by_field(data: dict[str, Any], message: str) -> None:
-    """What is missing, out of range, of the wrong type or unknown is named."""
+    """A field that is missing, out of range, of the wrong type or unknown is named."""
     with pytest.raises(ValueError, match=message):
         read(**data)
 

@@ -211,7 +211,7 @@ def test_a_schedule_may_be_used_twice() -> None:
     ],
 )
 def test_what_is_no_rate_is_no_table(columns: Any, message: str) -> None:
-    """What is no rate, text for a number, a column plain and per group: refused by name."""
+    """A value that is no rate, a text for a number, a column both plain and per group: refused by name."""
     with pytest.raises(TableError, match=message):
         Table(columns)
 

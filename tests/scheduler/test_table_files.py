@@ -129,7 +129,7 @@ def test_random_bytes_never_raise_anything_else(data: bytes) -> None:
 
 
 def test_a_file_with_negative_rates_is_refused(tmp_path: Path) -> None:
-    """What was written with rates that are none, whole and under its own digest, is no table either."""
+    """A complete file whose digest matches is refused, too, if its rates are out of range."""
     values = struct.pack("<2d", 0.5, -0.5)
     layout = TableLayout(("lr",), 2)
     hasher = layout.hasher()
@@ -145,7 +145,7 @@ def test_a_file_with_negative_rates_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("change", ["cp", "truncate"])
 def test_a_loaded_table_does_not_change(tmp_path: Path, change: str) -> None:
-    """What is written to a file in place, as `cp` does, or cut from it, after it was loaded changes nothing."""
+    """Writing to a file in place, as `cp` does, or truncating it after it was loaded does not change the table."""
     path = tmp_path / "t.safetensors"
     small().save(path)
     loaded = Table.load(path)

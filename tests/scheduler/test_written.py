@@ -1,4 +1,4 @@
-"""What people write: shrinking cycles, growth, phases of no steps, warmups as shares, large multipliers."""
+"""Schedules as written: shrinking cycles, growth, phases of no steps, warmups as shares, large multipliers."""
 
 from __future__ import annotations
 

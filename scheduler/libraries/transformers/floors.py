@@ -39,7 +39,7 @@ class CosineWithMinLR(LambdaSchedule):
     Step 0: 0, below the floor (base_lr without warmup); step W: base_lr; step T: base_lr · r with the default
     `num_cycles`. Past T the wave goes on and **rises again**.
 
-    `lr_init` is the optimizer's own default rate (`optimizer.defaults["lr"]`), by which the library reckons even for
+    `lr_init` is the optimizer's own default rate (`optimizer.defaults["lr"]`), which the library uses even for
     a parameter group that has another rate: such a group's floor is its share of `min_lr`. Default: base_lr.
     Source: `get_cosine_with_min_lr_schedule_with_warmup`.
     """
@@ -100,7 +100,7 @@ class CosineWarmupWithMinLR(LambdaSchedule):
     Step 0: base_lr / W, or base_lr · w; step W - 1: base_lr; step W: already one step down the wave; step T - 1:
     base_lr · r with the default `num_cycles`. From step T on the wave **rises again**.
 
-    `lr_init` is the optimizer's own default rate (`optimizer.defaults["lr"]`), by which the library reckons even for
+    `lr_init` is the optimizer's own default rate (`optimizer.defaults["lr"]`), which the library uses even for
     a parameter group that has another rate: such a group's floor is its share of `min_lr`. Default: base_lr.
     Source: `get_cosine_with_min_lr_schedule_with_warmup_lr_rate`.
     """

@@ -202,7 +202,7 @@ class Polynomial(LambdaSchedule):
     Step 0: 0 (base_lr without warmup); step W: base_lr; from step T on: base_lr · lr_end / lr_init, that is `lr_end`.
     With W > T the rate falls to the end's at once after the warmup.
 
-    `lr_init` is the optimizer's own default rate (`optimizer.defaults["lr"]`), by which the library reckons even for
+    `lr_init` is the optimizer's own default rate (`optimizer.defaults["lr"]`), which the library uses even for
     a parameter group that has another rate: such a group ends at its share of `lr_end`. Default: base_lr.
     Refused: `lr_end` not below that rate, as the library does; W = T, where it divides by zero at step T.
     Source: `get_polynomial_decay_schedule_with_warmup`.

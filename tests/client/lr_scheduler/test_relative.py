@@ -200,7 +200,7 @@ def test_a_factor_that_makes_no_rate_is_refused_when_it_is_made() -> None:
 
 
 def test_a_capture_of_a_relative_table_has_each_group_s_values() -> None:
-    """What `capture` takes from a relative TableLR are the products, a column per group, and it changes nothing."""
+    """`capture` of a relative TableLR gives the products, a column per group, and changes nothing."""
     optimizer = make_adamw()
     scheduler = TableLR(optimizer, TABLE, relative=True)
     captured = capture(scheduler, len(FACTORS))

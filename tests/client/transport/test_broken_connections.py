@@ -117,7 +117,7 @@ def test_requests_through_tls_keep_deadline_and_limits(certificate: ssl.SSLConte
 def test_a_certificate_that_is_not_trusted_is_refused(
     certificate: ssl.SSLContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Who speaks TLS without a certificate that can be verified is not the service: nothing is tried again."""
+    """A TLS server whose certificate cannot be verified is refused without a retry."""
     monkeypatch.delenv("SSL_CERT_FILE")
     with hostile_server() as server:
         error, _ = fails(through_tls(server, certificate), deadline=PATIENCE)
@@ -134,7 +134,7 @@ def test_a_certificate_that_is_not_trusted_is_refused(
     ],
 )
 def test_a_handshake_with_something_else_is_a_named_error(script: bytes, kind: type[ClientError]) -> None:
-    """What does not speak TLS where TLS was asked for is a named error."""
+    """A server that does not speak TLS on an https URL is a named error."""
 
     def serve(connection: socket.socket) -> None:
         with connection:

@@ -72,7 +72,7 @@ def test_every_broken_server_ends_a_call_in_time_with_its_named_error() -> None:
 
 
 def test_an_error_keeps_its_status_whatever_its_body_is() -> None:
-    """Of an error whose body cannot be read, or is endless, the status and what could be read are there."""
+    """An error whose body cannot be read, or is endless, keeps its status and the part that was read."""
     names = [name for name, (_, kind) in PROFILES.items() if kind is REFUSED]
     with ThreadPoolExecutor(12) as pool:
         for name, error, _ in pool.map(of_profile, names):

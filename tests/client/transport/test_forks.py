@@ -54,7 +54,7 @@ def ask(transport: Transport) -> int:
 
 
 def in_child(what: Callable[[], int]) -> int:
-    """What a function returns in a forked process; -1 where it raises."""
+    """The result of a function in a forked process; -1 where it raises."""
     reads, writes = os.pipe()
     with warnings.catch_warnings(action="ignore", category=DeprecationWarning):  # of forks beside threads
         process = os.fork()

@@ -96,7 +96,7 @@ def test_a_token_goes_with_every_request(
 
 @pytest.mark.parametrize("token", ["", "lrt_a b", "lrt_secret\n", "lrt_s\u00e9cret", "lrt_\x00", 5])
 def test_a_token_that_no_header_can_hold_is_refused(token: Any) -> None:
-    """What is no single printable word is refused at once, and not shown."""
+    """A token that is not one printable word is refused at once, and the error does not contain it."""
     with pytest.raises(ValueError, match=r"^token \(or LRTABLES_TOKEN\) must be printable ASCII .*; it is not$"):
         Transport("http://127.0.0.1:9", timeout=1.0, token=token)
 

@@ -1,4 +1,4 @@
-"""What a twin of a torch scheduler costs in memory and time."""
+"""Memory and time that a twin of a torch scheduler takes."""
 
 from __future__ import annotations
 
@@ -62,5 +62,5 @@ def test_a_rate_at_rest_costs_nothing(twin: Twin, rest: int) -> None:
     ],
 )
 def test_a_closed_form_is_computed_from_any_step(twin: Twin) -> None:
-    """What does not depend on the steps before is not computed from them."""
+    """A twin in closed form is computed from any step, not from the steps before."""
     assert 0.0 < twin.get_lr(10**10) <= 0.1

@@ -1,4 +1,4 @@
-"""What the twins of torch's schedulers refuse, and what comes through JSON."""
+"""Parameters that the twins of torch's schedulers refuse, and those that pass through JSON."""
 
 from __future__ import annotations
 
@@ -138,7 +138,7 @@ def build(**parameters: Any) -> Callable[[type[Any]], Any]:
     ],
 )
 def test_torch_fails_there_too(name: str, parameters: dict[str, Any], error: type[Exception]) -> None:
-    """What is refused here as torch's own failure does fail in torch, at once or within ten steps."""
+    """Parameters that are refused because torch fails on them do fail in torch, at once or within ten steps."""
 
     def train() -> None:
         scheduler = build(**parameters)(real_class(TWINS[name]))

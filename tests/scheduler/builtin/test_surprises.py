@@ -1,4 +1,4 @@
-"""What few people expect of torch's schedulers, in the twins too."""
+"""Behaviour of torch's schedulers that few people expect, in the twins too."""
 
 from __future__ import annotations
 

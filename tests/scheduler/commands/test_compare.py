@@ -83,7 +83,7 @@ def test_a_table_decides_the_length(run: Run, saved: str) -> None:
 
 
 def test_two_tables_are_compared_completely(run: Run, saved: str) -> None:
-    """What a spec says of its table is compared, too: its length, and what happens past its end."""
+    """The layout of a spec's table is compared, too: its length, and what happens past its end."""
     outcome = run(saved, SPEC % 40)
     assert outcome.code == 1
     assert outcome.out.splitlines()[-2:] == ["after: A has error, B has hold", "total_steps: A has 30, B has 40"]
@@ -121,7 +121,7 @@ def test_a_picture_is_saved(run: Run, tmp_path: Path) -> None:
     ],
 )
 def test_bad_input_ends_with_2(run: Run, words: list[str], message: str) -> None:
-    """What cannot be compared is said in one line on stderr, and nothing on stdout."""
+    """Operands that cannot be compared give one line on stderr, and nothing on stdout."""
     outcome = run(*words)
     assert (outcome.code, outcome.out) == (2, "")
     assert outcome.err.startswith("lrtables compare: ")
@@ -130,7 +130,7 @@ def test_bad_input_ends_with_2(run: Run, words: list[str], message: str) -> None
 
 
 def test_a_damaged_table_is_named(run: Run, tmp_path: Path) -> None:
-    """Of two files the error says which is no table."""
+    """The error names the file that is not a table."""
     path = tmp_path / "damaged.safetensors"
     path.write_bytes(b"none")
     outcome = run(LINEAR, str(path))

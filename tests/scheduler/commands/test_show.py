@@ -207,7 +207,7 @@ def test_a_kind_explains_itself(capsys: pytest.CaptureFixture[str]) -> None:
 def test_bad_input_is_one_clear_line(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, words: list[str], message: str
 ) -> None:
-    """What cannot be shown ends with 2 and one line on stderr: the field, the rule and the value."""
+    """Invalid input ends with status 2 and one line on stderr: the field, the rule and the value."""
     monkeypatch.chdir(tmp_path)
     assert message in refusal(capsys, *words)
 

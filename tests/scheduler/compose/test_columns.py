@@ -171,7 +171,7 @@ def test_what_is_not_driven_is_held_as_torch_leaves_it() -> None:
 
 
 def test_a_part_that_never_runs_leaves_no_momentum_behind() -> None:
-    """What holds is the last momentum that was in force, and where none was yet, the first of the next that runs."""
+    """The last momentum in force is held; before there is any, it is the first of the next part that drives it."""
     falling, other = CyclicLR(0.0, 0.1, 10), CyclicLR(0.0, 0.1, 10, base_momentum=0.1, max_momentum=0.2)
     after = Sequence([falling, other, Constant(0.1)], [5, 0]).columns(9)["momentum"]
     assert after[5:].tolist() == [falling.columns(5)["momentum"][4]] * 4

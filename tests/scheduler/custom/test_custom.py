@@ -219,7 +219,7 @@ def test_accuracy_against_the_formula_in_high_precision(schedule: Schedule) -> N
     ],
 )
 def test_bad_parameters_are_refused_at_construction(make: Any, message: str) -> None:
-    """What cannot be meant is an error that names the field and the value, before anything is computed."""
+    """An invalid parameter is an error that names the field and the value, before anything is computed."""
     with pytest.raises(ValueError, match=message.replace("+", r"\+")):
         make()
 

@@ -97,7 +97,7 @@ class Returning:
     ids=lambda value: repr(value)[:9],
 )
 def test_a_cached_scheduler_takes_numbers_alone(value: Any) -> None:
-    """What is no number is refused at its step, and the message says what takes a torch scheduler."""
+    """A rate that is no number is refused with its step, and the message points torch schedulers to `capture`."""
     with pytest.raises(TypeError, match=r"Returning.get_lr must give numbers, got .* at step 0; .*scheduler.capture"):
         CachedScheduler(Returning(value), 3)
 

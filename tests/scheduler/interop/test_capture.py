@@ -44,7 +44,7 @@ def numbers(group: dict[str, Any]) -> Iterator[tuple[str, float]]:
 
 
 def stepped(scheduler: Any, steps: int) -> list[list[dict[str, float]]]:
-    """What a training with this scheduler has in force during each update, for each group."""
+    """The values in force during each update of a training with this scheduler, for each group."""
     rows = []
     for step in range(steps):
         if step:
@@ -190,7 +190,7 @@ def test_an_optimizer_in_a_wrapper_is_captured(accelerator: Any) -> None:
 
 
 def test_a_scheduler_that_needs_a_metric_is_refused() -> None:
-    """What ReduceLROnPlateau will do is not known beforehand."""
+    """The rates of ReduceLROnPlateau are not known beforehand."""
     with pytest.raises(CaptureError, match="ReduceLROnPlateau has no values beforehand: each step needs a metric"):
         capture(ReduceLROnPlateau(sgd()), 10)
 
@@ -225,7 +225,7 @@ def test_a_scheduler_that_raises_says_at_which_step() -> None:
 
 
 def test_a_scheduler_that_needs_an_argument_says_so() -> None:
-    """Of a scheduler whose step() cannot be called alone, the message is Python's."""
+    """If step() needs arguments, the error contains Python's own message."""
 
     class Greedy(LRScheduler):
         def step(self, metric: float = -1.0) -> None:  # type: ignore[override]  # as such schedulers do

@@ -95,14 +95,14 @@ def test_a_description_has_the_values_of_its_twin(name: str, data: st.DataObject
     ids=lambda twin: twin.kind,
 )
 def test_a_one_cycle_that_another_wrote_over_is_described(twin: Any) -> None:
-    """Of two OneCycleLR the last decides all rates but the one that members between them began with."""
+    """With two OneCycleLR, the last decides all rates except the one that members between them started from."""
     found = describe(real_scheduler(twin, optimizer_of(twin)))
     assert isinstance(found, Schedule)
     assert compare(found, twin, 16).equal
 
 
 def test_parameters_that_torch_does_not_keep_are_refused_with_the_reason() -> None:
-    """Of two SWALR torch keeps one rate, so that a first step by the other cannot be described."""
+    """torch keeps only one rate of two SWALR, so a first step by the other cannot be described."""
     twin = builtin.ChainedScheduler([builtin.SWALR(0.3, 1.1, 0), builtin.SWALR(0.3, 0.1, 30)])
     with pytest.raises(
         DescribeError, match="other values, as of several SWALR torch keeps the rates of the last alone"

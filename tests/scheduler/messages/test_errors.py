@@ -1,4 +1,4 @@
-"""What people read of a schedule or a spec that cannot be: our sentences, whoever found out."""
+"""Errors in a schedule or a spec: the same sentences in Python, the commands and the server."""
 
 from __future__ import annotations
 
@@ -173,7 +173,7 @@ def test_a_spec_names_the_group_and_the_column() -> None:
 
 
 def test_a_table_and_a_client_pass_the_sentence_on() -> None:
-    """What makes a spec of its arguments raises the spec's error."""
+    """Functions that make a spec of their arguments raise the spec's error."""
     assert str(refusal(lambda: Ramp(1, 0, 5).table(0))).startswith("Spec: total_steps must be")
     with lrtables.Client("http://localhost:1", deadline=1) as client:
         assert str(refusal(lambda: client.fetch(Ramp(1, 0, 5), 0))).startswith("Spec: total_steps must be")
@@ -190,7 +190,7 @@ def test_every_kind_speaks_like_this(kind: str) -> None:
 
 
 def test_an_enormous_error_is_short() -> None:
-    """Of a thousand bad values the first ones are named, and a value is cut."""
+    """Of a thousand bad values the first ones are named, and long values are shortened."""
     lines = str(refusal(lambda: Literal([-1.0] * 1000))).splitlines()
     assert lines[0] == "Literal: given[0] must be greater than or equal to 0, got -1.0"
     assert (len(lines), lines[-1]) == (MOST_PROBLEMS + 1, "and more")
@@ -237,7 +237,7 @@ def test_people_import_it_from_both_packages() -> None:
 
 
 def test_a_schedule_in_place_of_a_spec_is_told_where_it_goes() -> None:
-    """Who posts a schedule alone reads what a spec looks like, and nothing about each of its parameters."""
+    """A schedule posted without a spec gives an error about the spec, not about each parameter."""
     error = refusal(lambda: Spec.model_validate_json(json.dumps(WARMUP)))
     assert str(error) == "Spec: this is a schedule, and a spec is needed: {'schedule': ..., 'total_steps': ...}"
 

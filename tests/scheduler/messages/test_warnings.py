@@ -211,7 +211,7 @@ def test_other_columns_are_warned_of_too() -> None:
 
 
 def test_a_thousand_parts_are_not_a_thousand_warnings() -> None:
-    """What is said of many parts is cut, and says so."""
+    """Warnings about many parts are limited in number, and a line says how many are left out."""
     many = Sequence([LinearWarmup(1e-3, 50)] * 300, [10] * 299)
     assert many.warnings(3000)[-1] == "there are more warnings: 290 are left out here"
 

@@ -18,7 +18,7 @@ from scheduler.numerics.cancellation import ComputationStoppedError, cancellable
     ids=lambda schedule: schedule.kind,
 )
 def test_a_computation_can_be_stopped(schedule: Schedule) -> None:
-    """What is told to stop at the start raises before it has filled anything."""
+    """A computation that is cancelled at the start raises before it has filled anything."""
     out = np.full(10, 7.0)
     with cancellable(lambda: True), pytest.raises(ComputationStoppedError, match="stopped"):
         schedule.fill(out)

@@ -30,5 +30,5 @@ def test_the_first_value_that_is_no_rate_is_found(values: list[float], bad: int 
 
 @given(st.floats())
 def test_one_number_and_an_array_of_it_are_judged_alike(value: float) -> None:
-    """What `set_lr` takes is what a table of one row may hold."""
+    """`set_lr` accepts exactly the values that a table of one row may hold."""
     assert is_rate(value) == (first_bad_rate(np.array([value])) is None)

@@ -24,7 +24,7 @@ RATES = st.lists(st.floats(0, 1), min_size=1, max_size=20)
 
 @given(RATES, RATES)
 def test_tables_are_equal_where_their_digests_are(left: list[float], right: list[float]) -> None:
-    """Of two tables the comparison is equal exactly where they are one table."""
+    """Two tables compare equal exactly if they are the same table."""
     a, b = Table({"lr": left}), Table({"lr": right})
     assert compare(a, b).equal == (a == b)
     assert compare(a, a).equal
@@ -157,7 +157,7 @@ def test_what_is_compared_is_named() -> None:
 
 @pytest.mark.parametrize("thing", [None, "spec.json", [1, 2], sgd()], ids=["none", "text", "numbers", "optimizer"])
 def test_other_things_are_refused(thing: Any) -> None:
-    """What is no schedule, table or scheduler is refused as what it is not."""
+    """An operand that is not a schedule, table or scheduler is refused."""
     with pytest.raises(TypeError, match="no torch scheduler"):
         compare(thing, LINEAR, 10)
 

@@ -41,7 +41,7 @@ def test_boundaries_belong_to_their_column() -> None:
 
 
 def test_a_table_without_a_spec_has_its_ends_as_boundaries() -> None:
-    """Of values alone, only the first and the last row are known to matter."""
+    """A table without a spec has only its first and last row as boundaries."""
     assert boundaries(Table({"lr": [3.0, 2.0, 1.0]}), "lr") == [0, 2]
 
 
