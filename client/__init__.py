@@ -11,7 +11,7 @@ from client.errors import (
     NotAllowedError,
     RequestRefusedError,
     ServiceUnreachableError,
-    UnexpectedAnswerError,
+    UnexpectedResponseError,
 )
 
 __all__ = [
@@ -23,5 +23,5 @@ __all__ = [
     "NotAllowedError",
     "RequestRefusedError",
     "ServiceUnreachableError",
-    "UnexpectedAnswerError",
+    "UnexpectedResponseError",
 ]

@@ -10,7 +10,7 @@ from numbers import Real
 from types import TracebackType
 from typing import Any, Literal, Self
 
-from client.errors import DigestMismatchError, UnexpectedAnswerError
+from client.errors import DigestMismatchError, UnexpectedResponseError
 from client.transport import Transport
 from client.verification import check_manifest, check_table
 from scheduler import KINDS, Schedule, Spec, Table, TableError
@@ -43,7 +43,7 @@ class Client:
             no repr, error or log, and sent to this service only. Raises `ValueError` for what no header can hold.
 
     Every call raises a `ClientError`: `ServiceUnreachableError`, `DeadlineExceededError`, `RequestRefusedError`,
-    `UnexpectedAnswerError` or `DigestMismatchError` (see `client.errors`).
+    `UnexpectedResponseError` or `DigestMismatchError` (see `client.errors`).
     """
 
     def __init__(
@@ -215,7 +215,7 @@ def _manifest(response: bytearray, base_url: str) -> dict[str, Any]:
     manifest: dict[str, Any] = found if isinstance(found, dict) else {}
     digest = manifest.get("digest")
     if not is_digest(digest):
-        raise UnexpectedAnswerError(
+        raise UnexpectedResponseError(
             f"{base_url} did not answer with a table's manifest, but with {bytes(response[:80])!r}"
         )
     return manifest

@@ -5,7 +5,7 @@ ClientError
 ├── DeadlineExceededError (TimeoutError)        the service did not respond before the deadline
 ├── RequestRefusedError                         the service answered with an error: `status`, `code`, `errors`
 │   └── NotAllowedError                         it asks for a token (401), or for one that allows more (403)
-├── UnexpectedAnswerError (ValueError)          the response is not one of this service
+├── UnexpectedResponseError (ValueError)        the response is not one of this service
 └── DigestMismatchError (ValueError)            a table that is not the requested one
 """
 
@@ -41,7 +41,7 @@ class DeadlineExceededError(ClientError, TimeoutError):
     """The service was reached, but did not respond before the deadline."""
 
 
-class UnexpectedAnswerError(ClientError, ValueError):
+class UnexpectedResponseError(ClientError, ValueError):
     """The response is not one of this service: is the URL right?"""
 
 

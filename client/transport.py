@@ -27,7 +27,7 @@ from client.errors import (
     NotAllowedError,
     RequestRefusedError,
     ServiceUnreachableError,
-    UnexpectedAnswerError,
+    UnexpectedResponseError,
 )
 
 MAX_HEAD = 2**18
@@ -283,9 +283,9 @@ def _translated(method: str, url: str) -> Iterator[None]:
     except TimeoutError as error:
         raise DeadlineExceededError(f"{method} {url} was not answered in time ({error})") from error
     except ResponseError as error:
-        raise UnexpectedAnswerError(f"the response to {method} {url} is refused: {error}") from error
+        raise UnexpectedResponseError(f"the response to {method} {url} is refused: {error}") from error
     except Exception as error:
-        kind = ServiceUnreachableError if _is_broken_connection(error) else UnexpectedAnswerError
+        kind = ServiceUnreachableError if _is_broken_connection(error) else UnexpectedResponseError
         raise kind(f"{method} {url} failed: {_said(error)}") from error
 
 

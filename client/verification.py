@@ -22,7 +22,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from client.errors import DigestMismatchError, UnexpectedAnswerError
+from client.errors import DigestMismatchError, UnexpectedResponseError
 from scheduler import Schedule, Spec, Table
 from scheduler.fields import Values
 from scheduler.named_tables import UnresolvedError
@@ -57,7 +57,7 @@ class Cost(NamedTuple):
 
 
 def check_manifest(manifest: Mapping[str, Any], spec: Spec) -> None:
-    """Raise `UnexpectedAnswerError`, naming the first field that differs, where a manifest is not that of the spec."""
+    """Raise `UnexpectedResponseError`, naming the first field that differs, unless a manifest is of the spec."""
     layout = spec.layout
     columns = manifest.get("columns")
     said = {**manifest, "columns": sorted(columns) if isinstance(columns, dict) else columns}
@@ -70,7 +70,7 @@ def check_manifest(manifest: Mapping[str, Any], spec: Spec) -> None:
             "this lrtables and that of the service have different revisions of a kind"
         )
     if difference is not None:
-        raise UnexpectedAnswerError(f"the manifest is not that of the spec: {difference}")
+        raise UnexpectedResponseError(f"the manifest is not that of the spec: {difference}")
 
 
 def _difference(asked: Any, given: Any, place: str) -> str | None:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
         NotAllowedError,
         RequestRefusedError,
         ServiceUnreachableError,
-        UnexpectedAnswerError,
+        UnexpectedResponseError,
     )
     from client.lr_scheduler import TableLR
     from client.plain_loop import set_lr
@@ -66,7 +66,7 @@ __all__ = [
     "Table",
     "TableError",
     "TableLR",
-    "UnexpectedAnswerError",
+    "UnexpectedResponseError",
     "capture",
     "compare",
     "describe",

@@ -7,10 +7,13 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from contextvars import ContextVar
 from functools import cache
 from importlib import import_module
+from threading import RLock
 from types import MappingProxyType
 from typing import Annotated, Any
 
@@ -20,7 +23,7 @@ from typing_extensions import override
 
 from scheduler.messages.errors import Owner, read_json, schedule_error
 from scheduler.schedule import Schedule
-from scheduler.texts import abbreviate
+from scheduler.texts import abbreviate, encodable
 
 MODULES: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
@@ -72,6 +75,22 @@ MODULES: Mapping[str, tuple[str, ...]] = MappingProxyType(
 """Module to the names of the kinds that it exports."""
 
 
+# A fork waits for the end of an import that is under way: the child would wait for ever, for the lock of a module whose
+# import only the parent goes on with. It does not wait long, since what is imported may wait for who forks.
+_loading = RLock()
+_LONGEST_WAIT = 10.0  # seconds
+
+
+def _release() -> None:
+    with suppress(RuntimeError):  # the wait was given up
+        _loading.release()
+
+
+os.register_at_fork(
+    before=lambda: _loading.acquire(timeout=_LONGEST_WAIT), after_in_parent=_release, after_in_child=_release
+)
+
+
 class Kinds(Mapping[str, type[Schedule]]):
     """Kind name to class. Names are known from the start; a class is imported, with its module, when it is asked for.
 
@@ -87,7 +106,8 @@ class Kinds(Mapping[str, type[Schedule]]):
     def __getitem__(self, kind: str) -> type[Schedule]:
         module = self._modules[kind]
         if kind not in self._classes:
-            self._classes |= _exported(module)
+            with _loading:
+                self._classes |= _exported(module)
         if kind not in self._classes:
             raise ImportError(f"{module} exports no kind {kind!r}, which scheduler/registry.py lists for it")
         return self._classes[kind]
@@ -162,7 +182,7 @@ class KindLookup:
                 raise PydanticKnownError("union_tag_not_found", {"discriminator": "'kind'"})
             name = value["kind"]
         elif isinstance(value, Schedule):
-            name = value.kind
+            name = getattr(value, "kind", None)
         else:
             raise PydanticKnownError("dict_type" if from_json else "model_attributes_type")
         if name in self._taken:
@@ -170,7 +190,7 @@ class KindLookup:
         raise PydanticCustomError(  # short: those who tell people of it look for kinds of a similar name
             "union_tag_invalid",
             "Input tag '{tag}' found using 'kind' does not match any of the registered kinds",
-            {"tag": str(name), "expected_tags": ", ".join(map(repr, self._taken))},
+            {"tag": encodable(str(name)), "expected_tags": ", ".join(map(repr, self._taken))},
         )
 
     def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:

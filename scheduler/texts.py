@@ -37,6 +37,8 @@ def abbreviate(value: object) -> str:
         text = repr(value).replace("\n", " ")
     except ValueError:  # of an integer of more than 4,300 digits
         return f"a number of {type(value).__name__} with too many digits to show"
+    except Exception:  # of somebody's own class: its error must not take the place of ours
+        return f"a {type(value).__name__}"
     return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."
 
 

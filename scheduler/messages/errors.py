@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Sized
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -135,8 +135,8 @@ def unknown_parameter(name: str, owner: Owner) -> str:
 
 def unknown_kind(kind: object, kinds: Iterable[str]) -> str:
     """The sentence about a kind that there is none of: with those of a similar name, or where all are."""
-    near = near_kinds(str(kind), kinds)
-    advice = f"did you mean {_alternatives(near)}?" if near else "'lrtables show' lists them all"
+    near = [] if kind is None else near_kinds(str(kind), kinds)
+    advice = f"did you mean {_alternatives(near)}?" if near else "'lrtables show' and /v1/schedules list them all"
     return f"unknown kind {abbreviate(kind)}: {advice}"
 
 
@@ -161,7 +161,7 @@ def _problem(detail: Any, data: Any, owner: Owner, kinds: ClassesByKind) -> Iter
     value = detail["input"]
     path = _real_path(detail["loc"], data, missing=detail["type"] == "missing")
     match detail["type"]:
-        case "too_short" if len(value) >= detail["ctx"]["min_length"]:
+        case "too_short" if isinstance(value, Sized) and len(value) >= detail["ctx"]["min_length"]:
             return  # too short only because of items that were refused, which have problems of their own
         case "missing":
             yield Problem(path, path, _MISSING, continues=True)
@@ -171,7 +171,7 @@ def _problem(detail: Any, data: Any, owner: Owner, kinds: ClassesByKind) -> Iter
         case "union_tag_not_found":
             yield Problem((*path, "kind"), path, f"has no kind, such as {_COMMON}", continues=True)
         case "union_tag_invalid":
-            kind = value["kind"] if isinstance(value, dict) else value.kind
+            kind = value["kind"] if isinstance(value, dict) else getattr(value, "kind", None)
             taken = re.findall(r"'([^']*)'", detail["ctx"]["expected_tags"])
             text = _refused_kind(kind, taken, is_data=isinstance(value, dict))
             yield Problem((*path, "kind"), path, text, value=kind)

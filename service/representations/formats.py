@@ -12,7 +12,7 @@ from service.tables.formats import csv_blocks, json_blocks
 class Format:
     """A format of a table: the extension of its path, its media type, what it holds, and its revision.
 
-    The bytes depend on the table's frame and values alone, so that every server sends the same. `revision` increases
+    The bytes depend on the table's layout and values alone, so that every server sends the same. `revision` increases
     where a version writes other bytes than the one before.
     """
 
@@ -34,11 +34,11 @@ class Format:
 SAFETENSORS = Format(
     "safetensors",
     "application/vnd.safetensors",
-    "one F64 tensor per column; digest and frame in the metadata. Nobody has registered a media type for it",
+    "one F64 tensor per column; digest and layout in the metadata. Nobody has registered a media type for it",
     FORMAT_REVISION,
 )
 NPY = Format("npy", "application/x-npy", "float64: [steps] of the only column, or [columns, steps] in name order")
-JSON = Format("json", "application/json", "an object: the frame, and each column as a list of numbers")
+JSON = Format("json", "application/json", "an object: the layout, and each column as a list of numbers")
 CSV = Format("csv", "text/csv", "a row per step: the progress at which it begins, then the columns in name order")
 
 FORMATS = (SAFETENSORS, NPY, JSON, CSV)

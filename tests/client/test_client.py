@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 
 import pytest
 
-from client import Client, DigestMismatchError, RequestRefusedError, UnexpectedAnswerError
+from client import Client, DigestMismatchError, RequestRefusedError, UnexpectedResponseError
 from scheduler import Schedule, ScheduleError, Spec, Table
 from scheduler.custom import CyclicLR, ExponentialWarmup, LinearWarmup, OneCycleLR, WarmupWithDecay
 from scheduler.fields import Values
@@ -206,7 +206,7 @@ def test_what_is_no_manifest_is_refused(scripted: ScriptedServer, response: type
     serve(scripted, response, manifest, b"")
     with (
         Client(scripted.url) as client,
-        pytest.raises(UnexpectedAnswerError, match="did not answer with a table's man"),
+        pytest.raises(UnexpectedResponseError, match="did not answer with a table's man"),
     ):
         client.fetch(SCHEDULE)
 

@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, assume, given, reject, settings
 from hypothesis import strategies as st
 
 import client.verification
-from client import Client, DigestMismatchError, UnexpectedAnswerError
+from client import Client, DigestMismatchError, UnexpectedResponseError
 from client.verification import check_manifest, check_table
 from scheduler import KINDS, Schedule, Spec, Table, TableError
 from scheduler.builtin import CosineAnnealingLR, ExponentialLR, MultiStepLR, OneCycleLR, PolynomialLR
@@ -79,7 +79,7 @@ def test_a_manifest_of_another_spec_is_refused_by_its_first_difference(place: st
     manifest = manifest_of(SPEC, "0" * 64)
     check_manifest(manifest, SPEC)
     change(manifest, place, value)
-    with pytest.raises(UnexpectedAnswerError, match=f"the manifest is not that of the spec: .*{said}"):
+    with pytest.raises(UnexpectedResponseError, match=f"the manifest is not that of the spec: .*{said}"):
         check_manifest(manifest, SPEC)
 
 
@@ -91,7 +91,7 @@ def test_another_spelling_of_the_same_spec_is_the_same() -> None:
     manifest["spec"] = dict(reversed(manifest["spec"].items()))
     check_manifest(manifest, spec)
     del manifest["spec"]["after"]
-    with pytest.raises(UnexpectedAnswerError, match="/spec/after: asked for 'hold', got nothing"):
+    with pytest.raises(UnexpectedResponseError, match="/spec/after: asked for 'hold', got nothing"):
         check_manifest(manifest, spec)
 
 
@@ -358,5 +358,5 @@ def test_a_table_larger_than_allowed_is_not_read() -> None:
     with hostile_server() as server, Client(server.url) as client:
         server.script = lambda request, connection: connection.sendall(response(request, table.to_bytes()))
         assert client.get(table.digest) == table
-        with pytest.raises(UnexpectedAnswerError, match="and at most 8000 were asked for"):
+        with pytest.raises(UnexpectedResponseError, match="and at most 8000 were asked for"):
             client.get(table.digest, max_bytes=8000)

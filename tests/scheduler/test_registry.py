@@ -133,3 +133,29 @@ def test_the_members_of_torchs_composites_are_torchs() -> None:
     members = TypeAdapter(KINDS["torch.ChainedScheduler"]).json_schema()["$defs"]["SequentialLR"]["properties"]
     mapping = members["schedulers"]["items"]["discriminator"]["mapping"]
     assert set(mapping) == {kind for kind in KINDS if kind.startswith("torch.")}
+
+
+FORKS = """
+import os, signal, threading
+import scheduler
+loading = threading.Thread(target=scheduler.KINDS.load)
+loading.start()
+children = []
+for _ in range(6):
+    child = os.fork()
+    if child == 0:
+        signal.alarm(60)
+        scheduler.parse({"kind": "transformers.linear", "base_lr": 0.1, "num_warmup_steps": 1, "num_training_steps": 9})
+        scheduler.parse({"kind": "torch.StepLR", "base_lr": 0.1, "step_size": 3})
+        os._exit(0)
+    children.append(child)
+loading.join()
+assert [os.waitpid(child, 0)[1] for child in children] == [0] * 6
+"""
+
+
+def test_a_fork_while_kinds_are_loaded_leaves_no_child_waiting() -> None:
+    """A process that is forked while another thread imports kinds can use them all."""
+    command = [sys.executable, "-W", "ignore::DeprecationWarning", "-c", FORKS]
+    for _ in range(3):
+        subprocess.run(command, check=True, timeout=120)

@@ -15,7 +15,7 @@ from client import (
     ClientError,
     DeadlineExceededError,
     ServiceUnreachableError,
-    UnexpectedAnswerError,
+    UnexpectedResponseError,
 )
 from tests.support.client.broken_servers import HEAD, NEVER, PATIENCE, answers, call, drips, fails, floods
 from tests.support.client.hostile_server import hostile_server, through_tls
@@ -110,7 +110,7 @@ def test_requests_through_tls_keep_deadline_and_limits(certificate: ssl.SSLConte
         server.script = drips(HEAD + b"X")
         assert isinstance(fails(url)[0], DeadlineExceededError)
         server.script = floods(HEAD + b"\r\n", bytes(2**16))
-        assert isinstance(fails(url, deadline=PATIENCE)[0], UnexpectedAnswerError)
+        assert isinstance(fails(url, deadline=PATIENCE)[0], UnexpectedResponseError)
 
 
 @pytest.mark.needs("openssl")
@@ -122,7 +122,7 @@ def test_a_certificate_that_is_not_trusted_is_refused(
     with hostile_server() as server:
         error, _ = fails(through_tls(server, certificate), deadline=PATIENCE)
         assert server.seen == []
-    assert isinstance(error, UnexpectedAnswerError)
+    assert isinstance(error, UnexpectedResponseError)
     assert "certificate" in str(error)
 
 
@@ -130,7 +130,7 @@ def test_a_certificate_that_is_not_trusted_is_refused(
     ("script", "kind"),
     [
         pytest.param(b"", ServiceUnreachableError, id="hung-up"),
-        pytest.param(b"HTTP/1.1 400 Bad Request\r\n\r\n", UnexpectedAnswerError, id="plain"),
+        pytest.param(b"HTTP/1.1 400 Bad Request\r\n\r\n", UnexpectedResponseError, id="plain"),
     ],
 )
 def test_a_handshake_with_something_else_is_a_named_error(script: bytes, kind: type[ClientError]) -> None:

@@ -196,7 +196,7 @@ def test_a_kind_explains_itself(capsys: pytest.CaptureFixture[str]) -> None:
         (["missing.json"], "No such file or directory: 'missing.json'"),
         (["[]"], "Spec: schedule must have at least 1 item, got []"),
         (['{"kind": "custom.LinearWarmup", "base_lr": 1}'], "custom.LinearWarmup: warmup_steps is missing"),
-        (['{"kind": "nix"}'], "unknown kind 'nix': 'lrtables show' lists them all"),
+        (['{"kind": "nix"}'], "unknown kind 'nix': 'lrtables show' and /v1/schedules list them all"),
         (
             [SPEC.model_dump_json().replace("0.0005", "-5.0")],
             "Spec: schedule.base_lr must be greater than",

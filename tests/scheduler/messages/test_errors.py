@@ -9,6 +9,7 @@ import re
 import traceback
 from collections.abc import Callable
 from dataclasses import KW_ONLY
+from types import SimpleNamespace
 from typing import Any
 from typing import Literal as Literal_
 
@@ -18,7 +19,7 @@ import pytest
 import lrtables
 import scheduler
 from scheduler import KINDS, Schedule, ScheduleError, Spec, builtin, parse
-from scheduler.compose import Constant, Ramp, Sequence
+from scheduler.compose import Constant, Ramp, Scale, Sequence
 from scheduler.compose.literal import Literal
 from scheduler.custom import CyclicLR, LinearWarmup, WarmupWithDecay
 from scheduler.fields import Rate, Values
@@ -114,7 +115,7 @@ def test_a_constructor_says_what_is_wrong(make: Callable[[], object], message: s
             "Scale: schedule.schedule: unknown kind 'Rump': did you mean Ramp?",
         ),
         ({"kind": "custom.LinearWarmap"}, "unknown kind 'custom.LinearWarmap': did you mean custom.LinearWarmup"),
-        ({"kind": "zzz"}, "unknown kind 'zzz': 'lrtables show' lists them all"),
+        ({"kind": "zzz"}, "unknown kind 'zzz': 'lrtables show' and /v1/schedules list them all"),
         ({"kind": ["Ramp"]}, "unknown kind ['Ramp']: did you mean Ramp?"),
         ({"base_lr": 1}, "the data has no kind, such as custom.WarmupWithDecay"),
         ([1], "the data must be an object, got [1]"),
@@ -265,3 +266,37 @@ def test_a_kind_of_ones_own_inside_another_names_the_ways() -> None:
     """A kind that is not registered goes into others by its values: the error says so."""
     error = refusal(lambda: Sequence([_Mine(0.1), Constant(0.2)], [5]))
     assert re.search(r"schedules\[0\].*kind of your own.*Literal\(schedule\.values\(n\)", str(error))
+
+
+class _Unprintable:
+    def __repr__(self) -> str:
+        raise RuntimeError("no")
+
+
+class _WithoutKind(Schedule):
+    """A subclass that was never made a kind."""
+
+
+anything: Any = SimpleNamespace(  # the same classes, which a type checker lets be called with anything
+    Sequence=Sequence, Literal=Literal, Scale=Scale, LinearWarmup=LinearWarmup, WithoutKind=_WithoutKind
+)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: anything.Sequence(iter([]), []), r"Sequence: schedules must have at least 1 item"),
+        (lambda: anything.Sequence(iter([1]), [1]), r"Sequence: schedules"),
+        (lambda: anything.Literal(iter(())), r"Literal: given must have at least 1 item"),
+        (lambda: anything.Scale(anything.WithoutKind(), 2.0), r"Scale: schedule: this is a kind of your own"),
+        (
+            lambda: anything.LinearWarmup(_Unprintable(), 5),
+            r"LinearWarmup: base_lr must be a valid number, got a _Unprintable",
+        ),
+        (lambda: Spec.model_validate({"schedule": {"kind": "\ud800"}, "total_steps": 5}), r"unknown kind '\\ud800'"),
+        (lambda: parse({"kind": None}), r"unknown kind None: 'lrtables show'"),
+    ],
+)
+def test_nothing_that_is_given_breaks_the_sentence(make: Callable[[], object], message: str) -> None:
+    """Iterators, classes that are no kind, values that cannot be printed or written: each is refused in our words."""
+    assert re.search(message, str(refusal(make)))

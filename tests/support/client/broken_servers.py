@@ -17,7 +17,7 @@ from client import (
     DeadlineExceededError,
     RequestRefusedError,
     ServiceUnreachableError,
-    UnexpectedAnswerError,
+    UnexpectedResponseError,
 )
 from client.transport import Transport
 from tests.support.client.hostile_server import Request, Script, response
@@ -91,7 +91,12 @@ def problem(**fields: Any) -> bytes:
 
 BOMB = gzip.compress(bytes(2**26), 9)
 
-WRONG, LATE, AWAY, REFUSED = UnexpectedAnswerError, DeadlineExceededError, ServiceUnreachableError, RequestRefusedError
+WRONG, LATE, AWAY, REFUSED = (
+    UnexpectedResponseError,
+    DeadlineExceededError,
+    ServiceUnreachableError,
+    RequestRefusedError,
+)
 
 PROFILES: dict[str, tuple[Script, type[ClientError]]] = {
     "silence": (drips(b"", b""), LATE),
