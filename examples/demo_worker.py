@@ -137,6 +137,7 @@ def main() -> None:
         }
         arguments.report.write_text(json.dumps(report))
     client.close()
+    dist.barrier()  # gloo may abort a process whose peer has gone already
     dist.destroy_process_group()
 
 

@@ -9,18 +9,18 @@ def test_concurrent_calls_share_one_run() -> None:
     """A thousand calls at once run the work once; one of them started it, the others waited."""
 
     async def main() -> None:
-        flights, runs = SingleFlight[int](), []
+        single_flight, runs = SingleFlight[int](), []
 
         async def work() -> int:
             runs.append(1)
             await asyncio.sleep(0.01)
             return 7
 
-        results = await asyncio.gather(*(flights.run("a", work) for _ in range(1000)))
+        results = await asyncio.gather(*(single_flight.run("a", work) for _ in range(1000)))
         assert runs == [1]
         assert [value for value, _ in results] == [7] * 1000
         assert sum(started for _, started in results) == 1
-        assert flights.waits == 999
+        assert single_flight.waits == 999
 
     asyncio.run(main())
 
@@ -29,7 +29,7 @@ def test_keys_do_not_wait_for_each_other() -> None:
     """Work for one key runs while another key's is stuck."""
 
     async def main() -> None:
-        flights, gate = SingleFlight[str](), asyncio.Event()
+        single_flight, gate = SingleFlight[str](), asyncio.Event()
 
         async def stuck() -> str:
             await gate.wait()
@@ -38,9 +38,9 @@ def test_keys_do_not_wait_for_each_other() -> None:
         async def quick() -> str:
             return "early"
 
-        waiting = asyncio.create_task(flights.run("slow", stuck))
+        waiting = asyncio.create_task(single_flight.run("slow", stuck))
         await asyncio.sleep(0)
-        assert await flights.run("fast", quick) == ("early", True)
+        assert await single_flight.run("fast", quick) == ("early", True)
         gate.set()
         assert await waiting == ("late", True)
 
@@ -51,7 +51,7 @@ def test_a_failure_reaches_every_caller_and_is_not_kept() -> None:
     """Work that fails raises in every call that waits, and the next call runs it again."""
 
     async def main() -> None:
-        flights, runs = SingleFlight[int](), []
+        single_flight, runs = SingleFlight[int](), []
 
         async def work() -> int:
             runs.append(1)
@@ -60,9 +60,9 @@ def test_a_failure_reaches_every_caller_and_is_not_kept() -> None:
                 raise OSError("first")
             return 2
 
-        failed = await asyncio.gather(*(flights.run("a", work) for _ in range(5)), return_exceptions=True)
+        failed = await asyncio.gather(*(single_flight.run("a", work) for _ in range(5)), return_exceptions=True)
         assert [str(error) for error in failed] == ["first"] * 5
-        assert await flights.run("a", work) == (2, True)
+        assert await single_flight.run("a", work) == (2, True)
 
     asyncio.run(main())
 
@@ -71,13 +71,13 @@ def test_work_goes_on_while_one_call_waits() -> None:
     """The work goes on when the call that started it is cancelled, as long as another call waits."""
 
     async def main() -> None:
-        flights = SingleFlight[int]()
+        single_flight = SingleFlight[int]()
 
         async def work() -> int:
             await asyncio.sleep(0.01)
             return 3
 
-        callers = [asyncio.create_task(flights.run("a", work)) for _ in range(2)]
+        callers = [asyncio.create_task(single_flight.run("a", work)) for _ in range(2)]
         await asyncio.sleep(0)
         callers[0].cancel()
         results = await asyncio.gather(*callers, return_exceptions=True)
@@ -91,7 +91,7 @@ def test_work_that_nobody_waits_for_is_cancelled() -> None:
     """When the last call is cancelled, so is the work, and the next call starts it again."""
 
     async def main() -> None:
-        flights, ends = SingleFlight[int](), list[str]()
+        single_flight, ends = SingleFlight[int](), list[str]()
 
         async def work() -> int:
             try:
@@ -102,12 +102,12 @@ def test_work_that_nobody_waits_for_is_cancelled() -> None:
             ends.append("finished")
             return 4
 
-        callers = [asyncio.create_task(flights.run("a", work)) for _ in range(3)]
+        callers = [asyncio.create_task(single_flight.run("a", work)) for _ in range(3)]
         await asyncio.sleep(0)
         for caller in callers:
             caller.cancel()
         await asyncio.gather(*callers, return_exceptions=True)
-        assert await flights.run("a", work) == (4, True)
+        assert await single_flight.run("a", work) == (4, True)
         assert ends == ["cancelled", "finished"]
 
     asyncio.run(main())
