@@ -109,7 +109,7 @@ def translate(error: ValidationError, data: Any, owner: Owner, kinds: ClassesByK
 def _is_bare_schedule(data: Any, owner: Owner, kinds: ClassesByKind) -> bool:
     """Whether a schedule was given where a spec, which holds one, is needed."""
     is_schedule = isinstance(data, dict) and isinstance(data.get("kind"), str) and data["kind"] in kinds
-    return is_schedule and "schedule" in owner.parameters and "schedule" not in data and "kind" not in owner.parameters
+    return is_schedule and {"schedule", "total_steps", "axis"} <= {*owner.parameters} and "schedule" not in data
 
 
 def read_json(text: str | bytes | bytearray) -> Any:
