@@ -158,7 +158,7 @@ class KindLookup:
     """
 
     def __init__(self, prefix: str = "") -> None:
-        self._taken = [kind for kind in KINDS if kind.startswith(prefix)]
+        self._taken = dict.fromkeys(kind for kind in KINDS if kind.startswith(prefix))
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         """The schema that validates and serialises a value of the field."""
@@ -185,7 +185,7 @@ class KindLookup:
             name = getattr(value, "kind", None)
         else:
             raise PydanticKnownError("dict_type" if from_json else "model_attributes_type")
-        if name in self._taken:
+        if isinstance(name, str) and name in self._taken:
             return KINDS[name]
         raise PydanticCustomError(  # short: those who tell people of it look for kinds of a similar name
             "union_tag_invalid",
