@@ -63,7 +63,7 @@ class Sequence(Composite):
             raise ValueError(
                 f"lengths must be as many as schedules or one fewer, got {len(self.lengths)} for {len(self.schedules)}"
             )
-        if len(self.lengths) == len(self.schedules) and not any(self.lengths):
+        if self._has_every_length and not any(self.lengths):
             raise ValueError("lengths must not all be 0: no part would ever run")
         self._check_parts(fed=True)
         return self
@@ -97,9 +97,14 @@ class Sequence(Composite):
             part.check_time_scaled(factor)
 
     @property
+    def _has_every_length(self) -> bool:
+        """Whether the last part has a length, too."""
+        return len(self.lengths) == len(self.schedules)
+
+    @property
     @override
     def end(self) -> int | None:
-        if len(self.lengths) == len(self.schedules):
+        if self._has_every_length:
             return sum(self.lengths)
         last = self.schedules[-1].end
         return None if last is None else sum(self.lengths) + last
@@ -112,7 +117,7 @@ class Sequence(Composite):
     @override
     def placed_warnings(self, steps: int, *, part: bool = False) -> Iterator[PlacedWarning]:
         begins = [*accumulate(self.lengths[: len(self.schedules) - 1], initial=0)]
-        if len(self.lengths) == len(self.schedules):
+        if self._has_every_length:
             yield from of_length(self, steps, part=part)
         else:
             yield from self._cut_off(begins[-1], self.schedules[-1], steps)
@@ -124,7 +129,7 @@ class Sequence(Composite):
     def _of_part(self, number: int, share: int, steps: int) -> Iterator[PlacedWarning]:
         """The warnings of a part, and one where the next part begins before its warmup has finished."""
         given, following = self.schedules[number], self.schedules[number + 1 : number + 2]
-        composite_warns = len(self.lengths) == len(self.schedules) and steps < sum(self.lengths)
+        composite_warns = self._has_every_length and steps < sum(self.lengths)
         for warning in given.placed_warnings(share, part=True):
             if warning.about != "short" or not (following or composite_warns):
                 yield warning
