@@ -200,15 +200,20 @@ def _is_itself(value: ast.expr) -> bool:
 @cache
 def _private_names(module: str) -> frozenset[str]:
     """The private names that a module defines: functions, classes, fields and attributes."""
+    stored = (node for node in ast.walk(sources()[module]) if isinstance(node, ast.Attribute))
+    attributes = {node.attr for node in stored if isinstance(node.ctx, ast.Store)}
+    return frozenset(filter(_is_private, _bound_names(module) | attributes))
+
+
+def _bound_names(module: str) -> set[str]:
+    """The names of a module's functions, classes and variables, those inside of others included."""
     names: set[str] = set()
     for node in ast.walk(sources()[module]):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
             names.add(node.name)
-        elif isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store):
-            names.add(node.attr)
         elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
             names.add(node.id)
-    return frozenset(filter(_is_private, names))
+    return names
 
 
 def test_no_room_is_crowded() -> None:
@@ -242,12 +247,8 @@ def test_a_name_is_imported_from_where_it_is_defined() -> None:
 @cache
 def _offered(module: str) -> set[str]:
     """The names that a module defines; those of `__all__` where it is a package that gathers names."""
-    offered: set[str] = set()
+    offered = _bound_names(module)
     for node in ast.walk(sources()[module]):
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-            offered.add(node.name)
-        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
-            offered.add(node.id)
         if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__":
             offered.update(ast.literal_eval(node.value))
     return offered

@@ -21,7 +21,8 @@ from scheduler.builtin import (
     StepLR,
 )
 from scheduler.builtin.twin import Twin
-from tests.support.schedules.long_twins import assert_same_bits, long
+from tests.support.schedules.bits import assert_same_columns
+from tests.support.schedules.long_twins import long
 from tests.support.schedules.stepping import real_class, step_real
 from tests.support.schedules.torch_twins import TWINS, twins
 
@@ -67,9 +68,9 @@ def test_equals_stepping_the_real_scheduler(name: str, data: st.DataObject) -> N
     twin = data.draw(twins(name))
     steps = PAST_EVERY_BOUNDARY if twin.end is None else min(twin.end + 1, PAST_EVERY_BOUNDARY)
     real = step_real(twin, steps)
-    assert_same_bits(twin.columns(steps), real)
+    assert_same_columns(twin.columns(steps), real)
     shorter = data.draw(st.integers(0, steps))
-    assert_same_bits(twin.columns(shorter), {column: values[:shorter] for column, values in real.items()})
+    assert_same_columns(twin.columns(shorter), {column: values[:shorter] for column, values in real.items()})
 
 
 @pytest.mark.parametrize(
@@ -83,7 +84,7 @@ def test_equals_stepping_the_real_scheduler(name: str, data: st.DataObject) -> N
 def test_a_ramp_divides_by_nothing_before_its_first_step(ramp: Twin) -> None:
     """LinearLR's recurrence would divide by 0 at step 0 in these: neither torch nor the twin uses it there."""
     twin = SequentialLR([ramp, StepLR(0.1, 2)], [3])
-    assert_same_bits(twin.columns(10), step_real(twin, 10))
+    assert_same_columns(twin.columns(10), step_real(twin, 10))
 
 
 @pytest.mark.parametrize("name", ["OneCycleLR", "SequentialLR", "ChainedScheduler"])
@@ -102,14 +103,14 @@ def test_ends_where_torch_raises(name: str, data: st.DataObject) -> None:
 @pytest.mark.parametrize("twin", long(ACROSS_BLOCKS - 1))
 def test_equals_stepping_across_blocks(twin: Twin) -> None:
     """The bits stay those of stepping where the computation goes on in a next block."""
-    assert_same_bits(twin.columns(ACROSS_BLOCKS), step_real(twin, ACROSS_BLOCKS))
+    assert_same_columns(twin.columns(ACROSS_BLOCKS), step_real(twin, ACROSS_BLOCKS))
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("twin", long(999_999))
 def test_equals_stepping_for_a_million_steps(twin: Twin) -> None:
     """Not one of a million values differs from stepping."""
-    assert_same_bits(twin.columns(1_000_000), step_real(twin, 1_000_000))
+    assert_same_columns(twin.columns(1_000_000), step_real(twin, 1_000_000))
 
 
 @pytest.mark.parametrize("twin", long(150_000))
@@ -124,7 +125,7 @@ def test_windows_equal_slices(twin: Twin) -> None:
             for name, values in whole.items():
                 window = np.full(stop - start, np.nan)
                 schedule.fill(window, start, column=name)
-                assert_same_bits({name: window}, {name: values[start:stop]})
+                assert_same_columns({name: window}, {name: values[start:stop]})
 
 
 @pytest.mark.parametrize("twin", long(100_000))
@@ -141,4 +142,4 @@ def test_threads_share_a_schedule() -> None:
     expected = CosineAnnealingLR(0.1, 1000, 1e-5).values(200_000)
     with ThreadPoolExecutor(4) as pool:
         for values in pool.map(twin.values, [200_000] * 8):
-            assert_same_bits({"lr": values}, {"lr": expected})
+            assert_same_columns({"lr": values}, {"lr": expected})

@@ -28,7 +28,7 @@ from scheduler.builtin import (
     StepLR,
 )
 from scheduler.builtin.twin import Twin
-from tests.support.schedules.long_twins import assert_same_bits
+from tests.support.schedules.bits import assert_same_columns
 from tests.support.schedules.stepping import real_class
 from tests.support.schedules.torch_twins import TWINS
 
@@ -161,7 +161,7 @@ def test_composites_travel_as_json() -> None:
     assert again == twin
     assert hash(again) == hash(twin)
     assert again.schedulers[0] == ChainedScheduler((STEP, ExponentialLR(0.1, 0.9)))
-    assert_same_bits(again.columns(200), twin.columns(200))
+    assert_same_columns(again.columns(200), twin.columns(200))
 
 
 def test_an_error_in_a_member_names_its_place() -> None:

@@ -21,7 +21,7 @@ from scheduler.builtin import (
     StepLR,
 )
 from scheduler.builtin.twin import Twin
-from tests.support.schedules.long_twins import assert_same_bits
+from tests.support.schedules.bits import assert_same_columns
 from tests.support.schedules.stepping import step_real
 
 
@@ -48,9 +48,9 @@ def test_one_cycle_rebounds() -> None:
 def test_epochs_times_steps_per_epoch_is_a_number_of_steps() -> None:
     """OneCycleLR's length may be given by epochs; total_steps counts before them."""
     by_epochs, both = OneCycleLR(0.1, epochs=5, steps_per_epoch=20), OneCycleLR(0.1, 100, epochs=7, steps_per_epoch=1)
-    assert_same_bits(by_epochs.columns(101), OneCycleLR(0.1, 100).columns(101))
-    assert_same_bits(both.columns(101), step_real(both, 101))
-    assert_same_bits(by_epochs.columns(101), step_real(by_epochs, 101))
+    assert_same_columns(by_epochs.columns(101), OneCycleLR(0.1, 100).columns(101))
+    assert_same_columns(both.columns(101), step_real(both, 101))
+    assert_same_columns(by_epochs.columns(101), step_real(by_epochs, 101))
 
 
 def test_a_later_one_cycle_changes_the_warmup_before_it() -> None:
@@ -62,7 +62,7 @@ def test_a_later_one_cycle_changes_the_warmup_before_it() -> None:
 def test_triangular2_goes_on_where_torch_overflows() -> None:
     """After 1024 cycles of triangular2 torch raises OverflowError; here the rate stays at base_lr."""
     twin = CyclicLR(0.001, 0.1, 1, mode="triangular2")
-    assert_same_bits(twin.columns(2048), step_real(twin, 2048))
+    assert_same_columns(twin.columns(2048), step_real(twin, 2048))
     with pytest.raises(OverflowError, match="out of range"):
         step_real(twin, 2049)
     assert set(twin.values(5000)[2048:].tolist()) == {0.001}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 import pytest
 
 from scheduler.builtin import (
@@ -23,7 +22,6 @@ from scheduler.builtin import (
     StepLR,
 )
 from scheduler.builtin.twin import Twin
-from tests.support.schedules.stepping import Columns
 
 
 def long(n: int) -> list[Any]:
@@ -62,13 +60,3 @@ def long(n: int) -> list[Any]:
         "ChainedScheduler-closed": ChainedScheduler([linear, CosineAnnealingWarmRestarts(0.1, 1234), cosine]),
     }
     return [pytest.param(twin, id=name) for name, twin in cases.items()]
-
-
-def assert_same_bits(actual: Columns, expected: Columns) -> None:
-    """Not one differing bit in any column; a failure names the first step that has one."""
-    assert actual.keys() == expected.keys()
-    for name, values in expected.items():
-        differing = np.flatnonzero(actual[name].view(np.int64) != values.view(np.int64))
-        assert not len(differing), (
-            f"{name} at step {differing[0]}: {actual[name][differing[0]]!r} is not {values[differing[0]]!r}"
-        )

@@ -14,14 +14,9 @@ import torch
 from scheduler.fields import Values
 from scheduler.libraries import transformers as twins
 from scheduler.libraries.transformers import from_training_arguments
+from tests.support.schedules.bits import assert_same_bits
 
 Parameters = dict[str, Any]
-
-
-def assert_same_bits(actual: Values, expected: Values) -> None:
-    """Not one differing bit; a failure names the first step that has one."""
-    differing = np.flatnonzero(actual.view(np.int64) != expected.view(np.int64))
-    assert not len(differing), f"step {differing[0]}: {actual[differing[0]]!r} != {expected[differing[0]]!r}"
 
 
 def training_arguments(**given: object) -> SimpleNamespace:

@@ -23,6 +23,7 @@ from scheduler.fields import Values
 from scheduler.libraries import transformers as twins
 from scheduler.libraries.transformers import ADAPTIVE
 from scheduler.schedule import Schedule
+from tests.support.schedules.bits import assert_same_bits
 
 Parameters = dict[str, Any]
 
@@ -52,12 +53,6 @@ def step_scheduler(
 def make(name: str, parameters: Parameters) -> Schedule:
     """The twin with these parameters."""
     return TWINS[name](**parameters)
-
-
-def assert_same_bits(actual: Values, expected: Values) -> None:
-    """Not one differing bit; a failure names the first step that has one."""
-    differing = np.flatnonzero(actual.view(np.int64) != expected.view(np.int64))
-    assert not len(differing), f"step {differing[0]}: {actual[differing[0]]!r} != {expected[differing[0]]!r}"
 
 
 COUNTS = st.sampled_from([0, 1, 2, 3]) | st.integers(0, 50)
