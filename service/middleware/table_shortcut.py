@@ -46,8 +46,8 @@ class TableShortcut:
     async def _make(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Call the route's function without FastAPI, which takes longer than the rest of the request.
 
-        A POST of a cached spec takes 16 us this way and 71 us through FastAPI: 2.3 times the bare validation of the
-        spec, and 10.3 times. The goal is at most 3 (`benchmarks/http_speed.py --only known`, on 2 cores of x86-64).
+        A POST of a cached spec takes 14 us this way and 56 us through FastAPI: 1.8 times the bare validation of the
+        spec, and 7.1 times. The goal is at most 3 (`benchmarks/http_speed.py --only known`, on 2 cores of x86-64).
         """
         request = Request(scope, receive)
         try:
