@@ -69,7 +69,7 @@ class CyclicLR(Schedule):
     has no end. Unlike torch's CyclicLR it leaves momentum alone.
 
     Accuracy: within 4 ULP of the formula. Raises for max_lr < base_lr. Source: Smith, "Cyclical Learning Rates for
-    Training Neural Networks", 2017, as in the user's `scheduler.custom`.
+    Training Neural Networks", 2017, as in the original `scheduler.custom`.
 
     Example: `CyclicLR(1e-4, 1e-1, 2000, mode="triangular2").get_lr(2000)` is 0.1.
     """
@@ -215,7 +215,7 @@ class CosineAnnealingWarmRestarts(Schedule):
     never quite reached. It has no end.
 
     Accuracy: within 4 ULP of the formula, also near min_lr. Raises for min_lr > max_lr. Source: Loshchilov and Hutter,
-    "SGDR: Stochastic Gradient Descent with Warm Restarts", 2016, as in the user's `scheduler.custom`.
+    "SGDR: Stochastic Gradient Descent with Warm Restarts", 2016, as in the original `scheduler.custom`.
 
     Example: `CosineAnnealingWarmRestarts(0.1, 1e-5, t_0=100).get_lr(300)` is 0.1: the third cycle begins.
     """
@@ -271,7 +271,7 @@ class ExponentialCyclicLR(Schedule):
     Step 0 and the first step of each cycle: base_lr, exactly. Half way (where cycle_length is even): top. The rate
     stays between base_lr and top, also when top has decayed below base_lr. It has no end.
 
-    Accuracy: within 4 ULP of the formula. Raises for max_lr < base_lr. Source: the user's `scheduler.custom`.
+    Accuracy: within 4 ULP of the formula. Raises for max_lr < base_lr. Source: the original `scheduler.custom`.
 
     Example: `ExponentialCyclicLR(1e-4, 1e-2, 2000).get_lr(1000)` is 0.01.
     """

@@ -61,7 +61,7 @@ class LinearWarmup(_Warmup):
     Step 0: base_lr / warmup_steps. Step warmup_steps - 1 and every later step: base_lr, exactly. It has no end. Without
     a warmup (warmup_steps 0): base_lr at every step.
 
-    Accuracy: within 2 ULP of the formula. Source: the user's `scheduler.custom`; Goyal et al., "Accurate, Large
+    Accuracy: within 2 ULP of the formula. Source: the original `scheduler.custom`; Goyal et al., "Accurate, Large
     Minibatch SGD", 2017, use it with the first step at 0.
 
     Example: `LinearWarmup(1e-3, 1000).get_lr(499)` is 5e-4.
@@ -90,7 +90,7 @@ class ExponentialWarmup(_Warmup):
     Step 0: one factor above start_lr. Step warmup_steps - 1 and every later step: base_lr, exactly. It has no end.
     Without a warmup (warmup_steps 0): base_lr at every step.
 
-    Accuracy: within 2 ULP of the formula. Raises for start_lr > base_lr. Source: the user's `scheduler.custom`.
+    Accuracy: within 2 ULP of the formula. Raises for start_lr > base_lr. Source: the original `scheduler.custom`.
 
     Example: `ExponentialWarmup(1e-3, 4, start_lr=1e-7).get_lr(1)` is 1e-5.
     """
@@ -128,7 +128,7 @@ class CosineWarmup(_Warmup):
     Step 0: base_lr (pi / (2 warmup_steps))^2, about. Step warmup_steps - 1 and every later step: base_lr, exactly. It
     has no end. Without a warmup (warmup_steps 0): base_lr at every step.
 
-    Accuracy: within 4 ULP of the formula, also where the rate is small. Source: the user's `scheduler.custom`.
+    Accuracy: within 4 ULP of the formula, also where the rate is small. Source: the original `scheduler.custom`.
 
     Example: `CosineWarmup(1e-3, 1000).get_lr(499)` is 5e-4.
     """
@@ -162,8 +162,8 @@ class WarmupWithDecay(_Warmup):
     `WarmupWithDecay.with_ratio` takes the warmup as a share of all steps.
 
     Accuracy: within 4 ULP of the formula, also in the cosine's tail near min_lr. Raises for warmup_steps > total_steps
-    and for min_lr > base_lr. Source: the user's `scheduler.custom`; the decay is that of Loshchilov and Hutter, "SGDR",
-    2016.
+    and for min_lr > base_lr. Source: the original `scheduler.custom`; the decay is that of Loshchilov and Hutter,
+    "SGDR", 2016.
 
     Example: `WarmupWithDecay(5e-4, 10_000, 100_000, min_lr=1e-6).get_lr(55_000)` is 2.505e-4.
     """

@@ -51,7 +51,7 @@ def verdict(found: Difference, unit: str) -> str:
 
 
 def custom_lines(settings: Settings, batches: int, rates: Sequence[float]) -> Iterator[str]:
-    """Difference of the user's own schedule of that name from the rates torch applied; empty where there is none."""
+    """Difference of the schedule of that name in `scheduler.custom` from torch's rates; empty where there is none."""
     schedule = _custom(settings, batches)
     if schedule is None:
         return
