@@ -14,6 +14,7 @@ from pathlib import Path
 
 import torch
 import torch.distributed as dist
+import torch.distributed.nn  # before the process group is made: imported later, by DDP, it would keep the group alive
 from sklearn.datasets import load_digits
 from torch import Tensor
 from torch.nn.functional import cross_entropy
@@ -89,19 +90,25 @@ class Training:
 
 
 def main() -> None:
-    """Fetch, agree, train, be interrupted, resume, agree again, report."""
+    """Join the other workers, do the work, and leave."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--url", required=True, help="the server's address")
     parser.add_argument("--report", required=True, type=Path, help="where rank 0 writes what happened, as JSON")
     arguments = parser.parse_args()
     dist.init_process_group("gloo")
+    work(arguments.url, arguments.report)  # all that holds the process group is gone when this returns
+    dist.destroy_process_group()
+
+
+def work(url: str, report_to: Path) -> None:
+    """Fetch, agree, train, be interrupted, resume, agree again, report."""
     rank, workers = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
     pixels, labels, test_pixels, test_labels = load_data()
 
     steps_per_epoch = len(pixels) // (BATCH * workers)
     total_steps = EPOCHS * steps_per_epoch
     schedule = WarmupWithDecay(base_lr=0.2, warmup_steps=total_steps // 10, total_steps=total_steps, min_lr=1e-3)
-    client = Client(arguments.url)
+    client = Client(url)
     started = time.perf_counter()
     table = client.fetch(schedule)  # (1) every rank asks for the same schedule
     fetched = gather(torch.tensor(time.perf_counter() - started))
@@ -135,10 +142,8 @@ def main() -> None:
             "seconds": seconds,
             "accuracy": accuracy,
         }
-        arguments.report.write_text(json.dumps(report))
+        report_to.write_text(json.dumps(report))
     client.close()
-    dist.barrier()  # gloo may abort a process whose peer has gone already
-    dist.destroy_process_group()
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ from typing import Any
 
 import torch
 import torch.distributed as dist
+import torch.distributed.nn  # before the process group is made: imported later, by DDP, it would keep the group alive
 from torch.nn.parallel import DistributedDataParallel
 
 from client.lr_scheduler import TableLR
@@ -73,14 +74,20 @@ def main() -> None:
     parser.add_argument("--pause", default=0.0, type=float, help="seconds that an update takes longer")
     arguments = parser.parse_args()
     dist.init_process_group("gloo")
+    work(arguments)  # all that holds the process group is gone when this returns
+    dist.destroy_process_group()
+    names = [task.read_text().strip() for task in Path("/proc/self/task").glob("*/comm")]
+    if any("gloo" in name for name in names):
+        raise SystemExit(f"threads of gloo outlive the process group, and may abort the process at its end: {names}")
+
+
+def work(arguments: argparse.Namespace) -> None:
     training = Training(Table.load(arguments.table), arguments.checkpoint)
     while training.seen < arguments.until:
         training.update()
         if dist.get_rank() == 0:
             training.save()
         time.sleep(arguments.pause)
-    dist.barrier()  # gloo may abort a process whose peer has gone already
-    dist.destroy_process_group()
 
 
 if __name__ == "__main__":
