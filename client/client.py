@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import Any, Literal, Self
 
 from client.errors import DigestMismatchError, UnexpectedResponseError
-from client.transport import Transport
+from client.http.transport import Transport
 from client.verification import check_manifest, check_table
 from scheduler import KINDS, Schedule, Spec, Table, TableError
 from scheduler.named_tables import named_digests, resolved

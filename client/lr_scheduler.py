@@ -11,10 +11,10 @@ import torch
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
-from client.groups import NO_RATES, RowWriter
-from client.optimizers import renew_groups, track_steps, with_hooks
-from client.rate_tensors import WrittenTensor, same_rate, written_tensor
-from client.scheduler_state import SavedState, checked_progress, first_difference
+from client.optimizer.groups import NO_RATES, RowWriter
+from client.optimizer.hooks import renew_groups, track_steps, with_hooks
+from client.optimizer.rate_tensors import WrittenTensor, same_rate, written_tensor
+from client.optimizer.scheduler_state import SavedState, checked_progress, first_difference
 from scheduler import PastEndError, ScheduleWarning, Table
 from scheduler.interop.group_fields import Group, check_place, read, write
 

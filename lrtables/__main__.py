@@ -15,9 +15,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except ShadowedPackageError as error:
         print(error, file=sys.stderr)
         return 1
-    from service.__main__ import main as run  # noqa: PLC0415  # only once it is known to be ours
+    from client.commands import COMMANDS as CLIENT  # noqa: PLC0415  # only once they are known to be ours
+    from service.__main__ import main as run  # noqa: PLC0415  # the same
+    from service.commands import COMMANDS as SERVER  # noqa: PLC0415  # the same
 
-    return run(arguments)
+    return run(arguments, (*SERVER, *CLIENT))
 
 
 if __name__ == "__main__":

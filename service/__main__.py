@@ -1,4 +1,4 @@
-"""The command line, `lrtables`; `python -m service` is the same."""
+"""The command line of the server: `python -m service`. `lrtables` has these commands and the client's."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ import os
 import sys
 from collections.abc import Sequence
 
-from service.commands import COMMANDS
+from service.commands import COMMANDS, Command
 from service.commands.options import CommandError
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line, and return the exit status."""
+def main(arguments: Sequence[str] | None = None, commands: Sequence[Command] = COMMANDS) -> int:
+    """Run the command line with these commands, and return the exit status."""
     _print_anything()
-    parsed = _parser().parse_args(arguments)
+    parsed = _parser(commands).parse_args(arguments)
     try:
         return int(parsed.run(parsed) or 0)
     except CommandError as error:
@@ -35,11 +35,11 @@ def _print_anything() -> None:
             stream.reconfigure(errors="backslashreplace")
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser(commands: Sequence[Command]) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="lrtables", description="Learning-rate schedules as served tables.")
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for command in COMMANDS:
-        command.add_parser(commands)
+    subparsers = parser.add_subparsers(required=True, metavar="COMMAND")
+    for command in commands:
+        command.add_parser(subparsers)
     return parser
 
 

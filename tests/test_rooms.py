@@ -164,7 +164,7 @@ def test_the_domain_knows_no_http(room: str) -> None:
 
 # Modules that read names with an underscore of other people's classes which ours have, too; and why.
 FOREIGN = {
-    "client.rate_tensors": "reads torch's version counter of a tensor, as a test with real tensors shows",
+    "client.optimizer.rate_tensors": "reads torch's version counter of a tensor, as a test with real tensors shows",
     "scheduler.interop.recognise": "reads what torch's schedulers keep privately; a test steps the real ones",
     "service.server.uvicorn_adapter": "the one file that knows uvicorn's private names, which are checked at start",
 }

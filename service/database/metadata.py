@@ -13,10 +13,12 @@ from sqlalchemy import URL, Connection, Table, select
 from scheduler.texts import encodable
 from service.database import revisions
 from service.database.backup import backup_lines, check_empty, restore_lines
+from service.database.changes import ChangeRecords
 from service.database.checked_table import Aggregate
 from service.database.database import Database
 from service.database.drivers.engine import parse_url
 from service.database.rows import Stored
+from service.database.runs import RunRecords
 from service.database.schema import SCHEMA
 from service.database.tables import TableRecords
 from service.database.tokens import TokenRecords
@@ -28,9 +30,9 @@ _FILE = "metadata.sqlite"
 class Metadata:
     """The metadata in a database: SQLite, which several processes of one machine may share, or PostgreSQL.
 
-    `tables` and `tokens` are its aggregates. Every method blocks and may be called from any thread. Each raises
-    `DatabaseError`, whose message has no secret, if the database refuses or does not answer in time; the next call
-    tries again.
+    `tables`, `tokens`, `runs` and `changes` are its aggregates. Every method blocks and may be called from any thread.
+    Each raises `DatabaseError`, whose message has no secret, if the database refuses or does not answer in time; the
+    next call tries again.
 
     Args:
         url: `sqlite:///file` or `postgresql://user:password@host/name`.
@@ -41,9 +43,10 @@ class Metadata:
         self._database = Database(parse_url(url), timeout_seconds)
         self.tables = TableRecords(self._database)
         self.tokens = TokenRecords(self._database)
-        aggregates: tuple[Aggregate, ...] = (self.tables, self.tokens)
-        self._aggregates = aggregates
-        self._checked = {checked.table: checked for each in aggregates for checked in each.checked_tables}
+        self.changes = ChangeRecords(self._database)
+        self.runs = RunRecords(self._database, self.changes)
+        self.aggregates: tuple[Aggregate, ...] = (self.tables, self.tokens, self.changes, self.runs)
+        self._checked = {checked.table: checked for each in self.aggregates for checked in each.checked_tables}
 
     @property
     def url(self) -> str:
@@ -107,7 +110,7 @@ class Metadata:
         for table in SCHEMA.sorted_tables:
             for row in self._checked[table].damaged():
                 yield f"{row.name}: the row does not match its checksum"
-        for aggregate in self._aggregates:
+        for aggregate in self.aggregates:
             yield from aggregate.problems()
 
     def backup(self, path: Path) -> None:

@@ -14,7 +14,7 @@ from torch.optim import SGD, Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
 from client.lr_scheduler import TableLR
-from client.optimizers import with_hooks
+from client.optimizer.hooks import with_hooks
 from scheduler import Table
 from tests.support.client.training import make_groups, through_file, train, update, values_of
 

@@ -19,7 +19,7 @@ from client import (
     ServiceUnreachableError,
     UnexpectedResponseError,
 )
-from client.transport import Transport
+from client.http.transport import Transport
 from tests.support.client.hostile_server import Request, Script, response
 
 DEADLINE = 0.4

@@ -20,7 +20,6 @@ from typing import NamedTuple
 import urllib3
 from urllib3.exceptions import LocationParseError, ProtocolError, ReadTimeoutError
 
-from client.connections import Connection, Connections, NotBegunError, ResponseError, ResponseTooLargeError
 from client.errors import (
     ClientError,
     DeadlineExceededError,
@@ -29,6 +28,7 @@ from client.errors import (
     ServiceUnreachableError,
     UnexpectedResponseError,
 )
+from client.http.connections import Connection, Connections, NotBegunError, ResponseError, ResponseTooLargeError
 
 MAX_HEAD = 2**18
 """Bytes of a response before its body: status line, header, interim responses."""

@@ -16,8 +16,8 @@ from itertools import count
 
 import pytest
 
-from client.connections import Connection
-from client.transport import Transport
+from client.http.connections import Connection
+from client.http.transport import Transport
 from tests.support.client.hostile_server import HostileServer, hostile_server, response, through_tls
 
 FORKS = os.environ.get("LRTABLES_FORKS", "40")

@@ -17,8 +17,8 @@ from client import (
     DeadlineExceededError,
     RequestRefusedError,
 )
-from client.connections import _Socket  # counted where they may be left open
-from client.transport import MAX_ERROR, MAX_HEAD
+from client.http.connections import _Socket  # counted where they may be left open
+from client.http.transport import MAX_ERROR, MAX_HEAD
 from tests.support.client.broken_servers import (
     AWAY,
     DEADLINE,

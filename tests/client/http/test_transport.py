@@ -22,8 +22,8 @@ from client import (
     RequestRefusedError,
     ServiceUnreachableError,
 )
-from client.connections import NotBegunError
-from client.transport import Part, Transport, _translated
+from client.http.connections import NotBegunError
+from client.http.transport import Part, Transport, _translated
 
 if TYPE_CHECKING:
     from tests.client.conftest import Response, ScriptedServer, Seen

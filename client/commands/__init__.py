@@ -1,0 +1,8 @@
+"""The client's commands of `lrtables`. Each is a module with a function `add_parser`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from types import ModuleType
+
+COMMANDS: Sequence[ModuleType] = ()

@@ -1,0 +1,1 @@
+"""An optimizer: its parameter groups, hooks and rates, and what of a scheduler is saved."""

@@ -1,0 +1,79 @@
+"""The feed of changes: every change of a run, numbered without a gap in the order of the commits."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, func, select
+
+from service.database.checked_table import CheckedTable, DamagedRow, Decision
+from service.database.database import Database
+from service.database.drivers.dialects import lock_name
+from service.database.rows import Row
+from service.database.schema import CHANGES
+
+_LOCK = "the feed of changes"
+
+
+@dataclass(frozen=True)
+class ChangeRow(Row):
+    """A change of a run. `created_at` is in seconds since 1970."""
+
+    sequence: int
+    namespace: str
+    name: str
+    version: int
+    action: str
+    digest: str
+    author: str
+    created_at: float
+
+
+class ChangeRecords:
+    """The feed of changes; from any thread.
+
+    A change is appended in the transaction that makes it. The number is taken under a lock that is held until the
+    commit, so a reader that has seen a number has seen all before it. A damaged row is refused: nobody could make it
+    again. Every method raises `DatabaseError` if the database refuses or does not answer in time.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._changes = CheckedTable(database, CHANGES, ChangeRow, _refuse)
+
+    @property
+    def checked_tables(self) -> Sequence[CheckedTable[Any]]:
+        """The tables of the database that this aggregate owns."""
+        return (self._changes,)
+
+    def problems(self) -> Iterator[str]:
+        """Yield a line for each gap in the numbers."""
+        expected = 1
+        for change in self._changes.every_row():
+            if change.sequence != expected:
+                yield f"changes {expected} to {change.sequence - 1} are missing"
+            expected = change.sequence + 1
+
+    def append(self, connection: Connection, change: ChangeRow) -> ChangeRow:
+        """Append a change, whose `sequence` is ignored, as the last step of its transaction; return it numbered."""
+        lock_name(connection, _LOCK)
+        last = connection.scalar(select(func.max(CHANGES.c.sequence))) or 0
+        numbered = ChangeRow(**{**vars(change), "sequence": last + 1})
+        self._changes.insert(connection, numbered)
+        return numbered
+
+    def last(self) -> int:
+        """Return the number of the newest change; 0 if there is none."""
+        with self._database.transaction("read") as connection:
+            return connection.scalar(select(func.max(CHANGES.c.sequence))) or 0
+
+    def since(self, sequence: int) -> list[ChangeRow]:
+        """Return the changes after this number in their order; a thousand at most."""
+        return self._changes.find_all(CHANGES.c.sequence > sequence, order_by=[CHANGES.c.sequence])
+
+
+def _refuse(damaged: DamagedRow) -> Decision:
+    """Refuse any damaged row: a change that is missing would be missed for ever."""
+    return "refuse"
