@@ -1,0 +1,228 @@
+"""Tables as a plain SVG picture, written here: it needs no drawing library, in a server or on a worker."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+from xml.sax.saxutils import escape
+
+import numpy as np
+
+from scheduler.fields import Values
+from scheduler.table import Table
+from scheduler.views.chart import number
+from scheduler.views.summary import extremes
+
+_WIDTH, _PANEL = 860, 260  # pixels: of the picture, and the height of one panel's axes
+_LEFT, _RIGHT, _TOP, _BOTTOM = 78, 18, 58, 44
+_GAP = 26  # pixels between two panels
+_LETTER = 6.2  # pixels that a letter of a label takes
+_LANES = 3  # lines of labels above the first panel
+_BUCKETS = 600  # runs of rows, each drawn by its extremes: more than can be told apart at this width
+_MOST_COLUMNS = 8  # lines of one table in one panel
+_TICKS = 5
+_COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#5f5f5f", "#000000")
+_BEHIND = "#9a9a9a"
+_UNITS = {"lr": "learning rate"}
+_NOTHING: Mapping[int, str] = MappingProxyType({})
+
+
+def picture(tables: Mapping[str, Table], *, title: str = "", marks: Mapping[int, str] = _NOTHING) -> str:
+    """Draw tables over one another and return the picture as SVG text.
+
+    A value is drawn as a level from its row to the next. Each hyperparameter has a panel, the learning rate the first.
+    Where there are several tables, all but the last are grey, and the last is drawn over them. A table of any length is
+    drawn from its extremes, so no spike is lost. Of many parameter groups only the first eight are drawn. The same
+    tables give the same text.
+
+    Args:
+        tables: name, for the legend, to table; one at least. Axis and stride are those of the last.
+        title: a line above the picture.
+        marks: row to the label of a vertical line there, such as the version that begins in that row.
+
+    Raises `ValueError` for no table.
+    """
+    if not tables:
+        raise ValueError("tables must have at least one table, got none")
+    panels = _panels(tables)
+    last = list(tables.values())[-1]
+    rows = max(table.total_steps for table in tables.values())
+    horizontal = _Scale(0.0, float(rows * last.stride), _LEFT, _WIDTH - _RIGHT)
+    height = _TOP + len(panels) * (_PANEL + _GAP) - _GAP + _BOTTOM
+    parts = [_text(_LEFT, 18, title, size=13)] if title else []
+    for index, (name, columns) in enumerate(panels.items()):
+        top = _TOP + index * (_PANEL + _GAP)
+        is_lowest = index == len(panels) - 1
+        parts += _panel(name, columns, tables, horizontal, top, last.axis if is_lowest else None)
+    lines = {row * last.stride: label for row, label in sorted(marks.items())}
+    parts += _marks(lines, horizontal, height - _BOTTOM)
+    body = "\n".join(parts)
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {height}" width="{_WIDTH}" height="{height}" '
+        f'font-family="sans-serif" font-size="11" role="img">\n<title>{_escaped(title or "schedule")}</title>\n'
+        f'<rect width="{_WIDTH}" height="{height}" fill="#ffffff"/>\n{body}\n</svg>\n'
+    )
+
+
+@dataclass(frozen=True)
+class _Scale:
+    """A straight map from values to pixels."""
+
+    low: float
+    high: float
+    start: float
+    stop: float
+
+    def __call__(self, value: float) -> float:
+        return self.start + (value - self.low) / (self.high - self.low) * (self.stop - self.start)
+
+    @property
+    def ticks(self) -> list[float]:
+        """About `_TICKS` round values from `low` to `high`."""
+        rough = (self.high - self.low) / _TICKS
+        power = 10.0 ** math.floor(math.log10(rough))
+        step = next(power * factor for factor in (1, 2, 5, 10) if power * factor >= rough * 0.999)
+        first = math.ceil(self.low / step - 1e-9)
+        return [index * step for index in range(first, math.floor(self.high / step + 1e-9) + 1)]
+
+
+def _panels(tables: Mapping[str, Table]) -> dict[str, list[str]]:
+    """Name without group to its columns in group order, over all tables; the rates first."""
+    panels: dict[str, list[str]] = {}
+    for column in sorted({name for table in tables.values() for name in table.columns}, key=_order):
+        panels.setdefault(column.partition(".")[0], []).append(column)
+    return panels
+
+
+def _order(column: str) -> tuple[bool, str, int]:
+    name, _, group = column.partition(".")
+    return name != "lr", name, int(group or -1)
+
+
+def _panel(
+    name: str, columns: Sequence[str], tables: Mapping[str, Table], horizontal: _Scale, top: float, axis: str | None
+) -> Iterator[str]:
+    drawn = columns[:_MOST_COLUMNS]
+    shown = [table.columns[column] for table in tables.values() for column in drawn if column in table.columns]
+    vertical = _vertical(shown, top)
+    yield from _grid(horizontal, vertical, axis)
+    left_out = len(columns) - len(drawn)
+    label = _UNITS.get(name, name.replace("_", " ")) + (f" (and {left_out} more groups)" if left_out else "")
+    yield _text(16, top + _PANEL / 2, label, anchor="middle", turned=True)
+    legend: list[tuple[str, str]] = []
+    for index, (title, table) in enumerate(tables.items()):
+        is_behind = index < len(tables) - 1
+        for number_of_color, column in enumerate(drawn):
+            if column not in table.columns:
+                continue
+            color = _BEHIND if is_behind else _COLORS[number_of_color]
+            path = _levels(table.columns[column], table.stride, horizontal, vertical)
+            width = 3 if is_behind else 1.6
+            yield f'<path d="{path}" fill="none" stroke="{color}" stroke-width="{width}"/>'
+            legend.append((color, " ".join(_legend_words(title, column, len(tables) > 1, len(drawn) > 1))))
+    yield from _legend(legend if len(legend) > 1 else [], top)
+
+
+def _legend_words(title: str, column: str, several_tables: bool, several_columns: bool) -> Iterator[str]:
+    if several_columns:
+        yield column
+    if several_tables:
+        yield title
+
+
+def _vertical(columns: Sequence[Values], top: float) -> _Scale:
+    """The scale of the values: from 0, unless they lie close together far above it."""
+    low = min(float(column.min()) for column in columns)
+    high = max(float(column.max()) for column in columns)
+    if 0 <= low < 0.6 * high or low == high:
+        low = min(low, 0.0)
+    if not high - low >= np.finfo(np.float64).tiny:
+        high = low + 1.0
+    room = 0.04 * (high - low)
+    return _Scale(low - (room if low else 0.0), high + room, top + _PANEL, top)
+
+
+def _grid(horizontal: _Scale, vertical: _Scale, axis: str | None) -> Iterator[str]:
+    top, bottom = vertical.stop, vertical.start
+    for value in vertical.ticks:
+        y = vertical(value)
+        yield _line(horizontal.start, y, horizontal.stop, y, "#e4e4e4")
+        yield _text(horizontal.start - 6, y + 4, number(value, 6), anchor="end")
+    for value in horizontal.ticks:
+        x = horizontal(value)
+        yield _line(x, top, x, bottom, "#f0f0f0")
+        if axis is not None:
+            yield _text(
+                x, bottom + 16, f"{value:,.0f}" if horizontal.high >= _TICKS else number(value), anchor="middle"
+            )
+    yield _line(horizontal.start, bottom, horizontal.stop, bottom, "#555555")
+    yield _line(horizontal.start, top, horizontal.start, bottom, "#555555")
+    if axis is not None:
+        yield _text((horizontal.start + horizontal.stop) / 2, bottom + 34, axis, anchor="middle")
+
+
+def _levels(values: Values, stride: int, horizontal: _Scale, vertical: _Scale) -> str:
+    """The path of values drawn as levels, the last one as long as the others."""
+    rows = extremes(values, _BUCKETS)
+    steps = [f"M{_short(horizontal(0.0))} {_short(vertical(float(values[0])))}"]
+    height = _short(vertical(float(values[0])))
+    for row, value in zip(rows[1:].tolist(), values[rows[1:]].tolist(), strict=True):
+        other = _short(vertical(value))
+        if other != height:
+            steps.append(f"H{_short(horizontal(float(row * stride)))}V{other}")
+            height = other
+    return "".join([*steps, f"H{_short(horizontal(float(len(values) * stride)))}"])
+
+
+def _legend(entries: Iterable[tuple[str, str]], top: float) -> Iterator[str]:
+    for index, (color, label) in enumerate(entries):
+        y = top + 14 + 15 * index
+        right = _WIDTH - _RIGHT - 8
+        yield _text(right - 26, y, label, anchor="end")
+        yield _line(right - 20, y - 4, right, y - 4, color, width=2.5)
+
+
+def _marks(marks: Mapping[int, str], horizontal: _Scale, bottom: float) -> Iterator[str]:
+    """Vertical lines with labels, which take turns on a few lines of text where they are close together."""
+    ends = [-math.inf] * _LANES
+    for step, label in marks.items():
+        if not horizontal.low <= step <= horizontal.high:
+            continue
+        x = horizontal(float(step))
+        lane = next((lane for lane, end in enumerate(ends) if end < x), ends.index(min(ends)))
+        ends[lane] = x + _LETTER * len(label) + 6
+        y = _TOP - 5 - 12 * lane
+        yield _line(x, y + 2, x, bottom, "#b00020", dashed=True)
+        yield _text(x + 2, y, label, color="#b00020")
+
+
+def _line(x1: float, y1: float, x2: float, y2: float, color: str, *, width: float = 1, dashed: bool = False) -> str:
+    dash = ' stroke-dasharray="3 3"' if dashed else ""
+    ends = " ".join(f'{name}="{_short(at)}"' for name, at in (("x1", x1), ("y1", y1), ("x2", x2), ("y2", y2)))
+    return f'<line {ends} stroke="{color}" stroke-width="{width:g}"{dash}/>'
+
+
+def _text(
+    x: float,
+    y: float,
+    text: str,
+    *,
+    anchor: str = "start",
+    size: int = 11,
+    color: str = "#222222",
+    turned: bool = False,
+) -> str:
+    turn = f' transform="rotate(-90 {_short(x)} {_short(y)})"' if turned else ""
+    place = f'x="{_short(x)}" y="{_short(y)}" font-size="{size}" text-anchor="{anchor}" fill="{color}"'
+    return f"<text {place}{turn}>{_escaped(text)}</text>"
+
+
+def _escaped(text: str) -> str:
+    """The text as XML can hold it: without control characters, which no XML may have, and lone surrogates."""
+    return escape("".join(character if character.isprintable() else "?" for character in text))
+
+
+def _short(value: float) -> str:
+    return f"{value:.1f}".removesuffix(".0")
