@@ -11,12 +11,15 @@ import torch
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
-from client.optimizer.groups import NO_RATES, RowWriter
-from client.optimizer.hooks import renew_groups, track_steps, with_hooks
-from client.optimizer.rate_tensors import WrittenTensor, same_rate, written_tensor
+from client.optimizer import messages
+from client.optimizer.groups import NO_RATES, RowWriter, write_values
+from client.optimizer.hooks import on_load, renew_groups, track_steps
+from client.optimizer.rate_tensors import WrittenTensor, is_same, same_rate, written_tensor
+from client.optimizer.replacement import check_replacement
 from client.optimizer.scheduler_state import SavedState, checked_progress, first_difference
+from client.pinned_table import PinnedTable
 from scheduler import PastEndError, ScheduleWarning, Table
-from scheduler.interop.group_fields import Group, check_place, read, write
+from scheduler.interop.group_fields import Group, check_place, read
 
 _STEPPED = ("step", "epoch")  # axes on which one call of step() is one unit of progress
 
@@ -62,6 +65,8 @@ class TableLR(LRScheduler):
     """
 
     table: Table
+    run: str | None = None  # of a table that share_table resolved by a run's name, with its version
+    version: int | None = None
     relative: bool = False
     _start: int = 0
     _idle: bool = False  # made, and not moved since
@@ -71,13 +76,8 @@ class TableLR(LRScheduler):
     _writes_again: bool = False  # after the optimizer's state is loaded
 
     def __init__(self, optimizer: Optimizer, table: Table, *, start: int = 0, relative: bool | None = None) -> None:
-        if not isinstance(optimizer, Optimizer):
-            raise TypeError(f"optimizer must be a torch optimizer, got {optimizer!r}")
-        if not isinstance(table, Table):
-            raise TypeError(f"table must be a Table, got {table!r}")
-        if relative not in (None, True, False):
-            raise TypeError(f"relative must be True or False, got {relative!r}")
-        self.table = table
+        _check_types(optimizer, table, relative)
+        self._hold(table)
         self.relative = bool(relative)
         self._start = checked_progress(start)
         self._warned: set[str] = set()
@@ -95,6 +95,11 @@ class TableLR(LRScheduler):
         super().__init__(optimizer, self._start - 1)
         self._follow_optimizer()
         self._idle = not stepped_before
+
+    def _hold(self, table: Table) -> None:
+        self.table = table
+        if isinstance(table, PinnedTable):
+            self.run, self.version = table.run, table.version
 
     def _bind(self) -> None:
         """Set up what is derived from the table, and cannot be copied or pickled."""
@@ -143,6 +148,33 @@ class TableLR(LRScheduler):
         self._prepare(progress)
         self._go_to(progress)
         self._step_count = max(self._step_count, 2)  # as after a step: this scheduler is in use
+
+    def replace_table(self, table: Table, *, from_step: int | None = None) -> None:
+        """Go on with another table, which repeats every row applied so far: the row in force is that of the new one.
+
+        Position, hooks and a group's own values stay as they are. A `PinnedTable` brings its run and version.
+
+        Args:
+            table: the new table, with the columns, axis and stride of the old one.
+            from_step: the first row that may differ; without it, the row in force.
+
+        Raises `ValueError`, and has changed nothing, where the tables differ in a row before `from_step` or before the
+        present position (the row and both values are named), where `from_step` is before the present position, where
+        the position is past the end of the old table, and where the values do not fit the optimizer's groups.
+        """
+        groups = self.optimizer.param_groups
+        check_replacement(self.table, table, max(self.last_epoch, 0), from_step)
+        writer = RowWriter(table, relative=self.relative)
+        writer.bind(groups, self._writer.own_values(groups) if self.relative else None)
+        # nothing can be refused from here on
+        is_ours = self._in_force()
+        self._hold(table)
+        self._writer = writer
+        self._warned.discard("end")
+        if self._rates:
+            self._rates = self._rates_of_steps()
+        if is_ours:
+            self._apply(self._row(self.last_epoch))
 
     def advance(self, *, stepped: bool = True) -> None:
         """`step()` where the optimizer has really stepped: a `GradScaler` skips updates, and those do not count."""
@@ -208,10 +240,7 @@ class TableLR(LRScheduler):
         if epoch is not None:
             checked_progress(epoch)
         elif self.table.axis not in _STEPPED and not self._is_initial:
-            raise RuntimeError(
-                f"the table counts {self.table.axis}s, and step() cannot know how many there were: "
-                f"call set_progress(n) with the number of {self.table.axis}s so far"
-            )
+            raise RuntimeError(messages.unknown_progress(self.table.axis))
 
     def _prepare(self, progress: int) -> None:
         """Before a step: bind groups that were added, and warn of another writer or of a step past the end."""
@@ -222,28 +251,13 @@ class TableLR(LRScheduler):
             self._writer.bind(groups)
             self._warn_of_own_values(groups, stacklevel=5)
         if self._overwritten():
-            self._warn(
-                "writer",
-                "another writer changed the learning rate since this TableLR's last write, which it undoes now: "
-                "two schedulers on one optimizer? A table with after='release' hands over to the next one at its end",
-            )
+            self._warn("writer", messages.OTHER_WRITER)
         if progress > self._end and self.table.after == "hold":
-            self._warn(
-                "end",
-                f"{self.table.axis} {progress} is past the table's end, {self._end}: its last values are held. "
-                "Fetch a table as long as the training",
-            )
+            self._warn("end", messages.past_end(self.table, progress))
 
     def _warn_of_own_values(self, groups: list[Group], stacklevel: int) -> None:
         if "own" not in self._warned and (values := self._writer.disagreement(groups)):
-            self._warn(
-                "own",
-                f"the optimizer's groups have values of their own ({values}), which the table's one for all replaces. "
-                "relative=True multiplies each group's own by the table's instead, as LambdaLR does; a table may have "
-                "a column per group (lr.0, lr.1; client.layers.layer_decay makes the schedules); relative=False says "
-                "that one for all is meant",
-                stacklevel,
-            )
+            self._warn("own", messages.own_values(values), stacklevel)
 
     def _warn(self, what: str, message: str, stacklevel: int = 4) -> None:
         """Warn of each thing once, at the line that made the scheduler, or called step() or set_progress()."""
@@ -261,28 +275,17 @@ class TableLR(LRScheduler):
         if self._written is None or self.last_epoch < 0:  # SequentialLR takes back those whose turn is to come
             return False
         pairs = zip(self.optimizer.param_groups, self._last_lr, strict=False)  # groups added since were not written
-        return all(self._is_ours(index, group["lr"], rate) for index, (group, rate) in enumerate(pairs))
-
-    def _is_ours(self, index: int, current: Any, rate: Any) -> bool:
-        if not torch.is_tensor(current):
-            return current is rate
-        tensor, version = self._tensors.get(index, (None, 0))
-        return current is tensor and written_tensor(current)[1] == version
+        return all(is_same(group["lr"], rate, self._tensors.get(i)) for i, (group, rate) in enumerate(pairs))
 
     def __del__(self) -> None:
         stuck = self._idle and self._in_force()  # a SequentialLR may have moved on to another, or not come to this one
         if stuck and getattr(self.optimizer, "_opt_called", False):
-            warnings.warn(
-                "this TableLR was never stepped, though its optimizer was: every update used "
-                f"row {self._start}. Call scheduler.step() after optimizer.step()",
-                ScheduleWarning,
-                stacklevel=2,
-            )
+            warnings.warn(messages.never_stepped(self._start), ScheduleWarning, stacklevel=2)
 
     # -- saving and resuming ------------------------------------------------------------------------------------------
 
     def state_dict(self) -> dict[str, Any]:
-        """Plain numbers and text: the position, the table's digest, the optimizer's values, and who wrote them."""
+        """Plain numbers and text: position, the digest (and run), the optimizer's values, and who wrote them."""
         return SavedState(
             last_epoch=self.last_epoch,
             step_count=self._step_count,
@@ -293,6 +296,8 @@ class TableLR(LRScheduler):
             stride=self.table.stride,
             relative=self.relative,
             initial=self._writer.own_values(self.optimizer.param_groups),
+            run=self.run,
+            version=self.version,
         ).to_dict()
 
     def load_state_dict(self, state_dict: dict[str, Any], *, allow_other_table: bool | Table = False) -> None:
@@ -321,6 +326,8 @@ class TableLR(LRScheduler):
         # nothing can be refused from here on
         self.last_epoch = state.last_epoch
         self._step_count = state.step_count
+        if state.run is not None and state.digest == self.table.digest:
+            self.run, self.version = state.run, state.version
         self._idle = False
         self._rates = self._rates_of_steps()
         if row is not None:
@@ -335,36 +342,21 @@ class TableLR(LRScheduler):
 
     def _leave_to_others(self, values: dict[str, list[float]]) -> None:
         if not any(other is not self and other._in_force() for other in _on_optimizer[self.optimizer]):
-            for name, column in values.items():
-                for group, value in zip(self.optimizer.param_groups, column, strict=True):
-                    write(group, name, value)
+            write_values(self.optimizer.param_groups, values)
         self._last_lr = [*values["lr"]]
         self._written = None
 
     def _log_other_table(self, state: SavedState, allowed: bool | Table) -> None:
-        jumps = ", ".join(f"{old} -> {new}" for old, new in zip(state.values["lr"], self._values("lr"), strict=True))
         where = f"; they differ from row {first_difference(allowed, self.table)}" if isinstance(allowed, Table) else ""
-        _logger.warning(
-            "another table from %s %d on: %s instead of %s, lr %s%s",
-            self.table.axis, state.last_epoch, self.table.digest, state.digest, jumps, where,
-        )  # fmt: skip
+        _logger.warning("%s%s", messages.other_table(self.table, state, self._values("lr")), where)
 
     def _follow_optimizer(self) -> None:
         """Write our values again where loading the optimizer's state has replaced them."""
-        me = weakref.ref(self)  # an optimizer outlives its schedulers, and must not keep them
-
-        def before(_optimizer: Optimizer, _state: dict[str, Any]) -> None:
-            if (scheduler := me()) is not None:
-                scheduler._writes_again = scheduler._in_force()
-
-        def after(_optimizer: Optimizer) -> None:
-            if (scheduler := me()) is not None:
-                scheduler._take_up_groups()
-
-        for optimizer in with_hooks(self.optimizer):
-            optimizer.register_load_state_dict_pre_hook(before)
-            optimizer.register_load_state_dict_post_hook(after)
+        on_load(self.optimizer, self._before_load, self._take_up_groups)
         _on_optimizer.setdefault(self.optimizer, weakref.WeakSet()).add(self)
+
+    def _before_load(self) -> None:
+        self._writes_again = self._in_force()
 
     def _take_up_groups(self) -> None:
         """After the optimizer's state was loaded, which has replaced the groups."""
@@ -396,3 +388,12 @@ class TableLR(LRScheduler):
 
 _on_optimizer: weakref.WeakKeyDictionary[Optimizer, weakref.WeakSet[TableLR]] = weakref.WeakKeyDictionary()
 """Every TableLR on an optimizer, so that an inactive one can see that another's values are in force."""
+
+
+def _check_types(optimizer: object, table: object, relative: object) -> None:
+    if not isinstance(optimizer, Optimizer):
+        raise TypeError(f"optimizer must be a torch optimizer, got {optimizer!r}")
+    if not isinstance(table, Table):
+        raise TypeError(f"table must be a Table, got {table!r}")
+    if relative not in (None, True, False):
+        raise TypeError(f"relative must be True or False, got {relative!r}")

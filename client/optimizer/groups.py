@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from scheduler import Table
-from scheduler.interop.group_fields import Group, Write, check_place, read, writer_of
+from scheduler.interop.group_fields import Group, Write, check_place, read, write, writer_of
 from scheduler.numerics.rates import MAX_RATE, is_rate
 
 T = TypeVar("T")
@@ -181,6 +181,13 @@ class RowWriter:
                 f"the table has values for {self._table.groups} parameter groups ({', '.join(self._table.columns)}), "
                 f"the optimizer has {len(groups)} ({', '.join(_describe(*pair) for pair in enumerate(groups))})"
             )
+
+
+def write_values(groups: Sequence[Group], values: Values) -> None:
+    """Write a number into each group, for each hyperparameter."""
+    for name, column in values.items():
+        for group, value in zip(groups, column, strict=True):
+            write(group, name, value)
 
 
 def _check_product(what: str, name: str, own: float, factor: float) -> None:

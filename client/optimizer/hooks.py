@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 
@@ -69,3 +69,23 @@ def track_steps(optimizer: Any) -> None:
 
     tracked._wrapped_by_lr_sched = True  # type: ignore[attr-defined]  # by this mark torch knows a tracked step
     optimizer.step = tracked
+
+
+def on_load(optimizer: Any, before: Callable[[], None], after: Callable[[], None]) -> None:
+    """Call a bound method before, and another after, an optimizer's state is loaded.
+
+    The optimizer does not keep alive what they are bound to: it outlives its schedulers.
+    """
+    first, second = weakref.WeakMethod(before), weakref.WeakMethod(after)
+
+    def pre_hook(_optimizer: Any, _state: dict[str, Any]) -> None:
+        if (call := first()) is not None:
+            call()
+
+    def post_hook(_optimizer: Any) -> None:
+        if (call := second()) is not None:
+            call()
+
+    for inner in with_hooks(optimizer):
+        inner.register_load_state_dict_pre_hook(pre_hook)
+        inner.register_load_state_dict_post_hook(post_hook)

@@ -29,3 +29,10 @@ def same_rate(current: Any, rate: float) -> bool:
         return True
     precision = torch.finfo(current.dtype)
     return math.isclose(current.item(), rate, rel_tol=precision.eps, abs_tol=precision.tiny)
+
+
+def is_same(current: Any, rate: Any, written: WrittenTensor | None) -> bool:
+    """Whether a group's rate is the object that was written: the number, or the tensor and not filled again since."""
+    if not torch.is_tensor(current):
+        return current is rate
+    return written is not None and current is written[0] and written_tensor(current)[1] == written[1]

@@ -10,6 +10,7 @@ from typing import Any, get_args
 import numpy as np
 
 from client.errors import DigestMismatchError
+from client.pinned_table import PinnedTable, check_pin
 from scheduler import Table
 from scheduler.numerics.progress import MAX_PROGRESS, progress_index
 from scheduler.numerics.rates import first_bad_rate
@@ -35,6 +36,7 @@ class SavedState:
         in_force: whether those were this scheduler's own, the last that anybody wrote.
         digest: the table's, with its `axis` and `stride`.
         relative: whether the table was a factor of each group's own value, kept in `initial`.
+        run: the name of the run that the table was resolved from, with its `version`; both None where it was not.
     """
 
     last_epoch: int
@@ -46,6 +48,8 @@ class SavedState:
     stride: int
     relative: bool
     initial: Lists
+    run: str | None = None
+    version: int | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """The state as `state_dict` gives it."""
@@ -60,6 +64,7 @@ class SavedState:
             "stride": self.stride,
             "relative": self.relative,
             "initial": self.initial,
+            **({} if self.run is None else {"run": self.run, "version": self.version}),
         }
 
     @classmethod
@@ -75,7 +80,7 @@ class SavedState:
             raise ValueError(message)  # noqa: TRY004  # whatever is wrong with a state is a ValueError
         if missing := [*_missing(state)]:
             raise ValueError(f"this is not the state of a TableLR: it has no {', '.join(sorted(missing))}")
-        state = {"relative": False, "initial": {}, **state}
+        state = {"relative": False, "initial": {}, "run": None, "version": None, **state}
         in_force = _checked(state, "in_force", "True or False", _is_bool)
         relative = _checked(state, "relative", "True or False", _is_bool)
         lowest = 0 if in_force else -_DEEPEST
@@ -89,6 +94,7 @@ class SavedState:
             raise _damaged("initial", "the groups' own values" if relative else "nothing", state["initial"])
         if relative:
             _check_rates(initial["lr"], "initial['lr']")
+        _check_pin(state)
         return cls(
             last_epoch=_integer(state, "last_epoch", lowest),
             step_count=_integer(state, "_step_count", 1),
@@ -99,6 +105,8 @@ class SavedState:
             stride=_integer(state, "stride", 1),
             relative=relative,
             initial=initial,
+            run=state["run"],
+            version=state["version"],
         )
 
     def check_table(self, table: Table, *, relative: bool, allowed: bool | Table) -> None:
@@ -122,6 +130,8 @@ class SavedState:
             )
 
     def _check_other_table(self, table: Table, allowed: bool | Table) -> None:
+        if isinstance(table, PinnedTable) and table.replaces == self.digest:
+            return  # proven to repeat the rows that this state has applied
         if allowed is False:
             raise DigestMismatchError(
                 f"the state was saved with table {self.digest}, and this scheduler has table {table.digest}: get the "
@@ -204,6 +214,14 @@ def _list(value: Any, field: str, groups: int) -> list[float]:
 def _check_rates(values: list[float], field: str) -> None:
     if (bad := first_bad_rate(np.array(values))) is not None:
         raise _damaged(field, "learning rates", values[bad])
+
+
+def _check_pin(state: Mapping[Any, Any]) -> None:
+    try:
+        check_pin(state["run"], state["version"])
+    except ValueError:
+        pin = (state["run"], state["version"])
+        raise _damaged("run and version", "a run's name and one of its versions, or neither,", pin) from None
 
 
 def _damaged(field: str, rule: str, value: object) -> ValueError:

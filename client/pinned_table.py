@@ -1,0 +1,52 @@
+"""A table together with the version of the run that it was resolved from."""
+
+from __future__ import annotations
+
+import re
+from typing import TypeGuard
+
+from scheduler import Table
+from scheduler.texts import abbreviate
+
+_PART = "[A-Za-z0-9][A-Za-z0-9._-]{0,99}"
+_RUN = re.compile(f"{_PART}/{_PART}")
+
+
+class PinnedTable(Table):
+    """A table that knows its run and version: what `share_table` gives, and what a checkpoint then remembers.
+
+    It equals the table without them, and shares its memory.
+
+    Args:
+        table: the values.
+        run: the run's name, `namespace/name`; None for a table of no run.
+        version: the run's version, 1 or more; None for a table of no run.
+        replaces: the digest of an earlier table of the run, where this one is proven to repeat its rows up to the
+            position of the checkpoint. `TableLR.load_state_dict` takes this one in its place.
+
+    Raises `ValueError` for a name or version that no run has, and for one of them without the other.
+    """
+
+    def __init__(
+        self, table: Table, *, run: str | None = None, version: int | None = None, replaces: str | None = None
+    ) -> None:
+        check_pin(run, version)
+        self.__dict__.update(vars(table))
+        self.run = run
+        self.version = version
+        self.replaces = replaces
+
+
+def check_pin(run: object, version: object) -> None:
+    """Raise `ValueError` unless both are None, or they can be the name and the version of a run."""
+    if run is None and version is None:
+        return
+    if not is_run_name(run):
+        raise ValueError(f"run must be like 'namespace/name', got {abbreviate(run)}")
+    if type(version) is not int or version < 1:
+        raise ValueError(f"version must be a whole number from 1, got {abbreviate(version)}")
+
+
+def is_run_name(value: object) -> TypeGuard[str]:
+    """Whether it is the name of a run: two parts of letters, digits, dots, dashes, underscores, with a slash."""
+    return type(value) is str and _RUN.fullmatch(value) is not None
