@@ -4,17 +4,23 @@
 
 from client.client import Client
 from client.errors import (
+    AmendmentRefusedError,
     ClientError,
     DeadlineExceededError,
     DigestMismatchError,
     FieldError,
     NotAllowedError,
     RequestRefusedError,
+    RunChangedError,
+    RunLockedError,
+    RunNotFoundError,
     ServiceUnreachableError,
     UnexpectedResponseError,
 )
+from client.runs.documents import Run
 
 __all__ = [
+    "AmendmentRefusedError",
     "Client",
     "ClientError",
     "DeadlineExceededError",
@@ -22,6 +28,10 @@ __all__ = [
     "FieldError",
     "NotAllowedError",
     "RequestRefusedError",
+    "Run",
+    "RunChangedError",
+    "RunLockedError",
+    "RunNotFoundError",
     "ServiceUnreachableError",
     "UnexpectedResponseError",
 ]

@@ -4,7 +4,11 @@ ClientError
 ├── ServiceUnreachableError (ConnectionError)   no connection could be made, or kept, before the deadline
 ├── DeadlineExceededError (TimeoutError)        the service did not respond before the deadline
 ├── RequestRefusedError                         the service answered with an error: `status`, `code`, `errors`
-│   └── NotAllowedError                         it asks for a token (401), or for one that allows more (403)
+│   ├── NotAllowedError                         it asks for a token (401), or for one that allows more (403)
+│   ├── RunNotFoundError (LookupError)          there is no such run, version or proposal (404), or not any more (410)
+│   ├── RunChangedError                         the run is not at the version that the change was made for (412)
+│   ├── RunLockedError                          the run is locked (423)
+│   └── AmendmentRefusedError                   the change breaks a rule of the run: `refusals` (409, 422)
 ├── UnexpectedResponseError (ValueError)        the response is not one of this service
 └── DigestMismatchError (ValueError)            a table that is not the requested one
 """
@@ -12,6 +16,7 @@ ClientError
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -127,6 +132,90 @@ class NotAllowedError(RequestRefusedError):
     def __str__(self) -> str:
         advice = _ADVICE.get((self.status, self.with_token))
         return super().__str__() + (f"\n  {advice}" if advice else "")
+
+
+class RunNotFoundError(RequestRefusedError, LookupError):
+    """There is no such run, version or proposal (404), or the run has been deleted (410)."""
+
+    def __str__(self) -> str:
+        if self.status == _GONE:
+            advice = "it was deleted, and its versions can still be read; creating it again makes a new version"
+        else:
+            advice = "'lrtables run list' shows the runs that this token may read; check namespace, name and URL"
+        return f"{super().__str__()}\n  {advice}"
+
+
+class RunChangedError(RequestRefusedError):
+    """The run is not at the version that the change was made for, or exists already with another table (412)."""
+
+    @property
+    def current(self) -> Mapping[str, Any]:
+        """The document of the run as it is now; empty where the response has none."""
+        return _mapping(self.problem.get("current"))
+
+    @property
+    def difference(self) -> Mapping[str, Any]:
+        """The current table compared with yours: `first_step`, `columns` (current value, yours), `text`; or empty."""
+        return _mapping(self.problem.get("difference"))
+
+    def __str__(self) -> str:
+        version, text = self.current.get("version"), _text(self.difference.get("text"))
+        lines = [super().__str__()]
+        if isinstance(version, int):
+            action, author = (_text(self.current.get(name)) for name in ("action", "author"))
+            lines.append(f"  it is at version {version} ({action}{f' by {author}' if author else ''})")
+        lines += [f"  {text}"] if text else []
+        return printable("\n".join([*lines, "  read the run as it is now, and decide whether your change still holds"]))
+
+
+class RunLockedError(RequestRefusedError):
+    """The run is locked: it refuses every change until it is unlocked (423)."""
+
+    def __str__(self) -> str:
+        return f"{super().__str__()}\n  whoever may publish unlocks it: lrtables run unlock NAME"
+
+
+class AmendmentRefusedError(RequestRefusedError):
+    """The change breaks a rule of the run: workers have passed its step, or a guard rail forbids it (409, 422)."""
+
+    @property
+    def refusals(self) -> tuple[str, ...]:
+        """Each rule that it breaks, in a sentence with the rule's limit and the value."""
+        found = self.problem.get("refusals")
+        texts = [_text(_mapping(each).get("detail", each)) for each in found] if isinstance(found, list) else []
+        return tuple(text for text in texts if text) or (_text(self.problem.get("detail")),)
+
+    def __str__(self) -> str:
+        said = super().__str__()
+        others = [text for text in self.refusals if text not in said]
+        advice = _REFUSED.get(self.code, "dry_run=True (--dry-run) shows every rule that a change breaks")
+        return printable("\n".join([said, *(f"  {text}" for text in others), f"  {advice}"]))
+
+
+_GONE = 410
+_REFUSED = {"proposal-outdated": "the run has changed since the proposal was made: look again, and propose it anew"}
+_RUN_ERRORS: Mapping[tuple[int, str], type[RequestRefusedError]] = {
+    (404, "run-not-found"): RunNotFoundError,
+    (404, "version-not-found"): RunNotFoundError,
+    (404, "proposal-not-found"): RunNotFoundError,
+    (410, "run-deleted"): RunNotFoundError,
+    (412, "precondition-failed"): RunChangedError,
+    (423, "run-locked"): RunLockedError,
+    (409, "amendment-refused"): AmendmentRefusedError,
+    (409, "proposal-outdated"): AmendmentRefusedError,
+    (409, "proposal-decided"): AmendmentRefusedError,
+    (422, "guard-rail"): AmendmentRefusedError,
+}
+
+
+def run_error(url: str, status: int, body: bytes, retry_after: float | None = None) -> RequestRefusedError:
+    """The error for a refused request about a run, by its status and the code of its problem document."""
+    code = _text(_problem(body).get("code"))
+    return _RUN_ERRORS.get((status, code), RequestRefusedError)(url, status, body, retry_after)
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, dict) else {}
 
 
 def _problem(body: bytes) -> dict[str, Any]:

@@ -20,12 +20,17 @@ if Path(next(iter(sys.argv), "")).name not in ("lrtables", "-m"):
 
 if TYPE_CHECKING:
     from client import (
+        AmendmentRefusedError,
         Client,
         ClientError,
         DeadlineExceededError,
         DigestMismatchError,
         NotAllowedError,
         RequestRefusedError,
+        Run,
+        RunChangedError,
+        RunLockedError,
+        RunNotFoundError,
         ServiceUnreachableError,
         UnexpectedResponseError,
     )
@@ -49,6 +54,7 @@ if TYPE_CHECKING:
     from scheduler.views.compare import compare
 
 __all__ = [
+    "AmendmentRefusedError",
     "CachedScheduler",
     "Client",
     "ClientError",
@@ -57,6 +63,10 @@ __all__ = [
     "NotAllowedError",
     "PastEndError",
     "RequestRefusedError",
+    "Run",
+    "RunChangedError",
+    "RunLockedError",
+    "RunNotFoundError",
     "Schedule",
     "ScheduleError",
     "ScheduleWarning",

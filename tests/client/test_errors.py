@@ -9,7 +9,17 @@ from typing import Any
 import pytest
 
 import client
-from client import ClientError, FieldError, NotAllowedError, RequestRefusedError
+from client import (
+    AmendmentRefusedError,
+    ClientError,
+    FieldError,
+    NotAllowedError,
+    RequestRefusedError,
+    RunChangedError,
+    RunLockedError,
+    RunNotFoundError,
+)
+from client.errors import run_error
 
 PROBLEM = {
     "title": "Unprocessable Entity",
@@ -105,3 +115,70 @@ def test_a_refused_token_says_what_to_do(status: int, with_token: bool, advice: 
     assert last == f"  {advice}; whoever runs the service makes one: lrtables token create NAME --scope SCOPE"
     again = pickle.loads(pickle.dumps(error))
     assert (str(again), again.status, again.with_token) == (str(error), status, with_token)
+
+
+# -- refusals about runs ----------------------------------------------------------------------------------------------
+
+CURRENT = {"namespace": "team-a", "name": "bert", "version": 4, "action": "amend", "author": "ada"}
+
+
+def refused_run(status: int, code: str, **members: Any) -> RequestRefusedError:
+    body = json.dumps({"detail": "no", "code": code, **members}).encode()
+    return run_error("http://h/v1/runs/team-a/bert", status, body)
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "kind", "advice"),
+    [
+        (404, "run-not-found", RunNotFoundError, "'lrtables run list' shows the runs"),
+        (410, "run-deleted", RunNotFoundError, "its versions can still be read"),
+        (412, "precondition-failed", RunChangedError, "decide whether your change still holds"),
+        (423, "run-locked", RunLockedError, "lrtables run unlock NAME"),
+        (409, "amendment-refused", AmendmentRefusedError, "dry_run=True"),
+        (422, "guard-rail", AmendmentRefusedError, "dry_run=True"),
+        (409, "proposal-outdated", AmendmentRefusedError, "the run has changed since the proposal was made"),
+    ],
+)
+def test_a_refusal_about_a_run_says_what_to_do(
+    status: int, code: str, kind: type[RequestRefusedError], advice: str
+) -> None:
+    """Each has a class of its own, the service's reason and the next step; all can be pickled."""
+    error = refused_run(status, code)
+    assert type(error) is kind
+    assert str(error).startswith(f"http://h/v1/runs/team-a/bert answered {status}: no\n")
+    assert advice in str(error)
+    again = pickle.loads(pickle.dumps(error))
+    assert (type(again), str(again)) == (kind, str(error))
+
+
+@pytest.mark.parametrize(("status", "code"), [(404, "no-such-route"), (422, "invalid-request"), (500, "run-locked")])
+def test_another_refusal_stays_what_it_is(status: int, code: str) -> None:
+    """Only the codes of runs have classes of their own."""
+    assert type(refused_run(status, code)) is RequestRefusedError
+
+
+def test_a_changed_run_tells_where_it_is() -> None:
+    """The current version, who made it, and the difference, for programs and in the message."""
+    difference = {"first_step": 7, "columns": {"lr": [0.1, 0.2]}, "text": "lr of step 7 is 0.1 there and 0.2 here"}
+    error = refused_run(412, "precondition-failed", current=CURRENT, difference=difference)
+    assert isinstance(error, RunChangedError)
+    assert (error.current, error.difference) == (CURRENT, difference)
+    assert "it is at version 4 (amend by ada)\n  lr of step 7 is 0.1 there and 0.2 here\n" in str(error)
+
+
+@pytest.mark.parametrize("value", [None, 3, "text", [], {"version": "x", "text": 3}])
+def test_malformed_members_are_left_out(value: Any) -> None:
+    """What a service sends in the wrong shape is no second error."""
+    changed = refused_run(412, "precondition-failed", current=value, difference=value)
+    refused = refused_run(409, "amendment-refused", refusals=value)
+    assert isinstance(refused, AmendmentRefusedError)
+    assert refused.refusals == ("no",)
+    assert "no" in str(changed)
+
+
+def test_every_broken_rule_is_told() -> None:
+    """A change may break several rules at once; each is a line."""
+    error = refused_run(422, "guard-rail", refusals=["max_lr is 0.5, got 1", {"rule": "max_factor", "detail": "x 3"}])
+    assert isinstance(error, AmendmentRefusedError)
+    assert error.refusals == ("max_lr is 0.5, got 1", "x 3")
+    assert "\n  max_lr is 0.5, got 1\n  x 3\n" in str(error)

@@ -1,0 +1,266 @@
+"""What a service says about runs: a run at a version, a proposal, a change, each read from JSON and checked."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Annotated, Any, TypeVar
+
+from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter, ValidationError
+
+from client.errors import UnexpectedResponseError
+from scheduler.messages.errors import rule
+from scheduler.table_format import Axis
+from scheduler.texts import abbreviate
+
+NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}"
+"""One part of a run's name, as a regular expression."""
+
+_FULL_NAME = re.compile(f"({NAME})/({NAME})")
+_MOST_PROBLEMS = 3
+
+
+def _iso(text: str) -> str:
+    datetime.fromisoformat(text)
+    return text
+
+
+NamePart = Annotated[str, Field(pattern=f"^{NAME}$")]
+Digest = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+Version = Annotated[int, Field(ge=1)]
+Count = Annotated[int, Field(ge=0)]
+Time = Annotated[str, AfterValidator(_iso)]
+"""A time as ISO 8601 writes it, with its offset: `2026-11-30T16:50:04+00:00`."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run at one of its versions. A version never changes; the fields from `labels` on are those of the run's head.
+
+    Attributes:
+        namespace: the part of the name before the slash.
+        name: the part behind it.
+        version: 1, 2, ...
+        action: how the version came about: create, move, amend, rewind, rollback or delete.
+        digest: of the version's table.
+        total_steps: rows of that table; each counts `stride` units of `axis`.
+        spec: the table's spec as JSON data; None where the table was published by its values.
+        spec_id: that spec's id.
+        parent: the version that this one was made from; None for the first.
+        from_step: the first row that may differ from the parent's table, where the version is an amendment.
+        amendment: the amendment as JSON data; None for other actions.
+        author: the name of the token that made the version.
+        reason: why, in the author's words.
+        link: where to read more, for instance a dashboard.
+        created_at: when, ISO 8601.
+        labels: key to value, of the run.
+        rules: the guard rails of the run: name to limit.
+        locked: whether the run refuses changes.
+        deleted: whether the run has been deleted.
+        stale: whether the service could not ask its database, and this is the last that it knew.
+        age_seconds: for how long it has known it.
+    """
+
+    __pydantic_config__ = ConfigDict(strict=True)
+
+    namespace: NamePart
+    name: NamePart
+    version: Version
+    action: Annotated[str, Field(max_length=100)]
+    digest: Digest
+    total_steps: Annotated[int, Field(ge=1)]
+    axis: Axis
+    stride: Annotated[int, Field(ge=1)]
+    created_at: Time
+    author: str = ""
+    spec: Mapping[str, Any] | None = field(default=None, hash=False)
+    spec_id: Digest | None = None
+    parent: Version | None = None
+    from_step: Count | None = None
+    amendment: Mapping[str, Any] | None = field(default=None, hash=False)
+    reason: str | None = None
+    link: str | None = None
+    labels: Mapping[str, str] = field(default_factory=dict, hash=False)
+    rules: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    locked: bool = False
+    deleted: bool = False
+    stale: bool = False
+    age_seconds: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
+
+    @property
+    def full_name(self) -> str:
+        """Namespace and name, with a slash between them."""
+        return f"{self.namespace}/{self.name}"
+
+    @property
+    def etag(self) -> str:
+        """The version as a condition of HTTP: `"v3"`."""
+        return f'"v{self.version}"'
+
+    def to_dict(self) -> dict[str, Any]:
+        """The run as JSON data, which `parse_run` takes."""
+        return dataclasses.asdict(self)
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """A proposed amendment of a run, which someone with the scope `publish` approves or rejects.
+
+    Attributes:
+        proposal: 1, 2, ... of its run.
+        base_version: the version that it was proposed for.
+        amendment: as JSON data.
+        state: open, approved, rejected, or another word of the service's.
+        author: the name of the token that proposed it.
+        reason: why, in the author's words.
+        link: where to read more.
+        created_at: when, ISO 8601.
+        decided_by: the name of the token that decided; None while it is open.
+        decided_at: when, ISO 8601.
+        version: the version that its approval made.
+    """
+
+    __pydantic_config__ = ConfigDict(strict=True)
+
+    proposal: Version
+    base_version: Version
+    amendment: Mapping[str, Any] = field(hash=False)
+    state: Annotated[str, Field(max_length=100)]
+    created_at: Time
+    author: str = ""
+    reason: str | None = None
+    link: str | None = None
+    decided_by: str | None = None
+    decided_at: Time | None = None
+    version: Version | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """The proposal as JSON data."""
+        return dataclasses.asdict(self)
+
+
+@dataclass(frozen=True)
+class Change:
+    """A change of a run, as the feed tells it. `sequence` counts the changes of all runs from 1, without a gap."""
+
+    __pydantic_config__ = ConfigDict(strict=True)
+
+    sequence: Version
+    namespace: NamePart
+    name: NamePart
+    version: Version
+    action: Annotated[str, Field(max_length=100)]
+    digest: Digest
+    created_at: Time
+    author: str = ""
+
+    @property
+    def full_name(self) -> str:
+        """Namespace and name, with a slash between them."""
+        return f"{self.namespace}/{self.name}"
+
+    def to_dict(self) -> dict[str, Any]:
+        """The change as JSON data."""
+        return dataclasses.asdict(self)
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Where two tables differ, as a refused change is told.
+
+    Attributes:
+        first_step: the first row with another value; None where only the layout differs.
+        columns: column to its value in that row: the current one, and yours.
+        text: the difference in a sentence.
+    """
+
+    __pydantic_config__ = ConfigDict(strict=True)
+
+    first_step: Count | None = None
+    columns: Mapping[str, tuple[float | None, float | None]] = field(default_factory=dict, hash=False)
+    text: str = ""
+
+
+Document = TypeVar("Document", Run, Proposal, Change)
+_ADAPTERS: dict[type, TypeAdapter[Any]] = {kind: TypeAdapter(kind) for kind in (Run, Proposal, Change)}
+
+
+def run_name(name: object) -> tuple[str, str]:
+    """Namespace and name of a run `namespace/name`. Raises `ValueError` for anything else."""
+    found = _FULL_NAME.fullmatch(name) if isinstance(name, str) else None
+    if found is None:
+        raise ValueError(
+            "a run's name must be like team-a/bert-base: two parts of letters, digits, '.', '_' and '-', at most 100 "
+            f"each, that begin with a letter or digit, got {abbreviate(name)}"
+        )
+    return found[1], found[2]
+
+
+def parse_run(data: object, source: str = "the service") -> Run:
+    """The run in a document. Raises `UnexpectedResponseError`, naming the field, where it is none."""
+    return _parsed(Run, data, source)
+
+
+def parse_proposal(data: object, source: str = "the service") -> Proposal:
+    """The proposal in a document. Raises `UnexpectedResponseError`, naming the field, where it is none."""
+    return _parsed(Proposal, data, source)
+
+
+def parse_change(data: object, source: str = "the service") -> Change:
+    """The change in a document. Raises `UnexpectedResponseError`, naming the field, where it is none."""
+    return _parsed(Change, data, source)
+
+
+def parse_page(body: bytes | bytearray, member: str, source: str) -> tuple[list[Any], Any]:
+    """The documents of a page, not checked yet, and its `next`. Raises `UnexpectedResponseError`."""
+    data = parse_object(body, source)
+    if not isinstance(data.get(member), list):
+        raise UnexpectedResponseError(f"{source} did not answer with a list of {member}, but with {_begin(body)}")
+    return data[member], data.get("next")
+
+
+def parse_object(body: bytes | bytearray, source: str) -> dict[str, Any]:
+    """The JSON object in a body. Raises `UnexpectedResponseError` where there is none."""
+    try:
+        data = json.loads(body)
+    except (ValueError, RecursionError):
+        data = None
+    if not isinstance(data, dict):
+        raise UnexpectedResponseError(f"{source} did not answer with a JSON object, but with {_begin(body)}")
+    return data
+
+
+def _begin(body: bytes | bytearray) -> str:
+    return repr(bytes(body[:80]))
+
+
+def _parsed(kind: type[Document], data: object, source: str) -> Document:
+    try:
+        found: Document = _ADAPTERS[kind].validate_json(json.dumps(data))  # of JSON, since strict Python takes no dict
+    except (ValidationError, RecursionError) as error:
+        what = kind.__name__.lower()
+        raise UnexpectedResponseError(f"{source} did not answer with a {what}: {_problems(error)}") from None
+    return found
+
+
+def _problems(error: ValidationError | RecursionError) -> str:
+    """The first few fields that are wrong, in one line."""
+    if isinstance(error, RecursionError):
+        return "it is nested too deeply"
+    found = error.errors(include_url=False)
+    texts = [_problem(detail) for detail in found[:_MOST_PROBLEMS]]
+    return "; ".join([*texts, f"and {len(found) - _MOST_PROBLEMS} more"] if len(found) > _MOST_PROBLEMS else texts)
+
+
+def _problem(detail: Any) -> str:
+    place = ".".join(map(str, detail["loc"])) or "it"
+    return f"{place} is missing" if detail["type"] == "missing" else f"{place} {_rule(detail)}"
+
+
+def _rule(detail: Any) -> str:
+    text = rule(detail)
+    return f"{text if text.startswith('should') else f'is refused ({text})'}, got {abbreviate(detail['input'])}"
