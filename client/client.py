@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import time
 from collections.abc import Sequence
 from numbers import Real
@@ -52,7 +51,6 @@ class Client:
         for name, seconds in {"timeout": timeout, "deadline": deadline}.items():
             if not isinstance(seconds, Real) or not seconds > 0:
                 raise ValueError(f"{name} must be a positive number of seconds, got {seconds!r}")
-        token = os.environ.get("LRTABLES_TOKEN") or None if token is None else token
         self._transport = Transport(base_url, timeout=timeout, token=token)
         self._deadline = deadline
 
@@ -206,10 +204,10 @@ def _manifest_size(spec_bytes: int, columns: int) -> int:
     return _MANIFEST + _SPELLINGS * spec_bytes + _MANIFEST_COLUMN * columns
 
 
-def _manifest(response: bytearray, base_url: str) -> dict[str, Any]:
+def _manifest(response: bytearray | memoryview, base_url: str) -> dict[str, Any]:
     """The manifest in a response, checked to be a JSON object that names a digest."""
     try:
-        found = json.loads(response)
+        found = json.loads(bytes(response))
     except (ValueError, RecursionError):
         found = None
     manifest: dict[str, Any] = found if isinstance(found, dict) else {}

@@ -9,6 +9,7 @@ ClientError
 │   ├── RunChangedError                         the run is not at the version that the change was made for (412)
 │   ├── RunLockedError                          the run is locked (423)
 │   └── AmendmentRefusedError                   the change breaks a rule of the run: `refusals` (409, 422)
+├── OutcomeUnknownError                         the answer to a change was lost: read before you repeat it
 ├── UnexpectedResponseError (ValueError)        the response is not one of this service
 └── DigestMismatchError (ValueError)            a table that is not the requested one
 """
@@ -44,6 +45,13 @@ class ServiceUnreachableError(ClientError, ConnectionError):
 
 class DeadlineExceededError(ClientError, TimeoutError):
     """The service was reached, but did not respond before the deadline."""
+
+
+class OutcomeUnknownError(ClientError):
+    """The answer to a request that must not be repeated was lost, so it may or may not have taken effect.
+
+    Read what it would have changed, and repeat it only where it has not.
+    """
 
 
 class UnexpectedResponseError(ClientError, ValueError):

@@ -7,6 +7,7 @@ receive. Every read (status line, header, chunk size, trailer, interim response)
 
 from __future__ import annotations
 
+import http.client
 import os
 import socket
 import ssl
@@ -15,6 +16,7 @@ import weakref
 from collections.abc import Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
+from http.client import HTTPResponse
 from threading import Thread
 from typing import Any
 
@@ -44,6 +46,14 @@ class OutOfTimeError(TimeoutError):
 
 class NotBegunError(TimeoutError):
     """The deadline passed before a connection was attempted."""
+
+
+class NotConnectedError(ConnectionError):
+    """No connection was made: nothing of the request was sent."""
+
+
+class RefusedError(NotConnectedError):
+    """The machine is there, and refuses the connection: nobody listens at the port."""
 
 
 class Limits:
@@ -163,7 +173,8 @@ class Connection(HTTPConnection):
         except OutOfTimeError as error:
             raise NotBegunError("the deadline came before a connection was tried") from error
         except OSError as error:
-            raise ConnectionError(f"no connection to {self.host}: {error}") from error
+            kind = RefusedError if isinstance(error, ConnectionRefusedError) else NotConnectedError
+            raise kind(f"no connection to {self.host}: {error}") from error
 
     def _connected(self, addresses: Addresses) -> socket.socket:
         """A socket connected to the first address that answers; each has an equal share of the time that is left."""
@@ -182,6 +193,10 @@ class Connection(HTTPConnection):
                 made.limits = self.limits
                 return made
         raise failure or OSError("the host has no address")
+
+    def raw_response(self) -> HTTPResponse:
+        """The response as http.client gives it, whose `readinto` receives straight into memory; urllib3's copies."""
+        return http.client.HTTPConnection.getresponse(self)
 
     def end(self) -> None:
         """Close the connection, and its file too, to which a refused response may still refer."""
@@ -229,9 +244,12 @@ class Connections:
         weakref.finalize(self, _close_all, self._open)
 
     @contextmanager
-    def acquire(self) -> Iterator[Connection]:
-        """A connection for one request. Afterwards it is kept for the next one if it `is_reusable`, else closed."""
-        connection = self._take()
+    def acquire(self, *, new: bool = False) -> Iterator[Connection]:
+        """A connection for one request: an idle one, unless a `new` one is asked for.
+
+        Afterwards it is kept for the next request if it `is_reusable`, else closed.
+        """
+        connection = self._make() if new else self._take()
         connection.is_reusable = False
         try:
             yield connection
@@ -246,6 +264,9 @@ class Connections:
             if idle.is_connected:  # not closed by the other end, and no unrequested bytes received
                 return idle
             self._close(idle)
+        return self._make()
+
+    def _make(self) -> Connection:
         connection: Connection
         if self._tls is None:
             connection = Connection(*self._arguments)

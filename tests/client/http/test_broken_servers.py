@@ -18,7 +18,7 @@ from client import (
     RequestRefusedError,
 )
 from client.http.connections import _Socket  # counted where they may be left open
-from client.http.transport import MAX_ERROR, MAX_HEAD
+from client.http.responses import MAX_ERROR, MAX_HEAD
 from tests.support.client.broken_servers import (
     AWAY,
     DEADLINE,

@@ -123,14 +123,14 @@ def test_a_fork_in_the_middle_of_its_own_request_asks_anew(monkeypatch: pytest.M
         numbers(server)
         transport = Transport(server.url, timeout=10.0)
         forked: list[int] = []
-        real = Connection.getresponse
+        real = Connection.raw_response
 
         def forks(connection: Connection) -> object:
             if not forked:
                 forked.append(os.fork())
             return real(connection)
 
-        monkeypatch.setattr(Connection, "getresponse", forks)
+        monkeypatch.setattr(Connection, "raw_response", forks)
         with warnings.catch_warnings(action="ignore", category=DeprecationWarning):
             answered = ask(transport)
         if forked == [0]:

@@ -23,7 +23,8 @@ from client import (
     ServiceUnreachableError,
 )
 from client.http.connections import NotBegunError
-from client.http.transport import Part, Transport, _translated
+from client.http.failures import translated
+from client.http.transport import Part, Transport
 
 if TYPE_CHECKING:
     from tests.client.conftest import Response, ScriptedServer, Seen
@@ -277,7 +278,7 @@ def test_every_error_of_urllib3_becomes_ours(kind: type[HTTPError]) -> None:
     error = kind.__new__(kind)
     error.args = ("pool: reason",)
     vars(error).update(partial=1, expected=2, length=b"1")  # what some of them print
-    with pytest.raises(ClientError, match="GET http://h/x") as caught, _translated("GET", "http://h/x"):
+    with pytest.raises(ClientError, match="GET http://h/x") as caught, translated("GET", "http://h/x"):
         raise error
     assert caught.value.__cause__ is error
 

@@ -1,0 +1,122 @@
+"""When a failed request is tried again: pauses with full jitter, `Retry-After`, and a budget for a whole client."""
+
+from __future__ import annotations
+
+import logging
+import random
+import re
+import time
+from email.utils import parsedate_to_datetime
+
+from client.errors import (
+    ClientError,
+    DeadlineExceededError,
+    RequestRefusedError,
+    ServiceUnreachableError,
+)
+from client.http.connections import NotBegunError, RefusedError
+
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 5.0  # seconds: the most that is waited after the first failure, and after any
+_BUSY = (429, 503)
+_SECONDS = re.compile(r"[0-9]{1,10}")
+
+_logger = logging.getLogger(__name__)
+# Not the shared generator: training scripts seed it, alike on every rank, and count on its sequence.
+_uniform = random.SystemRandom().uniform
+
+
+class RetryBudget:
+    """How many attempts a client may repeat soon: ten at once, and one more every 6 seconds.
+
+    Without it, many calls that fail together would knock all the faster. A client that has spent its budget
+    still retries, but waits 5 to 10 seconds each time, so that a service that comes back is not met by a herd. No lock
+    is held; two threads that take the last attempt at once may both have it.
+    """
+
+    SIZE = 10
+    SECONDS = 6.0
+
+    def __init__(self) -> None:
+        self._spent_until = 0.0  # the time at which the whole budget is there again
+
+    def take(self) -> bool:
+        """Take one attempt. Returns whether there was one."""
+        now = time.monotonic()
+        spent_until = max(self._spent_until, now) + self.SECONDS
+        if spent_until - now > self.SIZE * self.SECONDS:
+            return False
+        self._spent_until = spent_until
+        return True
+
+
+class Retries:
+    """The attempts of one call.
+
+    Args:
+        budget: of the client.
+        deadline: of the call, on the clock `time.monotonic`.
+        patience: seconds for which refused connections are tried again, from the first of them on.
+    """
+
+    def __init__(self, budget: RetryBudget, deadline: float, patience: float) -> None:
+        self._budget = budget
+        self._deadline = deadline
+        self._patience = patience
+        self._attempts = 0
+        self._refused_since: float | None = None
+        self._last: ClientError | None = None
+
+    def wait(self, latest: ClientError) -> None:
+        """Pause after a failed attempt. Raises the error where no other attempt is to be made."""
+        # an attempt that had no time left says nothing: the one before it does
+        error = self._last if self._last is not None and isinstance(latest.__cause__, NotBegunError) else latest
+        self._last = error
+        after = _after(error)
+        if after is None:
+            raise error
+        pause = after + self._jitter()
+        self._attempts += 1
+        end = min(self._deadline, self._end_of_patience(latest))
+        if time.monotonic() + pause >= end:
+            self._give_up(error, is_refused=end < self._deadline)
+        _logger.warning("%s; trying again in %.1f s", error, pause)
+        time.sleep(pause)
+
+    def _jitter(self) -> float:
+        """Full jitter: any pause up to a bound that doubles; the longest ones where the budget is spent."""
+        if not self._budget.take():
+            return _uniform(_LONGEST_PAUSE, 2 * _LONGEST_PAUSE)
+        return _uniform(0.0, min(_LONGEST_PAUSE, _FIRST_PAUSE * 2.0 ** min(self._attempts, 10)))
+
+    def _end_of_patience(self, error: ClientError) -> float:
+        if not isinstance(error.__cause__, RefusedError):
+            self._refused_since = None
+            return self._deadline
+        if self._refused_since is None:
+            self._refused_since = time.monotonic()
+        return self._refused_since + self._patience
+
+    def _give_up(self, error: ClientError, *, is_refused: bool) -> None:
+        attempts = f"{self._attempts} {'attempt' if self._attempts == 1 else 'attempts'}"
+        reason = (
+            f"refused for the {self._patience:g} s of refused_patience, in" if is_refused else "the deadline came after"
+        )
+        kind = ServiceUnreachableError if isinstance(error, ServiceUnreachableError) else DeadlineExceededError
+        raise kind(f"{error} ({reason} {attempts})") from error
+
+
+def _after(error: ClientError) -> float | None:
+    """Seconds that the service asks to be left alone; None where another attempt would fail in the same way."""
+    if isinstance(error, RequestRefusedError):
+        return (error.retry_after or 0.0) if error.status in _BUSY else None
+    return 0.0 if isinstance(error, (ServiceUnreachableError, DeadlineExceededError)) else None
+
+
+def retry_after(header: str) -> float | None:
+    """Seconds to wait, from a Retry-After header; None where it is malformed, which must not hide the error itself."""
+    if _SECONDS.fullmatch(header):
+        return float(header)
+    try:
+        return max(0.0, parsedate_to_datetime(header).timestamp() - time.time())
+    except (ValueError, TypeError, OverflowError, IndexError):
+        return None
