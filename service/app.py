@@ -27,6 +27,7 @@ from service.representations.specs import SpecReader
 from service.representations.table_responses import TableResponder
 from service.representations.uploads import Uploads
 from service.routes.registry import ROUTES, Routes
+from service.runs.feed import ChangeFeed
 from service.security.authenticator import Authenticator
 from service.security.rate_limits import Limiter
 from service.server.fast_path import FastPath
@@ -60,6 +61,7 @@ def open_server(settings: Settings, workers: Workers | None = None) -> ServerSta
         SpecReader(settings, executors),
         tables,
         Uploads(settings, executors),
+        ChangeFeed(metadata.changes, executors, settings.max_waiting),
         Metrics(),
         Counter[str](),
     )
@@ -96,8 +98,10 @@ def assemble(server: ServerState, routes: Routes = ROUTES) -> Application:
     cached, recorder = CachedResponses(server), RequestRecorder(server.metrics, routes)
     app: ASGIApp = TableShortcut(SecurityHeadersMiddleware(framework), server, cached)
     authentication = None
+    framework.state.authenticator = None
     if server.settings.requires_tokens:
         authenticator = Authenticator(server.metadata.tokens, server.executors)
+        framework.state.authenticator = authenticator
         app = authentication = AuthenticationMiddleware(app, authenticator, Limiter(), routes)
     return Application(Telemetry(app, recorder), FastPath(cached, recorder, authentication))
 
@@ -107,6 +111,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     server: ServerState = app.state.server
     server.tables.computations.workers.prepare()
     yield
+    await server.feed.close()
     close_server(server)
 
 

@@ -112,6 +112,9 @@ class Settings(BaseSettings):
     max_queue: PositiveInt = Field(
         64, description="most computations that wait in the queue; more are rejected with 503"
     )
+    max_waiting: PositiveInt = Field(
+        1000, description="most clients that wait for changes of runs; more are rejected with 503"
+    )
     max_connections: PositiveInt = Field(10_000, description="most open connections; more are closed with a 503")
     compute_workers: int = Field(
         2,

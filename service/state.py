@@ -12,6 +12,7 @@ from service.observability.metrics import Metrics, Readings
 from service.representations.specs import SpecReader
 from service.representations.table_responses import TableResponses
 from service.representations.uploads import Uploads
+from service.runs.feed import ChangeFeed
 from service.settings import Settings
 from service.storage.store import ObjectStore
 from service.tables.service import TableService
@@ -29,6 +30,7 @@ class ServerState:
     specs: SpecReader
     tables: TableService[TableResponses]
     uploads: Uploads
+    feed: ChangeFeed
     metrics: Metrics
     connections_closed: Counter[str]
     draining: bool = False
@@ -54,4 +56,5 @@ class ServerState:
             damaged={"table": tables.files.damaged, "row": self.metadata.damaged_rows},
             store_errors=dict(self.executors.errors),
             connections_closed=dict(self.connections_closed),
+            feed_waiting=self.feed.waiting,
         )

@@ -51,6 +51,7 @@ HOSTS = {
     "semver.org": "the changelog's version numbers",
     "www.rfc-editor.org": "standards that the HTTP interface follows",
     "www.w3.org": "XML namespaces, which are names and not addresses",
+    "html.spec.whatwg.org": "the standard of server-sent events",
     "json-schema.org": "the JSON schema dialect, which is a name and not an address",
 }
 # names kept for examples, and a single letter that stands for any host

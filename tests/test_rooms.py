@@ -28,6 +28,7 @@ SERVICE = (
     ("service.representations",),
     ("service.security", "service.observability"),
     ("service.http",),
+    ("service.runs",),
     ("service.tables",),
     ("service.workers",),
     ("service.database", "service.migrations"),
@@ -149,7 +150,7 @@ def test_rooms_of_the_service_import_downwards() -> None:
 
 
 @pytest.mark.parametrize(
-    "room", ["service.tables", "service.workers", "service.database", "service.storage", "scheduler"]
+    "room", ["service.runs", "service.tables", "service.workers", "service.database", "service.storage", "scheduler"]
 )
 def test_the_domain_knows_no_http(room: str) -> None:
     """Tables, the database, the stores and the numbers import no web framework and none of our HTTP."""

@@ -135,6 +135,7 @@ def _serve_requests(listener: socket.socket, server: ServerState) -> None:
         def handle_exit(self, sig: int, frame: FrameType | None) -> None:
             server.draining = True
             server.tables.computations.hurry()
+            server.feed.stop()
             deadline.start()
             super().handle_exit(sig, frame)
 

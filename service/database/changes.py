@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,9 +10,14 @@ from sqlalchemy import Connection, func, select
 
 from service.database.checked_table import CheckedTable, DamagedRow, Decision
 from service.database.database import Database
-from service.database.drivers.dialects import lock_name
+from service.database.drivers.dialects import lock_name, notify
 from service.database.rows import Row
 from service.database.schema import CHANGES
+
+CHANNEL = "lrtables_changes"
+"""The channel of PostgreSQL on which the commit of each change is notified."""
+PAGE = 1000
+"""The most changes that `ChangeRecords.since` returns."""
 
 _LOCK = "the feed of changes"
 
@@ -62,6 +67,7 @@ class ChangeRecords:
         last = connection.scalar(select(func.max(CHANGES.c.sequence))) or 0
         numbered = ChangeRow(**{**vars(change), "sequence": last + 1})
         self._changes.insert(connection, numbered)
+        notify(connection, CHANNEL, str(numbered.sequence))
         return numbered
 
     def last(self) -> int:
@@ -70,8 +76,16 @@ class ChangeRecords:
             return connection.scalar(select(func.max(CHANGES.c.sequence))) or 0
 
     def since(self, sequence: int) -> list[ChangeRow]:
-        """Return the changes after this number in their order; a thousand at most."""
+        """Return the changes after this number in their order; the first `PAGE` of them at most."""
         return self._changes.find_all(CHANGES.c.sequence > sequence, order_by=[CHANGES.c.sequence])
+
+    async def listen(self, committed: Callable[[], None]) -> None:
+        """Call `committed` soon after a commit of a change by any process, as long as PostgreSQL says so.
+
+        It is only a hint: some commits may go without. Ends when it is cancelled; on SQLite, which has no
+        notifications, at once.
+        """
+        await self._database.listen(CHANNEL, committed)
 
 
 def _refuse(damaged: DamagedRow) -> Decision:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Literal, get_args
@@ -96,6 +96,13 @@ class Database:
         """Return the rows of a query, read in a transaction of its own."""
         with self.transaction("read") as connection:
             return fetch_through(connection, query)
+
+    async def listen(self, channel: str, notified: Callable[[], None]) -> None:
+        """Call `notified` for PostgreSQL's notifications on a channel, until cancelled. Ends at once on SQLite."""
+        if self._file is None:
+            from service.database.drivers.postgres import listen  # noqa: PLC0415  # only PostgreSQL needs its extra
+
+            await listen(self.url, channel, notified)
 
     @contextmanager
     def _errors(self) -> Iterator[None]:

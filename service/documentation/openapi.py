@@ -22,6 +22,7 @@ _ANY = "AnySchedule"
 _TAGS = {
     "tables": "Learning rates, one row per step, identified by the digest of the values.",
     "schedules": "The kinds of schedules that tables are computed from.",
+    "changes": "The feed of the changes of runs, numbered without a gap.",
     "server": "Health, limits and counters of the server, and the token of the current request.",
 }
 

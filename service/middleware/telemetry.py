@@ -9,6 +9,7 @@ from time import perf_counter
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.http.request_id import REQUEST_ID, current, request_id
+from service.http.waiting import seconds_waited
 from service.observability.metrics import Metrics
 from service.routes.registry import Routes
 from service.security.tokens import identity_of
@@ -69,7 +70,7 @@ class Telemetry:
         try:
             await self._app(scope, receive, counted)
         finally:
-            seconds = perf_counter() - began
+            seconds = max(0.0, perf_counter() - began - seconds_waited(scope))
             if scope["method"] == "HEAD":
                 nbytes = 0  # uvicorn sends no body
             self._record(scope, status, seconds, nbytes)
@@ -85,6 +86,7 @@ def _log(scope: Scope, route: str, status: int, seconds: float, nbytes: int) -> 
         "status": status,
         "bytes": nbytes,
         "seconds": round(seconds, 6),
+        **({"waited": round(waited, 3)} if (waited := seconds_waited(scope)) else {}),
         "client": (scope["client"] or ("",))[0],
         "token_id": identity_of(scope).token_id,
     }

@@ -39,6 +39,7 @@ _GAUGES = {
     "cache_bytes": "Memory used by the table cache.",
     "cache_capacity_bytes": "Memory limit of the table cache.",
     "queue_depth": "Computations running or waiting.",
+    "feed_waiting": "Clients that wait for changes of runs.",
     "computation_running_seconds": "Age of the longest-running computation; 0 if none runs.",
 }
 _LABELLED = {
@@ -94,6 +95,7 @@ class Readings:
     damaged: Mapping[str, int]
     store_errors: Mapping[str, int]
     connections_closed: Mapping[str, int]
+    feed_waiting: int
 
 
 class Metrics:
@@ -111,7 +113,8 @@ class Metrics:
     def observe(self, method: str, route: str, status: int, seconds: float, nbytes: int) -> None:
         """Count a request. `route` is the route's name in metrics.
 
-        `seconds` is the time until the last of the response's `nbytes` was handed over for sending.
+        `seconds` is the time until the last of the response's `nbytes` was handed over for sending, without the time
+        for which the request waited for changes of runs.
         """
         series = self._find(method, route, status)
         series.buckets[bisect_left(BOUNDS, seconds)] += 1

@@ -9,6 +9,7 @@ from fastapi import Depends, Path, Request
 from scheduler import Spec
 from service.http.disconnect import cancel_on_disconnect
 from service.representations.table_responses import TableResponses
+from service.security.authenticator import Authenticator, authorization
 from service.state import ServerState
 from service.tables.entries import Entry
 
@@ -30,3 +31,15 @@ async def obtain(spec: Spec, request: Request, server: ServerState) -> tuple[Ent
     if (ready := server.tables.cached_for(spec)) is not None:
         return ready, False
     return await cancel_on_disconnect(request.receive, server.tables.obtain(spec))
+
+
+async def check_token_again(request: Request) -> None:
+    """Check a token that was valid when its request began, after a long time: it may have been revoked since.
+
+    Raises `UnauthenticatedError`, and what else `Authenticator.authenticate` raises. A check is cached for seconds.
+    """
+    authenticator: Authenticator | None = request.app.state.authenticator
+    if authenticator is not None:
+        sent = authorization(request.scope["headers"])
+        if authenticator.cached_identity(sent) is None:
+            await authenticator.authenticate(sent)

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 from typing import NamedTuple
 
-from service.routes import docs, health, lr, schedules, tables, token
+from service.routes import changes, docs, health, lr, schedules, tables, token
 from service.routes.declaration import Route
 
 OTHER = "other"
@@ -58,6 +58,6 @@ class Routes:
 
 ROUTES = Routes(
     route
-    for module in (tables, schedules, lr, docs, token, health)  # the order of the documentation
+    for module in (tables, schedules, lr, changes, docs, token, health)  # the order of the documentation
     for route in module.resource.routes
 )

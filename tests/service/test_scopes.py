@@ -45,6 +45,8 @@ def ask(client: TestClient, route: str, token: str, spec: dict[str, Any] | None 
     elif path == "/v1/lr":
         flat = {name: value if isinstance(value, str) else str(value).replace("'", '"') for name, value in spec.items()}  # type: ignore[union-attr]  # computing routes are given one
         options["params"] = {**flat, "steps": "0,1"}
+    elif path == "/v1/events":
+        options["params"] = {"wait": 0}  # else it goes on
     return client.request(method.upper(), path, **options)
 
 

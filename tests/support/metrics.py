@@ -7,6 +7,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from service.observability.metrics import Metrics, Readings
 
 READINGS = Readings(
+    feed_waiting=0,
     cache_hits=11,
     cache_bytes=12,
     cache_capacity_bytes=13,

@@ -21,6 +21,15 @@ def insert_unless_present(connection: Connection, table: Table, values: Mapping[
     return bool(connection.execute(statement, execution_options={"preserve_rowcount": True}).rowcount)
 
 
+def notify(connection: Connection, channel: str, payload: str) -> None:
+    """Send a notification to all who listen on PostgreSQL's channel, when the transaction commits.
+
+    On SQLite nothing is sent: it has no notifications.
+    """
+    if connection.dialect.name == "postgresql":
+        connection.execute(text("SELECT pg_notify(:channel, :payload)"), {"channel": channel, "payload": payload})
+
+
 def lock_name(connection: Connection, name: str) -> None:
     """Let no other transaction lock this name until this one ends.
 

@@ -1,0 +1,1 @@
+"""Named runs: versions, amendments and proposals, and the feed of their changes."""
