@@ -16,10 +16,11 @@ from client.optimizer.groups import NO_RATES, RowWriter, write_values
 from client.optimizer.hooks import on_load, renew_groups, track_steps
 from client.optimizer.rate_tensors import WrittenTensor, is_same, same_rate, written_tensor
 from client.optimizer.replacement import check_replacement
-from client.optimizer.scheduler_state import SavedState, checked_progress, first_difference
+from client.optimizer.scheduler_state import SavedState, checked_progress
 from client.pinned_table import PinnedTable
 from scheduler import PastEndError, ScheduleWarning, Table
 from scheduler.interop.group_fields import Group, check_place, read
+from scheduler.views.difference import first_difference
 
 _STEPPED = ("step", "epoch")  # axes on which one call of step() is one unit of progress
 

@@ -158,15 +158,6 @@ class SavedState:
             raise _damaged("in_force", f"False past the end of a table with after={table.after!r}", self.in_force)
 
 
-def first_difference(old: Table, new: Table) -> int:
-    """The first row in which two tables differ; the length of the shorter where only their lengths do."""
-    if old.columns.keys() != new.columns.keys():
-        return 0
-    rows = min(old.total_steps, new.total_steps)
-    differs = [old.columns[name][:rows] != new.columns[name][:rows] for name in old.columns]
-    return min((int(np.argmax(each)) for each in differs if each.any()), default=rows)
-
-
 def _missing(state: Mapping[Any, Any]) -> list[str]:
     needed = _NEEDED + (_RELATIVE if any(name in state for name in _RELATIVE) else ())
     return [name for name in needed if name not in state]

@@ -145,16 +145,21 @@ class Sequence(Composite):
             yield from (begin + boundary for boundary in part.boundaries(min(total_steps - begin, length)))
 
     def _fill(self, out: Values, start: int, column: str = "lr") -> None:
-        lengths = (*self.lengths[: len(self.schedules) - 1], ENDLESS)
-        parts = list(zip(self.schedules, lengths, strict=True))
-        piecewise(out, start, self._rate_pieces(parts) if column == "lr" else _pieces_of(column, parts))
+        if column == "lr":
+            piecewise(out, start, ((length, part.fill_held) for part, length in self.fed_parts()))
+        else:
+            piecewise(out, start, _pieces_of(column, self._pieces()))
 
-    def _rate_pieces(self, parts: list[Piece]) -> Iterator[tuple[int, Fill]]:
-        """The parts with their lengths, each "previous" replaced once its part is reached."""
+    def _pieces(self) -> list[Piece]:
+        lengths = (*self.lengths[: len(self.schedules) - 1], ENDLESS)
+        return list(zip(self.schedules, lengths, strict=True))
+
+    def fed_parts(self) -> Iterator[Piece]:
+        """The parts with their lengths, each "previous" replaced once its part is reached; the last is endless."""
         before: Piece | None = None
-        for part, length in parts:
-            given = part.after(_rate_at(*before)) if before and part.needs_previous else part
-            yield length, given.fill_held
+        for part, length in self._pieces():
+            given = part.after(rate_at(*before)) if before and part.needs_previous else part
+            yield given, length
             if length or not (before and before[1]):  # a part that never runs hides none that has
                 before = given, length
 
@@ -235,7 +240,7 @@ class Splice(Composite):
             piecewise(out, start, _pieces_of(column, [(self.schedule, self.at), (self.tail, ENDLESS)]))
 
     def _fill_tail(self, out: Values, start: int) -> None:
-        tail = self.tail.after(_rate_at(self.schedule, self.at)) if self.tail.needs_previous else self.tail
+        tail = self.tail.after(rate_at(self.schedule, self.at)) if self.tail.needs_previous else self.tail
         tail.fill_held(out, start)
 
 
@@ -265,7 +270,7 @@ def _after(begin: int, part: Schedule) -> int | None:
     return None if part.stated_steps is None else begin + part.stated_steps
 
 
-def _rate_at(part: Schedule, step: int) -> float:
+def rate_at(part: Schedule, step: int) -> float:
     """The rate that "previous" stands for, after `step` steps of the part before.
 
     A library's own rounding may give a value a little below 0, where no schedule can start: it counts as 0. Raises

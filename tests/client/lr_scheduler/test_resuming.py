@@ -17,9 +17,9 @@ from torch.optim.lr_scheduler import (
 
 from client import DigestMismatchError
 from client.lr_scheduler import TableLR
-from client.optimizer.scheduler_state import first_difference
 from client.plain_loop import set_lr
 from scheduler import Table
+from scheduler.views.difference import first_difference
 from tests.support.client.tables import RATES, make_sgd, make_table, per_group_table, rates_in_force
 from tests.support.client.training import make_groups, pickled, through_file, update, values_of
 

@@ -9,7 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scheduler.views.difference import Difference, difference
+from scheduler import Table
+from scheduler.numerics.pieces import BLOCK
+from scheduler.views.difference import Difference, difference, first_difference, largest_factor
 
 RATES = st.lists(st.floats(allow_nan=False, allow_infinity=False), min_size=1, max_size=20)
 LARGEST = 1.7976931348623157e308
@@ -82,3 +84,29 @@ def test_columns_of_different_lengths_are_refused() -> None:
     """There is no step-by-step comparison of columns that do not have the same steps."""
     with pytest.raises(ValueError, match="one length, got 2 and 3"):
         difference(np.ones(2), np.ones(3))
+
+
+def table(**columns: list[float]) -> Table:
+    """A table of these columns."""
+    return Table(columns)
+
+
+def test_the_first_differing_row_is_found_in_every_column() -> None:
+    """Bits decide, also of zeros; other columns differ at once, and equal rows until the shorter one's end."""
+    long = [0.5] * (BLOCK + 10)
+    assert first_difference(Table({"lr": long}), Table({"lr": [*long[:-3], 0.25, 0.5, 0.5]})) == BLOCK + 7
+    assert first_difference(table(lr=[0.1, 0.2]), table(lr=[0.1, 0.2, 0.3])) == 2
+    assert first_difference(table(lr=[0.1, 0.0]), table(lr=[0.1, -0.0])) == 1
+    assert first_difference(table(lr=[0.1, 0.2], beta1=[0.9, 0.9]), table(lr=[0.1, 0.2], beta1=[0.8, 0.9])) == 0
+    assert first_difference(table(lr=[0.1, 0.2]), Table({"lr.0": [0.1, 0.2]})) == 0
+
+
+def test_the_largest_factor_is_taken_up_and_down_over_rates_above_0() -> None:
+    """The factor is of rates alone, from the step on, of rows that both tables have."""
+    old = table(lr=[1.0, 1.0, 1.0, 0.0], beta1=[0.1, 0.1, 0.1, 0.1])
+    assert largest_factor(old, table(lr=[9.0, 2.0, 0.25, 5.0], beta1=[0.9] * 4), 1) == 4.0
+    assert largest_factor(old, table(lr=[9.0, 2.0, 1.0, 5.0, 7.0]), 1) == 2.0
+    assert largest_factor(old, table(lr=[9.0, 0.0]), 1) == 1.0
+    assert largest_factor(old, old, 9) == 1.0
+    assert largest_factor(table(lr=[1e12]), table(lr=[5e-324]), 0) == float("inf")
+    assert largest_factor(Table({"lr.0": [1.0], "lr.1": [1.0]}), Table({"lr.0": [1.0], "lr.1": [3.0]}), 0) == 3.0
