@@ -5,4 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from types import ModuleType
 
-COMMANDS: Sequence[ModuleType] = ()
+from client.commands import cache
+
+COMMANDS: Sequence[ModuleType] = (cache,)

@@ -14,7 +14,7 @@ from client.http.connections import Connection, Connections, NotConnectedError, 
 from client.http.failures import translated
 from client.http.responses import MAX_HEAD, Download, Response, receive
 from client.http.retries import Retries, RetryBudget, retry_after
-from client.statistics import Statistics
+from client.http.statistics import Statistics
 
 REFUSED_PATIENCE = 15.0
 """Seconds for which a refused connection is tried again: a service that restarts is back within 10."""
