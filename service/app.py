@@ -28,6 +28,7 @@ from service.representations.table_responses import TableResponder
 from service.representations.uploads import Uploads
 from service.routes.registry import ROUTES, Routes
 from service.runs.feed import ChangeFeed
+from service.runs.service import RunService
 from service.security.authenticator import Authenticator
 from service.security.rate_limits import Limiter
 from service.server.fast_path import FastPath
@@ -60,6 +61,7 @@ def open_server(settings: Settings, workers: Workers | None = None) -> ServerSta
         Bodies(settings.max_body_bytes),
         SpecReader(settings, executors),
         tables,
+        RunService(metadata, tables, executors),
         Uploads(settings, executors),
         ChangeFeed(metadata.changes, executors, settings.max_waiting),
         Metrics(),

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, Self
 
 from scheduler.texts import encodable
@@ -56,6 +57,9 @@ def abbreviate(value: Any) -> Any:
 class ServiceError(Exception):
     """A request that the service rejects or cannot fulfil. The message and the invalid values are for the caller."""
 
+    members: Mapping[str, Any] = MappingProxyType({})
+    """What a problem document has beside its standard members: JSON data by name."""
+
     def __init__(self, detail: str, errors: Sequence[FieldError] = ()) -> None:
         super().__init__(detail)
         self.errors = errors
@@ -102,6 +106,22 @@ class TableNotFoundError(ServiceError):
     """There is no table with this digest."""
 
 
+class RunNotFoundError(ServiceError):
+    """There is no run of this name."""
+
+
+class VersionNotFoundError(ServiceError):
+    """The run has no such version."""
+
+
+class RunDeletedError(ServiceError):
+    """The run was deleted. Its versions can still be read."""
+
+
+class RunLockedError(ServiceError):
+    """The run is locked, and refuses every new version."""
+
+
 class KindNotFoundError(ServiceError):
     """There is no schedule of this kind."""
 
@@ -111,7 +131,18 @@ class TableLostError(ServiceError):
 
 
 class PreconditionFailedError(ServiceError):
-    """The If-Match header does not match the table."""
+    """The If-Match or If-None-Match header does not match what is there.
+
+    `members` are added to the problem document: JSON data by name.
+    """
+
+    def __init__(self, detail: str, members: Mapping[str, Any] | None = None) -> None:
+        super().__init__(detail)
+        self.members = members or {}
+
+
+class PreconditionRequiredError(ServiceError):
+    """The request must say in If-Match or If-None-Match which version it expects."""
 
 
 class RangeNotSatisfiableError(ServiceError):

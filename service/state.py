@@ -13,6 +13,7 @@ from service.representations.specs import SpecReader
 from service.representations.table_responses import TableResponses
 from service.representations.uploads import Uploads
 from service.runs.feed import ChangeFeed
+from service.runs.service import RunService
 from service.settings import Settings
 from service.storage.store import ObjectStore
 from service.tables.service import TableService
@@ -29,6 +30,7 @@ class ServerState:
     bodies: Bodies
     specs: SpecReader
     tables: TableService[TableResponses]
+    runs: RunService
     uploads: Uploads
     feed: ChangeFeed
     metrics: Metrics

@@ -34,6 +34,7 @@ class ChangeRow(Row):
     digest: str
     author: str
     created_at: float
+    reason: str | None = None
 
 
 class ChangeRecords:
@@ -56,7 +57,7 @@ class ChangeRecords:
     def problems(self) -> Iterator[str]:
         """Yield a line for each gap in the numbers."""
         expected = 1
-        for change in self._changes.every_row():
+        for change in self._changes.intact():
             if change.sequence != expected:
                 yield f"changes {expected} to {change.sequence - 1} are missing"
             expected = change.sequence + 1

@@ -116,9 +116,11 @@ class CheckedTable(Generic[R]):
         """Return the row that has this value in a unique column, or None."""
         return self._find(column == value)
 
-    def find_all(self, *conditions: ColumnElement[bool], order_by: Sequence[Column[Any]]) -> list[R]:
-        """Return the first thousand rows that meet all conditions, in this order."""
-        query = select(self.table).where(*conditions).order_by(*order_by).limit(_PAGE)
+    def find_all(
+        self, *conditions: ColumnElement[bool], order_by: Sequence[ColumnElement[Any]], limit: int = _PAGE
+    ) -> list[R]:
+        """Return the first rows that meet all conditions, in this order: `limit` of them, and a thousand at most."""
+        query = select(self.table).where(*conditions).order_by(*order_by).limit(min(limit, _PAGE))
         return list(map(self._row_class.of, self._usable(self._database.fetch(query))))
 
     def every_row(self) -> Iterator[R]:
@@ -127,6 +129,11 @@ class CheckedTable(Generic[R]):
         Each thousand rows are read in a transaction of their own: a row that is written in the meantime may be missing.
         """
         return map(self._row_class.of, self._usable(self._pages(self._database.fetch)))
+
+    def intact(self) -> Iterator[R]:
+        """Yield every intact row in the order of the keys. Damaged ones are neither counted nor decided about."""
+        rows = self._pages(self._database.fetch)
+        return (self._row_class.of(row) for row in rows if is_intact(self.table, row))
 
     def damaged(self) -> Iterator[DamagedRow]:
         """Yield every damaged row, and change nothing: they are neither counted nor decided about."""

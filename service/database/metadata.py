@@ -18,7 +18,7 @@ from service.database.checked_table import Aggregate
 from service.database.database import Database
 from service.database.drivers.engine import parse_url
 from service.database.rows import Stored
-from service.database.runs import RunRecords
+from service.database.runs.records import RunRecords
 from service.database.schema import SCHEMA
 from service.database.tables import TableRecords
 from service.database.tokens import TokenRecords

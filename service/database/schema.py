@@ -96,6 +96,10 @@ RUN_VERSIONS = Table(
     Column("version", BigInteger, primary_key=True, doc="1, 2, ... without a gap"),
     Column("action", Text, nullable=False, doc="create, move, amend, rewind, rollback, delete"),
     Column("digest", Text, nullable=False),
+    Column("total_steps", BigInteger, nullable=False, doc="rows of the table"),
+    Column("axis", Text, nullable=False, doc="what the rows count"),
+    Column("stride", BigInteger, nullable=False, doc="units of progress per row"),
+    Column("kind", Text, doc="kind of the first group's schedule; NULL for a table without a spec"),
     Column("spec_id", Text, doc="NULL for a table without a spec"),
     Column("spec", Text, doc="JSON; NULL for a table without a spec"),
     Column("parent", BigInteger, doc="the version that it was made from; NULL for the first"),
@@ -155,6 +159,7 @@ CHANGES = Table(
     Column("digest", Text, nullable=False),
     Column("author", Text, nullable=False),
     Column("created_at", Double, nullable=False, doc="seconds since 1970"),
+    Column("reason", Text),
     _checksum(),
     sqlite_with_rowid=False,
 )

@@ -15,7 +15,7 @@ from service.database.database import Database
 from service.database.drivers.deadline import extend
 from service.database.drivers.dialects import lock_name
 from service.database.rows import Row
-from service.database.schema import PENDING_DELETIONS, SPECS, TABLES
+from service.database.schema import PENDING_DELETIONS, RUN_VERSIONS, SPECS, TABLES
 
 
 class PendingDeletionError(Exception):
@@ -188,9 +188,13 @@ class TableRecords:
             self._pending.delete(connection, PENDING_DELETIONS.c.condemned_at < before)
 
     def _is_recorded(self, connection: Connection, digest: str) -> bool:
-        """Return whether the table has a row, intact or not. It gets none before the transaction ends."""
+        """Return whether the table has a row, intact or not, or a version of a run names it.
+
+        Neither begins before the transaction ends.
+        """
         lock_name(connection, digest)
-        return self._tables.is_present(connection, digest)
+        in_run = exists().where(RUN_VERSIONS.c.digest == digest)
+        return self._tables.is_present(connection, digest) or bool(connection.scalar(select(in_run)))
 
 
 def _drop(damaged: DamagedRow) -> Decision:

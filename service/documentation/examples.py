@@ -27,12 +27,14 @@ class Example:
         status: status of the response.
         responses: media types of the responses to show, one for each that Accept can select; none if the body is
             empty or binary.
+        headers: request headers by their names in lower case.
     """
 
     parameters: Mapping[str, str] = field(default_factory=dict)
     body: Any = None
     status: int = 200
     responses: Sequence[str] = ("application/json",)
+    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 @cache

@@ -21,6 +21,7 @@ _TOKEN = {"type": "http", "scheme": "bearer", "description": "a token from `lrta
 _ANY = "AnySchedule"
 _TAGS = {
     "tables": "Learning rates, one row per step, identified by the digest of the values.",
+    "runs": "Names that point at tables; each change of one is a new version.",
     "schedules": "The kinds of schedules that tables are computed from.",
     "changes": "The feed of the changes of runs, numbered without a gap.",
     "server": "Health, limits and counters of the server, and the token of the current request.",
@@ -126,8 +127,9 @@ def _describe_responses(operation: dict[str, Any]) -> None:
 def _show(example: Example, bodies: Mapping[str, Any], operation: dict[str, Any]) -> None:
     """Add an example request, and its recorded response bodies, to the description of its route."""
     for parameter in operation.get("parameters", ()):
-        if parameter["name"] in example.parameters:
-            parameter["example"] = example.parameters[parameter["name"]]
+        given = example.headers if parameter["in"] == "header" else example.parameters
+        if (name := parameter["name"].lower()) in given:
+            parameter["example"] = given[name]
     if example.body is not None:
         operation["requestBody"]["content"]["application/json"]["example"] = example.body
     content = operation["responses"][str(example.status)].get("content", {})

@@ -49,9 +49,17 @@ class _Route(NamedTuple):
         """The example's parameters by name. A path parameter without an example is its own name in braces."""
         values = {name: f"{{{name}}}" for _, name, _, _ in Formatter().parse(self.path) if name}
         for item in self.operation.get("parameters", ()):
-            if "example" in item:  # one documented entry may cover several parameters, as an object
+            if (
+                "example" in item and item["in"] != "header"
+            ):  # one documented entry may cover several parameters, as an object
                 values |= item["example"] if isinstance(item["example"], dict) else {item["name"]: item["example"]}
         return values
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """The example's headers by name."""
+        parameters = self.operation.get("parameters", ())
+        return {item["name"]: item["example"] for item in parameters if item["in"] == "header" and "example" in item}
 
     @property
     def body(self) -> Any:
@@ -76,7 +84,7 @@ def page(document: Mapping[str, Any]) -> str:
     routes = [
         _Route(method, path, operation)
         for path, methods in document["paths"].items()
-        for method, operation in sorted(methods.items())
+        for method, operation in methods.items()
     ]
     return _PAGE.substitute(
         title=escape(document["info"]["title"]),
@@ -166,6 +174,9 @@ def _command(route: _Route) -> str:
     words = ["curl"]
     if operation.get("security") == [{"token": []}]:
         words.append('-H "Authorization: Bearer $LRTABLES_TOKEN"')
+    words += [f"-H '{name}: {value}'" for name, value in route.headers.items()]
+    if method in ("patch", "delete") or (method == "put" and route.body is not None):
+        words.append(f"-X {method.upper()}")
     if route.body is not None:
         words += ["-H 'Content-Type: application/json'", f"-d '{json.dumps(route.body)}'"]
     elif method == "put":
@@ -229,7 +240,9 @@ def _method(route: _Route) -> str:
 
 
 def _tagged(tag: Mapping[str, str], routes: Iterable[_Route]) -> Iterator[_Route]:
-    return (route for route in routes if route.operation["tags"] == [tag["name"]])
+    """Yield the routes of a section in their order; those that delete come last, so that a reader can try each."""
+    tagged = [route for route in routes if route.operation["tags"] == [tag["name"]]]
+    return iter(sorted(tagged, key=lambda route: route.method == "delete"))
 
 
 def _prose(text: str) -> str:

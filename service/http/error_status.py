@@ -24,15 +24,20 @@ from service.errors import (
     NotComputableError,
     NotReadyError,
     PreconditionFailedError,
+    PreconditionRequiredError,
     QueryTooLongError,
     QueueFullError,
     RangeNotSatisfiableError,
     RateLimitedError,
+    RunDeletedError,
+    RunLockedError,
+    RunNotFoundError,
     StorageError,
     TableLostError,
     TableNotFoundError,
     UnauthenticatedError,
     UnsupportedMediaTypeError,
+    VersionNotFoundError,
 )
 
 
@@ -48,10 +53,13 @@ ERROR_STATUSES: Mapping[type[Exception], ErrorStatus] = MappingProxyType(
     {
         MalformedBodyError: ErrorStatus(400, "malformed-body"),
         TableNotFoundError: ErrorStatus(404, "table-not-found"),
+        RunNotFoundError: ErrorStatus(404, "run-not-found"),
+        VersionNotFoundError: ErrorStatus(404, "version-not-found"),
         KindNotFoundError: ErrorStatus(404, "kind-not-found"),
         UnauthenticatedError: ErrorStatus(401, "unauthenticated"),
         ForbiddenError: ErrorStatus(403, "forbidden"),
         NotAcceptableError: ErrorStatus(406, "not-acceptable"),
+        RunDeletedError: ErrorStatus(410, "run-deleted"),
         PreconditionFailedError: ErrorStatus(412, "precondition-failed"),
         BodyTooLargeError: ErrorStatus(413, "body-too-large"),
         QueryTooLongError: ErrorStatus(414, "query-too-long"),
@@ -61,6 +69,8 @@ ERROR_STATUSES: Mapping[type[Exception], ErrorStatus] = MappingProxyType(
         RequestValidationError: ErrorStatus(422, "invalid-request"),
         LimitExceededError: ErrorStatus(422, "limit-exceeded"),
         NotComputableError: ErrorStatus(422, "not-computable"),
+        RunLockedError: ErrorStatus(423, "run-locked"),
+        PreconditionRequiredError: ErrorStatus(428, "precondition-required"),
         RateLimitedError: ErrorStatus(429, "rate-limited", retryable=True),
         TableLostError: ErrorStatus(500, "table-lost"),
         ClientDisconnect: ErrorStatus(400, "client-disconnected"),  # nobody reads it, but a 5xx would count as ours

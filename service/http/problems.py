@@ -6,6 +6,7 @@ import json
 import logging
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
+from types import MappingProxyType
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -34,6 +35,7 @@ from service.http.request_id import REQUEST_ID, request_id
 _logger = logging.getLogger("lrtables")
 _METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 _RETRY_AFTER = 1  # seconds
+_NONE: Mapping[str, Any] = MappingProxyType({})
 MEDIA_TYPE = "application/problem+json"
 """The media type of every error's body."""
 REALM = 'Bearer realm="lrtables"'
@@ -85,7 +87,7 @@ async def problem_response(request: Request, error: Exception) -> Response:
         return _problem(request, found, "; ".join(item.detail for item in errors), errors)
     later = _later(error, found)
     if isinstance(error, ServiceError):
-        return _problem(request, found, str(error), error.errors, later)
+        return _problem(request, found, str(error), error.errors, later, error.members)
     if isinstance(error, DatabaseError):  # its text names hosts and ports, which are for the log
         return _problem(request, found, "the database failed; see the server's log for this request_id", (), later)
     if isinstance(error, StorageError):
@@ -118,6 +120,7 @@ def _problem(
     detail: str,
     errors: Sequence[FieldError],
     headers: Mapping[str, str] | None = None,
+    members: Mapping[str, Any] = _NONE,
 ) -> Response:
     problem = Problem(
         title=_phrase(found.status),
@@ -129,7 +132,7 @@ def _problem(
         retryable=found.retryable,
     )
     always = {"cache-control": "no-store", "x-content-type-options": "nosniff"}
-    text = json.dumps(problem.model_dump(), ensure_ascii=False)
+    text = json.dumps({**members, **problem.model_dump()}, ensure_ascii=False)
     body = text.encode(errors="replace")  # a lone surrogate must not hide the error
     return Response(body, found.status, {**always, **(headers or {})}, MEDIA_TYPE)
 

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from service.routes import changes, docs, health, lr, schedules, tables, token
 from service.routes.declaration import Route
+from service.routes.runs import heads, history
 
 OTHER = "other"
 """The name of all paths without a route in metrics and logs, so that mistyped paths add no names."""
@@ -58,6 +59,16 @@ class Routes:
 
 ROUTES = Routes(
     route
-    for module in (tables, schedules, lr, changes, docs, token, health)  # the order of the documentation
+    for module in (
+        tables,
+        heads,
+        history,
+        changes,
+        schedules,
+        lr,
+        docs,
+        token,
+        health,
+    )  # the order of the documentation
     for route in module.resource.routes
 )

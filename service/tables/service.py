@@ -119,6 +119,21 @@ class TableService(Generic[R]):
         ready, _ = await self._by_digest.run(digest, lambda: self._load(digest))
         return ready
 
+    async def get_recorded(self, digest: str) -> Entry[R]:
+        """Return the table with this digest, which has a row from now on: nothing deletes its file.
+
+        Raises what `get` raises.
+        """
+        ready = await self.get(digest)
+        if not await self._executors.database(self._records.has_table, digest):
+            try:
+                await self._executors.database(self._records.publish, digest, ready.table.nbytes, None)
+            except PendingDeletionError as error:
+                raise TableNotFoundError(f"there is no table {digest}: it has just been deleted") from error
+            if await self._executors.storage(self.files.size, digest) is None:
+                raise TableNotFoundError(f"there is no table {digest}: it has just been deleted")
+        return ready
+
     async def describe(self, digest: str) -> Entry[R]:
         """Return the table with this digest, including its manifest. Raises what `get` raises."""
         return await self._described(await self.get(digest))

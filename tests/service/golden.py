@@ -24,6 +24,8 @@ OPENAPI = Path(__file__).with_name("openapi.json")
 
 _PROVENANCE = {"lrtables": "0.1.0", "numpy": "2.4.6", "libm": "glibc 2.36", "cpu": "x86_64 X86_V3"}
 _POST = "post /v1/tables"
+_PUT_RUN = "put /v1/runs/{namespace}/{name}"
+_CREATED = "2026-01-02T03:04:05.678901Z"
 _SPEC: dict[str, Any] = next(route.example.body for route in ROUTES if route.name == _POST and route.example)
 _BAD_SPEC = {**_SPEC, "schedule": {**_SPEC["schedule"], "base_lr": -1}}
 EXAMPLES_BY_NAME = {route.name: route.example for route in ROUTES if route.example is not None}
@@ -59,7 +61,10 @@ def _ask(name: str, example: Example, client: TestClient, media_type: str) -> An
     if method == "get" and "{digest}" in path:
         client.post("/v1/tables", json=_SPEC)
     query = {key: value for key, value in example.parameters.items() if f"{{{key}}}" not in path}
-    headers = {"accept": media_type, "x-request-id": "job-7.rank-3"}
+    if "{name}" in path and method != "put":
+        run = EXAMPLES_BY_NAME[_PUT_RUN]
+        client.put(path_of(_PUT_RUN), json=run.body, headers=dict(run.headers))
+    headers = {"accept": media_type, "x-request-id": "job-7.rank-3", **example.headers}
     content = None if example.body is None else json.dumps(example.body).encode()
     if content is not None:
         headers["content-type"] = "application/json"
@@ -67,6 +72,11 @@ def _ask(name: str, example: Example, client: TestClient, media_type: str) -> An
         content = b"".join(Table.compute(Spec.model_validate_json(json.dumps(_SPEC))).parts(claims=True))
         headers["content-type"] = "application/vnd.safetensors"
     return client.request(method, path.format_map(example.parameters), params=query, headers=headers, content=content)
+
+
+def path_of(name: str) -> str:
+    """Return the path of a route's example."""
+    return name.split()[1].format_map(EXAMPLES_BY_NAME[name].parameters)
 
 
 def _shown(response: Any) -> Any:
@@ -78,6 +88,11 @@ def _shown(response: Any) -> Any:
     for said in (response, response.get("claim") or {}):
         if said.get("provenance"):  # it differs from machine to machine
             said["provenance"] = _PROVENANCE
+    for said in (response, *response.get("versions", ())):
+        if "created_at" in said:
+            said["created_at"] = _CREATED
+    if "age_seconds" in response:
+        response["age_seconds"] = 0.0
     if "schedules" in response:
         response["schedules"] = response["schedules"][:_MOST]
     return response

@@ -36,6 +36,10 @@ def upgrade() -> None:
         sa.Column("version", sa.BigInteger, primary_key=True),
         sa.Column("action", sa.Text, nullable=False),
         sa.Column("digest", sa.Text, nullable=False),
+        sa.Column("total_steps", sa.BigInteger, nullable=False),
+        sa.Column("axis", sa.Text, nullable=False),
+        sa.Column("stride", sa.BigInteger, nullable=False),
+        sa.Column("kind", sa.Text),
         sa.Column("spec_id", sa.Text),
         sa.Column("spec", sa.Text),
         sa.Column("parent", sa.BigInteger),
@@ -89,6 +93,7 @@ def upgrade() -> None:
         sa.Column("digest", sa.Text, nullable=False),
         sa.Column("author", sa.Text, nullable=False),
         sa.Column("created_at", sa.Double, nullable=False),
+        sa.Column("reason", sa.Text),
         sa.Column("checksum", sa.Text, nullable=False),
         sqlite_with_rowid=False,
     )

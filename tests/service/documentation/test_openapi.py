@@ -34,8 +34,9 @@ def test_every_route_has_an_example(document: dict[str, Any]) -> None:
     assert set(listed) == {route.name for route in ROUTES if route.is_documented}
     assert [name for name in listed if name not in EXAMPLES_BY_NAME] == []
     for name, operation in listed.items():
-        required = {item["name"] for item in operation.get("parameters", ()) if item.get("required")}
-        assert required <= set(EXAMPLES_BY_NAME[name].parameters), name
+        required = {item["name"].lower() for item in operation.get("parameters", ()) if item.get("required")}
+        example = EXAMPLES_BY_NAME[name]
+        assert required <= {*example.parameters, *example.headers}, name
 
 
 @pytest.mark.parametrize("name", EXAMPLES_BY_NAME)

@@ -11,7 +11,14 @@ from starlette.testclient import TestClient
 from service.routes.registry import OTHER, ROUTES
 
 DIGEST = "ab" * 32
-VALUES = {"digest": DIGEST, "kind": "torch.StepLR", "scope": "read"}
+VALUES = {
+    "digest": DIGEST,
+    "kind": "torch.StepLR",
+    "scope": "read",
+    "namespace": "team-a",
+    "name": "bert",
+    "version": "1",
+}
 TABLE = f"/v1/tables/{DIGEST}"
 STRANGE = [
     "",
@@ -24,6 +31,9 @@ STRANGE = [
     f"{TABLE}/",
     "/livez/",
     "//livez",
+    "/v1/runs/team-a",
+    "/v1/runs/team-a/bert/",
+    "/v1/runs/team-a/bert/versions/1/2",
 ]
 """Paths that no route takes."""
 BENT = [

@@ -1,0 +1,1 @@
+"""Named runs in the database: heads, versions, proposals and progress."""

@@ -1,0 +1,211 @@
+"""Runs over HTTP: their documents, and the bodies of requests that change them."""
+
+from __future__ import annotations
+
+import json
+import re
+from datetime import UTC, datetime
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from scheduler.table_format import Axis
+from service.database.runs.rows import RunHead, RunRow, RunVersionRow
+from service.errors import InvalidRequestError, PreconditionFailedError, PreconditionRequiredError
+from service.representations.manifest import location
+from service.runs.heads import ServedHead
+from service.runs.rules import Labels, Rules
+from service.runs.service import RunChangedError
+
+_VERSION_TAG = re.compile(r'"v([1-9][0-9]{0,14})"')
+_NO_VERSION = -1  # no run is ever at it
+
+Action = Literal["create", "move", "amend", "rewind", "rollback", "delete"]
+Text = Annotated[str, Field(max_length=4000)]
+Digest = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+
+
+class RunVersion(BaseModel):
+    """A version of a run, which never changes."""
+
+    namespace: str
+    name: str
+    version: int = Field(description="1, 2, ... without a gap")
+    action: Action
+    digest: str = Field(description="the table's SHA-256")
+    spec_id: str | None
+    spec: dict[str, Any] | None = Field(description="null for a table that was published without being computed here")
+    total_steps: int
+    axis: Axis
+    stride: int
+    table: str = Field(description="path of the table")
+    parent: int | None = Field(description="the version that it was made from; null for the first")
+    from_step: int | None = Field(description="first row that may differ from the parent's; null where none is known")
+    amendment: dict[str, Any] | None
+    author: str = Field(description="name of the token; empty where none is required")
+    reason: str | None
+    link: str | None
+    created_at: datetime
+
+    @classmethod
+    def of_version(cls, row: RunVersionRow, **more: Any) -> RunVersion:
+        """Return the document of a version; `more` are the fields of a subclass."""
+        return cls(
+            namespace=row.namespace,
+            name=row.name,
+            version=row.version,
+            action=row.action,  # type: ignore[arg-type]  # validated
+            digest=row.digest,
+            spec_id=row.spec_id,
+            spec=None if row.spec is None else json.loads(row.spec),
+            total_steps=row.total_steps,
+            axis=row.axis,  # type: ignore[arg-type]  # validated
+            stride=row.stride,
+            table=location(row.digest),
+            parent=row.parent,
+            from_step=row.from_step,
+            amendment=None if row.amendment is None else json.loads(row.amendment),
+            author=row.author,
+            reason=row.reason,
+            link=row.link,
+            created_at=datetime.fromtimestamp(row.created_at, UTC),
+            **more,
+        )
+
+
+class Run(RunVersion):
+    """A run with its newest version."""
+
+    labels: dict[str, str]
+    rules: dict[str, float] = Field(description="the guard rails for its changes, those that are set")
+    locked: bool
+    deleted: bool
+
+    @classmethod
+    def of(cls, head: RunHead) -> Run:
+        """Return the document of a run."""
+        document = cls.of_version(head.version, **_settings(head.run))
+        assert isinstance(document, Run)
+        return document
+
+
+class RunNow(Run):
+    """A run as the server knows it: at most 2 seconds old, unless it is flagged stale."""
+
+    stale: bool = Field(description="whether it may be older, because the database is away")
+    age_seconds: float
+
+    @classmethod
+    def of_served(cls, served: ServedHead) -> RunNow:
+        """Return the document of a run that exists."""
+        assert served.head is not None
+        more = {**_settings(served.head.run), "stale": served.stale, "age_seconds": round(served.age_seconds, 3)}
+        document = cls.of_version(served.head.version, **more)
+        assert isinstance(document, RunNow)
+        return document
+
+
+class RunVersions(BaseModel):
+    """A page of a run's versions."""
+
+    versions: list[RunVersion]
+    next: int | None = Field(description="`after` of the next page; null on the last")
+
+
+class _Reasons(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    reason: Text | None = None
+    link: Text | None = None
+
+
+class RunRequest(_Reasons):
+    """The body that creates or moves a run: a spec, or the digest of a stored table."""
+
+    spec: dict[str, Any] | None = None
+    digest: Digest | None = None
+    labels: Labels | None = Field(None, description="replaces all labels; without it they are kept")
+    rules: Rules | None = Field(None, description="replaces all guard rails; without it they are kept")
+
+    @model_validator(mode="after")
+    def _check(self) -> RunRequest:
+        if (self.spec is None) == (self.digest is None):
+            raise ValueError("the body must have either spec or digest")
+        return self
+
+
+class RollbackRequest(_Reasons):
+    """The body that rolls a run back to an earlier version."""
+
+    version: int = Field(ge=1, le=2**53 - 1)
+
+
+class DeleteRequest(_Reasons):
+    """The body that may come with the deletion of a run."""
+
+
+class RunSettings(BaseModel):
+    """The body that changes what is set of a run; what is missing is kept."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    locked: bool | None = None
+    labels: Labels | None = Field(None, description="replaces all labels")
+    rules: Rules | None = Field(None, description="replaces all guard rails")
+    reason: Text | None = None
+
+
+def etag(version: int) -> str:
+    """Return the entity tag of a run at this version."""
+    return f'"v{version}"'
+
+
+def expected_version(if_match: str) -> int:
+    """Return the version in an If-Match header; one that no run has for any other entity tag.
+
+    Raises `PreconditionRequiredError` if it names no version.
+    """
+    found = _VERSION_TAG.fullmatch(if_match.strip())
+    if found is not None:
+        return int(found[1])
+    if if_match.strip() in ("", "*"):
+        raise PreconditionRequiredError(
+            f'If-Match must name the version that the run has, such as "v3", got {if_match!r}'
+        )
+    return _NO_VERSION
+
+
+def precondition(if_match: str, if_none_match: str) -> int | None:
+    """Return the version that a PUT expects; None if there must be no such run.
+
+    Raises `PreconditionRequiredError`, and `InvalidRequestError` for two preconditions that contradict each other.
+    """
+    if not if_none_match:
+        if not if_match:
+            raise PreconditionRequiredError(
+                'send If-None-Match: * to create the run, or If-Match: "v3" to move it from that version'
+            )
+        return expected_version(if_match)
+    if if_none_match.strip() != "*":
+        raise PreconditionRequiredError(f"If-None-Match must be *, which creates the run, got {if_none_match!r}")
+    if if_match:
+        raise InvalidRequestError.of_parameter("if-match", "If-Match contradicts If-None-Match: send one", if_match)
+    return None
+
+
+def conflict(error: RunChangedError, *, with_values: bool) -> PreconditionFailedError:
+    """Return the error that a client is sent for a run that has changed.
+
+    Without `with_values` it has nothing of the run's table: the token may not read.
+    """
+    if not with_values:
+        return PreconditionFailedError(str(error).partition(";")[0])
+    members: dict[str, Any] = {"current": Run.of(error.head).model_dump(mode="json"), "difference": None}
+    if (found := error.difference) is not None:
+        columns = {name: list(pair) for name, pair in found.columns.items()}
+        members["difference"] = {"first_step": found.first_step, "columns": columns, "text": found.text}
+    return PreconditionFailedError(str(error), members)
+
+
+def _settings(run: RunRow) -> dict[str, Any]:
+    return {"labels": run.labels, "rules": run.rules, "locked": bool(run.locked), "deleted": bool(run.deleted)}

@@ -1,0 +1,66 @@
+"""The versions of runs, which never change."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import Path, Query, Response
+from pydantic import BaseModel, ConfigDict, Field
+
+from service.documentation.examples import Example
+from service.http.responses import BufferResponse, StarletteResponse
+from service.representations.paths import RUNS
+from service.representations.runs import RunVersion, RunVersions, etag
+from service.routes.declaration import Resource
+from service.routes.dependencies import ServerDep
+from service.routes.runs.parts import CACHING, NAMED, NAMESPACE, RUN, NameDep
+
+resource = Resource("runs", RUNS)
+
+_MOST = 2**53 - 1
+VersionNumber = Annotated[int, Path(ge=1, le=_MOST, description="1, 2, ...")]
+
+
+class PageQuery(BaseModel):
+    """A page of versions."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    after: int = Field(0, ge=0, le=_MOST, description="the last version of the page before")
+    limit: int = Field(100, ge=1, le=1000, description="most versions of this page")
+
+
+@resource.declare(
+    "GET",
+    f"{RUN}/versions",
+    scope="read",
+    namespace=NAMESPACE,
+    example=Example(NAMED),
+    errors=(404, 422, 503),
+    response_model=RunVersions,
+)
+async def list_versions(
+    name: NameDep, query: Annotated[PageQuery, Query()], response: Response, server: ServerDep
+) -> Any:
+    """The versions of a run, the oldest first, in pages; those of a deleted run too."""
+    rows = await server.runs.versions(name, after=query.after, limit=query.limit + 1)
+    response.headers.update(CACHING)
+    page = rows[: query.limit]
+    versions = [RunVersion.of_version(row) for row in page]
+    return RunVersions(versions=versions, next=page[-1].version if len(rows) > len(page) else None)
+
+
+@resource.declare(
+    "GET",
+    f"{RUN}/versions/{{version}}",
+    scope="read",
+    namespace=NAMESPACE,
+    example=Example({**NAMED, "version": "1"}),
+    errors=(404, 422, 503),
+    response_model=RunVersion,
+)
+async def get_version(name: NameDep, version: VersionNumber, server: ServerDep) -> Response:
+    """One version of a run. It never changes, so caches may keep it for ever."""
+    row = await server.runs.version(name, version)
+    body = RunVersion.of_version(row).model_dump_json().encode()
+    return StarletteResponse(BufferResponse(b"application/json", etag(version).encode(), [body]))

@@ -1,0 +1,103 @@
+"""What the routes of runs share: the name in the path, the author, conflicts, responses."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Annotated, Any, TypeVar
+
+from fastapi import Depends, Path, Request, Response
+from pydantic import BaseModel
+
+from scheduler import Spec
+from service.database.runs.rows import Author, RunHead, RunName
+from service.http.responses import header
+from service.representations.bodies import read_model
+from service.representations.paths import RUNS
+from service.representations.runs import Run, conflict, etag
+from service.runs.rules import NAME_PATTERN
+from service.runs.service import RunChangedError
+from service.security.tokens import identity_of
+from service.state import ServerState
+from service.strict_json import SMALL
+
+RUN = "/{namespace}/{name}"
+"""The path of a run, below that of all."""
+NAMESPACE = "{namespace}/{name}"
+"""What a token's namespaces must cover."""
+NAMED = {"namespace": "team-a", "name": "bert-base-42"}
+"""The run of the examples."""
+CACHING = {"cache-control": "private, no-cache, no-transform", "x-content-type-options": "nosniff"}
+"""Headers of what changes: caches must ask each time."""
+
+M = TypeVar("M", bound=BaseModel)
+
+
+def _name(
+    namespace: Annotated[str, Path(pattern=NAME_PATTERN, description="the part of the run's name before the slash")],
+    name: Annotated[str, Path(pattern=NAME_PATTERN, description="the part after it")],
+) -> RunName:
+    return RunName(namespace, name)
+
+
+NameDep = Annotated[RunName, Depends(_name)]
+
+
+def location(name: RunName) -> str:
+    """Return the path of a run."""
+    return f"{RUNS}/{name}"
+
+
+def author_of(request: Request) -> Author:
+    """Return who sends a request."""
+    identity = identity_of(request.scope)
+    return Author(identity.name if identity.token_id else "", identity.token_id)
+
+
+def field(request: Request, name: str) -> str:
+    """Return a header of a request; empty if it is missing."""
+    return header(request.scope, name.encode()).decode("latin-1")
+
+
+@contextmanager
+def reported_conflicts(request: Request, name: RunName) -> Iterator[None]:
+    """Turn a `RunChangedError` of a `with` block into the error with the run as it is now."""
+    try:
+        yield
+    except RunChangedError as error:
+        raise conflict(error, with_values=identity_of(request.scope).allows("read", str(name))) from error
+
+
+def run_response(head: RunHead, status: int = 200) -> Response:
+    """Return a run's document, with its entity tag; with its path if the status is 201."""
+    headers = {**CACHING, "etag": etag(head.run.version)}
+    if status == 201:
+        headers["location"] = location(RunName(head.run.namespace, head.run.name))
+    return Response(Run.of(head).model_dump_json(), status, headers, "application/json")
+
+
+async def parsed(body: bytes, model: type[M], server: ServerState) -> M:
+    """Return a body as a model; a large one is parsed in a thread. Raises what `read_model` raises."""
+    if len(body) <= SMALL:
+        return read_model(body, model, server.settings)
+    return await server.executors.parse(read_model, body, model, server.settings)
+
+
+def json_body(model: type[BaseModel], *, required: bool = True) -> dict[str, Any]:
+    """Return the part of an OpenAPI operation that describes a JSON body of this model."""
+    schema = model.model_json_schema()
+    schema = _inlined(schema, schema.pop("$defs", {}))
+    if "spec" in schema["properties"]:  # parsed by itself, and described as wherever one is sent
+        schema["properties"]["spec"] = {"$ref": f"#/components/schemas/{Spec.__name__}"}
+    return {"requestBody": {"required": required, "content": {"application/json": {"schema": schema}}}}
+
+
+def _inlined(node: Any, models: Mapping[str, Any]) -> Any:
+    """Return a JSON schema with these models in place of the references to them."""
+    if isinstance(node, list):
+        return [_inlined(item, models) for item in node]
+    if not isinstance(node, dict):
+        return node
+    if "$ref" in node:
+        return models[node["$ref"].rpartition("/")[2]]
+    return {name: _inlined(value, models) for name, value in node.items()}

@@ -1,0 +1,235 @@
+"""The run service: resolves what a run names to a stored table, and records every change of the run."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from scheduler import Spec
+from service.concurrency.executors import Executors
+from service.database.metadata import Metadata
+from service.database.runs.records import Check, LockedError, RunConflictError
+from service.database.runs.rows import Author, RunEdit, RunHead, RunName, RunTarget, RunVersionRow
+from service.database.tables import SpecRow
+from service.errors import RunDeletedError, RunLockedError, RunNotFoundError, TableLostError, VersionNotFoundError
+from service.runs.differences import TableDifference, compare
+from service.runs.heads import Heads, ServedHead
+from service.tables.entries import Entry
+from service.tables.service import TableService
+
+
+class RunChangedError(Exception):
+    """A run is not as its change expects it.
+
+    Args:
+        detail: what is different.
+        head: the run as it is now.
+        difference: where its table and the one that was to be recorded differ first; None if there is none to compare.
+    """
+
+    def __init__(self, detail: str, head: RunHead, difference: TableDifference | None) -> None:
+        super().__init__(detail)
+        self.head = head
+        self.difference = difference
+
+
+class RunService:
+    """Named runs. An instance belongs to one event loop; blocking calls run in threads.
+
+    A change is recorded only after the table that it names is durable. Every method raises `DatabaseError` if the
+    database fails; `head` does so only for a run that this server has not seen.
+
+    Args:
+        metadata: the database.
+        tables: the table service.
+        executors: the threads for blocking calls.
+    """
+
+    def __init__(self, metadata: Metadata, tables: TableService[Any], executors: Executors) -> None:
+        self.heads = Heads(metadata.runs, executors)
+        self._records = metadata.runs
+        self._table_records = metadata.tables
+        self._tables = tables
+        self._executors = executors
+
+    # -- what a run names ---------------------------------------------------------------------------------------------
+
+    async def target_of_spec(self, spec: Spec) -> RunTarget:
+        """Return the table of a spec, which is computed and stored first. Raises what `TableService.obtain` raises."""
+        ready, _ = await self._tables.obtain(spec)
+        return _target(ready, spec.id, spec.model_dump_json())
+
+    async def target_of_digest(self, digest: str) -> RunTarget:
+        """Return a stored table, and the first spec from which it was computed here, if any.
+
+        Raises `TableNotFoundError` and `TableLostError`.
+        """
+        ready = await self._tables.get_recorded(digest)
+        facts: list[SpecRow] = await self._executors.database(self._table_records.specs_of, digest)
+        return _target(ready, facts[0].spec_id, facts[0].spec) if facts else _target(ready, None, None)
+
+    # -- reading ------------------------------------------------------------------------------------------------------
+
+    async def head(self, name: RunName) -> ServedHead:
+        """Return a run as it is now, or was at most 2 seconds ago; flagged stale while the database is away.
+
+        Raises `RunNotFoundError` and `RunDeletedError`.
+        """
+        served = await self.heads.get(name)
+        _existing(name, served.head)
+        return served
+
+    async def current(self, name: RunName) -> RunHead:
+        """Return a run as it is now, from the database. Raises `RunNotFoundError` and `RunDeletedError`."""
+        return _existing(name, await self._executors.database(self._records.head, name))
+
+    async def version(self, name: RunName, version: int) -> RunVersionRow:
+        """Return one version of a run, of a deleted one too. Raises `RunNotFoundError` and `VersionNotFoundError`."""
+        found = await self._executors.database(self._records.version, name, version)
+        if found is not None:
+            return found
+        if await self._executors.database(self._records.head, name) is None:
+            raise _unknown(name)
+        raise VersionNotFoundError(f"the run {name} has no version {version}")
+
+    async def versions(self, name: RunName, *, after: int, limit: int) -> list[RunVersionRow]:
+        """Return versions after this one, the oldest first, of a deleted run too. Raises `RunNotFoundError`."""
+        found = await self._executors.database(self._records.versions, name, after=after, limit=limit)
+        if not found and await self._executors.database(self._records.head, name) is None:
+            raise _unknown(name)
+        return found
+
+    # -- changing -----------------------------------------------------------------------------------------------------
+
+    async def create(self, name: RunName, target: RunTarget, edit: RunEdit) -> tuple[RunHead, bool]:
+        """Create a run, or a deleted one anew; return it, and whether this call created it.
+
+        A run that has this table already is a success. Raises `RunChangedError` if it has another one.
+        """
+        return await self.change(name, None, target, edit)
+
+    async def move(self, name: RunName, expected: int, target: RunTarget, edit: RunEdit) -> tuple[RunHead, bool]:
+        """Move a run to another table; return it, and whether there is a new version.
+
+        Raises what `change` raises.
+        """
+        head = await self.current(name)
+        if head.run.version == expected and head.run.digest != target.digest:
+            edit = replace(edit, from_step=await self.first_difference(head.run.digest, target.digest))
+        return await self.change(name, expected, target, edit)
+
+    async def rollback(self, name: RunName, expected: int, version: int, edit: RunEdit) -> RunHead:
+        """Append a version that names the table of an earlier one. Raises `VersionNotFoundError` and as `change`."""
+        head = await self.current(name)
+        target = (await self.version(name, version)).target
+        if head.run.version == expected:
+            await self._tables.get_recorded(target.digest)
+            edit = replace(edit, from_step=await self.first_difference(head.run.digest, target.digest))
+        rolled_back, _ = await self.change(name, expected, target, edit)
+        return rolled_back
+
+    async def delete(self, name: RunName, expected: int, edit: RunEdit) -> RunHead:
+        """Append a tombstone to a run: its versions stay readable. Raises what `change` raises."""
+        deleted, _ = await self.change(name, expected, None, edit)
+        return deleted
+
+    async def change(
+        self, name: RunName, expected: int | None, target: RunTarget | None, edit: RunEdit, check: Check | None = None
+    ) -> tuple[RunHead, bool]:
+        """Append a version as `RunRecords.change` does; return the run, and whether there is a new version.
+
+        Raises `RunNotFoundError`, `RunDeletedError`, `RunChangedError` if the version is another one than expected,
+        `RunLockedError`, and whatever `check` raises.
+        """
+        try:
+            head, made = await self._executors.database(self._records.change, name, expected, target, edit, check)
+        except RunConflictError as error:
+            raise await self._changed(name, expected, target, is_known=error.run is not None) from error
+        except LockedError as error:
+            raise RunLockedError(f"the run {name} is locked: unlock it first") from error
+        self.heads.changed(name, head)
+        return head, made
+
+    async def set(
+        self,
+        name: RunName,
+        expected: int,
+        author: Author,
+        *,
+        locked: bool | None = None,
+        labels: Mapping[str, str] | None = None,
+        rules: Mapping[str, Any] | None = None,
+        reason: str | None = None,
+    ) -> RunHead:
+        """Set what is given of a run, without a new version. Raises what `change` raises, but for a locked run."""
+
+        def work() -> RunHead:
+            return self._records.set(name, expected, author, locked=locked, labels=labels, rules=rules, reason=reason)
+
+        try:
+            head = await self._executors.database(work)
+        except RunConflictError as error:
+            raise await self._changed(name, expected, None, is_known=error.run is not None) from error
+        self.heads.changed(name, head)
+        return head
+
+    async def first_difference(self, current: str, other: str) -> int | None:
+        """Return the first row in which two stored tables differ; None if they are equal, or one of them is lost."""
+        difference = await self._difference(current, other)
+        return None if difference is None else difference.first_step
+
+    async def _changed(
+        self, name: RunName, expected: int | None, target: RunTarget | None, *, is_known: bool
+    ) -> Exception:
+        """Return the error for a run that is not as expected."""
+        head: RunHead | None = await self._executors.database(self._records.head, name)
+        if head is None or not is_known:
+            return _unknown(name)
+        if head.run.deleted:
+            return _deleted(name, head)
+        difference = None if target is None else await self._difference(head.run.digest, target.digest)
+        if expected is None:
+            detail = f"the run {name} exists, with another table (version {head.run.version})"
+        else:
+            detail = f"the run {name} is at version {head.run.version}, not at {expected}"
+        return RunChangedError(detail + (f"; {difference.text}" if difference else ""), head, difference)
+
+    async def _difference(self, current: str, other: str) -> TableDifference | None:
+        try:
+            one, two = await self._tables.get(current), await self._tables.get(other)
+        except TableLostError:  # a run whose table is lost can be moved to another one
+            return None
+        with one.pin(), two.pin():
+            return await self._executors.storage(compare, one.table, two.table)
+
+
+def _target(ready: Entry[Any], spec_id: str | None, spec: str | None) -> RunTarget:
+    table = ready.table
+    return RunTarget(ready.digest, table.total_steps, table.axis, table.stride, _kind(spec), spec_id, spec)
+
+
+def _kind(spec: str | None) -> str | None:
+    """Return the kind of the first group's schedule in a spec's JSON."""
+    if spec is None:
+        return None
+    schedule = json.loads(spec)["schedule"]
+    return str((schedule[0] if isinstance(schedule, list) else schedule)["kind"])
+
+
+def _existing(name: RunName, head: RunHead | None) -> RunHead:
+    """Return the head of a run that exists. Raises `RunNotFoundError` and `RunDeletedError`."""
+    if head is None:
+        raise _unknown(name)
+    if head.run.deleted:
+        raise _deleted(name, head)
+    return head
+
+
+def _unknown(name: RunName) -> RunNotFoundError:
+    return RunNotFoundError(f"there is no run {name}")
+
+
+def _deleted(name: RunName, head: RunHead) -> RunDeletedError:
+    return RunDeletedError(f"the run {name} was deleted with version {head.run.version}; its versions can be read")
