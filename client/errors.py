@@ -11,7 +11,10 @@ ClientError
 │   └── AmendmentRefusedError                   the change breaks a rule of the run: `refusals` (409, 422)
 ├── OutcomeUnknownError                         the answer to a change was lost: read before you repeat it
 ├── UnexpectedResponseError (ValueError)        the response is not one of this service
-└── DigestMismatchError (ValueError)            a table that is not the requested one
+├── DigestMismatchError (ValueError)            a table that is not the requested one
+├── RanksDisagreeError (ValueError)             processes of one job differ in table, parameter groups or position
+├── RankFailedError                             a process of the job could not do its part; the others stop, too
+└── RankTimeoutError (TimeoutError)             processes of the job did not come in time; it names them
 """
 
 from __future__ import annotations
@@ -60,6 +63,18 @@ class UnexpectedResponseError(ClientError, ValueError):
 
 class DigestMismatchError(ClientError, ValueError):
     """A table is not the requested one."""
+
+
+class RanksDisagreeError(ClientError, ValueError):
+    """Processes of one job differ in their table, parameter groups or position: the message names them."""
+
+
+class RankFailedError(ClientError):
+    """A process of the job could not do its part, such as fetching the table. Every rank raises the same message."""
+
+
+class RankTimeoutError(ClientError, TimeoutError):
+    """Processes of the job did not come to the exchange in time: the message names them where they are known."""
 
 
 @dataclass(frozen=True)

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from typing import TypeGuard
 
+from client.runs.documents import run_name
 from scheduler import Table
 from scheduler.texts import abbreviate
-
-_PART = "[A-Za-z0-9][A-Za-z0-9._-]{0,99}"
-_RUN = re.compile(f"{_PART}/{_PART}")
 
 
 class PinnedTable(Table):
@@ -41,12 +38,15 @@ def check_pin(run: object, version: object) -> None:
     """Raise `ValueError` unless both are None, or they can be the name and the version of a run."""
     if run is None and version is None:
         return
-    if not is_run_name(run):
-        raise ValueError(f"run must be like 'namespace/name', got {abbreviate(run)}")
+    run_name(run)
     if type(version) is not int or version < 1:
         raise ValueError(f"version must be a whole number from 1, got {abbreviate(version)}")
 
 
 def is_run_name(value: object) -> TypeGuard[str]:
-    """Whether it is the name of a run: two parts of letters, digits, dots, dashes, underscores, with a slash."""
-    return type(value) is str and _RUN.fullmatch(value) is not None
+    """Whether it is the name of a run, `namespace/name`."""
+    try:
+        run_name(value)
+    except ValueError:
+        return False
+    return True

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
 
-from scheduler import Table
+from scheduler.fields import Values
 
 
 class TableDifference(NamedTuple):
@@ -22,25 +23,28 @@ class TableDifference(NamedTuple):
         return f"row {self.row}, {self.column}: {first} and {second}"
 
 
-def table_difference(one: Table, other: Table, stop: int | None = None) -> TableDifference | None:
-    """The first value in which two tables with the same columns differ, in a row before `stop`; None without any.
+def table_difference(
+    one: Mapping[str, Values], other: Mapping[str, Values], stop: int | None = None
+) -> TableDifference | None:
+    """The first value in which the columns of two tables differ, in a row before `stop`; None without any.
 
-    Values are compared by their bits. Of two columns that differ in the same row the first in name order is taken.
-    Where all rows that both have are equal, the first row that one of them lacks is the difference.
+    Both have the same columns. Values are compared by their bits. Of two columns that differ in the same row the first
+    in name order is taken. Where all rows that both have are equal, the first row that one of them lacks is the
+    difference.
     """
-    rows = min(one.total_steps, other.total_steps)
-    shown = rows if stop is None else min(rows, stop)
+    lengths = [len(next(iter(columns.values()))) for columns in (one, other)]
+    rows = min(lengths) if stop is None else min(*lengths, stop)
     found: TableDifference | None = None
-    for name in one.columns:
-        mine, theirs = one.columns[name][:shown], other.columns[name][:shown]
+    for name in sorted(one):
+        mine, theirs = one[name][:rows], other[name][:rows]
         differs = mine.view(np.int64) != theirs.view(np.int64)
-        if differs.any() and ((row := int(np.argmax(differs))) < (shown if found is None else found.row)):
+        if differs.any() and ((row := int(np.argmax(differs))) < (rows if found is None else found.row)):
             found = TableDifference(row, name, float(mine[row]), float(theirs[row]))
-    if found is None and one.total_steps != other.total_steps and (stop is None or stop > rows):
-        name = next(iter(one.columns))
-        found = TableDifference(rows, name, *(_value(table, name, rows) for table in (one, other)))
+    if found is None and lengths[0] != lengths[1] and (stop is None or stop > rows):
+        name = min(one)
+        found = TableDifference(rows, name, *(_value(columns[name], rows) for columns in (one, other)))
     return found
 
 
-def _value(table: Table, column: str, row: int) -> float | None:
-    return float(table.columns[column][row]) if row < table.total_steps else None
+def _value(column: Values, row: int) -> float | None:
+    return float(column[row]) if row < len(column) else None

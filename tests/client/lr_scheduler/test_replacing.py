@@ -176,7 +176,7 @@ def test_a_proven_successor_is_taken_up_by_a_state() -> None:
 @pytest.mark.parametrize(("run", "version"), [("bert", 1), ("a/b", 0), ("a/b", None), (None, 1), ("a/b", "1"), (3, 1)])
 def test_a_run_or_version_that_cannot_be_is_refused(run: Any, version: Any) -> None:
     """A run's name has two parts, its version is 1 or more, and one does not come without the other."""
-    with pytest.raises(ValueError, match=r"run must be like 'namespace/name', got|version must be a whole number"):
+    with pytest.raises(ValueError, match=r"a run's name must be like team-a/bert-base|version must be a whole number"):
         PinnedTable(make_table(), run=run, version=version)
     state = {**TableLR(make_sgd(), make_table()).state_dict(), "run": run, "version": version}
     with pytest.raises(ValueError, match="as run and version, got"):

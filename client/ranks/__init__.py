@@ -1,0 +1,1 @@
+"""Several processes of one job: how they exchange bytes, prove that they agree, and change tables together."""
