@@ -9,8 +9,13 @@ from numbers import Real
 from types import TracebackType
 from typing import Any, Literal, Self
 
+from typing_extensions import override
+
 from client.errors import DigestMismatchError, UnexpectedResponseError
 from client.http.transport import Transport
+from client.runs.calls import RunCalls
+from client.runs.documents import Run
+from client.runs.methods import RunMethods, Target
 from client.verification import check_manifest, check_table
 from scheduler import KINDS, Schedule, Spec, Table, TableError
 from scheduler.named_tables import named_digests, resolved
@@ -25,7 +30,7 @@ _SPELLINGS = 4  # another spelling of the same JSON may be this many times as lo
 _MEDIA_TYPE = "application/vnd.safetensors"
 
 
-class Client:
+class Client(RunMethods):
     """Fetches tables from a service and proves that they are the right ones.
 
     Nothing is sent before the first call. A client may be shared by threads, and used on in a forked process, which
@@ -52,6 +57,8 @@ class Client:
             if not isinstance(seconds, Real) or not seconds > 0:
                 raise ValueError(f"{name} must be a positive number of seconds, got {seconds!r}")
         self._transport = Transport(base_url, timeout=timeout, token=token)
+        self._calls = RunCalls(self._transport)
+        self._timeout = timeout
         self._deadline = deadline
 
     def fetch(
@@ -106,15 +113,16 @@ class Client:
         table.spec = spec
         return table
 
-    def get(self, digest: str, *, max_bytes: int = MAX_TABLE) -> Table:
+    def get(self, digest: str | Run, *, max_bytes: int = MAX_TABLE) -> Table:
         """The table with this digest (64 hexadecimal digits), for instance the one that a checkpoint names.
 
         Args:
-            digest: of the table. It proves layout and values, wherever they come from.
+            digest: of the table, or a run, which names one. It proves layout and values, wherever they come from.
             max_bytes: the largest file that is taken: 256 MiB, which is 33 million values, without it.
 
         Raises `ValueError` for what is not a digest, `RequestRefusedError` (404) where the service has no such table.
         """
+        digest = digest.digest if isinstance(digest, Run) else digest
         if not is_digest(digest):
             raise ValueError(f"digest must be 64 hexadecimal digits, got {abbreviate(digest)}")
         return self._table(digest, self._deadline_of_call(), max_bytes)
@@ -156,8 +164,39 @@ class Client:
     def __repr__(self) -> str:
         return f"Client({self._transport.base_url!r})"
 
+    @override
     def _deadline_of_call(self) -> float:
         return time.monotonic() + self._deadline
+
+    @override
+    def _target(self, target: Target, total_steps: int | None) -> dict[str, Any]:
+        if isinstance(target, (Run, Table, str)):
+            if total_steps is not None:
+                raise ValueError(f"total_steps is that of the table, got {total_steps}")
+            if isinstance(target, Table):
+                return {"digest": self._stored(target)}
+            digest = target.digest if isinstance(target, Run) else target
+            if not is_digest(digest):
+                raise ValueError(f"digest must be 64 hexadecimal digits, got {abbreviate(digest)}")
+            return {"digest": digest}
+        spec = _spec(target, total_steps, axis="step", stride=1, after="hold")
+        return {"spec": json.loads(spec.canonical())}
+
+    def _stored(self, table: Table) -> str:
+        """The digest of a table that the service has: computed there from its spec, where that gives the same."""
+        spec: Spec | None = table.spec
+        if spec is not None:
+            body, columns = spec.canonical().encode(), len(table.columns)
+            response = self._transport.request(
+                "POST",
+                "/v1/tables",
+                deadline=self._deadline_of_call(),
+                max_bytes=_manifest_size(len(body), columns),
+                body=[body],
+            )
+            if _manifest(response, self._transport.base_url)["digest"] == table.digest:
+                return table.digest
+        return self.publish(table)
 
     def _table(self, digest: str, deadline: float, max_bytes: int) -> Table:
         path = f"/v1/tables/{digest}.safetensors"

@@ -187,7 +187,7 @@ class RunChangedError(RequestRefusedError):
         if isinstance(version, int):
             action, author = (_text(self.current.get(name)) for name in ("action", "author"))
             lines.append(f"  it is at version {version} ({action}{f' by {author}' if author else ''})")
-        lines += [f"  {text}"] if text else []
+        lines += [f"  {text}"] if text and text not in lines[0] else []
         return printable("\n".join([*lines, "  read the run as it is now, and decide whether your change still holds"]))
 
 

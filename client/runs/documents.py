@@ -169,24 +169,39 @@ class Change:
 
 
 @dataclass(frozen=True)
-class Difference:
-    """Where two tables differ, as a refused change is told.
+class DryRun:
+    """What an amendment would give. Nothing was changed.
 
     Attributes:
-        first_step: the first row with another value; None where only the layout differs.
-        columns: column to its value in that row: the current one, and yours.
-        text: the difference in a sentence.
+        digest: of the table that there would be.
+        spec: that table's spec as JSON data.
+        total_steps: its rows.
+        from_step: the first row that may differ.
+        first_step: the first row that does; None where none does.
+        largest_factor: the largest factor between the old and the new rate of one row, above 1 upwards.
+        refusals: each rule that the amendment breaks, in a sentence; empty where it would be accepted.
+        picture: the old and the new table, as SVG.
     """
 
     __pydantic_config__ = ConfigDict(strict=True)
 
+    digest: Digest
+    total_steps: Annotated[int, Field(ge=1)]
+    from_step: Count
+    spec: Mapping[str, Any] | None = field(default=None, hash=False)
     first_step: Count | None = None
-    columns: Mapping[str, tuple[float | None, float | None]] = field(default_factory=dict, hash=False)
-    text: str = ""
+    largest_factor: float | None = None
+    refusals: tuple[str, ...] = ()
+    picture: str = ""
+
+    def to_dict(self) -> dict[str, Any]:
+        """The dry run as JSON data."""
+        return dataclasses.asdict(self)
 
 
-Document = TypeVar("Document", Run, Proposal, Change)
-_ADAPTERS: dict[type, TypeAdapter[Any]] = {kind: TypeAdapter(kind) for kind in (Run, Proposal, Change)}
+Document = TypeVar("Document", Run, Proposal, Change, DryRun)
+_ADAPTERS: dict[type, TypeAdapter[Any]] = {kind: TypeAdapter(kind) for kind in (Run, Proposal, Change, DryRun)}
+_NAMES = {Run: "run", Proposal: "proposal", Change: "change", DryRun: "dry run of an amendment"}
 
 
 def run_name(name: object) -> tuple[str, str]:
@@ -213,6 +228,11 @@ def parse_proposal(data: object, source: str = "the service") -> Proposal:
 def parse_change(data: object, source: str = "the service") -> Change:
     """The change in a document. Raises `UnexpectedResponseError`, naming the field, where it is none."""
     return _parsed(Change, data, source)
+
+
+def parse_dry_run(data: object, source: str = "the service") -> DryRun:
+    """The dry run in a document. Raises `UnexpectedResponseError`, naming the field, where it is none."""
+    return _parsed(DryRun, data, source)
 
 
 def parse_page(body: bytes | bytearray, member: str, source: str) -> tuple[list[Any], Any]:
@@ -242,7 +262,7 @@ def _parsed(kind: type[Document], data: object, source: str) -> Document:
     try:
         found: Document = _ADAPTERS[kind].validate_json(json.dumps(data))  # of JSON, since strict Python takes no dict
     except (ValidationError, RecursionError) as error:
-        what = kind.__name__.lower()
+        what = _NAMES[kind]
         raise UnexpectedResponseError(f"{source} did not answer with a {what}: {_problems(error)}") from None
     return found
 

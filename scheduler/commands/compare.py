@@ -5,14 +5,12 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import json
-import os
-import shlex
 import sys
 from typing import TYPE_CHECKING, Any
 
 from scheduler import Table, TableError
 from scheduler.commands.show import printable, reason, step_count
-from scheduler.commands.typed import CommandWords, TypingError, typed_spec
+from scheduler.commands.typed import one_word, typed_spec
 from scheduler.named_tables import UnresolvedError
 from scheduler.views.compare import Comparison, Operand, compare
 
@@ -80,19 +78,11 @@ def _operand(text: str, steps: int | None) -> tuple[Operand, int | None]:
             return Table.load(text), None
         except TableError as error:
             raise TableError(f"{text}: {error}") from error
-    words = _words(text)
+    words = one_word(text)
     spec, why = typed_spec(words, None)
     if why != _STATED:
         return spec.schedule, spec.total_steps
     return Table.compute(spec if steps is None else typed_spec(words, steps)[0]), None
-
-
-def _words(text: str) -> CommandWords:
-    is_one = text.lstrip().startswith(("{", "[")) or os.path.exists(text)
-    words = CommandWords.sort([text] if is_one else shlex.split(text), flags=(), options=())
-    if not words.positional:
-        raise TypingError(f"this names no kind and no file: {text!r}")
-    return words
 
 
 def _description(comparison: Comparison) -> dict[str, Any]:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 import re
+import shlex
 import sys
 from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
@@ -90,6 +92,28 @@ def typed_spec(words: CommandWords, steps: int | None) -> tuple[Spec, str]:
     schedules = [parse(json.dumps(item)) for item in (data if isinstance(data, list) else [data])]
     length, why = _length(schedules) if steps is None else (steps, "as asked")
     return _bounded({"schedule": data, "total_steps": length}), why
+
+
+def typed_schedules(text: str) -> Any:
+    """The JSON data of a schedule, or of a list of them, that was typed as one word.
+
+    It is JSON, a file of it, or a kind with its parameters: `"Ramp previous 0 10000"`. A schedule that starts from
+    "previous" is fine here. Raises what `typed_spec` raises.
+    """
+    words = one_word(text)
+    data = _json(words) if _is_json(words.positional[0]) else _from_parameters(words)
+    for item in data if isinstance(data, list) else [data]:
+        parse(json.dumps(item))
+    return data
+
+
+def one_word(text: str) -> CommandWords:
+    """The words of a kind with its parameters, or of JSON or a file, that were typed as one word."""
+    is_one = text.lstrip().startswith(("{", "[")) or os.path.exists(text)
+    words = CommandWords.sort([text] if is_one else shlex.split(text), flags=(), options=())
+    if not words.positional:
+        raise TypingError(f"this names no kind and no file: {text!r}")
+    return words
 
 
 def _is_json(word: str) -> bool:

@@ -1,0 +1,124 @@
+"""What the commands of runs share: the service's address, errors in one line, and how parsers are made."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from client.client import Client
+from client.errors import ClientError
+from scheduler.commands.show import reason
+from scheduler.texts import abbreviate
+
+if TYPE_CHECKING:
+    Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]
+
+REFUSED, MISUSED = 1, 2
+"""Exit statuses: the service refused or could not be asked; the command was typed wrongly."""
+
+_URL = "LRTABLES_URL"
+_NO_URL = f"the service's address is needed: --url http://127.0.0.1:8000, or the environment variable {_URL}"
+
+Command = Callable[[argparse.Namespace], int]
+
+
+class UsageError(ValueError):
+    """The command was typed wrongly. The message is one line for the person who typed it."""
+
+
+def add_command(
+    subparsers: Subparsers, name: str, run: Command, short: str, *, long: str | None = None, usage: str | None = None
+) -> argparse.ArgumentParser:
+    """Add a command of one service. `run` of the parsed arguments returns the exit status, and may raise errors."""
+    parser = subparsers.add_parser(
+        name,
+        help=short,
+        usage=usage,
+        description=long or f"{short[0].upper()}{short[1:]}.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    add_service_options(parser)
+    parser.set_defaults(run=_reporting(run, parser.prog))
+    return parser
+
+
+def add_service_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of every command of a service."""
+    parser.add_argument("--url", metavar="URL", help=f"address of the service (default: {_URL})")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+
+
+def add_reasons(parser: argparse.ArgumentParser) -> None:
+    """Add the options that say why a change is made."""
+    parser.add_argument("--reason", metavar="TEXT", help="why, for the log book")
+    parser.add_argument("--link", metavar="URL", help="where to read more, such as a dashboard")
+
+
+def add_version(parser: argparse.ArgumentParser) -> None:
+    """Add the option that names the version which a change is made for."""
+    parser.add_argument(
+        "--if-version", metavar="N", type=int, help="change it only if this is still its version (default: any)"
+    )
+
+
+def connected(parsed: argparse.Namespace) -> Client:
+    """A client of the service that the options or the environment name. Raises `UsageError` where neither does."""
+    url = parsed.url or os.environ.get(_URL)
+    if not url:
+        raise UsageError(_NO_URL)
+    return Client(url)
+
+
+def pairs(texts: Sequence[str], option: str, separator: str = "=") -> dict[str, str]:
+    """The pairs that an option was given, as `key=value` each. Raises `UsageError`."""
+    found: dict[str, str] = {}
+    for text in texts:
+        key, given, value = text.partition(separator)
+        if not given or not key or key in found:
+            raise UsageError(f"{option} must be like key{separator}value, each key once, got {abbreviate(text)}")
+        found[key] = value
+    return found
+
+
+def rules_of(texts: Sequence[str]) -> dict[str, Any] | None:
+    """The guard rails that --rule was given: name to number; None for none."""
+    return {name: _number(name, text) for name, text in pairs(texts, "--rule").items()} or None
+
+
+def labels_of(texts: Sequence[str]) -> Mapping[str, str] | None:
+    """The labels that --label was given; None for none."""
+    return pairs(texts, "--label") or None
+
+
+def _number(name: str, text: str) -> float | int:
+    for read in (int, float):
+        try:
+            return read(text)
+        except ValueError:
+            pass
+    raise UsageError(f"--rule {name} must be a number, got {abbreviate(text)}")
+
+
+def _reporting(run: Command, program: str) -> Command:
+    """The command with its errors as one line on standard error."""
+
+    def reporting(parsed: argparse.Namespace) -> int:
+        try:
+            return run(parsed)
+        except ClientError as error:
+            print(f"{program}: {_line(error)}", file=sys.stderr)
+            return REFUSED
+        except (ValueError, LookupError, OSError, RecursionError) as error:
+            print(f"{program}: {_line(error)}", file=sys.stderr)
+            return MISUSED
+
+    return reporting
+
+
+def _line(error: Exception) -> str:
+    """An error in one line."""
+    return "; ".join(part.strip() for part in reason(error).split(";") if part.strip())

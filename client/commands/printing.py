@@ -1,0 +1,157 @@
+"""Runs, proposals and changes as lines in a terminal."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from client.runs.documents import Change, Proposal, Run
+from scheduler import Spec, Table
+from scheduler.amendments import describe_amendment, parse_amendment
+from scheduler.commands.show import printable
+from scheduler.views.chart import chart
+from scheduler.views.summary import call
+
+_DIGITS = 12  # of a digest, where it is one column among others
+_HEIGHT = 10  # lines of a chart
+
+
+def say(text: str = "") -> None:
+    """Print a text, at once: somebody may read it through a pipe."""
+    print(printable(text), flush=True)
+
+
+def say_json(data: Any, *, indent: int | None = 2) -> None:
+    """Print data as JSON."""
+    print(json.dumps(data, indent=indent), flush=True)
+
+
+def summary_lines(run: Run) -> Iterator[str]:
+    """A run at a version, without its values."""
+    yield f"{run.full_name}  version {run.version}  ({run.action})"
+    yield f"digest {run.digest}"
+    yield length(run)
+    yield from (f"schedule {text}" for text in _calls(run))
+    yield from what(run)
+    yield by(run.author, run.created_at, run.reason, run.link)
+    if run.labels:
+        yield f"labels {shown(run.labels)}"
+    if rules := {name: value for name, value in run.rules.items() if value is not None}:
+        yield f"rules {shown(rules)}"
+    if run.locked:
+        yield "locked: it refuses every change"
+    if run.stale:
+        yield f"stale: the service has not been able to ask its database for {run.age_seconds:.0f} s"
+
+
+def length(run: Run) -> str:
+    """The rows of a run's table and what they count, in words."""
+    if run.stride == 1:
+        return f"{run.total_steps:,} {run.axis}s"
+    return f"{run.total_steps:,} rows of {run.stride:,} {run.axis}s"
+
+
+def what(run: Run) -> Iterator[str]:
+    """The amendment that made a version, in a sentence; nothing for another action."""
+    if run.amendment is not None:
+        yield amended(run.amendment)
+
+
+def amended(data: Mapping[str, Any]) -> str:
+    """An amendment in a sentence; its JSON, where this version of lrtables does not know it."""
+    try:
+        return describe_amendment(parse_amendment(dict(data)))
+    except ValueError:
+        return json.dumps(data)
+
+
+def by(author: str, created_at: str, reason: str | None, link: str | None) -> str:
+    """Who, when and why, in one line."""
+    why = f": {reason}" if reason else ""
+    return f"by {author or 'anybody'} at {moment(created_at)}{why}{f' ({link})' if link else ''}"
+
+
+def moment(text: str) -> str:
+    """A time of ISO 8601 for people: to the second, in UTC."""
+    return f"{datetime.fromisoformat(text).astimezone(UTC):%Y-%m-%d %H:%M:%S}"
+
+
+def shown(pairs: Mapping[str, Any]) -> str:
+    """Keys and values in one line."""
+    return " ".join(f"{key}={value}" for key, value in pairs.items())
+
+
+def change_line(change: Change) -> str:
+    """A change in one line."""
+    name = f"{change.full_name} version {change.version}"
+    action = f"{change.action} by {change.author or 'anybody'}"
+    return f"{change.sequence}  {moment(change.created_at)}  {name}  {action}  {change.digest[:_DIGITS]}"
+
+
+def proposal_lines(proposal: Proposal) -> Iterator[str]:
+    """A proposal: its number, state, what and why."""
+    decided = f" by {proposal.decided_by or 'anybody'}" if proposal.decided_at else ""
+    made = f", version {proposal.version}" if proposal.version else ""
+    yield f"proposal {proposal.proposal}  for version {proposal.base_version}  {proposal.state}{decided}{made}"
+    yield f"    {amended(proposal.amendment)}"
+    yield f"    {by(proposal.author, proposal.created_at, proposal.reason, proposal.link)}"
+
+
+def history_rows(versions: Sequence[Run]) -> Iterator[str]:
+    """The versions of a run as a table, one line each."""
+    header = ("version", "action", "from", "length", "author", "at", "digest", "reason")
+    yield from columns([header, *map(_history_row, versions)])
+
+
+def list_rows(runs: Sequence[Run]) -> Iterator[str]:
+    """Runs as a table, one line each."""
+    header = ("run", "version", "action", "length", "digest", "at", "labels")
+    yield from columns([header, *map(_list_row, runs)])
+
+
+def columns(rows: Sequence[Sequence[str]]) -> Iterator[str]:
+    """Rows of words as lines, each column as wide as its longest word."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        yield "  ".join(word.ljust(width) for word, width in zip(row, widths, strict=True)).rstrip()
+
+
+def table_charts(table: Table) -> Iterator[str]:
+    """A chart of each column of a table, with its name where there are several."""
+    width = max(min(shutil.get_terminal_size((80, 24)).columns, 100), 24)
+    for name, column in table.columns.items():
+        if len(table.columns) > 1:
+            yield name
+        yield chart(column, width, _HEIGHT, axis=table.axis, stride=table.stride)
+
+
+def _history_row(run: Run) -> tuple[str, ...]:
+    begin = "" if run.from_step is None else f"{run.from_step:,}"
+    words = (
+        str(run.version),
+        run.action,
+        begin,
+        f"{run.total_steps:,}",
+        run.author or "anybody",
+        moment(run.created_at),
+    )
+    return (*words, run.digest[:_DIGITS], run.reason or "")
+
+
+def _list_row(run: Run) -> tuple[str, ...]:
+    words = (run.full_name, str(run.version), run.action + (" locked" if run.locked else ""), f"{run.total_steps:,}")
+    return (*words, run.digest[:_DIGITS], moment(run.created_at), shown(run.labels))
+
+
+def _calls(run: Run) -> list[str]:
+    """Each schedule of a run as the call that makes it; nothing where this version of lrtables does not know it."""
+    if run.spec is None:
+        return []
+    try:
+        spec = Spec.model_validate_json(json.dumps(run.spec))
+    except ValueError:
+        return []
+    return [call(schedule) for schedule in spec.schedules]

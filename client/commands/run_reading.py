@@ -1,0 +1,153 @@
+"""`lrtables run show|list|history|diff|proposals|watch`: what a service knows of runs."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+from client.client import Client
+from client.commands import printing
+from client.commands.options import UsageError, add_command, connected
+from client.commands.printing import say, say_json
+from client.runs.documents import Run
+from scheduler import Table
+from scheduler.amendments import largest_factor
+from scheduler.views.compare import Comparison, compare
+
+if TYPE_CHECKING:
+    from client.commands.options import Subparsers
+
+
+def add_parsers(commands: Subparsers) -> None:
+    """Add the commands."""
+    show = add_command(commands, "show", _show, "show a run: who made it, why, and its chart")
+    show.add_argument("name", metavar="NAME", help="namespace/name")
+    show.add_argument("--version", type=int, metavar="N", help="an earlier version")
+    listing = add_command(commands, "list", _list, "list and search runs")
+    listing.add_argument("prefix", nargs="?", metavar="PREFIX", help="begin of the name, such as team-a/")
+    listing.add_argument("--label", metavar="KEY:VALUE", help="only those with this label")
+    listing.add_argument("--kind", metavar="KIND", help="only those of this kind of schedule")
+    listing.add_argument("--digest", metavar="DIGEST", help="only those of this table; its begin is enough")
+    listing.add_argument("--newest", action="store_true", help="the last changed first (default: by name)")
+    listing.add_argument("--limit", type=int, metavar="N", help="print at most so many")
+    history = add_command(commands, "history", _history, "list the versions of a run")
+    history.add_argument("name", metavar="NAME", help="namespace/name")
+    diff = add_command(commands, "diff", _diff, "compare two versions of a run, step by step")
+    diff.add_argument("name", metavar="NAME", help="namespace/name")
+    diff.add_argument("old", nargs="?", type=int, metavar="OLD", help="a version (default: the one before NEW)")
+    diff.add_argument("new", nargs="?", type=int, metavar="NEW", help="another (default: the newest)")
+    proposals = add_command(commands, "proposals", _proposals, "list the proposals for a run")
+    proposals.add_argument("name", metavar="NAME", help="namespace/name")
+    watch = add_command(commands, "watch", _watch, "print the changes of a run as they come")
+    watch.add_argument("name", metavar="NAME", help="namespace/name")
+    watch.add_argument("--since", type=int, metavar="N", help="begin after this number of the feed (default: now)")
+    watch.add_argument("--count", type=int, metavar="N", help="end after so many changes (default: never)")
+
+
+def _show(parsed: argparse.Namespace) -> int:
+    with connected(parsed) as client:
+        run = client.run(parsed.name, parsed.version)
+        if parsed.json:
+            say_json(run.to_dict())
+            return 0
+        lines = [*printing.summary_lines(run), "", *printing.table_charts(client.get(run))]
+    say("\n".join(lines))
+    return 0
+
+
+def _list(parsed: argparse.Namespace) -> int:
+    query = {name: getattr(parsed, name) for name in ("prefix", "label", "kind", "digest", "newest")}
+    with connected(parsed) as client:
+        found = list(islice(client.runs(**query), parsed.limit))
+    if parsed.json:
+        say_json([run.to_dict() for run in found])
+    elif found:
+        say("\n".join(printing.list_rows(found)))
+    return 0
+
+
+def _history(parsed: argparse.Namespace) -> int:
+    with connected(parsed) as client:
+        found = client.run_versions(parsed.name)
+    if parsed.json:
+        say_json([run.to_dict() for run in found])
+    else:
+        say("\n".join(printing.history_rows(found)))
+    return 0
+
+
+def _diff(parsed: argparse.Namespace) -> int:
+    with connected(parsed) as client:
+        new = client.run(parsed.name, parsed.new)
+        old = client.run(parsed.name, parsed.old or _before(new))
+        tables = client.get(old), client.get(new)
+    comparison = compare(*tables)
+    if parsed.json:
+        say_json(_description(old, new, tables, comparison))
+    else:
+        say("\n".join(_difference(old, new, tables, comparison)))
+    return 0
+
+
+def _proposals(parsed: argparse.Namespace) -> int:
+    with connected(parsed) as client:
+        found = client.proposals(parsed.name)
+    if parsed.json:
+        say_json([proposal.to_dict() for proposal in found])
+    else:
+        say("\n".join(line for proposal in found for line in printing.proposal_lines(proposal)))
+    return 0
+
+
+def _watch(parsed: argparse.Namespace) -> int:
+    with connected(parsed) as client:
+        for change in islice(_changes(client, parsed), parsed.count):
+            if parsed.json:
+                say_json(change.to_dict(), indent=None)
+            else:
+                say(printing.change_line(change))
+    return 0
+
+
+def _changes(client: Client, parsed: argparse.Namespace) -> Iterator[Any]:
+    return client.watch(parsed.name, parsed.since)
+
+
+def _before(run: Run) -> int:
+    if run.version == 1:
+        raise UsageError(f"{run.full_name} has one version only: there is nothing to compare it with")
+    return run.version - 1
+
+
+def _difference(old: Run, new: Run, tables: tuple[Table, Table], comparison: Comparison) -> Iterator[str]:
+    """The difference as lines to read."""
+    for side, run in zip("AB", (old, new), strict=True):
+        yield f"{side}  version {run.version}  {run.action}  digest {run.digest}"
+    yield from str(comparison).splitlines()[2:]
+    first = comparison.first
+    if first is not None:
+        for name, (left, right) in comparison.pairs.items():
+            step = f"step {first * tables[0].stride:,}"
+            yield f"{step}: {name} is {float(left[first])!r} in A, {float(right[first])!r} in B"
+        yield f"largest factor of the rate: {largest_factor(*tables, first):.6g}"
+    for side, table in zip("AB", tables, strict=True):
+        yield ""
+        yield side
+        yield from printing.table_charts(table)
+
+
+def _description(old: Run, new: Run, tables: tuple[Table, Table], comparison: Comparison) -> dict[str, Any]:
+    first = comparison.first
+    return {
+        "old": old.to_dict(),
+        "new": new.to_dict(),
+        "equal": comparison.equal,
+        "first_step": first,
+        "values": {}
+        if first is None
+        else {name: [float(left[first]), float(right[first])] for name, (left, right) in comparison.pairs.items()},
+        "largest_factor": 1.0 if first is None else largest_factor(*tables, first),
+        "others": comparison.others,
+    }
