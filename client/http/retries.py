@@ -16,7 +16,10 @@ from client.errors import (
 )
 from client.http.connections import NotBegunError, RefusedError
 
-_FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 5.0  # seconds: the most that is waited after the first failure, and after any
+# Seconds: the most that is waited after the first failure, and after any. Of n clients that a service was away from for
+# long, those that come in the first second after are 2 n / 15 at most, if each drew any pause up to the longest.
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 15.0
+_LAST = (0.5, 0.9)  # of the time that is left, where it is too short for a pause: then the last attempt begins
 _BUSY = (429, 503)
 _SECONDS = re.compile(r"[0-9]{1,10}")
 
@@ -29,8 +32,8 @@ class RetryBudget:
     """How many attempts a client may repeat soon: ten at once, and one more every 6 seconds.
 
     Without it, many calls that fail together would knock all the faster. A client that has spent its budget
-    still retries, but waits 5 to 10 seconds each time, so that a service that comes back is not met by a herd. No lock
-    is held; two threads that take the last attempt at once may both have it.
+    still retries, but waits 7.5 to 15 seconds each time, so that a service that comes back is not met by a herd. No
+    lock is held; two threads that take the last attempt at once may both have it.
     """
 
     SIZE = 10
@@ -62,7 +65,9 @@ class Retries:
         self._budget = budget
         self._deadline = deadline
         self._patience = patience
+        self._began = time.monotonic()
         self._attempts = 0
+        self._end_of_last: float | None = None  # the end before which the last attempt is made
         self._refused_since: float | None = None
         self._last: ClientError | None = None
 
@@ -74,19 +79,29 @@ class Retries:
         after = _after(error)
         if after is None:
             raise error
-        pause = after + self._jitter()
         self._attempts += 1
         end = min(self._deadline, self._end_of_patience(latest))
-        if time.monotonic() + pause >= end:
+        left = end - time.monotonic()
+        if end == self._end_of_last or after >= left:
             self._give_up(error, is_refused=end < self._deadline)
+        pause = after + self._jitter()
+        if pause >= left:  # too long by chance: time that is left is not given away
+            pause, self._end_of_last = after + _uniform(*_LAST) * (left - after), end
         _logger.warning("%s; trying again in %.1f s", error, pause)
         time.sleep(pause)
 
     def _jitter(self) -> float:
-        """Full jitter: any pause up to a bound that doubles; the longest ones where the budget is spent."""
+        """Full jitter: any pause up to a bound that doubles; the longest ones where the budget is spent.
+
+        From the second failure on the bound is at least the time that the call has taken. Attempts that each waited
+        for seconds are few, and many clients whose connections break together must not all be back in the same second.
+        """
         if not self._budget.take():
-            return _uniform(_LONGEST_PAUSE, 2 * _LONGEST_PAUSE)
-        return _uniform(0.0, min(_LONGEST_PAUSE, _FIRST_PAUSE * 2.0 ** min(self._attempts, 10)))
+            return _uniform(_LONGEST_PAUSE / 2, _LONGEST_PAUSE)
+        bound = _FIRST_PAUSE * 2.0 ** min(self._attempts - 1, 10)
+        if self._attempts > 1:
+            bound = max(bound, time.monotonic() - self._began)
+        return _uniform(0.0, min(_LONGEST_PAUSE, bound))
 
     def _end_of_patience(self, error: ClientError) -> float:
         if not isinstance(error.__cause__, RefusedError):

@@ -32,9 +32,10 @@ class Transport:
     """Requests to one service, over connections that are kept open.
 
     A request is tried again, after a random pause, when the connection fails, when no response comes within `timeout`,
-    and when the service says that it is busy (429, 503). The pause is at most 0.1 s at first, doubles up to 5 s, and
-    starts after the time that the service asked for (`Retry-After`). A client that retries much waits longer
-    (see `client.http.retries.RetryBudget`).
+    and when the service says that it is busy (429, 503). The pause is at most 0.1 s at first. The
+    bound doubles, or is the time that the call has taken if that is more, up to 15 s. The pause starts after the time
+    that the service asked for (`Retry-After`). A client that retries much waits longer (see
+    `client.http.retries.RetryBudget`).
 
     Every request carries a random X-Request-ID. The response to a POST or PUT must return it, and so must the problem
     document of an error; what is fetched by GET may come from a cache and is verified by its content. A process that
