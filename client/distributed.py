@@ -10,6 +10,15 @@ A job that is resumed gives the state of its scheduler, and gets the very table 
     table = share_table(client, "team/bert-base-42", optimizer=optimizer, checkpoint=saved["scheduler"])
     scheduler = TableLR(optimizer, table)
     scheduler.load_state_dict(saved["scheduler"])
+
+A job that follows its run takes up amendments in flight, on all ranks at the same step:
+
+    with follow(scheduler, client) as follower:
+        for batch in data:
+            ...
+            optimizer.step()
+            scheduler.step()
+            follower.step()
 """
 
 from __future__ import annotations
@@ -19,9 +28,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any, get_args
 
 from client.pinned_table import PinnedTable
+from client.ranks.applied import RateCheck, check_applied_rates
 from client.ranks.attempt import Attempt
 from client.ranks.environment import local_rank
 from client.ranks.file_group import FileGroup
+from client.ranks.following import Follower, follow
 from client.ranks.group import Alone, Group, group_of
 from client.ranks.proof import check_equal, check_group_maps, check_tables, digest_in_memory, gather, group_map
 from client.ranks.resolution import Checkpoint, Source, described
@@ -29,7 +40,17 @@ from client.ranks.sharing import Sharing, Strategy
 from scheduler import Table
 from scheduler.numerics.progress import progress_index
 
-__all__ = ["Alone", "FileGroup", "Group", "Strategy", "share_table"]
+__all__ = [
+    "Alone",
+    "FileGroup",
+    "Follower",
+    "Group",
+    "RateCheck",
+    "Strategy",
+    "check_applied_rates",
+    "follow",
+    "share_table",
+]
 
 
 def share_table(

@@ -1,0 +1,123 @@
+"""The background thread of rank 0: it asks for the newest version of a run, gets its table, and reports progress."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from dataclasses import dataclass
+from typing import Any
+
+from client.errors import ClientError
+from client.runs.documents import Run
+from scheduler import Table
+
+_logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Offer:
+    """A version of the run that is newer than the one in force, with its table, or why it cannot be taken up."""
+
+    run: Run
+    table: Table | None = None
+    refusal: str = ""
+
+
+class Watcher:
+    """Follows a run for a training that never waits for it.
+
+    The thread is a daemon, holds neither scheduler nor process group, and ends with `stop`.
+
+    Args:
+        client: where runs and tables come from.
+        name: the run's.
+        version: the one in force.
+        worker: the name under which progress is reported; None reports none.
+        poll: seconds between two questions.
+    """
+
+    def __init__(self, client: Any, name: str, version: int, *, worker: str | None, poll: float) -> None:
+        self._client = client
+        self._name = name
+        self._worker = worker
+        self._poll = poll
+        self._lock = threading.Lock()
+        self._settled = version  # versions up to this one have been taken up or refused
+        self._newest: Run | None = None
+        self._table: Table | None = None
+        self._problem = ""
+        self._position: int | None = None
+        self._reported: int | None = None
+        self._ends = threading.Event()
+        self._thread = threading.Thread(target=self._watch, name=f"lrtables {name}", daemon=True)
+        self._thread.start()
+
+    def offer(self, position: int, stride: int) -> Offer | None:
+        """What the training is to hear of now, at this position; None where there is nothing."""
+        with self._lock:
+            self._position = position
+            run, table, problem = self._newest, self._table, self._problem
+        if run is None or run.version <= self._settled:
+            return None
+        if run.action == "rewind":
+            return Offer(run, refusal=f"it goes back to step {run.from_step}: restart from a checkpoint of that step")
+        if table is None and run.from_step is not None and run.from_step * stride < position:
+            return Offer(run, refusal=f"its table did not come before step {run.from_step} ({problem or 'it is late'})")
+        return None if table is None else Offer(run, table)
+
+    def settle(self, version: int) -> None:
+        """Offer this version, and those before it, no more."""
+        with self._lock:
+            self._settled = version
+            self._table = None
+
+    def stop(self) -> None:
+        """End the thread: at once, or when its present request ends."""
+        self._ends.set()
+
+    def join(self, timeout: float) -> None:
+        """Wait so many seconds for the thread to end."""
+        self._thread.join(timeout)
+
+    # -- in the thread ------------------------------------------------------------------------------------------------
+
+    def _watch(self) -> None:
+        while not self._ends.is_set():
+            try:
+                self._report()
+                self._look()
+                self._say("")
+            except ClientError as error:
+                self._say(str(error))
+            except Exception as error:  # a bug must not end the thread without a word
+                _logger.exception("following run %s", self._name)
+                self._say(f"{type(error).__name__}: {error}")
+            self._ends.wait(self._poll)
+
+    def _report(self) -> None:
+        position = self._position
+        if self._worker is None or position is None or position == self._reported:
+            return
+        self._client.report_progress(self._name, self._worker, position)
+        self._reported = position
+
+    def _look(self) -> None:
+        """Ask for the run's head, and get its table where it is a new one."""
+        run = self._client.run(self._name)
+        with self._lock:
+            is_known = self._newest is not None and run.version == self._newest.version
+            if not is_known:
+                self._newest, self._table = run, None
+            has_table = self._table is not None or run.version <= self._settled
+        if not has_table and run.action != "rewind":
+            table = self._client.get(run.digest)
+            with self._lock:
+                self._table = table
+
+    def _say(self, problem: str) -> None:
+        """Log a problem when it is a new one."""
+        with self._lock:
+            is_new = bool(problem) and not self._problem
+            self._problem = problem
+        if is_new:
+            _logger.warning("run %s is not followed for now, and its table stays in force: %s", self._name, problem)
