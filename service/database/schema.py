@@ -26,6 +26,7 @@ TABLES = Table(
     Column("claim", Text, doc="JSON of what its publisher said of it; NULL if it was computed, or nothing was said"),
     Column("created_at", Double, nullable=False, doc="seconds since 1970"),
     _checksum(),
+    Index("tables_created_at", "created_at"),
     sqlite_with_rowid=False,
 )
 
@@ -85,6 +86,7 @@ RUNS = Table(
     Column("changed_at", Double, nullable=False, doc="seconds since 1970, of the newest version"),
     _checksum(),
     Index("runs_digest", "digest"),
+    Index("runs_created_at", "created_at"),
     sqlite_with_rowid=False,
 )
 

@@ -6,9 +6,10 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from itertools import groupby
 from typing import Any
 
-from sqlalchemy import Connection, exists, select
+from sqlalchemy import Connection, and_, exists, or_, select
 
 from service.database.checked_table import CheckedTable, DamagedRow, Decision
 from service.database.database import Database
@@ -16,6 +17,8 @@ from service.database.drivers.deadline import extend
 from service.database.drivers.dialects import lock_name
 from service.database.rows import Row
 from service.database.schema import PENDING_DELETIONS, RUN_VERSIONS, SPECS, TABLES
+
+_CHUNK = 50  # tables whose specs are read at a time
 
 
 class PendingDeletionError(Exception):
@@ -112,6 +115,29 @@ class TableRecords:
     def every_spec(self) -> Iterator[SpecRow]:
         """Yield every spec in the order of the ids."""
         return self._specs.every_row()
+
+    def page(
+        self, prefix: str = "", *, newest: bool = False, after: tuple[str, float] | None = None, limit: int = 100
+    ) -> list[TableRow]:
+        """Return tables whose digest begins with this prefix, by digest, or the newest first; a thousand at most.
+
+        `after` is the digest and the time of the last table of the page before.
+        """
+        table = TABLES.c
+        conditions = [and_(table.digest >= prefix, table.digest < f"{prefix}g")] if prefix else []
+        if after is not None:
+            later, is_earlier = table.digest > after[0], table.created_at < after[1]
+            conditions.append(or_(is_earlier, and_(table.created_at == after[1], later)) if newest else later)
+        order = [table.created_at.desc(), table.digest] if newest else [table.digest]
+        return self._tables.find_all(*conditions, order_by=order, limit=limit)
+
+    def first_specs(self, digests: Sequence[str]) -> Iterator[SpecRow]:
+        """Yield the first spec from which this service has computed each of these tables, if there is one."""
+        order = [SPECS.c.digest, SPECS.c.created_at, SPECS.c.spec_id]
+        for start in range(0, len(digests), _CHUNK):
+            found = self._specs.find_all(SPECS.c.digest.in_(digests[start : start + _CHUNK]), order_by=order)
+            for _, rows in groupby(found, key=lambda row: row.digest):
+                yield next(rows)
 
     # -- writing ------------------------------------------------------------------------------------------------------
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import Any
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from scheduler import Spec
 from scheduler.table_format import After, Axis
@@ -12,7 +14,10 @@ from service.representations.formats import FORMATS, NPY, SAFETENSORS
 from service.representations.paths import TABLES
 from service.tables import readable
 from service.tables.formats import npy_header
+from service.tables.listing import ListedTable, TableCursor, TableFilter
 from service.tables.origins import Claim, Origin
+
+_CURSOR = "^[0-9]{1,12}([.][0-9]{1,12})?/[0-9a-f]{64}$"
 
 
 class Column(BaseModel):
@@ -80,6 +85,59 @@ class Manifest(BaseModel):
     def to_bytes(self) -> bytes:
         """Return the manifest as JSON."""
         return self.model_dump_json().encode()
+
+
+class TableSummary(BaseModel):
+    """A stored table in a list."""
+
+    digest: str
+    nbytes: int = Field(description="bytes of the values")
+    created_at: datetime = Field(description="when it was stored")
+    kind: str | None = Field(description="kind of the first group's schedule; null if it was not computed here")
+
+
+class TableList(BaseModel):
+    """A page of the list of tables."""
+
+    tables: list[TableSummary]
+    next: str | None = Field(description="`after` of the next page; null on the last. A page may have few tables")
+
+    @classmethod
+    def of(cls, tables: Sequence[ListedTable], after: TableCursor | None) -> TableList:
+        """Return the document of a page."""
+        listed = [
+            TableSummary(
+                digest=table.row.digest,
+                nbytes=table.row.nbytes,
+                created_at=datetime.fromtimestamp(table.row.created_at, UTC),
+                kind=table.kind,
+            )
+            for table in tables
+        ]
+        return cls(tables=listed, next=None if after is None else f"{after.created_at!r}/{after.digest}")
+
+
+class TablesQuery(BaseModel):
+    """The tables to list."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    digest: str = Field("", pattern="^[0-9a-f]{0,64}$", description="the digest, or how it begins")
+    kind: str | None = Field(None, max_length=100, description="kind of the first group's schedule")
+    newest: bool = Field(False, description="the table that was stored last first; else ordered by digest")
+    limit: int = Field(100, ge=1, le=500, description="most tables of this page")
+    after: str | None = Field(None, pattern=_CURSOR, description="`next` of the page before")
+
+    def wanted(self) -> TableFilter:
+        """Return the filter."""
+        return TableFilter(self.digest, self.kind, self.newest)
+
+    def cursor(self) -> TableCursor | None:
+        """Return the last table that the page before has looked at."""
+        if self.after is None:
+            return None
+        created_at, digest = self.after.split("/")
+        return TableCursor(digest, float(created_at))
 
 
 def _origin_fields(origin: Origin) -> dict[str, Any]:

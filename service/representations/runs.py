@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from scheduler.table_format import Axis
-from service.database.runs.rows import RunHead, RunRow, RunVersionRow
+from service.database.runs.listing import RunCursor, RunFilter
+from service.database.runs.rows import RunHead, RunName, RunRow, RunVersionRow
 from service.errors import InvalidRequestError, PreconditionFailedError, PreconditionRequiredError
 from service.representations.manifest import location
 from service.runs.heads import ServedHead
@@ -18,6 +20,10 @@ from service.runs.rules import Labels, Rules
 from service.runs.service import RunChangedError
 
 _VERSION_TAG = re.compile(r'"v([1-9][0-9]{0,14})"')
+_PART = "[A-Za-z0-9][A-Za-z0-9._-]{0,99}"
+_PREFIX = f"^({_PART}(/({_PART})?)?)?$"
+_LABEL = f"^{_PART}:.{{0,200}}$"
+_CURSOR = f"^[0-9]{{1,12}}([.][0-9]{{1,12}})?/{_PART}/{_PART}$"
 _NO_VERSION = -1  # no run is ever at it
 
 Action = Literal["create", "move", "amend", "rewind", "rollback", "delete"]
@@ -110,6 +116,44 @@ class RunVersions(BaseModel):
 
     versions: list[RunVersion]
     next: int | None = Field(description="`after` of the next page; null on the last")
+
+
+class RunList(BaseModel):
+    """A page of the list of runs."""
+
+    runs: list[Run]
+    next: str | None = Field(description="`after` of the next page; null on the last")
+
+
+class RunsQuery(BaseModel):
+    """The runs to list."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    prefix: str = Field("", pattern=_PREFIX, description="beginning of the name: `team-a/` or `team-a/be`")
+    label: list[Annotated[str, Field(pattern=_LABEL)]] = Field([], description="`name:value`; several must all hold")
+    kind: str | None = Field(None, max_length=100, description="kind of the first group's schedule")
+    digest: str = Field("", pattern="^[0-9a-f]{0,64}$", description="the table's digest, or how it begins")
+    newest: bool = Field(False, description="the run that was created last first; else ordered by name")
+    limit: int = Field(100, ge=1, le=500, description="most runs of this page")
+    after: str | None = Field(None, pattern=_CURSOR, description="`next` of the page before")
+
+    def wanted(self, namespaces: Sequence[str]) -> RunFilter:
+        """Return the filter for a token with these namespaces."""
+        labels = [(name, value) for name, _, value in (label.partition(":") for label in self.label)]
+        return RunFilter(self.prefix, labels, self.kind, self.digest, namespaces, self.newest)
+
+    def cursor(self) -> RunCursor | None:
+        """Return the last run of the page before."""
+        if self.after is None:
+            return None
+        created_at, namespace, name = self.after.split("/")
+        return RunCursor(RunName(namespace, name), float(created_at))
+
+    @staticmethod
+    def text_of(cursor: RunCursor | None) -> str | None:
+        """Return the cursor of the next page as `after` takes it."""
+        return None if cursor is None else f"{cursor.created_at!r}/{cursor.name}"
 
 
 class _Reasons(BaseModel):

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from service.routes import changes, docs, health, lr, schedules, tables, token
 from service.routes.declaration import Route
-from service.routes.runs import heads, history
+from service.routes.runs import heads, history, listing
 
 OTHER = "other"
 """The name of all paths without a route in metrics and logs, so that mistyped paths add no names."""
@@ -57,18 +57,9 @@ class Routes:
         return OTHER if match is None else match.route.template
 
 
+_RUNS = (listing, heads, history)
 ROUTES = Routes(
     route
-    for module in (
-        tables,
-        heads,
-        history,
-        changes,
-        schedules,
-        lr,
-        docs,
-        token,
-        health,
-    )  # the order of the documentation
+    for module in (tables, *_RUNS, changes, schedules, lr, docs, token, health)  # the order of the documentation
     for route in module.resource.routes
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import Query, Request, Response
 from starlette.convertors import Convertor, register_url_convertor
@@ -16,7 +16,7 @@ from service.http.conditional import is_not_modified, preferred
 from service.http.disconnect import cancel_on_disconnect
 from service.http.responses import BufferResponse, GeneratedResponse, HttpResponse, StarletteResponse, header
 from service.representations.formats import BLOCKS, BY_MEDIA_TYPE, FORMATS, MEDIA_TYPES, Format
-from service.representations.manifest import Manifest, location
+from service.representations.manifest import Manifest, TableList, TablesQuery, location
 from service.representations.paths import TABLES
 from service.representations.table_responses import TableResponses
 from service.representations.uploads import MEDIA_TYPES as UPLOADS
@@ -77,6 +77,14 @@ async def make_table(request: Request, server: ServerDep) -> Response:
         identity_of(request.scope).check_spec(spec)
         ready, made = await obtain(spec, request, server)
         return _described(ready.digest, ready.rendered.manifest_for(spec), new=made)
+
+
+@resource.declare("GET", "", scope="read", example=Example(), errors=(422, 503), response_model=TableList)
+async def list_tables(query: Annotated[TablesQuery, Query()], response: Response, server: ServerDep) -> Any:
+    """The stored tables, in pages: ordered by digest, or with `newest` the one that was stored last first."""
+    response.headers["cache-control"] = "private, no-cache, no-transform"
+    tables, after = await server.tables.page(query.wanted(), query.cursor(), query.limit)
+    return TableList.of(tables, after)
 
 
 @resource.declare(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 from scheduler import Spec
 from service.concurrency.executors import Executors
 from service.database.metadata import Metadata
+from service.database.runs.listing import RunCursor, RunFilter
 from service.database.runs.records import Check, LockedError, RunConflictError
 from service.database.runs.rows import Author, RunEdit, RunHead, RunName, RunTarget, RunVersionRow
 from service.database.tables import SpecRow
@@ -17,6 +17,7 @@ from service.errors import RunDeletedError, RunLockedError, RunNotFoundError, Ta
 from service.runs.differences import TableDifference, compare
 from service.runs.heads import Heads, ServedHead
 from service.tables.entries import Entry
+from service.tables.origins import kind_of
 from service.tables.service import TableService
 
 
@@ -100,6 +101,12 @@ class RunService:
         if not found and await self._executors.database(self._records.head, name) is None:
             raise _unknown(name)
         return found
+
+    async def page(
+        self, wanted: RunFilter, after: RunCursor | None, limit: int
+    ) -> tuple[list[RunHead], RunCursor | None]:
+        """Return a page of the list of runs, and where the next one begins; None after the last page."""
+        return await self._executors.database(self._records.page, wanted, after, limit)
 
     # -- changing -----------------------------------------------------------------------------------------------------
 
@@ -207,15 +214,15 @@ class RunService:
 
 def _target(ready: Entry[Any], spec_id: str | None, spec: str | None) -> RunTarget:
     table = ready.table
-    return RunTarget(ready.digest, table.total_steps, table.axis, table.stride, _kind(spec), spec_id, spec)
-
-
-def _kind(spec: str | None) -> str | None:
-    """Return the kind of the first group's schedule in a spec's JSON."""
-    if spec is None:
-        return None
-    schedule = json.loads(spec)["schedule"]
-    return str((schedule[0] if isinstance(schedule, list) else schedule)["kind"])
+    return RunTarget(
+        ready.digest,
+        table.total_steps,
+        table.axis,
+        table.stride,
+        None if spec is None else kind_of(spec),
+        spec_id,
+        spec,
+    )
 
 
 def _existing(name: RunName, head: RunHead | None) -> RunHead:

@@ -77,6 +77,12 @@ def _claimed(table: Table, settings: Settings) -> Spec | None:
     return spec if spec.layout == table.layout else None
 
 
+def kind_of(spec: str) -> str:
+    """Return the kind of the first group's schedule in a valid spec's JSON."""
+    schedule = json.loads(spec)["schedule"]
+    return str((schedule[0] if isinstance(schedule, list) else schedule)["kind"])
+
+
 def spec_of_claim(claim: str | None) -> str | None:
     """Return the spec in a claim as JSON; None if it has none."""
     spec = None if claim is None else Claim.model_validate_json(claim).spec

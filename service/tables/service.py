@@ -29,6 +29,7 @@ from service.storage.store import ObjectStore
 from service.tables.cache import TableCache
 from service.tables.compute import Computations
 from service.tables.entries import Entry, MemoryEntry, R, Renderer, StreamedEntry
+from service.tables.listing import ListedTable, TableCursor, TableFilter, list_tables
 from service.tables.origins import claim_of, origin_of, spec_of_claim
 from service.tables.readable import ReadableTable
 from service.tables.repository import TableFiles
@@ -163,6 +164,12 @@ class TableService(Generic[R]):
         new = await self._stored(table, partial(self._records.publish, table.digest, table.nbytes, claim))
         self.counters.published += new
         return await self._described(await self._cache_table(table)), new
+
+    async def page(
+        self, wanted: TableFilter, after: TableCursor | None, limit: int
+    ) -> tuple[list[ListedTable], TableCursor | None]:
+        """Return a page of the list of tables, and where the next one begins; None after the last page."""
+        return await self._executors.database(list_tables, self._records, wanted, after, limit)
 
     # -- by digest ----------------------------------------------------------------------------------------------------
 

@@ -24,6 +24,7 @@ OPENAPI = Path(__file__).with_name("openapi.json")
 
 _PROVENANCE = {"lrtables": "0.1.0", "numpy": "2.4.6", "libm": "glibc 2.36", "cpu": "x86_64 X86_V3"}
 _POST = "post /v1/tables"
+_RUNS = "/v1/runs"
 _PUT_RUN = "put /v1/runs/{namespace}/{name}"
 _CREATED = "2026-01-02T03:04:05.678901Z"
 _SPEC: dict[str, Any] = next(route.example.body for route in ROUTES if route.name == _POST and route.example)
@@ -58,10 +59,10 @@ def error(client: TestClient) -> dict[str, Any]:
 
 def _ask(name: str, example: Example, client: TestClient, media_type: str) -> Any:
     method, path = name.split()
-    if method == "get" and "{digest}" in path:
+    if method == "get" and path.startswith(_POST.split()[1]):
         client.post("/v1/tables", json=_SPEC)
     query = {key: value for key, value in example.parameters.items() if f"{{{key}}}" not in path}
-    if "{name}" in path and method != "put":
+    if path.startswith(_RUNS) and method != "put":
         run = EXAMPLES_BY_NAME[_PUT_RUN]
         client.put(path_of(_PUT_RUN), json=run.body, headers=dict(run.headers))
     headers = {"accept": media_type, "x-request-id": "job-7.rank-3", **example.headers}
@@ -88,7 +89,7 @@ def _shown(response: Any) -> Any:
     for said in (response, response.get("claim") or {}):
         if said.get("provenance"):  # it differs from machine to machine
             said["provenance"] = _PROVENANCE
-    for said in (response, *response.get("versions", ())):
+    for said in (response, *(item for name in ("versions", "runs", "tables") for item in response.get(name, ()))):
         if "created_at" in said:
             said["created_at"] = _CREATED
     if "age_seconds" in response:

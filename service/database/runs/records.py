@@ -7,12 +7,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from sqlalchemy import Connection, exists, select
+from sqlalchemy import Connection, exists, select, tuple_
 
 from service.database.changes import ChangeRecords, ChangeRow
 from service.database.checked_table import CheckedTable, DamagedRow, Decision
 from service.database.database import Database
 from service.database.drivers.dialects import lock_name
+from service.database.runs.listing import RunCursor, RunFilter
 from service.database.runs.problems import problems_of
 from service.database.runs.rows import (
     Author,
@@ -27,6 +28,9 @@ from service.database.runs.rows import (
 )
 from service.database.schema import RUN_PROGRESS, RUN_PROPOSALS, RUN_VERSIONS, RUNS, TABLES
 from service.errors import DatabaseError
+
+_CHUNK = 20  # runs of a page whose versions are read at a time
+_MOST_CHARACTERS = 4 * 2**20  # of the specs of a page, about
 
 Check = Callable[[Connection, RunRow | None], None]
 """Looks at the head of a run in the transaction that changes it, and may write; an exception stops the change."""
@@ -87,11 +91,33 @@ class RunRecords:
         conditions = (table.namespace == name.namespace, table.name == name.name, table.version > after)
         return self._versions.find_all(*conditions, order_by=[table.version], limit=limit)
 
+    def page(
+        self, wanted: RunFilter, after: RunCursor | None = None, limit: int = 100
+    ) -> tuple[list[RunHead], RunCursor | None]:
+        """Return a page of the list of runs, and where the next one begins; None after the last page.
+
+        It has `limit` runs at most, which is at most 999, and fewer if their specs are long.
+        """
+        runs = self._runs.find_all(*wanted.conditions(after), order_by=wanted.order, limit=limit + 1)
+        heads: list[RunHead] = []
+        characters = 0
+        for start in range(0, min(len(runs), limit), _CHUNK):
+            for head in self._with_versions(runs[start : min(start + _CHUNK, limit)]):
+                heads.append(head)
+                characters += len(head.version.spec or "")
+            if characters > _MOST_CHARACTERS:
+                break
+        return heads, RunCursor.of(heads[-1].run) if len(heads) < len(runs) else None
+
+    def _with_versions(self, runs: Sequence[RunRow]) -> Iterator[RunHead]:
+        keys = [(run.namespace, run.name, run.version) for run in runs]
+        condition = tuple_(*RUN_VERSIONS.primary_key).in_(keys)
+        found = self._versions.find_all(condition, order_by=[*RUN_VERSIONS.primary_key])
+        by_key = {(row.namespace, row.name, row.version): row for row in found}
+        return (RunHead(run, _present(run, by_key.get(key))) for run, key in zip(runs, keys, strict=True))
+
     def _existing_version(self, run: RunRow) -> RunVersionRow:
-        found = self._versions.find(run.namespace, run.name, run.version)
-        if found is None:
-            raise DatabaseError(f"run {run.namespace}/{run.name} has no version {run.version}: see 'lrtables verify'")
-        return found
+        return _present(run, self._versions.find(run.namespace, run.name, run.version))
 
     # -- changing -----------------------------------------------------------------------------------------------------
 
@@ -195,10 +221,7 @@ class RunRecords:
         return self._version_of(connection, run).target
 
     def _version_of(self, connection: Connection, run: RunRow) -> RunVersionRow:
-        found = self._versions.lock(connection, run.namespace, run.name, run.version)
-        if found is None:
-            raise DatabaseError(f"run {run.namespace}/{run.name} has no version {run.version}: see 'lrtables verify'")
-        return found
+        return _present(run, self._versions.lock(connection, run.namespace, run.name, run.version))
 
     def _keep_table(self, connection: Connection, digest: str) -> None:
         """Raise unless the table has a row: its file may not be deleted, and `gc` waits for this transaction."""
@@ -232,6 +255,13 @@ class RunRecords:
         """Append a change to the feed, as the last step of its transaction."""
         change = ChangeRow(0, run.namespace, run.name, run.version, action, run.digest, author.name, now, reason)
         self._changes.append(connection, change)
+
+
+def _present(run: RunRow, version: RunVersionRow | None) -> RunVersionRow:
+    """Return the version of a head, which is always there unless the database was damaged."""
+    if version is None:
+        raise DatabaseError(f"run {run.namespace}/{run.name} has no version {run.version}: see 'lrtables verify'")
+    return version
 
 
 def _is_kept(run: RunRow | None, expected: int | None, target: RunTarget, edit: RunEdit) -> bool:

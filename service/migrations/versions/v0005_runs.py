@@ -10,7 +10,7 @@ down_revision = "0004"
 
 
 def upgrade() -> None:
-    """Create `runs`, `run_versions`, `run_proposals`, `run_progress` and `changes`."""
+    """Create `runs`, `run_versions`, `run_proposals`, `run_progress` and `changes`, and list tables by age."""
     key = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
     op.create_table(
         "runs",
@@ -29,6 +29,8 @@ def upgrade() -> None:
         sqlite_with_rowid=False,
     )
     op.create_index("runs_digest", "runs", ["digest"])
+    op.create_index("runs_created_at", "runs", ["created_at"])
+    op.create_index("tables_created_at", "tables", ["created_at"])
     op.create_table(
         "run_versions",
         sa.Column("namespace", key, primary_key=True),

@@ -126,7 +126,7 @@ def test_a_large_body_is_rejected_before_it_is_read(client: TestClient) -> None:
         ("GET", "/v1/tables/", 404, None),
         ("GET", "/livez/", 404, None),
         ("GET", "/docs", 404, None),
-        ("GET", "/v1/tables", 405, "POST, PUT"),
+        ("DELETE", "/v1/tables", 405, "GET, HEAD, POST, PUT"),
         ("DELETE", f"/v1/tables/{'0' * 64}", 405, "GET, HEAD, PUT"),
         ("POST", "/", 405, "GET, HEAD"),
         ("POST", f"/v1/tables/{'0' * 64}.npy", 405, "GET, HEAD"),

@@ -133,6 +133,8 @@ CLOSED = [
     ("PUT", "/v1/tables", "publish"),
     ("PUT", f"/v1/tables/{DIGEST}", "publish"),
     ("DELETE", f"/v1/tables/{DIGEST}", "admin"),
+    ("GET", "/v1/runs?newest=true", "read"),
+    ("GET", "/v1/tables?kind=Constant", "read"),
     ("GET", "/v1/runs/team-a/x", "read"),
     ("HEAD", "/v1/runs/team-a/x", "read"),
     ("GET", "/v1/runs/team-a/x/versions", "read"),
