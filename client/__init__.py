@@ -5,6 +5,7 @@
 from client.client import Client
 from client.errors import (
     AmendmentRefusedError,
+    BundleError,
     ClientError,
     DeadlineExceededError,
     DigestMismatchError,
@@ -25,6 +26,7 @@ from client.runs.documents import Run
 
 __all__ = [
     "AmendmentRefusedError",
+    "BundleError",
     "Client",
     "ClientError",
     "DeadlineExceededError",

@@ -11,6 +11,7 @@ ClientError
 │   └── AmendmentRefusedError                   the change breaks a rule of the run: `refusals` (409, 422)
 ├── OutcomeUnknownError                         the answer to a change was lost: read before you repeat it
 ├── UnexpectedResponseError (ValueError)        the response is not one of this service
+├── BundleError (ValueError)                    a file that is no bundle of runs, or a damaged one
 ├── DigestMismatchError (ValueError)            a table that is not the requested one
 ├── RanksDisagreeError (ValueError)             processes of one job differ in table, parameter groups or position
 ├── RankFailedError                             a process of the job could not do its part; the others stop, too
@@ -59,6 +60,10 @@ class OutcomeUnknownError(ClientError):
 
 class UnexpectedResponseError(ClientError, ValueError):
     """The response is not one of this service: is the URL right?"""
+
+
+class BundleError(ClientError, ValueError):
+    """A file is no bundle of runs, or a damaged one: export it again."""
 
 
 class DigestMismatchError(ClientError, ValueError):

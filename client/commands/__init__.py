@@ -5,6 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from types import ModuleType
 
-from client.commands import cache, run
+from client.commands import bundle, cache, run
 
-COMMANDS: Sequence[ModuleType] = (run, cache)
+COMMANDS: Sequence[ModuleType] = (run, bundle, cache)

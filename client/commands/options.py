@@ -42,7 +42,7 @@ def add_command(
         allow_abbrev=False,
     )
     add_service_options(parser)
-    parser.set_defaults(run=_reporting(run, parser.prog))
+    parser.set_defaults(run=reporting(run, parser.prog))
     return parser
 
 
@@ -103,10 +103,10 @@ def _number(name: str, text: str) -> float | int:
     raise UsageError(f"--rule {name} must be a number, got {abbreviate(text)}")
 
 
-def _reporting(run: Command, program: str) -> Command:
+def reporting(run: Command, program: str) -> Command:
     """The command with its errors as one line on standard error."""
 
-    def reporting(parsed: argparse.Namespace) -> int:
+    def report(parsed: argparse.Namespace) -> int:
         try:
             return run(parsed)
         except ClientError as error:
@@ -116,7 +116,7 @@ def _reporting(run: Command, program: str) -> Command:
             print(f"{program}: {_line(error)}", file=sys.stderr)
             return MISUSED
 
-    return reporting
+    return report
 
 
 def _line(error: Exception) -> str:

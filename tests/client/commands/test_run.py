@@ -78,6 +78,28 @@ def test_versions_are_listed_and_compared(lrtables: CommandLine, name: str) -> N
     assert "has one version only" not in lrtables.ok("run", "diff", name, "1", "2")
 
 
+def test_runs_are_listed_and_searched(lrtables: CommandLine, name: str) -> None:
+    """A line for each run, by begin of the name, label, kind and digest; the newest first where asked."""
+    namespace = name.partition("/")[0]
+    for number in (1, 2, 3):
+        own = f"{namespace}/run-{number}"
+        lrtables.ok("run", "create", own, "Constant", f"0.{number}", "--steps", "10", "--label", f"n={number}")
+    header, *rows = lrtables.ok("run", "list", f"{namespace}/").splitlines()
+    assert header.split() == ["run", "version", "action", "length", "digest", "at", "labels"]
+    assert [row.split()[0] for row in rows] == [f"{namespace}/run-{number}" for number in (1, 2, 3)]
+    for words, numbers in (
+        (["--label", "n:2"], [2]),
+        (["--kind", "Constant"], [1, 2, 3]),
+        (["--kind", "Ramp"], []),
+        (["--newest", "--limit", "2"], [3, 2]),
+    ):
+        found = lrtables.json("run", "list", f"{namespace}/", *words)
+        assert [run["name"] for run in found] == [f"run-{number}" for number in numbers]
+    digest = lrtables.json("run", "show", f"{namespace}/run-3")["digest"]
+    assert [run["name"] for run in lrtables.json("run", "list", f"{namespace}/", "--digest", digest[:10])] == ["run-3"]
+    assert lrtables.ok("run", "list", "nobody/") == ""
+
+
 def test_one_version_has_nothing_to_be_compared_with(lrtables: CommandLine, name: str) -> None:
     """A run of one version is told so."""
     lrtables.ok("run", "create", name, *SCHEDULE)

@@ -1,0 +1,83 @@
+"""Runs in the node cache: small JSON files, from which an offline client knows what a run's name means.
+
+```text
+FOLDER/runs/NAMESPACE/NAME/head.json   the run as the service last described it
+FOLDER/runs/NAMESPACE/NAME/3.json      its version 3, which never changes
+```
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import logging
+import os
+import time
+from contextlib import suppress
+from pathlib import Path
+
+from client.cache.folders import write_file
+from client.runs.documents import Run, parse_run, run_name
+
+_HEAD = "head"
+
+_logger = logging.getLogger(__name__)
+
+
+class RunFiles:
+    """The runs that this machine knows, in the folder of the node cache.
+
+    A file is complete, or it is not there. One that is damaged, or was written by another user, counts as missing.
+    No method raises an error of the file system.
+
+    Args:
+        folder: of the cache; made when the first run is kept.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def keep(self, run: Run, *, as_head: bool) -> None:
+        """Write a version of a run; as its head too, unless a newer one is there."""
+        self._write(run, str(run.version))
+        if as_head:
+            known = self._read(run.full_name, _HEAD)
+            if known is None or known.version <= run.version:
+                self._write(run, _HEAD)
+
+    def find(self, name: str, version: int | None = None) -> Run | None:
+        """The run as it was last known, flagged stale with its age, or one of its versions; None where it is unknown.
+
+        Raises `ValueError` for what is no run's name.
+        """
+        found = self._read(name, _HEAD if version is None else str(version))
+        if found is None or version is not None:
+            return found
+        return dataclasses.replace(found, stale=True, age_seconds=self._age(name))
+
+    def _path(self, name: str, what: str) -> Path:
+        namespace, own = run_name(name)
+        return self.folder / "runs" / namespace / own / f"{what}.json"
+
+    def _age(self, name: str) -> float:
+        with suppress(OSError):
+            return max(0.0, time.time() - self._path(name, _HEAD).lstat().st_mtime)
+        return 0.0
+
+    def _read(self, name: str, what: str) -> Run | None:
+        path = self._path(name, what)
+        try:
+            if path.lstat().st_uid not in (os.geteuid(), 0):
+                return None
+            found = parse_run(json.loads(path.read_bytes()), str(path))
+        except (OSError, ValueError, RecursionError):  # UnexpectedResponseError is a ValueError
+            return None
+        return found if found.full_name == name and what in (_HEAD, str(found.version)) else None
+
+    def _write(self, run: Run, what: str) -> None:
+        path = self._path(run.full_name, what)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_file(path, [json.dumps(run.to_dict()).encode()], sync=False)
+        except OSError as error:
+            _logger.warning("the run %s is not kept in the cache: %s", run.full_name, error)

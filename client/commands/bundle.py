@@ -1,0 +1,80 @@
+"""`lrtables export` and `import`: runs carried to machines without a network, in one file."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from client.cache.folders import cache_bytes, cache_folder
+from client.cache.node_cache import NodeCache
+from client.cache.run_files import RunFiles
+from client.client import Client
+from client.commands.options import UsageError, add_command, connected, reporting
+from client.commands.printing import say
+from client.runs.bundle import BundledRun, open_bundle, write_bundle
+
+if TYPE_CHECKING:
+    from client.commands.options import Subparsers
+
+_EXPORT = """
+Write runs with all their versions, and every table that they need, into one file (a plain zip), for machines without a
+network. 'lrtables import' puts it into the cache there; then Client(offline=True).run(NAME) works without a service.
+
+example:
+  lrtables export team-a/bert team-a/gpt runs.zip
+"""
+_IMPORT = """
+Put the runs and tables of a bundle into this machine's cache, every table verified by its digest. The folder is
+LRTABLES_CACHE, else the user's cache folder.
+"""
+
+
+def add_parser(subparsers: Subparsers) -> None:
+    """Add the commands. The parsed arguments' `run` is a function that returns the exit status."""
+    export = add_command(subparsers, "export", _export, "write runs and their tables into one file", long=_EXPORT)
+    export.add_argument("names", nargs="+", metavar="RUN", help="namespace/name")
+    export.add_argument("file", type=Path, metavar="FILE", help="the bundle to write")
+    bundle = subparsers.add_parser(
+        "import",
+        help="put such a file into this machine's cache",
+        description=_IMPORT,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    bundle.add_argument("file", type=Path, metavar="FILE", help="the bundle")
+    bundle.add_argument("--cache", type=Path, metavar="FOLDER", help="another folder")
+    bundle.set_defaults(run=reporting(_import, bundle.prog))
+
+
+def _export(parsed: argparse.Namespace) -> int:
+    with connected(parsed) as client:
+        runs = [_bundled(client, name) for name in dict.fromkeys(parsed.names)]
+        digests = set[str]().union(*(run.digests for run in runs))
+        tables = {digest: client.get(digest) for digest in digests}
+    write_bundle(parsed.file, runs, tables)
+    versions = sum(len(run.versions) for run in runs)
+    say(f"{parsed.file}: {len(runs)} runs, {versions} versions, {len(tables)} tables")
+    return 0
+
+
+def _bundled(client: Client, name: str) -> BundledRun:
+    return BundledRun(client.run(name), client.run_versions(name))
+
+
+def _import(parsed: argparse.Namespace) -> int:
+    folder = cache_folder(parsed.cache)
+    if folder is None:
+        raise UsageError("there is no cache to import into: LRTABLES_CACHE is off, or this user has no home; --cache")
+    cache, files = NodeCache(folder, cache_bytes()), RunFiles(folder)
+    with open_bundle(parsed.file) as bundle:
+        runs = [bundle.run(name) for name in bundle.names]  # before anything is written
+        for digest in bundle.digests:
+            cache.keep(bundle.table(digest))
+    for run in runs:
+        for version in run.versions:
+            files.keep(version, as_head=False)
+        files.keep(run.head, as_head=True)
+    if cache.counts.failures or not all(files.find(name) for name in bundle.names):
+        raise OSError(f"the cache {folder} cannot be written: {cache.counts.last_failure or 'see the warnings'}")
+    say(f"{folder}: {len(runs)} runs, {len(bundle.digests)} tables, every digest verified")
+    return 0
