@@ -11,52 +11,79 @@ from typing import Any, Literal, Self
 
 from typing_extensions import override
 
-from client.errors import DigestMismatchError, UnexpectedResponseError
-from client.http.transport import Transport
+from client.cache.folders import CacheFolder, cache_bytes, cache_folder
+from client.cache.node_cache import NodeCache
+from client.errors import DigestMismatchError
+from client.http.addresses import GivenToken
+from client.http.offline import OfflineTransport, is_offline
+from client.http.transport import REFUSED_PATIENCE, Transport
+from client.resolve import MAX_TABLE, OnUnreachable, Resolver, Source, Wanted, manifest_size, read_manifest
 from client.runs.calls import RunCalls
 from client.runs.documents import Run
 from client.runs.methods import RunMethods, Target
-from client.verification import check_manifest, check_table
-from scheduler import KINDS, Schedule, Spec, Table, TableError
-from scheduler.named_tables import named_digests, resolved
-from scheduler.table_format import LENGTH, MAX_HEADER, After, Axis
+from client.status import Stats, Status, stats_of, status_of
+from scheduler import KINDS, Schedule, Spec, Table
+from scheduler.table_format import MAX_HEADER, After, Axis
 from scheduler.texts import abbreviate, is_digest
 
-MAX_TABLE = 2**28
-"""Bytes of the largest table that is fetched by its digest, where no other limit is given."""
-
-_MANIFEST, _MANIFEST_COLUMN = 2**16, 2**9  # bytes of a manifest, and of what it says of a column, beside its spec
-_SPELLINGS = 4  # another spelling of the same JSON may be this many times as long as ours
 _MEDIA_TYPE = "application/vnd.safetensors"
 
 
 class Client(RunMethods):
-    """Fetches tables from a service and proves that they are the right ones.
+    """Brings tables from a service, proves that they are the right ones, and keeps them on this machine.
 
     Nothing is sent before the first call. A client may be shared by threads, and used on in a forked process, which
-    makes connections of its own; close it, or use it in a `with` block.
+    makes connections of its own; close it, or use it in a `with` block. It runs no thread in the background. Calls
+    block: from async code, hand them to a thread, `table = await asyncio.to_thread(client.fetch, schedule)`.
 
     Args:
         base_url: where the service is, like `http://127.0.0.1:8000`. Raises `ValueError` for anything else, and for an
             address with a name and password in it, which would be shown in errors and logs: a token is given by
-            `token`.
+            `token`. May be left out offline.
         timeout: seconds to wait for a connection, and for the next bytes of a response.
-        deadline: seconds that a call may take in all: the look-up of the host's name, the connection, the body and
-            every retry included, however slowly the service sends.
-        token: for a service that asks for one; without it, the environment variable `LRTABLES_TOKEN`. It is shown by
-            no repr, error or log, and sent to this service only. Raises `ValueError` for what no header can hold.
+        deadline: seconds that a call may wait for the service in all: the look-up of the host's name, the connection,
+            the body and every retry included, however slowly the service sends.
+        token: for a service that asks for one, or a function that returns the current one. Without it, the environment
+            variable `LRTABLES_TOKEN`, else the content of the file `LRTABLES_TOKEN_FILE`. It is shown by no repr,
+            error or log, and sent to this service only. After a 401 it is read again, once a call. Raises `ValueError`
+            for what no header can hold.
+        cache: folder of tables that the processes of this machine share; False for none. Without it, `LRTABLES_CACHE`
+            (`off` for none), else `lrtables` in the user's cache folder. It holds `LRTABLES_CACHE_BYTES`, else 2 GiB.
+            See `client.cache.node_cache.NodeCache`.
+        offline: open no socket. Tables come from the cache, else are computed where they are portable or have the
+            digest that the call names; else the call raises `OfflineError`. Without it, whether `LRTABLES_OFFLINE`
+            is `1`.
+        refused_patience: seconds for which a refused connection is tried again, which a service that restarts needs;
+            2 where a table can be computed without the service.
+        compute: whether a table may be computed here instead of being received. Without it, that happens only where
+            a call says `on_unreachable="compute"`.
 
-    Every call raises a `ClientError`: `ServiceUnreachableError`, `DeadlineExceededError`, `RequestRefusedError`,
-    `UnexpectedResponseError` or `DigestMismatchError` (see `client.errors`).
+    Every call raises a `ClientError`: `ServiceUnreachableError`, `OfflineError`, `DeadlineExceededError`,
+    `RequestRefusedError`, `UnexpectedResponseError` or `DigestMismatchError` (see `client.errors`).
     """
 
     def __init__(
-        self, base_url: str, *, timeout: float = 10.0, deadline: float = 60.0, token: str | None = None
+        self,
+        base_url: str | None = None,
+        *,
+        timeout: float = 10.0,
+        deadline: float = 60.0,
+        token: GivenToken = None,
+        cache: CacheFolder = None,
+        offline: bool | None = None,
+        refused_patience: float = REFUSED_PATIENCE,
+        compute: bool = True,
     ) -> None:
-        for name, seconds in {"timeout": timeout, "deadline": deadline}.items():
+        for name, seconds in {"timeout": timeout, "deadline": deadline, "refused_patience": refused_patience}.items():
             if not isinstance(seconds, Real) or not seconds > 0:
                 raise ValueError(f"{name} must be a positive number of seconds, got {seconds!r}")
-        self._transport = Transport(base_url, timeout=timeout, token=token)
+        if is_offline(offline):
+            self._transport: Transport = OfflineTransport(base_url)
+        else:
+            self._transport = Transport(base_url, timeout=timeout, token=token, refused_patience=refused_patience)
+        folder = cache_folder(cache)
+        self._cache = None if folder is None else NodeCache(folder, cache_bytes())
+        self._resolver = Resolver(self._transport, self._cache, compute=compute)
         self._calls = RunCalls(self._transport)
         self._timeout = timeout
         self._deadline = deadline
@@ -69,16 +96,21 @@ class Client(RunMethods):
         axis: Axis = "step",
         stride: int = 1,
         after: After = "hold",
+        digest: str | None = None,
         verify: Literal["boundaries", "full"] = "boundaries",
+        on_unreachable: OnUnreachable = None,
     ) -> Table:
-        """Fetch the table of a schedule, which the service has or computes, and verify it.
+        """The table of a schedule, verified. It comes the cheapest way, and is the same whichever that is.
 
-        The response must repeat the spec that was sent, and the table must have its layout, digest and values. A table
-        of up to 262,144 rows (fewer where a spec has many schedules) is computed here again completely. Of a larger
-        one, some dozen rows are: around the boundaries of the schedule, and at random. Portable
-        kinds are compared bit for bit; twins of other libraries to a few ULP, since the C libraries of two machines may
-        differ in the last bit. Values that a `Literal` takes from a table named by its digest are compared with
-        `verify="full"` only, which fetches that table too.
+        1. From the cache, without a request, where its digest is known: given here, or named by the service before.
+        2. Computed here, and taken only where it has the digest that the service names: a request of about 1 kB. Kinds
+           that are portable always are; twins of other libraries where lrtables and the C library are the service's.
+        3. Received from the service. The response must repeat the spec that was sent, and the table must have its
+           layout, digest and values. Up to 262,144 rows (fewer where a spec has many schedules) are computed here again
+           completely. Of a larger table some dozen rows are: around the boundaries of the schedule, and at random.
+           Portable kinds are compared bit for bit; twins to a few ULP, since the C libraries of two machines may
+           differ in the last bit. Values that a `Literal` takes from a table named by its digest are compared with
+           `verify="full"` only, which fetches that table too.
 
         Args:
             schedule: a schedule, a sequence with one per parameter group, or a spec.
@@ -86,35 +118,33 @@ class Client(RunMethods):
             axis: what the rows count: step, epoch, sample or token.
             stride: units of progress per row.
             after: past the last row, `hold` its values, raise an `error`, or `release` the rate to another scheduler.
-            verify: `boundaries` as above; `full` computes every row of every table here again.
+            digest: that the table must have, 64 hexadecimal digits, such as that of a checkpoint. Raises
+                `DigestMismatchError` where the schedule gives another.
+            verify: `boundaries` as above; `full` reads a cached file completely, and computes every row of every table
+                here again.
+            on_unreachable: where no service answers, `compute` the table here or raise an `error`. Without it, portable
+                kinds are computed, within seconds where connections are refused, and a `scheduler.ScheduleWarning`
+                says the digest; for others it is an error. A table with a pinned `digest` needs no service to
+                confirm it.
 
         A request that contradicts itself raises `ValueError` before anything is sent. An unusual one, such as a warmup
         as long as the training, gives a `scheduler.ScheduleWarning`.
         """
         if verify not in ("boundaries", "full"):
             raise ValueError(f"verify must be 'boundaries' or 'full', got {verify!r}")
+        if on_unreachable not in ("compute", "error", None):
+            raise ValueError(f"on_unreachable must be 'compute', 'error' or None, got {on_unreachable!r}")
+        if digest is not None:
+            _check_digest(digest)
         spec = _spec(schedule, total_steps, axis=axis, stride=stride, after=after)
         spec.warn(stacklevel=2)
-        deadline, body, layout = self._deadline_of_call(), spec.canonical().encode(), spec.layout
-        response = self._transport.request(
-            "POST",
-            "/v1/tables",
-            deadline=deadline,
-            max_bytes=_manifest_size(len(body), len(layout.columns)),
-            body=[body],
-        )
-        manifest = _manifest(response, self._transport.base_url)
-        check_manifest(manifest, spec)
-        table = self._table(manifest["digest"], deadline, LENGTH.size + MAX_HEADER + layout.nbytes)
-        is_full = verify == "full"
-        named = named_digests(spec.every_schedule()) if is_full else ()
-        with resolved({digest: self._table(digest, deadline, MAX_TABLE) for digest in named}):
-            check_table(table, spec, every_row=is_full)
-        table.spec = spec
-        return table
+        wanted = Wanted(spec, digest, verify == "full", on_unreachable)
+        return self._resolver.fetch(wanted, self._deadline_of_call())
 
     def get(self, digest: str | Run, *, max_bytes: int = MAX_TABLE) -> Table:
         """The table with this digest (64 hexadecimal digits), for instance the one that a checkpoint names.
+
+        It comes from the cache, else from the service. That of a run is computed here where its spec gives its digest.
 
         Args:
             digest: of the table, or a run, which names one. It proves layout and values, wherever they come from.
@@ -122,10 +152,10 @@ class Client(RunMethods):
 
         Raises `ValueError` for what is not a digest, `RequestRefusedError` (404) where the service has no such table.
         """
+        spec = _spec_of(digest) if isinstance(digest, Run) else None
         digest = digest.digest if isinstance(digest, Run) else digest
-        if not is_digest(digest):
-            raise ValueError(f"digest must be 64 hexadecimal digits, got {abbreviate(digest)}")
-        return self._table(digest, self._deadline_of_call(), max_bytes)
+        _check_digest(digest)
+        return self._resolver.get(digest, self._deadline_of_call(), max_bytes, spec)
 
     def publish(self, table: Table) -> str:
         """Store a table at the service by its values, for instance one captured from a live scheduler.
@@ -140,17 +170,34 @@ class Client(RunMethods):
             "PUT",
             path,
             deadline=self._deadline_of_call(),
-            max_bytes=_manifest_size(MAX_HEADER, len(table.columns)),  # it may also hold what other clients claimed
+            max_bytes=manifest_size(MAX_HEADER, len(table.columns)),  # it may also hold what other clients claimed
             body=table.parts(claims=True),
             media_type=_MEDIA_TYPE,
         )
-        digest: str = _manifest(response, self._transport.base_url)["digest"]
+        digest: str = read_manifest(response, self._transport.base_url)["digest"]
         if digest != table.digest:
             raise DigestMismatchError(f"the service stored table {digest} instead of {table.digest}")
+        self._resolver.keep(table)
         return digest
 
+    def status(self, *, seconds: float = 5.0) -> Status:
+        """Ask the service whether it is there, its version, and what the token allows, for at most so many seconds.
+
+        An error is told in the result, not raised.
+        """
+        return status_of(self._transport, seconds)
+
+    def stats(self) -> Stats:
+        """Requests, bytes, the ways by which tables came, and how the cache fared, since the client was made."""
+        return stats_of(self._transport, self._resolver, self._cache)
+
+    @property
+    def last_source(self) -> Source | None:
+        """How the last table came, of whichever thread: `cache`, `computed`, `received`, or `unconfirmed`."""
+        return self._resolver.last_source
+
     def close(self) -> None:
-        """Close the idle connections."""
+        """Close the idle connections. Tables stay readable; closing twice, or calling again, does no harm."""
         self._transport.close()
 
     def __enter__(self) -> Self:
@@ -176,8 +223,7 @@ class Client(RunMethods):
             if isinstance(target, Table):
                 return {"digest": self._stored(target)}
             digest = target.digest if isinstance(target, Run) else target
-            if not is_digest(digest):
-                raise ValueError(f"digest must be 64 hexadecimal digits, got {abbreviate(digest)}")
+            _check_digest(digest)
             return {"digest": digest}
         spec = _spec(target, total_steps, axis="step", stride=1, after="hold")
         return {"spec": json.loads(spec.canonical())}
@@ -191,23 +237,25 @@ class Client(RunMethods):
                 "POST",
                 "/v1/tables",
                 deadline=self._deadline_of_call(),
-                max_bytes=_manifest_size(len(body), columns),
+                max_bytes=manifest_size(len(body), columns),
                 body=[body],
             )
-            if _manifest(response, self._transport.base_url)["digest"] == table.digest:
+            if read_manifest(response, self._transport.base_url)["digest"] == table.digest:
                 return table.digest
         return self.publish(table)
 
-    def _table(self, digest: str, deadline: float, max_bytes: int) -> Table:
-        path = f"/v1/tables/{digest}.safetensors"
-        content = self._transport.request("GET", path, deadline=deadline, max_bytes=max_bytes)
-        try:
-            table = Table.from_bytes(memoryview(content).toreadonly())  # the buffer is not written to again
-        except TableError as error:
-            raise DigestMismatchError(f"what the service sent is not table {digest}: {error}") from error
-        if table.digest != digest:
-            raise DigestMismatchError(f"the service sent table {table.digest} instead of {digest}")
-        return table
+
+def _check_digest(digest: object) -> None:
+    if not is_digest(digest):
+        raise ValueError(f"digest must be 64 hexadecimal digits, got {abbreviate(digest)}")
+
+
+def _spec_of(run: Run) -> Spec | None:
+    """The spec of a run; None where it has none, or one of a kind that this version does not know."""
+    try:
+        return None if run.spec is None else Spec.model_validate_json(json.dumps(run.spec))
+    except ValueError:
+        return None
 
 
 def _spec(schedule: Schedule | Sequence[Schedule] | Spec, total_steps: int | None, **layout: Any) -> Spec:
@@ -236,23 +284,3 @@ def _own_length(schedules: Sequence[Schedule]) -> int:
     if end is None:
         raise ValueError(f"total_steps is needed: {', '.join(each.kind for each in schedules)} has no end of its own")
     return end
-
-
-def _manifest_size(spec_bytes: int, columns: int) -> int:
-    """The largest manifest, in bytes, that is accepted for a spec of this size and number of columns."""
-    return _MANIFEST + _SPELLINGS * spec_bytes + _MANIFEST_COLUMN * columns
-
-
-def _manifest(response: bytearray | memoryview, base_url: str) -> dict[str, Any]:
-    """The manifest in a response, checked to be a JSON object that names a digest."""
-    try:
-        found = json.loads(bytes(response))
-    except (ValueError, RecursionError):
-        found = None
-    manifest: dict[str, Any] = found if isinstance(found, dict) else {}
-    digest = manifest.get("digest")
-    if not is_digest(digest):
-        raise UnexpectedResponseError(
-            f"{base_url} did not answer with a table's manifest, but with {bytes(response[:80])!r}"
-        )
-    return manifest

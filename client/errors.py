@@ -2,6 +2,7 @@
 
 ClientError
 ├── ServiceUnreachableError (ConnectionError)   no connection could be made, or kept, before the deadline
+├── OfflineError (ConnectionError)              the client is offline, and has no other way to the table
 ├── DeadlineExceededError (TimeoutError)        the service did not respond before the deadline
 ├── RequestRefusedError                         the service answered with an error: `status`, `code`, `errors`
 │   ├── NotAllowedError                         it asks for a token (401), or for one that allows more (403)
@@ -45,6 +46,10 @@ def printable(text: str) -> str:
 
 class ServiceUnreachableError(ClientError, ConnectionError):
     """No connection could be made, or kept, before the deadline."""
+
+
+class OfflineError(ClientError, ConnectionError):
+    """The client is offline, and what was asked for is neither in its cache nor to be computed here."""
 
 
 class DeadlineExceededError(ClientError, TimeoutError):

@@ -193,7 +193,7 @@ def _wrong_row(
     given = np.concatenate([values[window.start : window.stop] for window in windows])
     wrong = given.view(np.int64) != expected.view(np.int64)
     largest = np.abs(expected).max()
-    if wrong.any() and largest <= MAX_RATE and not _is_portable(schedule):  # what is beyond every rate is in no table
+    if wrong.any() and largest <= MAX_RATE and not is_portable(schedule):  # what is beyond every rate is in no table
         rows = np.concatenate([np.arange(window.start, window.stop) for window in windows])
         bound = _CLOSED + (_PER_ROW * rows if cost.stepping else 0)
         wrong = ~(np.abs(given - expected) <= bound * (_ULP * largest))
@@ -212,6 +212,6 @@ def _computed(schedule: Schedule, column: str, windows: list[range]) -> Values:
     return expected
 
 
-def _is_portable(schedule: Schedule) -> bool:
-    """Whether a schedule has the same bits on every machine: nothing in it is a twin of another library."""
+def is_portable(schedule: Schedule) -> bool:
+    """Return whether a schedule has the same bits on every machine: nothing in it is a twin of another library."""
     return all("." not in part.kind or part.kind.startswith("custom.") for part in schedule.walk())

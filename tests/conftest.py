@@ -17,6 +17,9 @@ IN_CI = os.environ.get("CI") == "true"
 # Two pytest workers with two arithmetic threads each would fight for the cores; read by torch when it is imported.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+# No test reads what another one, or the user, has cached. Tests of the cache give it a folder.
+os.environ["LRTABLES_CACHE"] = "off"
+
 # No deadline and no complaint about slowness: how fast a busy machine is says nothing about a law. A failure is shrunk,
 # for at most the five minutes that hypothesis takes, but not explained, which would take many more runs of the test. In
 # CI, where it is the same failure each time, it is not shrunk either: the blob that is printed brings it back.

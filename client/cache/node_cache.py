@@ -205,7 +205,7 @@ class NodeCache:
     def _set_aside(self, path: Path, descriptor: int, error: TableError) -> None:
         """Rename a damaged file, unless another process has put a new one in its place."""
         self.counts.set_aside += 1
-        _logger.warning("%s is set aside: %s", path, error)
+        _logger.warning("%s is set aside: %s", path, str(error))
         try:
             if os.path.samestat(path.lstat(), os.fstat(descriptor)) or path.is_symlink():
                 aside = self.folder / "aside"
@@ -216,7 +216,7 @@ class NodeCache:
 
     def _failed(self, error: OSError) -> None:
         if not self.counts.failures:
-            _logger.warning("the cache %s does not work: %s; tables are kept in memory", self.folder, error)
+            _logger.warning("the cache %s does not work: %s; tables are kept in memory", self.folder, str(error))
         self.counts.failures += 1
         self.counts.last_failure = str(error)
 

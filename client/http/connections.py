@@ -192,7 +192,10 @@ class Connection(HTTPConnection):
             else:
                 made.limits = self.limits
                 return made
-        raise failure or OSError("the host has no address")
+        try:
+            raise failure or OSError("the host has no address")
+        finally:
+            failure = None  # else the error and this frame would keep each other, and the caller's frames, alive
 
     def raw_response(self) -> HTTPResponse:
         """The response as http.client gives it, whose `readinto` receives straight into memory; urllib3's copies."""

@@ -73,12 +73,24 @@ class Retries:
 
     def wait(self, latest: ClientError) -> None:
         """Pause after a failed attempt. Raises the error where no other attempt is to be made."""
+        try:
+            self._wait(latest)
+        except ClientError:
+            self._last = None  # else the error and the frames that it came through would keep each other alive
+            raise
+        finally:
+            del latest
+
+    def _wait(self, latest: ClientError) -> None:
         # an attempt that had no time left says nothing: the one before it does
         error = self._last if self._last is not None and isinstance(latest.__cause__, NotBegunError) else latest
         self._last = error
         after = _after(error)
         if after is None:
-            raise error
+            try:
+                raise error
+            finally:
+                del error, latest
         self._attempts += 1
         end = min(self._deadline, self._end_of_patience(latest))
         left = end - time.monotonic()
@@ -87,7 +99,7 @@ class Retries:
         pause = after + self._jitter()
         if pause >= left:  # too long by chance: time that is left is not given away
             pause, self._end_of_last = after + _uniform(*_LAST) * (left - after), end
-        _logger.warning("%s; trying again in %.1f s", error, pause)
+        _logger.warning("%s; trying again in %.1f s", str(error), pause)  # its text: handlers may keep what they log
         time.sleep(pause)
 
     def _jitter(self) -> float:

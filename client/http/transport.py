@@ -53,14 +53,14 @@ class Transport:
 
     def __init__(
         self,
-        base_url: str,
+        base_url: str | None,
         *,
         timeout: float,
         token: GivenToken = None,
         refused_patience: float = REFUSED_PATIENCE,
     ) -> None:
         self._url = parsed_url(base_url)
-        self.base_url = base_url.rstrip("/")
+        self.base_url = str(base_url).rstrip("/")
         self.statistics = Statistics()
         self._timeout = timeout
         self._patience = refused_patience

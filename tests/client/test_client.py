@@ -165,7 +165,7 @@ def test_the_requests_are_the_documented_ones(scripted: ScriptedServer, response
     spec = Spec(schedule=SCHEDULE, total_steps=1000)
     table = Table.compute(spec)
     serve(scripted, response, manifest_of(spec, table.digest), table.to_bytes())
-    with Client(scripted.url) as client:
+    with Client(scripted.url, compute=False) as client:
         assert client.fetch(spec) == table
     post, get = scripted.seen
     assert (post.method, post.path, post.body.decode()) == ("POST", "/v1/tables", spec.canonical())
@@ -177,7 +177,7 @@ def test_another_table_than_asked_for_is_refused(scripted: ScriptedServer, respo
     table = Table.compute(Spec(schedule=SCHEDULE, total_steps=1000))
     serve(scripted, response, {}, table.to_bytes())
     with (
-        Client(scripted.url) as client,
+        Client(scripted.url, compute=False) as client,
         pytest.raises(DigestMismatchError, match=f"sent table {table.digest} instead of {'0' * 64}"),
     ):
         client.get("0" * 64)
@@ -194,7 +194,7 @@ def test_a_damaged_table_is_refused(scripted: ScriptedServer, response: type[Res
     content = {"a bit": content, "the end": content[:-8], "everything": bytearray(b"nonsense")}[damage]
     serve(scripted, response, manifest_of(spec, table.digest), bytes(content))
     with (
-        Client(scripted.url) as client,
+        Client(scripted.url, compute=False) as client,
         pytest.raises(DigestMismatchError, match=r"is not table .*(damaged|not a table)"),
     ):
         client.fetch(SCHEDULE)
@@ -205,7 +205,7 @@ def test_what_is_no_manifest_is_refused(scripted: ScriptedServer, response: type
     """A response without a digest comes from something else than the service."""
     serve(scripted, response, manifest, b"")
     with (
-        Client(scripted.url) as client,
+        Client(scripted.url, compute=False) as client,
         pytest.raises(UnexpectedResponseError, match="did not answer with a table's man"),
     ):
         client.fetch(SCHEDULE)
@@ -236,7 +236,7 @@ def test_a_token_comes_from_the_argument_or_the_environment(
     spec = Spec(schedule=SCHEDULE, total_steps=1000)
     table = Table.compute(spec)
     serve(scripted, response, manifest_of(spec, table.digest), table.to_bytes())
-    with Client(scripted.url, token=argument) as client:
+    with Client(scripted.url, token=argument, compute=False) as client:
         client.fetch(SCHEDULE)
         assert repr(client) == f"Client({scripted.url!r})"
     assert [seen.headers.get("Authorization") for seen in scripted.seen] == [header] * 2
