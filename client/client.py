@@ -13,6 +13,7 @@ from typing_extensions import override
 
 from client.cache.folders import CacheFolder, cache_bytes, cache_folder
 from client.cache.node_cache import NodeCache
+from client.cache.run_files import RunFiles
 from client.errors import DigestMismatchError
 from client.http.addresses import GivenToken
 from client.http.offline import OfflineTransport, is_offline
@@ -85,6 +86,7 @@ class Client(RunMethods):
         self._cache = None if folder is None else NodeCache(folder, cache_bytes())
         self._resolver = Resolver(self._transport, self._cache, compute=compute)
         self._calls = RunCalls(self._transport)
+        self._run_files = None if folder is None else RunFiles(folder)
         self._timeout = timeout
         self._deadline = deadline
 

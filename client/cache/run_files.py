@@ -46,7 +46,9 @@ class RunFiles:
                 self._write(run, _HEAD)
 
     def find(self, name: str, version: int | None = None) -> Run | None:
-        """The run as it was last known, flagged stale with its age, or one of its versions; None where it is unknown.
+        """The run as it was last known, or one of its versions; None where it is unknown.
+
+        What was last known is flagged stale, with the seconds since it was written here.
 
         Raises `ValueError` for what is no run's name.
         """
@@ -75,9 +77,19 @@ class RunFiles:
         return found if found.full_name == name and what in (_HEAD, str(found.version)) else None
 
     def _write(self, run: Run, what: str) -> None:
-        path = self._path(run.full_name, what)
+        path, content = self._path(run.full_name, what), json.dumps(run.to_dict()).encode()
         try:
+            if _is_there(path, content):
+                os.utime(path)  # the same was read again now
+                return
             path.parent.mkdir(parents=True, exist_ok=True)
-            write_file(path, [json.dumps(run.to_dict()).encode()], sync=False)
+            write_file(path, [content], sync=False)
         except OSError as error:
             _logger.warning("the run %s is not kept in the cache: %s", run.full_name, error)
+
+
+def _is_there(path: Path, content: bytes) -> bool:
+    try:
+        return path.read_bytes() == content
+    except OSError:
+        return False

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from client.client import Client
 from client.errors import ClientError
+from client.http.offline import is_offline
 from scheduler.commands.show import reason
 from scheduler.texts import abbreviate
 
@@ -66,9 +67,12 @@ def add_version(parser: argparse.ArgumentParser) -> None:
 
 
 def connected(parsed: argparse.Namespace) -> Client:
-    """A client of the service that the options or the environment name. Raises `UsageError` where neither does."""
+    """A client of the service that the options or the environment name, or an offline one (`LRTABLES_OFFLINE`).
+
+    Raises `UsageError` where nothing names a service.
+    """
     url = parsed.url or os.environ.get(_URL)
-    if not url:
+    if not url and not is_offline(None):
         raise UsageError(_NO_URL)
     return Client(url)
 

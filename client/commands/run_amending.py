@@ -122,7 +122,7 @@ def _dry_run_lines(client: Client, old: Run, amendment: Amendment, found: DryRun
     yield "no row would differ" if found.first_step is None else f"first row that differs: {found.first_step:,}"
     if found.largest_factor is not None:
         yield f"largest factor of the rate: {found.largest_factor:.6g}"
-    yield from (f"refused: {refusal}" for refusal in found.refusals)
+    yield from (f"refused: {refusal.get('detail', refusal)}" for refusal in found.refusals)
     for name, table in (("now", client.get(old)), ("then", _table_of(client, found))):
         if table is not None:
             yield ""

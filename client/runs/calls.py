@@ -92,11 +92,10 @@ class RunCalls:
         for item in self._pages(f"{_path(name)}/versions", {}, "versions", deadline):
             yield parse_run(item, self._source)
 
-    def proposals(self, name: str, *, deadline: float) -> list[Proposal]:
+    def proposals(self, name: str, *, deadline: Callable[[], float]) -> Iterator[Proposal]:
         """Every proposal for a run, in the order in which they were made."""
-        response = self._send("GET", f"{_path(name)}/proposals", deadline)
-        found, _ = parse_page(bytes(response.body), "proposals", self._source)
-        return [parse_proposal(item, self._source) for item in found]
+        for item in self._pages(f"{_path(name)}/proposals", {}, "proposals", deadline):
+            yield parse_proposal(item, self._source)
 
     def proposal(self, name: str, number: int, *, deadline: float) -> Proposal:
         """One proposal for a run."""
@@ -191,7 +190,7 @@ class RunCalls:
             response = self._send("POST", path, deadline, {**_data(amendment), **reasons}, headers, repeatable=False)
         except OutcomeUnknownError:
             mine = self._my_name(deadline)
-            for found in reversed(self.proposals(run.full_name, deadline=deadline)):
+            for found in reversed([*self.proposals(run.full_name, deadline=lambda: deadline)]):
                 is_same = found.base_version == run.version and _same_amendment(found.amendment, amendment)
                 if is_same and found.author == mine and _same_reasons(found, reasons):
                     return found

@@ -178,8 +178,9 @@ class DryRun:
         total_steps: its rows.
         from_step: the first row that may differ.
         first_step: the first row that does; None where none does.
-        largest_factor: the largest factor between the old and the new rate of one row, above 1 upwards.
-        refusals: each rule that the amendment breaks, in a sentence; empty where it would be accepted.
+        last_steps: column to its value in the last row.
+        largest_factor: the largest factor, up or down, between the old and the new rate of a row.
+        refusals: each reason why it would be refused now: its `code`, and a `detail` in words.
         picture: the old and the new table, as SVG.
     """
 
@@ -190,8 +191,9 @@ class DryRun:
     from_step: Count
     spec: Mapping[str, Any] | None = field(default=None, hash=False)
     first_step: Count | None = None
+    last_steps: Mapping[str, float] = field(default_factory=dict, hash=False)
     largest_factor: float | None = None
-    refusals: tuple[str, ...] = ()
+    refusals: tuple[Mapping[str, Any], ...] = field(default=(), hash=False)
     picture: str = ""
 
     def to_dict(self) -> dict[str, Any]:

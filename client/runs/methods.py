@@ -6,7 +6,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Literal, TypeVar, overload
 
-from client.errors import RunChangedError
+from client.cache.run_files import RunFiles
+from client.errors import OfflineError, RunChangedError
 from client.runs.calls import Changes, Progress, RunCalls
 from client.runs.documents import Change, DryRun, Proposal, Run, parse_run
 from client.runs.watching import watch
@@ -30,6 +31,7 @@ class RunMethods(ABC):
     """
 
     _calls: RunCalls
+    _run_files: RunFiles | None
     _timeout: float
 
     @abstractmethod
@@ -44,9 +46,17 @@ class RunMethods(ABC):
         """The run `namespace/name` as it is now, or one of its versions, which never change.
 
         What the service says of a run now may be 2 seconds old. Where its database is away, it is the last that it
-        knew, flagged `stale` and with its age. Raises `RunNotFoundError` for one that there is not, or not any more.
+        knew, flagged `stale` and with its age. So is what an offline client finds in the cache of this machine. Raises
+        `RunNotFoundError` for a run that there is not, or not any more, and `OfflineError` for one that is not cached.
         """
-        return self._calls.run(name, version, deadline=self._deadline_of_call())
+        try:
+            found = self._calls.run(name, version, deadline=self._deadline_of_call())
+        except OfflineError as error:
+            known = None if self._run_files is None else self._run_files.find(name, version)
+            if known is None:
+                raise _unknown(name, version, self._run_files) from error
+            return known
+        return self._kept(found, as_head=version is None)
 
     def create_run(
         self,
@@ -74,7 +84,7 @@ class RunMethods(ABC):
         Raises `RunChangedError` where the run exists with another table: it says where they differ.
         """
         body = {**self._target(target, total_steps), **_given(reason=reason, link=link, labels=labels, rules=rules)}
-        return self._calls.create(name, body, deadline=self._deadline_of_call())
+        return self._kept(self._calls.create(name, body, deadline=self._deadline_of_call()), as_head=True)
 
     def move_run(
         self,
@@ -172,7 +182,7 @@ class RunMethods(ABC):
 
     def proposals(self, name: str) -> list[Proposal]:
         """Every proposal for a run, in the order in which they were made."""
-        return self._calls.proposals(name, deadline=self._deadline_of_call())
+        return list(self._calls.proposals(name, deadline=self._deadline_of_call))
 
     def approve(self, name: str, proposal: int) -> Run:
         """Approve a proposal: the run is amended. Raises `AmendmentRefusedError` where it has changed since."""
@@ -271,6 +281,12 @@ class RunMethods(ABC):
             self.changes, lambda: self._calls.newest_change(name, deadline=self._deadline_of_call()), name, since
         )
 
+    def _kept(self, run: Run, *, as_head: bool) -> Run:
+        """A run that the cache of this machine remembers, for clients that are offline."""
+        if self._run_files is not None:
+            self._run_files.keep(run, as_head=as_head)
+        return run
+
     def _at_head(self, run: Run | str, change: Callable[[Run], Result]) -> Result:
         """Change a run at the version that was looked at; of a name, at whatever version it is at now.
 
@@ -289,6 +305,15 @@ class RunMethods(ABC):
                     raise
                 head = parse_run(error.current)
         return change(head)
+
+
+def _unknown(name: str, version: int | None, files: RunFiles | None) -> OfflineError:
+    what = f"the run {name}" if version is None else f"version {version} of the run {name}"
+    place = "there is no cache" if files is None else f"it is not in the cache {files.folder}"
+    return OfflineError(
+        f"offline: {what} was looked for: {place}. Read it once where there is a network, or import a bundle "
+        "(lrtables export, lrtables import)"
+    )
 
 
 def _given(**members: Any) -> dict[str, Any]:

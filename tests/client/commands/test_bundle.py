@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import socket
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import pytest
+
+from client import Client, OfflineError
 from client.cache.node_cache import NodeCache
 from client.cache.run_files import RunFiles
 from client.runs.bundle import open_bundle
@@ -31,6 +35,36 @@ def test_a_run_is_carried(lrtables: CommandLine, name: str, tmp_path: Path) -> N
         run = files.find(name, version)
         assert run is not None
         assert cache.open(run.digest, verify=True) is not None
+
+
+def test_a_carried_run_needs_no_network(
+    lrtables: CommandLine, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An offline client reads the run and its table from the cache: creating a socket would be an error."""
+    lrtables.ok("run", "create", name, *SCHEDULE, "--reason", "first run")
+    digest = lrtables.json("run", "move", name, "Constant", "0.1", "--steps", "10")["digest"]
+    lrtables.ok("export", name, str(tmp_path / "runs.zip"))
+    monkeypatch.setenv("LRTABLES_CACHE", str(tmp_path / "cluster"))
+    monkeypatch.setenv("LRTABLES_OFFLINE", "1")
+    monkeypatch.delenv("LRTABLES_URL")
+
+    def no_socket(*arguments: object, **options: object) -> None:
+        raise AssertionError("a socket was created")
+
+    monkeypatch.setattr(socket, "socket", no_socket)
+    with (
+        Client() as client,
+        pytest.raises(OfflineError, match=f"the run {name} was looked for: it is not in the cache"),
+    ):
+        client.run(name)
+    lrtables.ok("import", str(tmp_path / "runs.zip"))
+    with Client(offline=True) as client:
+        run = client.run(name)
+        assert (run.version, run.digest, run.stale) == (2, digest, True)
+        assert client.get(run).lr.tolist() == [0.1] * 10
+        assert client.get(client.run(name, 1)).total_steps == 1000
+    assert f"{name}  version 2  (move)" in lrtables.ok("run", "show", name)
+    assert "offline: version 3 of the run" in lrtables.refused(1, "run", "show", name, "--version", "3")
 
 
 def test_several_runs_are_one_file(lrtables: CommandLine, name: str, tmp_path: Path) -> None:

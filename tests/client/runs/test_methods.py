@@ -5,13 +5,14 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from itertools import cycle, islice
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import numpy as np
 import pytest
 
-from client import Client, Run, RunChangedError, RunLockedError, RunNotFoundError
+from client import Client, OfflineError, Run, RunChangedError, RunLockedError, RunNotFoundError
 from scheduler import Spec, Table
 from scheduler.compose import Constant
 from scheduler.custom import LinearWarmup, WarmupWithDecay
@@ -44,6 +45,23 @@ def test_a_run_is_created_and_read(client: Client, name: str) -> None:
     read = client.run(name)
     assert (read.digest, read.version, read.labels, read.stale) == (created.digest, 1, created.labels, False)
     assert client.get(read) == SPEC.table()
+
+
+def test_a_run_that_was_read_is_known_offline(service_url: str, name: str, tmp_path: Path) -> None:
+    """What the service said of a run is remembered on this machine, for a client that is offline."""
+    with Client(service_url, cache=tmp_path) as client:
+        created = client.create_run(name, SPEC)
+        client.get(created)
+    with Client(offline=True, cache=tmp_path) as offline:
+        known = offline.run(name)
+        assert (known.version, known.digest, known.stale) == (1, created.digest, True)
+        assert offline.get(known) == SPEC.table()
+        with pytest.raises(OfflineError, match=f"version 2 of the run {name} was looked for: it is not in the cache"):
+            offline.run(name, 2)
+        with pytest.raises(OfflineError, match=r"was not sent"):
+            offline.move_run(known, OTHER)
+    with Client(offline=True, cache=False) as nothing, pytest.raises(OfflineError, match="there is no cache"):
+        nothing.run(name)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,166 @@
+"""The text and picture of a log book, from versions that are made here."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from typing import Any
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+
+from client.runs.documents import Run, parse_run
+from client.runs.log_book import LogBook
+from client.runs.standalone import standalone_spec
+from scheduler import Spec, Table
+from scheduler.amendments import amend, parse_amendment, spec_of_table
+from scheduler.compose import Literal
+from scheduler.custom import WarmupWithDecay
+from scheduler.named_tables import resolved
+
+PLAN = Spec(schedule=WarmupWithDecay(5e-4, 100, 1000), total_steps=1000)
+HOLD: dict[str, Any] = {"template": "hold", "from_step": 600}
+
+
+def version(number: int, table: Table, **fields: Any) -> Run:
+    document = {
+        "namespace": "team-a",
+        "name": "bert_base",
+        "version": number,
+        "action": "create" if number == 1 else "amend",
+        "digest": table.digest,
+        "total_steps": table.total_steps,
+        "axis": table.axis,
+        "stride": table.stride,
+        "created_at": f"2026-11-30T16:50:0{number}+00:00",
+        "parent": number - 1 or None,
+    }
+    return parse_run({**document, **fields})
+
+
+def book(**fields: Any) -> LogBook:
+    """The book of a run that was held from step 600 on."""
+    held = amend(PLAN, parse_amendment(HOLD))
+    tables = [PLAN.table(), held.table()]
+    versions = [
+        version(1, tables[0], author="ada", reason="first"),
+        version(2, tables[1], amendment=HOLD, from_step=600, **{"author": "bob", **fields}),
+    ]
+    return LogBook(versions, {table.digest: table for table in tables}, held)
+
+
+def test_each_version_is_told() -> None:
+    """Who, when, what from which step on, why, the rates there, the digest, and how to compute it all again."""
+    found = book(reason="the loss rose", link="https://example.com/7")
+    text = found.markdown("log.svg", "spec.json")
+    assert text.startswith("# Log book of team-a/bert\\_base\n\n![")
+    assert "(log.svg)" in text
+    assert "| 2 | 600 | from step 600 on: hold the rate | bob | 2026-11-30T16:50:02+00:00 | the loss rose |" in text
+    assert "## Version 2: from step 600 on: hold the rate\n\nBy bob at 2026-11-30T16:50:02+00:00.\n" in text
+    assert "> the loss rose\n\n<https://example.com/7>\n" in text
+    rates = [found.tables[run.digest].get_lr(600) for run in found.versions]
+    assert f"At step 600 lr was {rates[0]!r}, and is {rates[1]!r}." in text
+    assert f"Table `{found.final.digest}`" in text
+    assert json.dumps(HOLD) in text
+    assert f"    {found.final.digest}\n" in text
+    assert "    lrtables show spec.json\n" in text
+
+
+@pytest.mark.parametrize(
+    ("reason", "shown"),
+    [
+        ("| a | b |", "\\| a \\| b \\|"),
+        ("# heading", "\\# heading"),
+        ("- item", "\\- item"),
+        ("1. item", "1\\. item"),
+        ("two\n\nlines", "two lines"),
+        ("<script>alert(1)</script>", "\\<script\\>alert(1)\\</script\\>"),
+        ("[x](javascript:y)", "\\[x\\](javascript:y)"),
+        ("`code` *bold* ~~no~~ &amp;", "\\`code\\` \\*bold\\* \\~\\~no\\~\\~ \\&amp;"),
+    ],
+)
+def test_texts_are_shown_as_they_are(reason: str, shown: str) -> None:
+    """A reason is somebody's words, never Markdown or markup of the page."""
+    text = book(reason=reason).markdown("log.svg", "spec.json")
+    assert f"| {shown} |\n" in text
+    assert f"> {shown}\n" in text
+
+
+def test_a_link_that_is_no_address_is_a_text() -> None:
+    """Only http and https are linked."""
+    text = book(link="javascript:alert(1)").markdown("log.svg", "spec.json")
+    assert "<javascript" not in text
+    assert "javascript:alert(1)" in text
+
+
+def test_every_kind_of_change_is_a_sentence() -> None:
+    """A rollback says to which version; an amendment that this version of lrtables does not know stands as JSON."""
+    found = book()
+    first, second = found.versions
+    more = [
+        dataclasses.replace(first, version=3, action="rollback", from_step=600, parent=2),
+        dataclasses.replace(second, version=4, action="move", amendment=None, parent=3),
+        dataclasses.replace(second, version=5, amendment={"template": "wave", "from_step": 700}, parent=4),
+        dataclasses.replace(second, version=6, action="delete", amendment=None, parent=5, from_step=None),
+    ]
+    text = LogBook([first, second, *more], found.tables, found.spec).markdown("log.svg", None)
+    assert "## Version 3: rolled back to version 1\n" in text
+    assert "## Version 4: moved to another schedule\n" in text
+    assert '## Version 5: {"template": "wave", "from\\_step": 700}\n' in text
+    assert "The run was deleted with version 6." in text
+    assert "Its values are all that is known of it: its file stands beside this one." in text
+
+
+def test_the_picture_has_few_lines() -> None:
+    """Of many tables the first and the newest are drawn; each change is marked."""
+    tables = [Table({"lr": np.full(100, 0.01 * number)}) for number in range(1, 20)]
+    versions = [
+        version(number, table, from_step=5 * number) for number, table in zip(range(1, 9), tables, strict=False)
+    ]
+    found = LogBook(versions, {table.digest: table for table in tables}, None)
+    root = ElementTree.fromstring(found.svg())
+    texts = [element.text for element in root.iter("{http://www.w3.org/2000/svg}text")]
+    assert len(list(root.iter("{http://www.w3.org/2000/svg}path"))) == 6
+    assert {"version 1", "version 8", "v2", "v8"} <= set(texts)
+    assert "version 2" not in texts
+
+
+def test_a_spec_without_names_needs_no_service() -> None:
+    """A spec that names a table by its digest gets that table's values; one that is computed stays as it is."""
+    table = Table({"lr": np.linspace(0.1, 0.0, 300)})
+    named = {table.digest: table}
+    amended = amend(spec_of_table(table), parse_amendment({**HOLD, "from_step": 200}))
+    with resolved(named):
+        final = amended.table()
+    found = standalone_spec(amended.model_dump(mode="json"), final, named)
+    assert found is not None
+    assert found.table() == final
+    assert table.digest not in found.model_dump_json()
+    assert standalone_spec(PLAN.model_dump(mode="json"), PLAN.table(), {}) == PLAN
+
+
+@pytest.mark.parametrize("rows", [300, 100_000, 250_001])
+def test_values_alone_are_a_spec(rows: int) -> None:
+    """A table without a spec is a Literal; a long one a Sequence of them."""
+    table = Table({"lr": np.linspace(0.1, 0.0, rows), "momentum": np.linspace(0.9, 0.95, rows)}, axis="token", stride=7)
+    found = standalone_spec(None, table, {})
+    assert found is not None
+    assert found.table() == table
+    assert isinstance(found.schedule, Literal) == (rows <= 100_000)
+
+
+def test_a_spec_that_gives_other_bits_here_is_replaced() -> None:
+    """A twin may differ in a last bit on another machine: the values are what was applied."""
+    values = PLAN.table().lr.copy()
+    values[500] = np.nextafter(values[500], 1.0)
+    applied = Table({"lr": values})
+    found = standalone_spec(PLAN.model_dump(mode="json"), applied, {})
+    assert found is not None
+    assert found.table() == applied
+
+
+def test_too_many_values_are_no_spec() -> None:
+    """A million values are 20 MB of JSON: a longer table is kept as a file."""
+    assert standalone_spec(None, Table({"lr": np.linspace(0.1, 0.0, 1_000_001)}), {}) is None
+    assert standalone_spec({"schedule": {"kind": "mine.Own"}}, Table({"lr": [0.1, 0.2]}), {}) is not None
