@@ -90,8 +90,9 @@ class Resolver:
     def fetch(self, wanted: Wanted, deadline: float) -> Table:
         """The table of a spec: see `client.Client.fetch`."""
         key = self._key(wanted.spec)
-        known = wanted.digest or self._remembered(key)
-        table = None if known is None else self._without_request(wanted, known, deadline)
+        confirmed = self._remembered(key)
+        known = wanted.digest or confirmed
+        table = None if known is None else self._without_request(wanted, known, deadline, known == confirmed)
         if table is None:
             try:
                 manifest = self._manifest(wanted, deadline)
@@ -102,12 +103,15 @@ class Resolver:
         table.spec = wanted.spec
         return table
 
-    def _without_request(self, wanted: Wanted, digest: str, deadline: float) -> Table | None:
-        """The table of a spec whose digest is known, where it is cached or can be computed."""
+    def _without_request(self, wanted: Wanted, digest: str, deadline: float, is_confirmed: bool) -> Table | None:
+        """The table of a spec whose digest is known, where it is cached or can be computed.
+
+        A confirmed digest was remembered when the service had named it and the table had been compared with the spec.
+        """
         spec, is_pinned = wanted.spec, wanted.digest is not None
         table = self._cached(digest, verify=wanted.full)
         if table is not None and (is_pinned or table.layout == spec.layout):
-            if wanted.full or is_pinned:  # a remembered digest was compared with the spec when it was remembered
+            if wanted.full or not is_confirmed or table.layout != spec.layout:
                 self._check(table, wanted, deadline)
             return self._found(table, "cache")
         if not (self._compute and (is_pinned or is_portable_spec(spec))):

@@ -33,7 +33,8 @@ def canonical_json(value: Any) -> str:
         for key in value:
             if not isinstance(key, str):
                 raise TypeError(f"JSON keys are strings, got {key!r}")
-        keys = sorted(value, key=lambda key: _text(key).encode("utf-16-be"))
+        plain = all(map(str.isascii, value))  # whose order by UTF-16 is that of Python
+        keys = sorted(value) if plain else sorted(value, key=lambda key: _text(key).encode("utf-16-be"))
         return "{" + ",".join(f"{canonical_json(key)}:{canonical_json(value[key])}" for key in keys) + "}"
     if isinstance(value, Sequence):
         return "[" + ",".join(canonical_json(item) for item in value) + "]"

@@ -44,6 +44,7 @@ FORMAT_REVISION = 2
 """Which way of writing the one file of a digest this is: another number where the same digest's bytes change."""
 COLUMN = r"[a-z][a-z0-9_]{0,63}(\.(0|[1-9][0-9]{0,5}))?"
 """A column's name, as a regular expression."""
+_COLUMN = re.compile(COLUMN)
 _INTEGER = re.compile(r"[1-9][0-9]{0,14}")
 _MAX_STRIDE = 10**15
 _MAX_CLAIM = 1000  # characters of a version in a header
@@ -232,7 +233,7 @@ def header_size(start: memoryview, file_size: int) -> int:
 
 def _check_columns(columns: Sequence[str]) -> None:
     for name in columns:
-        if not isinstance(name, str) or not re.fullmatch(COLUMN, name):
+        if not isinstance(name, str) or not _COLUMN.fullmatch(name):
             raise TableError(f"column names are like 'lr' or 'weight_decay.1', got {abbreviate(name)}")
     if list(columns) != sorted(set(columns)):
         raise TableError(f"columns must be different and in the order of their names, got {abbreviate(list(columns))}")

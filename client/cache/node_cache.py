@@ -133,7 +133,7 @@ class NodeCache:
         with suppress(OSError):
             path = self.folder / "specs" / key
             if path.lstat().st_uid in (os.geteuid(), 0):
-                digest = path.read_text(encoding="ascii", errors="replace").strip()
+                digest = path.read_bytes().decode("latin-1").strip()
                 return digest if is_digest(digest) else None
         return None
 

@@ -166,6 +166,8 @@ def _read(
     connection: Connection, response: HTTPResponse, headers: HTTPHeaderDict, max_bytes: int, download: Download | None
 ) -> bytearray | memoryview:
     if download is None or response.length is None or is_html(headers, b""):
+        if response.status == _PARTIAL:
+            raise ResponseError("it is a part that was not asked for, or of unknown length")
         body = bytearray()
         _append(connection, response, headers, max_bytes, body)
         return body

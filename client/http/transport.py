@@ -16,7 +16,7 @@ from client.http.responses import MAX_HEAD, Download, Response, receive
 from client.http.retries import Retries, RetryBudget, retry_after
 from client.http.statistics import Statistics
 
-REFUSED_PATIENCE = 15.0
+REFUSED_PATIENCE = 20.0
 """Seconds for which a refused connection is tried again: a service that restarts is back within 10."""
 
 _NOT_ALLOWED = (401, 403)

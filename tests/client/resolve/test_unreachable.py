@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,8 @@ from client.cache.node_cache import NodeCache
 from scheduler import ScheduleWarning, Spec, Table
 from scheduler.builtin import CosineAnnealingLR
 from scheduler.custom import WarmupWithDecay
+from tests.support.servers.fault_profiles import REFUSED
+from tests.support.servers.fault_proxy import FaultProxy
 
 if TYPE_CHECKING:
     from tests.client.conftest import Response, ScriptedServer
@@ -71,9 +74,18 @@ def test_a_service_that_refuses_is_not_away(scripted: ScriptedServer, response: 
         client.fetch(PORTABLE)
 
 
-def test_a_restart_is_survived(scripted: ScriptedServer, response: type[Response], free_port: int) -> None:
-    """By default a refused connection is tried for 15 seconds, more than a restart takes."""
-    assert Client(scripted.url)._transport._patience == 15.0
+@pytest.mark.slow
+def test_a_restart_is_survived(service_url: str) -> None:
+    """A job that cannot compute its table waits for a service that is away for 10 seconds, with default settings."""
+    table = Table({"lr": [0.5, 0.25, 0.75]})
+    with Client(service_url) as client:
+        client.publish(table)
+    with FaultProxy(int(service_url.rpartition(":")[2])) as proxy, ThreadPoolExecutor(1) as pool:
+        with proxy.faulty(REFUSED), Client(proxy.url) as client:
+            call = pool.submit(client.get, table.digest)
+            time.sleep(10.0)
+        assert call.result() == table
+        assert client.stats().retries
 
 
 # -- offline ----------------------------------------------------------------------------------------------------------
@@ -159,6 +171,8 @@ def watch(event, arguments):
 sys.addaudithook(watch)
 from client import Client
 from scheduler.custom import WarmupWithDecay
+from tests.support.servers.fault_profiles import REFUSED
+from tests.support.servers.fault_proxy import FaultProxy
 client = Client("http://service.example:8000")
 client.get(sys.argv[1])
 client.fetch(WarmupWithDecay(5e-4, 100, 1000))
