@@ -76,9 +76,9 @@ class ChangeRecords:
         with self._database.transaction("read") as connection:
             return connection.scalar(select(func.max(CHANGES.c.sequence))) or 0
 
-    def since(self, sequence: int) -> list[ChangeRow]:
-        """Return the changes after this number in their order; the first `PAGE` of them at most."""
-        return self._changes.find_all(CHANGES.c.sequence > sequence, order_by=[CHANGES.c.sequence])
+    def since(self, sequence: int, limit: int = PAGE) -> list[ChangeRow]:
+        """Return the changes after this number in their order: the first `limit` of them, and `PAGE` at most."""
+        return self._changes.find_all(CHANGES.c.sequence > sequence, order_by=[CHANGES.c.sequence], limit=limit)
 
     async def listen(self, committed: Callable[[], None]) -> None:
         """Call `committed` soon after a commit of a change by any process, as long as PostgreSQL says so.

@@ -75,12 +75,15 @@ class ChangeFeed:
         to read as long as `next` of the result is not `after`. Raises `DatabaseError`.
         """
         await self._refresh()
+        if is_wanted is None:
+            page = await self._page(after, limit)
+            return Read(list(page), page[-1].sequence if page else after)
         found: list[ChangeRow] = []
         for _ in range(_MOST_PAGES):
-            page = await self._page(after)
+            page = await self._page(after, PAGE)
             for change in page:
                 after = change.sequence
-                if is_wanted is None or is_wanted(change):
+                if is_wanted(change):
                     found.append(change)
                 if len(found) == limit:
                     return Read(found, after)
@@ -88,12 +91,13 @@ class ChangeFeed:
                 break
         return Read(found, after)
 
-    async def _page(self, after: int) -> Sequence[ChangeRow]:
+    async def _page(self, after: int, limit: int) -> Sequence[ChangeRow]:
         if after >= self.newest:
             return ()
         if after >= self._start:
-            return self._newest[bisect_right(self._newest, after, key=_sequence) :]
-        return await self._executors.database(self._records.since, after)
+            first = bisect_right(self._newest, after, key=_sequence)
+            return self._newest[first : first + limit]
+        return await self._executors.database(self._records.since, after, limit)
 
     async def _refresh(self) -> None:
         """Learn of all changes that were committed before this call. Calls at the same time share a query."""
@@ -115,7 +119,7 @@ class ChangeFeed:
     async def _query(self) -> None:
         end = self._end
         page = [] if end is None else await self._executors.database(self._records.since, end)
-        if end is None or len(page) == PAGE:  # what was before is for those who read old changes
+        if end is None or len(page) >= PAGE:  # what was before is for those who read old changes
             self._start = self._end = await self._executors.database(self._records.last)
             self._newest = ()
         elif page:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import http.client
 import json
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
+
+from sqlalchemy import Connection
 
 from service.database.changes import ChangeRecords, ChangeRow
 from service.database.database import Database
@@ -35,9 +37,13 @@ class FeedWriter:
 
     def append(self, *changes: ChangeRow) -> int:
         """Append changes, of one run where none are given, in one transaction; return the number of the last."""
-        with self._database.transaction("write") as connection:
+        with self.transaction() as connection:
             numbers = [self.records.append(connection, one).sequence for one in changes or (change(),)]
         return numbers[-1]
+
+    def transaction(self) -> AbstractContextManager[Connection]:
+        """A transaction that writes."""
+        return self._database.transaction("write")
 
     def close(self) -> None:
         """Close the connections."""

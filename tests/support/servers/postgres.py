@@ -59,7 +59,7 @@ class PostgresServer:
     def start(self) -> None:
         """Run the server until it takes connections."""
         with self._log.open("ab") as log:
-            self._process = subprocess.Popen(self._command(), stdout=log, stderr=log, **_unprivileged())
+            self._process = subprocess.Popen(self._command(), stdout=log, stderr=log, **unprivileged())
         limit = time.monotonic() + 60
         while not self._takes_connections():
             if self._process.poll() is not None or time.monotonic() > limit:
@@ -127,7 +127,7 @@ class PostgresServer:
             "--encoding=UTF8",
         ]
         command = [str(_programs() / "initdb"), *options, "-D", str(self.directory / "data")]
-        subprocess.run(command, check=True, capture_output=True, **_unprivileged())
+        subprocess.run(command, check=True, capture_output=True, **unprivileged())
 
     def _command(self) -> Sequence[str | Path]:
         settings = {"listen_addresses": "127.0.0.1", "unix_socket_directories": self.directory, "fsync": "off"}
@@ -163,7 +163,7 @@ def is_installed() -> bool:
     """Whether this machine has PostgreSQL's server, and who may run it."""
     try:
         _programs()
-        _unprivileged()
+        unprivileged()
     except (RuntimeError, KeyError):
         return False
     return True
@@ -178,7 +178,7 @@ def _programs() -> Path:
     raise RuntimeError("there is no program initdb: install PostgreSQL")
 
 
-def _unprivileged() -> Mapping[str, Any]:
+def unprivileged() -> Mapping[str, Any]:
     """Arguments of `subprocess` for a program that does not run as root."""
     if os.geteuid() != 0:
         return {}
