@@ -53,6 +53,7 @@ def open_server(settings: Settings, workers: Workers | None = None) -> ServerSta
         raise
     executors = Executors()
     tables = TableService(store, metadata.tables, executors, workers or Workers(), settings, TableResponder(executors))
+    feed = ChangeFeed(metadata.changes, executors, settings.max_waiting)
     return ServerState(
         settings,
         store,
@@ -61,9 +62,9 @@ def open_server(settings: Settings, workers: Workers | None = None) -> ServerSta
         Bodies(settings.max_body_bytes),
         SpecReader(settings, executors),
         tables,
-        RunService(metadata, tables, executors),
+        RunService(metadata, tables, executors, feed),
         Uploads(settings, executors),
-        ChangeFeed(metadata.changes, executors, settings.max_waiting),
+        feed,
         Metrics(),
         Counter[str](),
     )

@@ -10,10 +10,11 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from service.database.changes import PAGE, ChangeRow
 from service.runs.feed import Read
+from service.runs.rules import NAME_PATTERN
 
 _CACHED = 1024  # changes: all clients that wait are sent the same ones
 _LONGEST_WAIT = 60  # seconds
-_PART = "[A-Za-z0-9][A-Za-z0-9._-]{0,99}"
+_PART = NAME_PATTERN.strip("^$")
 
 _Position = Annotated[int, Field(ge=0, le=10**15 - 1)]
 _Run = Annotated[str, Field(pattern=f"^{_PART}/{_PART}$")]
@@ -50,6 +51,7 @@ class Change(BaseModel):
     action: str = Field(description="that of the version, or lock, unlock, labels, rules, propose, reject")
     digest: str = Field(description="digest of the table of that version")
     author: str = Field(description="name of the token; empty if the server requires no tokens")
+    reason: str | None = Field(description="why, as its author gave it")
     created_at: datetime
 
 

@@ -47,6 +47,8 @@ class ChangeFeed:
         """How many readers wait, or may wait, at the moment."""
         self.is_stopping = False
         """Whether nobody may wait any more."""
+        self.on_changes: Callable[[Sequence[ChangeRow]], None] | None = None
+        """Called with new changes, of any process, before readers are woken."""
         self._records = records
         self._executors = executors
         self._max_waiting = max_waiting
@@ -123,6 +125,8 @@ class ChangeFeed:
             self._start = self._end = await self._executors.database(self._records.last)
             self._newest = ()
         elif page:
+            if self.on_changes is not None:
+                self.on_changes(page)
             self._newest = (*self._newest, *page)[-PAGE:]
             self._start = max(self._start, self._newest[0].sequence - 1)
             self._end = page[-1].sequence

@@ -96,6 +96,12 @@ class Heads:
             self._known[name] = replace(known, changed_at=self._clock())
         self._queries.pop(name, None)  # it may have read what was before
 
+    def outdate(self, name: RunName) -> None:
+        """Take note of a change that any process has made: the next reader of the run sees it."""
+        if (known := self._known.get(name)) is not None:
+            self._known[name] = replace(known, changed_at=self._clock())
+        self._queries.pop(name, None)
+
     async def _asked(self, name: RunName) -> KnownHead:
         """Return the head from the database; requests at the same time share a query."""
         query = self._queries.get(name)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from scheduler import Spec
 from service.concurrency.executors import Executors
+from service.database.changes import ChangeRow
 from service.database.metadata import Metadata
 from service.database.runs.listing import RunCursor, RunFilter
 from service.database.runs.records import Check, LockedError, RunConflictError
@@ -15,6 +16,7 @@ from service.database.runs.rows import Author, RunEdit, RunHead, RunName, RunTar
 from service.database.tables import SpecRow
 from service.errors import RunDeletedError, RunLockedError, RunNotFoundError, TableLostError, VersionNotFoundError
 from service.runs.differences import TableDifference, compare
+from service.runs.feed import ChangeFeed
 from service.runs.heads import Heads, ServedHead
 from service.tables.entries import Entry
 from service.tables.origins import kind_of
@@ -46,14 +48,17 @@ class RunService:
         metadata: the database.
         tables: the table service.
         executors: the threads for blocking calls.
+        feed: the feed of changes. It is told of each change that is made here, and tells of those made elsewhere.
     """
 
-    def __init__(self, metadata: Metadata, tables: TableService[Any], executors: Executors) -> None:
+    def __init__(self, metadata: Metadata, tables: TableService[Any], executors: Executors, feed: ChangeFeed) -> None:
         self.heads = Heads(metadata.runs, executors)
         self._records = metadata.runs
         self._table_records = metadata.tables
         self._tables = tables
         self._executors = executors
+        self._feed = feed
+        feed.on_changes = self._outdate
 
     # -- what a run names ---------------------------------------------------------------------------------------------
 
@@ -156,7 +161,7 @@ class RunService:
             raise await self._changed(name, expected, target, is_known=error.run is not None) from error
         except LockedError as error:
             raise RunLockedError(f"the run {name} is locked: unlock it first") from error
-        self.heads.changed(name, head)
+        self._committed(name, head)
         return head, made
 
     async def set(
@@ -179,8 +184,17 @@ class RunService:
             head = await self._executors.database(work)
         except RunConflictError as error:
             raise await self._changed(name, expected, None, is_known=error.run is not None) from error
-        self.heads.changed(name, head)
+        self._committed(name, head)
         return head
+
+    def _committed(self, name: RunName, head: RunHead) -> None:
+        """Take note of a change that was made here."""
+        self.heads.changed(name, head)
+        self._feed.announce()
+
+    def _outdate(self, changes: Sequence[ChangeRow]) -> None:
+        for change in changes:
+            self.heads.outdate(RunName(change.namespace, change.name))
 
     async def first_difference(self, current: str, other: str) -> int | None:
         """Return the first row in which two stored tables differ; None if they are equal, or one of them is lost."""

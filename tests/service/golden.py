@@ -62,7 +62,7 @@ def _ask(name: str, example: Example, client: TestClient, media_type: str) -> An
     if method == "get" and path.startswith(_POST.split()[1]):
         client.post("/v1/tables", json=_SPEC)
     query = {key: value for key, value in example.parameters.items() if f"{{{key}}}" not in path}
-    if path.startswith(_RUNS) and method != "put":
+    if path.startswith((_RUNS, "/v1/changes", "/v1/events")) and method != "put":
         run = EXAMPLES_BY_NAME[_PUT_RUN]
         client.put(path_of(_PUT_RUN), json=run.body, headers=dict(run.headers))
     headers = {"accept": media_type, "x-request-id": "job-7.rank-3", **example.headers}
@@ -83,13 +83,17 @@ def path_of(name: str) -> str:
 def _shown(response: Any) -> Any:
     """Return the part of a response that an example shows: the same on every machine, and short."""
     if isinstance(response, str):
+        response = re.sub(r'"created_at":"[^"]*"', f'"created_at":"{_CREATED}"', response)
         response = re.sub(r'python="[^"]*"', 'python="3.11.2"', response)
         lines = response.splitlines(keepends=True)
         return response if len(lines) <= 3 * _MOST else "".join(lines[:_MOST])
     for said in (response, response.get("claim") or {}):
         if said.get("provenance"):  # it differs from machine to machine
             said["provenance"] = _PROVENANCE
-    for said in (response, *(item for name in ("versions", "runs", "tables") for item in response.get(name, ()))):
+    for said in (
+        response,
+        *(item for name in ("changes", "versions", "runs", "tables") for item in response.get(name, ())),
+    ):
         if "created_at" in said:
             said["created_at"] = _CREATED
     if "age_seconds" in response:

@@ -8,6 +8,7 @@ from contextlib import closing, suppress
 import pytest
 
 from service.database.changes import CHANNEL
+from service.database.drivers.deadline import deadline
 from service.database.drivers.postgres import connect
 from service.database.metadata import Metadata
 from tests.service.conftest import OpenDatabase
@@ -130,5 +131,5 @@ def test_notifications_that_nobody_asked_for_are_dropped(postgres: PostgresServe
         for _ in range(3):
             other.append()
         connection.execute("SELECT 1")
-        with pytest.warns(RuntimeWarning, match="together with notifies handlers"):
+        with deadline(0.1), pytest.warns(RuntimeWarning, match="together with notifies handlers"):
             assert list(connection.notifies(timeout=0)) == []

@@ -38,6 +38,17 @@ class Site:
         self.port = self.ports[0]
         self.writer = stack.enter_context(closing(FeedWriter(url or sqlite_url(folder / "data-0"))))
 
+    def put(self, name: str, value: float = 0.5, server: int = 0, **condition: str) -> None:
+        """Create a run through a server, or move it with a condition."""
+        body = json.dumps({"spec": {"schedule": {"kind": "Constant", "value": value}, "total_steps": 8}})
+        headers = condition or {"If-None-Match": "*"}
+        headers = {name.replace("_", "-"): value for name, value in headers.items()}
+        with closing(http.client.HTTPConnection("127.0.0.1", self.ports[server], timeout=PATIENCE)) as connection:
+            connection.request("PUT", f"/v1/runs/team-a/{name}", body, {**headers, "Content-Type": "application/json"})
+            response = connection.getresponse()
+            assert response.status in (200, 201), response.read()
+            response.read()
+
     def waiting(self, server: int = 0) -> int:
         """How many clients wait at a server."""
         return gauge(self.servers[server], "lrtables_feed_waiting")
@@ -72,28 +83,42 @@ def shown(response: tuple[int, Any]) -> tuple[list[int], int]:
 
 
 def test_who_waits_is_answered_by_the_next_change(site: Site, pool: ThreadPoolExecutor) -> None:
-    """Clients that wait for different runs are each answered by their change, in the order of the changes."""
+    """Clients that wait for different runs are each answered by the creation of theirs, in the order of these."""
     names = ["bert", "gpt", "vit"]
     waits = {name: pool.submit(get, site.port, f"/v1/changes?run=team-a/{name}&{LONG}") for name in reversed(names)}
     until(lambda: site.waiting() == 3)
     for number, name in enumerate(names, start=1):
-        site.writer.append(change(name))
+        site.put(name)
         assert shown(waits[name].result(PATIENCE)) == ([number], number)
         assert site.waiting() == len(names) - number
 
 
-def test_a_change_through_one_process_wakes_who_waits_at_another(
+def test_a_change_through_one_server_wakes_who_waits_at_another(
     postgres: PostgresServer, tmp_path: Path, pool: ThreadPoolExecutor
 ) -> None:
-    """Two servers over one PostgreSQL: clients of both, who wait for the same change, are answered alike."""
+    """Two servers over one PostgreSQL: clients of both are answered alike, whichever one the change is made through."""
     with ExitStack() as stack:
         site = Site(stack, tmp_path, postgres.emptied_url(), servers=2)
         for number in range(1, 6):
             waits = [pool.submit(get, port, f"/v1/changes?since={number - 1}&{LONG}") for port in site.ports]
             until(lambda: site.waiting(0) == site.waiting(1) == 1)
-            site.writer.append()
+            site.put(f"run-{number}", server=number % 2)
             assert [shown(wait.result(PATIENCE)) for wait in waits] == 2 * [([number], number)]
-            assert shown(get(site.ports[number % 2], f"/v1/changes?since={number - 1}")) == ([number], number)
+
+
+def test_who_is_told_of_a_change_finds_the_run_changed(
+    postgres: PostgresServer, tmp_path: Path, pool: ThreadPoolExecutor
+) -> None:
+    """Whoever waits at a server, and then asks it for the run, never gets what it had in memory from before."""
+    with ExitStack() as stack:
+        site = Site(stack, tmp_path, postgres.emptied_url(), servers=2)
+        site.put("bert")
+        for version in range(1, 6):
+            assert get(site.ports[1], "/v1/runs/team-a/bert")[1]["version"] == version
+            wait = pool.submit(get, site.ports[1], f"/v1/changes?since={version}&{LONG}")
+            until(lambda: site.waiting(1) == 1)
+            site.put("bert", 0.5 / (version + 1), If_Match=f'"v{version}"')
+            assert shown(wait.result(PATIENCE)) == ([version + 1], version + 1)
 
 
 @pytest.mark.needs("pgbouncer")
