@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
 from typing import NamedTuple
 
-import numpy as np
-
 from scheduler.fields import Values
+from scheduler.views.difference import Columns, first_difference
 
 
 class TableDifference(NamedTuple):
@@ -23,27 +22,21 @@ class TableDifference(NamedTuple):
         return f"row {self.row}, {self.column}: {first} and {second}"
 
 
-def table_difference(
-    one: Mapping[str, Values], other: Mapping[str, Values], stop: int | None = None
-) -> TableDifference | None:
-    """The first value in which the columns of two tables differ, in a row before `stop`; None without any.
+def table_difference(one: Columns, other: Columns, stop: int | None = None) -> TableDifference | None:
+    """The first value in which two tables with the same columns differ, in a row before `stop`; None without any.
 
-    Both have the same columns. Values are compared by their bits. Of two columns that differ in the same row the first
-    in name order is taken. Where all rows that both have are equal, the first row that one of them lacks is the
-    difference.
+    Values are compared by their bits. Of two columns that differ in the same row the first in name order is taken.
+    Where all rows that both have are equal, the first row that one of them lacks is the difference.
     """
-    lengths = [len(next(iter(columns.values()))) for columns in (one, other)]
-    rows = min(lengths) if stop is None else min(*lengths, stop)
-    found: TableDifference | None = None
-    for name in sorted(one):
-        mine, theirs = one[name][:rows], other[name][:rows]
-        differs = mine.view(np.int64) != theirs.view(np.int64)
-        if differs.any() and ((row := int(np.argmax(differs))) < (rows if found is None else found.row)):
-            found = TableDifference(row, name, float(mine[row]), float(theirs[row]))
-    if found is None and lengths[0] != lengths[1] and (stop is None or stop > rows):
-        name = min(one)
-        found = TableDifference(rows, name, *(_value(columns[name], rows) for columns in (one, other)))
-    return found
+    row = first_difference(one, other)
+    longest = max(len(values) for table in (one, other) for values in table.columns.values())
+    if row >= longest or (stop is not None and row >= stop):
+        return None
+    for name in sorted(one.columns):
+        mine, theirs = (_value(table.columns[name], row) for table in (one, other))
+        if mine is None or theirs is None or math.copysign(1.0, mine) != math.copysign(1.0, theirs) or mine != theirs:
+            return TableDifference(row, name, mine, theirs)
+    return None
 
 
 def _value(column: Values, row: int) -> float | None:

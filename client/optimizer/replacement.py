@@ -28,7 +28,7 @@ def check_replacement(old: Table, new: Table, progress: int, from_step: int | No
         raise ValueError(f"{old.axis} {progress} is past the end of the table, {end}: it is too late for another one")
     if from_step is not None and (type(from_step) is not int or from_step < row):
         raise ValueError(f"from_step must be a row from {row}, the present position, got {abbreviate(from_step)}")
-    difference = table_difference(old.columns, new.columns, row if from_step is None else from_step)
+    difference = table_difference(old, new, row if from_step is None else from_step)
     if difference is not None:
         where = "has been applied" if difference.row < row else f"is before from_step, {from_step}"
         raise ValueError(

@@ -36,12 +36,19 @@ class FileGroup:
             of Slurm's srun, Open MPI, MPICH.
         size: the number of processes.
         job: a name for the job, where several use one folder at the same time.
+        patience: seconds to wait in `extremes`, which the training loop calls: for the slowest rank's slowest step.
 
     Raises `ValueError` where rank and size are neither given nor in the environment, or cannot be.
     """
 
     def __init__(
-        self, folder: str | os.PathLike[str], rank: int | None = None, size: int | None = None, *, job: str = "job"
+        self,
+        folder: str | os.PathLike[str],
+        rank: int | None = None,
+        size: int | None = None,
+        *,
+        job: str = "job",
+        patience: float = 1800.0,
     ) -> None:
         world = world_of_environment()
         if rank is None and size is None and world is not None:
@@ -55,6 +62,7 @@ class FileGroup:
         self.rank = rank
         self.size = size
         self._folder = Path(folder) / job
+        self._patience = patience
         self._me = secrets.token_hex(8)
         self._session: Path | None = None
         self._calls = 0
@@ -81,7 +89,7 @@ class FileGroup:
 
     def extremes(self, values: Sequence[int]) -> tuple[list[int], list[int]]:
         # docstring inherited
-        rows = [json.loads(row) for row in self.all_gather(json.dumps([*values]).encode(), timeout=1800.0)]
+        rows = [json.loads(row) for row in self.all_gather(json.dumps([*values]).encode(), timeout=self._patience)]
         return [min(column) for column in zip(*rows, strict=True)], [max(column) for column in zip(*rows, strict=True)]
 
     def _name(self, rank: int, back: int = 0) -> str:

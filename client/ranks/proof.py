@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -13,6 +13,7 @@ from client.errors import RanksDisagreeError
 from client.ranks.group import Group, ranks_in_words
 from client.table_difference import table_difference
 from scheduler import Table
+from scheduler.fields import Values
 
 _SHOWN = 5  # ranks or values that a message tells one by one
 
@@ -107,7 +108,7 @@ def check_tables(ranks: Group, table: Table, digests: Sequence[str], wanted: str
     values = table.parts()[1] if ranks.rank == reference else None
     data = ranks.broadcast(None if values is None else bytes(values), source=reference, timeout=timeout)
     columns = np.frombuffer(data, dtype="<f8").reshape(len(table.columns), -1)
-    difference = table_difference(dict(zip(table.columns, columns, strict=True)), table.columns)
+    difference = table_difference(_Received(dict(zip(table.columns, columns, strict=True))), table)
     found = gather(ranks, None if difference is None else str(difference), timeout=timeout)
     check_equal("in the layout of their tables", layouts)
     raise RanksDisagreeError(_tables_in_words(wrong, found, reference, right))
@@ -122,6 +123,12 @@ def _tables_in_words(wrong: Sequence[int], found: Sequence[str | None], referenc
         f"the ranks differ in their tables: {ranks_in_words(wrong)} of {len(found)} from table {right[:12]} "
         f"of {ranks_in_words([reference])}, whose value comes first: {'; '.join(places[:_SHOWN])}{more}"
     )
+
+
+class _Received(NamedTuple):
+    """The values of another rank's table, which may not be those of any digest."""
+
+    columns: Mapping[str, Values]
 
 
 def failures(errors: Iterable[str | None]) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 from client.errors import ClientError
 from client.optimizer.replacement import check_replacement
 from client.pinned_table import check_pin, is_run_name
+from client.runs.documents import Run, parse_run
 from client.table_difference import table_difference
 from scheduler import Schedule, Spec, Table
 from scheduler.texts import abbreviate, is_digest
@@ -45,6 +46,7 @@ class Resolved:
 
     Attributes:
         replaces: the digest of the checkpoint's table, where the job follows its run to a newer one.
+        head: the run as the service describes it, where it is at this table.
         warning: what the user should know about the choice; empty without anything.
         table: the table, where resolving has fetched it.
     """
@@ -53,8 +55,26 @@ class Resolved:
     run: str | None = None
     version: int | None = None
     replaces: str | None = None
+    head: Run | None = None
     warning: str = ""
     table: Table | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON data, without warning and table."""
+        head = None if self.head is None else self.head.to_dict()
+        return {
+            "digest": self.digest, "run": self.run, "version": self.version, "replaces": self.replaces, "head": head
+        }  # fmt: skip
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Resolved:
+        """What `to_dict` gave."""
+        return cls(**{**data, "head": None if data["head"] is None else parse_run(data["head"])})
+
+    def get_from(self, client: Any) -> Table:
+        """The table, the cheapest way that the client knows. Raises what the client raises."""
+        table: Table = self.table or client.get(self.head or self.digest)
+        return table
 
 
 def described(what: object, checkpoint: Checkpoint | None = None) -> str:
@@ -95,12 +115,13 @@ def resolve(client: Any, what: Source | None, checkpoint: Checkpoint | None, *, 
     try:
         newest = _newest(client, name)
         if newest.digest == kept.digest:
-            return kept
-        new = newest.table or client.get(newest.digest)
+            return replace(kept, head=newest.head)
+        new = newest.get_from(client)
     except ClientError as error:
         _logger.warning("whether %s has moved on is not known: %s", described(name), error)
         return kept
-    return _moved(replace(newest, table=new), replace(kept, table=client.get(kept.digest)), checkpoint, follow=follow)
+    kept = replace(kept, table=kept.get_from(client))
+    return _moved(replace(newest, table=new), kept, checkpoint, follow=follow)
 
 
 def _newest(client: Any, what: Source) -> Resolved:
@@ -108,7 +129,7 @@ def _newest(client: Any, what: Source) -> Resolved:
         return Resolved(what)
     if is_run_name(what):
         run = client.run(what)
-        return Resolved(run.digest, what, run.version)
+        return Resolved(run.digest, what, run.version, head=run)
     table = client.fetch(what)
     return Resolved(table.digest, table=table)
 
@@ -120,7 +141,7 @@ def _moved(newest: Resolved, kept: Resolved, checkpoint: Checkpoint, *, follow: 
         return kept
     names = [_version_in_words(each) for each in (kept, newest)]
     same_columns = old.columns.keys() == new.columns.keys()
-    difference = table_difference(old.columns, new.columns) if same_columns else None
+    difference = table_difference(old, new) if same_columns else None
     where = f"they differ first in {difference}" if same_columns else "their columns differ"
     moved = f"the checkpoint has {names[0]}, and the newest is {names[1]}: {where}. "
     if not follow:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import warnings
 from collections.abc import Collection
-from dataclasses import asdict, replace
 from typing import Any, Literal
 
 from client.errors import DigestMismatchError, RankFailedError
@@ -70,7 +69,7 @@ class Sharing:
             attempt = Attempt(
                 f"resolve {what}", lambda: resolve(self._client, self._what, self._checkpoint, follow=follow)
             )
-            found = None if attempt.error is not None else asdict(replace(attempt.result, table=None))
+            found = None if attempt.error is not None else attempt.result.to_dict()
             announced = json.dumps({"found": found, "error": attempt.error, "what": what}).encode()
         heard = json.loads(bytes(self._ranks.broadcast(announced, source=0, timeout=self._timeout)))
         if heard["error"] is not None:
@@ -78,7 +77,7 @@ class Sharing:
                 f"rank 0 could not resolve {heard['what']}, so every rank stops: {heard['error']}"
             ) from (attempt.cause if attempt else None)
         if attempt is None:
-            return Resolved(**heard["found"])
+            return Resolved.from_dict(heard["found"])
         if attempt.result.warning:
             warnings.warn(attempt.result.warning, ScheduleWarning, stacklevel=5)
         return attempt.result
@@ -100,11 +99,9 @@ class Sharing:
         return attempt.settle(self._ranks, timeout=self._timeout)
 
     def _get(self, found: Resolved) -> Table:
-        if found.table is not None:
-            return found.table
         is_schedule = self._what is not None and not isinstance(self._what, str)
-        if not is_schedule or self._checkpoint is not None:
-            return self._client.get(found.digest)  # type: ignore[no-any-return]  # a client's
+        if found.table is not None or not is_schedule or self._checkpoint is not None:
+            return found.get_from(self._client)
         table: Table = self._client.fetch(self._what)
         if table.digest != found.digest:
             raise DigestMismatchError(f"{described(self._what)} is {table.digest} here, and {found.digest} on rank 0")

@@ -110,7 +110,7 @@ class Watcher:
                 self._newest, self._table = run, None
             has_table = self._table is not None or run.version <= self._settled
         if not has_table and run.action != "rewind":
-            table = self._client.get(run.digest)
+            table = self._client.get(run)
             with self._lock:
                 self._table = table
 

@@ -31,7 +31,7 @@ LAST = 2  # the rank that is another than the others
 class Dying(FolderService):
     """A service whose client does not live to see the table."""
 
-    def get(self, digest: str) -> Table:
+    def table(self, digest: str) -> Table:
         os._exit(7)
 
 

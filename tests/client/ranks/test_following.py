@@ -61,10 +61,10 @@ def moving(
 
     def at_step(step: int) -> None:
         if step == at:
-            service.move(RUN, table, **how)
             service.asked.clear()
+            service.move(RUN, table, **how)  # which asks for the run once itself
             wanted = f"get {table.digest}" if ready else f"run {RUN}"
-            until(lambda: service.asked.count(wanted) >= (1 if ready else 2))
+            until(lambda: service.asked.count(wanted) >= (1 if ready else 4))
             until(lambda: service.asked[-1] != wanted or not ready)  # and has put it where the training looks
 
     return at_step
@@ -138,11 +138,11 @@ def test_a_table_that_comes_too_late_is_not_taken_up(tmp_path: Path, service: Fo
     class Half(FolderService):
         """Knows the run's versions, and cannot send the new table."""
 
-        def get(self, digest: str) -> Table:
+        def table(self, digest: str) -> Table:
             if digest == LATER.digest:
                 self.asked.append("refused")
                 raise ClientError("the bucket is on fire")
-            return super().get(digest)
+            return super().table(digest)
 
     half = Half(service.away.parent)
 

@@ -123,8 +123,8 @@ def test_a_flipped_bit_in_memory_stops_all(tmp_path: Path, service: FolderServic
     digest = service.publish(make_table())
 
     class Damaging(FolderService):
-        def get(self, digest: str) -> Table:
-            table = super().get(digest)
+        def table(self, digest: str) -> Table:
+            table = super().table(digest)
             assert table.digest == digest
             damaged = np.array(table.lr)
             damaged[7] = math.nextafter(damaged[7], 1)
@@ -266,7 +266,7 @@ def test_a_rank_that_dies_while_fetching_is_named(tmp_path: Path, service: Folde
     digest = service.publish(make_table())
 
     class Dying(FolderService):
-        def get(self, digest: str) -> Table:
+        def table(self, digest: str) -> Table:
             raise SystemExit  # as a process that ends without a word
 
     dying = Dying(service.away.parent)
