@@ -22,6 +22,7 @@ ClientError
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -29,6 +30,7 @@ from typing import Any
 from scheduler.texts import encodable
 
 _LONGEST_TEXT = 2000  # characters of one text of a response that a message repeats
+_HTML = re.compile(rb"\s*<(!doctype\s+html|html)\b", re.IGNORECASE)
 _DEEPEST_JSON = 20  # levels of a problem document: those of the service have 3
 
 
@@ -115,6 +117,7 @@ class RequestRefusedError(ClientError):
         self.status = status
         self.retry_after = retry_after
         self.problem = _problem(body)
+        self._reason = _PAGE if is_page(body) else "no reason given"
 
     @property
     def code(self) -> str:
@@ -133,12 +136,16 @@ class RequestRefusedError(ClientError):
         return _text(self.problem.get("request_id"))
 
     def __str__(self) -> str:
-        reason = _text(self.problem.get("detail")) or _text(self.problem.get("title")) or "no reason given"
+        reason = _text(self.problem.get("detail")) or _text(self.problem.get("title")) or self._reason
         lines = [f"{self.url} answered {self.status}: {reason}"]
         lines += [f"  {error}" for error in self.errors]
         return printable("\n".join([*lines, f"  request {self.request_id}"] if self.request_id else lines))
 
 
+_PAGE = (
+    "no reason given, but an HTML page: something between here and the service answers in its place, such as a proxy "
+    "or the log-in page of a network"
+)
 _ASK = "whoever runs the service makes one: lrtables token create NAME --scope SCOPE"
 _ADVICE = {
     (401, False): f"no token was sent: set LRTABLES_TOKEN, or say Client(url, token=...); {_ASK}",
@@ -249,6 +256,11 @@ def run_error(url: str, status: int, body: bytes, retry_after: float | None = No
 
 def _mapping(value: Any) -> Mapping[str, Any]:
     return value if isinstance(value, dict) else {}
+
+
+def is_page(start: bytes) -> bool:
+    """Return whether a body begins like a web page, which the service never sends to a client."""
+    return bool(_HTML.match(start))
 
 
 def _problem(body: bytes) -> dict[str, Any]:

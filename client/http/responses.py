@@ -12,7 +12,7 @@ from typing import Any
 
 from urllib3 import HTTPHeaderDict
 
-from client.errors import UnexpectedResponseError
+from client.errors import UnexpectedResponseError, is_page
 from client.http.connections import Connection, ResponseError, ResponseTooLargeError
 
 MAX_HEAD = 2**18
@@ -25,7 +25,6 @@ _LENGTH = re.compile(r"[0-9]{1,18}")
 _RANGE = re.compile(r"bytes ([0-9]{1,18})-([0-9]{1,18})/([0-9]{1,18})")
 _WITHOUT_BODY = (204, 304)
 _PARTIAL = 206
-_HTML = re.compile(rb"\s*<(!doctype\s+html|html)\b", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -151,7 +150,7 @@ def receive(connection: Connection, url: str, max_bytes: int, download: Download
 
 def is_html(headers: Mapping[str, str], start: bytes) -> bool:
     """Whether a body is a web page, which the service never sends to a client."""
-    return headers.get("Content-Type", "").lower().startswith("text/html") or bool(_HTML.match(start))
+    return headers.get("Content-Type", "").lower().startswith("text/html") or is_page(start)
 
 
 def _refuse_html(headers: Mapping[str, str], body: bytearray | memoryview) -> None:

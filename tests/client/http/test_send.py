@@ -86,6 +86,16 @@ def test_a_web_page_is_no_response(scripted: ScriptedServer, response: type[Resp
     transport.close()
 
 
+@pytest.mark.parametrize("status", [302, 403, 407, 511])
+def test_a_web_page_with_an_error_is_told(scripted: ScriptedServer, response: type[Response], status: int) -> None:
+    """Where a proxy or a captive portal refuses with a page, the error says so, and keeps the status."""
+    says(scripted, response(status, body=b"\n<html><body>Please log in</body></html>"))
+    transport = Transport(scripted.url, timeout=10.0)
+    with pytest.raises(RequestRefusedError, match=f"answered {status}: no reason given, but an HTML page: something"):
+        send(transport)
+    transport.close()
+
+
 # -- what must not be repeated ----------------------------------------------------------------------------------------
 
 
