@@ -22,7 +22,8 @@ from tests.support.servers.deployment import configured
 from tests.support.servers.nginx import NginxProcess, free_port
 
 DIGEST = "0123456789abcdef" * 4
-SAMPLES = ["/", "/livez", "/v1/lr", "/v1/events", "/metrics", "/v1/tables", "/~specs", "/~may"]
+SAMPLES = ["/", "/livez", "/v1/lr", "/v1/events", "/metrics", "/v1/tables", "/~specs", "/~may", "/~change"]
+SAMPLES += ["/v1/runs", "/v1/runs/team-a/bert", "/v1/runs/team-a/bert/versions/3"]
 SAMPLES += ["/v1/schedules", "/v1/schedules/a.B"]
 SAMPLES += [f"/v1/tables/{DIGEST}{rest}" for rest in ("", ".npy", "/manifest", "/values")]
 METHODS = ("GET", "HEAD", "POST", "PUT", "DELETE")

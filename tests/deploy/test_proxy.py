@@ -12,8 +12,9 @@ import pytest
 from service.representations.formats import FORMATS, MEDIA_TYPES
 from service.security.tokens import SCOPES
 from tests.deploy.addresses import CONTROL, DIGEST, METHODS, SAMPLES, Proxy, Sent, mutations, written
-from tests.deploy.upstream import Upstream, named
-from tests.support.servers.deployment import DEPLOY, ask
+from tests.deploy.upstream import Request, Upstream, named
+from tests.support.servers.deployment import DEPLOY, ask, configured
+from tests.support.servers.nginx import NginxProcess, free_port
 
 pytestmark = pytest.mark.needs("nginx")
 
@@ -113,6 +114,34 @@ def test_only_what_never_changes_is_kept(proxy: Proxy, rest: str) -> None:
     assert proxy.copies() == []
     proxy.upstream.answer = echoed
     assert [ask(proxy.port, "GET", path).cache for _ in range(2)] == ["MISS", "HIT"]
+
+
+@pytest.mark.parametrize("rest", ["", "/team-a/bert", "/team-a/bert/versions", "/team-a/bert/versions/1"])
+def test_nothing_of_a_run_is_kept(proxy: Proxy, rest: str) -> None:
+    """Which runs a token may see only a server knows, and how old a head is: each request reaches one."""
+    for _ in range(2):
+        assert ask(proxy.port, "GET", f"/v1/runs{rest}").cache == ""
+    assert [request.is_check for request in proxy.upstream.taken()] == [False, False]
+    assert proxy.copies() == []
+
+
+def test_a_change_of_a_run_is_sent_once(tmp_path: Path) -> None:
+    """Where a server goes away after it got a change, no other one is sent it; a reader is served by another."""
+
+    def go_away(request: Request) -> bytes:
+        raise OSError(f"{request.line!r} is not answered")
+
+    with ExitStack() as stack:
+        servers = [stack.enter_context(Upstream(go_away)) for _ in range(2)]
+        port = free_port()
+        folder = configured(tmp_path / "nginx", [server.port for server in servers], port)
+        stack.enter_context(NginxProcess(folder, port))
+        for method, path in (("PUT", ""), ("PATCH", ""), ("DELETE", ""), ("POST", "/rollback"), ("GET", "")):
+            body = None if method in ("GET", "DELETE") else b"{}"
+            response = ask(port, method, f"/v1/runs/team-a/bert{path}", body)
+            sent = [request.method for server in servers for request in server.taken()]
+            assert response.status == 503
+            assert sent == [method] * (2 if method == "GET" else 1)
 
 
 def test_a_new_revision_of_a_format_has_a_new_key() -> None:

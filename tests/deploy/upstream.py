@@ -102,7 +102,9 @@ class Upstream:
                     self.requests.append(request)
                     connection.sendall(self.answer(request))
         except (OSError, ValueError):
-            pass  # stopped
+            pass  # stopped, or the answer is to go away
+        finally:
+            connection.close()
 
 
 def _read(readline: Callable[[], bytes], read: Callable[[int], bytes]) -> Request | None:
