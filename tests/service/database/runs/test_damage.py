@@ -54,9 +54,11 @@ def damage(execute: Execute, table: Table, column: str) -> None:
 def read_all(metadata: Metadata) -> None:
     """Read the feed, and the run under each name that it may have by now."""
     metadata.changes.since(0)
-    for name in (NAME, RunName("team-a", "!ert"), RunName("!eam-a", "bert")):
-        metadata.runs.head(name)
+    names = (NAME, RunName("team-a", "!ert"), RunName("!eam-a", "bert"))
+    for name in names:
         metadata.runs.versions(name)
+    for name in names:
+        metadata.runs.head(name)
 
 
 @pytest.mark.parametrize(("table", "column"), COLUMNS)
