@@ -68,13 +68,14 @@ def get(port: int, path: str, **headers: str) -> tuple[int, Any]:
 
 @contextmanager
 def stream(port: int, query: str = "", **headers: str) -> Iterator[Iterator[Event]]:
-    """The events of a stream, as they come; they end where the server ends it."""
+    """The events of a stream, as they come, until the server ends it. Raises `HTTPException` if there is none."""
     with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE)) as connection:
         connection.request(
             "GET", f"/v1/events{query}", headers={name.replace("_", "-"): value for name, value in headers.items()}
         )
         response = connection.getresponse()
-        assert response.status == 200, response.read()
+        if response.status != 200:
+            raise http.client.HTTPException(f"{response.status}: {response.read()!r}")
         assert response.headers["content-type"].startswith("text/event-stream")
         yield parsed(iter(response.readline, b""))
 

@@ -3,12 +3,16 @@
 import asyncio
 import re
 from collections.abc import Sequence
+from contextlib import nullcontext
+from functools import partial
+from itertools import count
 from typing import Any
 
 import pytest
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.http.request_id import REQUEST_ID, current
+from service.http.waiting import seconds_waited, waiting
 from service.middleware.telemetry import RequestRecorder, Telemetry
 from service.observability.metrics import Metrics
 from service.routes.registry import ROUTES
@@ -147,3 +151,24 @@ def test_the_lifespan_is_no_request() -> None:
     asyncio.run(_run(observing(app, metrics), scope, send))
     assert seen == [({"type": "lifespan"}, _nothing, send)]
     assert observed(metrics) == []
+
+
+@pytest.mark.parametrize("is_over", [True, False])
+def test_waiting_for_changes_is_not_slow(monkeypatch: pytest.MonkeyPatch, *, is_over: bool) -> None:
+    """The time for which a request waited, or still waits, counts in no duration."""
+    monkeypatch.setattr("service.http.waiting.perf_counter", partial(next, count(step=1000)))  # each look is later
+    metrics = Metrics()
+
+    async def patient(scope: Scope, receive: Receive, send: Send) -> None:
+        wait = waiting(scope)
+        with nullcontext() if is_over else wait:
+            if is_over:
+                with wait:
+                    pass
+            await answering(200, b"a")(scope, receive, send)
+            assert seconds_waited(scope) >= 1000
+
+    ask(observing(patient, metrics))
+    found = {name: value for (name, _), value in samples(metrics).items()}
+    assert found["lrtables_http_request_seconds_count"] == 1
+    assert found["lrtables_http_request_seconds_sum"] == 0
