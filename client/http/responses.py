@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 from collections.abc import Callable, Mapping
 from contextlib import closing, suppress
 from dataclasses import dataclass
+from hashlib import sha256
 from http.client import HTTPResponse, IncompleteRead
 from typing import Any
 
@@ -23,6 +25,7 @@ MAX_ERROR = 2**16
 _CHUNK = 2**18  # bytes that are received at once: what a broken connection may lose of a body that is resumed
 _LENGTH = re.compile(r"[0-9]{1,18}")
 _RANGE = re.compile(r"bytes ([0-9]{1,18})-([0-9]{1,18})/([0-9]{1,18})")
+_REPR_DIGEST = re.compile(r"\bsha-256=:([^:]*):")  # RFC 9530
 _WITHOUT_BODY = (204, 304)
 _PARTIAL = 206
 
@@ -139,6 +142,7 @@ def receive(connection: Connection, url: str, max_bytes: int, download: Download
         if response.status < 300:
             body = _read(connection, response, headers, max_bytes, download)
             _refuse_html(headers, body)
+            _check_digest(headers, body)
             connection.is_reusable = True
             return Response(url, response.status, headers, body)
         problem = bytearray()
@@ -159,6 +163,18 @@ def _refuse_html(headers: Mapping[str, str], body: bytearray | memoryview) -> No
             "it is an HTML page, not data: something between here and the service answers in its place, such as a "
             "proxy or the log-in page of a network"
         )
+
+
+def _check_digest(headers: Mapping[str, str], body: bytearray | memoryview) -> None:
+    """Raise `ConnectionError` where a JSON document is not the one whose SHA-256 the service sent with it.
+
+    Most of a document's bytes prove nothing, such as a digit of the version. Tables have a digest of their own.
+    """
+    if not headers.get("Content-Type", "").lower().startswith("application/json"):
+        return
+    sent = _REPR_DIGEST.search(headers.get("Repr-Digest", ""))
+    if sent is not None and sent[1].encode() != base64.b64encode(sha256(body).digest()):
+        raise ConnectionError("the response was changed on its way: its bytes do not have the SHA-256 of Repr-Digest")
 
 
 def _read(

@@ -157,7 +157,12 @@ def _serialized(head: Message) -> bytes:
 
 def _body_headers(length: int | None, sha256: bytes | None) -> Headers:
     ranges = () if length is None else ((b"content-length", b"%d" % length), (b"accept-ranges", b"bytes"))
-    return ranges if sha256 is None else (*ranges, (b"repr-digest", b"sha-256=:%b:" % base64.b64encode(sha256)))
+    return ranges if sha256 is None else (*ranges, (b"repr-digest", repr_digest(sha256).encode()))
+
+
+def repr_digest(sha256: bytes) -> str:
+    """Return the value of a Repr-Digest header (RFC 9530) for a body of this SHA-256."""
+    return f"sha-256=:{base64.b64encode(sha256).decode()}:"
 
 
 def _range_headers(headers: Headers, places: range, length: int) -> Headers:

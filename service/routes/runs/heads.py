@@ -32,6 +32,7 @@ from service.routes.runs.parts import (
     RUN,
     NameDep,
     author_of,
+    document_response,
     field,
     json_body,
     parsed,
@@ -141,7 +142,7 @@ async def get_run(name: NameDep, request: Request, server: ServerDep) -> Respons
     if_none_match = field(request, "if-none-match").encode("latin-1")
     if if_none_match and is_not_modified(if_none_match, headers["etag"].encode()):
         return Response(status_code=304, headers=headers)
-    return Response(document.model_dump_json(), 200, headers, "application/json")
+    return document_response(document, 200, headers)
 
 
 @resource.declare(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hashlib import sha256
 from typing import Annotated, Any
 
 from fastapi import Path, Query, Response
@@ -63,4 +64,5 @@ async def get_version(name: NameDep, version: VersionNumber, server: ServerDep) 
     """One version of a run. It never changes, so caches may keep it for ever."""
     row = await server.runs.version(name, version)
     body = RunVersion.of_version(row).model_dump_json().encode()
-    return StarletteResponse(BufferResponse(b"application/json", etag(version).encode(), [body]))
+    response = BufferResponse(b"application/json", etag(version).encode(), [body], sha256=sha256(body).digest())
+    return StarletteResponse(response)

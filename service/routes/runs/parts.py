@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from hashlib import sha256
 from typing import Annotated, Any, TypeVar
 
 from fastapi import Depends, Path, Request, Response
@@ -11,7 +12,7 @@ from pydantic import BaseModel
 
 from scheduler import Spec
 from service.database.runs.rows import Author, RunHead, RunName
-from service.http.responses import header
+from service.http.responses import header, repr_digest
 from service.representations.bodies import read_model
 from service.representations.paths import RUNS
 from service.representations.runs import Run, conflict, etag
@@ -73,7 +74,13 @@ def run_response(head: RunHead, status: int = 200) -> Response:
     headers = {**CACHING, "etag": etag(head.run.version)}
     if status == 201:
         headers["location"] = location(RunName(head.run.namespace, head.run.name))
-    return Response(Run.of(head).model_dump_json(), status, headers, "application/json")
+    return document_response(Run.of(head), status, headers)
+
+
+def document_response(document: BaseModel, status: int, headers: Mapping[str, str]) -> Response:
+    """Return a document with its Repr-Digest, by which a client knows that no byte was changed on the way."""
+    body = document.model_dump_json().encode()
+    return Response(body, status, {**headers, "repr-digest": repr_digest(sha256(body).digest())}, "application/json")
 
 
 async def parsed(body: bytes, model: type[M], server: ServerState) -> M:
