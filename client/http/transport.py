@@ -16,8 +16,8 @@ from client.http.responses import MAX_HEAD, Download, Response, receive
 from client.http.retries import Retries, RetryBudget, retry_after
 from client.http.statistics import Statistics
 
-REFUSED_PATIENCE = 20.0
-"""Seconds for which a refused connection is tried again: a service that restarts is back within 10."""
+REFUSED_PATIENCE = 45.0
+"""Seconds for which a refused connection is tried again: a service that moves to another machine is back within 30."""
 
 _NOT_ALLOWED = (401, 403)
 _LOST = (502, 503, 504)  # statuses that also a proxy gives, or a service that lost its database in the middle

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 from hypothesis import given, settings
@@ -28,11 +30,12 @@ from tests.support.servers.process import ServerProcess
 SCHEDULE = WarmupWithDecay(5e-4, 100, 1000, min_lr=1e-6)
 RIGHT = SCHEDULE.table(1000)
 
-CALLS: dict[str, Callable[[Client], Table]] = {
-    "fetch": lambda client: client.fetch(SCHEDULE),
-    "get": lambda client: client.get(RIGHT.digest),
+CALLS: dict[str, tuple[Callable[[Client], Table], bool]] = {
+    "receive": (lambda client: client.fetch(SCHEDULE, on_unreachable="error"), False),
+    "compute": (lambda client: client.fetch(SCHEDULE, on_unreachable="error"), True),
+    "get": (lambda client: client.get(RIGHT.digest), True),
 }
-"""The calls that get the table."""
+"""The calls that get the table, and whether the client may compute it where the service names its digest."""
 
 ENDS: dict[str, tuple[type[ClientError], ...]] = {
     "faithful": (),
@@ -45,7 +48,7 @@ ENDS: dict[str, tuple[type[ClientError], ...]] = {
     "wrong length": (DeadlineExceededError,),
     "200 for a range": (),
     "corrupt byte": (DigestMismatchError, UnexpectedResponseError),
-    "HTML 200": (DigestMismatchError, UnexpectedResponseError),
+    "HTML 200": (UnexpectedResponseError,),
     "HTML 302": (RequestRefusedError,),
     "refused": (ServiceUnreachableError,),
 }
@@ -66,14 +69,30 @@ def port(shared_server: ServerProcess) -> int:
 def outcome(proxy: FaultProxy, call: str, *, timeout: float, deadline: float) -> Table | ClientError:
     """The table or the error that a call ends with; anything else that it raises passes, and so does a hang."""
 
-    def run() -> Table | ClientError:
-        with Client(proxy.url, timeout=timeout, deadline=deadline, compute=False) as client:
+    get, may_compute = CALLS[call]
+
+    def run(folder: str) -> Table | ClientError:
+        with Client(proxy.url, timeout=timeout, deadline=deadline, cache=folder, compute=may_compute) as client:
             try:
-                return CALLS[call](client)
+                return get(client)
             except ClientError as error:
                 return error
 
-    return ending(run)
+    with TemporaryDirectory() as folder:
+        end = ending(lambda: run(folder))
+        check_cache(Path(folder))
+        return end
+
+
+def check_cache(folder: Path) -> None:
+    """All that a call leaves in the cache is the right table, its mark and its spec: no part, nothing set aside."""
+    files = [path.relative_to(folder) for path in folder.rglob("*") if path.is_file()]
+    tables = [path for path in files if path.suffix == ".safetensors"]
+    assert tables in ([], [Path("tables", f"{RIGHT.digest}.safetensors")])
+    assert all(Table.from_bytes((folder / path).read_bytes()) == RIGHT for path in tables)
+    others = [path for path in files if path not in tables and path.suffix != ".mark" and path.parts[0] != "specs"]
+    assert others == []
+    assert [path for path in files if path.name.endswith(".tmp")] == []
 
 
 def under(port: int, profile: Profile, call: str, first: int | None, deadline: float) -> Table | ClientError:
@@ -91,7 +110,7 @@ def test_every_failing_network_ends_a_call_with_the_table_or_the_named_error(por
         )
     assert set(faults.PROFILES) == set(ENDS)
     assert {name: end for name, end in ends.items() if not ENDS[name] and end != RIGHT} == {}
-    assert {name: end for name, end in ends.items() if ENDS[name] and not isinstance(end, ENDS[name])} == {}
+    assert {name: end for name, end in ends.items() if end != RIGHT and not isinstance(end, ENDS[name])} == {}
 
 
 @pytest.mark.parametrize("call", CALLS)
@@ -106,7 +125,7 @@ def test_a_service_that_was_away_is_reached_when_it_is_back(port: int) -> None:
     """A call that began while connections were refused ends with the table once they are not."""
     with FaultProxy(port) as proxy, ThreadPoolExecutor(1) as pool:
         with proxy.faulty(faults.REFUSED):
-            call = pool.submit(outcome, proxy, "fetch", timeout=1.0, deadline=30.0)
+            call = pool.submit(outcome, proxy, "receive", timeout=1.0, deadline=30.0)
             with pytest.raises(TimeoutError, match=r"^$"):
                 call.result(0.5)
         assert call.result() == RIGHT

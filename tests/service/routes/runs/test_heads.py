@@ -1,5 +1,7 @@
 """Runs over HTTP: created, moved, read, rolled back, deleted, locked."""
 
+import base64
+from hashlib import sha256
 from typing import Any
 
 import pytest
@@ -60,6 +62,14 @@ def test_a_run_is_created_and_read(client: TestClient) -> None:
     assert 0 <= age < 2
     assert read.headers["cache-control"] == "private, no-cache, no-transform"
     assert "age" not in read.headers
+
+
+def test_a_document_carries_its_digest(client: TestClient) -> None:
+    """Repr-Digest is the SHA-256 of the document, also of a version's: a changed byte shows."""
+    made = put(client, {"spec": spec()}, if_none_match="*")
+    for response in (made, client.get(PATH), client.get(f"{PATH}/versions/1")):
+        digest = base64.b64encode(sha256(response.content).digest()).decode()
+        assert response.headers["repr-digest"] == f"sha-256=:{digest}:"
 
 
 def test_to_create_it_again_is_a_success(client: TestClient) -> None:
