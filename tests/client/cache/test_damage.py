@@ -7,11 +7,16 @@ import random
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
+from client import Client
 from scheduler import Table
 from tests.support.client.caches import cache_in, file_of, make_table, names_in
+
+if TYPE_CHECKING:
+    from tests.client.conftest import Response, ScriptedServer
 
 Damage = Callable[[Path, random.Random], None]
 
@@ -37,11 +42,18 @@ def extend(path: Path, chance: random.Random) -> None:
         file.write(bytes(chance.randrange(1, 100)))
 
 
+def same_size(path: Path, chance: random.Random) -> bytes:
+    """The file of another sound table that is as large as this file."""
+    rows = len(Table.load(path).lr)
+    content = make_table(1 + chance.randrange(100), rows).to_bytes()
+    assert len(content) == path.stat().st_size
+    return content
+
+
 def swap(path: Path, chance: random.Random) -> None:
     """Put another sound table of the same size into the file's place."""
     other = path.with_name("other")
-    other.write_bytes(make_table(1 + chance.randrange(100)).to_bytes())
-    assert other.stat().st_size == path.stat().st_size
+    other.write_bytes(same_size(path, chance))
     other.replace(path)
 
 
@@ -50,7 +62,7 @@ def overwrite(path: Path, chance: random.Random) -> None:
     before = path.stat()
     time.sleep(0.02)  # several ticks of the clock that files are timed by
     with path.open("r+b") as file:
-        file.write(make_table(1 + chance.randrange(100)).to_bytes())
+        file.write(same_size(path, chance))
     os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
 
 
@@ -139,3 +151,21 @@ def test_a_file_that_another_process_has_healed_is_not_set_aside(
     monkeypatch.setattr(Table, "from_bytes", heals)
     assert cache.open(table.digest) is None
     assert cache.open(table.digest) == table
+
+
+@pytest.mark.slow
+def test_a_thousand_damages_are_all_healed(scripted: ScriptedServer, response: type[Response], tmp_path: Path) -> None:
+    """A client that gets a table a thousand times, each time over a file damaged at random, always returns it right."""
+    table = make_table(rows=2000)
+    body = table.to_bytes()
+    scripted.script = lambda _: response(body=body)
+    chance = random.Random(11)
+    with Client(scripted.url, cache=tmp_path / "cache") as client:
+        cache = cache_in(tmp_path)
+        for count in range(1, 1001):
+            assert client.get(table.digest).to_bytes() == body
+            assert client.stats().received == count
+            damage = chance.choice([flip, truncate, extend, swap])
+            damage(file_of(cache, table), chance)
+        assert client.get(table.digest).to_bytes() == body
+        assert client.stats().set_aside == 1000
