@@ -25,7 +25,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from scheduler.texts import encodable
 
@@ -35,7 +35,18 @@ _DEEPEST_JSON = 20  # levels of a problem document: those of the service have 3
 
 
 class ClientError(Exception):
-    """The base of every error of the client. Its text is printable, whatever the response held."""
+    """The base of every error of the client. Its text is printable, whatever the response held.
+
+    Each class says in `advice` what to do next. A traceback shows it below the message.
+    """
+
+    advice: ClassVar[str] = ""
+    """What to do next, in one or two sentences."""
+
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        if self.advice:
+            self.add_note(self.advice)
 
     def __str__(self) -> str:
         return printable(super().__str__())
@@ -49,13 +60,22 @@ def printable(text: str) -> str:
 class ServiceUnreachableError(ClientError, ConnectionError):
     """No connection could be made, or kept, before the deadline."""
 
+    advice = (
+        "See whether the service runs and its address is right: Client.status() tells. A portable schedule "
+        "needs no service: fetch(..., on_unreachable='compute')."
+    )
+
 
 class OfflineError(ClientError, ConnectionError):
     """The client is offline, and what was asked for is neither in its cache nor to be computed here."""
 
+    advice = "Fetch it once where there is a network, import a bundle (lrtables import), or unset LRTABLES_OFFLINE."
+
 
 class DeadlineExceededError(ClientError, TimeoutError):
     """The service was reached, but did not respond before the deadline."""
+
+    advice = "Give the call more time, Client(deadline=...), or see why the service or the network is slow."
 
 
 class OutcomeUnknownError(ClientError):
@@ -64,29 +84,46 @@ class OutcomeUnknownError(ClientError):
     Read what it would have changed, and repeat it only where it has not.
     """
 
+    advice = "Read what the request would have changed, and repeat it only where it has not."
+
 
 class UnexpectedResponseError(ClientError, ValueError):
     """The response is not one of this service: is the URL right?"""
+
+    advice = "See whether the URL is right, and what stands between: a proxy, a gateway, another version of lrtables."
 
 
 class BundleError(ClientError, ValueError):
     """A file is no bundle of runs, or a damaged one: export it again."""
 
+    advice = "Export the bundle again, and compare the sizes of the two files."
+
 
 class DigestMismatchError(ClientError, ValueError):
     """A table is not the requested one."""
+
+    advice = (
+        "Do not train with this table. `lrtables cache verify` checks the files here, `lrtables verify` those "
+        "of the service."
+    )
 
 
 class RanksDisagreeError(ClientError, ValueError):
     """Processes of one job differ in their table, parameter groups or position: the message names them."""
 
+    advice = "Start every rank with the same code, run and checkpoint: the message names the ranks that differ."
+
 
 class RankFailedError(ClientError):
     """A process of the job could not do its part, such as fetching the table. Every rank raises the same message."""
 
+    advice = "Read the log of the rank that the message names: its error came first."
+
 
 class RankTimeoutError(ClientError, TimeoutError):
     """Processes of the job did not come to the exchange in time: the message names them where they are known."""
+
+    advice = "See whether the ranks that the message names still run."
 
 
 @dataclass(frozen=True)
@@ -110,6 +147,8 @@ class RequestRefusedError(ClientError):
         body: the body of the response, or as much of it as could be read.
         retry_after: seconds after which the service asks to be tried again, where it says so.
     """
+
+    advice = "Correct the request as the message says. The service's log has more, under the request's id."
 
     def __init__(self, url: str, status: int, body: bytes, retry_after: float | None = None) -> None:
         super().__init__(url, status, body, retry_after)  # the arguments, so that the error can be pickled
@@ -164,6 +203,8 @@ class NotAllowedError(RequestRefusedError):
         with_token: whether a token was sent.
     """
 
+    advice = "Set LRTABLES_TOKEN to a token with the scope that is needed: `lrtables token create`."
+
     def __init__(self, url: str, status: int, body: bytes, with_token: bool) -> None:
         super().__init__(url, status, body)
         self.args = (url, status, body, with_token)  # so that the error can be pickled
@@ -177,6 +218,8 @@ class NotAllowedError(RequestRefusedError):
 class RunNotFoundError(RequestRefusedError, LookupError):
     """There is no such run, version or proposal (404), or the run has been deleted (410)."""
 
+    advice = "List the runs that there are: `lrtables run list`."
+
     def __str__(self) -> str:
         if self.status == _GONE:
             advice = "it was deleted, and its versions can still be read; creating it again makes a new version"
@@ -187,6 +230,8 @@ class RunNotFoundError(RequestRefusedError, LookupError):
 
 class RunChangedError(RequestRefusedError):
     """The run is not at the version that the change was made for, or exists already with another table (412)."""
+
+    advice = "Read the run again, and decide on its new version."
 
     @property
     def current(self) -> Mapping[str, Any]:
@@ -211,12 +256,16 @@ class RunChangedError(RequestRefusedError):
 class RunLockedError(RequestRefusedError):
     """The run is locked: it refuses every change until it is unlocked (423)."""
 
+    advice = "See who locked it and why, `lrtables run history`, before you unlock it."
+
     def __str__(self) -> str:
         return f"{super().__str__()}\n  whoever may publish unlocks it: lrtables run unlock NAME"
 
 
 class AmendmentRefusedError(RequestRefusedError):
     """The change breaks a rule of the run: workers have passed its step, or a guard rail forbids it (409, 422)."""
+
+    advice = "Choose a later step or a smaller change; a dry run shows what would be allowed."
 
     @property
     def refusals(self) -> tuple[str, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import pickle
+import traceback
 from typing import Any
 
 import pytest
@@ -49,6 +50,16 @@ def test_every_error_is_in_the_tree_at_the_top() -> None:
         line = next(line for line in drawing.splitlines() if kind.__name__ in line)
         builtins = [base.__name__ for base in kind.__bases__ if not issubclass(base, ClientError)]
         assert all(f"({name})" in line for name in builtins)
+
+
+def test_every_error_says_what_to_do_next() -> None:
+    """Each class has an advice of its own, which a traceback shows below the message, also after pickling."""
+    kinds = subclasses(ClientError)
+    assert all(kind.advice.endswith(".") for kind in kinds)
+    assert len({kind.advice for kind in kinds}) == len(kinds)
+    error = pickle.loads(pickle.dumps(client.OfflineError("offline: nothing was found")))
+    assert str(error) == "offline: nothing was found"
+    assert traceback.format_exception_only(error)[-1].strip() == client.OfflineError.advice
 
 
 def test_exports_are_sorted_and_complete() -> None:
