@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -83,16 +84,19 @@ class Watcher:
 
     def _watch(self) -> None:
         while not self._ends.is_set():
-            try:
-                self._report()
-                self._look()
-                self._say("")
-            except ClientError as error:
-                self._say(str(error))
-            except Exception as error:  # a bug must not end the thread without a word
-                _logger.exception("following run %s", self._name)
-                self._say(f"{type(error).__name__}: {error}")
+            self._say("; ".join(filter(None, (self._tried(work) for work in (self._look, self._report)))))
             self._ends.wait(self._poll)
+
+    def _tried(self, work: Callable[[], None]) -> str:
+        """The error of a piece of work; empty where there was none. One must not keep the thread from the other."""
+        try:
+            work()
+        except ClientError as error:
+            return str(error)
+        except Exception as error:  # a bug must not end the thread without a word
+            _logger.exception("following run %s", self._name)
+            return f"{type(error).__name__}: {error}"
+        return ""
 
     def _report(self) -> None:
         position = self._position
@@ -120,4 +124,4 @@ class Watcher:
             is_new = bool(problem) and not self._problem
             self._problem = problem
         if is_new:
-            _logger.warning("run %s is not followed for now, and its table stays in force: %s", self._name, problem)
+            _logger.warning("run %s: its table stays in force; following it meets a problem: %s", self._name, problem)
