@@ -17,6 +17,8 @@ import torch.distributed as dist
 import torch.distributed.nn  # before the process group is made: imported later, by DDP, it would keep the group alive
 from torch.nn.parallel import DistributedDataParallel
 
+from client import Client
+from client.distributed import share_table
 from client.lr_scheduler import TableLR
 from scheduler import Table
 
@@ -68,7 +70,8 @@ class Training:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("table", type=Path)
+    parser.add_argument("table", type=Path, help="a file, or with --url the name of a run")
+    parser.add_argument("--url", help="of the service that has the run")
     parser.add_argument("checkpoint", type=Path)
     parser.add_argument("--until", required=True, type=int, help="samples after which to stop")
     parser.add_argument("--pause", default=0.0, type=float, help="seconds that an update takes longer")
@@ -81,8 +84,19 @@ def main() -> None:
         raise SystemExit(f"threads of gloo outlive the process group, and may abort the process at its end: {names}")
 
 
+def shared_table(url: str, name: str, checkpoint: Path) -> Table:
+    """The table of a run, or the one that the checkpoint names, which the cache has when the service is away."""
+    saved = torch.load(checkpoint, weights_only=True)[0][2] if checkpoint.exists() else None
+    with Client(url, refused_patience=0.2) as client:
+        return share_table(client, name, checkpoint=saved, timeout=60.0)
+
+
 def work(arguments: argparse.Namespace) -> None:
-    training = Training(Table.load(arguments.table), arguments.checkpoint)
+    if arguments.url is None:
+        table = Table.load(arguments.table)
+    else:
+        table = shared_table(arguments.url, str(arguments.table), arguments.checkpoint)
+    training = Training(table, arguments.checkpoint)
     while training.seen < arguments.until:
         training.update()
         if dist.get_rank() == 0:

@@ -20,9 +20,11 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from client import Client
 from client.lr_scheduler import TableLR
-from scheduler import ScheduleWarning, Table
+from scheduler import ScheduleWarning, Spec, Table
 from scheduler.custom import WarmupWithDecay
+from tests.support.servers.process import ServerProcess
 
 BATCH, WORKERS, ROWS = 8, 2, 40
 GLOBAL_BATCH = BATCH * WORKERS
@@ -110,15 +112,16 @@ def test_a_run_that_loses_a_worker_applies_the_reference_curve(tmp_path: Path) -
     check(record)
 
 
-def agent(directory: Path, port: int, *, host: bool) -> subprocess.Popen[str]:
+def agent(directory: Path, port: int, table: list[str], *, host: bool) -> subprocess.Popen[str]:
     """A torchrun agent with one worker, of an elastic run of one or two agents."""
     settings = f"is_host={int(host)},last_call_timeout=5,keep_alive_interval=1,keep_alive_max_attempt=2"
     command = [*TORCHRUN, "--nnodes=1:2", "--nproc_per_node=1", "--max_restarts=3", "--rdzv_backend=c10d"]
     rendezvous = [f"--rdzv_endpoint=127.0.0.1:{port}", f"--rdzv_conf={settings}", "--local_addr=127.0.0.1"]
-    worker = [str(WORKER), str(directory / "table.safetensors"), str(directory / "checkpoint"), f"--until={BUDGET}"]
+    worker = [str(WORKER), *table, str(directory / "checkpoint"), f"--until={BUDGET}"]
     return subprocess.Popen(
         [*command, *rendezvous, "--rdzv_id=elastic", *worker, "--pause=0.2"],
-        env=QUIET, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+        env={**QUIET, "LRTABLES_CACHE": str(directory / "cache")},
+        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
 
 
@@ -133,8 +136,8 @@ def kill(process: subprocess.Popen[str]) -> None:
 
 
 @contextlib.contextmanager
-def agents(directory: Path, port: int) -> Iterator[list[subprocess.Popen[str]]]:
-    running = [agent(directory, port, host=True), agent(directory, port, host=False)]
+def agents(directory: Path, port: int, *table: str) -> Iterator[list[subprocess.Popen[str]]]:
+    running = [agent(directory, port, [*table], host=is_host) for is_host in (True, False)]
     try:
         yield running
     finally:
@@ -147,14 +150,41 @@ def agents(directory: Path, port: int) -> Iterator[list[subprocess.Popen[str]]]:
 def test_an_elastic_run_that_loses_a_machine_applies_the_reference_curve(tmp_path: Path, free_port: int) -> None:
     """One of two torchrun agents is killed: the other restarts alone, and goes on along the same curve."""
     TABLE.save(tmp_path / "table.safetensors")
-    with agents(tmp_path, free_port) as (survivor, victim):
-        while not any(len(update["workers"]) == 2 for update in record_of(tmp_path)[:-5]):
-            assert survivor.poll() is None
-            time.sleep(0.05)
+    with agents(tmp_path, free_port, str(tmp_path / "table.safetensors")) as (survivor, victim):
+        wait_for_updates(tmp_path, survivor)
         kill(victim)
-        _, errors = survivor.communicate(timeout=120)
+        check_survivor(tmp_path, survivor)
+
+
+@pytest.mark.slow
+def test_a_run_by_name_goes_on_without_its_server(tmp_path: Path, free_port: int) -> None:
+    """The server is killed, then one of two machines: the other restarts from checkpoint and cache, on the curve."""
+    with ServerProcess(tmp_path / "data") as server:
+        with Client(server.url, cache=False) as client:
+            client.create_run(
+                "team/elastic", Spec(schedule=SCHEDULE, total_steps=ROWS, axis="sample", stride=GLOBAL_BATCH)
+            )
+        with agents(tmp_path, free_port, "team/elastic", f"--url={server.url}") as (survivor, victim):
+            wait_for_updates(tmp_path, survivor)
+            server.kill()
+            kill(victim)
+            check_survivor(tmp_path, survivor)
+    scheduler = torch.load(tmp_path / "checkpoint", weights_only=True)[0][2]
+    assert (scheduler["run"], scheduler["version"], scheduler["digest"]) == ("team/elastic", 1, TABLE.digest)
+
+
+def wait_for_updates(directory: Path, survivor: subprocess.Popen[str]) -> None:
+    """Wait until two workers have made some updates together."""
+    while not any(len(update["workers"]) == 2 for update in record_of(directory)[:-5]):
+        assert survivor.poll() is None
+        time.sleep(0.05)
+
+
+def check_survivor(directory: Path, survivor: subprocess.Popen[str]) -> None:
+    """Assert that it went on alone to the end, and that the whole run has applied the reference curve."""
+    _, errors = survivor.communicate(timeout=120)
     assert survivor.returncode == 0, errors
-    record = record_of(tmp_path)
+    record = record_of(directory)
     assert [workers for workers, _ in groupby(len(update["workers"]) for update in record)][-2:] == [2, 1]
     check(record)
 
