@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
-from scheduler.fields import Values
-from scheduler.views.difference import Columns, first_difference
+from scheduler.named_tables import Column, Named
+from scheduler.views.difference import first_difference
 
 
 class TableDifference(NamedTuple):
@@ -22,7 +22,7 @@ class TableDifference(NamedTuple):
         return f"row {self.row}, {self.column}: {first} and {second}"
 
 
-def table_difference(one: Columns, other: Columns, stop: int | None = None) -> TableDifference | None:
+def table_difference(one: Named, other: Named, stop: int | None = None) -> TableDifference | None:
     """The first value in which two tables with the same columns differ, in a row before `stop`; None without any.
 
     Values are compared by their bits. Of two columns that differ in the same row the first in name order is taken.
@@ -39,5 +39,5 @@ def table_difference(one: Columns, other: Columns, stop: int | None = None) -> T
     return None
 
 
-def _value(column: Values, row: int) -> float | None:
+def _value(column: Column, row: int) -> float | None:
     return float(column[row]) if row < len(column) else None

@@ -27,7 +27,10 @@ from service.representations.specs import SpecReader
 from service.representations.table_responses import TableResponder
 from service.representations.uploads import Uploads
 from service.routes.registry import ROUTES, Routes
+from service.runs.amendments import AmendmentService
 from service.runs.feed import ChangeFeed
+from service.runs.progress import ProgressService
+from service.runs.proposals import ProposalService
 from service.runs.service import RunService
 from service.security.authenticator import Authenticator
 from service.security.rate_limits import Limiter
@@ -54,6 +57,8 @@ def open_server(settings: Settings, workers: Workers | None = None) -> ServerSta
     executors = Executors()
     tables = TableService(store, metadata.tables, executors, workers or Workers(), settings, TableResponder(executors))
     feed = ChangeFeed(metadata.changes, executors, settings.max_waiting)
+    runs = RunService(metadata, tables, executors, feed)
+    amendments = AmendmentService(runs, tables, executors, settings)
     return ServerState(
         settings,
         store,
@@ -62,7 +67,10 @@ def open_server(settings: Settings, workers: Workers | None = None) -> ServerSta
         Bodies(settings.max_body_bytes),
         SpecReader(settings, executors),
         tables,
-        RunService(metadata, tables, executors, feed),
+        runs,
+        amendments,
+        ProposalService(metadata, runs, amendments, executors, feed),
+        ProgressService(metadata, runs, executors),
         Uploads(settings, executors),
         feed,
         Metrics(),

@@ -57,12 +57,13 @@ def abbreviate(value: Any) -> Any:
 class ServiceError(Exception):
     """A request that the service rejects or cannot fulfil. The message and the invalid values are for the caller."""
 
-    members: Mapping[str, Any] = MappingProxyType({})
-    """What a problem document has beside its standard members: JSON data by name."""
-
-    def __init__(self, detail: str, errors: Sequence[FieldError] = ()) -> None:
+    def __init__(
+        self, detail: str, errors: Sequence[FieldError] = (), *, members: Mapping[str, Any] = MappingProxyType({})
+    ) -> None:
         super().__init__(detail)
         self.errors = errors
+        self.members = members
+        """What a problem document has beside its standard members: JSON data by name."""
 
 
 class InvalidRequestError(ServiceError):
@@ -122,6 +123,26 @@ class RunLockedError(ServiceError):
     """The run is locked, and refuses every new version."""
 
 
+class AmendmentRefusedError(ServiceError):
+    """The change would touch rows that a worker may have passed, or none at all."""
+
+
+class GuardRailError(ServiceError):
+    """The change breaks a guard rail of the run."""
+
+
+class ProposalNotFoundError(ServiceError):
+    """The run has no such proposal."""
+
+
+class ProposalOutdatedError(ServiceError):
+    """The run has changed since the proposal was made."""
+
+
+class ProposalDecidedError(ServiceError):
+    """The proposal was approved or rejected before."""
+
+
 class KindNotFoundError(ServiceError):
     """There is no schedule of this kind."""
 
@@ -131,14 +152,7 @@ class TableLostError(ServiceError):
 
 
 class PreconditionFailedError(ServiceError):
-    """The If-Match or If-None-Match header does not match what is there.
-
-    `members` are added to the problem document: JSON data by name.
-    """
-
-    def __init__(self, detail: str, members: Mapping[str, Any] | None = None) -> None:
-        super().__init__(detail)
-        self.members = members or {}
+    """The If-Match or If-None-Match header does not match what is there."""
 
 
 class PreconditionRequiredError(ServiceError):

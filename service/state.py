@@ -12,7 +12,10 @@ from service.observability.metrics import Metrics, Readings
 from service.representations.specs import SpecReader
 from service.representations.table_responses import TableResponses
 from service.representations.uploads import Uploads
+from service.runs.amendments import AmendmentService
 from service.runs.feed import ChangeFeed
+from service.runs.progress import ProgressService
+from service.runs.proposals import ProposalService
 from service.runs.service import RunService
 from service.settings import Settings
 from service.storage.store import ObjectStore
@@ -31,6 +34,9 @@ class ServerState:
     specs: SpecReader
     tables: TableService[TableResponses]
     runs: RunService
+    amendments: AmendmentService
+    proposals: ProposalService
+    progress: ProgressService
     uploads: Uploads
     feed: ChangeFeed
     metrics: Metrics

@@ -9,6 +9,7 @@ from scheduler.amendments.models import (
     NewTail,
     Rescale,
     Rewind,
+    UnsplittableError,
     parse_amendment,
 )
 from scheduler.amendments.stored import spec_of_table
@@ -23,6 +24,7 @@ __all__ = [
     "NewTail",
     "Rescale",
     "Rewind",
+    "UnsplittableError",
     "amend",
     "describe_amendment",
     "first_difference",

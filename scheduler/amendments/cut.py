@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from itertools import accumulate
 
-from scheduler.amendments.models import refusal
+from scheduler.amendments.models import refusal, unsplittable
 from scheduler.compose.base import MAX_PARTS, value_at
 from scheduler.compose.curves import Constant
 from scheduler.compose.literal import Literal
@@ -40,10 +40,10 @@ class Cut:
         """Refuse a schedule of which fewer than so many rows can be kept inside a composite."""
         over = self.schedule.over
         if over is not None and over < steps:
-            raise refusal(
-                "from_step",
-                f"is not possible for this {self.schedule.kind}, which is over at step {over} and climbs again in "
-                f"{self._total_steps} steps: amend the published table in place of its spec",
+            kind = self.schedule.kind
+            raise unsplittable(
+                f"is not possible for this {kind}, which is over at step {over} and climbs again in "
+                f"{self._total_steps} steps",
                 self.step,
             )
 
@@ -232,10 +232,6 @@ def _sequence(pieces: list[Piece]) -> Schedule:
     if len(pieces) == 1 and pieces[0][1] is None:
         return pieces[0][0]
     if len(pieces) > MAX_PARTS:
-        raise refusal(
-            "from_step",
-            f"would cut the schedule into {len(pieces)} parts, and a schedule has at most {MAX_PARTS}: amend the "
-            "published table in place of its spec",
-        )
+        raise unsplittable(f"makes {len(pieces)} parts of a schedule, which has at most {MAX_PARTS}")
     lengths = [length for _, length in pieces if length is not None]
     return Parts([part for part, _ in pieces], lengths)

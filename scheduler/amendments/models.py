@@ -17,10 +17,22 @@ from scheduler.texts import abbreviate
 _NAME = "Amendment"  # what errors call it
 
 
-def refusal(field: str, text: str, value: object = ABSENT) -> ScheduleError:
+class UnsplittableError(ScheduleError):
+    """A spec that cannot be cut at this step, although its table can: amend that (`spec_of_table`) in its place."""
+
+
+def refusal(
+    field: str, text: str, value: object = ABSENT, *, error: type[ScheduleError] = ScheduleError
+) -> ScheduleError:
     """The error for a field of an amendment that cannot be; `text` continues the field's name."""
     problem = Problem((field,), (field,), text, continues=True, value=value)
-    return ScheduleError(line(problem, _NAME), [problem])
+    return error(line(problem, _NAME), [problem])
+
+
+def unsplittable(text: str, value: object = ABSENT) -> ScheduleError:
+    """The error for a schedule that cannot be cut at a step; `text` continues "from_step"."""
+    advice = "amend the table's own spec (spec_of_table)"
+    return refusal("from_step", f"{text}: {advice}", value, error=UnsplittableError)
 
 
 def _require_template(schema: dict[str, Any]) -> None:

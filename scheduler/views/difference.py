@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from scheduler.fields import Values
+from scheduler.named_tables import Column, Named
 from scheduler.numerics.pieces import BLOCK
 
 _HALF = np.uint64(2**63)
@@ -78,48 +77,41 @@ def difference(left: Values, right: Values) -> Difference:
     )
 
 
-class Columns(Protocol):
-    """What has columns, as a `Table` does."""
-
-    @property
-    def columns(self) -> Mapping[str, Values]:
-        """Its float64 values by the columns' names, all of one length."""
-
-
-def first_difference(old: Columns, new: Columns) -> int:
+def first_difference(old: Named, new: Named) -> int:
     """The first row whose bits differ in some column; the length of the shorter where only their lengths do.
 
-    0 where they do not have the same columns.
+    0 where they do not have the same columns. Columns are read a block at a time.
     """
     if old.columns.keys() != new.columns.keys():
         return 0
     return min(_equal_rows(values, new.columns[name]) for name, values in old.columns.items())
 
 
-def _equal_rows(left: Values, right: Values) -> int:
+def _equal_rows(left: Column, right: Column) -> int:
     rows = min(len(left), len(right))
-    for begin in range(0, rows, BLOCK):  # stops at the block that differs, and needs no memory for the others
+    for begin in range(0, rows, BLOCK):
         pair = (np.ascontiguousarray(each[begin : min(begin + BLOCK, rows)]).view(np.int64) for each in (left, right))
         if (differs := np.not_equal(*pair)).any():
             return begin + int(np.argmax(differs))
     return rows
 
 
-def largest_factor(old: Columns, new: Columns, from_step: int) -> float:
+def largest_factor(old: Named, new: Named, from_step: int) -> float:
     """The largest factor, up or down, between the rates of a row in two tables, from `from_step` on.
 
-    At least 1. Rows that one of them lacks, and rates that are not above 0 in both, have no factor.
+    At least 1. Rows that one of them lacks, and rates that are not above 0 in both, have no factor. Columns are read a
+    block at a time.
     """
     largest = 1.0
     for name, values in old.columns.items():
         if name.partition(".")[0] == "lr" and name in new.columns:
-            largest = max(largest, _factor(values[from_step:], new.columns[name][from_step:]))
+            largest = max(largest, _factor(values, new.columns[name], from_step))
     return largest
 
 
-def _factor(left: Values, right: Values) -> float:
+def _factor(left: Column, right: Column, first: int) -> float:
     rows, largest = min(len(left), len(right)), 1.0
-    for begin in range(0, rows, BLOCK):
+    for begin in range(first, rows, BLOCK):
         before, after = (each[begin : min(begin + BLOCK, rows)] for each in (left, right))
         both = (before > 0) & (after > 0)
         if both.any():

@@ -25,8 +25,8 @@ _COLUMNS = ("token_id", "name", "state", "scopes", "namespaces", "limits", "expi
 
 _DESCRIPTION = "Create, list and revoke the tokens of a server."
 _CREATE = """Create a token and print it. It is shown only once, and only its hash is stored. The scopes are read (fetch
-tables), compute (have tables computed), publish (put tables by value) and admin (everything). Clients send the token in
-LRTABLES_TOKEN."""
+tables and runs), compute (have tables computed), propose (propose changes of runs), publish (put tables by value, and
+change runs) and admin (everything). Clients send the token in LRTABLES_TOKEN."""
 _LIMITS = "requests_per_second, bytes_per_second or max_steps; each server process counts separately; repeat for more"
 
 

@@ -47,6 +47,7 @@ be made again must not disappear silently.
 R = TypeVar("R", bound=Row)
 
 _PAGE = 1000  # rows that are read in one query
+_FIRST = 4  # rows of which the first usable one is needed
 
 _logger = logging.getLogger("lrtables")
 
@@ -159,6 +160,18 @@ class CheckedTable(Generic[R]):
         row = self._locked(connection, key)
         return None if row is None or not self._is_usable(row) else self._row_class.of(row)
 
+    def first(
+        self, connection: Connection, *conditions: ColumnElement[bool], order_by: Sequence[ColumnElement[Any]]
+    ) -> R | None:
+        """Return the first usable row that meets all conditions, in this order, or None."""
+        query = select(self.table).where(*conditions).order_by(*order_by).limit(_FIRST)
+        offset = 0
+        while rows := fetch_through(connection, query.offset(offset)):
+            for row in self._usable(rows):
+                return self._row_class.of(row)
+            offset += _FIRST
+        return None
+
     def is_present(self, connection: Connection, *key: object) -> bool:
         """Return whether there is a row with this key, intact or not. It is locked until the transaction ends."""
         return self._locked(connection, key) is not None
@@ -183,11 +196,12 @@ class CheckedTable(Generic[R]):
                 return row, True
         return row, True
 
-    def replace(self, connection: Connection, row: R) -> None:
-        """Overwrite the row that has this one's key. Nothing happens if there is none."""
+    def replace(self, connection: Connection, row: R) -> bool:
+        """Overwrite the row that has this one's key, and return True; return False if there is none."""
         ours = stored(self.table, row)
         condition = self._has_key([ours[column.name] for column in self._key])
-        connection.execute(update(self.table).where(condition).values(**ours))
+        statement = update(self.table).where(condition).values(**ours)
+        return bool(connection.execute(statement, execution_options={"preserve_rowcount": True}).rowcount)
 
     def delete(self, connection: Connection, *conditions: ColumnElement[bool]) -> int:
         """Delete the rows that meet all conditions, damaged ones too; return how many there were."""

@@ -18,6 +18,8 @@ from service.database.checked_table import Aggregate
 from service.database.database import Database
 from service.database.drivers.engine import parse_url
 from service.database.rows import Stored
+from service.database.runs.progress import ProgressRecords
+from service.database.runs.proposals import ProposalRecords
 from service.database.runs.records import RunRecords
 from service.database.schema import SCHEMA
 from service.database.tables import TableRecords
@@ -30,9 +32,9 @@ _FILE = "metadata.sqlite"
 class Metadata:
     """The metadata in a database: SQLite, which several processes of one machine may share, or PostgreSQL.
 
-    `tables`, `tokens`, `runs` and `changes` are its aggregates. Every method blocks and may be called from any thread.
-    Each raises `DatabaseError`, whose message has no secret, if the database refuses or does not answer in time; the
-    next call tries again.
+    `tables`, `tokens`, `changes`, `runs`, `proposals` and `progress` are its aggregates. Every method blocks and may be
+    called from any thread. Each raises `DatabaseError`, whose message has no secret, if the database refuses or does
+    not answer in time; the next call tries again.
 
     Args:
         url: `sqlite:///file` or `postgresql://user:password@host/name`.
@@ -45,7 +47,10 @@ class Metadata:
         self.tokens = TokenRecords(self._database)
         self.changes = ChangeRecords(self._database)
         self.runs = RunRecords(self._database, self.changes)
-        self.aggregates: tuple[Aggregate, ...] = (self.tables, self.tokens, self.changes, self.runs)
+        self.proposals = ProposalRecords(self._database, self.runs)
+        self.progress = ProgressRecords(self._database)
+        runs: tuple[Aggregate, ...] = (self.runs, self.proposals, self.progress)
+        self.aggregates: tuple[Aggregate, ...] = (self.tables, self.tokens, self.changes, *runs)
         self._checked = {checked.table: checked for each in self.aggregates for checked in each.checked_tables}
 
     @property

@@ -147,6 +147,7 @@ RUN_PROGRESS = Table(
     Column("step", BigInteger, nullable=False, doc="progress in units of the table's axis"),
     Column("reported_at", Double, nullable=False, doc="seconds since 1970"),
     _checksum(),
+    Index("run_progress_step", "namespace", "name", "step"),
     sqlite_with_rowid=False,
 )
 

@@ -15,6 +15,7 @@ from service.documentation.examples import ERROR, Example, recorded_responses
 from service.http.error_status import ERROR_STATUSES
 from service.http.problems import MEDIA_TYPE as PROBLEM
 from service.http.problems import Problem
+from service.representations.amendments import amendment_schemas
 
 _REF = "#/components/schemas/{model}"
 _TOKEN = {"type": "http", "scheme": "bearer", "description": "a token from `lrtables token create`"}
@@ -62,6 +63,7 @@ def _document(app: FastAPI, declared: Mapping[str, Declared], *, requires_tokens
     schemas: dict[str, Any] = document["components"]["schemas"]
     for model in (Spec, Problem):
         schemas.update(_schemas(model))
+    schemas.update(amendment_schemas(_REF))
     for unused in ("HTTPValidationError", "ValidationError"):
         schemas.pop(unused, None)
     schemas.update(_with_one_union(schemas))

@@ -182,6 +182,7 @@ class RollbackRequest(_Reasons):
     """The body that rolls a run back to an earlier version."""
 
     version: int = Field(ge=1, le=2**53 - 1)
+    rewind: bool = Field(False, description="whether rows may differ that workers have passed: they go back")
 
 
 class DeleteRequest(_Reasons):
@@ -248,7 +249,7 @@ def conflict(error: RunChangedError, *, with_values: bool) -> PreconditionFailed
     if (found := error.difference) is not None:
         columns = {name: list(pair) for name, pair in found.columns.items()}
         members["difference"] = {"first_step": found.first_step, "columns": columns, "text": found.text}
-    return PreconditionFailedError(str(error), members)
+    return PreconditionFailedError(str(error), members=members)
 
 
 def _settings(run: RunRow) -> dict[str, Any]:

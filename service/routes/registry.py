@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from service.routes import changes, docs, health, lr, schedules, tables, token
 from service.routes.declaration import Route
-from service.routes.runs import heads, history, listing
+from service.routes.runs import amendments, heads, history, listing, progress
 
 OTHER = "other"
 """The name of all paths without a route in metrics and logs, so that mistyped paths add no names."""
@@ -57,7 +57,7 @@ class Routes:
         return OTHER if match is None else match.route.template
 
 
-_RUNS = (listing, heads, history)
+_RUNS = (listing, heads, history, amendments, progress)
 ROUTES = Routes(
     route
     for module in (tables, *_RUNS, changes, schedules, lr, docs, token, health)  # the order of the documentation

@@ -17,6 +17,7 @@ from service.database.tables import SpecRow
 from service.errors import RunDeletedError, RunLockedError, RunNotFoundError, TableLostError, VersionNotFoundError
 from service.runs.differences import TableDifference, compare
 from service.runs.feed import ChangeFeed
+from service.runs.guards import Guards, Passed, TableChange, measure
 from service.runs.heads import Heads, ServedHead
 from service.tables.entries import Entry
 from service.tables.origins import kind_of
@@ -53,6 +54,7 @@ class RunService:
 
     def __init__(self, metadata: Metadata, tables: TableService[Any], executors: Executors, feed: ChangeFeed) -> None:
         self.heads = Heads(metadata.runs, executors)
+        self.guards = Guards(metadata.progress)
         self._records = metadata.runs
         self._table_records = metadata.tables
         self._tables = tables
@@ -125,22 +127,47 @@ class RunService:
     async def move(self, name: RunName, expected: int, target: RunTarget, edit: RunEdit) -> tuple[RunHead, bool]:
         """Move a run to another table; return it, and whether there is a new version.
 
-        Raises what `change` raises.
+        Raises what `change` raises, `AmendmentRefusedError` if it touches rows that workers may have passed, and
+        `GuardRailError`.
         """
         head = await self.current(name)
-        if head.run.version == expected and head.run.digest != target.digest:
-            edit = replace(edit, from_step=await self.first_difference(head.run.digest, target.digest))
-        return await self.change(name, expected, target, edit)
+        if head.run.version != expected or head.run.digest == target.digest:
+            return await self.change(name, expected, target, edit)
+        return await self._guarded(name, head, target, edit, "margin")
 
-    async def rollback(self, name: RunName, expected: int, version: int, edit: RunEdit) -> RunHead:
-        """Append a version that names the table of an earlier one. Raises `VersionNotFoundError` and as `change`."""
+    async def rollback(
+        self, name: RunName, expected: int, version: int, edit: RunEdit, *, rewind: bool = False
+    ) -> RunHead:
+        """Append a version that names the table of an earlier one, which has the same rows as far as workers are.
+
+        With `rewind` it may have others: workers go back, and what they have reported is forgotten. Raises
+        `VersionNotFoundError` and as `move`.
+        """
         head = await self.current(name)
         target = (await self.version(name, version)).target
         if head.run.version == expected:
             await self._tables.get_recorded(target.digest)
-            edit = replace(edit, from_step=await self.first_difference(head.run.digest, target.digest))
-        rolled_back, _ = await self.change(name, expected, target, edit)
-        return rolled_back
+            head, _ = await self._guarded(name, head, target, edit, "rewind" if rewind else "equal")
+        else:
+            head, _ = await self.change(name, expected, target, edit)
+        return head
+
+    async def _guarded(
+        self, name: RunName, head: RunHead, target: RunTarget, edit: RunEdit, passed: Passed
+    ) -> tuple[RunHead, bool]:
+        change = await self.measured(head.run.digest, target.digest)
+        if change is not None:
+            edit = replace(edit, from_step=change.first_step)
+        return await self.change(name, head.run.version, target, edit, self.guards.check(name, change, passed))
+
+    async def measured(self, current: str, other: str, from_step: int | None = None) -> TableChange | None:
+        """Return what a change between two stored tables does, as `measure`; None if one of them is lost."""
+        try:
+            one, two = await self._tables.get(current), await self._tables.get(other)
+        except TableLostError:  # a run whose table is lost can be moved to another one
+            return None
+        with one.pin(), two.pin():
+            return await self._executors.storage(measure, one.table, two.table, from_step)
 
     async def delete(self, name: RunName, expected: int, edit: RunEdit) -> RunHead:
         """Append a tombstone to a run: its versions stay readable. Raises what `change` raises."""
@@ -195,11 +222,6 @@ class RunService:
     def _outdate(self, changes: Sequence[ChangeRow]) -> None:
         for change in changes:
             self.heads.outdate(RunName(change.namespace, change.name))
-
-    async def first_difference(self, current: str, other: str) -> int | None:
-        """Return the first row in which two stored tables differ; None if they are equal, or one of them is lost."""
-        difference = await self._difference(current, other)
-        return None if difference is None else difference.first_step
 
     async def _changed(
         self, name: RunName, expected: int | None, target: RunTarget | None, *, is_known: bool

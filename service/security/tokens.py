@@ -21,9 +21,9 @@ from service.database.tokens import TokenRow
 from service.errors import FieldError, ForbiddenError, LimitExceededError
 from service.http.request_id import IDENTITY
 
-Scope = Literal["read", "compute", "publish", "admin"]
+Scope = Literal["read", "compute", "propose", "publish", "admin"]
 SCOPES: tuple[Scope, ...] = get_args(Scope)
-"""What a token may allow: fetching tables, having tables computed, publishing tables by value, everything."""
+"""What a token may allow: reading, having tables computed, proposing changes of runs, publishing and changing, all."""
 
 _ALPHABET = string.ascii_letters + string.digits
 _LENGTH = 22  # characters of 62: 131 random bits
@@ -175,7 +175,7 @@ def new_token(
 
 
 def _check_names(name: str, scopes: Sequence[str], namespaces: Sequence[str]) -> None:
-    listed = "read, compute, publish or admin"
+    listed = "read, compute, propose, publish or admin"
     if not (0 < len(name) <= _LONGEST_NAME and name.isprintable()):
         raise ValueError(f"name must be 1 to {_LONGEST_NAME} printable characters, got {name!r}")
     if not scopes:

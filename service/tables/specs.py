@@ -19,10 +19,15 @@ def read_spec(body: bytes, settings: Settings) -> Spec:
     try:
         spec = Spec.model_validate_json(body)
     except ScheduleError as error:
-        errors = [_field_error(problem) for problem in error.problems]
-        raise InvalidRequestError("; ".join(item.detail for item in errors), errors) from error
+        raise invalid(error) from error
     _check_limits(spec, settings)
     return spec
+
+
+def invalid(error: ScheduleError) -> InvalidRequestError:
+    """Return an error in a spec, or in a part of one, as the error of a request."""
+    errors = [_field_error(problem) for problem in error.problems]
+    return InvalidRequestError("; ".join(item.detail for item in errors) or str(error), errors)
 
 
 def _check_groups(data: Any, max_columns: int) -> None:

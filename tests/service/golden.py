@@ -26,7 +26,9 @@ _PROVENANCE = {"lrtables": "0.1.0", "numpy": "2.4.6", "libm": "glibc 2.36", "cpu
 _POST = "post /v1/tables"
 _RUNS = "/v1/runs"
 _PUT_RUN = "put /v1/runs/{namespace}/{name}"
+_PROPOSE = "post /v1/runs/{namespace}/{name}/proposals"
 _CREATED = "2026-01-02T03:04:05.678901Z"
+_TIMES = ("created_at", "decided_at", "reported_at")
 _SPEC: dict[str, Any] = next(route.example.body for route in ROUTES if route.name == _POST and route.example)
 _BAD_SPEC = {**_SPEC, "schedule": {**_SPEC["schedule"], "base_lr": -1}}
 EXAMPLES_BY_NAME = {route.name: route.example for route in ROUTES if route.example is not None}
@@ -65,6 +67,9 @@ def _ask(name: str, example: Example, client: TestClient, media_type: str) -> An
     if path.startswith((_RUNS, "/v1/changes", "/v1/events")) and method != "put":
         run = EXAMPLES_BY_NAME[_PUT_RUN]
         client.put(path_of(_PUT_RUN), json=run.body, headers=dict(run.headers))
+    if "/proposals" in path and name != _PROPOSE:
+        proposal = EXAMPLES_BY_NAME[_PROPOSE]
+        client.post(path_of(_PROPOSE), json=proposal.body, headers=dict(proposal.headers))
     headers = {"accept": media_type, "x-request-id": "job-7.rank-3", **example.headers}
     content = None if example.body is None else json.dumps(example.body).encode()
     if content is not None:
@@ -90,12 +95,10 @@ def _shown(response: Any) -> Any:
     for said in (response, response.get("claim") or {}):
         if said.get("provenance"):  # it differs from machine to machine
             said["provenance"] = _PROVENANCE
-    for said in (
-        response,
-        *(item for name in ("changes", "versions", "runs", "tables") for item in response.get(name, ())),
-    ):
-        if "created_at" in said:
-            said["created_at"] = _CREATED
+    lists = ("changes", "versions", "runs", "tables", "proposals")
+    workers = response.get("workers", {})
+    for said in (response, *(item for name in lists for item in response.get(name, ())), *workers.values()):
+        said.update({time: _CREATED for time in _TIMES if said.get(time)})
     if "age_seconds" in response:
         response["age_seconds"] = 0.0
     if "schedules" in response:

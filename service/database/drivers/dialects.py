@@ -30,16 +30,17 @@ def notify(connection: Connection, channel: str, payload: str) -> None:
         connection.execute(text("SELECT pg_notify(:channel, :payload)"), {"channel": channel, "payload": payload})
 
 
-def lock_name(connection: Connection, name: str) -> None:
-    """Let no other transaction lock this name until this one ends.
+def lock_name(connection: Connection, name: str, *, shared: bool = False) -> None:
+    """Let no other transaction lock this name until this one ends; with `shared`, none but those that share it.
 
     It orders transactions that decide about a row which may not exist yet: such a row cannot be locked itself.
     """
     digest = hashlib.sha256(name.encode()).digest()
-    lock_number(connection, int.from_bytes(digest[:8], "big", signed=True))
+    lock_number(connection, int.from_bytes(digest[:8], "big", signed=True), shared=shared)
 
 
-def lock_number(connection: Connection, number: int) -> None:
-    """Let no other transaction lock this number, of 64 bits with a sign, until this one ends."""
+def lock_number(connection: Connection, number: int, *, shared: bool = False) -> None:
+    """Let no other transaction lock this number, of 64 bits with a sign, until this one ends, as `lock_name` does."""
     if connection.dialect.name == "postgresql":  # SQLite runs one writing transaction at a time
-        connection.execute(text("SELECT pg_advisory_xact_lock(:number)"), {"number": number})
+        function = "pg_advisory_xact_lock_shared" if shared else "pg_advisory_xact_lock"
+        connection.execute(text(f"SELECT {function}(:number)"), {"number": number})

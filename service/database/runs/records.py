@@ -1,4 +1,4 @@
-"""Named runs: their heads, versions, proposals, and the progress that workers report."""
+"""Named runs: their heads and versions."""
 
 from __future__ import annotations
 
@@ -17,8 +17,6 @@ from service.database.runs.listing import RunCursor, RunFilter
 from service.database.runs.problems import problems_of
 from service.database.runs.rows import (
     Author,
-    ProgressRow,
-    ProposalRow,
     RunEdit,
     RunHead,
     RunName,
@@ -26,7 +24,7 @@ from service.database.runs.rows import (
     RunTarget,
     RunVersionRow,
 )
-from service.database.schema import RUN_PROGRESS, RUN_PROPOSALS, RUN_VERSIONS, RUNS, TABLES
+from service.database.schema import RUN_VERSIONS, RUNS, TABLES
 from service.errors import DatabaseError
 
 _CHUNK = 20  # runs of a page whose versions are read at a time
@@ -52,9 +50,8 @@ class RunRecords:
     """Named runs; from any thread.
 
     Every change of a run is one transaction: it compares the head's version with the expected one, writes, and appends
-    to the feed of changes. A damaged head, version or proposal is refused: history cannot be made again. A damaged
-    report of progress is dropped: the worker reports again. Every method blocks, and raises `DatabaseError` if the
-    database refuses or does not answer in time.
+    to the feed of changes. A damaged head or version is refused: history cannot be made again. Every method blocks, and
+    raises `DatabaseError` if the database refuses or does not answer in time.
     """
 
     def __init__(self, database: Database, changes: ChangeRecords) -> None:
@@ -62,13 +59,11 @@ class RunRecords:
         self._changes = changes
         self._runs = CheckedTable(database, RUNS, RunRow, _refuse)
         self._versions = CheckedTable(database, RUN_VERSIONS, RunVersionRow, _refuse)
-        self._proposals = CheckedTable(database, RUN_PROPOSALS, ProposalRow, _refuse)
-        self._progress = CheckedTable(database, RUN_PROGRESS, ProgressRow, _drop)
 
     @property
     def checked_tables(self) -> Sequence[CheckedTable[Any]]:
         """The tables of the database that this aggregate owns."""
-        return (self._runs, self._versions, self._proposals, self._progress)
+        return (self._runs, self._versions)
 
     def problems(self) -> Iterator[str]:
         """Yield a line for each contradiction: between heads and versions, and for a version whose table has no row."""
@@ -144,10 +139,10 @@ class RunRecords:
         `check` raises. Nothing is changed then.
         """
         with self._database.transaction("write") as connection:
-            run = self._locked(connection, name)
+            run = self.locked(connection, name)
             if target is not None and _is_kept(run, expected, target, edit):
                 return self._with_settings(connection, run, edit), False
-            _check_version(run, expected)
+            check_version(run, expected)
             if run is not None and run.locked:
                 raise LockedError(f"the run {name} is locked")
             if check is not None:
@@ -170,14 +165,14 @@ class RunRecords:
         Each value that changes is an entry in the feed. Raises `RunConflictError` if the run is not at this version.
         """
         with self._database.transaction("write") as connection:
-            run = self._locked(connection, name)
-            _check_version(run, expected)
+            run = self.locked(connection, name)
+            check_version(run, expected)
             assert run is not None  # it has the expected version
             return self._set(connection, run, author, reason, locked=locked, labels=labels, rules=rules)
 
-    def _locked(self, connection: Connection, name: RunName) -> RunRow | None:
+    def locked(self, connection: Connection, name: RunName) -> RunRow | None:
         """Return the head of a run. No other transaction changes or creates the run until this one ends."""
-        lock_name(connection, f"run {name}")
+        lock_name(connection, name.lock)
         return self._runs.lock(connection, *name)
 
     def _append(
@@ -213,7 +208,7 @@ class RunRecords:
             self._runs.insert(connection, head)
         else:
             self._runs.replace(connection, head)
-        self._publish(connection, head, edit.action, edit.author, edit.reason, now)
+        self.publish(connection, head, edit.action, edit.author, edit.reason, now)
         return RunHead(head, version)
 
     def _target_of(self, connection: Connection, run: RunRow | None) -> RunTarget:
@@ -246,10 +241,10 @@ class RunRecords:
             self._runs.replace(connection, head)
         for field, value in changed.items():
             action = {"locked": "lock" if value else "unlock"}.get(field, field)
-            self._publish(connection, head, action, author, reason, now)
+            self.publish(connection, head, action, author, reason, now)
         return RunHead(head, self._version_of(connection, run))
 
-    def _publish(
+    def publish(
         self, connection: Connection, run: RunRow, action: str, author: Author, reason: str | None, now: float
     ) -> None:
         """Append a change to the feed, as the last step of its transaction."""
@@ -271,7 +266,7 @@ def _is_kept(run: RunRow | None, expected: int | None, target: RunTarget, edit: 
     return run.digest == target.digest and expected in (None, run.version)
 
 
-def _check_version(run: RunRow | None, expected: int | None) -> None:
+def check_version(run: RunRow | None, expected: int | None) -> None:
     """Raise `RunConflictError` unless the run is at this version; for None, unless there is none or a deleted one."""
     found = None if run is None or run.deleted else run.version
     if found != expected:
@@ -285,8 +280,3 @@ def _first(*values: Mapping[str, Any] | None) -> Mapping[str, Any]:
 def _refuse(damaged: DamagedRow) -> Decision:
     """Refuse any damaged row: history that cannot be made again must not disappear silently."""
     return "refuse"
-
-
-def _drop(damaged: DamagedRow) -> Decision:
-    """Drop any damaged row: a worker reports its progress again."""
-    return "drop"

@@ -22,6 +22,11 @@ class RunName(NamedTuple):
     def __str__(self) -> str:
         return f"{self.namespace}/{self.name}"
 
+    @property
+    def lock(self) -> str:
+        """The name that a transaction locks which changes the run; those that report progress share it."""
+        return f"run {self}"
+
 
 @dataclass(frozen=True)
 class RunTarget:

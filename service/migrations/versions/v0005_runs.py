@@ -85,6 +85,7 @@ def upgrade() -> None:
         sa.Column("checksum", sa.Text, nullable=False),
         sqlite_with_rowid=False,
     )
+    op.create_index("run_progress_step", "run_progress", ["namespace", "name", "step"])
     op.create_table(
         "changes",
         sa.Column("sequence", sa.BigInteger, primary_key=True, autoincrement=False),

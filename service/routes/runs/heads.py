@@ -35,7 +35,9 @@ from service.routes.runs.parts import (
     document_response,
     field,
     json_body,
+    optional_body,
     parsed,
+    precondition_headers,
     reported_conflicts,
     run_response,
 )
@@ -51,28 +53,16 @@ _EXAMPLE = {"spec": {"schedule": _SCHEDULE, "total_steps": 8}, "reason": "first 
 _CREATES = {201: {"model": Run, "description": "the run is new"}}
 
 
-def _headers(*names: str) -> list[dict[str, Any]]:
-    texts = {
-        "If-Match": 'the version that the run must have, such as "v3"',
-        "If-None-Match": "* if there must be no such run yet",
-    }
-    schema = {"If-Match": {"type": "string"}, "If-None-Match": {"type": "string"}}
-    return [
-        {"name": name, "in": "header", "required": len(names) == 1, "description": texts[name], "schema": schema[name]}
-        for name in names
-    ]
-
-
 @resource.declare(
     "PUT",
     RUN,
     scope="publish",
     namespace=NAMESPACE,
     example=Example(NAMED, body=_EXAMPLE, status=201, headers={"if-none-match": "*"}),
-    errors=(400, 403, 404, 410, 412, 413, 415, 422, 423, 428, 503),
+    errors=(400, 403, 404, 409, 410, 412, 413, 415, 422, 423, 428, 503),
     response_model=Run,
     responses=_CREATES,
-    openapi_extra={**json_body(RunRequest), "parameters": _headers("If-Match", "If-None-Match")},
+    openapi_extra={**json_body(RunRequest), "parameters": precondition_headers("If-Match", "If-None-Match")},
 )
 async def put_run(name: NameDep, request: Request, server: ServerDep) -> Response:
     """Create a run with If-None-Match: *, or move it to another table with If-Match.
@@ -151,18 +141,22 @@ async def get_run(name: NameDep, request: Request, server: ServerDep) -> Respons
     scope="publish",
     namespace=NAMESPACE,
     example=Example(NAMED, body={"version": 1, "reason": "the loss rose"}, headers={"if-match": '"v1"'}),
-    errors=(400, 404, 410, 412, 413, 415, 422, 423, 428, 503),
+    errors=(400, 404, 409, 410, 412, 413, 415, 422, 423, 428, 503),
     response_model=Run,
-    openapi_extra={**json_body(RollbackRequest), "parameters": _headers("If-Match")},
+    openapi_extra={**json_body(RollbackRequest), "parameters": precondition_headers("If-Match")},
 )
 async def roll_back(name: NameDep, request: Request, server: ServerDep) -> Response:
-    """Append a version that has the table of an earlier one. If the run has that table already, it stays as it is."""
+    """Append a version that has the table of an earlier one.
+
+    Its rows must be the same as far as workers have reported to be, unless they go back (`rewind`).
+    """
     expected = expected_version(field(request, "if-match"))
     async with server.bodies.receive(request) as body:
         given = await parsed(body, RollbackRequest, server)
     edit = RunEdit("rollback", author_of(request), given.reason, given.link)
     with reported_conflicts(request, name):
-        return run_response(await server.runs.rollback(name, expected, given.version, edit))
+        head = await server.runs.rollback(name, expected, given.version, edit, rewind=given.rewind)
+        return run_response(head)
 
 
 @resource.declare(
@@ -173,15 +167,12 @@ async def roll_back(name: NameDep, request: Request, server: ServerDep) -> Respo
     example=Example(NAMED, headers={"if-match": '"v1"'}),
     errors=(400, 404, 410, 412, 413, 415, 422, 423, 428, 503),
     response_model=Run,
-    openapi_extra={**json_body(DeleteRequest, required=False), "parameters": _headers("If-Match")},
+    openapi_extra={**json_body(DeleteRequest, required=False), "parameters": precondition_headers("If-Match")},
 )
 async def delete_run(name: NameDep, request: Request, server: ServerDep) -> Response:
     """Delete a run: its last version is a tombstone, and all of them can still be read."""
     expected = expected_version(field(request, "if-match"))
-    given = DeleteRequest()
-    if field(request, "content-length") not in ("", "0") or field(request, "transfer-encoding"):
-        async with server.bodies.receive(request) as body:
-            given = await parsed(body, DeleteRequest, server)
+    given = await optional_body(request, DeleteRequest, server)
     edit = RunEdit("delete", author_of(request), given.reason, given.link)
     with reported_conflicts(request, name):
         return run_response(await server.runs.delete(name, expected, edit))
@@ -195,7 +186,7 @@ async def delete_run(name: NameDep, request: Request, server: ServerDep) -> Resp
     example=Example(NAMED, body={"labels": {"model": "bert", "stage": "final"}}, headers={"if-match": '"v1"'}),
     errors=(400, 404, 410, 412, 413, 415, 422, 428, 503),
     response_model=Run,
-    openapi_extra={**json_body(RunSettings), "parameters": _headers("If-Match")},
+    openapi_extra={**json_body(RunSettings), "parameters": precondition_headers("If-Match")},
 )
 async def set_run(name: NameDep, request: Request, server: ServerDep) -> Response:
     """Lock or unlock a run, or replace its labels or guard rails. The version stays; the feed of changes has each."""

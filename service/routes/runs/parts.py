@@ -90,6 +90,27 @@ async def parsed(body: bytes, model: type[M], server: ServerState) -> M:
     return await server.executors.parse(read_model, body, model, server.settings)
 
 
+async def optional_body(request: Request, model: type[M], server: ServerState) -> M:
+    """Return the body of a request as a model; its defaults if there is no body. Raises what `read_model` raises."""
+    if field(request, "content-length") in ("", "0") and not field(request, "transfer-encoding"):
+        return model()
+    async with server.bodies.receive(request) as body:
+        return await parsed(body, model, server)
+
+
+def precondition_headers(*names: str) -> list[dict[str, Any]]:
+    """Return the OpenAPI parameters for these headers; one alone is required."""
+    texts = {
+        "If-Match": 'the version that the run must have, such as "v3"',
+        "If-None-Match": "* if there must be no such run yet",
+    }
+    schema = {"If-Match": {"type": "string"}, "If-None-Match": {"type": "string"}}
+    return [
+        {"name": name, "in": "header", "required": len(names) == 1, "description": texts[name], "schema": schema[name]}
+        for name in names
+    ]
+
+
 def json_body(model: type[BaseModel], *, required: bool = True) -> dict[str, Any]:
     """Return the part of an OpenAPI operation that describes a JSON body of this model."""
     schema = model.model_json_schema()

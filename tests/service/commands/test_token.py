@@ -161,7 +161,9 @@ def test_an_expired_token_is_listed_as_expired(run: Run, monkeypatch: pytest.Mon
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        pytest.param(["create", "a", "--scope", "write"], "scope must be read, compute, publish or admin", id="scope"),
+        pytest.param(
+            ["create", "a", "--scope", "write"], "scope must be read, compute, propose, publish or admin", id="scope"
+        ),
         pytest.param(
             ["create", "", "--scope", "read"], "name must be 1 to 100 printable characters, got ''", id="name"
         ),

@@ -62,7 +62,7 @@ def test_a_declared_scope_is_asked_for(client: TestClient, tmp_path: Path, metho
         scope: client.request(method, "/v1/toys/team-a/bear", headers=bearer(tmp_path, scope)).status_code
         for scope in SCOPES
     }
-    assert statuses == {"read": 403, "compute": 200, "publish": 403, "admin": 200}
+    assert statuses == {"read": 403, "compute": 200, "propose": 403, "publish": 403, "admin": 200}
 
 
 def test_a_declared_namespace_is_asked_for(client: TestClient, tmp_path: Path) -> None:
@@ -123,7 +123,11 @@ def test_a_route_without_a_scope_is_refused() -> None:
 @pytest.mark.parametrize(
     ("method", "options", "said"),
     [
-        ("GET", {"scope": "reed"}, "GET /v1/toys/{name}: scope must be read, compute, publish, admin or a member of"),
+        (
+            "GET",
+            {"scope": "reed"},
+            "GET /v1/toys/{name}: scope must be read, compute, propose, publish, admin or a member of",
+        ),
         ("FETCH", {"scope": "read"}, "FETCH /v1/toys/{name}: method must be one of GET, POST, PUT, PATCH, DELETE"),
         ("GET", {"scope": "read", "namespace": "{team}"}, "namespace '{team}' names 'team', which the path lacks"),
     ],

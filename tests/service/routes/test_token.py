@@ -51,7 +51,7 @@ def test_without_tokens_anyone_may_do_anything(client: TestClient) -> None:
     """A server that asks for no tokens says so: the same document, with every scope and no limits."""
     said: dict[str, Any] = client.get("/v1/token").json()
     assert (said["token_id"], said["name"]) == ("", "anyone")
-    assert said["scopes"] == ["read", "compute", "publish", "admin"]
+    assert said["scopes"] == ["read", "compute", "propose", "publish", "admin"]
     assert (said["namespaces"], said["expires_at"]) == (["*"], None)
     assert identity_of({}).allows("admin", "any/name")
     assert client.head("/v1/token").status_code == 200

@@ -44,12 +44,14 @@ def test_an_identity_has_the_values_of_its_row() -> None:
         pytest.param("", ["read"], ["*"], r"name must be 1 to 100 printable characters, got ''", id="no-name"),
         pytest.param("a\nb", ["read"], ["*"], r"name must be .* got 'a\\nb'", id="two-lines"),
         pytest.param("a" * 101, ["read"], ["*"], r"name must be .* got 'aaa", id="long-name"),
-        pytest.param("a", ["write"], ["*"], r"scope must be read, compute, publish or admin, got 'write'", id="scope"),
+        pytest.param(
+            "a", ["write"], ["*"], r"scope must be read, compute, propose, publish or admin, got 'write'", id="scope"
+        ),
         pytest.param(
             "a",
             [],
             ["*"],
-            r"scope is missing: a token needs at least one of read, compute, publish or admin",
+            r"scope is missing: a token needs at least one of read, compute, propose, publish or admin",
             id="no-scope",
         ),
         pytest.param("a", ["read"], ["a/*/b"], r"namespace must be .* got 'a/\*/b'", id="star-inside"),
