@@ -11,7 +11,7 @@ from client.cache.node_cache import NodeCache
 from client.cache.run_files import RunFiles
 from client.client import Client
 from client.commands.options import UsageError, add_command, connected, reporting
-from client.commands.printing import say
+from client.commands.printing import counted, say
 from client.runs.bundle import BundledRun, open_bundle, write_bundle
 
 if TYPE_CHECKING:
@@ -53,7 +53,8 @@ def _export(parsed: argparse.Namespace) -> int:
         tables = {digest: client.get(digest) for digest in digests}
     write_bundle(parsed.file, runs, tables)
     versions = sum(len(run.versions) for run in runs)
-    say(f"{parsed.file}: {len(runs)} runs, {versions} versions, {len(tables)} tables")
+    counts = (counted(len(runs), "run"), counted(versions, "version"), counted(len(tables), "table"))
+    say(f"{parsed.file}: {', '.join(counts)}")
     return 0
 
 
@@ -76,5 +77,6 @@ def _import(parsed: argparse.Namespace) -> int:
         files.keep(run.head, as_head=True)
     if cache.counts.failures or not all(files.find(name) for name in bundle.names):
         raise OSError(f"the cache {folder} cannot be written: {cache.counts.last_failure or 'see the warnings'}")
-    say(f"{folder}: {len(runs)} runs, {len(bundle.digests)} tables, every digest verified")
+    counts = (counted(len(runs), "run"), counted(len(bundle.digests), "table"))
+    say(f"{folder}: {', '.join(counts)}, every digest verified")
     return 0

@@ -5,10 +5,9 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC, datetime
 from typing import Any
 
-from client.runs.documents import Change, Proposal, Run
+from client.runs.documents import Change, Proposal, Run, RunProgress, moment
 from scheduler import Spec, Table
 from scheduler.amendments import describe_amendment, parse_amendment
 from scheduler.commands.show import printable
@@ -47,6 +46,17 @@ def summary_lines(run: Run) -> Iterator[str]:
         yield f"stale: the service has not been able to ask its database for {run.age_seconds:.0f} s"
 
 
+def progress_lines(progress: RunProgress, axis: str) -> Iterator[str]:
+    """Where the workers of a run are, in one line; nothing where none has reported."""
+    if progress.highest is not None:
+        yield f"{counted(len(progress.workers), 'worker')}, the furthest at {axis} {progress.highest:,}"
+
+
+def counted(number: int, word: str) -> str:
+    """A number of things: `1 run`, `2 runs`."""
+    return f"{number:,} {word}" + ("" if number == 1 else "s")
+
+
 def length(run: Run) -> str:
     """The rows of a run's table and what they count, in words."""
     if run.stride == 1:
@@ -72,11 +82,6 @@ def by(author: str, created_at: str, reason: str | None, link: str | None) -> st
     """Who, when and why, in one line."""
     why = f": {reason}" if reason else ""
     return f"by {author or 'anybody'} at {moment(created_at)}{why}{f' ({link})' if link else ''}"
-
-
-def moment(text: str) -> str:
-    """A time of ISO 8601 for people: to the second, in UTC."""
-    return f"{datetime.fromisoformat(text).astimezone(UTC):%Y-%m-%d %H:%M:%S}"
 
 
 def shown(pairs: Mapping[str, Any]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -67,23 +68,31 @@ def _add_amendment(parser: argparse.ArgumentParser) -> None:
 
 def _amendment(parsed: argparse.Namespace) -> Amendment:
     """The amendment that was typed. Raises `UsageError`, and `ScheduleError` for one that cannot be."""
-    given = [name for name in _TEMPLATES if getattr(parsed, name) not in (None, False)]
+    given = [name for name in _TEMPLATES if _is_given(parsed, name)]
     if len(given) != 1:
         raise UsageError(f"{_NEEDED}, got {' and '.join(f'--{name}' for name in given) or 'none'}")
     (template,) = given
     for option, owner in (("rate", "cooldown"), ("shape", "cooldown"), ("total_steps", "tail"), ("rewind", "tail")):
-        if getattr(parsed, option) not in (None, False) and template != owner:
+        if _is_given(parsed, option) and template != owner:
             raise UsageError(f"--{option.replace('_', '-')} makes no sense without --{owner}")
     own: dict[str, Any] = {
         "cooldown": {"length": parsed.cooldown, "rate": parsed.rate, "shape": parsed.shape},
         "extend": {"total_steps": parsed.extend},
         "hold": {},
         "scale": {"factor": parsed.scale},
-        "tail": {"tail": typed_schedules(parsed.tail) if parsed.tail else None, "total_steps": parsed.total_steps},
+        "tail": {
+            "tail": None if parsed.tail is None else typed_schedules(parsed.tail),
+            "total_steps": parsed.total_steps,
+        },
     }[template]
     given_own = {name: value for name, value in own.items() if value is not None}
     name = "rewind" if parsed.rewind else template
     return parse_amendment({"template": name, "from_step": parsed.from_step, **given_own})
+
+
+def _is_given(parsed: argparse.Namespace, option: str) -> bool:
+    value = getattr(parsed, option)
+    return value is not None and value is not False
 
 
 def _amend(parsed: argparse.Namespace) -> int:
@@ -131,11 +140,11 @@ def _dry_run_lines(client: Client, old: Run, amendment: Amendment, found: DryRun
 
 
 def _table_of(client: Client, found: DryRun) -> Table | None:
-    """The table of a dry run, computed from its spec; None where this version of lrtables does not know that."""
+    """The table of a dry run; None where this version of lrtables does not know its spec."""
     if found.spec is None:
         return None
     try:
-        return client.fetch(Spec.model_validate(found.spec))
+        return client.fetch(Spec.model_validate_json(json.dumps(found.spec)), digest=found.digest)
     except ValueError:
         return None
 

@@ -52,7 +52,10 @@ def _show(parsed: argparse.Namespace) -> int:
         if parsed.json:
             say_json(run.to_dict())
             return 0
-        lines = [*printing.summary_lines(run), "", *printing.table_charts(client.get(run))]
+        lines = [*printing.summary_lines(run)]
+        if parsed.version is None and not run.stale:
+            lines += printing.progress_lines(client.run_progress(parsed.name), run.axis)
+        lines += ["", *printing.table_charts(client.get(run))]
     say("\n".join(lines))
     return 0
 

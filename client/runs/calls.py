@@ -22,19 +22,22 @@ from client.http.transport import Transport
 from client.runs.documents import (
     Change,
     DryRun,
+    ProgressReport,
     Proposal,
     Run,
+    RunProgress,
     parse_change,
     parse_dry_run,
     parse_object,
     parse_page,
+    parse_progress,
     parse_proposal,
+    parse_report,
     parse_run,
     run_name,
 )
 from scheduler import Spec
 from scheduler.amendments import Amendment, parse_amendment
-from scheduler.texts import is_digest
 
 _MAX_BYTES = 2**26  # of a response: a page of a hundred versions, each with a spec of some hundred kilobytes
 _MOST_ATTEMPTS = 8  # of one compare-and-set whose answers are lost
@@ -50,14 +53,6 @@ class Changes(NamedTuple):
 
     changes: list[Change]
     next: int
-
-
-class Progress(NamedTuple):
-    """The service's answer to a report: the run's version and digest now, and the highest step of any worker."""
-
-    version: int
-    digest: str
-    highest: int
 
 
 class RunCalls:
@@ -120,14 +115,14 @@ class RunCalls:
             raise UnexpectedResponseError(f"{self._source} answered with a stream of events that has no position")
         return int(found[1])
 
-    def report_progress(self, name: str, worker: str, step: int, *, deadline: float) -> Progress:
+    def report_progress(self, name: str, worker: str, step: int, *, deadline: float) -> ProgressReport:
         """Report a worker's position. The last report wins, so that it may be repeated."""
         body = {"worker": worker, "step": step}
-        found = self._object(self._send("POST", f"{_path(name)}/progress", deadline, body=body))
-        version, digest, highest = found.get("version"), found.get("digest"), found.get("highest")
-        if type(version) is not int or not is_digest(digest) or type(highest) is not int:
-            raise UnexpectedResponseError(f"{self._source} did not answer with a version, digest and highest step")
-        return Progress(version, digest, highest)
+        return parse_report(self._object(self._send("POST", f"{_path(name)}/progress", deadline, body)), self._source)
+
+    def progress(self, name: str, *, deadline: float) -> RunProgress:
+        """The positions that workers have reported since the run was last rewound."""
+        return parse_progress(self._object(self._send("GET", f"{_path(name)}/progress", deadline)), self._source)
 
     # -- changing -----------------------------------------------------------------------------------------------------
 

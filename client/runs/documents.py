@@ -7,7 +7,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, Any, TypeVar
 
 from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter, ValidationError
@@ -201,9 +201,47 @@ class DryRun:
         return dataclasses.asdict(self)
 
 
-Document = TypeVar("Document", Run, Proposal, Change, DryRun)
-_ADAPTERS: dict[type, TypeAdapter[Any]] = {kind: TypeAdapter(kind) for kind in (Run, Proposal, Change, DryRun)}
-_NAMES = {Run: "run", Proposal: "proposal", Change: "change", DryRun: "dry run of an amendment"}
+@dataclass(frozen=True)
+class WorkerProgress:
+    """The position that a worker reported last, in units of the table's axis, and when (ISO 8601)."""
+
+    __pydantic_config__ = ConfigDict(strict=True)
+
+    step: Count
+    reported_at: Time
+
+
+@dataclass(frozen=True)
+class RunProgress:
+    """The workers of a run by name since it was last rewound, and the highest step of any; None without a report."""
+
+    __pydantic_config__ = ConfigDict(strict=True)
+
+    workers: Mapping[str, WorkerProgress] = field(hash=False)
+    highest: Count | None = None
+
+
+@dataclass(frozen=True)
+class ProgressReport:
+    """The service's answer to a report: the run's version and digest now, and the highest step of any worker."""
+
+    __pydantic_config__ = ConfigDict(strict=True)
+
+    version: Version
+    digest: Digest
+    highest: Count
+
+
+Document = TypeVar("Document", Run, Proposal, Change, DryRun, RunProgress, ProgressReport)
+_NAMES: dict[type, str] = {
+    Run: "run",
+    Proposal: "proposal",
+    Change: "change",
+    DryRun: "dry run of an amendment",
+    RunProgress: "run's progress",
+    ProgressReport: "run's version and highest step",
+}
+_ADAPTERS: dict[type, TypeAdapter[Any]] = {kind: TypeAdapter(kind) for kind in _NAMES}
 
 
 def run_name(name: object) -> tuple[str, str]:
@@ -215,6 +253,11 @@ def run_name(name: object) -> tuple[str, str]:
             f"each, that begin with a letter or digit, got {abbreviate(name)}"
         )
     return found[1], found[2]
+
+
+def moment(time: str) -> str:
+    """A time of a document for people: to the second, in UTC."""
+    return f"{datetime.fromisoformat(time).astimezone(UTC):%Y-%m-%d %H:%M:%S}"
 
 
 def parse_run(data: object, source: str = "the service") -> Run:
@@ -235,6 +278,16 @@ def parse_change(data: object, source: str = "the service") -> Change:
 def parse_dry_run(data: object, source: str = "the service") -> DryRun:
     """The dry run in a document. Raises `UnexpectedResponseError`, naming the field, where it is none."""
     return _parsed(DryRun, data, source)
+
+
+def parse_progress(data: object, source: str = "the service") -> RunProgress:
+    """The progress in a document. Raises `UnexpectedResponseError`, naming the field, where it is none."""
+    return _parsed(RunProgress, data, source)
+
+
+def parse_report(data: object, source: str = "the service") -> ProgressReport:
+    """The answer to a report. Raises `UnexpectedResponseError`, naming the field, where it is none."""
+    return _parsed(ProgressReport, data, source)
 
 
 def parse_page(body: bytes | bytearray, member: str, source: str) -> tuple[list[Any], Any]:

@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from client.runs.documents import Run
+from client.runs.documents import Run, moment
 from scheduler import Spec, Table
 from scheduler.amendments import describe_amendment, parse_amendment
 from scheduler.views.svg import picture
@@ -68,12 +68,13 @@ class LogBook:
         yield ""
         yield f"![The rates of {_escaped(name)}, with each change]({picture_name})"
         yield ""
-        yield "| version | from step | change | by | at | reason |"
+        yield "| version | from step | change | by | at (UTC) | reason |"
         yield "| ---: | ---: | --- | --- | --- | --- |"
         for index, run in enumerate(self.versions):
             begin = "" if run.from_step is None else f"{run.from_step * run.stride:,}"
-            cells = (str(run.version), begin, what(run, self.versions[:index]), run.author, run.created_at, run.reason)
-            yield f"| {' | '.join(_cell(text) for text in cells)} |"
+            made = (run.author or "anybody", moment(run.created_at), run.reason or "")
+            cells = (str(run.version), begin, what(run, self.versions[:index]), *made)
+            yield f"| {' | '.join(map(_escaped, cells))} |"
         yield ""
         if final.deleted or final.action == "delete":
             yield f"The run was deleted with version {final.version}."
@@ -102,7 +103,7 @@ class LogBook:
         for index, run in enumerate(self.versions):
             yield f"## Version {run.version}: {_escaped(what(run, self.versions[:index]))}"
             yield ""
-            yield f"By {_escaped(run.author or 'anybody')} at {run.created_at}."
+            yield f"By {_escaped(run.author or 'anybody')} at {moment(run.created_at)} UTC."
             if run.reason:
                 yield ""
                 yield f"> {_escaped(run.reason)}"
@@ -126,7 +127,8 @@ class LogBook:
         for name in (name for name in new.columns if name.partition(".")[0] == "lr" and name in old.columns):
             was = f"{float(old.columns[name][row])!r}" if row < old.total_steps else "past the end"
             now = f"{float(new.columns[name][row])!r}" if row < new.total_steps else "past the end"
-            yield f"At {run.axis} {row * run.stride:,} {name} was {was}, and is {now}."
+            change = f"is {now}, as before" if was == now else f"was {was}, and is {now}"
+            yield f"At {run.axis} {row * run.stride:,} {name} {change}."
             yield ""
 
 
@@ -150,10 +152,6 @@ def _marks(versions: Sequence[Run]) -> dict[int, str]:
         if run.from_step is not None:
             marks.setdefault(run.from_step, []).append(f"v{run.version}")
     return {row: " ".join(labels) for row, labels in marks.items()}
-
-
-def _cell(text: str | None) -> str:
-    return _escaped(text or "")
 
 
 def _escaped(text: str) -> str:

@@ -8,8 +8,8 @@ from typing import Any, Literal, TypeVar, overload
 
 from client.cache.run_files import RunFiles
 from client.errors import OfflineError, RunChangedError
-from client.runs.calls import Changes, Progress, RunCalls
-from client.runs.documents import Change, DryRun, Proposal, Run, parse_run
+from client.runs.calls import Changes, RunCalls
+from client.runs.documents import Change, DryRun, ProgressReport, Proposal, Run, RunProgress, parse_run
 from client.runs.watching import watch
 from scheduler import Schedule, Spec, Table
 from scheduler.amendments import Amendment, parse_amendment
@@ -247,7 +247,7 @@ class RunMethods(ABC):
         """Every version of a run, the oldest first; also of one that was deleted."""
         return list(self._calls.versions(name, deadline=self._deadline_of_call))
 
-    def report_progress(self, name: str, worker: str, step: int) -> Progress:
+    def report_progress(self, name: str, worker: str, step: int) -> ProgressReport:
         """Report a worker's position, so that no amendment lands behind it. The last report of a worker wins.
 
         Args:
@@ -259,6 +259,10 @@ class RunMethods(ABC):
         """
         return self._calls.report_progress(name, worker, step, deadline=self._deadline_of_call())
 
+    def run_progress(self, name: str) -> RunProgress:
+        """The positions that workers have reported since the run was last rewound: the highest, and each worker's."""
+        return self._calls.progress(name, deadline=self._deadline_of_call())
+
     def changes(self, since: int, *, wait: float = 0.0, run: str | None = None) -> Changes:
         """The next changes of all runs, or of one, after a number; and the number to ask for next.
 
@@ -266,7 +270,7 @@ class RunMethods(ABC):
 
         Args:
             since: the number; 0 is the beginning.
-            wait: seconds to wait for a change where there is none yet, at most 60.
+            wait: seconds to wait for a change where there is none yet; at most 60, and 0.8 of the client's `timeout`.
             run: `namespace/name`; None for all that the token may read.
         """
         wait = min(wait, _PATIENCE * self._timeout)  # a response that takes longer counts as lost

@@ -22,9 +22,10 @@ _LETTER = 6.2  # pixels that a letter of a label takes
 _LANES = 3  # lines of labels above the first panel
 _BUCKETS = 600  # runs of rows, each drawn by its extremes: more than can be told apart at this width
 _MOST_COLUMNS = 8  # lines of one table in one panel
-_TICKS = 5
+_MOST_NAMES = 3  # of grey tables in the legend
+_TICKS = 6
 _COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#5f5f5f", "#000000")
-_BEHIND = "#9a9a9a"
+_BEHIND = "#a8a8a8"
 _UNITS = {"lr": "learning rate"}
 _NOTHING: Mapping[int, str] = MappingProxyType({})
 
@@ -32,10 +33,10 @@ _NOTHING: Mapping[int, str] = MappingProxyType({})
 def picture(tables: Mapping[str, Table], *, title: str = "", marks: Mapping[int, str] = _NOTHING) -> str:
     """Draw tables over one another and return the picture as SVG text.
 
-    A value is drawn as a level from its row to the next. Each hyperparameter has a panel, the learning rate the first.
-    Where there are several tables, all but the last are grey, and the last is drawn over them. A table of any length is
-    drawn from its extremes, so no spike is lost. Of many parameter groups only the first eight are drawn. The same
-    tables give the same text.
+    A value is drawn as a level from its row to the next; of a table with more rows than the picture has pixels, only
+    the extremes are drawn, so no spike is lost. Each hyperparameter has a panel, the learning rate the first. Where
+    there are several tables, all but the last are grey, and the last is drawn over them. Of many parameter groups only
+    the first eight are drawn. The same tables give the same text.
 
     Args:
         tables: name, for the legend, to table; one at least. Axis and stride are those of the last.
@@ -111,17 +112,19 @@ def _panel(
     left_out = len(columns) - len(drawn)
     label = _UNITS.get(name, name.replace("_", " ")) + (f" (and {left_out} more groups)" if left_out else "")
     yield _text(16, top + _PANEL / 2, label, anchor="middle", turned=True)
-    legend: list[tuple[str, str]] = []
-    for index, (title, table) in enumerate(tables.items()):
-        is_behind = index < len(tables) - 1
-        for number_of_color, column in enumerate(drawn):
+    names, legend = list(tables), []
+    for title, table in tables.items():
+        is_behind = title != names[-1]
+        for column, own_color in zip(drawn, _COLORS, strict=False):
             if column not in table.columns:
                 continue
-            color = _BEHIND if is_behind else _COLORS[number_of_color]
-            path = _levels(table.columns[column], table.stride, horizontal, vertical)
-            width = 3 if is_behind else 1.6
+            color, width = (_BEHIND, 2.5) if is_behind else (own_color, 1.6)
+            path = _path(table.columns[column], table.stride, horizontal, vertical)
             yield f'<path d="{path}" fill="none" stroke="{color}" stroke-width="{width}"/>'
-            legend.append((color, " ".join(_legend_words(title, column, len(tables) > 1, len(drawn) > 1))))
+            if not is_behind:
+                legend.append((color, " ".join(_legend_words(title, column, len(names) > 1, len(drawn) > 1))))
+    if len(names) > 1:
+        legend.insert(0, (_BEHIND, _shortened(names[:-1])))
     yield from _legend(legend if len(legend) > 1 else [], top)
 
 
@@ -130,6 +133,11 @@ def _legend_words(title: str, column: str, several_tables: bool, several_columns
         yield column
     if several_tables:
         yield title
+
+
+def _shortened(names: Sequence[str]) -> str:
+    """The names of the tables that are grey; of many the first and the last."""
+    return ", ".join(names if len(names) <= _MOST_NAMES else [names[0], "...", names[-1]])
 
 
 def _vertical(columns: Sequence[Values], top: float) -> _Scale:
@@ -163,16 +171,16 @@ def _grid(horizontal: _Scale, vertical: _Scale, axis: str | None) -> Iterator[st
         yield _text((horizontal.start + horizontal.stop) / 2, bottom + 34, axis, anchor="middle")
 
 
-def _levels(values: Values, stride: int, horizontal: _Scale, vertical: _Scale) -> str:
-    """The path of values drawn as levels, the last one as long as the others."""
+def _path(values: Values, stride: int, horizontal: _Scale, vertical: _Scale) -> str:
+    """The path of values drawn as levels, the last one as long as the others; of many, as lines between extremes."""
     rows = extremes(values, _BUCKETS)
-    steps = [f"M{_short(horizontal(0.0))} {_short(vertical(float(values[0])))}"]
-    height = _short(vertical(float(values[0])))
-    for row, value in zip(rows[1:].tolist(), values[rows[1:]].tolist(), strict=True):
-        other = _short(vertical(value))
-        if other != height:
-            steps.append(f"H{_short(horizontal(float(row * stride)))}V{other}")
-            height = other
+    join = "H{x}V{y}" if len(rows) == len(values) else "L{x} {y}"
+    heights = [_short(vertical(value)) for value in values[rows].tolist()]
+    steps = [f"M{_short(horizontal(0.0))} {heights[0]}"]
+    places = zip(rows[1:].tolist(), heights[:-1], heights[1:], [*heights[2:], ""], strict=True)
+    for row, before, height, following in places:
+        if height != before or (join[0] == "L" and height != following):  # the ends of a plateau are enough
+            steps.append(join.format(x=_short(horizontal(float(row * stride))), y=height))
     return "".join([*steps, f"H{_short(horizontal(float(len(values) * stride)))}"])
 
 
@@ -180,7 +188,7 @@ def _legend(entries: Iterable[tuple[str, str]], top: float) -> Iterator[str]:
     for index, (color, label) in enumerate(entries):
         y = top + 14 + 15 * index
         right = _WIDTH - _RIGHT - 8
-        yield _text(right - 26, y, label, anchor="end")
+        yield _text(right - 26, y, label, anchor="end", halo=True)
         yield _line(right - 20, y - 4, right, y - 4, color, width=2.5)
 
 
@@ -213,10 +221,12 @@ def _text(
     size: int = 11,
     color: str = "#222222",
     turned: bool = False,
+    halo: bool = False,
 ) -> str:
     turn = f' transform="rotate(-90 {_short(x)} {_short(y)})"' if turned else ""
     place = f'x="{_short(x)}" y="{_short(y)}" font-size="{size}" text-anchor="{anchor}" fill="{color}"'
-    return f"<text {place}{turn}>{_escaped(text)}</text>"
+    behind = ' stroke="#ffffff" stroke-width="4" paint-order="stroke"' if halo else ""
+    return f"<text {place}{turn}{behind}>{_escaped(text)}</text>"
 
 
 def _escaped(text: str) -> str:

@@ -24,9 +24,9 @@ def test_a_run_is_carried(lrtables: CommandLine, name: str, tmp_path: Path) -> N
     lrtables.ok("run", "create", name, *SCHEDULE)
     lrtables.ok("run", "move", name, "Constant", "0.1", "--steps", "10")
     bundle, folder = str(tmp_path / "runs.zip"), tmp_path / "elsewhere"
-    assert lrtables.ok("export", name, bundle) == f"{bundle}: 1 runs, 2 versions, 2 tables\n"
+    assert lrtables.ok("export", name, bundle) == f"{bundle}: 1 run, 2 versions, 2 tables\n"
     out = lrtables.ok("import", bundle, "--cache", str(folder))
-    assert out == f"{folder}: 1 runs, 2 tables, every digest verified\n"
+    assert out == f"{folder}: 1 run, 2 tables, every digest verified\n"
     files, cache = RunFiles(folder), NodeCache(folder, 10**9)
     head = files.find(name)
     assert head is not None

@@ -113,7 +113,7 @@ def test_a_run_is_changed_as_a_whole(lrtables: CommandLine, name: str) -> None:
     assert "answered 423" in lrtables.refused(1, "run", "move", name, "Constant", "0.1", "--steps", "10")
     assert "locked: it refuses every change" in lrtables.ok("run", "show", name)
     lrtables.ok("run", "unlock", name)
-    assert "labels a=1" in lrtables.ok("run", "set", name, "--label", "a=1", "--rule", "max_factor=2")
+    assert "labels a=1" in lrtables.ok("run", "set", name, "--label", "a=1", "--rule", "margin_steps=50")
     lrtables.ok("run", "move", name, "Constant", "0.1", "--steps", "10", "--if-version", "1")
     assert "version 3 (rollback)" in lrtables.ok("run", "rollback", name, "1")
     assert "is at version 3, not at 2" in lrtables.refused(1, "run", "delete", name, "--if-version", "2")

@@ -8,6 +8,8 @@ import re
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from client import UnexpectedResponseError
 from client.runs.documents import parse_change, parse_object, parse_page, parse_proposal, parse_run, run_name
@@ -125,6 +127,27 @@ def test_what_is_no_document_is_refused(data: Any, parse: Any) -> None:
         parse(data)
     assert "\n" not in str(caught.value)
     assert len(str(caught.value)) < 1000
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=5,
+)
+
+
+@given(st.data())
+def test_no_document_breaks_the_reader(data: st.DataObject) -> None:
+    """Whatever stands in a field, the answer is a run, or the error that names it."""
+    field = data.draw(st.sampled_from(sorted(RUN)))
+    value = data.draw(JSON)
+    try:
+        found = parse_run({**RUN, field: value})
+    except UnexpectedResponseError as error:
+        text = str(error)
+    else:
+        text = field if field == "table" or json.dumps(found.to_dict()[field]) == json.dumps(value) else ""
+    assert field in text or "JSON" in text
 
 
 @pytest.mark.parametrize("body", [b"", b"<html>", b"[]", b"3", b"[" * 100_000, b"\xff"])

@@ -10,7 +10,7 @@ from uuid import uuid4
 
 import pytest
 
-from client import Client, Run, RunChangedError
+from client import Client, OutcomeUnknownError, Run, RunChangedError
 from scheduler import Spec
 from scheduler.compose import Constant
 from tests.support.servers.fault_profiles import reset
@@ -20,6 +20,7 @@ from tests.support.servers.process import ServerProcess
 if TYPE_CHECKING:
     from tests.client.conftest import Response, ScriptedServer, Seen
 
+HALVED = {"template": "scale", "from_step": 60, "factor": 0.5}
 SPEC = Spec(schedule=Constant(0.1), total_steps=100)
 OTHER = Spec(schedule=Constant(0.2), total_steps=100)
 
@@ -47,6 +48,7 @@ def run(service_url: str) -> Run:
 CHANGES: dict[str, Callable[[Client, Run], Run]] = {
     "move": lambda client, run: client.move_run(run, SPEC, reason="r", link="https://example.com"),
     "move-by-digest": lambda client, run: client.move_run(run, SPEC.table().digest),
+    "amend": lambda client, run: client.amend(run, HALVED, reason="r"),
     "rollback": lambda client, run: client.rollback(run, 1, reason="r"),
     "delete": lambda client, run: client.delete_run(run, reason="r"),
 }
@@ -129,3 +131,34 @@ def test_a_creation_is_repeated(proxy: FaultProxy, client: Client) -> None:
     with proxy.faulty(reset(0), first=1):
         assert client.create_run(name, SPEC).version == 1
     assert len(client.run_versions(name)) == 1
+
+
+def test_a_proposal_is_made_once(proxy: FaultProxy, client: Client, run: Run) -> None:
+    """A proposal whose answer was lost is found among those of the run; approving and rejecting are looked up too."""
+    client.run(run.full_name)
+    for number in (1, 2):  # the second of the same words is found, not the first
+        with proxy.faulty(reset(0), first=1):
+            assert client.propose(run, HALVED, reason="r").proposal == number
+    assert len(client.proposals(run.full_name)) == 2
+    with proxy.faulty(reset(0), first=1):
+        assert client.reject(run.full_name, 1, reason="no").state == "rejected"
+    with proxy.faulty(reset(0), first=1):
+        assert client.approve(run.full_name, 2).version == 3
+    assert [proposal.state for proposal in client.proposals(run.full_name)] == ["rejected", "approved"]
+
+
+def test_a_proposal_that_did_not_arrive_is_an_error(proxy: FaultProxy, client: Client, run: Run) -> None:
+    """It is not sent again, since it might arrive late: the error says that the outcome is not known."""
+    calls: list[Callable[[], Any]] = [
+        lambda: client.propose(run, HALVED),
+        lambda: client.approve(run.full_name, 1),
+        lambda: client.reject(run.full_name, 1),
+    ]
+    client.propose(run, {**HALVED, "from_step": 70})
+    for call in calls:
+        with (
+            proxy.faulty(swallow(lambda: None), first=1),
+            pytest.raises(OutcomeUnknownError, match="may or may not have taken effect"),
+        ):
+            call()
+    assert [proposal.state for proposal in client.proposals(run.full_name)] == ["open"]

@@ -2,21 +2,37 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from itertools import cycle, islice
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import numpy as np
 import pytest
 
-from client import Client, OfflineError, Run, RunChangedError, RunLockedError, RunNotFoundError
+from client import (
+    AmendmentRefusedError,
+    Client,
+    OfflineError,
+    Run,
+    RunChangedError,
+    RunLockedError,
+    RunNotFoundError,
+    UnexpectedResponseError,
+)
+from client.runs.documents import ProgressReport, RunProgress
 from scheduler import Spec, Table
 from scheduler.compose import Constant
 from scheduler.custom import LinearWarmup, WarmupWithDecay
 
+if TYPE_CHECKING:
+    from tests.client.conftest import Response, ScriptedServer
+
+HALVED = {"template": "scale", "factor": 0.5}
 SPEC = Spec(schedule=WarmupWithDecay(5e-4, 100, 1000), total_steps=1000)
 OTHER = Spec(schedule=WarmupWithDecay(6e-4, 100, 1000), total_steps=1000)
 
@@ -110,6 +126,24 @@ def test_creating_it_again_is_a_success(client: Client, name: str) -> None:
     assert "it is at version 1 (create)" in str(caught.value)
 
 
+def test_of_many_at_once_one_wins(service_url: str, name: str) -> None:
+    """All who create the same run succeed; of all who move it from the same version one does, the others are told."""
+    with Client(service_url) as client, ThreadPoolExecutor(16) as pool:
+        created = list(pool.map(lambda _: client.create_run(name, SPEC), range(16)))
+        assert {run.version for run in created} == {1}
+
+        def move(number: int) -> str:
+            try:
+                return client.move_run(created[0], Constant(0.01 * (number + 1)), 100).action
+            except RunChangedError as error:
+                return f"told {error.current['version']}"
+
+        assert sorted(pool.map(move, range(16))) == ["move", *["told 2"] * 15]
+        assert len(client.run_versions(name)) == 2
+        by_name = pool.map(lambda number: client.amend(name, {**HALVED, "from_step": 10 * number}), range(3))
+        assert sorted(run.version for run in by_name) == [3, 4, 5]  # of a name: each after the others
+
+
 def test_a_move_is_made_for_the_version_that_was_looked_at(client: Client, name: str) -> None:
     """Of two who looked at version 1, one moves the run; the other is told what it is now."""
     seen = client.create_run(name, SPEC)
@@ -195,3 +229,62 @@ def test_a_run_is_watched(client: Client, name: str) -> None:
             break
     assert sorted(found) == ["lock", "unlock"]
     assert [change.action for change in islice(client.watch(name, since=0), 2)] == ["create", "lock"]
+
+
+def test_workers_report_where_they_are(client: Client, name: str) -> None:
+    """The last report of a worker wins; the answer says what the run is now; no amendment lands behind the furthest."""
+    created = client.create_run(name, SPEC)
+    assert client.run_progress(name) == RunProgress({}, None)
+    assert client.report_progress(name, "rank-0", 300) == ProgressReport(1, created.digest, 300)
+    assert client.report_progress(name, "rank-1", 250).highest == 300
+    assert client.report_progress(name, "rank-0", 280).highest == 280
+    progress = client.run_progress(name)
+    assert progress.highest == 280
+    assert {worker: found.step for worker, found in progress.workers.items()} == {"rank-0": 280, "rank-1": 250}
+    with pytest.raises(AmendmentRefusedError, match="rank-0"):
+        client.amend(name, {"template": "hold", "from_step": 290})
+    found = client.amend(name, {"template": "hold", "from_step": 290}, dry_run=True)
+    assert [refusal["code"] for refusal in found.refusals] == ["amendment-refused"]
+    amended = client.amend(name, {"template": "hold", "from_step": 600})
+    assert client.report_progress(name, "rank-0", 310) == ProgressReport(2, amended.digest, 310)
+
+
+@pytest.mark.parametrize("body", [b"[]", b"{}", b'{"workers": {"a": 1}}', b'{"workers": {}, "highest": "x"}'], ids=repr)
+def test_malformed_answers_are_named(scripted: ScriptedServer, response: type[Response], body: bytes) -> None:
+    """An answer of something else than the service is an UnexpectedResponseError, never a KeyError."""
+    scripted.script = lambda seen: response(body=body, headers={"X-Request-ID": seen.headers["X-Request-ID"]})
+    with Client(scripted.url) as client:
+        for call in (
+            lambda: client.run("a/b"),
+            lambda: client.run_versions("a/b"),
+            lambda: list(client.runs()),
+            lambda: client.proposals("a/b"),
+            lambda: client.run_progress("a/b"),
+            lambda: client.report_progress("a/b", "w", 1),
+            lambda: client.changes(0),
+            lambda: next(client.watch("a/b")),
+        ):
+            with pytest.raises(UnexpectedResponseError, match=f"^{scripted.url} "):
+                call()
+
+
+def test_another_run_than_asked_for_is_refused(scripted: ScriptedServer, response: type[Response]) -> None:
+    """A cache or proxy may answer with another run's document: it is not taken for the one."""
+    other = {
+        "namespace": "team-a",
+        "name": "gpt",
+        "version": 1,
+        "action": "create",
+        "digest": "0" * 64,
+        "total_steps": 1,
+        "axis": "step",
+        "stride": 1,
+        "created_at": "2026-11-30T16:50:04Z",
+    }
+    scripted.script = lambda _: response(body=json.dumps(other).encode())
+    with Client(scripted.url) as client:
+        with pytest.raises(UnexpectedResponseError, match="team-a/gpt at version 1, which was not asked for"):
+            client.run("team-a/bert")
+        with pytest.raises(UnexpectedResponseError, match="team-a/gpt at version 1, which was not asked for"):
+            client.run("team-a/gpt", 2)
+        assert client.run("team-a/gpt").version == 1

@@ -27,11 +27,9 @@ def texts(root: ElementTree.Element) -> list[str]:
 
 
 def heights(root: ElementTree.Element) -> list[float]:
-    """The y of each level of the first path."""
+    """The y of each point of the first path."""
     path = next(root.iter(f"{SVG}path")).attrib["d"]
-    first = re.match(r"M[\d.]+ ([\d.]+)", path)
-    assert first
-    return [float(first[1]), *map(float, re.findall(r"V([\d.]+)", path))]
+    return [float(found) for found in re.findall(r"(?:[ML][\d.]+ |V)([\d.]+)", path)]
 
 
 def test_one_table_is_one_line() -> None:
@@ -56,8 +54,17 @@ def test_no_spike_is_lost() -> None:
     values = np.full(1_000_000, 1e-3)
     values[777_777] = 2e-3
     root = drawn({"plan": Table({"lr": values})})
-    low, high, again = heights(root)
-    assert low == again > high
+    found = heights(root)
+    assert min(found) < found[0] == found[-1] == max(found)
+    assert len(found) <= 5
+
+
+def test_grey_tables_share_a_line_of_the_legend() -> None:
+    """They all look alike: the legend names them together, and of many the first and the last."""
+    few = texts(drawn({f"version {number}": WARMUP for number in range(1, 4)}))
+    many = texts(drawn({f"version {number}": WARMUP for number in range(1, 7)}))
+    assert {"version 1, version 2", "version 3"} <= set(few)
+    assert {"version 1, ..., version 5", "version 6"} <= set(many)
 
 
 def test_a_constant_and_zero_are_drawn() -> None:
