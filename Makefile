@@ -36,7 +36,7 @@ slow: $(STAMP) ## run the slow tests: packaging, crashes, load, README
 	@$(PYTEST) -m slow -v -n 2 --dist worksteal
 
 bench: $(STAMP) ## run the benchmarks side by side and print their ratios
-	@for name in imports compute step stepping client_start client_fetch herd http_speed slowloris; do $(BIN)/python benchmarks/$$name.py || exit 1; done
+	@for name in imports compute step stepping client_start client_fetch transfer herd http_speed slowloris; do $(BIN)/python benchmarks/$$name.py || exit 1; done
 
 parity: $(STAMP) ## step every twin's original 1,000,000 times, compare, and write PARITY.md
 	@$(BIN)/python -m benchmarks.parity

@@ -20,6 +20,7 @@ from tests.support.servers.fault_proxy import FaultProxy, Profile
 from tests.support.servers.process import ServerProcess
 
 SCHEDULE = WarmupWithDecay(5e-4, 100, 1000, min_lr=1e-6)
+COOLDOWN = {"template": "cooldown", "from_step": 600, "length": 200}
 numbers = count()
 
 LOSING = {
@@ -35,6 +36,7 @@ LOSING = {
 """Each way to lose an answer: after the server has done what it was asked for, or before it was asked."""
 
 CHANGES: dict[str, Callable[[Client, Run], Run]] = {
+    "amend": lambda client, run: client.amend(run, COOLDOWN, reason="why"),
     "move": lambda client, run: client.move_run(run, WarmupWithDecay(1e-3, 100, 1000), reason="why"),
     "delete": lambda client, run: client.delete_run(run),
 }
@@ -92,10 +94,10 @@ def test_a_change_whose_answer_is_lost_is_made_once(server: ServerProcess, chang
 def test_a_change_of_which_every_answer_is_lost_is_never_made_twice(server: ServerProcess, name: str) -> None:
     """While every connection fails, a change ends in a named error; the run has one version more, or none."""
     run = new_run(server)
-    end = changed(server, run, "move", LOSING[name], None)
+    end = changed(server, run, "amend", LOSING[name], None)
     assert isinstance(end, ClientError)
     with Client(server.url) as client:
-        assert [each.action for each in client.run_versions(run.full_name)] in (["create"], ["create", "move"])
+        assert [each.action for each in client.run_versions(run.full_name)] in (["create"], ["create", "amend"])
 
 
 SHARES = st.floats(0.0, 1.0, exclude_max=True)

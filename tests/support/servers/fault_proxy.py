@@ -79,7 +79,7 @@ class Visit:
         try:
             async for request in self.requests():
                 if server is None:
-                    answers, server = await asyncio.open_connection("127.0.0.1", self._target)
+                    answers, server = await _connect(self._target)
                 server.write((request if change is None else change(request)).data)
                 await server.drain()
                 response = await _read(answers, to=request)
@@ -111,6 +111,21 @@ class Visit:
         """Read, and forget what is read, until the client closes."""
         while await self._reader.read(_PIECE):
             pass
+
+
+async def _connect(port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """Connect to the server. A connection that comes about after this was cancelled is closed."""
+    task = asyncio.create_task(asyncio.open_connection("127.0.0.1", port))
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        task.add_done_callback(_abort)
+        raise
+
+
+def _abort(task: asyncio.Task[tuple[asyncio.StreamReader, asyncio.StreamWriter]]) -> None:
+    if not task.cancelled() and task.exception() is None:
+        task.result()[1].transport.abort()
 
 
 async def _read(reader: asyncio.StreamReader, to: Message | None = None) -> Message | None:
@@ -219,9 +234,12 @@ class FaultProxy:
 
     async def _close(self) -> None:
         await self._stop_listening()
-        await self._drop()
+        while others := asyncio.all_tasks() - {asyncio.current_task()}:  # those that accept and connect, too
+            await self._drop()
+            await asyncio.wait(others, timeout=1)
         await self._loop.shutdown_asyncgens()
-        await asyncio.sleep(0)  # transports that were aborted close their sockets in the next turn
+        for _ in range(2):  # transports that were aborted close their sockets in the next turn
+            await asyncio.sleep(0)
 
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = self._loop.create_task(self._serve(reader, writer))
