@@ -98,14 +98,13 @@ def share_table(
     everyone = [each["facts"] for each in known]
     _check_facts(everyone)
     if isinstance(what, Table):
-        table, wanted = PinnedTable(what), None
+        table, wanted, digest = PinnedTable(what), None, digest_in_memory(what)
     else:
         saved = None if checkpoint is None else Checkpoint.parse(checkpoint)
-        table = Sharing(ranks, client, what, saved, timeout=timeout).table(
-            strategy, _leaders([each["place"] for each in everyone]), follow=follow
-        )
-        wanted = table.digest
-    digests = gather(ranks, digest_in_memory(table), timeout=timeout)
+        sharing = Sharing(ranks, client, what, saved, timeout=timeout)
+        table = sharing.table(strategy, _leaders([each["place"] for each in everyone]), follow=follow)
+        wanted, digest = table.digest, sharing.proven(table, strategy)
+    digests = gather(ranks, digest, timeout=timeout)
     check_tables(ranks, table, digests, wanted, timeout=timeout)
     return table
 

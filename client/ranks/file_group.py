@@ -83,9 +83,9 @@ class FileGroup:
         self._forget()
         return found
 
-    def broadcast(self, data: bytes | None, *, source: int, timeout: float) -> memoryview:
+    def broadcast(self, data: bytes | bytearray | None, *, source: int, timeout: float) -> memoryview:
         # docstring inherited
-        return memoryview(self.all_gather(data or b"" if self.rank == source else b"", timeout=timeout)[source])
+        return memoryview(self.all_gather(bytes(data or b"") if self.rank == source else b"", timeout=timeout)[source])
 
     def extremes(self, values: Sequence[int]) -> tuple[list[int], list[int]]:
         # docstring inherited

@@ -86,7 +86,7 @@ class Follower:
         version, digest, problem = json.loads(bytes(self._broadcast(announced)))
         table = None
         if not problem:
-            data = None if offer is None or offer.table is None else b"".join(offer.table.parts(claims=True))
+            data = None if offer is None or offer.table is None else bytearray().join(offer.table.parts(claims=True))
             table, mine = self._received(self._broadcast(data), digest)
             problem = failures(gather(self._ranks, mine, timeout=self._timeout))
         if self._watcher is not None:
@@ -102,7 +102,7 @@ class Follower:
         _logger.info("version %d of run %s is in force from here, %s", version, self._run, where)
         return True
 
-    def _broadcast(self, data: bytes | None) -> memoryview:
+    def _broadcast(self, data: bytes | bytearray | None) -> memoryview:
         return self._ranks.broadcast(data, source=0, timeout=self._timeout)
 
     def _received(self, data: memoryview, digest: str) -> tuple[Table | None, str | None]:

@@ -31,7 +31,7 @@ class Group(Protocol):
     def all_gather(self, data: bytes, *, timeout: float) -> list[bytes]:
         """The bytes that each rank gave, in the order of the ranks."""
 
-    def broadcast(self, data: bytes | None, *, source: int, timeout: float) -> memoryview:
+    def broadcast(self, data: bytes | bytearray | None, *, source: int, timeout: float) -> memoryview:
         """The bytes that the rank `source` gave, read-only; what the others give is not looked at."""
 
     def extremes(self, values: Sequence[int]) -> tuple[list[int], list[int]]:
@@ -51,7 +51,7 @@ class Alone:
         # docstring inherited
         return [data]
 
-    def broadcast(self, data: bytes | None, *, source: int, timeout: float) -> memoryview:  # the same
+    def broadcast(self, data: bytes | bytearray | None, *, source: int, timeout: float) -> memoryview:  # the same
         # docstring inherited
         return memoryview(data or b"")
 

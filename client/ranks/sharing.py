@@ -11,6 +11,7 @@ from client.errors import DigestMismatchError, RankFailedError
 from client.pinned_table import PinnedTable
 from client.ranks.attempt import Attempt
 from client.ranks.group import Group
+from client.ranks.proof import digest_in_memory
 from client.ranks.resolution import Checkpoint, Resolved, Source, described, resolve
 from scheduler import ScheduleWarning, Table
 
@@ -37,6 +38,10 @@ class Sharing:
         self._what = what
         self._checkpoint = checkpoint
         self._timeout = timeout
+
+    def proven(self, table: Table, strategy: Strategy) -> str:
+        """The digest of the values in this rank's memory. Of bytes that it was sent it has just been computed."""
+        return table.digest if strategy == "rank0" and self._ranks.rank else digest_in_memory(table)
 
     def table(self, strategy: Strategy, leaders: Collection[int], *, follow: bool) -> PinnedTable:
         """The table, pinned to its run and version.
@@ -87,7 +92,7 @@ class Sharing:
         is_first = self._ranks.rank == 0
         attempt = Attempt("get the table", lambda: self._get(found) if is_first else None)
         attempt.settle(self._ranks, timeout=self._timeout)
-        data = b"".join(attempt.result.parts(claims=True)) if attempt.result is not None else None
+        data = bytearray().join(attempt.result.parts(claims=True)) if attempt.result is not None else None
         sent = self._ranks.broadcast(data, source=0, timeout=self._timeout)
         received = Attempt("read the table that rank 0 sent", lambda: attempt.result or Table.from_bytes(sent))
         return received.settle(self._ranks, timeout=self._timeout)

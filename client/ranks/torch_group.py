@@ -47,7 +47,7 @@ class TorchGroup:
             raise _lost(error) from error
         return [bytes(each.numpy()[:length]) for each, length in zip(gathered, lengths, strict=True)]
 
-    def broadcast(self, data: bytes | None, *, source: int, timeout: float) -> memoryview:
+    def broadcast(self, data: bytes | bytearray | None, *, source: int, timeout: float) -> memoryview:
         # docstring inherited
         mine = _tensor(data or b"") if self.rank == source else None
         self._meet(timeout)
@@ -116,8 +116,11 @@ def _device(group: Any) -> torch.device:
     return torch.device(devices[0], torch.accelerator.current_device_index())
 
 
-def _tensor(data: bytes) -> torch.Tensor:
-    return torch.frombuffer(bytearray(data), dtype=torch.uint8) if data else torch.empty(0, dtype=torch.uint8)
+def _tensor(data: bytes | bytearray) -> torch.Tensor:
+    """A tensor of these bytes, which shares the memory of a bytearray: it is not written to."""
+    if not data:
+        return torch.empty(0, dtype=torch.uint8)
+    return torch.frombuffer(data if isinstance(data, bytearray) else bytearray(data), dtype=torch.uint8)
 
 
 def _lost(error: RuntimeError) -> RankFailedError:

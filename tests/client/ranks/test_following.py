@@ -167,7 +167,7 @@ def test_a_table_damaged_on_its_way_to_one_rank_is_taken_up_by_none(tmp_path: Pa
     class Noisy(FileGroup):
         """A group in which what is large and comes late arrives with a flipped bit."""
 
-        def broadcast(self, data: bytes | None, *, source: int, timeout: float) -> memoryview:
+        def broadcast(self, data: bytes | bytearray | None, *, source: int, timeout: float) -> memoryview:
             sent = bytearray(super().broadcast(data, source=source, timeout=timeout))
             if self.rank == 2 and LATER.digest.encode() in sent and len(sent) > 300:
                 sent[-3] ^= 1
