@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any, TypeVar
 
@@ -34,8 +36,15 @@ def model_of(data: Any, model: type[M]) -> M:
 
 def spec_at(place: str, data: Any, settings: Settings) -> Spec:
     """Return the spec at this pointer of a body. Raises what `read_spec` raises, with pointers into the body."""
-    try:
+    with pointing_into(place):
         return read_spec(json.dumps(data).encode(), settings)
+
+
+@contextmanager
+def pointing_into(place: str) -> Iterator[None]:
+    """Let the errors of a `with` block point into the part of the body that is at this pointer."""
+    try:
+        yield
     except InvalidRequestError as error:
         error.errors = [replace(item, pointer=f"{place}{item.pointer or ''}") for item in error.errors]
         raise

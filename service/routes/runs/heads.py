@@ -10,7 +10,7 @@ from service.database.runs.rows import RunEdit, RunTarget
 from service.documentation.examples import Example
 from service.http.conditional import is_not_modified
 from service.http.disconnect import cancel_on_disconnect
-from service.representations.bodies import spec_at
+from service.representations.bodies import pointing_into, spec_at
 from service.representations.paths import RUNS
 from service.representations.runs import (
     DeleteRequest,
@@ -102,7 +102,8 @@ async def _target(given: RunRequest, size: int, request: Request, server: Server
         spec = spec_at("/spec", given.spec, server.settings)
     else:
         spec = await server.executors.parse(spec_at, "/spec", given.spec, server.settings)
-    identity.check_spec(spec)
+    with pointing_into("/spec"):
+        identity.check_spec(spec)
     return await cancel_on_disconnect(request.receive, server.runs.target_of_spec(spec))
 
 
