@@ -12,7 +12,9 @@ MOST_LABELS = 64
 
 LabelName = Annotated[str, Field(pattern=NAME_PATTERN)]
 LabelValue = Annotated[str, Field(max_length=200)]
-Labels = Annotated[dict[LabelName, LabelValue], Field(max_length=MOST_LABELS)]
+Labels = Annotated[
+    dict[LabelName, LabelValue], Field(max_length=MOST_LABELS, json_schema_extra={"additionalProperties": False})
+]
 Rate = Annotated[float, Field(ge=0.0)]
 
 

@@ -35,6 +35,10 @@ def document(url: str) -> str:
         "oneOf": [{"$ref": reference} for reference in few.values()],
         "discriminator": {"propertyName": "kind", "mapping": few},
     }
+    schemas["FewSpecs"] = json.loads(json.dumps(schemas["Spec"]).replace("schemas/AnySchedule", "schemas/FewSchedules"))
+    for path, operations in found["paths"].items():
+        if path.startswith("/v1/runs"):  # a run's spec is read as that of a table
+            found["paths"][path] = json.loads(json.dumps(operations).replace('schemas/Spec"', 'schemas/FewSpecs"'))
     return json.dumps(found)
 
 
