@@ -147,7 +147,7 @@ class Page:
         """This process's environment, in which nothing is read from or left in the user's home."""
         path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
         own = {"PATH": path, "HOME": str(self.folder), "LRTABLES_PORT": str(self.port), "PYTHONUNBUFFERED": "1"}
-        return {**os.environ, **own}
+        return {**os.environ, **own, "LRTABLES_CACHE": str(self.folder / "cache")}
 
 
 def _wait_for_line(process: subprocess.Popen[bytes], output: Path, block: Block) -> str:
