@@ -331,11 +331,11 @@ class Table:
         The values stay where they are in read-only memory, which must never change; what may be written to is copied.
         Raises `TableError` where the bytes are no table, or their values do not have the digest they claim.
 
-        `verified` is the digest of values that the caller has verified before. They are not read then; the
-        header still is, and must claim that digest.
+        `verified` is the digest of a file that the caller has verified before. Its values are not read then; its
+        header is, and must claim that digest.
         """
         view = memoryview(data)
-        header = FileHeader.from_bytes(view, len(view))
+        header = FileHeader.from_bytes(view, len(view), is_verified=verified is not None)
         values = np.frombuffer(view[header.size :], dtype="<f8")  # it keeps `data` alive, and a file's mapping with it
         if not (view.readonly and values.flags.aligned):
             values = values.copy()

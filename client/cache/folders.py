@@ -9,6 +9,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Literal
 
+_MOST_BYTES = 200  # of a mark, or of a remembered digest
+
 CacheFolder = str | os.PathLike[str] | Literal[False] | None
 """A folder, False for no cache, or None for what the environment says."""
 
@@ -76,6 +78,21 @@ def write_file(
     if sync:
         _sync_folder(path.parent)
     return written
+
+
+def read_own(path: str | Path) -> bytes | None:
+    """The content of a small file that this user or root wrote; None for any other, and where it cannot be read."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOFOLLOW)
+    except OSError:
+        return None
+    try:
+        is_own = os.fstat(descriptor).st_uid in (os.geteuid(), 0)
+        return os.read(descriptor, _MOST_BYTES) if is_own else None
+    except OSError:
+        return None
+    finally:
+        os.close(descriptor)
 
 
 def _write_all(descriptor: int, data: memoryview) -> None:

@@ -7,16 +7,15 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-from client.cache.folders import write_file
+from client.cache.folders import read_own, write_file
 
 BACKDATED_NS = 3600 * 10**9
 """How old a new file is made to look. A later write, however soon, then gives it another time."""
 
 _FRESH_NS = 10 * 10**9  # a file modified within so long gets a time in the past when it is marked
-_MOST_BYTES = 200  # of a mark
 
 
-def is_marked(path: Path, found: os.stat_result) -> bool:
+def is_marked(path: str | Path, found: os.stat_result) -> bool:
     """Whether the mark at `path` belongs to a file of this status. Never raises.
 
     A mark keeps size, time of modification, time of the last change of the inode, and inode number of the file whose
@@ -28,18 +27,7 @@ def is_marked(path: Path, found: os.stat_result) -> bool:
     a write within one tick of the clock (about 4 ms) of the mark whose time of modification is then put back on
     purpose; and a system clock that is set back for that purpose. `verify=True` reads the digest and misses nothing.
     """
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOFOLLOW)
-    except OSError:
-        return False
-    try:
-        owner = os.fstat(descriptor).st_uid
-        text = os.read(descriptor, _MOST_BYTES)
-    except OSError:
-        return False
-    finally:
-        os.close(descriptor)
-    return text == mark_of(found) and owner in (os.geteuid(), 0)
+    return read_own(path) == mark_of(found)
 
 
 def mark_of(found: os.stat_result) -> bytes:
@@ -59,7 +47,7 @@ def write_mark(path: Path, descriptor: int, found: os.stat_result) -> None:
         write_file(path, [mark_of(found)], sync=False)
 
 
-def touch(path: Path) -> None:
+def touch(path: str | Path) -> None:
     """Note at a mark that its file was used now: the time by which the least recently used is found."""
     with suppress(OSError):
         os.utime(path)

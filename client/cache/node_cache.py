@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from mmap import ACCESS_READ, mmap
 from pathlib import Path
 
-from client.cache.folders import TEMPORARY, write_file
+from client.cache.folders import TEMPORARY, read_own, write_file
 from client.cache.marks import BACKDATED_NS, is_marked, mark_of, touch, write_mark
 from scheduler import Table, TableError
 from scheduler.texts import is_digest
@@ -82,6 +82,8 @@ class NodeCache:
 
     def __init__(self, folder: Path, max_bytes: int) -> None:
         self.folder = folder
+        self._tables = f"{folder}{os.sep}tables{os.sep}"  # text: joining paths takes longer than opening a file
+        self._specs = f"{folder}{os.sep}specs{os.sep}"
         self.max_bytes = max_bytes
         self.counts = CacheCounts()
 
@@ -92,7 +94,7 @@ class NodeCache:
             digest: 64 hexadecimal digits.
             verify: read every byte and compare the digest, even where the file's mark is right.
         """
-        path = self._path(digest)
+        path = f"{self._tables}{digest}{_SUFFIX}"
         try:
             descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
         except FileNotFoundError:
@@ -103,7 +105,7 @@ class NodeCache:
         try:
             return self._opened(path, descriptor, digest, verify=verify)
         except TableError as error:
-            self._set_aside(path, descriptor, error)
+            self._set_aside(Path(path), descriptor, error)
         except OSError as error:
             self._failed(error)
         finally:
@@ -130,16 +132,12 @@ class NodeCache:
 
     def known_digest(self, key: str) -> str | None:
         """The digest that was remembered under this key; None where there is none, or another user wrote it."""
-        with suppress(OSError):
-            path = self.folder / "specs" / key
-            if path.lstat().st_uid in (os.geteuid(), 0):
-                digest = path.read_bytes().decode("latin-1").strip()
-                return digest if is_digest(digest) else None
-        return None
+        digest = (read_own(f"{self._specs}{key}") or b"").decode("latin-1").strip()
+        return digest if is_digest(digest) else None
 
     def remember(self, key: str, digest: str) -> None:
         """Remember a digest under a key, which is a file's name."""
-        path = self.folder / "specs" / key
+        path = Path(f"{self._specs}{key}")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             write_file(path, [digest.encode() + b"\n"], sync=False)
@@ -180,16 +178,19 @@ class NodeCache:
         return removed
 
     def _path(self, digest: str) -> Path:
-        return self.folder / "tables" / f"{digest}{_SUFFIX}"
+        return Path(f"{self._tables}{digest}{_SUFFIX}")
 
     def _mark(self, digest: str) -> Path:
-        return self.folder / "tables" / f"{digest}{_MARK}"
+        return Path(self._mark_name(digest))
 
-    def _opened(self, path: Path, descriptor: int, digest: str, *, verify: bool) -> Table:
+    def _mark_name(self, digest: str) -> str:
+        return f"{self._tables}{digest}{_MARK}"
+
+    def _opened(self, path: str, descriptor: int, digest: str, *, verify: bool) -> Table:
         found = os.fstat(descriptor)
         if not stat.S_ISREG(found.st_mode) or found.st_size < _SMALLEST:
             raise TableError(f"not a table: {path} is no regular file, or too short")
-        mark = self._mark(digest)
+        mark = self._mark_name(digest)
         is_known = not verify and is_marked(mark, found)
         data = memoryview(mmap(descriptor, found.st_size, access=ACCESS_READ))
         table = Table.from_bytes(data, verified=digest if is_known else None)
@@ -198,7 +199,7 @@ class NodeCache:
         if is_known:
             touch(mark)
         else:
-            write_mark(mark, descriptor, found)
+            write_mark(Path(mark), descriptor, found)
         self.counts.opened += 1
         return table
 
