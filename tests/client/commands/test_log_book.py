@@ -146,3 +146,16 @@ def test_the_picture_marks_each_change(
     assert {name, "v2", "v3", "v4", "v5", "v6"} <= texts
     assert "![" in (tmp_path / "book.md").read_text()
     assert (tmp_path / "book.json").exists()
+
+
+def test_a_published_table_needs_no_service_either(lrtables: CommandLine, name: str, tmp_path: Path) -> None:
+    """A run of a table without a spec, amended: the exported spec has the values, and gives the newest digest."""
+    Table({"lr": np.linspace(0.1, 0.0, 500)}).save(tmp_path / "captured.safetensors")
+    lrtables.ok("run", "create", name, str(tmp_path / "captured.safetensors"))
+    lrtables.ok("run", "amend", name, "--from-step", "300", "--scale", "0.5")
+    lrtables.ok("run", "amend", name, "--from-step", "400", "--cooldown", "200")
+    digest = lrtables.json("run", "export", name, "--output", str(tmp_path / "book"))["digest"]
+    text = (tmp_path / "book" / "spec.json").read_text()
+    assert "digest" not in text.replace('"digest": null', "")
+    spec = Spec.model_validate_json(text)
+    assert (spec.total_steps, spec.table().digest) == (600, digest)
