@@ -174,7 +174,8 @@ class FaultProxy:
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._thread.start()
-        self._server: asyncio.Server | None = None
+        self._listener: socket.socket | None = None
+        self._taking: set[asyncio.Task[Any]] = set()
         # Bound and never listening, it keeps the port while there is no listener: no other process takes it, and no
         # client that connects to it gets it as its own port, which TCP would then connect to itself.
         self._place = socket.socket()
@@ -211,18 +212,29 @@ class FaultProxy:
         await self._drop()
         if profile.serve is None:
             await self._stop_listening()
-        elif self._server is None:
+        elif self._listener is None:
             await self._listen()
 
     async def _listen(self) -> None:
-        self._server = await asyncio.start_server(
-            self._accept, "127.0.0.1", self.port, backlog=4096, limit=_MOST_HEAD, reuse_address=True
-        )
+        self._listener = socket.create_server(("127.0.0.1", self.port), backlog=4096)
+        self._listener.setblocking(False)
+        self._loop.add_reader(self._listener, self._take, self._listener)
+
+    def _take(self, listener: socket.socket) -> None:
+        """Take a connection. asyncio's own server leaks those that come while it is closed."""
+        with suppress(OSError):
+            connection, _ = listener.accept()
+            reader = asyncio.StreamReader(_MOST_HEAD)
+            protocol = asyncio.StreamReaderProtocol(reader, self._accept)
+            task = self._loop.create_task(self._loop.connect_accepted_socket(lambda: protocol, connection))
+            self._taking.add(task)  # never cancelled, which would lose the connection
+            task.add_done_callback(self._taking.discard)
 
     async def _stop_listening(self) -> None:
-        if self._server is not None:
-            self._server.close()
-            self._server = None
+        if self._listener is not None:
+            self._loop.remove_reader(self._listener)
+            self._listener.close()
+            self._listener = None
 
     async def _drop(self) -> None:
         tasks = tuple(self._tasks)
