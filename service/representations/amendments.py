@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter
 
 from scheduler import ScheduleError
 from scheduler.amendments import Amendment, parse_amendment
+from scheduler.fields import coerce_int
 from scheduler.numerics.progress import MAX_PROGRESS
 from service.database.runs.rows import ProgressRow, ProposalRow
 from service.representations.bodies import model_of
@@ -161,7 +162,11 @@ class ProgressRequest(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
     worker: Annotated[str, Field(pattern=WORKER_PATTERN, description="its name within the run, such as rank-0")]
-    step: Annotated[int, Field(ge=0, le=MAX_PROGRESS, description="progress in units of the table's axis")]
+    step: Annotated[
+        int,
+        Field(ge=0, le=MAX_PROGRESS, description="progress in units of the table's axis"),
+        BeforeValidator(coerce_int),
+    ]
 
 
 class ProgressAnswer(BaseModel):
