@@ -7,7 +7,7 @@ import random
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlencode
 
 from client.errors import (
@@ -37,7 +37,9 @@ from client.runs.documents import (
     run_name,
 )
 from scheduler import Spec
-from scheduler.amendments import Amendment, parse_amendment
+
+if TYPE_CHECKING:
+    from scheduler.amendments import Amendment
 
 _MAX_BYTES = 2**26  # of a response: a page of a hundred versions, each with a spec of some hundred kilobytes
 _MOST_ATTEMPTS = 8  # of one compare-and-set whose answers are lost
@@ -322,6 +324,13 @@ def _pause(error: Exception, attempt: int) -> float:
     return asked + _uniform(0.0, min(_LONGEST_PAUSE, _FIRST_PAUSE * 2.0**attempt))
 
 
+def amendment_of(given: Amendment | Mapping[str, Any]) -> Amendment:
+    """The amendment, also of its JSON data. Raises `ScheduleError`, naming field and value, for what is none."""
+    from scheduler.amendments import parse_amendment  # noqa: PLC0415  # it loads every composite, for which few wait
+
+    return parse_amendment(given)
+
+
 def _data(amendment: Amendment) -> dict[str, Any]:
     data: dict[str, Any] = amendment.model_dump(mode="json")
     return {name: value for name, value in data.items() if value is not None}
@@ -329,7 +338,7 @@ def _data(amendment: Amendment) -> dict[str, Any]:
 
 def _same_amendment(data: Mapping[str, Any] | None, amendment: Amendment) -> bool:
     try:
-        return data is not None and _data(parse_amendment(dict(data))) == _data(amendment)
+        return data is not None and _data(amendment_of(data)) == _data(amendment)
     except ValueError:
         return False
 

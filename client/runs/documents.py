@@ -241,7 +241,7 @@ _NAMES: dict[type, str] = {
     RunProgress: "run's progress",
     ProgressReport: "run's version and highest step",
 }
-_ADAPTERS: dict[type, TypeAdapter[Any]] = {kind: TypeAdapter(kind) for kind in _NAMES}
+_adapters: dict[type, TypeAdapter[Any]] = {}  # made when they are first needed: `import client` should not wait
 
 
 def run_name(name: object) -> tuple[str, str]:
@@ -313,9 +313,16 @@ def _begin(body: bytes | bytearray) -> str:
     return repr(bytes(body[:80]))
 
 
+def _adapter(kind: type) -> TypeAdapter[Any]:
+    """What checks documents of a kind."""
+    if kind not in _adapters:
+        _adapters[kind] = TypeAdapter(kind)
+    return _adapters[kind]
+
+
 def _parsed(kind: type[Document], data: object, source: str) -> Document:
     try:
-        found: Document = _ADAPTERS[kind].validate_json(json.dumps(data))  # of JSON, since strict Python takes no dict
+        found: Document = _adapter(kind).validate_json(json.dumps(data))  # of JSON, since strict Python takes no dict
     except (ValidationError, RecursionError) as error:
         what = _NAMES[kind]
         raise UnexpectedResponseError(f"{source} did not answer with a {what}: {_problems(error)}") from None

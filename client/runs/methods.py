@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, Literal, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 
 from client.cache.run_files import RunFiles
 from client.errors import OfflineError, RunChangedError
-from client.runs.calls import Changes, RunCalls
+from client.runs.calls import Changes, RunCalls, amendment_of
 from client.runs.documents import Change, DryRun, ProgressReport, Proposal, Run, RunProgress, parse_run
 from client.runs.watching import watch
 from scheduler import Schedule, Spec, Table
-from scheduler.amendments import Amendment, parse_amendment
+
+if TYPE_CHECKING:
+    from scheduler.amendments import Amendment
 
 Target = Schedule | Sequence[Schedule] | Spec | Table | Run | str
 """What a run may use: see `RunMethods.create_run`."""
@@ -156,7 +158,7 @@ class RunMethods(ABC):
         where the run is at another version by now, `RunLockedError`, `ScheduleError` for an amendment that is none.
         """
         given, reasons, deadline = (
-            parse_amendment(amendment),
+            amendment_of(amendment),
             _given(reason=reason, link=link),
             self._deadline_of_call(),
         )
@@ -174,7 +176,7 @@ class RunMethods(ABC):
     ) -> Proposal:
         """Propose an amendment, for someone with the scope `publish` to approve. The arguments are those of `amend`."""
         given, reasons, deadline = (
-            parse_amendment(amendment),
+            amendment_of(amendment),
             _given(reason=reason, link=link),
             self._deadline_of_call(),
         )

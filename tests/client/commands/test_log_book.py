@@ -2,8 +2,8 @@
 
 The training of OPT-175B is told in a public log book ("Chronicles of OPT-175B training", 2021): its authors took the
 settings of GPT-3, lowered the rate by a tenth when the norms drifted (12.43), lowered it to two thirds of GPT-3's when
-the perplexity diverged (12.45.2), and went back to checkpoints again and again. Here are the same entries, at a tenth
-of its length.
+the perplexity diverged (12.45.2), and went back to checkpoints again and again. Such entries are made here, at
+a tenth of its length: the first two are those of the log book, the steps of the rewinds and what follows are ours.
 """
 
 from __future__ import annotations
