@@ -21,11 +21,17 @@ if Path(next(iter(sys.argv), "")).name not in ("lrtables", "-m"):
 if TYPE_CHECKING:
     from client import (
         AmendmentRefusedError,
+        BundleError,
         Client,
         ClientError,
         DeadlineExceededError,
         DigestMismatchError,
         NotAllowedError,
+        OfflineError,
+        OutcomeUnknownError,
+        RankFailedError,
+        RanksDisagreeError,
+        RankTimeoutError,
         RequestRefusedError,
         Run,
         RunChangedError,
@@ -34,8 +40,11 @@ if TYPE_CHECKING:
         ServiceUnreachableError,
         UnexpectedResponseError,
     )
+    from client.distributed import share_table
     from client.lr_scheduler import TableLR
     from client.plain_loop import set_lr
+    from client.ranks.applied import check_applied_rates
+    from client.ranks.following import follow
     from lrtables import schedules
     from scheduler import (
         CachedScheduler,
@@ -55,13 +64,19 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AmendmentRefusedError",
+    "BundleError",
     "CachedScheduler",
     "Client",
     "ClientError",
     "DeadlineExceededError",
     "DigestMismatchError",
     "NotAllowedError",
+    "OfflineError",
+    "OutcomeUnknownError",
     "PastEndError",
+    "RankFailedError",
+    "RankTimeoutError",
+    "RanksDisagreeError",
     "RequestRefusedError",
     "Run",
     "RunChangedError",
@@ -78,15 +93,21 @@ __all__ = [
     "TableLR",
     "UnexpectedResponseError",
     "capture",
+    "check_applied_rates",
     "compare",
     "describe",
+    "follow",
     "parse",
     "schedules",
     "set_lr",
     "share_of",
+    "share_table",
 ]
 
 _MODULES = {
+    "check_applied_rates": "client.ranks.applied",
+    "follow": "client.ranks.following",
+    "share_table": "client.distributed",
     "TableLR": "client.lr_scheduler",
     "set_lr": "client.plain_loop",
     "capture": "scheduler.interop.capture",

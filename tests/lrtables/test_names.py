@@ -9,8 +9,11 @@ import sys
 import pytest
 
 import client
+import client.distributed
 import client.lr_scheduler
 import client.plain_loop
+import client.ranks.applied
+import client.ranks.following
 import lrtables
 import scheduler
 import scheduler.interop.capture
@@ -23,8 +26,11 @@ def test_each_name_is_the_same_object_as_where_it_is_defined() -> None:
     """No name of `lrtables` is a copy: `lrtables.Client` is `client.Client`."""
     defined = [
         client,
+        client.distributed,
         client.lr_scheduler,
         client.plain_loop,
+        client.ranks.applied,
+        client.ranks.following,
         scheduler,
         scheduler.interop.capture,
         scheduler.views.compare,
