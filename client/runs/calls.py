@@ -7,6 +7,7 @@ import random
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlencode
 
@@ -250,7 +251,7 @@ class RunCalls:
                     raise
                 made = self._made(run, deadline)
                 if made is not None and is_mine(made) and made.author == self._my_name(deadline):
-                    return made
+                    return _as_head(made, run, body or {})
                 pause = _pause(error, attempt)
                 if not is_lost or attempt == _MOST_ATTEMPTS - 1 or time.monotonic() + pause >= deadline:
                     raise
@@ -322,6 +323,12 @@ def _pause(error: Exception, attempt: int) -> float:
     """Seconds until the next attempt, after those that the service asked for."""
     asked = getattr(error.__cause__, "retry_after", None) or 0.0
     return asked + _uniform(0.0, min(_LONGEST_PAUSE, _FIRST_PAUSE * 2.0**attempt))
+
+
+def _as_head(made: Run, before: Run, body: Mapping[str, Any]) -> Run:
+    """A version that was read back, with what only heads say: as it was before the change, or as the change gave it."""
+    kept = {name: body.get(name, getattr(before, name)) for name in ("labels", "rules")}
+    return replace(made, **kept, locked=before.locked, deleted=made.action == "delete")
 
 
 def amendment_of(given: Amendment | Mapping[str, Any]) -> Amendment:

@@ -53,7 +53,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
 def new_run(server: ServerProcess) -> Run:
     """A run at version 1."""
     with Client(server.url) as client:
-        return client.create_run(f"team/run-{next(numbers)}", SCHEDULE, reason="first")
+        return client.create_run(f"team/run-{next(numbers)}", SCHEDULE, reason="first", labels={"team": "a"})
 
 
 def facts(run: Run) -> tuple[str, str, str | None]:
@@ -88,6 +88,7 @@ def test_a_change_whose_answer_is_lost_is_made_once(server: ServerProcess, chang
             end = ends[name]
             assert isinstance(end, Run), (name, end)
             assert (end.version, end.action, end.digest, end.reason) == (2, *facts(second)), name
+            assert (end.labels, end.locked, end.deleted) == ({"team": "a"}, False, change == "delete"), name
 
 
 @pytest.mark.parametrize("name", LOSING)
