@@ -27,6 +27,7 @@ from service.errors import (
     ForbiddenError,
     ServiceError,
     StorageError,
+    UnauthenticatedError,
     abbreviate,
 )
 from service.http.error_status import ErrorStatus, error_status
@@ -98,7 +99,9 @@ async def problem_response(request: Request, error: Exception) -> Response:
 
 
 def _later(error: Exception, found: ErrorStatus) -> Mapping[str, str] | None:
-    """Return a Retry-After header if a retry may succeed, or the scope that is missing."""
+    """Return a Retry-After header if a retry may succeed, or what is wrong with the token."""
+    if isinstance(error, UnauthenticatedError):
+        return {"www-authenticate": f'{REALM}, error="invalid_token"'}
     if isinstance(error, ForbiddenError):
         return {"www-authenticate": f'{REALM}, error="insufficient_scope", scope="{error.scope}"'}
     if not found.retryable:

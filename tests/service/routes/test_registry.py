@@ -18,6 +18,7 @@ VALUES = {
     "namespace": "team-a",
     "name": "bert",
     "version": "1",
+    "proposal": "1",
 }
 TABLE = f"/v1/tables/{DIGEST}"
 STRANGE = [

@@ -278,8 +278,8 @@ def test_a_comment_comes_every_fifteen_seconds(site: Site) -> None:
 
 
 @pytest.mark.slow
-def test_a_stream_ends_with_its_token(tmp_path: Path) -> None:
-    """When a token is revoked its stream ends within seconds, and it sees no later change by a long poll."""
+def test_waiting_ends_with_the_token(tmp_path: Path, pool: ThreadPoolExecutor) -> None:
+    """When a token is revoked its stream ends within seconds, and who waited for longer is refused at the end."""
     token, row = new_token("ours", ("read",), expires_in=3600.0)
     with closing(open_metadata(Settings(data_dir=tmp_path / "data-0"))) as metadata, ExitStack() as stack:
         metadata.tokens.add(row)
@@ -287,6 +287,7 @@ def test_a_stream_ends_with_its_token(tmp_path: Path) -> None:
         bearer = f"Bearer {token}"
         with stream(site.port, Authorization=bearer) as events:
             assert next(events) == Event(0, None)
+            poll = pool.submit(get, site.port, "/v1/changes?run=team-b/none&wait=15", Authorization=bearer)
             metadata.tokens.revoke(row.token_id, time.time())
             writing = threading.Event()
 
@@ -302,4 +303,5 @@ def test_a_stream_ends_with_its_token(tmp_path: Path) -> None:
                 writing.set()
                 writer.join()
         assert seen == list(range(1, len(seen) + 1))
+        assert poll.result(PATIENCE)[0] == 401
         assert get(site.port, "/v1/changes", Authorization=bearer)[0] == 401

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import xml.etree.ElementTree as ElementTree
+from contextlib import closing
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from starlette.testclient import TestClient
 
-from scheduler import Table
+from scheduler import Spec, Table
 from scheduler.libraries.transformers import Cosine
+from service.database.metadata import open_metadata
+from service.settings import Settings
 from tests.service.conftest import MakeClient
 from tests.support.runs import PATH, amend, create, problem, report, spec, table
 
@@ -258,6 +264,22 @@ def test_a_run_of_published_values_is_amended(client: TestClient) -> None:
         "lr": [0.5, 0.25, 0.125, 0.09375, 0.0625, 0.03125],
         "weight_decay": [0.1, 0.2, 0.3, 0.4, 0.4, 0.4],
     }
+
+
+def test_a_table_of_another_kind_of_machine_is_amended_by_its_values(client: TestClient, tmp_path: Path) -> None:
+    """Where this machine computes other bits for the run's spec, the rows before the step are still the stored ones."""
+    known = Spec.model_validate_json(json.dumps(spec()))
+    rates = known.table().lr.copy()
+    rates[300] = np.nextafter(rates[300], 2.0)
+    theirs = Table({"lr": rates})
+    client.put("/v1/tables", content=theirs.to_bytes(), headers={"content-type": "application/octet-stream"})
+    with closing(open_metadata(Settings(data_dir=tmp_path / "data"))) as metadata:
+        metadata.tables.record(known.id, known.model_dump_json(), theirs.digest, theirs.nbytes)
+    assert create(client)["digest"] == theirs.digest
+    run = amend(client, 1, HOLD).json()
+    assert table(client, run["digest"])["lr"] == [*rates[:600], *[rates[600]] * 400]
+    first = run["spec"]["schedule"]["schedules"][0]
+    assert (first["kind"], first["digest"]) == ("Literal", theirs.digest)
 
 
 def test_a_schedule_that_cannot_be_cut_is_amended_by_its_table(client: TestClient) -> None:
