@@ -175,9 +175,10 @@ def _command(route: _Route) -> str:
     if operation.get("security") == [{"token": []}]:
         words.append('-H "Authorization: Bearer $LRTABLES_TOKEN"')
     words += [f"-H '{name}: {value}'" for name, value in route.headers.items()]
-    if method in ("patch", "delete") or (method == "put" and route.body is not None):
+    has_body = route.body is not None
+    if method in ("patch", "delete") or (method == "put" and has_body) or (method == "post" and not has_body):
         words.append(f"-X {method.upper()}")
-    if route.body is not None:
+    if has_body:
         words += ["-H 'Content-Type: application/json'", f"-d '{json.dumps(route.body)}'"]
     elif method == "put":
         words += [f"-H 'Content-Type: {next(iter(operation['requestBody']['content']))}'", "-T table.safetensors"]

@@ -29,7 +29,7 @@ State = Literal["ok", "warning", "failed"]
 Finding = tuple[State, str]
 
 _PREFIX = Settings.model_config["env_prefix"]
-_CLIENT_SETTINGS = {"token"}
+_CLIENT_SETTINGS = {"url", "token", "token_file", "cache", "cache_bytes", "offline"}
 _SIMILARITY = 0.75  # of an unknown name to a setting's, from which on it counts as a typo
 EXTRAS = {
     "service": ("fastapi", "uvicorn", "uvloop", "httptools", "sqlalchemy", "alembic", "prometheus-client"),

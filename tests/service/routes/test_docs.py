@@ -106,13 +106,23 @@ def test_the_page_is_asked_for_anew(client: TestClient) -> None:
         assert (headers["cache-control"], headers["content-type"]) == ("no-cache", "text/html; charset=utf-8")
 
 
+_RUN = "/v1/runs/team-a/bert-base-42"  # of the page's examples
+
+
 @pytest.mark.needs("curl")
 def test_the_commands_work(shared_server: ServerProcess, tmp_path: Path) -> None:
     """Each command line on the page does what it says, in the order of the page, with a real server."""
     spec = Spec.model_validate_json(json.dumps(EXAMPLES_BY_NAME["post /v1/tables"].body))
     Table.compute(spec).save(tmp_path / "table.safetensors")
-    for command in Page(shared_server.get("/").decode()).commands:
-        words = [*shlex.split(command.replace("$LRTABLES", shared_server.url)), "--fail", "--silent", "--show-error"]
-        done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, check=False)
-        assert done.returncode == 0, (command, done.stderr)
+    commands = Page(shared_server.get("/").decode()).commands
+    create = next(command for command in commands if "If-None-Match: *" in command)
+    propose = next(command for command in commands if command.endswith("/proposals") and "-d" in command)
+    for number, command in enumerate(commands):
+        # each command about a run is for a new one, as the page's own commands make it
+        first = [create] * (_RUN in command and command != create) + [propose] * ("/proposals" in command)
+        for each in dict.fromkeys([*first, command]):
+            line = each.replace("$LRTABLES", shared_server.url).replace(_RUN, f"{_RUN}-{number}")
+            words = [*shlex.split(line), "--fail", "--silent", "--show-error"]
+            done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, check=False)
+            assert done.returncode == 0, (line, done.stderr)
     assert Table.load(tmp_path / "table.safetensors") == Table.compute(spec)
