@@ -99,14 +99,16 @@ class Resolver:
             except _UNREACHABLE as error:
                 return self._alone(wanted, error)
             table = self._of_service(wanted, manifest, deadline)
-            self._remember(key, table.digest)
+            if self._may_remember(wanted.spec):
+                self._remember(key, table.digest)
         table.spec = wanted.spec
         return table
 
     def _without_request(self, wanted: Wanted, digest: str, deadline: float, is_confirmed: bool) -> Table | None:
         """The table of a spec whose digest is known, where it is cached or can be computed.
 
-        A confirmed digest was remembered when the service had named it and the table had been compared with the spec.
+        A confirmed digest was remembered when the service had named it and the table had been compared with the spec:
+        in every row where the kinds are portable.
         """
         spec, is_pinned = wanted.spec, wanted.digest is not None
         table = self._cached(digest, verify=wanted.full)
@@ -144,23 +146,31 @@ class Resolver:
         spec, digest = wanted.spec, manifest["digest"]
         if wanted.digest is not None and digest != wanted.digest:
             raise DigestMismatchError(f"the service says that the table of the spec is {digest}, not {wanted.digest}")
+        is_same = is_portable_spec(spec)
+        if self._compute and is_same and (computed := self._computed(spec)) is not None:
+            if computed.digest != digest:
+                raise DigestMismatchError(
+                    f"the service names table {digest}, which is not that of the spec: computed here it is "
+                    f"{computed.digest}, and its kinds give the same bits on every machine"
+                )
+            return self._kept(computed, "computed")
         table = self._cached(digest, verify=wanted.full)
         if table is not None:
-            self._check(table, wanted, deadline)
+            self._check(table, wanted, deadline, every_row=self._may_remember(spec) and is_same)
             return self._found(table, "cache")
-        if self._compute and (is_portable_spec(spec) or _is_alike(manifest.get("provenance"))):
+        if self._compute and _is_alike(manifest.get("provenance")):
             computed = self._computed(spec)
             if computed is not None and computed.digest == digest:
                 return self._kept(computed, "computed")
         table = self._received(digest, deadline, LENGTH.size + MAX_HEADER + spec.layout.nbytes)
-        self._check(table, wanted, deadline)
+        self._check(table, wanted, deadline, every_row=self._may_remember(spec) and is_same)
         return self._kept(table, "received")
 
-    def _check(self, table: Table, wanted: Wanted, deadline: float) -> None:
-        """Compare the rows of a table whose digest only the service has named."""
+    def _check(self, table: Table, wanted: Wanted, deadline: float, *, every_row: bool = False) -> None:
+        """Compare the rows of a table whose digest only the service has named: some, or every row."""
         named = named_digests(wanted.spec.every_schedule()) if wanted.full else ()
         with resolved({digest: self._table(digest, deadline, MAX_TABLE) for digest in named}):
-            check_table(table, wanted.spec, every_row=wanted.full)
+            check_table(table, wanted.spec, every_row=wanted.full or every_row)
 
     def _may_compute_alone(self, wanted: Wanted) -> bool:
         """Whether a table that no service has named may be computed. One with a pinned digest never is."""
@@ -197,7 +207,8 @@ class Resolver:
         table = self._cached(digest)
         if table is not None:
             return self._found(table, "cache")
-        computed = self._computed(spec) if spec is not None and self._compute else None
+        may_compute = spec is not None and self._compute and spec.layout.nbytes <= max_bytes
+        computed = self._computed(spec) if spec is not None and may_compute else None
         if computed is not None and computed.digest == digest:
             return self._kept(computed, "computed")
         try:
@@ -215,7 +226,15 @@ class Resolver:
         return self._received(digest, deadline, max_bytes) if cached is None else cached
 
     def _received(self, digest: str, deadline: float, max_bytes: int) -> Table:
-        """The table whose bytes the service sends. They are received into the memory that the table keeps."""
+        """The table whose bytes the service sends. Wrong ones are asked for once more, on a new connection."""
+        try:
+            return self._sent(digest, deadline, max_bytes)
+        except DigestMismatchError:  # a bit that turned on the way, as a rule
+            self._transport.close()
+            return self._sent(digest, deadline, max_bytes)
+
+    def _sent(self, digest: str, deadline: float, max_bytes: int) -> Table:
+        """The table in a response. It is received into the memory that the table keeps."""
         path = f"/v1/tables/{digest}.safetensors"
         download = Download(lambda nbytes: np.empty(nbytes, dtype=np.uint8).data)
         response = self._transport.send("GET", path, deadline=deadline, max_bytes=max_bytes, download=download)
@@ -257,6 +276,14 @@ class Resolver:
         if is_portable_spec(spec):
             return spec.id
         return f"{spec.id}.{hashlib.sha256(self._transport.base_url.encode()).hexdigest()[:16]}"
+
+    def _may_remember(self, spec: Spec) -> bool:
+        """Whether the digest of a spec's table may be remembered, once that was compared.
+
+        What is remembered of a portable spec holds for every service, so every row must have been compared. Those that
+        come from a named table are compared only where that is at hand.
+        """
+        return not is_portable_spec(spec) or not named_digests(spec.every_schedule())
 
     def _remembered(self, key: str) -> str | None:
         return None if self._cache is None else self._cache.known_digest(key)

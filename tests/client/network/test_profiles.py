@@ -121,6 +121,11 @@ def test_a_failure_that_passes_costs_an_attempt_and_not_the_call(port: int, call
         assert {name: end for name, end in zip(PASSING, ends, strict=True) if end != RIGHT} == {}
 
 
+def test_a_byte_that_turned_on_the_way_costs_an_attempt(port: int) -> None:
+    """Where only the first connection changes a byte of the table, the table is asked for again on a new one."""
+    assert under(port, faults.PROFILES["corrupt byte"], "get", 1, 30.0) == RIGHT
+
+
 def test_a_service_that_was_away_is_reached_when_it_is_back(port: int) -> None:
     """A call that began while connections were refused ends with the table once they are not."""
     with FaultProxy(port) as proxy, ThreadPoolExecutor(1) as pool:

@@ -117,15 +117,47 @@ def test_a_twin_that_computes_otherwise_is_received(scripted: ScriptedServer, re
 def test_a_wrong_digest_of_a_portable_spec_is_refused(
     scripted: ScriptedServer, response: type[Response], tmp_path: Path
 ) -> None:
-    """A service that names another table is found out by its bytes, and nothing of it is remembered."""
+    """A service that names another table is found out, computing or receiving, and nothing of it is remembered."""
     other = Table.compute(Spec(schedule=WarmupWithDecay(5e-4, 100, 1000), total_steps=1000))
     serve(scripted, response, other, manifest_of(PORTABLE, other.digest))
-    with Client(scripted.url, cache=tmp_path) as client:
-        for _ in range(2):
-            with pytest.raises(DigestMismatchError, match=r"is not that of the spec: lr of row \d+ is"):
-                client.fetch(PORTABLE)
+    for compute, message in [(True, "computed here it is"), (False, r"lr of row \d+ is")]:
+        with Client(scripted.url, cache=tmp_path, compute=compute) as client:
+            for _ in range(2):
+                with pytest.raises(DigestMismatchError, match=f"is not that of the spec: {message}"):
+                    client.fetch(PORTABLE)
     assert not (tmp_path / "specs").exists()
     assert not (tmp_path / "tables").exists()
+
+
+@pytest.mark.parametrize("compute", [True, False], ids=["computing", "receiving"])
+def test_one_wrong_row_of_a_portable_table_is_found(
+    scripted: ScriptedServer, response: type[Response], tmp_path: Path, compute: bool
+) -> None:
+    """Of a long portable table each row is compared, for its digest would be remembered for every service."""
+    spec = Spec(schedule=WarmupWithDecay(5e-4, 100, 600_000, min_lr=1e-6), total_steps=600_000)
+    values = Table.compute(spec).lr.copy()
+    values[345_678] *= 1.5
+    wrong = Table({"lr": values})
+    serve(scripted, response, wrong, manifest_of(spec, wrong.digest))
+    with Client(scripted.url, cache=tmp_path, compute=compute) as client:
+        with pytest.raises(DigestMismatchError, match="is not that of the spec"):
+            client.fetch(spec)
+        NodeCache(tmp_path, DEFAULT_BYTES).keep(wrong)
+        with pytest.raises(DigestMismatchError, match="is not that of the spec"):
+            client.fetch(spec)
+    assert not (tmp_path / "specs").exists()
+
+
+def test_a_digest_that_rests_on_a_missing_table_is_not_remembered(
+    scripted: ScriptedServer, response: type[Response], tmp_path: Path
+) -> None:
+    """Rows of a named table that is not at hand are not compared, so the digest holds for this call only."""
+    spec = Spec(schedule=Literal(digest="ab" * 32, column="lr"), total_steps=1000)
+    table = Table.compute(PORTABLE)
+    serve(scripted, response, table, manifest_of(spec, table.digest))
+    with Client(scripted.url, cache=tmp_path) as client:
+        assert client.fetch(spec) == table
+    assert not (tmp_path / "specs").exists()
 
 
 def test_a_cached_table_does_not_make_a_lie_true(
