@@ -192,7 +192,10 @@ class NodeCache:
             raise TableError(f"not a table: {path} is no regular file, or too short")
         mark = self._mark_name(digest)
         is_known = not verify and is_marked(mark, found)
-        data = memoryview(mmap(descriptor, found.st_size, access=ACCESS_READ))
+        try:
+            data = memoryview(mmap(descriptor, found.st_size, access=ACCESS_READ))
+        except ValueError as error:  # it has become shorter since
+            raise TableError(f"not a table: {path} was cut off: {error}") from error
         table = Table.from_bytes(data, verified=digest if is_known else None)
         if table.digest != digest:
             raise TableError(f"another table: {path} holds {table.digest}")

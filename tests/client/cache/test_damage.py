@@ -169,3 +169,17 @@ def test_a_thousand_damages_are_all_healed(scripted: ScriptedServer, response: t
             damage(file_of(cache, table), chance)
         assert client.get(table.digest).to_bytes() == body
         assert client.stats().set_aside == 1000
+
+
+def test_a_file_that_is_cut_off_while_it_is_opened_is_damaged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where a file is shorter when it is mapped than it was when it was looked at, it is set aside."""
+    cache, table = cache_in(tmp_path), make_table(1, 1000)
+    cache.keep(table)
+
+    def cut(mark: str, found: os.stat_result) -> bool:
+        os.truncate(file_of(cache, table), 100)
+        return False
+
+    monkeypatch.setattr("client.cache.node_cache.is_marked", cut)
+    assert cache.open(table.digest) is None
+    assert cache.counts.set_aside == 1
