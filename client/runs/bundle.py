@@ -29,6 +29,7 @@ from scheduler.texts import abbreviate, is_digest
 
 _FORMAT, _REVISION = "lrtables bundle", 1
 _MOST_JSON = 2**28  # bytes of one JSON file
+_BAD_ZIP = (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError, ValueError)  # what zipfile may raise
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # the same runs give the same file
 
 
@@ -97,7 +98,7 @@ class Bundle:
         self.digests = self._list(found, "tables", is_digest)
 
     def run(self, name: str) -> BundledRun:
-        """A run of the bundle; every table that it names is in the bundle."""
+        """A run of the bundle: its head is one of its versions, and every table that it names is in the bundle."""
         file = f"runs/{name}.json"
         found = self._json(file)
         versions = found.get("versions")
@@ -105,12 +106,20 @@ class Bundle:
             raise self._broken(f"{file} has no versions")
         try:
             run = BundledRun(parse_run(found.get("head"), file), [parse_run(item, file) for item in versions])
+            digests = run.digests
         except UnexpectedResponseError as error:
             raise self._broken(str(error)) from None
         if {each.full_name for each in (run.head, *run.versions)} != {name}:
             raise self._broken(f"{file} is about another run")
-        if missing := sorted(run.digests - set(self.digests)):
+        if missing := sorted(digests - set(self.digests)):
             raise self._broken(f"{file} names table {missing[0]}, which is not in it")
+        known = {each.version: each.digest for each in run.versions}
+        if len(known) < len(versions):
+            raise self._broken(f"{file} has a version twice")
+        if known.get(run.head.version) != run.head.digest:
+            raise self._broken(
+                f"the head of {file}, version {run.head.version} with table {run.head.digest}, is none of its versions"
+            )
         return run
 
     def table(self, digest: str) -> Table:
@@ -155,7 +164,7 @@ class Bundle:
             raise self._broken(f"{name} must have at most {most} bytes, got {entry.file_size}")
         try:
             return self._archive.read(entry)
-        except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError) as error:
+        except _BAD_ZIP as error:
             raise self._broken(f"{name} cannot be read ({error})") from error
 
     def _broken(self, problem: str) -> BundleError:
@@ -167,7 +176,7 @@ def open_bundle(path: Path) -> Iterator[Bundle]:
     """Open a bundle, for a `with` block. Raises `BundleError` for what is none, `OSError` from the system."""
     try:
         archive = zipfile.ZipFile(path)
-    except (zipfile.BadZipFile, EOFError) as error:
+    except _BAD_ZIP as error:
         raise BundleError(f"{path} is no bundle: {error}") from error
     with archive:
         yield Bundle(archive, str(path))

@@ -6,11 +6,13 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from client.errors import UnexpectedResponseError
 from scheduler import Spec, Table, TableError
 from scheduler.amendments import spec_of_table
 from scheduler.compose import Literal
 from scheduler.compose.literal import MAX_VALUES
 from scheduler.named_tables import UnresolvedError
+from scheduler.texts import abbreviate, is_digest
 
 MOST_VALUES = 10**6
 """Values that a spec may have inside: 20 MB of JSON. A longer table is kept as a file."""
@@ -37,8 +39,15 @@ def standalone_spec(data: Mapping[str, Any] | None, table: Table, named: Mapping
 
 
 def named_tables(data: Mapping[str, Any] | None) -> set[str]:
-    """The digests of the tables that a spec's JSON data names."""
-    return {part["digest"] for part in _literals(data)}
+    """The digests of the tables that a spec's JSON data names. Raises `UnexpectedResponseError` for other data."""
+    try:
+        found = [part["digest"] for part in _literals(data)]
+    except RecursionError:
+        raise UnexpectedResponseError("a spec is nested too deeply") from None
+    for digest in found:
+        if not is_digest(digest):
+            raise UnexpectedResponseError(f"a spec names a table by {abbreviate(digest)}, which is no digest")
+    return set(found)
 
 
 def _candidates(data: Mapping[str, Any] | None, table: Table, named: Mapping[str, Table]) -> Iterator[Spec]:

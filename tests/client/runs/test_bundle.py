@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import random
+import struct
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -43,6 +44,14 @@ def run(version: int, table: Table, **fields: Any) -> Any:
 
 VERSIONS = [run(1, CONSTANT), run(2, HELD, spec=SPEC.model_dump(mode="json"))]
 BUNDLED = BundledRun(dataclasses.replace(VERSIONS[-1], labels={"a": "1"}), VERSIONS)
+
+
+HEAD: dict[str, Any] = VERSIONS[0].to_dict()
+
+
+def of_runs(head: dict[str, Any], *versions: dict[str, Any]) -> dict[str, bytes]:
+    """The file of the run with this head and these versions."""
+    return {"runs/team-a/bert.json": json.dumps({"head": head, "versions": versions}).encode()}
 
 
 def read(path: Path) -> tuple[list[BundledRun], dict[str, Table]]:
@@ -137,6 +146,10 @@ def rewritten(path: Path, changes: Mapping[str, bytes | None], **options: Any) -
             },
             f"names table {'0' * 64}, which is not in it",
         ),
+        (of_runs({**HEAD, "version": 9}, HEAD), "the head of .*, version 9 .*, is none of its versions"),
+        (of_runs({**HEAD, "digest": PUBLISHED.digest}, HEAD), "is none of its versions"),
+        (of_runs(HEAD, HEAD, HEAD), "has a version twice"),
+        (of_runs(HEAD, {**HEAD, "spec": {"kind": "Literal", "digest": [1]}}), "a spec names a table by .*no digest"),
         ({f"tables/{CONSTANT.digest}.safetensors": None}, "is missing"),
         ({f"tables/{CONSTANT.digest}.safetensors": PUBLISHED.to_bytes()}, f"holds table {PUBLISHED.digest}"),
         ({f"tables/{CONSTANT.digest}.safetensors": CONSTANT.to_bytes()[:-1]}, f"table {CONSTANT.digest}: "),
@@ -162,6 +175,18 @@ def test_what_is_no_zip_is_refused(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "x.zip").write_bytes(content)
     with pytest.raises(BundleError, match=r"x.zip is no bundle"):
         read(tmp_path / "x.zip")
+
+
+@pytest.mark.parametrize(("offset", "value"), [(6, 99), (8, 0x800)], ids=["version needed", "name in UTF-8"])
+def test_a_zip_of_another_kind_is_no_bundle(path: Path, offset: int, value: int) -> None:
+    """What the zip library does not read is an error of ours."""
+    content = bytearray(path.read_bytes())
+    entry = content.find(b"PK\x01\x02")
+    struct.pack_into("<H", content, entry + offset, value)
+    content[entry + 46] = 0xFF  # the first byte of its name
+    path.write_bytes(content)
+    with pytest.raises(BundleError, match="is no bundle: "):
+        read(path)
 
 
 def test_a_failed_write_leaves_nothing(tmp_path: Path) -> None:
