@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from typing import Literal
 
 from scheduler.amendments.cut import Cut, delayed, scaled, tail_pieces
 from scheduler.amendments.models import Amendment, Cooldown, Extend, Hold, Rescale, refusal
 from scheduler.compose.curves import Constant, Ramp
 from scheduler.compose.sequence import Sequence
+from scheduler.messages.errors import ScheduleError
 from scheduler.schedule import Schedule
 from scheduler.spec import OneOrGroups, Spec
 
@@ -104,8 +106,18 @@ def _continued(cut: Cut, tail: Schedule) -> Schedule:
 
 def _cooled(cut: Cut, amendment: Cooldown) -> Schedule:
     known = amendment.shape in ("geometric", "inverse_sqrt")  # these must know the rate that they start from
-    ramp = Ramp(cut.rate() if known else "previous", amendment.rate, amendment.length, amendment.shape)
+    start: float | Literal["previous"] = cut.rate() if known else "previous"
+    try:
+        ramp = Ramp(start, amendment.rate, amendment.length, amendment.shape)
+    except ScheduleError as error:
+        raise _uncoolable(amendment, start, error) from error
     return _continued(cut, ramp)
+
+
+def _uncoolable(amendment: Cooldown, start: object, error: ScheduleError) -> ScheduleError:
+    """The error for a cool-down whose shape cannot lead to its rate; `error` is that of the ramp."""
+    text = f"cannot be reached from {start} in the shape {amendment.shape} ({error})"
+    return refusal("rate", text, amendment.rate)
 
 
 def _scaled(cut: Cut, factor: float) -> Schedule:

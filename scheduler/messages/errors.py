@@ -12,6 +12,7 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from pydantic import ValidationError
+from pydantic_core import ArgsKwargs
 
 from scheduler.texts import abbreviate, near_names
 
@@ -158,7 +159,7 @@ _MISSING = "is missing"
 
 
 def _problem(detail: Any, data: Any, owner: Owner, kinds: ClassesByKind) -> Iterator[Problem]:
-    value = detail["input"]
+    value = ABSENT if isinstance(detail["input"], ArgsKwargs) else detail["input"]  # of a constructor
     path = _real_path(detail["loc"], data, missing=detail["type"] == "missing")
     match detail["type"]:
         case "too_short" if isinstance(value, Sized) and len(value) >= detail["ctx"]["min_length"]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import product
 
 import numpy as np
 from numpy.typing import NDArray
@@ -99,14 +100,20 @@ def _equal_rows(left: Column, right: Column) -> int:
 def largest_factor(old: Named, new: Named, from_step: int) -> float:
     """The largest factor, up or down, between the rates of a row in two tables, from `from_step` on.
 
-    At least 1. Rows that one of them lacks, and rates that are not above 0 in both, have no factor. Columns are read a
-    block at a time.
+    At least 1. A rate that all parameter groups share in one table is compared with that of each group in the other.
+    Rows that one of them lacks, and rates that are not above 0 in both, have no factor. Columns are read a block at a
+    time.
     """
     largest = 1.0
-    for name, values in old.columns.items():
-        if name.partition(".")[0] == "lr" and name in new.columns:
-            largest = max(largest, _factor(values, new.columns[name], from_step))
+    for name, other in product(old.columns, new.columns):
+        if _is_of_one_group(name, other):
+            largest = max(largest, _factor(old.columns[name], new.columns[other], from_step))
     return largest
+
+
+def _is_of_one_group(name: str, other: str) -> bool:
+    """Whether two columns are rates of one parameter group: `lr` is that of every group."""
+    return all(each.partition(".")[0] == "lr" for each in (name, other)) and (name == other or "lr" in (name, other))
 
 
 def _factor(left: Column, right: Column, first: int) -> float:

@@ -120,8 +120,8 @@ class CheckedTable(Generic[R]):
     def find_all(
         self, *conditions: ColumnElement[bool], order_by: Sequence[ColumnElement[Any]], limit: int = _PAGE
     ) -> list[R]:
-        """Return the first rows that meet all conditions, in this order: `limit` of them, and a thousand at most."""
-        query = select(self.table).where(*conditions).order_by(*order_by).limit(min(limit, _PAGE))
+        """Return the first rows that meet all conditions, in this order: `limit` of them at most."""
+        query = select(self.table).where(*conditions).order_by(*order_by).limit(limit)
         return list(map(self._row_class.of, self._usable(self._database.fetch(query))))
 
     def every_row(self) -> Iterator[R]:

@@ -12,10 +12,9 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter
 from scheduler import ScheduleError
 from scheduler.amendments import Amendment, parse_amendment
 from scheduler.fields import coerce_int
-from scheduler.numerics.progress import MAX_PROGRESS
 from service.database.runs.rows import ProgressRow, ProposalRow
 from service.representations.bodies import model_of
-from service.representations.runs import Text
+from service.representations.runs import Text, outline
 from service.runs.amendments import DryRun
 from service.settings import Settings
 from service.strict_json import check_json
@@ -23,6 +22,7 @@ from service.tables.specs import invalid
 
 WORKER_PATTERN = "^[A-Za-z0-9][A-Za-z0-9._:/@-]{0,199}$"
 """The format of a worker's name."""
+_MOST_PROGRESS = 2**53 - 1  # the largest that every reader of JSON keeps
 _LARGEST = 1e300  # JSON has no infinity
 _NAME = "Amendment"  # of the schema
 
@@ -124,12 +124,12 @@ class Proposal(BaseModel):
     version: int | None = Field(description="the version that its approval made")
 
     @classmethod
-    def of(cls, row: ProposalRow) -> Proposal:
-        """Return the document of a proposal."""
+    def of(cls, row: ProposalRow, *, with_values: bool = True) -> Proposal:
+        """Return the document of a proposal. Without `with_values` it has only an outline of the amendment."""
         return cls(
             proposal=row.proposal,
             base_version=row.base_version,
-            amendment=json.loads(row.amendment),
+            amendment=json.loads(row.amendment) if with_values else outline(row.amendment),
             state=row.state,
             author=row.author,
             reason=row.reason,
@@ -164,7 +164,7 @@ class ProgressRequest(BaseModel):
     worker: Annotated[str, Field(pattern=WORKER_PATTERN, description="its name within the run, such as rank-0")]
     step: Annotated[
         int,
-        Field(ge=0, le=MAX_PROGRESS, description="progress in units of the table's axis"),
+        Field(ge=0, le=_MOST_PROGRESS, description="progress in units of the table's axis"),
         BeforeValidator(coerce_int),
     ]
 

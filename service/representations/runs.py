@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
@@ -16,18 +17,18 @@ from service.database.runs.rows import RunHead, RunName, RunRow, RunVersionRow
 from service.errors import InvalidRequestError, PreconditionFailedError, PreconditionRequiredError
 from service.representations.manifest import location
 from service.runs.heads import ServedHead
-from service.runs.rules import Labels, Rules
+from service.runs.rules import TEXT_PATTERN, Labels, Rules
 from service.runs.service import RunChangedError
 
 _VERSION_TAG = re.compile(r'"v([1-9][0-9]{0,14})"')
 _PART = "[A-Za-z0-9][A-Za-z0-9._-]{0,99}"
 _PREFIX = f"^({_PART}(/({_PART})?)?)?$"
-_LABEL = f"^{_PART}:.{{0,200}}$"
+_LABEL = f"^{_PART}:[^\\x00]{{0,200}}$"
 _CURSOR = f"^[0-9]{{1,12}}([.][0-9]{{1,12}})?/{_PART}/{_PART}$"
 _NO_VERSION = -1  # no run is ever at it
 
 Action = Literal["create", "move", "amend", "rewind", "rollback", "delete"]
-Text = Annotated[str, Field(max_length=4000)]
+Text = Annotated[str, Field(max_length=4000, pattern=TEXT_PATTERN)]
 Digest = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 
 
@@ -83,14 +84,17 @@ class Run(RunVersion):
     """A run with its newest version."""
 
     labels: dict[str, str]
-    rules: dict[str, float] = Field(description="the guard rails for its changes, those that are set")
+    rules: dict[str, int | float] = Field(description="the guard rails for its changes, those that are set")
     locked: bool
     deleted: bool
 
     @classmethod
-    def of(cls, head: RunHead) -> Run:
-        """Return the document of a run."""
-        document = cls.of_version(head.version, **_settings(head.run))
+    def of(cls, head: RunHead, *, with_values: bool = True) -> Run:
+        """Return the document of a run. Without `with_values` it has no spec, and an outline of the amendment."""
+        row = head.version
+        document = cls.of_version(row if with_values else replace(row, spec=None), **_settings(head.run))
+        if not with_values and row.amendment is not None:
+            document.amendment = outline(row.amendment)
         assert isinstance(document, Run)
         return document
 
@@ -132,7 +136,9 @@ class RunsQuery(BaseModel):
 
     prefix: str = Field("", pattern=_PREFIX, description="beginning of the name: `team-a/` or `team-a/be`")
     label: list[Annotated[str, Field(pattern=_LABEL)]] = Field([], description="`name:value`; several must all hold")
-    kind: str | None = Field(None, max_length=100, description="kind of the first group's schedule")
+    kind: str | None = Field(
+        None, max_length=100, pattern=TEXT_PATTERN, description="kind of the first group's schedule"
+    )
     digest: str = Field("", pattern="^[0-9a-f]{0,64}$", description="the table's digest, or how it begins")
     newest: bool = Field(False, description="the run that was created last first; else ordered by name")
     limit: int = Field(100, ge=1, le=500, description="most runs of this page")
@@ -198,6 +204,12 @@ class RunSettings(BaseModel):
     labels: Labels | None = Field(None, description="replaces all labels")
     rules: Rules | None = Field(None, description="replaces all guard rails")
     reason: Text | None = None
+
+
+def outline(amendment: str) -> dict[str, Any]:
+    """Return what tells nothing of a table's values: the template of an amendment in JSON, and its step."""
+    given = json.loads(amendment)
+    return {name: given[name] for name in ("template", "from_step")}
 
 
 def etag(version: int) -> str:

@@ -95,18 +95,21 @@ class AmendmentService:
         self._executors = executors
         self._settings = settings
 
-    async def prepare(self, name: RunName, expected: int, amendment: Amendment, check_spec: CheckSpec) -> Prepared:
+    async def prepare(
+        self, name: RunName, expected: int, amendment: Amendment, check_spec: CheckSpec, *, dry_run: bool = False
+    ) -> Prepared:
         """Compute and store the table of an amendment, and prove that its rows before `from_step` are the same.
 
         The spec of the run is amended. Where that cannot give the same rows, because its table was computed on another
         kind of machine, or because the spec cannot be cut there, the stored table is amended: its rows before the step
-        are taken from it. Raises `RunChangedError`, `RunNotFoundError`, `RunDeletedError`, `RunLockedError`,
-        `InvalidRequestError`, `AmendmentRefusedError`, and what `check_spec` and `TableService.obtain` raise.
+        are taken from it. Raises `RunChangedError`, `RunNotFoundError`, `RunDeletedError`, `RunLockedError` unless it
+        is for a dry run, `InvalidRequestError`, `AmendmentRefusedError`, and what `check_spec` and
+        `TableService.obtain` raise.
         """
         head = await self._runs.current(name)
         if head.run.version != expected:
             raise RunChangedError(f"the run {name} is at version {head.run.version}, not at {expected}", head, None)
-        if head.run.locked:
+        if head.run.locked and not dry_run:
             raise RunLockedError(f"the run {name} is locked: unlock it first")
         step = amendment.from_step
         for from_values in (False, True):

@@ -103,6 +103,10 @@ class Guards:
 
         return check
 
+    def forgetting(self, name: RunName) -> Check:
+        """Return what forgets the reports of workers in the transaction that deletes a run, or creates it anew."""
+        return lambda connection, run: self._progress.clear(connection, name)
+
     def refusals(self, name: RunName, run: RunRow, change: TableChange, passed: Passed) -> list[dict[str, Any]]:
         """Return every reason for which this change would be refused now, as JSON data. Blocks."""
         found: list[dict[str, Any]] = []

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+from scheduler.fields import coerce_int
 
 NAME_PATTERN = "^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"
 """The format of each part of a run's name, and of a label's name."""
+TEXT_PATTERN = "^[^\\x00]*$"
+"""The format of free text: PostgreSQL cannot store NUL."""
 MOST_LABELS = 64
 
 LabelName = Annotated[str, Field(pattern=NAME_PATTERN)]
-LabelValue = Annotated[str, Field(max_length=200)]
+LabelValue = Annotated[str, Field(max_length=200, pattern=TEXT_PATTERN)]
 Labels = Annotated[
     dict[LabelName, LabelValue], Field(max_length=MOST_LABELS, json_schema_extra={"additionalProperties": False})
 ]
@@ -29,6 +33,6 @@ class Rules(BaseModel):
         None, description="largest factor, up or down, between a row of the old table and of the new one"
     )
     cooloff_seconds: Rate | None = Field(None, description="least time between two changes, in seconds")
-    margin_steps: Annotated[int, Field(ge=0, le=2**53 - 1)] | None = Field(
+    margin_steps: Annotated[int, Field(ge=0, le=2**53 - 1), BeforeValidator(coerce_int)] | None = Field(
         None, description="rows between the highest reported one and the first that a change may touch; default: 100"
     )

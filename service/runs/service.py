@@ -122,7 +122,7 @@ class RunService:
 
         A run that has this table already is a success. Raises `RunChangedError` if it has another one.
         """
-        return await self.change(name, None, target, edit)
+        return await self.change(name, None, target, edit, self.guards.forgetting(name))
 
     async def move(self, name: RunName, expected: int, target: RunTarget, edit: RunEdit) -> tuple[RunHead, bool]:
         """Move a run to another table; return it, and whether there is a new version.
@@ -158,7 +158,8 @@ class RunService:
         change = await self.measured(head.run.digest, target.digest)
         if change is not None:
             edit = replace(edit, from_step=change.first_step)
-        return await self.change(name, head.run.version, target, edit, self.guards.check(name, change, passed))
+        check = self.guards.check(name, change, passed)
+        return await self.change(name, head.run.version, target, edit, check, even_if_same=passed == "rewind")
 
     async def measured(self, current: str, other: str, from_step: int | None = None) -> TableChange | None:
         """Return what a change between two stored tables does, as `measure`; None if one of them is lost."""
@@ -170,20 +171,34 @@ class RunService:
             return await self._executors.storage(measure, one.table, two.table, from_step)
 
     async def delete(self, name: RunName, expected: int, edit: RunEdit) -> RunHead:
-        """Append a tombstone to a run: its versions stay readable. Raises what `change` raises."""
-        deleted, _ = await self.change(name, expected, None, edit)
+        """Append a tombstone to a run: its versions stay readable, what workers reported is forgotten.
+
+        Raises what `change` raises.
+        """
+        deleted, _ = await self.change(name, expected, None, edit, self.guards.forgetting(name))
         return deleted
 
     async def change(
-        self, name: RunName, expected: int | None, target: RunTarget | None, edit: RunEdit, check: Check | None = None
+        self,
+        name: RunName,
+        expected: int | None,
+        target: RunTarget | None,
+        edit: RunEdit,
+        check: Check | None = None,
+        *,
+        even_if_same: bool = False,
     ) -> tuple[RunHead, bool]:
         """Append a version as `RunRecords.change` does; return the run, and whether there is a new version.
 
         Raises `RunNotFoundError`, `RunDeletedError`, `RunChangedError` if the version is another one than expected,
         `RunLockedError`, and whatever `check` raises.
         """
+
+        def work() -> tuple[RunHead, bool]:
+            return self._records.change(name, expected, target, edit, check, even_if_same=even_if_same)
+
         try:
-            head, made = await self._executors.database(self._records.change, name, expected, target, edit, check)
+            head, made = await self._executors.database(work)
         except RunConflictError as error:
             raise await self._changed(name, expected, target, is_known=error.run is not None) from error
         except LockedError as error:

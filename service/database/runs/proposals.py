@@ -98,7 +98,7 @@ class ProposalRecords:
         return self._proposals.find(*name, number)
 
     def after(self, name: RunName, number: int, *, limit: int) -> list[ProposalRow]:
-        """Return the proposals after this number, the oldest first; `limit` at most, which is at most a thousand."""
+        """Return the proposals after this number, the oldest first; `limit` at most."""
         return self._proposals.find_all(
             *_of(name), _COLUMNS.proposal > number, order_by=[_COLUMNS.proposal], limit=limit
         )

@@ -81,7 +81,7 @@ class RunRecords:
         return self._versions.find(*name, version)
 
     def versions(self, name: RunName, *, after: int = 0, limit: int = 1000) -> list[RunVersionRow]:
-        """Return the versions after this one, the oldest first; `limit` at most, which is at most a thousand."""
+        """Return the versions after this one, the oldest first; `limit` at most."""
         table = RUN_VERSIONS.c
         conditions = (table.namespace == name.namespace, table.name == name.name, table.version > after)
         return self._versions.find_all(*conditions, order_by=[table.version], limit=limit)
@@ -91,7 +91,7 @@ class RunRecords:
     ) -> tuple[list[RunHead], RunCursor | None]:
         """Return a page of the list of runs, and where the next one begins; None after the last page.
 
-        It has `limit` runs at most, which is at most 999, and fewer if their specs are long.
+        It has `limit` runs at most, and fewer if their specs are long.
         """
         runs = self._runs.find_all(*wanted.conditions(after), order_by=wanted.order, limit=limit + 1)
         heads: list[RunHead] = []
@@ -123,6 +123,8 @@ class RunRecords:
         target: RunTarget | None,
         edit: RunEdit,
         check: Check | None = None,
+        *,
+        even_if_same: bool = False,
     ) -> tuple[RunHead, bool]:
         """Append a version to a run; return the run as it is then, and whether there is a new version.
 
@@ -134,13 +136,14 @@ class RunRecords:
             target: the table that the new version names; None for that of the newest version.
             edit: the rest of the new version.
             check: is called in the transaction when the version is as expected and the run is not locked.
+            even_if_same: whether the table that the run has already makes a version, too.
 
         Raises `RunConflictError` if the version is another one, `LockedError` if the run is locked, and whatever
         `check` raises. Nothing is changed then.
         """
         with self._database.transaction("write") as connection:
             run = self.locked(connection, name)
-            if target is not None and _is_kept(run, expected, target, edit):
+            if target is not None and not even_if_same and _is_kept(run, expected, target, edit):
                 return self._with_settings(connection, run, edit), False
             check_version(run, expected)
             if run is not None and run.locked:

@@ -8,7 +8,7 @@ from fastapi import Path, Query, Request, Response
 
 from scheduler import Spec
 from scheduler.amendments import Amendment, Rewind, parse_amendment
-from service.database.runs.rows import RunEdit
+from service.database.runs.rows import RunEdit, RunName
 from service.documentation.examples import Example
 from service.http.disconnect import cancel_on_disconnect
 from service.representations.amendments import (
@@ -34,6 +34,7 @@ from service.routes.runs.parts import (
     author_of,
     field,
     json_body,
+    may_read,
     optional_body,
     precondition_headers,
     reported_conflicts,
@@ -76,15 +77,11 @@ async def amend_run(name: NameDep, request: Request, server: ServerDep) -> Respo
     """
     expected = expected_version(field(request, "if-match"))
     given = await _received(request, server)
-    identity = identity_of(request.scope)
     if given.dry_run:
-        identity.check("read", "a dry run, which shows the run's values")
+        return await _dry_run(name, expected, given.amendment, request, server)
     with reported_conflicts(request, name):
         preparing = server.amendments.prepare(name, expected, given.amendment, _checks(request, given.amendment))
         prepared = await cancel_on_disconnect(request.receive, preparing)
-        if given.dry_run:
-            found = DryRunDocument.of(await server.amendments.dry_run(name, prepared))
-            return Response(found.model_dump_json(), 200, CACHING, "application/json")
         edit = RunEdit(
             action="rewind" if isinstance(given.amendment, Rewind) else "amend",
             author=author_of(request),
@@ -93,7 +90,18 @@ async def amend_run(name: NameDep, request: Request, server: ServerDep) -> Respo
             from_step=given.amendment.from_step,
             amendment=given.amendment.model_dump_json(),
         )
-        return run_response(await server.amendments.apply(name, prepared, edit), 201)
+        return run_response(request, await server.amendments.apply(name, prepared, edit), 201)
+
+
+async def _dry_run(
+    name: RunName, expected: int, amendment: Amendment, request: Request, server: ServerState
+) -> Response:
+    identity_of(request.scope).check("read", "a dry run, which shows the run's values")
+    with reported_conflicts(request, name):
+        preparing = server.amendments.prepare(name, expected, amendment, _checks(request, amendment), dry_run=True)
+        prepared = await cancel_on_disconnect(request.receive, preparing)
+        found = DryRunDocument.of(await server.amendments.dry_run(name, prepared))
+    return Response(found.model_dump_json(), 200, CACHING, "application/json")
 
 
 async def _received(request: Request, server: ServerState) -> AmendmentRequest:
@@ -122,18 +130,20 @@ def _checks(request: Request, amendment: Amendment) -> CheckSpec:
     namespace=NAMESPACE,
     example=Example(NAMED, body=_COOLDOWN, status=201, headers=_OF_VERSION_1),
     errors=_CHANGES,
-    status_code=201,
-    response_model=Proposal,
+    response_model=DryRunDocument,
+    responses={201: {"model": Proposal, "description": "it is proposed"}},
     openapi_extra=_BODY,
 )
 async def propose(name: NameDep, request: Request, server: ServerDep) -> Response:
     """Propose an amendment for the version that the run has. It takes effect when someone who may publish approves it.
 
     The body is that of an amendment. One that cannot be is refused now; the guard rails are looked at when it is
-    approved.
+    approved. With `dry_run` the response is that of an amendment's dry run, and nothing is proposed.
     """
     expected = expected_version(field(request, "if-match"))
     given = await _received(request, server)
+    if given.dry_run:
+        return await _dry_run(name, expected, given.amendment, request, server)
     with reported_conflicts(request, name):
         proposing = server.proposals.propose(
             name,
@@ -201,7 +211,7 @@ async def approve(name: NameDep, proposal: ProposalNumber, request: Request, ser
     row = await server.proposals.get(name, proposal)
     check = _checks(request, parse_amendment(row.amendment))
     approving = server.proposals.approve(name, proposal, author_of(request), given.reason, check)
-    return run_response(await approving, 201)
+    return run_response(request, await approving, 201)
 
 
 @resource.declare(
@@ -217,7 +227,11 @@ async def approve(name: NameDep, proposal: ProposalNumber, request: Request, ser
 async def reject(
     name: NameDep, proposal: ProposalNumber, request: Request, response: Response, server: ServerDep
 ) -> Any:
-    """Reject a proposal. The feed of changes has the reason."""
+    """Reject a proposal. The feed of changes has the reason.
+
+    A token without the scope `read` is told no more of the amendment than its template and its step.
+    """
     given = await optional_body(request, DecisionRequest, server)
     response.headers.update(CACHING)
-    return Proposal.of(await server.proposals.reject(name, proposal, author_of(request), given.reason))
+    row = await server.proposals.reject(name, proposal, author_of(request), given.reason)
+    return Proposal.of(row, with_values=may_read(request, name))

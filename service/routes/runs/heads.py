@@ -69,8 +69,8 @@ async def put_run(name: NameDep, request: Request, server: ServerDep) -> Respons
 
     The table of a spec is computed and stored first. To create a run that has this table already is a success, so that
     every process of a job may do it. For another table the error is 412, with the run as it is, and where the tables
-    differ first. To move a run to the table that it has makes no
-    version.
+    differ first. To move a run to the table that it has makes no version. A token without the scope `read` is sent
+    documents of runs whose `spec` is null, as by every change of a run.
     """
     expected = precondition(field(request, "if-match"), field(request, "if-none-match"))
     async with server.bodies.receive(request) as body:
@@ -89,7 +89,7 @@ async def put_run(name: NameDep, request: Request, server: ServerDep) -> Respons
             head, made = await server.runs.create(name, target, edit)
         else:
             head, made = await server.runs.move(name, expected, target, edit)
-    return run_response(head, 201 if made and expected is None else 200)
+    return run_response(request, head, 201 if made and expected is None else 200)
 
 
 async def _target(given: RunRequest, size: int, request: Request, server: ServerState) -> RunTarget:
@@ -157,7 +157,7 @@ async def roll_back(name: NameDep, request: Request, server: ServerDep) -> Respo
     edit = RunEdit("rollback", author_of(request), given.reason, given.link)
     with reported_conflicts(request, name):
         head = await server.runs.rollback(name, expected, given.version, edit, rewind=given.rewind)
-        return run_response(head)
+        return run_response(request, head)
 
 
 @resource.declare(
@@ -176,7 +176,7 @@ async def delete_run(name: NameDep, request: Request, server: ServerDep) -> Resp
     given = await optional_body(request, DeleteRequest, server)
     edit = RunEdit("delete", author_of(request), given.reason, given.link)
     with reported_conflicts(request, name):
-        return run_response(await server.runs.delete(name, expected, edit))
+        return run_response(request, await server.runs.delete(name, expected, edit))
 
 
 @resource.declare(
@@ -204,4 +204,4 @@ async def set_run(name: NameDep, request: Request, server: ServerDep) -> Respons
             rules=_plain(given.rules),
             reason=given.reason,
         )
-    return run_response(head)
+    return run_response(request, head)

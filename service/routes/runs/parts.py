@@ -66,15 +66,24 @@ def reported_conflicts(request: Request, name: RunName) -> Iterator[None]:
     try:
         yield
     except RunChangedError as error:
-        raise conflict(error, with_values=identity_of(request.scope).allows("read", str(name))) from error
+        raise conflict(error, with_values=may_read(request, name)) from error
 
 
-def run_response(head: RunHead, status: int = 200) -> Response:
-    """Return a run's document, with its entity tag; with its path if the status is 201."""
+def may_read(request: Request, name: RunName) -> bool:
+    """Return whether the token may read a run: what it is sent of it must not tell the table's values otherwise."""
+    return identity_of(request.scope).allows("read", str(name))
+
+
+def run_response(request: Request, head: RunHead, status: int = 200) -> Response:
+    """Return the document of a run that was changed, with its entity tag; with its path if the status is 201.
+
+    To a token that may not read the run it tells what identifies the table, and neither its spec nor its values.
+    """
+    name = RunName(head.run.namespace, head.run.name)
     headers = {**CACHING, "etag": etag(head.run.version)}
     if status == 201:
-        headers["location"] = location(RunName(head.run.namespace, head.run.name))
-    return document_response(Run.of(head), status, headers)
+        headers["location"] = location(name)
+    return document_response(Run.of(head, with_values=may_read(request, name)), status, headers)
 
 
 def document_response(document: BaseModel, status: int, headers: Mapping[str, str]) -> Response:

@@ -110,3 +110,9 @@ def test_the_largest_factor_is_taken_up_and_down_over_rates_above_0() -> None:
     assert largest_factor(old, old, 9) == 1.0
     assert largest_factor(table(lr=[1e12]), table(lr=[5e-324]), 0) == float("inf")
     assert largest_factor(Table({"lr.0": [1.0], "lr.1": [1.0]}), Table({"lr.0": [1.0], "lr.1": [3.0]}), 0) == 3.0
+
+
+def test_a_shared_rate_is_compared_with_that_of_each_group() -> None:
+    """Whether a table has one rate for all groups, or one for each, hides no factor."""
+    shared, groups = table(lr=[1.0]), Table({"lr.0": [1.0], "lr.1": [4.0]})
+    assert largest_factor(shared, groups, 0) == largest_factor(groups, shared, 0) == 4.0

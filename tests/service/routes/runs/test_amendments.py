@@ -290,3 +290,29 @@ def test_a_schedule_that_cannot_be_cut_is_amended_by_its_table(client: TestClien
     old_rates, rates = table(client, run["digest"])["lr"], table(client, new["digest"])["lr"]
     assert rates == old_rates[:90] + old_rates[90:91] * 10
     assert new["spec"]["schedule"]["schedules"][0]["kind"] == "Literal"
+
+
+@pytest.mark.parametrize("shape", ["geometric", "inverse_sqrt"])
+def test_a_rate_that_a_shape_cannot_reach_is_named(client: TestClient, shape: str) -> None:
+    """A cool-down to 0 in a shape that has no end there is refused with its rate."""
+    create(client)
+    found = problem(amend(client, 1, {**COOLDOWN, "shape": shape}), 422, "invalid-request")
+    assert found["errors"][0]["pointer"] == "/rate"
+    assert (found["errors"][0]["value"], shape in found["detail"]) == (0.0, True)
+
+
+def test_a_dry_run_of_a_locked_run_says_so(client: TestClient) -> None:
+    """What would change is shown; that the run is locked is one of the refusals."""
+    create(client)
+    client.patch(PATH, json={"locked": True}, headers={"if-match": '"v1"'})
+    response = amend(client, 1, HOLD, dry_run=True)
+    assert (response.status_code, [each["code"] for each in response.json()["refusals"]]) == (200, ["run-locked"])
+
+
+def test_a_move_to_other_columns_keeps_the_largest_factor(client: TestClient) -> None:
+    """A rate of all groups is compared with that of each group, when a run moves from one to the other."""
+    create(client, rules={"max_factor": 2.0})
+    faster = {**spec()["schedule"], "base_lr": 4.0}
+    body = {"spec": spec(schedule=[spec()["schedule"], faster])}
+    refused = client.put(PATH, json=body, headers={"if-match": '"v1"'})
+    assert problem(refused, 422, "guard-rail")["rule"] == "max_factor"

@@ -248,3 +248,33 @@ def test_labels_and_rules_are_replaced(client: TestClient) -> None:
     problem(client.patch(PATH, json={"labels": {}}, headers={"if-match": '"v2"'}), 412, "precondition-failed")
     problem(client.patch("/v1/runs/a/b", json={}, headers=match), 404, "run-not-found")
     assert client.get(PATH).json()["labels"] == {"c": "d"}
+
+
+@pytest.mark.parametrize(
+    ("body", "pointer"),
+    [
+        ({"reason": "a\0b"}, "/reason"),
+        ({"link": "\0"}, "/link"),
+        ({"labels": {"x": "\0"}}, "/labels/x"),
+    ],
+)
+def test_text_that_a_database_cannot_store_is_refused(client: TestClient, body: dict[str, Any], pointer: str) -> None:
+    """PostgreSQL stores no NUL: it is refused with its place, whatever the database."""
+    create(client)
+    refused = put(client, {"spec": spec(0.25), **body}, if_match='"v1"')
+    assert problem(refused, 422, "invalid-request")["errors"][0]["pointer"] == pointer
+    if "link" not in body:
+        patched = client.patch(PATH, json=body, headers={"if-match": '"v1"'})
+        assert problem(patched, 422, "invalid-request")["errors"][0]["pointer"] == pointer
+    for query in ("kind=%00", "label=x:%00"):
+        problem(client.get(f"/v1/runs?{query}"), 422, "invalid-request")
+
+
+def test_rules_can_be_sent_back(client: TestClient) -> None:
+    """The rules of a run's document are rules: integers are integers."""
+    rules = {"margin_steps": 50, "max_lr": 1.5}
+    run = create(client, rules=rules)
+    assert (run["rules"], type(run["rules"]["margin_steps"])) == (rules, int)
+    for given in (run["rules"], {**rules, "margin_steps": 50.0}):
+        patched = client.patch(PATH, json={"rules": given}, headers={"if-match": '"v1"'})
+        assert (patched.status_code, patched.json()["rules"]) == (200, rules)

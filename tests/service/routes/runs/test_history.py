@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import pytest
 from starlette.testclient import TestClient
 
 PATH = "/v1/runs/team-a/bert"
@@ -64,3 +65,11 @@ def test_what_is_not_there_is_said(client: TestClient) -> None:
     for path, expected in answers.items():
         response = client.get(path)
         assert (response.status_code, response.json()["code"]) == expected, path
+
+
+def test_the_largest_page_does_not_hide_what_follows(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A page as long as the database's own pages says that there is another one."""
+    monkeypatch.setattr("service.database.checked_table._PAGE", 3)
+    make_versions(client, 5)
+    page = client.get(f"{PATH}/versions", params={"limit": 3}).json()
+    assert ([each["version"] for each in page["versions"]], page["next"]) == ([1, 2, 3], 3)

@@ -46,6 +46,7 @@ def test_a_run_that_is_not_there_takes_no_report(client: TestClient) -> None:
         ({"worker": "rank-0"}, "/step"),
         ({"worker": "rank-0", "step": -1}, "/step"),
         ({"worker": "rank-0", "step": 1.5}, "/step"),
+        ({"worker": "rank-0", "step": 2**53}, "/step"),
         ({"worker": "", "step": 1}, "/worker"),
         ({"worker": "rank 0", "step": 1}, "/worker"),
         ({"worker": "rank-0", "step": 1, "rate": 1}, "/rate"),
@@ -56,3 +57,29 @@ def test_a_bad_report_is_refused_with_its_place(client: TestClient, body: dict[s
     create(client)
     found = problem(client.post(f"{PATH}/progress", json=body), 422, "invalid-request")
     assert found["errors"][0]["pointer"] == pointer
+
+
+def test_the_largest_step_is_kept(client: TestClient) -> None:
+    """A report may be as large as the integers that every reader of JSON keeps."""
+    create(client)
+    assert report(client, "rank-0", 2**53 - 1)["highest"] == 2**53 - 1
+
+
+def test_a_run_that_is_created_anew_has_no_reports(client: TestClient) -> None:
+    """What the workers of a deleted run reported does not hold for the next run of that name."""
+    create(client)
+    report(client, "rank-0", 900)
+    client.delete(PATH, headers={"if-match": '"v1"'})
+    create(client)
+    assert client.get(f"{PATH}/progress").json() == {"workers": {}, "highest": None}
+    assert amend(client, 3, {"template": "hold", "from_step": 600}).status_code == 201
+
+
+def test_a_rewind_to_the_table_in_force_forgets_the_reports(client: TestClient) -> None:
+    """Workers go back although the table stays: it is a version of its own, and they report anew."""
+    create(client)
+    report(client, "rank-0", 900)
+    body = {"version": 1, "rewind": True}
+    rewound = client.post(f"{PATH}/rollback", json=body, headers={"if-match": '"v1"'})
+    assert (rewound.status_code, rewound.json()["version"]) == (200, 2)
+    assert client.get(f"{PATH}/progress").json()["highest"] is None

@@ -144,3 +144,12 @@ def test_who_may_propose_cannot_change(tokens: tuple[TestClient, dict[str, dict[
     assert shown.status_code == 200
     other = client.post("/v1/runs/team-b/bert/progress", json={}, headers=headers["compute"])
     problem(other, 403, "forbidden")
+
+
+def test_a_dry_run_proposes_nothing(client: TestClient) -> None:
+    """With `dry_run` it is shown what the amendment would do; there is no proposal, and no change in the feed."""
+    create(client)
+    response = propose(client, dry_run=True)
+    assert (response.status_code, response.json()["from_step"], response.json()["refusals"]) == (200, 600, [])
+    assert client.get(f"{PATH}/proposals").json()["proposals"] == []
+    assert [each["action"] for each in client.get("/v1/changes").json()["changes"]] == ["create"]

@@ -96,3 +96,32 @@ def test_the_limits_of_a_token_hold_for_runs(guarded: Guarded) -> None:
     refused = guarded.put(limited, {"spec": SPEC})
     assert (refused.status_code, refused.json()["code"]) == (422, "limit-exceeded")
     assert refused.json()["errors"][0]["pointer"] == "/spec/total_steps"
+
+
+def test_a_change_tells_no_values_without_read(guarded: Guarded) -> None:
+    """What changes a run answers with its identity; its spec and its amendment are for tokens that may read."""
+    hold = {"from_step": 1, "tail": {"kind": "Constant", "value": 0.40625}}
+    run = guarded.put(guarded.admin, {"spec": SPEC}).json()
+    writer, path = guarded.token("publish"), "/v1/runs/team-a/bert"
+
+    def answer(method: str, rest: str, body: Any, version: int, token: str = writer) -> Any:
+        headers = {"authorization": token, "if-match": f'"v{version}"'}
+        return guarded.client.request(method, path + rest, json=body, headers=headers)
+
+    proposal = answer("POST", "/proposals", hold, 1, guarded.token("propose")).json()
+    answers = [
+        guarded.put(writer, {"spec": SPEC}),
+        answer("PATCH", "", {}, 1),
+        answer("POST", f"/proposals/{proposal['proposal']}/reject", {}, 1),
+        answer("POST", "/amendments", hold, 1),
+        answer("PATCH", "", {}, 2),
+        answer("POST", "/rollback", {"version": 1}, 2),
+        answer("DELETE", "", {}, 3),
+    ]
+    for each in answers:
+        assert each.status_code in (200, 201), each.text
+        assert "0.3125" not in each.text
+        assert "0.40625" not in each.text
+    assert (answers[1].json()["digest"], answers[1].json()["spec"]) == (run["digest"], None)
+    assert answers[4].json()["amendment"] == {"template": "tail", "from_step": 1}
+    assert answer("DELETE", "", {}, 4, guarded.admin).status_code == 410
