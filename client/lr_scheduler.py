@@ -12,6 +12,7 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from client.optimizer import messages
+from client.optimizer.arguments import check_types
 from client.optimizer.groups import NO_RATES, RowWriter, write_values
 from client.optimizer.hooks import on_load, renew_groups, track_steps
 from client.optimizer.rate_tensors import WrittenTensor, is_same, same_rate, written_tensor
@@ -71,13 +72,12 @@ class TableLR(LRScheduler):
     relative: bool = False
     _start: int = 0
     _idle: bool = False  # made, and not moved since
-    _written: float | None = (
-        None  # the object last written as the first group's rate; None where another scheduler drives it
-    )
+    _written: float | None = None  # the object last written as the first group's rate; None where others may write
+    _released: bool = False  # at the table's end, and nobody has written a rate since
     _writes_again: bool = False  # after the optimizer's state is loaded
 
     def __init__(self, optimizer: Optimizer, table: Table, *, start: int = 0, relative: bool | None = None) -> None:
-        _check_types(optimizer, table, relative)
+        check_types(optimizer, table, relative)
         self._hold(table)
         self.relative = bool(relative)
         self._start = checked_progress(start)
@@ -164,11 +164,11 @@ class TableLR(LRScheduler):
         the position is past the end of the old table, and where the values do not fit the optimizer's groups.
         """
         groups = self.optimizer.param_groups
-        check_replacement(self.table, table, max(self.last_epoch, 0), from_step)
+        self.check_replacement(table, from_step=from_step)
         writer = RowWriter(table, relative=self.relative)
-        writer.bind(groups, self._writer.own_values(groups) if self.relative else None)
+        writer.bind(groups, self._writer.own_values(groups))
         # nothing can be refused from here on
-        is_ours = self._in_force()
+        is_ours = self._in_force() or (self._released and self._is_untouched())
         self._hold(table)
         self._writer = writer
         self._warned.discard("end")
@@ -176,6 +176,12 @@ class TableLR(LRScheduler):
             self._rates = self._rates_of_steps()
         if is_ours:
             self._apply(self._row(self.last_epoch))
+
+    def check_replacement(self, table: Table, *, from_step: int | None = None) -> None:
+        """Raise what `replace_table` would raise, and change nothing."""
+        groups = self.optimizer.param_groups
+        check_replacement(self.table, table, max(self.last_epoch, 0), from_step)
+        RowWriter(table, relative=self.relative).check(groups, self._writer.own_values(groups))
 
     def advance(self, *, stepped: bool = True) -> None:
         """`step()` where the optimizer has really stepped: a `GradScaler` skips updates, and those do not count."""
@@ -209,6 +215,7 @@ class TableLR(LRScheduler):
 
     def _apply(self, row: int | None) -> None:
         groups = self.optimizer.param_groups
+        self._released = row is None and (self._in_force() or (self._released and self._is_untouched()))
         if row is None:
             self._last_lr = [float(group["lr"]) for group in groups]
             self._written = None
@@ -273,8 +280,10 @@ class TableLR(LRScheduler):
 
     def _in_force(self) -> bool:
         """Whether the rates in the optimizer are the objects that this scheduler wrote, not only equal numbers."""
-        if self._written is None or self.last_epoch < 0:  # SequentialLR takes back those whose turn is to come
-            return False
+        # SequentialLR takes back those whose turn is to come
+        return self._written is not None and self.last_epoch >= 0 and self._is_untouched()
+
+    def _is_untouched(self) -> bool:
         pairs = zip(self.optimizer.param_groups, self._last_lr, strict=False)  # groups added since were not written
         return all(is_same(group["lr"], rate, self._tensors.get(i)) for i, (group, rate) in enumerate(pairs))
 
@@ -336,7 +345,9 @@ class TableLR(LRScheduler):
         else:
             self._leave_to_others(state.values)
         if state.digest != self.table.digest:
-            self._log_other_table(state, allow_other_table)
+            old = allow_other_table
+            where = f"; they differ from row {first_difference(old, self.table)}" if isinstance(old, Table) else ""
+            _logger.warning("%s%s", messages.other_table(self.table, state, self._values("lr")), where)
 
     def _values(self, name: str) -> list[float]:
         return [float(read(group, name)) for group in self.optimizer.param_groups]
@@ -346,10 +357,6 @@ class TableLR(LRScheduler):
             write_values(self.optimizer.param_groups, values)
         self._last_lr = [*values["lr"]]
         self._written = None
-
-    def _log_other_table(self, state: SavedState, allowed: bool | Table) -> None:
-        where = f"; they differ from row {first_difference(allowed, self.table)}" if isinstance(allowed, Table) else ""
-        _logger.warning("%s%s", messages.other_table(self.table, state, self._values("lr")), where)
 
     def _follow_optimizer(self) -> None:
         """Write our values again where loading the optimizer's state has replaced them."""
@@ -389,12 +396,3 @@ class TableLR(LRScheduler):
 
 _on_optimizer: weakref.WeakKeyDictionary[Optimizer, weakref.WeakSet[TableLR]] = weakref.WeakKeyDictionary()
 """Every TableLR on an optimizer, so that an inactive one can see that another's values are in force."""
-
-
-def _check_types(optimizer: object, table: object, relative: object) -> None:
-    if not isinstance(optimizer, Optimizer):
-        raise TypeError(f"optimizer must be a torch optimizer, got {optimizer!r}")
-    if not isinstance(table, Table):
-        raise TypeError(f"table must be a Table, got {table!r}")
-    if relative not in (None, True, False):
-        raise TypeError(f"relative must be True or False, got {relative!r}")

@@ -71,10 +71,8 @@ class RowWriter:
         Raises `ValueError` where they do not, naming the number of groups, a hyperparameter, a tensor or a product that
         is no rate; nothing has changed then.
         """
-        self.check(groups)
+        own = self.check(groups, initial)
         if self._relative:
-            own = [self._own_values(group, index, initial) for index, group in enumerate(groups)]
-            self._check_products(groups, own)
             for group, values in zip(groups, own, strict=True):
                 _keep(group, values)
             self.initial = own
@@ -92,14 +90,19 @@ class RowWriter:
         """Mark the groups as unchecked: others may have taken their place."""
         self._bound = 0
 
-    def check(self, groups: Sequence[Group]) -> None:
-        """Raise `ValueError` where the table and the groups do not fit: their number, a hyperparameter, a tensor."""
+    def check(self, groups: Sequence[Group], initial: Values | None = None) -> list[_Row]:
+        """Raise `ValueError` as `bind` does, and change nothing. Returns each group's own values, where they count."""
         self._check_number(groups)
         for index, group in enumerate(groups):
             for name in self.names:
                 check_place(group, index, name)
         for name in self._per_group():
             _check_tensors(groups, name)
+        if not self._relative:
+            return []
+        own = [self._own_values(group, index, initial) for index, group in enumerate(groups)]
+        self._check_products(groups, own)
+        return own
 
     def disagreement(self, groups: Sequence[Group]) -> str:
         """The hyperparameters with one column for all groups and different values in the groups; empty without any."""

@@ -8,9 +8,6 @@ import warnings
 import weakref
 from typing import TYPE_CHECKING, Any, Self
 
-from client.errors import DigestMismatchError
-from client.optimizer.groups import RowWriter
-from client.optimizer.replacement import check_replacement
 from client.pinned_table import PinnedTable
 from client.ranks.group import Group, group_of
 from client.ranks.proof import check_equal, failures, gather
@@ -107,16 +104,12 @@ class Follower:
 
     def _received(self, data: memoryview, digest: str) -> tuple[Table | None, str | None]:
         """The table that came, if this rank can take it up; else why not."""
-        scheduler = self._scheduler
         try:
             table = Table.from_bytes(data)
-            if table.digest != digest:
-                raise DigestMismatchError(f"rank 0 sent table {table.digest} instead of {digest}")
-            check_replacement(scheduler.table, table, max(scheduler.last_epoch, 0))
-            RowWriter(table, relative=scheduler.relative).check(scheduler.optimizer.param_groups)
-        except ValueError as error:  # of a damaged table, one of other rows, or one that does not fit
+            self._scheduler.check_replacement(table)
+        except Exception as error:  # a damaged table, one of other rows, one that does not fit: all others wait for us
             return None, str(error)
-        return table, None
+        return table, None if table.digest == digest else f"rank 0 sent table {table.digest} instead of {digest}"
 
 
 def follow(

@@ -13,6 +13,7 @@ from client.pinned_table import check_pin, is_run_name
 from client.runs.documents import Run, parse_run
 from client.table_difference import table_difference
 from scheduler import Schedule, Spec, Table
+from scheduler.canonical import canonical_hash
 from scheduler.texts import abbreviate, is_digest
 
 Source = str | Schedule | Sequence[Schedule] | Spec
@@ -84,19 +85,24 @@ def described(what: object, checkpoint: Checkpoint | None = None) -> str:
     if isinstance(what, Spec):
         return f"the table of spec {what.id}"
     if isinstance(what, Schedule):
-        return f"the table of {abbreviate(what)}"
+        return f"the table of {abbreviate(what)} ({_mark([what])})"
     if is_digest(what):
         return f"table {what}"
     if is_run_name(what):
         return f"run {what!r}"
     if isinstance(what, Sequence) and not isinstance(what, str) and all(isinstance(each, Schedule) for each in what):
-        return f"the table of {len(what)} schedules, {abbreviate([*what])}"
+        return f"the table of {len(what)} schedules, {abbreviate([*what])} ({_mark(what)})"
     if what is None and checkpoint is not None:
         return f"table {checkpoint.digest}"
     raise ValueError(
         "what must be a run's name like 'namespace/name', a digest, a schedule, a sequence of them, a Spec or a Table, "
         f"got {abbreviate(what)}"
     )
+
+
+def _mark(schedules: Sequence[Schedule]) -> str:
+    """What tells schedules from others that look alike when shortened: the start of a hash of all their parameters."""
+    return canonical_hash([each.to_dict() for each in schedules])[:16]
 
 
 def resolve(client: Any, what: Source | None, checkpoint: Checkpoint | None, *, follow: bool) -> Resolved:

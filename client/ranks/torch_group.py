@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, wait
 from datetime import timedelta
+from functools import partial
+from threading import Thread
 from typing import Any
 
 import torch
@@ -13,6 +16,7 @@ from client.errors import RankFailedError, RankTimeoutError
 from client.ranks.group import make_torch_group, ranks_in_words
 
 _KEY = "lrtables"
+_GRACE = 5.0  # seconds more than the time-out, for the store to say which ranks are missing
 _NAMED = 256  # in a larger group only rank 0 asks the store who is missing: all would ask for all
 
 
@@ -80,7 +84,21 @@ class TorchGroup:
         return [row.cpu() for row in rows]
 
     def _meet(self, timeout: float) -> None:
-        """Wait until every rank has come here as often as this one."""
+        """Wait until every rank has come here as often as this one.
+
+        A thread of its own asks the store: a store that is frozen or cut off never answers, `add` has no time-out, and
+        `wait` has none either once its time is up, when it tells the store so.
+        """
+        met: Future[None] = Future()
+        Thread(target=_fulfil, args=(met, partial(self._meet_in_store, timeout)), daemon=True).start()
+        if not wait([met], timeout + _GRACE).done:
+            raise RankTimeoutError(
+                f"the store of the process group has not answered rank {self.rank} of {self.size} within {timeout:g} "
+                "s: as a rule rank 0, or the launcher, has it. Is that process stopped, or cut off?"
+            )
+        met.result()
+
+    def _meet_in_store(self, timeout: float) -> None:
         try:
             number = self._store.add(f"{_KEY}/{self.rank}", 1)
             met = f"{_KEY}/met/{number}"
@@ -114,6 +132,16 @@ def _device(group: Any) -> torch.device:
     if "cpu" in devices:
         return torch.device("cpu")
     return torch.device(devices[0], torch.accelerator.current_device_index())
+
+
+def _fulfil(future: Future[None], call: Callable[[], None]) -> None:
+    """Make the call, and put its outcome into the future."""
+    try:
+        call()
+    except BaseException as error:  # raised where the future's result is asked for
+        future.set_exception(error)
+    else:
+        future.set_result(None)
 
 
 def _tensor(data: bytes | bytearray) -> torch.Tensor:

@@ -104,6 +104,27 @@ def test_past_the_end_it_is_too_late() -> None:
         scheduler.replace_table(make_table([*longer.lr, 0.03]))
 
 
+def test_at_the_end_a_released_rate_is_taken_back() -> None:
+    """At the exact end of a table that releases the rate, a longer one goes on without leaving a row out."""
+    for make in (make_sgd, adamw_with_tensors):
+        optimizer = make()
+        scheduler = TableLR(optimizer, make_table(after="release"))
+        applied = rates_in_force(optimizer, scheduler, 10)
+        longer = [*RATES, 0.75, 0.5]
+        scheduler.replace_table(make_table(longer, after="release"))
+        assert applied + rates_in_force(optimizer, scheduler, 2) == longer
+
+
+def test_what_would_be_refused_can_be_asked_before() -> None:
+    """`check_replacement` refuses what `replace_table` would, a product that is no rate included."""
+    scheduler = TableLR(torch.optim.SGD(make_groups(1), lr=100.0), make_table(), relative=True)
+    for check in (scheduler.check_replacement, scheduler.replace_table):
+        with pytest.raises(ValueError, match=r"lr of group 0 must be from 0 to 1e\+12, got"):
+            check(make_table([*RATES[:4], 1e12, 1e12]))
+    scheduler.check_replacement(make_table(LATER))
+    assert scheduler.table == make_table()
+
+
 def test_a_row_applied_in_part_may_not_change() -> None:
     """On an axis of samples, a row some of whose samples have been seen is an applied one."""
     scheduler = TableLR(make_sgd(), make_table(axis="sample", stride=8))

@@ -19,6 +19,7 @@ from client.pinned_table import PinnedTable
 from client.ranks.file_group import FileGroup
 from client.ranks.resolution import Source
 from scheduler import Spec, Table
+from scheduler.compose import Literal
 from scheduler.custom import WarmupWithDecay
 from tests.support.client.ranks import FolderService, as_ranks, messages
 from tests.support.client.tables import RATES, make_sgd, make_table
@@ -213,6 +214,22 @@ def test_ranks_that_ask_for_different_things_stop(tmp_path: Path, service: Folde
     (message,) = messages(found)
     assert "rank 1 at row 5, lr: 0.01" in message
     assert "and no such row" in message
+
+
+def test_schedules_that_differ_only_where_their_texts_are_shortened_stop_all(
+    tmp_path: Path, service: FolderService
+) -> None:
+    """Two long schedules that a message shows alike are told apart, alone and in a list, by a hash of all in them."""
+
+    def work(ranks: FileGroup, several: bool) -> Table:
+        schedule = Literal([1.0] * 30 + [0.1 * (ranks.rank + 1)] * 30)
+        return share_table(service, [schedule, schedule] if several else schedule, group=ranks)
+
+    for several in (False, True):
+        found = as_ranks(2, tmp_path / str(several), partial(work, several=several))
+        assert {type(error) for error in found} == {RanksDisagreeError}
+        (message,) = messages(found)
+        assert "Literal(given=(1.0, 1.0" in message
 
 
 # -- failures ---------------------------------------------------------------------------------------------------------

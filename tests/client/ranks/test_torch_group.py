@@ -83,3 +83,13 @@ def test_the_death_of_rank_0_does_not_hang_the_others(tmp_path: Path, free_port:
     assert [said["rank"] for said in found["death"]] == [1, 2]
     assert only(found["death"], "error") == "RankFailedError"
     assert "As a rule rank 0, or the launcher, has it" in found["death"][0]["message"]
+
+
+@pytest.mark.slow
+def test_a_store_that_is_frozen_hangs_nobody() -> None:
+    """Where the group's store is stopped, so that it never answers, an exchange raises after its time-out."""
+    command = [sys.executable, str(WORKER.with_name("frozen_store_worker.py"))]
+    environment = {**os.environ, "TORCH_CPP_LOG_LEVEL": "FATAL"}
+    ended = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=False)
+    assert ended.returncode == 0, ended.stderr
+    assert ended.stdout.startswith("RankTimeoutError the store of the process group has not answered rank 0 of 1")
