@@ -45,6 +45,13 @@ class RunFiles:
             if known is None or known.version <= run.version:
                 self._write(run, _HEAD)
 
+    def forget(self, name: str) -> None:
+        """Forget the head of a run that the service does not have, or not any more. A deletion stays known."""
+        known = self._read(name, _HEAD)
+        if known is not None and not known.deleted:
+            with suppress(OSError):
+                self._path(name, _HEAD).unlink()
+
     def find(self, name: str, version: int | None = None) -> Run | None:
         """The run as it was last known, or one of its versions; None where it is unknown.
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 
 from client.cache.run_files import RunFiles
-from client.errors import OfflineError, RunChangedError
+from client.errors import OfflineError, RunChangedError, RunNotFoundError
 from client.runs.calls import Changes, RunCalls, amendment_of
 from client.runs.documents import Change, DryRun, ProgressReport, Proposal, Run, RunProgress, parse_run
 from client.runs.watching import watch
@@ -57,7 +57,13 @@ class RunMethods(ABC):
             known = None if self._run_files is None else self._run_files.find(name, version)
             if known is None:
                 raise _unknown(name, version, self._run_files) from error
+            if version is None and known.deleted:
+                raise OfflineError(f"offline: the run {name} was deleted, when this machine last knew of it") from error
             return known
+        except RunNotFoundError:
+            if version is None and self._run_files is not None:
+                self._run_files.forget(name)
+            raise
         return self._kept(found, as_head=version is None)
 
     def create_run(
@@ -109,7 +115,8 @@ class RunMethods(ABC):
         """
         body = {**self._target(target, total_steps), **_given(reason=reason, link=link, labels=labels, rules=rules)}
         deadline = self._deadline_of_call()
-        return self._at_head(run, lambda head: self._calls.move(head, body, deadline=deadline))
+        moved = self._at_head(run, lambda head: self._calls.move(head, body, deadline=deadline))
+        return self._kept(moved, as_head=True)
 
     @overload
     def amend(
@@ -164,7 +171,8 @@ class RunMethods(ABC):
         )
         if dry_run:
             return self._at_head(run, lambda head: self._calls.dry_run(head, given, deadline=deadline))
-        return self._at_head(run, lambda head: self._calls.amend(head, given, reasons, deadline=deadline))
+        amended = self._at_head(run, lambda head: self._calls.amend(head, given, reasons, deadline=deadline))
+        return self._kept(amended, as_head=True)
 
     def propose(
         self,
@@ -203,7 +211,8 @@ class RunMethods(ABC):
         """
         body = {**_given(reason=reason, link=link), **({"rewind": True} if rewind else {})}
         deadline = self._deadline_of_call()
-        return self._at_head(run, lambda head: self._calls.rollback(head, version, body, deadline=deadline))
+        rolled = self._at_head(run, lambda head: self._calls.rollback(head, version, body, deadline=deadline))
+        return self._kept(rolled, as_head=True)
 
     def set_run(
         self,
@@ -217,12 +226,14 @@ class RunMethods(ABC):
         """Lock or unlock a run, replace its labels or its guard rails. What is None stays. No version is made."""
         body = _given(locked=locked, labels=labels, rules=rules, reason=reason)
         deadline = self._deadline_of_call()
-        return self._at_head(run, lambda head: self._calls.set(head, body, deadline=deadline))
+        changed = self._at_head(run, lambda head: self._calls.set(head, body, deadline=deadline))
+        return self._kept(changed, as_head=True)
 
     def delete_run(self, run: Run | str, *, reason: str | None = None) -> Run:
         """Delete a run and return its last version, which says so. All its versions can still be read."""
         body, deadline = _given(reason=reason), self._deadline_of_call()
-        return self._at_head(run, lambda head: self._calls.delete(head, body, deadline=deadline))
+        deleted = self._at_head(run, lambda head: self._calls.delete(head, body, deadline=deadline))
+        return self._kept(deleted, as_head=True)
 
     def runs(
         self,
@@ -233,14 +244,14 @@ class RunMethods(ABC):
         digest: str | None = None,
         newest: bool = False,
     ) -> Iterator[Run]:
-        """Every run that the token may read, page after page, by name, or the newest first.
+        """Every run that the token may read, page after page, by name, or the last created first.
 
         Args:
             prefix: begin of the name, such as `team-a/`.
             label: `key:value`.
             kind: of the schedule, such as `custom.WarmupWithDecay`.
             digest: begin of the table's digest.
-            newest: order by the last change.
+            newest: order by creation, the last created first.
         """
         query = _given(prefix=prefix, label=label, kind=kind, digest=digest)
         return self._calls.runs(query | ({"newest": "true"} if newest else {}), deadline=self._deadline_of_call)

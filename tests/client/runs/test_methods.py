@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import cycle, islice
 from pathlib import Path
@@ -78,6 +79,44 @@ def test_a_run_that_was_read_is_known_offline(service_url: str, name: str, tmp_p
             offline.move_run(known, OTHER)
     with Client(offline=True, cache=False) as nothing, pytest.raises(OfflineError, match="there is no cache"):
         nothing.run(name)
+
+
+def test_an_offline_head_is_as_new_as_what_the_client_knew(service_url: str, name: str, tmp_path: Path) -> None:
+    """After each change the head offline is the one that the change made; after a deletion there is none."""
+    with Client(service_url, cache=tmp_path) as client, Client(offline=True, cache=tmp_path) as offline:
+        run = client.create_run(name, SPEC)
+        changes: list[Callable[[Run], Run]] = [
+            lambda run: client.amend(run, {**HALVED, "from_step": 500}),
+            lambda run: client.move_run(run, OTHER),
+            lambda run: client.rollback(run, 1),
+            lambda run: client.set_run(run, labels={"a": "1"}),
+        ]
+        for change in changes:
+            run = change(run)
+            assert dataclasses.replace(offline.run(name), stale=False, age_seconds=0.0) == run
+        client.delete_run(run)
+        with pytest.raises(OfflineError, match=f"the run {name} was deleted"):
+            offline.run(name)
+        assert offline.run(name, 1).version == 1
+
+
+def test_an_offline_head_goes_when_the_service_has_none(service_url: str, name: str, tmp_path: Path) -> None:
+    """A run that somebody else deleted is not known offline, once the service has said so."""
+    with Client(service_url, cache=tmp_path) as client, Client(offline=True, cache=tmp_path) as offline:
+        run = client.create_run(name, SPEC)
+        with Client(service_url, cache=False) as other:
+            other.delete_run(run)
+        with pytest.raises(RunNotFoundError, match="410"):
+            client.run(name)
+        with pytest.raises(OfflineError, match=f"the run {name} was looked for"):
+            offline.run(name)
+
+
+def test_a_run_is_not_computed_beyond_the_limit(client: Client, name: str) -> None:
+    """The largest file that is taken holds for a table that would be computed, too."""
+    run = client.create_run(name, SPEC)
+    with pytest.raises(UnexpectedResponseError, match="at most 1000"):
+        client.get(run, max_bytes=1000)
 
 
 @pytest.mark.parametrize(
