@@ -7,10 +7,11 @@ import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from client.errors import printable
 from client.runs.documents import Change, Proposal, Run, RunProgress, moment
 from scheduler import Spec, Table
 from scheduler.amendments import describe_amendment, parse_amendment
-from scheduler.commands.show import printable
+from scheduler.commands import show
 from scheduler.views.chart import chart
 from scheduler.views.summary import call
 
@@ -19,8 +20,8 @@ _HEIGHT = 10  # lines of a chart
 
 
 def say(text: str = "") -> None:
-    """Print a text, at once: somebody may read it through a pipe."""
-    print(printable(text), flush=True)
+    """Print a text, at once: somebody may read it through a pipe. What would control the terminal is escaped."""
+    print(show.printable(printable(text)), flush=True)
 
 
 def say_json(data: Any, *, indent: int | None = 2) -> None:
@@ -52,6 +53,11 @@ def progress_lines(progress: RunProgress, axis: str) -> Iterator[str]:
         yield f"{counted(len(progress.workers), 'worker')}, the furthest at {axis} {progress.highest:,}"
 
 
+def in_line(text: str) -> str:
+    """A text of somebody's in one line: its line ends, tabs and other control characters are escaped."""
+    return printable(text).replace("\n", "\\n").replace("\t", "\\t")
+
+
 def counted(number: int, word: str) -> str:
     """A number of things: `1 run`, `2 runs`."""
     return f"{number:,} {word}" + ("" if number == 1 else "s")
@@ -81,12 +87,12 @@ def amended(data: Mapping[str, Any]) -> str:
 def by(author: str, created_at: str, reason: str | None, link: str | None) -> str:
     """Who, when and why, in one line."""
     why = f": {reason}" if reason else ""
-    return f"by {author or 'anybody'} at {moment(created_at)}{why}{f' ({link})' if link else ''}"
+    return in_line(f"by {author or 'anybody'} at {moment(created_at)}{why}{f' ({link})' if link else ''}")
 
 
 def shown(pairs: Mapping[str, Any]) -> str:
     """Keys and values in one line."""
-    return " ".join(f"{key}={value}" for key, value in pairs.items())
+    return in_line(" ".join(f"{key}={value}" for key, value in pairs.items()))
 
 
 def change_line(change: Change) -> str:
@@ -119,6 +125,7 @@ def list_rows(runs: Sequence[Run]) -> Iterator[str]:
 
 def columns(rows: Sequence[Sequence[str]]) -> Iterator[str]:
     """Rows of words as lines, each column as wide as its longest word."""
+    rows = [[*map(in_line, row)] for row in rows]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:
         yield "  ".join(word.ljust(width) for word, width in zip(row, widths, strict=True)).rstrip()

@@ -1,7 +1,8 @@
 """The log book of a run: who changed what from which step on, when and why, as Markdown, with its picture.
 
 Beside it stand a spec and a digest that reproduce the run without a service: each amendment keeps the rows before its
-step bit for bit, and a rewind goes back to a step, so the newest table holds every rate of the branch that was trained.
+step bit for bit, and a rewind goes back to a step, so the newest table holds every rate of the branch that was trained,
+since the run was created or, after a deletion, created again.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from client.errors import printable
 from client.runs.documents import Run, moment
 from scheduler import Spec, Table
 from scheduler.amendments import describe_amendment, parse_amendment
@@ -84,7 +86,9 @@ class LogBook:
         final = self.final
         yield "## The whole run in one table"
         yield ""
-        yield "Every rate of this run is in the table with this digest (SHA-256 of the values):"
+        created = [run.version for run in self.versions if run.action == "create"]
+        since = f" since it was created again with version {created[-1]}" if len(created) > 1 else ""
+        yield f"Every rate of this run{since} is in the table with this digest (SHA-256 of the values):"
         yield ""
         yield f"    {final.digest}"
         yield ""
@@ -155,9 +159,9 @@ def _marks(versions: Sequence[Run]) -> dict[int, str]:
 
 
 def _escaped(text: str) -> str:
-    """A text of somebody's as Markdown that shows it as it is."""
-    return _SPECIAL.sub(lambda found: f"\\{found[1] or ''}", " ".join(text.split()))
+    """A text of somebody's as Markdown that shows it as it is, its control characters escaped."""
+    return _SPECIAL.sub(lambda found: f"\\{found[1] or ''}", printable(" ".join(text.split())))
 
 
 def _is_url(text: str) -> bool:
-    return re.fullmatch(r"https?://[^\s<>]+", text) is not None
+    return text.isprintable() and re.fullmatch(r"https?://[^\s<>]+", text) is not None

@@ -121,6 +121,20 @@ def test_a_run_is_changed_as_a_whole(lrtables: CommandLine, name: str) -> None:
     assert "answered 410" in lrtables.refused(1, "run", "show", name)
 
 
+def test_words_of_others_do_not_control_the_terminal(lrtables: CommandLine, name: str) -> None:
+    """Control characters and line ends of a reason are escaped, in a line of `show` as in a cell of `history`."""
+    lrtables.ok("run", "create", name, *SCHEDULE, "--reason", "a\x1b[2J\x9b\u202e\nb\tc\rd", "--label", "k=x\x07y")
+    shown, history, listed = (
+        lrtables.ok("run", *words) for words in (["show", name], ["history", name], ["list", name.partition("/")[0]])
+    )
+    assert len(history.splitlines()) == 2
+    assert history.endswith("  a\\x1b[2J\\x9b\\u202e\\nb\\tc\\rd\n")
+    assert ": a\\x1b[2J\\x9b\\u202e\\nb\\tc\\rd\n" in shown
+    for out in (shown, listed):
+        assert "k=x\\x07y" in out
+        assert all(line.isprintable() for line in out.split("\n"))
+
+
 def test_changes_are_watched(lrtables: CommandLine, name: str) -> None:
     """A line for each change, or JSON lines for programs."""
     lrtables.ok("run", "create", name, *SCHEDULE)

@@ -74,6 +74,7 @@ def test_each_version_is_told() -> None:
         ("- item", "\\- item"),
         ("1. item", "1\\. item"),
         ("two\n\nlines", "two lines"),
+        ("\x1b[2J\x07 \u202e", "\\\\x1b\\[2J\\\\x07 \\\\u202e"),
         ("<script>alert(1)</script>", "\\<script\\>alert(1)\\</script\\>"),
         ("[x](javascript:y)", "\\[x\\](javascript:y)"),
         ("`code` *bold* ~~no~~ &amp;", "\\`code\\` \\*bold\\* \\~\\~no\\~\\~ \\&amp;"),
@@ -91,6 +92,7 @@ def test_a_link_that_is_no_address_is_a_text() -> None:
     text = book(link="javascript:alert(1)").markdown("log.svg", "spec.json")
     assert "<javascript" not in text
     assert "javascript:alert(1)" in text
+    assert "\x9b" not in book(link="https://example.com/\x9b2J").markdown("log.svg", "spec.json")
 
 
 def test_every_kind_of_change_is_a_sentence() -> None:
@@ -109,6 +111,19 @@ def test_every_kind_of_change_is_a_sentence() -> None:
     assert '## Version 5: {"template": "wave", "from\\_step": 700}\n' in text
     assert "The run was deleted with version 6." in text
     assert "Its values are all that is known of it: its file stands beside this one." in text
+
+
+def test_a_run_that_was_created_again_is_told() -> None:
+    """The newest table has the rates since the run was created again, not those of before."""
+    found = book()
+    versions = [
+        *found.versions,
+        dataclasses.replace(found.final, version=3, action="delete", amendment=None, from_step=None),
+        dataclasses.replace(found.versions[0], version=4, action="create"),
+    ]
+    text = LogBook(versions, found.tables, found.spec).markdown("log.svg", None)
+    assert "\nEvery rate of this run since it was created again with version 4 is in the table" in text
+    assert "\nEvery rate of this run is in the table" in found.markdown("log.svg", None)
 
 
 def test_the_picture_has_few_lines() -> None:
