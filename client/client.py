@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 from collections.abc import Sequence
 from numbers import Real
@@ -40,7 +41,7 @@ class Client(RunMethods):
     Args:
         base_url: where the service is, like `http://127.0.0.1:8000`. Raises `ValueError` for anything else, and for an
             address with a name and password in it, which would be shown in errors and logs: a token is given by
-            `token`. May be left out offline.
+            `token`. Without it, the environment variable `LRTABLES_URL`; offline neither is needed.
         timeout: seconds to wait for a connection, and for the next bytes of a response.
         deadline: seconds that a call may wait for the service in all: the look-up of the host's name, the connection,
             the body and every retry included, however slowly the service sends.
@@ -78,6 +79,7 @@ class Client(RunMethods):
         for name, seconds in {"timeout": timeout, "deadline": deadline, "refused_patience": refused_patience}.items():
             if not isinstance(seconds, Real) or not seconds > 0:
                 raise ValueError(f"{name} must be a positive number of seconds, got {seconds!r}")
+        base_url = os.environ.get("LRTABLES_URL") or None if base_url is None else base_url
         if is_offline(offline):
             self._transport: Transport = OfflineTransport(base_url)
         else:

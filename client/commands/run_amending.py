@@ -60,7 +60,12 @@ def _add_amendment(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--hold", action="store_true", help="hold the rate of K to the end")
     parser.add_argument("--scale", type=float, metavar="C", help="multiply every rate from K on by C")
     parser.add_argument("--tail", metavar="SCHEDULE", help="other values: JSON, a file, or a kind with its parameters")
-    parser.add_argument("--total-steps", type=int, metavar="N", help="of --tail: rows in all (default: where it ends)")
+    parser.add_argument(
+        "--total-steps",
+        type=int,
+        metavar="N",
+        help="of --tail: rows in all (default: what it is made for)",
+    )
     parser.add_argument("--rewind", action="store_true", help="of --tail: workers go back to their checkpoint of K")
     add_reasons(parser)
     add_version(parser)

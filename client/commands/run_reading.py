@@ -106,6 +106,7 @@ def _proposals(parsed: argparse.Namespace) -> int:
 
 def _watch(parsed: argparse.Namespace) -> int:
     with connected(parsed) as client:
+        client.run_versions(parsed.name)  # a run that there is not would be watched for ever
         for change in islice(_changes(client, parsed), parsed.count):
             if parsed.json:
                 say_json(change.to_dict(), indent=None)

@@ -62,8 +62,8 @@ def _tails(spec: Spec, tail: OneOrGroups) -> list[Schedule]:
 
 
 def _end(tails: list[Schedule], step: int) -> int | None:
-    """The number of rows of a table in which these tails end; None where they have no end."""
-    ends = {tail.end for tail in tails if tail.end is not None}
+    """The number of rows of a table in which these tails end, or which they are made for; None where they have none."""
+    ends = {steps for tail in tails if (steps := tail.end or tail.stated_steps) is not None}
     if len(ends) > 1:
         raise refusal("total_steps", f"is needed, because the tails end after {sorted(ends)} steps")
     return step + ends.pop() if ends else None

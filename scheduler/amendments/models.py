@@ -68,8 +68,8 @@ class NewTail(_Amendment):
     Args:
         from_step: the tail's first row.
         tail: a schedule for all parameter groups, or a list with one for each.
-        total_steps: rows of the amended table, above from_step. By default the table ends where the tail does; one
-            that has no end keeps the old number of rows.
+        total_steps: rows of the amended table, above from_step. By default the table ends where the tail does, or
+            after the steps that it states (a `Ramp` its length); with one that has neither it keeps its rows.
     """
 
     template: Literal["tail"] = "tail"

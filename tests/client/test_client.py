@@ -290,3 +290,13 @@ assert threading.active_count() == 1
 def test_a_client_shows_its_address() -> None:
     """A client's repr is how it was made."""
     assert repr(Client("http://127.0.0.1:8000/")) == "Client('http://127.0.0.1:8000')"
+
+
+def test_the_address_comes_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`Client()` asks the service that LRTABLES_URL names; without it the address is needed."""
+    monkeypatch.setenv("LRTABLES_URL", "http://127.0.0.1:8123")
+    with Client() as client:
+        assert repr(client) == "Client('http://127.0.0.1:8123')"
+    monkeypatch.delenv("LRTABLES_URL")
+    with pytest.raises(ValueError, match=r"base_url must be like 'http://127.0.0.1:8000', got None"):
+        Client()

@@ -178,7 +178,7 @@ AGAIN = spec_of(Cosine(0.1, 2, 6), 9)
         (ENDING, Hold(from_step=8), "from_step must be <= 7 for a table of 8, got 8"),
         (ENDING, Cooldown(from_step=9, length=1), "from_step must be <= 8 for a table of 8, got 9"),
         (ENDING, Extend(from_step=3, total_steps=8), "total_steps must be > 8, the present number, got 8"),
-        (ENDING, NewTail(from_step=8, tail=RAMP), r"total_steps must be > from_step \(8\), got 8"),
+        (ENDING, NewTail(from_step=8, tail=Constant(0.5)), r"total_steps must be > from_step \(8\), got 8"),
         (ENDING, NewTail(from_step=5, tail=RAMP, total_steps=5), r"total_steps must be > from_step \(5\), got 5"),
         (
             ENDING,
