@@ -24,6 +24,7 @@ A job that follows its run takes up amendments in flight, on all ranks at the sa
 from __future__ import annotations
 
 import socket
+import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any, get_args
 
@@ -37,7 +38,7 @@ from client.ranks.group import Alone, Group, group_of
 from client.ranks.proof import check_equal, check_group_maps, check_tables, digest_in_memory, gather, group_map
 from client.ranks.resolution import Checkpoint, Source, described
 from client.ranks.sharing import Sharing, Strategy
-from scheduler import Table
+from scheduler import ScheduleWarning, Table
 from scheduler.numerics.progress import progress_index
 
 __all__ = [
@@ -97,15 +98,18 @@ def share_table(
     facts.check([each["error"] for each in known])
     everyone = [each["facts"] for each in known]
     _check_facts(everyone)
+    warning = ""
     if isinstance(what, Table):
         table, wanted, digest = PinnedTable(what), None, digest_in_memory(what)
     else:
         saved = None if checkpoint is None else Checkpoint.parse(checkpoint)
         sharing = Sharing(ranks, client, what, saved, timeout=timeout)
         table = sharing.table(strategy, _leaders([each["place"] for each in everyone]), follow=follow)
-        wanted, digest = table.digest, sharing.proven(table, strategy)
+        wanted, digest, warning = table.digest, sharing.proven(table, strategy), sharing.warning
     digests = gather(ranks, digest, timeout=timeout)
     check_tables(ranks, table, digests, wanted, timeout=timeout)
+    if warning:  # only now, because it may be raised as an error
+        warnings.warn(warning, ScheduleWarning, stacklevel=2)
     return table
 
 

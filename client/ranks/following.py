@@ -129,8 +129,8 @@ def follow(
     and reports the position of the training, so that the service refuses changes behind it. The training itself waits
     for no service: where it is away, the table in force stays.
 
-    What differs in a row already applied, such as a rewind, is never taken up in flight but reported by a
-    `ScheduleWarning` of rank 0, with what to do. So is a version whose table came too late.
+    Any version that repeats every row applied so far is taken up, a rewind to a step ahead included. One that differs
+    in such a row is reported by a `ScheduleWarning` of rank 0, with what to do. So is one whose table came too late.
 
     Args:
         scheduler: this rank's, at the same position on every rank.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import warnings
 from collections.abc import Collection
 from typing import Any, Literal
 
@@ -13,7 +12,7 @@ from client.ranks.attempt import Attempt
 from client.ranks.group import Group
 from client.ranks.proof import digest_in_memory
 from client.ranks.resolution import Checkpoint, Resolved, Source, described, resolve
-from scheduler import ScheduleWarning, Table
+from scheduler import Table
 
 Strategy = Literal["rank0", "node", "all"]
 """Who gets the table from the service or the cache: rank 0 for all, one rank of each machine, or each for itself."""
@@ -28,6 +27,9 @@ class Sharing:
         what: what names the table.
         checkpoint: the one that is resumed.
         timeout: seconds to wait for another rank.
+
+    Attributes:
+        warning: on rank 0, what the user should know about the table; for when no rank waits for another any more.
     """
 
     def __init__(
@@ -38,6 +40,7 @@ class Sharing:
         self._what = what
         self._checkpoint = checkpoint
         self._timeout = timeout
+        self.warning = ""
 
     def proven(self, table: Table, strategy: Strategy) -> str:
         """The digest of the values in this rank's memory. Of bytes that it was sent it has just been computed."""
@@ -83,8 +86,7 @@ class Sharing:
             ) from (attempt.cause if attempt else None)
         if attempt is None:
             return Resolved.from_dict(heard["found"])
-        if attempt.result.warning:
-            warnings.warn(attempt.result.warning, ScheduleWarning, stacklevel=5)
+        self.warning = attempt.result.warning
         return attempt.result
 
     def _sent(self, found: Resolved) -> Table:

@@ -60,9 +60,8 @@ class Watcher:
             run, table, problem = self._newest, self._table, self._problem
         if run is None or run.version <= self._settled:
             return None
-        if run.action == "rewind":
-            return Offer(run, refusal=f"it goes back to step {run.from_step}: restart from a checkpoint of that step")
-        if table is None and run.from_step is not None and run.from_step * stride < position:
+        is_late = run.action != "rewind" and run.from_step is not None and run.from_step * stride < position
+        if table is None and is_late:  # a rewind may begin behind us: its table tells whether an applied row differs
             return Offer(run, refusal=f"its table did not come before step {run.from_step} ({problem or 'it is late'})")
         return None if table is None else Offer(run, table)
 
@@ -113,7 +112,7 @@ class Watcher:
             if not is_known:
                 self._newest, self._table = run, None
             has_table = self._table is not None or run.version <= self._settled
-        if not has_table and run.action != "rewind":
+        if not has_table:
             table = self._client.get(run)
             with self._lock:
                 self._table = table

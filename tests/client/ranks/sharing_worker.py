@@ -77,6 +77,12 @@ def report(rank: int, name: str, work: Callable[[], Any]) -> None:
     print(json.dumps({"rank": rank, "name": name, **outcome}), flush=True)
 
 
+def wait_for(marks: list[Path]) -> None:
+    end = time.monotonic() + 60.0
+    while not all(mark.exists() for mark in marks) and time.monotonic() < end:
+        time.sleep(0.01)
+
+
 def main() -> None:
     folder, dead = Path(sys.argv[1]), int(sys.argv[2])
     dist.init_process_group("gloo", timeout=timedelta(seconds=60))
@@ -86,9 +92,10 @@ def main() -> None:
             report(rank, name, work)
     service = Dying(folder) if rank == dead else FolderService(folder)
     digest = make_table().digest
-    report(rank, "death", lambda: share_table(service, digest, strategy="all", timeout=3.0))
-    if rank == 0:
-        time.sleep(5.0)  # it has the group's store: gone too early, the others could not ask it who is missing
+    report(rank, "death", lambda: share_table(service, digest, strategy="all", timeout=10.0))
+    (folder / f"ended.{rank}").touch()
+    if rank == 0:  # it has the group's store: gone too early, the others could not ask it who is missing
+        wait_for([folder / f"ended.{each}" for each in range(dist.get_world_size()) if each != dead])
     os._exit(0)  # with a rank gone the group cannot be taken down in order
 
 

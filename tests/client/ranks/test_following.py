@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from torch.optim import SGD
 
 from client import ClientError, NotAllowedError, RanksDisagreeError
 from client.distributed import Follower, follow, share_table
@@ -17,7 +18,7 @@ from client.ranks.file_group import FileGroup
 from scheduler import ScheduleWarning, Table
 from tests.support.client.ranks import FolderService, as_ranks, messages
 from tests.support.client.tables import RATES, make_sgd, make_table
-from tests.support.client.training import update
+from tests.support.client.training import make_groups, update
 
 RUN = "team/bert"
 SIZE = 3
@@ -110,15 +111,41 @@ def test_the_step_of_the_switch_is_the_same(tmp_path: Path, service: FolderServi
     assert (state["run"], state["version"], state["digest"]) == (RUN, 2, LATER.digest)
 
 
-def test_a_rewind_is_reported_and_never_taken_up_in_flight(tmp_path: Path, service: FolderService) -> None:
-    """A rewind, even to a step ahead, changes nothing in a running job: it says where to restart."""
+def test_a_rewind_to_a_step_ahead_is_taken_up(tmp_path: Path, service: FolderService) -> None:
+    """A rewind whose table repeats every row applied so far is in force from its first step, as any version is."""
     service.move(RUN, make_table())
-    at_step = moving(service, LATER, ready=False, action="rewind", from_step=6)
-    message = r"version 2 of run team/bert is not taken up at step 4, and 1 stays: it goes back to step 6: restart from"
+    at_step = moving(service, LATER, action="rewind", from_step=6)
+    assert as_ranks(SIZE, tmp_path, lambda ranks: train(ranks, service, at_step)) == [LATER.lr.tolist()] * SIZE
+
+
+def test_a_rewind_behind_the_training_is_reported(tmp_path: Path, service: FolderService) -> None:
+    """A rewind to a row that was applied changes nothing in a running job: it says where to restart."""
+    service.move(RUN, make_table())
+    at_step = moving(service, make_table([*RATES[:2], *[0.5] * 8]), action="rewind", from_step=2)
+    message = (
+        "version 2 of run team/bert is not taken up at step 4, and 1 stays: .*row 2, .*takes a restart from a check"
+    )
     with pytest.warns(ScheduleWarning, match=message) as caught:
         found = as_ranks(SIZE, tmp_path, lambda ranks: train(ranks, service, at_step, 10))
     assert found == [RATES] * SIZE
     assert len(caught) == 1
+
+
+def test_factors_that_give_no_rate_are_taken_up_by_none(tmp_path: Path, service: FolderService) -> None:
+    """A relative table whose product is no rate on one rank is reported before any rank takes it up."""
+    service.move(RUN, make_table())
+
+    def work(ranks: FileGroup) -> bool:
+        optimizer = SGD(make_groups(1), lr=1e6 if ranks.rank == 1 else 1.0)
+        scheduler = TableLR(optimizer, share_table(service, RUN, group=ranks), relative=True)
+        with follow(scheduler, service, group=ranks, every=1, poll=0.005) as follower:
+            if ranks.rank == 0:
+                moving(service, make_table([*RATES[:6], 1e10]), at=0)(0)
+            return follower.step()
+
+    message = r"and 1 stays: rank 1: lr of group 0 must be from 0 to 1e\+12, got"
+    with pytest.warns(ScheduleWarning, match=message):
+        assert as_ranks(SIZE, tmp_path, work) == [False] * SIZE
 
 
 def test_a_version_that_changes_an_applied_row_is_refused_by_all(tmp_path: Path, service: FolderService) -> None:

@@ -38,6 +38,18 @@ def test_the_checkpoint_wins_and_a_moved_run_is_reported(tmp_path: Path, service
     assert [each.version for each in found if isinstance(each, PinnedTable)] == [1, 1]
 
 
+def test_a_warning_that_is_an_error_stops_rank_0_alone(tmp_path: Path, service: FolderService) -> None:
+    """Where a warning is raised, the other ranks have their table already, and wait for nothing."""
+    service.move(RUN, make_table())
+    service.move(RUN, LATER, action="amend", from_step=6)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        found = as_ranks(
+            2, tmp_path, lambda ranks: share_table(service, RUN, group=ranks, checkpoint=saved(4), timeout=10.0)
+        )
+    assert [type(each) for each in found] == [ScheduleWarning, PinnedTable]
+
+
 @pytest.mark.parametrize("position", [4, 6])
 def test_a_resumed_job_may_follow_its_run(tmp_path: Path, service: FolderService, position: int) -> None:
     """With follow=True a job goes on with the newest version, which repeats the rows that were applied."""
