@@ -82,7 +82,7 @@ async def _wait_for_changes(
     example=Example({"since": "0", "wait": "0"}, responses=(events.MEDIA_TYPE,)),
     errors=(403, 422, 503),
     response_class=Response,
-    responses={200: {"content": {events.MEDIA_TYPE: {"schema": {"type": "string"}}}}},
+    responses={200: {"content": {events.MEDIA_TYPE: {}}}},
 )
 async def changes_as_events(query: Annotated[EventsQuery, Query()], request: Request, server: ServerDep) -> Response:
     """The changes of runs as server-sent events: `id` is a change's number, `event` is `change`, `data` is its JSON.

@@ -121,7 +121,7 @@ def test_200_amendments_of_one_run(connection: Connection) -> None:
         ramp = {"kind": "Ramp", "start": "previous", "stop": 0.25 + number / 1024, "length": 90}
         changes: list[dict[str, Any]] = [
             {"template": "scale", "from_step": step, "factor": 0.5},
-            {"from_step": step, "tail": ramp},
+            {"from_step": step, "tail": ramp, "total_steps": run["total_steps"]},
             {"template": "scale", "from_step": step, "factor": 2.0},
             {"template": "extend", "from_step": step, "total_steps": run["total_steps"] + 5},
         ]

@@ -36,7 +36,7 @@ REWIND = {"template": "rewind", "from_step": 200, "tail": RAMP}
         (TAIL, "amend", 1000),
         (SCALE, "amend", 1000),
         (EXTEND, "amend", 1500),
-        (REWIND, "rewind", 1000),
+        (REWIND, "rewind", 700),
     ],
     ids=lambda value: str(value.get("template", "tail")) if isinstance(value, dict) else None,
 )
