@@ -55,9 +55,9 @@ class Follower:
         return self._calls % self._every == 0 and self._agree()
 
     def close(self) -> None:
-        """Stop following; the table in force stays. The thread of rank 0 ends, at the latest with its request."""
+        """Stop following; the table in force stays. The thread of rank 0 reports the position, and ends."""
         if self._watcher is not None:
-            self._watcher.stop()
+            self._watcher.finish(self._scheduler.last_epoch)
             self._watcher.join(1.0)
 
     def __enter__(self) -> Self:
@@ -154,5 +154,7 @@ def follow(
     ranks = group_of(group)
     worker = "rank-0" if report else None
     version = (scheduler.version or 0) if name == scheduler.run else 0
-    watcher = Watcher(client, name, version, worker=worker, poll=poll) if ranks.rank == 0 else None
+    watcher = None
+    if ranks.rank == 0:
+        watcher = Watcher(client, name, version, position=max(scheduler.last_epoch, 0), worker=worker, poll=poll)
     return Follower(scheduler, ranks, watcher, name, every=every, timeout=timeout)

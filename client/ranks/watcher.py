@@ -33,11 +33,12 @@ class Watcher:
         client: where runs and tables come from.
         name: the run's.
         version: the one in force.
+        position: of the training, which is reported at once.
         worker: the name under which progress is reported; None reports none.
         poll: seconds between two questions.
     """
 
-    def __init__(self, client: Any, name: str, version: int, *, worker: str | None, poll: float) -> None:
+    def __init__(self, client: Any, name: str, version: int, *, position: int, worker: str | None, poll: float) -> None:
         self._client = client
         self._name = name
         self._worker = worker
@@ -47,7 +48,7 @@ class Watcher:
         self._newest: Run | None = None
         self._table: Table | None = None
         self._problem = ""
-        self._position: int | None = None
+        self._position = position
         self._reported: int | None = None
         self._ends = threading.Event()
         self._thread = threading.Thread(target=self._watch, name=f"lrtables {name}", daemon=True)
@@ -71,8 +72,14 @@ class Watcher:
             self._settled = version
             self._table = None
 
+    def finish(self, position: int) -> None:
+        """End the thread after a report of the last position."""
+        with self._lock:
+            self._position = position
+        self.stop()
+
     def stop(self) -> None:
-        """End the thread: at once, or when its present request ends."""
+        """End the thread after its present request and a last report."""
         self._ends.set()
 
     def join(self, timeout: float) -> None:
@@ -83,8 +90,9 @@ class Watcher:
 
     def _watch(self) -> None:
         while not self._ends.is_set():
-            self._say("; ".join(filter(None, (self._tried(work) for work in (self._look, self._report)))))
+            self._say("; ".join(filter(None, (self._tried(work) for work in (self._report, self._look)))))
             self._ends.wait(self._poll)
+        self._say(self._tried(self._report))
 
     def _tried(self, work: Callable[[], None]) -> str:
         """The error of a piece of work; empty where there was none. One must not keep the thread from the other."""
@@ -99,7 +107,7 @@ class Watcher:
 
     def _report(self) -> None:
         position = self._position
-        if self._worker is None or position is None or position == self._reported:
+        if self._worker is None or position == self._reported:
             return
         self._client.report_progress(self._name, self._worker, position)
         self._reported = position

@@ -242,7 +242,7 @@ def test_a_version_with_the_same_table_is_only_a_new_number(tmp_path: Path, serv
 
 
 def test_rank_0_reports_the_position(tmp_path: Path, service: FolderService) -> None:
-    """The thread of rank 0 reports the position of the last agreement, and only when it has changed."""
+    """The thread of rank 0 reports the start at once, the position of an agreement when it is new, and the end."""
     service.move(RUN, make_table())
     log = service.away.parent / "progress"
 
@@ -251,9 +251,9 @@ def test_rank_0_reports_the_position(tmp_path: Path, service: FolderService) -> 
             until(lambda: log.exists() and log.read_text().endswith(f" {step}\n"))
 
     as_ranks(SIZE, tmp_path, lambda ranks: train(ranks, service, at_step, 5))
-    assert log.read_text() == "team/bert rank-0 2\nteam/bert rank-0 4\n"
+    assert log.read_text() == "".join(f"team/bert rank-0 {step}\n" for step in (0, 2, 4, 5))
     as_ranks(SIZE, tmp_path, lambda ranks: train(ranks, service, lambda _: time.sleep(0.02), 5, report=False))
-    assert log.read_text().count("\n") == 2
+    assert log.read_text().count("\n") == 4
 
 
 def test_ranks_at_different_steps_stop(tmp_path: Path, service: FolderService) -> None:
