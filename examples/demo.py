@@ -51,12 +51,12 @@ def server(directory: Path, port: int = 0) -> Iterator[tuple[str, subprocess.Pop
 
 @contextmanager
 def workers(url: str, folder: Path) -> Iterator[subprocess.Popen[str]]:
-    """The workers, started with torchrun, which starts them anew when one crashes."""
-    torchrun = ["-m", "torch.distributed.run", "--standalone", f"--nproc_per_node={WORKERS}", "--max-restarts=1"]
+    """The workers, started with torchrun, which stops them all when one is lost."""
+    torchrun = ["-m", "torch.distributed.run", "--standalone", f"--nproc_per_node={WORKERS}"]
     script = [str(Path(__file__).with_name("demo_worker.py")), "--url", url, "--folder", str(folder)]
     quiet = {**os.environ, "OMP_NUM_THREADS": "1", "TORCH_CPP_LOG_LEVEL": "ERROR"}
     with (
-        open(folder / "messages", "w") as messages,
+        open(folder / "messages", "a") as messages,
         subprocess.Popen([sys.executable, *torchrun, *script], env=quiet, text=True, stderr=messages) as process,
     ):
         try:
@@ -164,10 +164,14 @@ def main() -> None:
                 serving.terminate()
                 crash = position(folder)
                 os.kill(int((folder / "pid-1").read_text()), signal.SIGKILL)
-                print(f"""
+                process.wait(LONGEST)
+            print(
+                f"""
 3. Both workers took it up in the same update. In update {crash} rank 1 is killed, and the server is stopped.
-   torchrun starts the workers anew. Their checkpoint names the table, which is in the cache of this machine ...""",
-                      flush=True)  # fmt: skip
+   The job is started again. Its checkpoint names the table, which is in the cache of this machine ...""",
+                flush=True,
+            )
+            with workers(url, folder) as process:
                 if process.wait(LONGEST):
                     sys.exit((folder / "messages").read_text() + "The workers stopped; their messages are above.")
         with server(data) as (url, _), Client(url, cache=False) as client:

@@ -1,4 +1,4 @@
-"""One worker of the demo: `examples/demo.py` starts several with torchrun, which starts them anew after a crash.
+"""One worker of the demo: `examples/demo.py` starts several with torchrun, and again after a crash.
 
 What a training script needs of lrtables is marked (1) to (5); the rest is ordinary distributed training.
 """

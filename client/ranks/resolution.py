@@ -108,6 +108,8 @@ def _mark(schedules: Sequence[Schedule]) -> str:
 def resolve(client: Any, what: Source | None, checkpoint: Checkpoint | None, *, follow: bool) -> Resolved:
     """The table of a new job, or of one that is resumed: the checkpoint's, whatever its run has become.
 
+    Whether the run has moved on is asked only of a service that answers within 5 seconds, or refuses at once.
+
     Raises what the client raises where the table cannot be had.
     """
     if checkpoint is None:
@@ -117,6 +119,9 @@ def resolve(client: Any, what: Source | None, checkpoint: Checkpoint | None, *, 
     kept = Resolved(checkpoint.digest, checkpoint.run, checkpoint.version)
     name = checkpoint.run if what is None else what
     if name is None:
+        return kept
+    if is_run_name(name) and not (status := client.status()).reachable:  # a restart must not wait for the service
+        _logger.warning("whether %s has moved on is not known: %s", described(name), status.error)
         return kept
     try:
         newest = _newest(client, name)

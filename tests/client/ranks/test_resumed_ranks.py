@@ -104,4 +104,4 @@ def test_a_service_that_is_away_does_not_stop_a_cached_job(
         warnings.simplefilter("error")
         found = as_ranks(2, tmp_path, lambda ranks: share_table(cached, RUN, group=ranks, checkpoint=saved(4)))
     assert found == [make_table()] * 2
-    assert "whether run 'team/bert' has moved on is not known: the service does not answer" in caplog.text
+    assert "whether run 'team/bert' has moved on is not known: the folder is away" in caplog.text

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 from client import RequestRefusedError, ServiceUnreachableError
 from client.ranks.file_group import FileGroup
 from client.runs.documents import Run
+from client.status import Status
 from scheduler import Schedule, Spec, Table
 
 T = TypeVar("T")
@@ -43,6 +44,9 @@ class FolderService:
         return self.run(name)
 
     # -- what a client has --------------------------------------------------------------------------------------------
+
+    def status(self) -> Status:
+        return Status("folder", reachable=not self.away.exists(), error="the folder is away")
 
     def run(self, name: str) -> Run:
         self._ask(f"run {name}")
