@@ -21,13 +21,12 @@ ClientError
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from scheduler.texts import encodable
+from scheduler.texts import encodable, json_object
 
 _LONGEST_TEXT = 2000  # characters of one text of a response that a message repeats
 _HTML = re.compile(rb"\s*<(!doctype\s+html|html)\b", re.IGNORECASE)
@@ -314,11 +313,8 @@ def is_page(start: bytes) -> bool:
 
 def _problem(body: bytes) -> dict[str, Any]:
     """The problem document in a body; empty where there is none, or where it is nested too deep to print."""
-    try:
-        problem = json.loads(body)
-    except (ValueError, RecursionError):
-        return {}
-    return problem if isinstance(problem, dict) and _is_shallow(problem, _DEEPEST_JSON) else {}
+    problem = json_object(body)
+    return problem if problem is not None and _is_shallow(problem, _DEEPEST_JSON) else {}
 
 
 def _is_shallow(data: Any, levels: int) -> bool:

@@ -10,7 +10,6 @@ the C library and lrtables are the service's. The digest decides; where it is mi
 from __future__ import annotations
 
 import hashlib
-import json
 import warnings
 from collections import Counter
 from typing import Any, Literal, NamedTuple
@@ -33,7 +32,7 @@ from scheduler import ScheduleWarning, Spec, Table, TableError
 from scheduler.named_tables import UnresolvedError, named_digests, resolved
 from scheduler.provenance import provenance
 from scheduler.table_format import LENGTH, MAX_HEADER
-from scheduler.texts import is_digest
+from scheduler.texts import is_digest, json_object
 
 MAX_TABLE = 2**28
 """Bytes of the largest table that is fetched by its digest, where no other limit is given."""
@@ -318,11 +317,7 @@ def manifest_size(spec_bytes: int, columns: int) -> int:
 
 def read_manifest(response: bytearray | memoryview, base_url: str) -> dict[str, Any]:
     """The manifest in a response, checked to be a JSON object that names a digest."""
-    try:
-        found = json.loads(bytes(response))
-    except (ValueError, RecursionError):
-        found = None
-    manifest: dict[str, Any] = found if isinstance(found, dict) else {}
+    manifest = json_object(response) or {}
     if not is_digest(manifest.get("digest")):
         raise UnexpectedResponseError(
             f"{base_url} did not answer with a table's manifest, but with {bytes(response[:80])!r}"

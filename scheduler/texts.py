@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import difflib
+import json
 import re
 from collections.abc import Iterable
-from typing import TypeGuard
+from typing import Any, TypeGuard
 
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _LONGEST = 100  # characters of a value that an error repeats
@@ -40,6 +41,15 @@ def abbreviate(value: object) -> str:
     except Exception:  # of somebody's own class: its error must not take the place of ours
         return f"a {type(value).__name__}"
     return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."
+
+
+def json_object(text: str | bytes | bytearray | memoryview) -> dict[str, Any] | None:
+    """The JSON object in a text; None where it holds anything else, or is nested too deeply."""
+    try:
+        found = json.loads(bytes(text) if isinstance(text, memoryview) else text)
+    except (ValueError, RecursionError):
+        return None
+    return found if isinstance(found, dict) else None
 
 
 def near_names(name: str, names: Iterable[str], *, most: int = 3, alike: float = 0.6) -> list[str]:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from client.errors import printable
 from client.runs.documents import Change, Proposal, Run, RunProgress, moment
+from client.runs.log_book import amendment_in_words, length_in_words
 from scheduler import Spec, Table
-from scheduler.amendments import describe_amendment, parse_amendment
 from scheduler.commands import show
 from scheduler.views.chart import chart
 from scheduler.views.summary import call
@@ -24,6 +24,14 @@ def say(text: str = "") -> None:
     print(show.printable(printable(text)), flush=True)
 
 
+def show_result(data: Any, lines: Iterable[str], *, as_json: bool) -> None:
+    """Print the result of a command: its data as JSON, or its lines if there are any."""
+    if as_json:
+        say_json(data)
+    elif text := "\n".join(lines):
+        say(text)
+
+
 def say_json(data: Any, *, indent: int | None = 2) -> None:
     """Print data as JSON."""
     print(json.dumps(data, indent=indent), flush=True)
@@ -33,7 +41,7 @@ def summary_lines(run: Run) -> Iterator[str]:
     """A run at a version, without its values."""
     yield f"{run.full_name}  version {run.version}  ({run.action})"
     yield f"digest {run.digest}"
-    yield length(run)
+    yield length_in_words(run)
     yield from (f"schedule {text}" for text in _calls(run))
     yield from what(run)
     yield by(run.author, run.created_at, run.reason, run.link)
@@ -63,25 +71,10 @@ def counted(number: int, word: str) -> str:
     return f"{number:,} {word}" + ("" if number == 1 else "s")
 
 
-def length(run: Run) -> str:
-    """The rows of a run's table and what they count, in words."""
-    if run.stride == 1:
-        return f"{run.total_steps:,} {run.axis}s"
-    return f"{run.total_steps:,} rows of {run.stride:,} {run.axis}s"
-
-
 def what(run: Run) -> Iterator[str]:
     """The amendment that made a version, in a sentence; nothing for another action."""
     if run.amendment is not None:
-        yield amended(run.amendment)
-
-
-def amended(data: Mapping[str, Any]) -> str:
-    """An amendment in a sentence; its JSON, where this version of lrtables does not know it."""
-    try:
-        return describe_amendment(parse_amendment(dict(data)))
-    except ValueError:
-        return json.dumps(data)
+        yield amendment_in_words(run.amendment)
 
 
 def by(author: str, created_at: str, reason: str | None, link: str | None) -> str:
@@ -107,7 +100,7 @@ def proposal_lines(proposal: Proposal) -> Iterator[str]:
     decided = f" by {proposal.decided_by or 'anybody'}" if proposal.decided_at else ""
     made = f", version {proposal.version}" if proposal.version else ""
     yield f"proposal {proposal.proposal}  for version {proposal.base_version}  {proposal.state}{decided}{made}"
-    yield f"    {amended(proposal.amendment)}"
+    yield f"    {amendment_in_words(proposal.amendment)}"
     yield f"    {by(proposal.author, proposal.created_at, proposal.reason, proposal.link)}"
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from client.client import Client
 from client.commands import printing
 from client.commands.options import REFUSED, UsageError, add_command, add_reasons, add_version, connected
-from client.commands.printing import say, say_json
+from client.commands.printing import say
 from client.commands.run_changing import changed, report
 from client.runs.documents import DryRun, Run
 from scheduler import Spec, Table
@@ -121,10 +121,8 @@ def _dry_run(client: Client, amendment: Amendment, parsed: argparse.Namespace) -
     found = client.amend(old, amendment, dry_run=True)
     if parsed.picture:
         parsed.picture.write_text(found.picture, encoding="utf-8")
-    if parsed.json:
-        say_json({name: value for name, value in found.to_dict().items() if name != "picture"})
-    else:
-        say("\n".join(_dry_run_lines(client, old, amendment, found)))
+    data = {name: value for name, value in found.to_dict().items() if name != "picture"}
+    printing.show_result(data, _dry_run_lines(client, old, amendment, found), as_json=parsed.json)
     return REFUSED if found.refusals else 0
 
 
@@ -164,10 +162,7 @@ def _propose(parsed: argparse.Namespace) -> int:
     amendment = _amendment(parsed)
     with connected(parsed) as client:
         found = client.propose(changed(client, parsed), amendment, reason=parsed.reason, link=parsed.link)
-    if parsed.json:
-        say_json(found.to_dict())
-    else:
-        say("\n".join(printing.proposal_lines(found)))
+    printing.show_result(found.to_dict(), printing.proposal_lines(found), as_json=parsed.json)
     return 0
 
 
@@ -179,8 +174,5 @@ def _approve(parsed: argparse.Namespace) -> int:
 def _reject(parsed: argparse.Namespace) -> int:
     with connected(parsed) as client:
         found = client.reject(parsed.name, parsed.proposal, reason=parsed.reason)
-    if parsed.json:
-        say_json(found.to_dict())
-    else:
-        say("\n".join(printing.proposal_lines(found)))
+    printing.show_result(found.to_dict(), printing.proposal_lines(found), as_json=parsed.json)
     return 0

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from client.client import Client
 from client.commands import printing
 from client.commands.options import (
+    Command,
     UsageError,
     add_command,
     add_reasons,
@@ -17,7 +18,6 @@ from client.commands.options import (
     labels_of,
     rules_of,
 )
-from client.commands.printing import say, say_json
 from client.runs.documents import Run
 from client.runs.methods import Target
 from scheduler import Table, TableError
@@ -79,15 +79,13 @@ def changed(client: Client, parsed: argparse.Namespace) -> Run | str:
 
 def report(run: Run, parsed: argparse.Namespace) -> int:
     """Print a run as it is after a change."""
-    if parsed.json:
-        say_json(run.to_dict())
-    else:
-        say(f"{run.full_name} version {run.version} ({run.action}) digest {run.digest}")
+    line = f"{run.full_name} version {run.version} ({run.action}) digest {run.digest}"
+    printing.show_result(run.to_dict(), [line], as_json=parsed.json)
     return 0
 
 
-def _add(commands: Subparsers, name: str, run: object, short: str) -> argparse.ArgumentParser:
-    parser = add_command(commands, name, run, short)  # type: ignore[arg-type]  # a function of the parsed arguments
+def _add(commands: Subparsers, name: str, run: Command, short: str) -> argparse.ArgumentParser:
+    parser = add_command(commands, name, run, short)
     parser.add_argument("name", metavar="NAME", help="namespace/name")
     return parser
 
@@ -144,9 +142,7 @@ def _set(parsed: argparse.Namespace) -> int:
         raise UsageError("nothing is to be set: give --label or --rule")
     with connected(parsed) as client:
         run = client.set_run(changed(client, parsed), labels=labels, rules=rules, reason=parsed.reason)
-    if parsed.json:
-        return report(run, parsed)
-    say("\n".join(printing.summary_lines(run)))
+    printing.show_result(run.to_dict(), printing.summary_lines(run), as_json=parsed.json)
     return 0
 
 

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from client.client import Client
 from client.commands import printing
 from client.commands.options import UsageError, add_command, connected
 from client.commands.printing import say, say_json
@@ -64,20 +63,15 @@ def _list(parsed: argparse.Namespace) -> int:
     query = {name: getattr(parsed, name) for name in ("prefix", "label", "kind", "digest", "newest")}
     with connected(parsed) as client:
         found = list(islice(client.runs(**query), parsed.limit))
-    if parsed.json:
-        say_json([run.to_dict() for run in found])
-    elif found:
-        say("\n".join(printing.list_rows(found)))
+    rows = printing.list_rows(found) if found else ()
+    printing.show_result([run.to_dict() for run in found], rows, as_json=parsed.json)
     return 0
 
 
 def _history(parsed: argparse.Namespace) -> int:
     with connected(parsed) as client:
         found = client.run_versions(parsed.name)
-    if parsed.json:
-        say_json([run.to_dict() for run in found])
-    else:
-        say("\n".join(printing.history_rows(found)))
+    printing.show_result([run.to_dict() for run in found], printing.history_rows(found), as_json=parsed.json)
     return 0
 
 
@@ -107,16 +101,12 @@ def _proposals(parsed: argparse.Namespace) -> int:
 def _watch(parsed: argparse.Namespace) -> int:
     with connected(parsed) as client:
         client.run_versions(parsed.name)  # a run that there is not would be watched for ever
-        for change in islice(_changes(client, parsed), parsed.count):
+        for change in islice(client.watch(parsed.name, parsed.since), parsed.count):
             if parsed.json:
                 say_json(change.to_dict(), indent=None)
             else:
                 say(printing.change_line(change))
     return 0
-
-
-def _changes(client: Client, parsed: argparse.Namespace) -> Iterator[Any]:
-    return client.watch(parsed.name, parsed.since)
 
 
 def _before(run: Run) -> int:

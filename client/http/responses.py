@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import json
 import re
 from collections.abc import Callable, Mapping
 from contextlib import closing, suppress
@@ -16,6 +15,7 @@ from urllib3 import HTTPHeaderDict
 
 from client.errors import UnexpectedResponseError, is_page
 from client.http.connections import Connection, ResponseError, ResponseTooLargeError
+from scheduler.texts import json_object
 
 MAX_HEAD = 2**18
 """Bytes of a response before its body: status line, header, interim responses."""
@@ -53,15 +53,15 @@ class Response:
 
     def json_object(self) -> dict[str, Any]:
         """The JSON object in the body. Raises `UnexpectedResponseError` where it holds anything else."""
-        try:
-            found = json.loads(bytes(self.body))
-        except (ValueError, RecursionError):
-            found = None
-        if not isinstance(found, dict):
-            raise UnexpectedResponseError(
-                f"{self.url} did not answer with a JSON object, but with {bytes(self.body[:80])!r}"
-            )
-        return found
+        return parse_object(self.body, self.url)
+
+
+def parse_object(body: bytes | bytearray | memoryview, source: str) -> dict[str, Any]:
+    """The JSON object in a body. Raises `UnexpectedResponseError`, which names the source, for anything else."""
+    found = json_object(body)
+    if found is None:
+        raise UnexpectedResponseError(f"{source} did not answer with a JSON object, but with {bytes(body[:80])!r}")
+    return found
 
 
 class Download:

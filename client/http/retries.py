@@ -132,6 +132,11 @@ class Retries:
         raise kind(f"{error} ({reason} {attempts})") from error
 
 
+def full_jitter(failures: int, first: float, longest: float) -> float:
+    """Any pause, in seconds, up to a bound that begins at `first`, doubles with each failure, and ends at `longest`."""
+    return _uniform(0.0, min(longest, first * 2.0 ** min(failures, 10)))
+
+
 def _after(error: ClientError) -> float | None:
     """Seconds that the service asks to be left alone; None where another attempt would fail in the same way."""
     if isinstance(error, RequestRefusedError):

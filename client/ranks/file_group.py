@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
+from client.cache.folders import write_file
 from client.errors import RankTimeoutError
 from client.ranks.environment import world_of_environment
 from client.ranks.group import ranks_in_words
@@ -168,13 +169,7 @@ def _joined(roster: list[str], rank: int) -> str:
 
 
 def _write(path: Path, data: bytes) -> None:
-    """Write a file at once: under a name of its own, synced, renamed."""
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
-    with temporary.open("xb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
+    write_file(path, [data], sync=True)
 
 
 def _read(path: Path) -> bytes | None:

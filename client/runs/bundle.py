@@ -25,7 +25,7 @@ from client.errors import BundleError, UnexpectedResponseError
 from client.runs.documents import Run, parse_run, run_name
 from client.runs.standalone import named_tables
 from scheduler import Table, TableError
-from scheduler.texts import abbreviate, is_digest
+from scheduler.texts import abbreviate, is_digest, json_object
 
 _FORMAT, _REVISION = "lrtables bundle", 1
 _MOST_JSON = 2**28  # bytes of one JSON file
@@ -143,13 +143,8 @@ class Bundle:
         raise self._broken(f"its list of {member} is malformed")
 
     def _json(self, name: str) -> dict[str, Any]:
-        try:
-            found = json.loads(self._read(name, _MOST_JSON))
-        except (ValueError, RecursionError) as error:
-            if isinstance(error, BundleError):
-                raise
-            raise self._broken(f"{name} is no JSON") from error
-        if not isinstance(found, dict):
+        found = json_object(self._read(name, _MOST_JSON))
+        if found is None:
             raise self._broken(f"{name} is no JSON object")
         return found
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import random
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -18,7 +17,8 @@ from client.errors import (
     UnexpectedResponseError,
     run_error,
 )
-from client.http.responses import Response
+from client.http.responses import Response, parse_object
+from client.http.retries import full_jitter
 from client.http.transport import Transport
 from client.runs.documents import (
     Change,
@@ -29,7 +29,6 @@ from client.runs.documents import (
     RunProgress,
     parse_change,
     parse_dry_run,
-    parse_object,
     parse_page,
     parse_progress,
     parse_proposal,
@@ -46,9 +45,6 @@ _MAX_BYTES = 2**26  # of a response: a page of a hundred versions, each with a s
 _MOST_ATTEMPTS = 8  # of one compare-and-set whose answers are lost
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 2.0  # seconds, of those attempts
 _NEWEST = re.compile(rb"^id: ?([0-9]{1,15})$", re.MULTILINE)
-
-# Not the shared generator: training scripts seed it, alike on every rank, and count on its sequence.
-_uniform = random.SystemRandom().uniform
 
 
 class Changes(NamedTuple):
@@ -322,7 +318,7 @@ def _path(name: str) -> str:
 def _pause(error: Exception, attempt: int) -> float:
     """Seconds until the next attempt, after those that the service asked for."""
     asked = getattr(error.__cause__, "retry_after", None) or 0.0
-    return asked + _uniform(0.0, min(_LONGEST_PAUSE, _FIRST_PAUSE * 2.0**attempt))
+    return asked + full_jitter(attempt, _FIRST_PAUSE, _LONGEST_PAUSE)
 
 
 def _as_head(made: Run, before: Run, body: Mapping[str, Any]) -> Run:

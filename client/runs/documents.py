@@ -13,6 +13,7 @@ from typing import Annotated, Any, TypeVar
 from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter, ValidationError
 
 from client.errors import UnexpectedResponseError
+from client.http.responses import parse_object
 from scheduler.messages.errors import rule
 from scheduler.table_format import Axis
 from scheduler.texts import abbreviate
@@ -294,23 +295,8 @@ def parse_page(body: bytes | bytearray, member: str, source: str) -> tuple[list[
     """The documents of a page, not checked yet, and its `next`. Raises `UnexpectedResponseError`."""
     data = parse_object(body, source)
     if not isinstance(data.get(member), list):
-        raise UnexpectedResponseError(f"{source} did not answer with a list of {member}, but with {_begin(body)}")
+        raise UnexpectedResponseError(f"{source} did not answer with a list of {member}, but with {bytes(body[:80])!r}")
     return data[member], data.get("next")
-
-
-def parse_object(body: bytes | bytearray, source: str) -> dict[str, Any]:
-    """The JSON object in a body. Raises `UnexpectedResponseError` where there is none."""
-    try:
-        data = json.loads(body)
-    except (ValueError, RecursionError):
-        data = None
-    if not isinstance(data, dict):
-        raise UnexpectedResponseError(f"{source} did not answer with a JSON object, but with {_begin(body)}")
-    return data
-
-
-def _begin(body: bytes | bytearray) -> str:
-    return repr(bytes(body[:80]))
 
 
 def _adapter(kind: type) -> TypeAdapter[Any]:

@@ -11,6 +11,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from client.errors import printable
 from client.runs.documents import Run, moment
@@ -92,9 +93,7 @@ class LogBook:
         yield ""
         yield f"    {final.digest}"
         yield ""
-        rows = f"{final.total_steps:,} {final.axis}s"
-        if final.stride > 1:
-            rows = f"{final.total_steps:,} rows of {final.stride:,} {final.axis}s"
+        rows = length_in_words(final)
         if spec_name is None:
             yield f"It has {rows}. Its values are all that is known of it: its file stands beside this one."
         else:
@@ -136,13 +135,25 @@ class LogBook:
             yield ""
 
 
+def length_in_words(run: Run) -> str:
+    """The rows of a run's table, and what they count."""
+    if run.stride == 1:
+        return f"{run.total_steps:,} {run.axis}s"
+    return f"{run.total_steps:,} rows of {run.stride:,} {run.axis}s"
+
+
+def amendment_in_words(data: Mapping[str, Any]) -> str:
+    """An amendment in a sentence; its JSON, where this version of lrtables does not know it."""
+    try:
+        return describe_amendment(parse_amendment(dict(data)))
+    except ValueError:
+        return json.dumps(data)
+
+
 def what(run: Run, earlier: Sequence[Run] = ()) -> str:
     """What a version changed, in a sentence."""
     if run.amendment is not None:
-        try:
-            return describe_amendment(parse_amendment(dict(run.amendment)))
-        except ValueError:  # of a newer version of lrtables
-            return json.dumps(run.amendment)
+        return amendment_in_words(run.amendment)
     if run.action == "rollback":
         same = next((other.version for other in reversed(earlier) if other.digest == run.digest), None)
         return "rolled back" if same is None else f"rolled back to version {same}"

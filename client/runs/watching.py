@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import random
 import time
 from collections.abc import Callable, Iterator
 from typing import Protocol
 
 from client.errors import ClientError, DeadlineExceededError, RequestRefusedError, ServiceUnreachableError
+from client.http.retries import full_jitter
 from client.runs.calls import Changes
 from client.runs.documents import Change
 
 _WAIT = 30.0  # seconds that one request waits for a change
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 30.0  # seconds after a failure, and after many
 _PASSING = (429, 500, 502, 503, 504)
-
-# Not the shared generator: training scripts seed it, alike on every rank, and count on its sequence.
-_uniform = random.SystemRandom().uniform
 
 
 class ReadChanges(Protocol):
@@ -53,7 +50,7 @@ def _patiently(read: ReadChanges, position: int, name: str) -> Changes:
         except ClientError as error:
             if not _passes(error):
                 raise
-            time.sleep(_uniform(0.0, min(_LONGEST_PAUSE, _FIRST_PAUSE * 2.0 ** min(failures, 10))))
+            time.sleep(full_jitter(failures, _FIRST_PAUSE, _LONGEST_PAUSE))
             failures += 1
 
 

@@ -13,6 +13,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Table, exists, select
 
+from scheduler.texts import json_object
 from service.database.drivers.deadline import extend
 from service.database.revisions import head_revision
 from service.database.rows import Stored, is_intact
@@ -83,11 +84,8 @@ def _parsed(lines: Iterable[bytes]) -> Iterator[tuple[Table, dict[str, Any]]]:
 
 
 def _item(line: bytes) -> dict[str, Any]:
-    try:
-        item = json.loads(line)
-    except (ValueError, RecursionError):
-        item = None
-    if not isinstance(item, dict):
+    item = json_object(line)
+    if item is None:
         raise DatabaseError(f"the backup is damaged: {line[:100].decode(errors='replace')!r} is not a JSON object")
     return item
 

@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from client import UnexpectedResponseError
-from client.runs.documents import parse_change, parse_object, parse_page, parse_proposal, parse_run, run_name
+from client.http.responses import parse_object
+from client.runs.documents import parse_change, parse_page, parse_proposal, parse_run, run_name
 
 RUN: dict[str, Any] = {
     "namespace": "team-a",
