@@ -14,7 +14,8 @@ MOST_ERRORS = 20
 """Maximum number of invalid values in one response: a list of a thousand bad schedules has a thousand of them."""
 _LONGEST = 100  # characters of an invalid value that a response quotes
 _LONGEST_POINTER = 1000  # characters
-_SAFE_INTEGER = 2**53 - 1  # many JSON readers would round a larger number
+MOST_INTEGER = 2**53 - 1
+"""The largest integer that every reader of JSON keeps: many would round a larger one."""
 _ABSENT = object()
 
 
@@ -48,7 +49,7 @@ def abbreviate(value: Any) -> Any:
         return f"an object with {len(value)} members" if isinstance(value, dict) else f"a list of {len(value)}"
     if isinstance(value, float) and not math.isfinite(value):
         return {math.inf: "Infinity", -math.inf: "-Infinity"}.get(value, "NaN")
-    if isinstance(value, str) or (isinstance(value, int) and abs(value) > _SAFE_INTEGER):
+    if isinstance(value, str) or (isinstance(value, int) and abs(value) > MOST_INTEGER):
         text = encodable(str(value))  # a lone surrogate could not be sent
         return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}… ({len(text)} characters)"
     return value

@@ -81,20 +81,25 @@ def difference(left: Values, right: Values) -> Difference:
 def first_difference(old: Named, new: Named) -> int:
     """The first row whose bits differ in some column; the length of the shorter where only their lengths do.
 
-    0 where they do not have the same columns. Columns are read a block at a time.
+    0 where they do not have the same columns. Columns are read a block at a time, and no further than to the first
+    block with a difference.
     """
     if old.columns.keys() != new.columns.keys():
         return 0
-    return min(_equal_rows(values, new.columns[name]) for name, values in old.columns.items())
-
-
-def _equal_rows(left: Column, right: Column) -> int:
-    rows = min(len(left), len(right))
+    pairs = [(values, new.columns[name]) for name, values in old.columns.items()]
+    rows = min(len(column) for pair in pairs for column in pair)
     for begin in range(0, rows, BLOCK):
-        pair = (np.ascontiguousarray(each[begin : min(begin + BLOCK, rows)]).view(np.int64) for each in (left, right))
-        if (differs := np.not_equal(*pair)).any():
-            return begin + int(np.argmax(differs))
+        part = slice(begin, min(begin + BLOCK, rows))
+        equal = min(_equal_rows(left[part], right[part]) for left, right in pairs)
+        if begin + equal < part.stop:
+            return begin + equal
     return rows
+
+
+def _equal_rows(left: Values, right: Values) -> int:
+    """Rows before the first whose bits differ; all of them where none do."""
+    differs = np.ascontiguousarray(left).view(np.int64) != np.ascontiguousarray(right).view(np.int64)
+    return int(np.argmax(differs)) if differs.any() else len(differs)
 
 
 def largest_factor(old: Named, new: Named, from_step: int) -> float:

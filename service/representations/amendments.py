@@ -13,6 +13,7 @@ from scheduler import ScheduleError
 from scheduler.amendments import Amendment, parse_amendment
 from scheduler.fields import coerce_int
 from service.database.runs.rows import ProgressRow, ProposalRow
+from service.errors import MOST_INTEGER
 from service.representations.bodies import model_of
 from service.representations.runs import Text, outline
 from service.runs.amendments import DryRun
@@ -22,7 +23,6 @@ from service.tables.specs import invalid
 
 WORKER_PATTERN = "^[A-Za-z0-9][A-Za-z0-9._:/@-]{0,199}$"
 """The format of a worker's name."""
-_MOST_PROGRESS = 2**53 - 1  # the largest that every reader of JSON keeps
 _LARGEST = 1e300  # JSON has no infinity
 _NAME = "Amendment"  # of the schema
 
@@ -164,7 +164,7 @@ class ProgressRequest(BaseModel):
     worker: Annotated[str, Field(pattern=WORKER_PATTERN, description="its name within the run, such as rank-0")]
     step: Annotated[
         int,
-        Field(ge=0, le=_MOST_PROGRESS, description="progress in units of the table's axis"),
+        Field(ge=0, le=MOST_INTEGER, description="progress in units of the table's axis"),
         BeforeValidator(coerce_int),
     ]
 

@@ -10,14 +10,13 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from service.database.changes import PAGE, ChangeRow
 from service.runs.feed import Read
-from service.runs.rules import NAME_PATTERN
+from service.runs.rules import NAME_PART
 
 _CACHED = 1024  # changes: all clients that wait are sent the same ones
 _LONGEST_WAIT = 60  # seconds
-_PART = NAME_PATTERN.strip("^$")
 
 _Position = Annotated[int, Field(ge=0, le=10**15 - 1)]
-_Run = Annotated[str, Field(pattern=f"^{_PART}/{_PART}$")]
+_Run = Annotated[str, Field(pattern=f"^{NAME_PART}/{NAME_PART}$")]
 
 
 class ChangesQuery(BaseModel):

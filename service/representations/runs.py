@@ -14,17 +14,16 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from scheduler.table_format import Axis
 from service.database.runs.listing import RunCursor, RunFilter
 from service.database.runs.rows import RunHead, RunName, RunRow, RunVersionRow
-from service.errors import InvalidRequestError, PreconditionFailedError, PreconditionRequiredError
+from service.errors import MOST_INTEGER, InvalidRequestError, PreconditionFailedError, PreconditionRequiredError
 from service.representations.manifest import location
 from service.runs.heads import ServedHead
-from service.runs.rules import TEXT_PATTERN, Labels, Rules
+from service.runs.rules import NAME_PART, TEXT_PATTERN, Labels, Rules
 from service.runs.service import RunChangedError
 
 _VERSION_TAG = re.compile(r'"v([1-9][0-9]{0,14})"')
-_PART = "[A-Za-z0-9][A-Za-z0-9._-]{0,99}"
-_PREFIX = f"^({_PART}(/({_PART})?)?)?$"
-_LABEL = f"^{_PART}:[^\\x00]{{0,200}}$"
-_CURSOR = f"^[0-9]{{1,12}}([.][0-9]{{1,12}})?/{_PART}/{_PART}$"
+_PREFIX = f"^({NAME_PART}(/({NAME_PART})?)?)?$"
+_LABEL = f"^{NAME_PART}:[^\\x00]{{0,200}}$"
+_CURSOR = f"^[0-9]{{1,12}}([.][0-9]{{1,12}})?/{NAME_PART}/{NAME_PART}$"
 _NO_VERSION = -1  # no run is ever at it
 
 Action = Literal["create", "move", "amend", "rewind", "rollback", "delete"]
@@ -187,7 +186,7 @@ class RunRequest(_Reasons):
 class RollbackRequest(_Reasons):
     """The body that rolls a run back to an earlier version."""
 
-    version: int = Field(ge=1, le=2**53 - 1)
+    version: int = Field(ge=1, le=MOST_INTEGER)
     rewind: bool = Field(False, description="whether rows may differ that workers have passed: they go back")
 
 

@@ -23,17 +23,16 @@ from scheduler.numerics.cancellation import ComputationStoppedError, cancellable
 from scheduler.table_format import TableError
 from service.concurrency.executors import Executors
 from service.database.runs.records import Check
-from service.database.runs.rows import RunEdit, RunHead, RunName, RunTarget
+from service.database.runs.rows import Author, RunEdit, RunHead, RunName, RunTarget
 from service.errors import (
     AmendmentRefusedError,
     DeadlineExceededError,
     NotComputableError,
-    RunLockedError,
     TableNotFoundError,
 )
 from service.runs.guards import Passed, TableChange
 from service.runs.pictures import picture_of_change
-from service.runs.service import RunChangedError, RunService
+from service.runs.service import RunChangedError, RunService, locked, not_at
 from service.settings import Settings
 from service.tables.readable import ReadableTable
 from service.tables.service import TableService
@@ -108,9 +107,9 @@ class AmendmentService:
         """
         head = await self._runs.current(name)
         if head.run.version != expected:
-            raise RunChangedError(f"the run {name} is at version {head.run.version}, not at {expected}", head, None)
+            raise RunChangedError(not_at(name, head, expected), head, None)
         if head.run.locked and not dry_run:
-            raise RunLockedError(f"the run {name} is locked: unlock it first")
+            raise locked(name)
         step = amendment.from_step
         for from_values in (False, True):
             spec = await self._amended(head, amendment, from_values=from_values)
@@ -174,6 +173,12 @@ class AmendmentService:
             return await self._executors.parse(
                 _amended, spec, head.run.digest, amendment, tables, self._settings, time.monotonic() + _SECONDS
             )
+
+
+def edit_of(amendment: Amendment, author: Author, reason: str | None, link: str | None) -> RunEdit:
+    """Return what an amendment writes into the run's history, beside its table."""
+    action = "rewind" if isinstance(amendment, Rewind) else "amend"
+    return RunEdit(action, author, reason, link, amendment.from_step, amendment.model_dump_json())
 
 
 def _amended(

@@ -5,11 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-import numpy as np
-
-from service.tables.readable import Column, ReadableTable
-
-_BLOCK = 2**16  # rows that are compared at a time: a table in the store is read in pieces
+from scheduler.views.difference import first_difference
+from service.tables.readable import ReadableTable
 
 Pair = tuple[float | None, float | None]
 
@@ -38,27 +35,7 @@ def compare(current: ReadableTable, other: ReadableTable) -> TableDifference | N
         mine, theirs = getattr(current, what), getattr(other, what)
         if mine != theirs:
             return _difference(0, current, other, f"{what} is {mine} now, and {theirs} in the request")
-    row = _first_row(current, other)
-    return _difference(row, current, other, None)
-
-
-def _first_row(current: ReadableTable, other: ReadableTable) -> int:
-    if current.columns.keys() != other.columns.keys():
-        return 0
-    rows = min(current.total_steps, other.total_steps)
-    pairs = [(current.columns[name], other.columns[name]) for name in current.columns]
-    for start in range(0, rows, _BLOCK):
-        part = slice(start, min(start + _BLOCK, rows))
-        found = [first for pair in pairs if (first := _first_in(*pair, part)) is not None]
-        if found:
-            return start + min(found)
-    return rows
-
-
-def _first_in(one: Column, other: Column, part: slice) -> int | None:
-    left, right = (np.ascontiguousarray(column[part]).view(np.int64) for column in (one, other))
-    rows = np.flatnonzero(left != right)
-    return int(rows[0]) if len(rows) else None
+    return _difference(first_difference(current, other), current, other, None)
 
 
 def _difference(row: int, current: ReadableTable, other: ReadableTable, text: str | None) -> TableDifference:

@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from sqlalchemy import Connection
 
-from scheduler.amendments import Amendment, Rewind, parse_amendment
+from scheduler.amendments import Amendment, parse_amendment
 from service.concurrency.executors import Executors
 from service.database.metadata import Metadata
 from service.database.runs.proposals import MOST_OPEN, DecidedError, TooManyProposalsError
-from service.database.runs.records import LockedError, RunConflictError
-from service.database.runs.rows import Author, ProposalRow, RunEdit, RunHead, RunName, RunRow
+from service.database.runs.rows import Author, ProposalRow, RunHead, RunName, RunRow
 from service.errors import (
     LimitExceededError,
     ProposalDecidedError,
     ProposalNotFoundError,
     ProposalOutdatedError,
-    RunLockedError,
 )
-from service.runs.amendments import AmendmentService, CheckSpec
+from service.runs.amendments import AmendmentService, CheckSpec, edit_of
 from service.runs.feed import ChangeFeed
 from service.runs.service import RunChangedError, RunService
 
@@ -66,17 +65,9 @@ class ProposalService:
         """
         await self._amendments.prepare(name, expected, amendment, check_spec)
         text = amendment.model_dump_json()
+        add = partial(self._records.add, name, expected, text, author, reason, link)
         try:
-            row: ProposalRow = await self._executors.database(
-                self._records.add, name, expected, text, author, reason, link
-            )
-        except RunConflictError as error:
-            head = await self._runs.current(name)
-            raise RunChangedError(
-                f"the run {name} is at version {head.run.version}, not at {expected}", head, None
-            ) from error
-        except LockedError as error:
-            raise RunLockedError(f"the run {name} is locked: unlock it first") from error
+            row = await self._runs.recorded(name, expected, add)
         except TooManyProposalsError as error:
             raise LimitExceededError(
                 f"the run {name} has {MOST_OPEN} open proposals, the most there may be: reject some first"
@@ -111,8 +102,7 @@ class ProposalService:
         if row.state != "open":
             raise _decided(name, row)
         amendment = parse_amendment(row.amendment)
-        action = "rewind" if isinstance(amendment, Rewind) else "amend"
-        edit = RunEdit(action, author, reason or row.reason, row.link, amendment.from_step, row.amendment)
+        edit = edit_of(amendment, author, reason or row.reason, row.link)
 
         def also(connection: Connection, run: RunRow | None) -> None:
             self._records.approve(connection, name, number, author, row.base_version + 1)

@@ -7,9 +7,12 @@ from typing import Annotated
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from scheduler.fields import coerce_int
+from service.errors import MOST_INTEGER
 
-NAME_PATTERN = "^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"
-"""The format of each part of a run's name, and of a label's name."""
+NAME_PART = "[A-Za-z0-9][A-Za-z0-9._-]{0,99}"
+"""The format of each part of a run's name, and of a label's name, as a part of a regular expression."""
+NAME_PATTERN = f"^{NAME_PART}$"
+"""The same as a whole one."""
 TEXT_PATTERN = "^[^\\x00]*$"
 """The format of free text: PostgreSQL cannot store NUL."""
 MOST_LABELS = 64
@@ -33,6 +36,6 @@ class Rules(BaseModel):
         None, description="largest factor, up or down, between a row of the old table and of the new one"
     )
     cooloff_seconds: Rate | None = Field(None, description="least time between two changes, in seconds")
-    margin_steps: Annotated[int, Field(ge=0, le=2**53 - 1), BeforeValidator(coerce_int)] | None = Field(
+    margin_steps: Annotated[int, Field(ge=0, le=MOST_INTEGER), BeforeValidator(coerce_int)] | None = Field(
         None, description="rows between the highest reported one and the first that a change may touch; default: 100"
     )

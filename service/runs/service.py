@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 
 from scheduler import Spec
 from service.concurrency.executors import Executors
@@ -21,7 +22,10 @@ from service.runs.guards import Guards, Passed, TableChange, measure
 from service.runs.heads import Heads, ServedHead
 from service.tables.entries import Entry
 from service.tables.origins import kind_of
+from service.tables.readable import ReadableTable
 from service.tables.service import TableService
+
+T = TypeVar("T")
 
 
 class RunChangedError(Exception):
@@ -163,12 +167,7 @@ class RunService:
 
     async def measured(self, current: str, other: str, from_step: int | None = None) -> TableChange | None:
         """Return what a change between two stored tables does, as `measure`; None if one of them is lost."""
-        try:
-            one, two = await self._tables.get(current), await self._tables.get(other)
-        except TableLostError:  # a run whose table is lost can be moved to another one
-            return None
-        with one.pin(), two.pin():
-            return await self._executors.storage(measure, one.table, two.table, from_step)
+        return await self._compared(current, other, partial(measure, from_step=from_step))
 
     async def delete(self, name: RunName, expected: int, edit: RunEdit) -> RunHead:
         """Append a tombstone to a run: its versions stay readable, what workers reported is forgotten.
@@ -193,16 +192,8 @@ class RunService:
         Raises `RunNotFoundError`, `RunDeletedError`, `RunChangedError` if the version is another one than expected,
         `RunLockedError`, and whatever `check` raises.
         """
-
-        def work() -> tuple[RunHead, bool]:
-            return self._records.change(name, expected, target, edit, check, even_if_same=even_if_same)
-
-        try:
-            head, made = await self._executors.database(work)
-        except RunConflictError as error:
-            raise await self._changed(name, expected, target, is_known=error.run is not None) from error
-        except LockedError as error:
-            raise RunLockedError(f"the run {name} is locked: unlock it first") from error
+        work = partial(self._records.change, name, expected, target, edit, check, even_if_same=even_if_same)
+        head, made = await self.recorded(name, expected, work, target)
         self._committed(name, head)
         return head, made
 
@@ -218,16 +209,27 @@ class RunService:
         reason: str | None = None,
     ) -> RunHead:
         """Set what is given of a run, without a new version. Raises what `change` raises, but for a locked run."""
-
-        def work() -> RunHead:
-            return self._records.set(name, expected, author, locked=locked, labels=labels, rules=rules, reason=reason)
-
-        try:
-            head = await self._executors.database(work)
-        except RunConflictError as error:
-            raise await self._changed(name, expected, None, is_known=error.run is not None) from error
+        work = partial(
+            self._records.set, name, expected, author, locked=locked, labels=labels, rules=rules, reason=reason
+        )
+        head = await self.recorded(name, expected, work)
         self._committed(name, head)
         return head
+
+    async def recorded(
+        self, name: RunName, expected: int | None, work: Callable[[], T], target: RunTarget | None = None
+    ) -> T:
+        """Return what a call of the records returns that expects a version of a run.
+
+        Raises `RunNotFoundError`, `RunDeletedError` and `RunChangedError` if the run has another one, with where its
+        table differs from the target's, `RunLockedError`, and whatever else the call raises.
+        """
+        try:
+            return await self._executors.database(work)
+        except RunConflictError as error:
+            raise await self._changed(name, expected, target, is_known=error.run is not None) from error
+        except LockedError as error:
+            raise locked(name) from error
 
     def _committed(self, name: RunName, head: RunHead) -> None:
         """Take note of a change that was made here."""
@@ -247,20 +249,23 @@ class RunService:
             return _unknown(name)
         if head.run.deleted:
             return _deleted(name, head)
-        difference = None if target is None else await self._difference(head.run.digest, target.digest)
+        difference = None if target is None else await self._compared(head.run.digest, target.digest, compare)
         if expected is None:
             detail = f"the run {name} exists, with another table (version {head.run.version})"
         else:
-            detail = f"the run {name} is at version {head.run.version}, not at {expected}"
+            detail = not_at(name, head, expected)
         return RunChangedError(detail + (f"; {difference.text}" if difference else ""), head, difference)
 
-    async def _difference(self, current: str, other: str) -> TableDifference | None:
+    async def _compared(
+        self, current: str, other: str, look: Callable[[ReadableTable, ReadableTable], T | None]
+    ) -> T | None:
+        """Return what `look` finds in two stored tables, in a thread; None if one of them is lost."""
         try:
             one, two = await self._tables.get(current), await self._tables.get(other)
         except TableLostError:  # a run whose table is lost can be moved to another one
             return None
         with one.pin(), two.pin():
-            return await self._executors.storage(compare, one.table, two.table)
+            return await self._executors.storage(look, one.table, two.table)
 
 
 def _target(ready: Entry[Any], spec_id: str | None, spec: str | None) -> RunTarget:
@@ -283,6 +288,16 @@ def _existing(name: RunName, head: RunHead | None) -> RunHead:
     if head.run.deleted:
         raise _deleted(name, head)
     return head
+
+
+def not_at(name: RunName, head: RunHead, expected: int | None) -> str:
+    """Return in words that a run is at another version than expected."""
+    return f"the run {name} is at version {head.run.version}, not at {expected}"
+
+
+def locked(name: RunName) -> RunLockedError:
+    """Return the error for a change of a locked run."""
+    return RunLockedError(f"the run {name} is locked: unlock it first")
 
 
 def _unknown(name: RunName) -> RunNotFoundError:

@@ -7,9 +7,10 @@ from typing import Annotated, Any
 from fastapi import Path, Query, Request, Response
 
 from scheduler import Spec
-from scheduler.amendments import Amendment, Rewind, parse_amendment
-from service.database.runs.rows import RunEdit, RunName
+from scheduler.amendments import Amendment, parse_amendment
+from service.database.runs.rows import RunName
 from service.documentation.examples import Example
+from service.errors import MOST_INTEGER
 from service.http.disconnect import cancel_on_disconnect
 from service.representations.amendments import (
     AmendmentRequest,
@@ -37,13 +38,13 @@ from service.routes.runs.parts import (
     may_read,
     optional_body,
     precondition_headers,
+    read_sized,
     reported_conflicts,
     run_response,
 )
-from service.runs.amendments import CheckSpec, names_tables
+from service.runs.amendments import CheckSpec, edit_of, names_tables
 from service.security.tokens import identity_of
 from service.state import ServerState
-from service.strict_json import SMALL
 
 resource = Resource("runs", RUNS)
 
@@ -54,7 +55,7 @@ _PROPOSED = {**NAMED, "proposal": "1"}
 _BODY = {**amendment_body("#/components/schemas/{model}"), "parameters": precondition_headers("If-Match")}
 _CHANGES = (400, 403, 404, 409, 410, 412, 413, 415, 422, 423, 428, 503)
 
-ProposalNumber = Annotated[int, Path(ge=1, le=2**53 - 1, description="1, 2, ...")]
+ProposalNumber = Annotated[int, Path(ge=1, le=MOST_INTEGER, description="1, 2, ...")]
 
 
 @resource.declare(
@@ -82,14 +83,7 @@ async def amend_run(name: NameDep, request: Request, server: ServerDep) -> Respo
     with reported_conflicts(request, name):
         preparing = server.amendments.prepare(name, expected, given.amendment, _checks(request, given.amendment))
         prepared = await cancel_on_disconnect(request.receive, preparing)
-        edit = RunEdit(
-            action="rewind" if isinstance(given.amendment, Rewind) else "amend",
-            author=author_of(request),
-            reason=given.reason,
-            link=given.link,
-            from_step=given.amendment.from_step,
-            amendment=given.amendment.model_dump_json(),
-        )
+        edit = edit_of(given.amendment, author_of(request), given.reason, given.link)
         return run_response(request, await server.amendments.apply(name, prepared, edit), 201)
 
 
@@ -106,9 +100,7 @@ async def _dry_run(
 
 async def _received(request: Request, server: ServerState) -> AmendmentRequest:
     async with server.bodies.receive(request) as body:
-        if len(body) <= SMALL:
-            return read_amendment(body, server.settings)
-        return await server.executors.parse(read_amendment, body, server.settings)
+        return await read_sized(len(body), server, read_amendment, body, server.settings)
 
 
 def _checks(request: Request, amendment: Amendment) -> CheckSpec:
@@ -174,9 +166,8 @@ async def list_proposals(
     """The proposals of a run, the oldest first, in pages."""
     rows = await server.proposals.list(name, after=query.after, limit=query.limit + 1)
     response.headers.update(CACHING)
-    page = rows[: query.limit]
-    next_page = page[-1].proposal if len(rows) > len(page) else None
-    return Proposals(proposals=[Proposal.of(row) for row in page], next=next_page)
+    page, last = query.page_of(rows)
+    return Proposals(proposals=[Proposal.of(row) for row in page], next=None if last is None else last.proposal)
 
 
 @resource.declare(

@@ -38,13 +38,13 @@ from service.routes.runs.parts import (
     optional_body,
     parsed,
     precondition_headers,
+    read_sized,
     reported_conflicts,
     run_response,
 )
 from service.runs.rules import Rules
 from service.security.tokens import identity_of
 from service.state import ServerState
-from service.strict_json import SMALL
 
 resource = Resource("runs", RUNS)
 
@@ -98,10 +98,7 @@ async def _target(given: RunRequest, size: int, request: Request, server: Server
     if given.digest is not None:
         identity.check("read", "a run of a table by its digest")
         return await server.runs.target_of_digest(given.digest)
-    if size <= SMALL:
-        spec = spec_at("/spec", given.spec, server.settings)
-    else:
-        spec = await server.executors.parse(spec_at, "/spec", given.spec, server.settings)
+    spec = await read_sized(size, server, spec_at, "/spec", given.spec, server.settings)
     with pointing_into("/spec"):
         identity.check_spec(spec)
     return await cancel_on_disconnect(request.receive, server.runs.target_of_spec(spec))

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from hashlib import sha256
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 from fastapi import Path, Query, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from service.documentation.examples import Example
+from service.errors import MOST_INTEGER
 from service.http.responses import BufferResponse, StarletteResponse
 from service.representations.paths import RUNS
 from service.representations.runs import RunVersion, RunVersions, etag
@@ -18,8 +20,9 @@ from service.routes.runs.parts import CACHING, NAMED, NAMESPACE, RUN, NameDep
 
 resource = Resource("runs", RUNS)
 
-_MOST = 2**53 - 1
-VersionNumber = Annotated[int, Path(ge=1, le=_MOST, description="1, 2, ...")]
+R = TypeVar("R")
+
+VersionNumber = Annotated[int, Path(ge=1, le=MOST_INTEGER, description="1, 2, ...")]
 
 
 class PageQuery(BaseModel):
@@ -27,8 +30,13 @@ class PageQuery(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    after: int = Field(0, ge=0, le=_MOST, description="the last version of the page before")
+    after: int = Field(0, ge=0, le=MOST_INTEGER, description="the last version of the page before")
     limit: int = Field(100, ge=1, le=1000, description="most versions of this page")
+
+    def page_of(self, rows: Sequence[R]) -> tuple[Sequence[R], R | None]:
+        """Return the rows of the page, of `limit + 1` that were asked for, and its last one if others follow."""
+        page = rows[: self.limit]
+        return page, page[-1] if len(rows) > len(page) else None
 
 
 @resource.declare(
@@ -46,9 +54,9 @@ async def list_versions(
     """The versions of a run, the oldest first, in pages; those of a deleted run too."""
     rows = await server.runs.versions(name, after=query.after, limit=query.limit + 1)
     response.headers.update(CACHING)
-    page = rows[: query.limit]
+    page, last = query.page_of(rows)
     versions = [RunVersion.of_version(row) for row in page]
-    return RunVersions(versions=versions, next=page[-1].version if len(rows) > len(page) else None)
+    return RunVersions(versions=versions, next=None if last is None else last.version)
 
 
 @resource.declare(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from hashlib import sha256
 from typing import Annotated, Any, TypeVar
@@ -32,6 +32,7 @@ CACHING = {"cache-control": "private, no-cache, no-transform", "x-content-type-o
 """Headers of what changes: caches must ask each time."""
 
 M = TypeVar("M", bound=BaseModel)
+T = TypeVar("T")
 
 
 def _name(
@@ -94,9 +95,12 @@ def document_response(document: BaseModel, status: int, headers: Mapping[str, st
 
 async def parsed(body: bytes, model: type[M], server: ServerState) -> M:
     """Return a body as a model; a large one is parsed in a thread. Raises what `read_model` raises."""
-    if len(body) <= SMALL:
-        return read_model(body, model, server.settings)
-    return await server.executors.parse(read_model, body, model, server.settings)
+    return await read_sized(len(body), server, read_model, body, model, server.settings)
+
+
+async def read_sized(size: int, server: ServerState, read: Callable[..., T], *arguments: Any) -> T:
+    """Return what `read` makes of a body of so many bytes; it is called in a thread if the body is large."""
+    return read(*arguments) if size <= SMALL else await server.executors.parse(read, *arguments)
 
 
 async def optional_body(request: Request, model: type[M], server: ServerState) -> M:
