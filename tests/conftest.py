@@ -11,6 +11,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, settings
 
 from tests.support.servers.process import ServerProcess
+from tests.support.servers.small_disk import SmallDisk
 
 IN_CI = os.environ.get("CI") == "true"
 
@@ -82,3 +83,16 @@ def shared_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerPr
     """
     with ServerProcess(tmp_path_factory.mktemp("shared") / "data") as running:
         yield running
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[SmallDisk]:
+    """A file system of 1 MiB."""
+    directory = tmp_path / "disk"
+    directory.mkdir()
+    try:
+        disk = SmallDisk(directory, 2**20)
+    except PermissionError as error:
+        pytest.skip(f"needs to mount a file system: {error}")
+    with disk:
+        yield disk

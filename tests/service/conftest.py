@@ -19,7 +19,6 @@ from service.workers.pool import Workers
 from tests.support.servers.postgres import PostgresServer, is_installed
 from tests.support.servers.process import ServerProcess
 from tests.support.servers.s3 import S3Server
-from tests.support.servers.small_disk import SmallDisk
 
 MakeClient = Callable[..., TestClient]
 OpenDatabase = Callable[..., Metadata]
@@ -118,19 +117,6 @@ def s3_variables(s3_server: S3Server, monkeypatch: pytest.MonkeyPatch) -> None:
     """The S3 server in this process's environment."""
     for name, value in s3_server.environment.items():
         monkeypatch.setenv(name, value)
-
-
-@pytest.fixture
-def disk(tmp_path: Path) -> Iterator[SmallDisk]:
-    """A file system of 1 MiB."""
-    directory = tmp_path / "disk"
-    directory.mkdir()
-    try:
-        disk = SmallDisk(directory, 2**20)
-    except PermissionError as error:
-        pytest.skip(f"needs to mount a file system: {error}")
-    with disk:
-        yield disk
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
