@@ -3,8 +3,7 @@
 A real server on one core, this process on another, one connection that stays open. The ways take turns, round after
 round; the median time is printed, and the median of the ratios to the raw socket of the same round. "Received" is what
 the client's transport does: request, framing and limits checked, the body straight into memory. "and verified" adds the
-SHA-256 of the values, "and cached" the synced file. Then how many bytes 1,000 workers take from the server
-in each way.
+SHA-256 of the values, "and cached" the synced file. The bytes that each way moves: `benchmarks/transfer.py`.
 """
 
 from __future__ import annotations
@@ -31,7 +30,7 @@ from tests.support.servers.process import ServerProcess
 
 STEPS = 1_000_000
 SPEC = Spec(schedule=WarmupWithDecay(5e-4, 10_000, STEPS, min_lr=1e-6), total_steps=STEPS)
-GOAL, GOAL_TRANSFER, WORKERS = 1.25, 500, 1000
+GOAL = 1.25
 Way = Callable[[], object]
 
 
@@ -123,21 +122,8 @@ def compare(server: ServerProcess, folder: Path, digest: str, rounds: int) -> No
     print(f"  goal: received at most {GOAL} x raw")
 
 
-def transfer(server: ServerProcess, folder: Path) -> None:
-    """Print the bytes of bodies that each worker takes."""
-    taken = {}
-    for name, options in {"received": {"compute": False}, "computed": {}}.items():
-        with Client(server.url, cache=folder / name, **options) as client:  # type: ignore[arg-type]  # of either kind
-            client.fetch(SPEC)
-            taken[name] = client.stats().received_bytes
-    ratio = taken["received"] / taken["computed"]
-    print(f"{WORKERS} workers, each on a machine of its own: {WORKERS * taken['received'] / 1e6:.0f} MB received,")
-    computed = WORKERS * taken["computed"] / 1e6
-    print(f"  or {computed:.2f} MB of manifests: 1/{ratio:.0f}  (goal: at most 1/{GOAL_TRANSFER})")
-
-
 def main() -> None:
-    """Start a server and print both comparisons."""
+    """Start a server and print the comparison."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--rounds", type=int, default=41, help="times that each way is timed (41)")
     rounds = parser.parse_args().rounds
@@ -148,7 +134,6 @@ def main() -> None:
         with ServerProcess(folder / "data", cores={cores[0]}) as server, Client(server.url, cache=False) as client:
             digest = client.fetch(SPEC).digest
             compare(server, folder, digest, rounds)
-            transfer(server, folder)
 
 
 if __name__ == "__main__":

@@ -1,10 +1,11 @@
 """The cheapest way to a table: the cache, else computing it here, else its bytes. All three give the same bytes.
 
-Measured for 1 million steps of `custom.WarmupWithDecay` (8 MB, benchmarks/client_fetch.py and client_start.py): from
-the cache in 0.2 ms and without a request; computed and hashed in 6 ms after a manifest of 1.4 kB; received, verified
-and cached in 18 ms from a server on the same machine, where a network of 1 Gbit/s alone takes 64 ms. So a table is
-computed wherever its digest can be met: portable kinds have the same bits everywhere, and a twin of a library has where
-the C library and lrtables are the service's. The digest decides; where it is missed, the bytes are fetched.
+Measured for 1 million steps of `custom.WarmupWithDecay` (8 MB; benchmarks/client_start.py, client_fetch.py and
+transfer.py): from the cache in 0.12 ms and without a request; computed and hashed in 5 ms after an exchange of 2 kB;
+received, verified and cached in 16 ms from a server on the same machine, where a network of 1 Gbit/s alone takes 64 ms.
+So a table is computed wherever its digest can be met: portable kinds have the same bits everywhere, and a twin of a
+library has where the C library and lrtables are the service's. The digest decides; where it is missed, the bytes are
+fetched.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ SHORT_PATIENCE = 2.0
 """Seconds for which a refused connection is tried again where the table can be computed instead."""
 
 Source = Literal["cache", "computed", "received", "unconfirmed"]
-"""How a table was come by. `unconfirmed`: computed here, and no service has named its digest."""
+"""How a table was obtained. `unconfirmed`: computed here, and no service has named its digest."""
 OnUnreachable = Literal["compute", "error"] | None
 """What a fetch does where no service answers; None to compute portable kinds, and fail for others."""
 
@@ -80,9 +81,9 @@ class Resolver:
         self._cache = cache
         self._compute = compute
         self.sources: Counter[Source] = Counter()
-        """How many tables were come by in each way."""
+        """How many tables were obtained in each way."""
         self.last_source: Source | None = None
-        """How the last one was come by."""
+        """How the last one was obtained."""
 
     # -- by spec ------------------------------------------------------------------------------------------------------
 
