@@ -105,7 +105,7 @@ def share_table(
         saved = None if checkpoint is None else Checkpoint.parse(checkpoint)
         sharing = Sharing(ranks, client, what, saved, timeout=timeout)
         table = sharing.table(strategy, _leaders([each["place"] for each in everyone]), follow=follow)
-        wanted, digest, warning = table.digest, sharing.proven(table, strategy), sharing.warning
+        wanted, digest, warning = sharing.digest, sharing.proven(table, strategy), sharing.warning
     digests = gather(ranks, digest, timeout=timeout)
     check_tables(ranks, table, digests, wanted, timeout=timeout)
     if warning:  # only now, because it may be raised as an error

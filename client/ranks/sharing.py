@@ -29,6 +29,7 @@ class Sharing:
         timeout: seconds to wait for another rank.
 
     Attributes:
+        digest: that the table must have: the one of the run or the checkpoint, as rank 0 has resolved it.
         warning: on rank 0, what the user should know about the table; for when no rank waits for another any more.
     """
 
@@ -40,6 +41,7 @@ class Sharing:
         self._what = what
         self._checkpoint = checkpoint
         self._timeout = timeout
+        self.digest = ""
         self.warning = ""
 
     def proven(self, table: Table, strategy: Strategy) -> str:
@@ -55,6 +57,7 @@ class Sharing:
             follow: whether a job that is resumed takes up what its run has become.
         """
         found = self._resolved(follow=follow)
+        self.digest = found.digest
         everyone = range(self._ranks.size)
         table: Table | None
         if strategy == "rank0":

@@ -328,3 +328,20 @@ def test_another_fetched_table_is_refused(tmp_path: Path, service: FolderService
     (message,) = messages(found)
     assert DigestMismatchError.__name__ in message
     assert f"and {schedule.table(10).digest} on rank 0" in message
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_a_table_that_the_run_does_not_name_stops_all(
+    tmp_path: Path, service: FolderService, strategy: Strategy
+) -> None:
+    """A whole table with another digest than the run's, the same on every rank, is no table of that run."""
+    service.move(RUN, make_table())
+
+    class Wrong(FolderService):
+        def table(self, digest: str) -> Table:
+            return one_ulp(super().table(digest), 3)
+
+    wrong = Wrong(service.away.parent)
+    found = as_ranks(SIZE, tmp_path, lambda ranks: share_table(wrong, RUN, group=ranks, strategy=strategy))
+    assert {type(error) for error in found} == {RanksDisagreeError}
+    assert messages(found) == {f"no rank has table {make_table().digest}"}
