@@ -1,0 +1,79 @@
+"""What tests of real trainers share: the values that each update really used, and training on several processes."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from torch.optim import Optimizer
+
+from client.optimizer.hooks import with_hooks
+from scheduler import Table
+from scheduler.interop.group_fields import read
+
+
+def record_rates(optimizer: Any, column: str = "lr", *, group: int = 0) -> list[float]:
+    """A list that grows by one number per update: what the optimizer's group had when the update began.
+
+    It is read by a pre-hook of the optimizer that really steps, the innermost one of wrappers such as Accelerate's. A
+    hook registered later, such as one of a TableLR made after this call, runs after it: record when all is set up.
+
+    Args:
+        optimizer: any torch optimizer, or a wrapper of one.
+        column: what to record, by a table's names: `lr`, `momentum`, `weight_decay`, `beta1` and so on.
+        group: the parameter group to read.
+    """
+    recorded: list[float] = []
+
+    def read_value(stepped: Optimizer, _args: Any, _kwargs: Any) -> None:
+        recorded.append(float(read(stepped.param_groups[group], column)))
+
+    (inner,) = with_hooks(optimizer)
+    inner.register_step_pre_hook(read_value)
+    return recorded
+
+
+def rows_of(table: Table, begin: int = 0, end: int | None = None, column: str = "lr") -> list[float]:
+    """The values of a table's rows, to compare bit for bit with what was recorded."""
+    return [float(value) for value in table.columns[column][begin:end]]
+
+
+def on_processes(script: Path, *arguments: str, size: int = 2, timeout: float = 120.0) -> list[Any]:
+    """What `size` processes of a script have reported to each other, by rank.
+
+    Each gets the environment that torchrun gives, and calls `report(value)` once.
+    """
+    with socket.socket() as probe, tempfile.TemporaryDirectory() as folder:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+        probe.close()
+        shared = {"WORLD_SIZE": str(size), "LOCAL_WORLD_SIZE": str(size), "REPORTS": folder, "OMP_NUM_THREADS": "1"}
+        address = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "TORCH_CPP_LOG_LEVEL": "ERROR"}
+        path = os.pathsep.join([str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH", "")]).rstrip(os.pathsep)
+        running = [
+            subprocess.Popen(
+                [sys.executable, str(script), *arguments],
+                env={**os.environ, **shared, **address, "PYTHONPATH": path, "RANK": str(rank), "LOCAL_RANK": str(rank)},
+                stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+            )
+            for rank in range(size)
+        ]  # fmt: skip
+        try:
+            outputs = [process.communicate(timeout=timeout)[0] for process in running]
+        finally:
+            for process in running:
+                process.kill()
+                process.wait()
+        assert [process.returncode for process in running] == [0] * size, "\n".join(outputs)
+        return [json.loads((Path(folder) / str(rank)).read_text()) for rank in range(size)]
+
+
+def report(value: Any) -> None:
+    """Give a value, of what JSON has, to the test that started this process with `on_processes`."""
+    (Path(os.environ["REPORTS"]) / os.environ["RANK"]).write_text(json.dumps(value))
