@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from client.table_difference import table_difference
 from scheduler import Table
 from scheduler.texts import abbreviate
+from scheduler.views.table_difference import table_difference
 
 
 def check_replacement(old: Table, new: Table, progress: int, from_step: int | None = None) -> None:

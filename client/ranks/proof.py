@@ -11,9 +11,9 @@ import numpy as np
 
 from client.errors import RanksDisagreeError
 from client.ranks.group import Group, ranks_in_words
-from client.table_difference import table_difference
 from scheduler import Table
 from scheduler.fields import Values
+from scheduler.views.table_difference import table_difference
 
 _SHOWN = 5  # ranks or values that a message tells one by one
 

@@ -11,10 +11,10 @@ from client.errors import ClientError
 from client.optimizer.replacement import check_replacement
 from client.pinned_table import check_pin, is_run_name
 from client.runs.documents import Run, parse_run
-from client.table_difference import table_difference
 from scheduler import Schedule, Spec, Table
 from scheduler.canonical import canonical_hash
 from scheduler.texts import abbreviate, is_digest
+from scheduler.views.table_difference import table_difference
 
 Source = str | Schedule | Sequence[Schedule] | Spec
 """What names a table: a run, a digest, a schedule, one per parameter group, or a spec."""
