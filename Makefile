@@ -2,11 +2,12 @@
 PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
+TRAINERS := .venv/.trainers
 PYTEST := $(BIN)/python -m pytest
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help venv demo test slow bench parity golden lint types format clean
+.PHONY: help venv demo test slow trainers bench parity golden lint types format clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -34,6 +35,16 @@ test: $(STAMP) ## run the tests, but for the slow ones
 slow: $(STAMP) ## run the slow tests: packaging, crashes, load, README
 	@echo "Running the slow tests in two processes, in random order."
 	@$(PYTEST) -m slow -v -n 2 --dist worksteal
+
+# Beside the set-up, in the same environment: what only the tests with other people's trainers need.
+$(TRAINERS): $(STAMP) constraints-trainers.txt
+	@echo "Adding Lightning, DeepSpeed, Ray and others to .venv as constraints-trainers.txt says: minutes the first time."
+	@$(BIN)/python -m pip install -qq -c constraints.txt -c constraints-trainers.txt --no-build-isolation -e '.[trainers]'
+	@touch $@
+
+trainers: $(TRAINERS) ## run the tests with real trainers (Lightning, Accelerate, DeepSpeed ...), after installing them
+	@echo "Running the tests with real trainers in two processes, in random order."
+	@$(PYTEST) tests/trainers -n 2 --dist worksteal
 
 bench: $(STAMP) ## run the benchmarks side by side and print their ratios
 	@for name in imports compute step stepping client_start client_fetch transfer herd http_speed slowloris; do $(BIN)/python benchmarks/$$name.py || exit 1; done

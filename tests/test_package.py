@@ -1,13 +1,10 @@
 """The distribution: its pins, and what pip makes of the built wheel and source archive."""
 
-import re
 import subprocess
 import sys
 import tarfile
-import tomllib
 import venv
 import zipfile
-from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.metadata import distribution
 from pathlib import Path
@@ -17,6 +14,8 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
+
+from tests.support.packages import asked_for, packages_needed, read_pins, read_project
 
 ROOT = Path(__file__).parent.parent
 LIGHT = {
@@ -41,54 +40,19 @@ def run(*command: str | Path, cwd: Path) -> subprocess.CompletedProcess[str]:
 
 @pytest.fixture(scope="module")
 def project() -> dict[str, Any]:
-    data: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    return data
+    return read_project()
 
 
 @pytest.fixture(scope="module")
 def pins() -> dict[str, str]:
-    """Package to version, as constraints.txt has them; a line that is no exact pin is an error."""
-    lines = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
-    matches = [re.fullmatch(r"([\w.-]+)==([\w.]+)", line) for line in lines if not line.startswith("#")]
-    assert all(matches), "a line of constraints.txt is not name==version"
-    return {canonicalize_name(match[1]): match[2] for match in matches if match}
-
-
-def direct(project: dict[str, Any]) -> list[Requirement]:
-    """What pyproject asks for by name, in any extra."""
-    extras = [text for group in project["optional-dependencies"].values() for text in group]
-    wanted = [Requirement(text) for text in [*project["dependencies"], *extras]]
-    return [requirement for requirement in wanted if requirement.name != project["name"]]
-
-
-def needed(requirements: list[Requirement]) -> Iterator[str]:
-    """The names of these packages and of all that they need, as installed here."""
-    waiting, seen = list(requirements), set[tuple[str, frozenset[str]]]()
-    while waiting:
-        requirement = waiting.pop()
-        name, extras = canonicalize_name(requirement.name), frozenset(requirement.extras)
-        if (name, extras) not in seen:
-            seen.add((name, extras))
-            waiting += _asks_for(name, extras)
-            yield name
-
-
-def _asks_for(name: str, extras: frozenset[str]) -> list[Requirement]:
-    """What an installed package asks for on this machine, with these of its extras."""
-    requirements = [Requirement(text) for text in distribution(name).requires or []]
-    return [
-        requirement
-        for requirement in requirements
-        if requirement.marker is None
-        or any(requirement.marker.evaluate({"extra": extra}) for extra in ("", *sorted(extras)))
-    ]
+    return read_pins("constraints.txt")
 
 
 def test_every_pin_satisfies_the_project(project: dict[str, Any], pins: dict[str, str]) -> None:
     """Each package that pyproject names is pinned, at a version that pyproject allows."""
     wrong = [
         str(requirement)
-        for requirement in direct(project)
+        for requirement in asked_for(project, "demo", "dev")
         if not requirement.specifier.contains(pins.get(canonicalize_name(requirement.name), "0"), prereleases=True)
     ]
     assert wrong == []
@@ -96,7 +60,7 @@ def test_every_pin_satisfies_the_project(project: dict[str, Any], pins: dict[str
 
 def test_every_package_of_the_set_up_is_pinned(project: dict[str, Any], pins: dict[str, str]) -> None:
     """The pins are the packages that the set-up needs, transitive ones too, and no others."""
-    assert set(needed(direct(project))) == set(pins)
+    assert packages_needed(asked_for(project, "demo", "dev")) == set(pins)
 
 
 def test_the_set_up_is_as_pinned(pins: dict[str, str]) -> None:

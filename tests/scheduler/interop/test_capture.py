@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from accelerate import Accelerator  # type: ignore[import-untyped]  # ships no types
-from accelerate.state import AcceleratorState, GradientState  # type: ignore[import-untyped]  # ships no types
+from accelerate import Accelerator
+from accelerate.state import AcceleratorState, GradientState
 from torch.optim import SGD, Adam
 from torch.optim.lr_scheduler import (
     ConstantLR,
