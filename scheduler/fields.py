@@ -8,7 +8,7 @@ from typing import Annotated
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 
 from scheduler.numerics.rates import MAX_RATE
 
@@ -64,6 +64,14 @@ StepCount = Annotated[int, Field(ge=1, le=MAX_STEP), BeforeValidator(coerce_int)
 
 Steps = Annotated[int, Field(ge=0, le=MAX_STEP), BeforeValidator(coerce_int)]
 """A number of optimizer steps, 0 included."""
+
+Duration = Annotated[float, Field(ge=0.0, le=MAX_STEP), BeforeValidator(coerce_float), AfterValidator(coerce_int)]
+"""A length in optimizer steps that need not be whole, 0 included; an int where it is whole."""
+
+PositiveDuration = Annotated[
+    float, Field(ge=0.001, le=MAX_STEP), BeforeValidator(coerce_float), AfterValidator(coerce_int)
+]
+"""A length in optimizer steps that need not be whole and that something is divided by."""
 
 
 def share_of(steps: int, ratio: float) -> int:

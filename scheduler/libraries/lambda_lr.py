@@ -89,7 +89,7 @@ at_zero = partial(level, share=0.0)
 """A rate of 0."""
 
 
-def progress(block: Values, *, first: int, length: int) -> None:
+def progress(block: Values, *, first: float, length: float) -> None:
     """p = (t - first) / length, and t - first where the length is 0 or less."""
     block -= first
     block /= max(1, length)
@@ -171,7 +171,7 @@ def polynomial(block: Values, *, first: int, length: int, power: float, lr_init:
     block /= lr_init
 
 
-def inverse_sqrt(block: Values, *, shift: int, timescale: int) -> None:
+def inverse_sqrt(block: Values, *, shift: float, timescale: float) -> None:
     """1 / √((t + shift) / timescale)."""
     block += shift
     block /= timescale
@@ -196,9 +196,12 @@ def stable_warmup(block: Values, *, length: int, shape: Shape, floor: float) -> 
     lift(block, floor=floor)
 
 
-def stable_decay(block: Values, *, first: int, length: int, shape: Shape, num_cycles: float, floor: float) -> None:
-    """From 1 at step `first` to `floor` over `length` steps, in one of three shapes."""
-    progress(block, first=first, length=length)
+def stable_decay(
+    block: Values, *, warm: int, stable: float, length: float, shape: Shape, num_cycles: float, floor: float
+) -> None:
+    """From 1 at step `warm` + `stable` to `floor` over `length` steps, in one of three shapes."""
+    block -= warm
+    progress(block, first=stable, length=length)
     if shape == "cosine":
         cosine_fall(block, angle=math.pi * num_cycles * 2.0)
     elif shape == "1-sqrt":
@@ -206,3 +209,5 @@ def stable_decay(block: Values, *, first: int, length: int, shape: Shape, num_cy
     else:
         one_minus(block)
     lift(block, floor=floor)
+    if not isinstance(length, int):  # the last step may lie just past the end
+        np.maximum(block, 0.0, out=block)

@@ -1,6 +1,11 @@
 """Twins of transformers' `get_scheduler` and of its Trainer (transformers 5.23.0)."""
 
-from scheduler.libraries.transformers.arguments import ADAPTIVE, TrainingArgumentsLike, from_training_arguments
+from scheduler.libraries.transformers.arguments import (
+    ADAPTIVE,
+    TrainingArgumentsLike,
+    from_training_arguments,
+    training_steps,
+)
 from scheduler.libraries.transformers.floors import CosineWarmupWithMinLR, CosineWithMinLR, WarmupStableDecay
 from scheduler.libraries.transformers.kinds import (
     Constant,
@@ -26,4 +31,5 @@ __all__ = [
     "TrainingArgumentsLike",
     "WarmupStableDecay",
     "from_training_arguments",
+    "training_steps",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import KW_ONLY
 from functools import partial
@@ -10,7 +11,7 @@ from typing import ClassVar, Literal, Self
 from pydantic import model_validator
 from typing_extensions import override
 
-from scheduler.fields import NonNegative, PositiveRate, Rate, Steps, Values
+from scheduler.fields import Duration, NonNegative, PositiveRate, Rate, Steps, Values
 from scheduler.libraries import lambda_lr
 from scheduler.libraries.lambda_lr import LambdaSchedule, Piece, Shape
 from scheduler.libraries.transformers.kinds import (
@@ -154,10 +155,10 @@ class WarmupStableDecay(LambdaSchedule):
     Args:
         base_lr: learning rate of the parameter group, in force between warmup and decay, at least 0.
         num_warmup_steps: steps of warmup from the floor to base_lr; 0 for none.
-        num_decay_steps: steps of decay from base_lr to the floor, at least 0.
+        num_decay_steps: steps of decay from base_lr to the floor, whole or not, at least 0.
         num_training_steps: steps of the whole training, at least 0, needed where num_stable_steps is not given.
-        num_stable_steps: steps at base_lr between warmup and decay, at least 0; by default what num_training_steps
-            leaves.
+        num_stable_steps: steps at base_lr between warmup and decay, whole or not, at least 0; by default what
+            num_training_steps leaves.
         warmup_type: shape of the warmup, `linear`, `cosine` or `1-sqrt`.
         decay_type: shape of the decay, `linear`, `cosine` or `1-sqrt`.
         min_lr_ratio: the floor, where the warmup starts and the decay ends, as a share of base_lr, at least 0.
@@ -175,9 +176,9 @@ class WarmupStableDecay(LambdaSchedule):
 
     base_lr: Rate
     num_warmup_steps: Steps
-    num_decay_steps: Steps
+    num_decay_steps: Duration
     num_training_steps: Steps | None = None
-    num_stable_steps: Steps | None = None
+    num_stable_steps: Duration | None = None
     warmup_type: Shape = "linear"
     decay_type: Shape = "cosine"
     min_lr_ratio: NonNegative = 0.0
@@ -187,20 +188,34 @@ class WarmupStableDecay(LambdaSchedule):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        self._decay_start()
+        stable = self._stable_steps
+        start, _ = self._decay
+        if (
+            self.decay_type == "1-sqrt"
+            and (start - self.num_warmup_steps) - stable < 0 <= start - self.num_warmup_steps
+        ):
+            raise ValueError(f"num_stable_steps must not round to fewer steps, got {stable}: 1-sqrt has no root there")
         return self
 
-    def _decay_start(self) -> int:
+    @property
+    def _stable_steps(self) -> float:
+        """Steps between warmup and decay; negative where the decay begins inside the warmup."""
         if self.num_stable_steps is not None:
-            return self.num_warmup_steps + self.num_stable_steps
+            return self.num_stable_steps
         if self.num_training_steps is not None:
-            return self.num_training_steps - self.num_decay_steps
+            return self.num_training_steps - self.num_warmup_steps - self.num_decay_steps
         raise ValueError("num_training_steps or num_stable_steps must be given, got None for both")
+
+    @property
+    def _decay(self) -> tuple[int, int]:
+        """The first step of the decay, and the first after it."""
+        start = self.num_warmup_steps + self._stable_steps
+        return math.ceil(start), math.ceil(start + self.num_decay_steps)
 
     @property
     @override
     def stated_steps(self) -> int:
-        return max(self._decay_start() + self.num_decay_steps, 0)
+        return max(self._decay[1], 0)
 
     @property
     @override
@@ -208,15 +223,15 @@ class WarmupStableDecay(LambdaSchedule):
         return f"stays at {self.base_lr * self.min_lr_ratio:g}"
 
     def _pieces(self) -> list[Piece]:
-        warm, start, length = self.num_warmup_steps, self._decay_start(), self.num_decay_steps
-        floor = self.min_lr_ratio
+        warm, stable, length = self.num_warmup_steps, self._stable_steps, self.num_decay_steps
+        floor, (start, end) = self.min_lr_ratio, self._decay
         warmup = partial(lambda_lr.stable_warmup, length=warm, shape=self.warmup_type, floor=floor)
-        decay = partial(lambda_lr.stable_decay, first=start, length=length, shape=self.decay_type, floor=floor)
+        shape = partial(lambda_lr.stable_decay, shape=self.decay_type, num_cycles=self.num_cycles, floor=floor)
         return [
             (0, warmup),
             (warm, lambda_lr.at_peak),
-            (max(warm, start), partial(decay, num_cycles=self.num_cycles)),
-            (max(warm, start + length), partial(lambda_lr.level, share=floor)),
+            (max(warm, start), partial(shape, warm=warm, stable=stable, length=length)),
+            (max(warm, end), partial(lambda_lr.level, share=floor)),
         ]
 
 

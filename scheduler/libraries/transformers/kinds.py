@@ -6,7 +6,7 @@ the parameter group, which the library reads from the optimizer. As there, warmu
 `CosineWarmupWithMinLR`), and nothing ends: past `num_training_steps` the formula goes on, so that a cosine rises again.
 As a part of one of our composites, which the library does not have, a cosine that is down is held (`Schedule.over`).
 
-In the formulas t is the step, W `num_warmup_steps`, T `num_training_steps`. Narrower than the library: counts are
+In the formulas t is the step, W `num_warmup_steps`, T `num_training_steps`. Narrower than the library: W and T are
 whole, and counts, rates, ratios, powers and numbers of waves are not negative.
 """
 
@@ -21,7 +21,7 @@ from typing import ClassVar, Literal, Self
 from pydantic import model_validator
 from typing_extensions import override
 
-from scheduler.fields import NonNegative, PositiveRate, Rate, StepCount, Steps
+from scheduler.fields import NonNegative, PositiveDuration, PositiveRate, Rate, Steps
 from scheduler.libraries import lambda_lr
 from scheduler.libraries.lambda_lr import LambdaSchedule, Piece
 from scheduler.schedule import schedule
@@ -248,8 +248,8 @@ class InverseSqrt(LambdaSchedule):
     Args:
         base_lr: learning rate of the parameter group, which the factors multiply, at least 0.
         num_warmup_steps: steps of linear warmup from 0 to base_lr; 0 for none.
-        timescale: steps after the warmup until the rate is base_lr / √2, at least 1; by default num_warmup_steps, or
-            10,000 without a warmup.
+        timescale: steps after the warmup until the rate is base_lr / √2, whole or not, at least 0.001; by default
+            num_warmup_steps, or 10,000 without a warmup.
 
     base_lr · t/W while t < W, then base_lr / √((t + timescale - W) / timescale).
     Step 0: 0 (base_lr without warmup); step W: base_lr; step W + 3 · timescale: base_lr / 2; never 0.
@@ -259,7 +259,7 @@ class InverseSqrt(LambdaSchedule):
 
     base_lr: Rate
     num_warmup_steps: Steps
-    timescale: StepCount | None = None
+    timescale: PositiveDuration | None = None
     _: KW_ONLY
     kind: Literal["transformers.inverse_sqrt"] = "transformers.inverse_sqrt"
 

@@ -87,18 +87,47 @@ def test_max_steps_are_the_training_steps() -> None:
     assert from_training_arguments(arguments, 50) == twins.Linear(5e-5, 5, 50)
 
 
+def test_the_warmup_ratio_of_transformers_4_is_a_share() -> None:
+    """`warmup_ratio` means what it did in transformers 4; its default, or that of `warmup_steps`, is no second one."""
+    assert from_training_arguments(training_arguments(warmup_ratio=0.1), 101) == twins.Linear(5e-5, 11, 101)
+    assert from_training_arguments(training_arguments(warmup_ratio=0.0, warmup_steps=7), 101) == twins.Linear(
+        5e-5, 7, 101
+    )
+    assert from_training_arguments({"warmup_ratio": None, "max_steps": 9}) == twins.Linear(5e-5, 0, 9)
+
+
+@pytest.mark.parametrize(("dataset_length", "world_size"), [(0, 1), (10, 0), (10, True), (2.5, 1)])
+def test_training_steps_need_whole_counts(dataset_length: int, world_size: int) -> None:
+    """A number of examples or of processes that cannot be is refused by name."""
+    with pytest.raises(ValueError, match=r"(dataset_length|world_size) must be a whole number of at least 1, got"):
+        twins.training_steps({}, dataset_length, world_size)
+
+
+def test_training_steps_need_a_batch() -> None:
+    """Where dropping the last batch leaves none, Trainer has nothing to train with."""
+    with pytest.raises(ValueError, match="dataset_length must leave a process a batch of 8, got 5"):
+        twins.training_steps({"dataloader_drop_last": True}, 5)
+
+
 @pytest.mark.parametrize(
     ("given", "steps", "message"),
     [
-        ({}, None, "num_training_steps must be given where max_steps is -1"),
+        ({}, None, "num_training_steps or dataset_length must be given where max_steps is -1"),
         ({"max_steps": 50}, 60, "num_training_steps must equal max_steps, got 60 != 50"),
         ({"lr_scheduler_type": "greedy"}, 9, "lr_scheduler_type 'greedy' has no table: its rates follow the metrics"),
         ({"lr_scheduler_type": "cosin"}, 9, "lr_scheduler_type must be one of constant, .*, got 'cosin'"),
         ({"warmup_steps": -1}, 9, "warmup_steps must be >= 0 and finite, got -1"),
         ({"warmup_steps": float("nan")}, 9, "warmup_steps must be >= 0 and finite, got nan"),
-        ({"warmup_ratio": 0.1}, 9, r"warmup_ratio is not known to transformers 5: .*, got 0\.1"),
-        ({"lr_scheduler_kwargs": {"lr_init": 1}}, 9, r"lr_scheduler_kwargs must be among \[\], got \['lr_init'\]"),
-        ({"learning_rate": -1.0}, 9, r"base_lr.*got -1\.0"),
+        ({"warmup_steps": "5"}, 9, "warmup_steps must be a number, got '5'"),
+        ({"warmup_ratio": 1.5}, 9, r"warmup_ratio must be from 0 to 1, got 1\.5"),
+        ({"warmup_ratio": 0.1, "warmup_steps": 3}, 9, "warmup_steps and warmup_ratio must not both be given"),
+        ({"lr_scheduler_kwargs": {"lr_init": 1}}, 9, r"must be among \[\] for 'linear', got \['lr_init'\]"),
+        ({"lr_scheduler_kwargs": ""}, 9, "lr_scheduler_kwargs must be an object or its JSON text, got ''"),
+        ({"lr_scheduler_kwargs": "{"}, 9, "lr_scheduler_kwargs must be JSON, got '{'"),
+        ({"learning_rate": -1.0}, 9, r"learning_rate must be >= 0 and finite, got -1\.0"),
+        ({"learning_rate": None}, 9, "learning_rate must be a number, got None"),
+        ({"max_steps": 9.5}, None, r"max_steps must be a whole number, got 9\.5"),
+        ({"deepspeed": {"scheduler": {"type": "WarmupLR"}}}, 9, "deepspeed has a scheduler block, which Trainer uses"),
     ],
 )
 def test_training_arguments_are_refused(given: Parameters, steps: int | None, message: str) -> None:

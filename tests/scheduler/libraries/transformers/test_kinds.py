@@ -56,6 +56,7 @@ def make(name: str, parameters: Parameters) -> Schedule:
 
 
 COUNTS = st.sampled_from([0, 1, 2, 3]) | st.integers(0, 50)
+LENGTHS = st.integers(1, 60) | st.floats(0.01, 60.0)
 RATES = st.sampled_from([5e-5, 1e-3, 0.1, 1.0]) | st.floats(1e-9, 10.0)
 SHARES = st.sampled_from([0.0, 0.1, 1.0]) | st.floats(0.0, 1.5)
 WAVES = st.sampled_from([0.0, 0.5, 1.0, 2.0, 3.0]) | st.floats(0.0, 20.0)
@@ -90,13 +91,13 @@ PARAMETERS: dict[str, st.SearchStrategy[Parameters]] = {
     "polynomial": st.fixed_dictionaries(
         TRAINING, optional={"lr_end": st.just(0.0) | st.floats(0.0, 1.0), "power": POWERS, "lr_init": RATES}
     ).filter(accepted_polynomial),
-    "inverse_sqrt": st.fixed_dictionaries(WARMUP, optional={"timescale": st.none() | st.integers(1, 1000)}),
+    "inverse_sqrt": st.fixed_dictionaries(WARMUP, optional={"timescale": st.none() | LENGTHS}),
     "cosine_with_min_lr": floored(),
     "cosine_warmup_with_min_lr": floored(warmup_lr_rate=st.none() | SHARES),
     "warmup_stable_decay": st.fixed_dictionaries(
-        {**TRAINING, "num_decay_steps": COUNTS},
+        {**TRAINING, "num_decay_steps": COUNTS | LENGTHS},
         optional={
-            "num_stable_steps": st.none() | COUNTS,
+            "num_stable_steps": st.none() | COUNTS | LENGTHS,
             "warmup_type": SHAPES,
             "decay_type": SHAPES,
             "min_lr_ratio": SHARES,
@@ -274,9 +275,9 @@ def test_refuses(name: str, parameters: Parameters, message: str) -> None:
 
 
 @pytest.mark.parametrize("timescale", [0, -5])
-def test_inverse_sqrt_refuses_a_timescale_below_one(timescale: int) -> None:
+def test_inverse_sqrt_refuses_a_timescale_of_nothing(timescale: int) -> None:
     """A timescale of 0 divides by zero in the library, and a negative one has no root."""
-    with pytest.raises(ValueError, match=f"timescale.*greater than or equal to 1.*got {timescale}"):
+    with pytest.raises(ValueError, match=rf"timescale.*greater than or equal to 0\.001.*got {timescale}"):
         twins.InverseSqrt(0.1, 5, timescale)
 
 
