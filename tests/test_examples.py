@@ -40,8 +40,9 @@ def run_example(name: str, arguments: list[str], monkeypatch: pytest.MonkeyPatch
 
 
 def test_every_example_is_run() -> None:
-    """No example is forgotten here."""
-    assert {path.name for path in EXAMPLES.glob("*.py")} == EXPECTED.keys() | {"demo.py", "demo_worker.py"}
+    """No example is forgotten here; those of the trainers are run by tests/trainers, which has their packages."""
+    names = {path.name for path in EXAMPLES.glob("*.py") if not path.name.startswith("trainer_")}
+    assert names == EXPECTED.keys() | {"demo.py", "demo_worker.py"}
 
 
 @pytest.mark.parametrize("name", EXPECTED)

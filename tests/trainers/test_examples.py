@@ -1,0 +1,42 @@
+"""Every example of a trainer runs with the real package, and prints rates of its table."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+EXPECTED = {  # arguments, and what the output then has
+    "trainer_optax.py": (["--steps", "100"], ["step 10: lr 0.100000", "after 100 updates"]),
+}
+
+
+def test_every_example_of_a_trainer_is_run() -> None:
+    """No example is forgotten here."""
+    assert {path.name for path in (ROOT / "examples").glob("trainer_*.py")} == EXPECTED.keys()
+
+
+@pytest.mark.parametrize("name", EXPECTED)
+def test_an_example_of_a_trainer_is_short(name: str) -> None:
+    """An example fits a screen."""
+    assert len((ROOT / "examples" / name).read_text(encoding="utf-8").splitlines()) <= 60
+
+
+@pytest.mark.parametrize("name", EXPECTED)
+def test_an_example_of_a_trainer_runs(name: str, tmp_path: Path) -> None:
+    """The example runs in small, in a process of its own, and gives no ScheduleWarning."""
+    arguments, expected = EXPECTED[name]
+    path = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")]).rstrip(os.pathsep)
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "examples" / name), *arguments],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": path, "HOME": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, f"{done.stdout}{done.stderr}"
+    assert "ScheduleWarning" not in done.stderr
+    assert [text for text in expected if text not in done.stdout] == []
