@@ -9,6 +9,10 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 EXPECTED = {  # arguments, and what the output then has
+    "trainer_huggingface.py": (
+        ["--steps", "20"],
+        ["update 1: lr 0.010000", "update 19: lr 0.000076\nagain, from update 10\n", "update 11: lr 0.005000"],
+    ),
     "trainer_optax.py": (["--steps", "100"], ["step 10: lr 0.100000", "after 100 updates"]),
 }
 

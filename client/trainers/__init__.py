@@ -1,0 +1,1 @@
+"""Tables in other people's trainers: one module per trainer, which imports its package only when it is used."""
