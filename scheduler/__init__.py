@@ -14,8 +14,9 @@ from scheduler.messages.warnings import ScheduleWarning
 from scheduler.registry import KINDS, parse
 from scheduler.schedule import Schedule
 from scheduler.spec import Spec
-from scheduler.table import PastEndError, Table
+from scheduler.table import Table
 from scheduler.table_format import TableError
+from scheduler.table_values import PastEndError
 
 if TYPE_CHECKING:
     from scheduler.interop.capture import capture

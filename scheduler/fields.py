@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import math
 import operator
-from typing import Annotated
+from collections.abc import Sequence
+from typing import Annotated, Any
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import AfterValidator, BeforeValidator, Field
 
 from scheduler.numerics.rates import MAX_RATE
+from scheduler.texts import abbreviate
 
 Values = NDArray[np.float64]
 """One float64 per step, shape [n]."""
@@ -85,6 +87,21 @@ def share_of(steps: int, ratio: float) -> int:
     if not 0.0 <= ratio <= 1.0:
         raise ValueError(f"ratio must be from 0 to 1, got {ratio}")
     return math.ceil(step_index(steps, "steps") * ratio)
+
+
+MANY = (np.ndarray, list, tuple, range)
+Many = NDArray[Any] | Sequence[Any]
+"""Several numbers, as an array or a sequence that is one of `MANY`."""
+
+
+def integers(values: Many, name: str) -> NDArray[np.integer[Any]]:
+    """Several numbers as an array of integers. Raises `TypeError`, with `name`, where they are none."""
+    array = np.asarray(values)
+    if array.size == 0:
+        return array.astype(np.int64)
+    if array.dtype.kind not in "iu":
+        raise TypeError(f"{name} must be integers, got {abbreviate(values)}")
+    return array
 
 
 def step_index(step: object, name: str = "step") -> int:

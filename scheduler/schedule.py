@@ -13,21 +13,21 @@ import os
 import warnings
 from abc import abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar, dataclass_transform, final
+from typing import TYPE_CHECKING, Any, ClassVar, Self, SupportsIndex, TypeVar, dataclass_transform, final, overload
 
 import numpy as np
 import pydantic
 from pydantic import ConfigDict, Field, GetJsonSchemaHandler, TypeAdapter, ValidationError
 from pydantic_core import CoreSchema
 
-from scheduler.fields import Values, step_index
+from scheduler.fields import MANY, Many, Values, integers, step_index
 from scheduler.hooks import Hook
 from scheduler.messages.descriptions import describe_schema
 from scheduler.messages.errors import Owner, schedule_error
+from scheduler.messages.overrides import check_overrides
 from scheduler.messages.warnings import PlacedWarning, ScheduleWarning, of_length, sentences
 from scheduler.numerics.cancellation import windows
 from scheduler.numerics.rates import first_out_of_range
-from scheduler.overrides import check_overrides
 from scheduler.table import Table
 from scheduler.table_format import After, Axis, rate_out_of_range
 
@@ -282,9 +282,15 @@ class Schedule:
         """Draw the first `total_steps` steps and return the matplotlib Figure; save it as .png or .svg."""
         return tabulate(self, total_steps).plot(path, title=title)
 
+    @overload
+    def get_lr(self, step: Many) -> Values: ...  # type: ignore[overload-overlap]  # an array has __index__, too
+
+    @overload
+    def get_lr(self, step: SupportsIndex) -> float: ...
+
     @final
-    def get_lr(self, step: int) -> float:
-        """The learning rate in force during optimizer update `step`, counted from 0.
+    def get_lr(self, step: SupportsIndex | Many) -> float | Values:
+        """The learning rate in force during optimizer update `step`, counted from 0; for an array of steps, an array.
 
         Equals `values(step + 1)[step]` bit for bit. A window of steps is computed at a time and kept, so a call in
         a loop is a look-up. One step past the schedule's `end` gives no warning, because loops log once more after
@@ -294,19 +300,24 @@ class Schedule:
         """
         first, window = self._window
         try:
-            index = step - first
+            index = step - first  # type: ignore[operator]  # what is no number is answered below
             if index >= 0:
                 return window[index]
-        except (IndexError, TypeError):
+        except (IndexError, TypeError, ValueError):  # outside of the window, no integer, an array
             pass
-        return self._get_lr_outside(step)
+        return self._get_many(step) if isinstance(step, MANY) and np.ndim(step) else self._get_lr_outside(step)
+
+    def _get_many(self, steps: Many) -> Values:
+        asked = integers(steps, "step")
+        found, places = np.unique(asked, return_inverse=True)  # ascending, so that windows follow one another
+        return np.array([self.get_lr(step) for step in found.tolist()], dtype=np.float64)[places].reshape(asked.shape)
 
     # first step of the window, and its values as Python floats (a memoryview over the array)
     _window: ClassVar[tuple[int, memoryview[float]]] = (0, memoryview(b"").cast("d"))
 
-    def _get_lr_outside(self, step: int) -> float:
-        """Move the window to `step` and read it there."""
-        step = step_index(step)
+    def _get_lr_outside(self, place: object) -> float:
+        """Move the window to a step and read it there."""
+        step = step_index(place)
         if self.end is not None and step > self.end:
             self._warn_past_end(step)
         first, window = self._next_window(step)

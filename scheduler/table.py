@@ -10,12 +10,11 @@ package, because that package's Python functions copy the values and do not say 
 
 from __future__ import annotations
 
-import operator
 import os
 import secrets
 import stat
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from functools import cached_property
 from mmap import ACCESS_READ, mmap
 from pathlib import Path
@@ -27,7 +26,6 @@ from numpy.typing import ArrayLike
 
 from scheduler.fields import Values
 from scheduler.hooks import Hook
-from scheduler.numerics.progress import progress_index
 from scheduler.provenance import provenance
 from scheduler.table_format import (
     LENGTH,
@@ -43,6 +41,7 @@ from scheduler.table_format import (
 from scheduler.table_format import After as After
 from scheduler.table_format import Axis as Axis
 from scheduler.table_format import TableError as TableError
+from scheduler.table_values import TableValues
 from scheduler.texts import abbreviate
 
 if TYPE_CHECKING:
@@ -54,16 +53,14 @@ draw: Hook[..., Figure] = Hook("scheduler.views.plot")
 """Draw a table, as `Table.plot` says."""
 
 
-class PastEndError(IndexError):
-    """A step past the last row of a table whose `after` is `error`."""
-
-
-class Table:
+class Table(TableValues):
     """Named float64 columns over the rows of a schedule: read-only, verified, the same for everyone.
 
     Row k holds the values in force during optimizer update k, counted from 0; with `stride` s and an `axis` other than
     `step`, it holds those in force while progress is in s*k .. s*(k+1)-1. Columns are `lr`, `momentum`, `beta1`,
     `weight_decay` or another hyperparameter's name; a name with a suffix, `lr.0`, belongs to that parameter group.
+
+    `TableValues` says how the values are read: `table[k]`, `table["lr"]`, `table.get_lr(step)`, as an array or a frame.
 
     Args:
         columns: name to values, each of shape [total_steps]; copied. Raises `TableError` for a bad name, one name both
@@ -113,7 +110,8 @@ class Table:
         self.provenance = provenance
         self.columns: Mapping[str, Values] = MappingProxyType(dict(zip(layout.columns, data, strict=True)))
         self._data = data
-        self._floats = {name: row.data for name, row in self.columns.items()}  # index to a Python float, in 60 ns
+        floats: dict[str, Any] = {name: row.data for name, row in self.columns.items()}  # memoryviews of format 'd'
+        self._floats = floats
         self._lr = self._floats.get("lr", self._floats.get("lr.0"))
 
     @classmethod
@@ -172,19 +170,6 @@ class Table:
         return self._spec if isinstance(self._spec, str) or self._spec is None else self._spec.canonical()
 
     @property
-    def lr(self) -> Values:
-        """The learning rates, shape [total_steps], read-only. Raises `TableError` where each group has its own."""
-        if "lr" not in self.columns:
-            raise TableError(f"this table has no column 'lr', only {', '.join(self.columns)}")
-        return self.columns["lr"]
-
-    @property
-    def groups(self) -> int | None:
-        """The number of parameter groups with columns of their own; None where every group gets the same values."""
-        numbers = {int(name.partition(".")[2]) for name in self.columns if "." in name}
-        return max(numbers) + 1 if numbers else None
-
-    @property
     def nbytes(self) -> int:
         """Bytes of the values."""
         return self._data.nbytes
@@ -195,42 +180,6 @@ class Table:
         digest = self.layout.hasher()
         digest.update(self._bytes())
         return digest.hexdigest()
-
-    def get_lr(self, progress: int, *, group: int = 0) -> float:
-        """The learning rate in force at `progress`, a Python float.
-
-        `progress` counts applied updates from 0 on the `step` axis, and the axis's own units on the others. Past the
-        last row: the last row's value with `after` `hold` or `release`; with `error`, `PastEndError`, except exactly
-        at the end (trainers step once more after the last update). Raises `TypeError` for a progress that is no whole
-        number, `ValueError` for one that is negative or above `MAX_PROGRESS`, `TableError` where the group has no rate.
-        """
-        if type(progress) is int and not group and progress >= 0:  # the common case; all else by the rule of row()
-            try:
-                return self._lr[progress if self.stride == 1 else progress // self.stride]  # type: ignore[index]  # None
-            except (IndexError, TypeError):  # past the end, or no rate for all groups: answered below
-                pass
-        row = self.row(progress, group=group)
-        if "lr" not in row:
-            raise TableError(f"this table has no rate for group {group}, only {', '.join(self.columns)}")
-        return row["lr"]
-
-    def row(self, progress: int, *, group: int = 0) -> dict[str, float]:
-        """Every value in force at `progress` for a parameter group: column name without suffix to Python float."""
-        row = progress_index(progress) // self.stride
-        if row >= self.total_steps:
-            if self.after == "error" and row > self.total_steps:
-                end = self.total_steps * self.stride
-                raise PastEndError(f"{self.axis} {progress} is past the end of this table, which ends at {end}")
-            row = self.total_steps - 1
-        groups, group = self.groups, operator.index(group)
-        if group < 0 or (groups is not None and group >= groups):
-            raise ValueError(f"group must be from 0 to {(groups or 1) - 1}, got {group}")
-        suffix = f".{group}"
-        return {
-            name.partition(".")[0]: floats[row]
-            for name, floats in self._floats.items()
-            if "." not in name or name.endswith(suffix)
-        }
 
     def plot(
         self,
@@ -363,9 +312,6 @@ class Table:
             claimed = header.digest or "none"
             raise TableError(f"damaged table: its values have the digest {table.digest}, not {claimed}")
         return table
-
-    def __iter__(self) -> Iterator[str]:
-        raise TypeError("a Table is not a sequence: use table.lr, table.columns or table.get_lr(step)")
 
 
 def _by_schedule(

@@ -236,7 +236,7 @@ def test_every_exception_has_its_reason() -> None:
 
 @pytest.mark.parametrize("package", EVERYTHING)
 def test_every_public_method_is_described(package: str) -> None:
-    """A public method has a docstring, or says by `@override` or a comment that its base or protocol has it."""
+    """A public method has a docstring, or says by `@override`, `@overload` or a comment that it stands elsewhere."""
     paths = sorted((ROOT / package).rglob("*.py"))
     assert [place for path in paths for place in _undescribed(path)] == []
 
@@ -250,8 +250,8 @@ def _undescribed(path: Path) -> Iterator[str]:
             inherits = any(
                 "# docstring inherited" in line for line in source[method.lineno - 1 : method.body[0].lineno]
             )
-            overrides = "override" in {ast.unparse(decorator) for decorator in method.decorator_list}
-            if not (ast.get_docstring(method) or inherits or overrides):
+            decorators = {ast.unparse(decorator) for decorator in method.decorator_list}
+            if not (ast.get_docstring(method) or inherits or decorators & {"override", "overload"}):
                 yield f"{path.relative_to(ROOT)}:{method.lineno} {method.name}"
 
 

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from scheduler.fields import Values
-from scheduler.table import PastEndError, Table
+from scheduler.table import Table
 from scheduler.table_format import After
+from scheduler.table_values import PastEndError
 from scheduler.texts import abbreviate
 
 _MAX_COUNT = 2**31 - 1  # trainers count updates in int32, and stay there

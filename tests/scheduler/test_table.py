@@ -48,7 +48,7 @@ def test_get_lr_is_a_python_float_at_every_row() -> None:
     table = small(after="error")
     assert [table.get_lr(step) for step in range(4)] == [0.5, 0.25, 0.125, 0.125]
     assert {type(table.get_lr(step)) for step in range(4)} == {float}
-    assert type(table.get_lr(np.int64(1))) is float  # type: ignore[arg-type]  # people pass NumPy steps
+    assert type(table.get_lr(np.int64(1))) is float  # people pass NumPy steps
 
 
 @pytest.mark.parametrize("after", ["hold", "release"])
@@ -152,7 +152,7 @@ def test_a_group_without_a_rate_is_an_error() -> None:
     for table in (small(), Table({"lr.0": [0.5], "lr.1": [0.5]})):
         assert table.get_lr(0, group=1) == table.get_lr(0, group=True) == 0.5
         with pytest.raises(TypeError, match="'float' object cannot be interpreted as an integer"):
-            table.get_lr(0, group=0.5)  # type: ignore[arg-type]  # what a wrong call gives
+            table.get_lr(0, group=0.5)  # type: ignore[call-overload]  # what a wrong call gives
 
 
 @pytest.mark.parametrize(

@@ -243,5 +243,5 @@ def test_an_exponential_of_ones_own_does_not_train_with_its_parents_numbers() ->
     with pytest.raises(TypeError, match="Warm must not override get_lr"):
 
         class Warm(ExponentialLR):
-            def get_lr(self, step: int) -> float:  # type: ignore[misc]  # final: mypy sees it, too
+            def get_lr(self, step: int) -> float:  # type: ignore[misc, override]  # final: mypy sees it, too
                 return 0.1
