@@ -3,45 +3,48 @@
 from __future__ import annotations
 
 import logging
-import warnings
-import weakref
 from typing import Any
 
 import torch
 from torch.optim import Optimizer
-from torch.optim.lr_scheduler import LRScheduler
 
 from client.optimizer import messages
-from client.optimizer.arguments import check_types
-from client.optimizer.groups import NO_RATES, RowWriter, write_values
+from client.optimizer.arguments import check_types, first_progress, units_per_update
+from client.optimizer.following_scheduler import FollowingScheduler
+from client.optimizer.groups import NO_RATES, RowWriter
 from client.optimizer.hooks import on_load, renew_groups, track_steps
-from client.optimizer.rate_tensors import WrittenTensor, is_same, same_rate, written_tensor
 from client.optimizer.replacement import check_replacement
 from client.optimizer.scheduler_state import SavedState, checked_progress
-from client.pinned_table import PinnedTable
-from scheduler import PastEndError, ScheduleWarning, Table
-from scheduler.interop.group_fields import Group, check_place, read
+from client.optimizer.updates import MADE, NONE, Noted
+from scheduler import Table
+from scheduler.interop.group_fields import check_place
 from scheduler.views.difference import first_difference
-
-_STEPPED = ("step", "epoch")  # axes on which one call of step() is one unit of progress
 
 _logger = logging.getLogger(__name__)
 
 
-class TableLR(LRScheduler):
-    """Writes a table's values into an optimizer: row k is in force during update k.
+class TableLR(FollowingScheduler):
+    """Writes a table's values into an optimizer: row k is in force during update k, whoever calls `step()`.
 
-    The constructor writes row `start`; each `step()`, called after `optimizer.step()`, writes the next. A column goes
-    to the number of its name in every group: `lr`, `momentum`, `weight_decay`, `eps`; `beta1` and `beta2` are those of
-    `betas` (see `scheduler.interop.group_fields`). `lr.0`, `lr.1` go to group 0 and 1. Rates are Python floats; where a
-    group's rate is a tensor, that tensor is filled in place.
+    The constructor writes row `start`; `step()`, called after `optimizer.step()`, writes the next. Rows count the
+    updates that the optimizer really makes, which its step hooks show: a `step()` without an update since the last one
+    moves nothing, as after an update that a `GradScaler` skipped, after a batch whose gradients are only accumulated,
+    or for each further process where a trainer steps once per process. Where no `step()` came between two updates, the
+    second begins with writing its row, and a `ScheduleWarning` says so, once. Until the first update each `step()` is a
+    row. On the axis `epoch` each `step()` is an epoch, whatever the number of updates. A member of one of torch's
+    composites, such as `SequentialLR`, moves as that says. So does one whose rates another writer has replaced.
+
+    A column goes to the number of its name in every group: `lr`, `momentum`, `weight_decay`, `eps`; `beta1` and
+    `beta2` are those of `betas` (see `scheduler.interop.group_fields`). `lr.0`, `lr.1` go to group 0 and 1. Rates
+    are Python floats; where a group's rate is a tensor, that tensor is filled in place.
 
     Past the table's last row its `after` decides: `hold` keeps the last values (with a `ScheduleWarning`, once),
     `error` raises `PastEndError`, `release` writes nothing any more and leaves the rate to another scheduler. One step
     past the end is always silent, because trainers step once more after the last update.
 
-    On the axes `sample` and `token` a bare `step()` cannot know the progress and raises `RuntimeError`: call
-    `set_progress(n)` after each update, with the number of samples or tokens seen so far by all workers together.
+    On the axes `sample` and `token` an update is `per_step` units. Without it, a `step()` cannot know the progress and
+    raises `RuntimeError`: call `set_progress(n)` after each update, with the number of samples or tokens seen so far by
+    all workers together.
 
     One value for all groups replaces what each had: where those differed, a `ScheduleWarning` says so, once. With
     `relative=True` the table holds factors, and each group gets its own value (`initial_lr`, as torch keeps it,
@@ -61,26 +64,40 @@ class TableLR(LRScheduler):
         start: progress to start from, in units of the table's axis; 0 or more.
         relative: whether the table's values are factors of each group's own. False says that one value for all groups
             is meant, and silences the warning.
+        per_step: the samples or tokens of one update, by all workers together; for tables on those axes alone.
+        last_epoch: as torch's schedulers take it: start at row `last_epoch + 1`. Raises `ValueError` where `start` says
+            otherwise.
+        allow_other_table: what `load_state_dict` takes, for trainers that call it themselves.
+
+    Updates are seen at `optimizer.step`, in compiled code too, and on whichever optimizer inside a wrapper has hooks. A
+    fused optimizer under a `GradScaler` skips updates on its device: to know of it, its `found_inf` is read once an
+    update, which waits for the device. Updates that no hook sees, as those of a replayed CUDA graph, are taken to be as
+    many as the calls of `step()`.
 
     Warns with `ScheduleWarning`, once each: another writer has changed the rate since the last write; the optimizer was
     stepped and this scheduler never; groups with values of their own get one for all.
     """
 
-    table: Table
-    run: str | None = None  # of a table that share_table resolved by a run's name, with its version
-    version: int | None = None
-    relative: bool = False
-    _start: int = 0
-    _idle: bool = False  # made, and not moved since
-    _written: float | None = None  # the object last written as the first group's rate; None where others may write
-    _released: bool = False  # at the table's end, and nobody has written a rate since
+    _moves_itself: bool = False  # in torch's step(), called by our own
     _writes_again: bool = False  # after the optimizer's state is loaded
 
-    def __init__(self, optimizer: Optimizer, table: Table, *, start: int = 0, relative: bool | None = None) -> None:
-        check_types(optimizer, table, relative)
+    def __init__(
+        self,
+        optimizer: Optimizer,
+        table: Table,
+        *,
+        start: int = 0,
+        relative: bool | None = None,
+        per_step: int | None = None,
+        last_epoch: int = -1,
+        allow_other_table: bool | Table = False,
+    ) -> None:
+        check_types(optimizer, table, relative, allow_other_table)
         self._hold(table)
         self.relative = bool(relative)
-        self._start = checked_progress(start)
+        self.allow_other_table = allow_other_table
+        self._start = first_progress(start, last_epoch, table.axis)
+        self._per_step = units_per_update(per_step, table.axis)
         self._warned: set[str] = set()
         self._bind()
         renew_groups(optimizer)
@@ -92,31 +109,26 @@ class TableLR(LRScheduler):
         if relative is not None:
             self._warned.add("own")
         self._warn_of_own_values(optimizer.param_groups, stacklevel=4)
-        stepped_before = getattr(optimizer, "_opt_called", False)  # then its flag will say nothing about our time
+        self._stepped_before = getattr(optimizer, "_opt_called", False)  # then its flag says nothing about our time
         super().__init__(optimizer, self._start - 1)
+        self._idle = True
         self._follow_optimizer()
-        self._idle = not stepped_before
-
-    def _hold(self, table: Table) -> None:
-        self.table = table
-        if isinstance(table, PinnedTable):
-            self.run, self.version = table.run, table.version
-
-    def _bind(self) -> None:
-        """Set up what is derived from the table, and cannot be copied or pickled."""
-        self._writer = RowWriter(self.table, relative=self.relative)
-        self._rates = NO_RATES  # filled at the first real step: until then torch's own checks should run
-        self._tensors: dict[int, WrittenTensor] = {}
 
     # -- moving -------------------------------------------------------------------------------------------------------
 
     def step(self, epoch: int | None = None) -> None:
-        """Write the next row, after an update of the optimizer.
+        """Write the next row, after an update of the optimizer. Without an update since the last call, do nothing.
 
-        `epoch`, deprecated by torch, moves there instead. Raises `RuntimeError` on the axes `sample` and `token`, and
-        `PastEndError` past the end of a table whose `after` is `error`; never `TypeError`, which DeepSpeed would take
-        for an invitation to call `step(batch_size)`.
+        That is so once an update was seen; until then, and where updates cannot be seen, each call is taken for one.
+        `epoch`, deprecated by torch, moves there instead. Raises `RuntimeError` on the axes `sample` and `token`
+        without `per_step`, and `PastEndError` past the end of a table whose `after` is `error`; never `TypeError`,
+        which DeepSpeed would take for an invitation to call `step(batch_size)`.
         """
+        updates = self._updates
+        made = updates.mark == MADE
+        if not made and epoch is None and self._waits():
+            self._step_count += 1
+            return
         groups = self.optimizer.param_groups
         written = self._written
         if epoch is None and groups[0]["lr"] is written and groups[-1]["lr"] is written:
@@ -128,6 +140,9 @@ class TableLR(LRScheduler):
             else:
                 self.last_epoch = progress
                 self._step_count += 1
+                if made:
+                    updates.mark = NONE
+                    updates.seen = True
                 if rate != written:
                     for group in groups:
                         group["lr"] = rate
@@ -135,8 +150,15 @@ class TableLR(LRScheduler):
                     self._last_lr = [rate] * len(groups)
                 return
         self._check_step(epoch)
-        self._prepare(self.last_epoch + 1)
-        super().step(epoch)
+        self._prepare(self.last_epoch + self._unit)
+        self._moves_itself = True
+        try:
+            super().step(epoch)
+        finally:
+            self._moves_itself = False
+        if made or epoch is not None:
+            updates.reset()
+            updates.seen = updates.seen or made
         if not self._is_initial:
             self._rates = self._rates_of_steps()
 
@@ -148,6 +170,7 @@ class TableLR(LRScheduler):
         progress = checked_progress(n)
         self._prepare(progress)
         self._go_to(progress)
+        self._updates.reset()
         self._step_count = max(self._step_count, 2)  # as after a step: this scheduler is in use
 
     def replace_table(self, table: Table, *, from_step: int | None = None) -> None:
@@ -187,110 +210,23 @@ class TableLR(LRScheduler):
         """`step()` where the optimizer has really stepped: a `GradScaler` skips updates, and those do not count."""
         if stepped:
             self.step()
-
-    def get_lr(self) -> list[float | torch.Tensor]:
-        """The table's rates at the present position, one Python float per parameter group."""
-        row = self._row(self.last_epoch)
-        groups = self.optimizer.param_groups
-        return [*(map(float, self._last_lr) if row is None else self._writer.rates(groups, row))]
+        else:
+            self._updates.reset()
 
     def _update_lr(self, epoch: int | None = None) -> None:
         # torch comes here from its own step(), from the constructor, and from SequentialLR at a milestone
-        self._go_to(self.last_epoch + 1 if epoch is None else checked_progress(epoch))
-
-    def _go_to(self, progress: int) -> None:
-        self._apply(self._row(progress))
-        self.last_epoch = progress
-        self._idle = self._idle and self._is_initial
-
-    def _row(self, progress: int) -> int | None:
-        """The table's row for a progress, row 0 for a negative one; None where the rate is released."""
-        row = max(progress // self.table.stride, 0)  # SequentialLR takes back those whose turn is to come
-        last = self.table.total_steps - 1
-        if row <= last:
-            return row
-        if self.table.after == "error" and row > last + 1:
-            raise PastEndError(f"{self.table.axis} {progress} is past the table's end, {self._end}")
-        return None if self.table.after == "release" else last
-
-    def _apply(self, row: int | None) -> None:
-        groups = self.optimizer.param_groups
-        self._released = row is None and (self._in_force() or (self._released and self._is_untouched()))
-        if row is None:
-            self._last_lr = [float(group["lr"]) for group in groups]
-            self._written = None
-        else:
-            self._last_lr = [*self._writer.write(groups, row)]
-            self._sign(groups)
-        if self._rates:  # those of the groups that were: the writer may have met others
-            self._rates = self._rates_of_steps()
-
-    def _sign(self, groups: list[Group]) -> None:
-        """Record the objects written into the groups, to tell them from equal rates that another scheduler wrote."""
-        self._written = self._last_lr[0]  # type: ignore[assignment]  # ours are floats
-        # what was written is a float or a tensor, and `type` is quicker than `is_tensor`
-        self._tensors = {
-            i: written_tensor(rate) for i, group in enumerate(groups) if type(rate := group["lr"]) is not float
-        }
-
-    def _rates_of_steps(self) -> memoryview[float]:
-        """The rates by step, for the fast path of `step`, if each step is one row for all groups. Else empty."""
-        one_per_step = self.table.stride == 1 and self.table.axis in _STEPPED
-        return self._writer.rates_by_row() if one_per_step else NO_RATES
-
-    @property
-    def _end(self) -> int:
-        return self.table.total_steps * self.table.stride
-
-    # -- watching -----------------------------------------------------------------------------------------------------
+        if not self._moves_itself:
+            self._join_composite()
+        unit = 1 if self._is_initial else self._unit
+        self._go_to(self.last_epoch + unit if epoch is None else checked_progress(epoch))
 
     def _check_step(self, epoch: int | None) -> None:
+        if self._idle and (self._is_initial or self._is_taken_back):
+            self._join_composite()  # which makes the first step again, or has taken it back
         if epoch is not None:
             checked_progress(epoch)
-        elif self.table.axis not in _STEPPED and not self._is_initial:
+        elif self.table.axis not in ("step", "epoch") and self._per_step is None and not self._is_initial:
             raise RuntimeError(messages.unknown_progress(self.table.axis))
-
-    def _prepare(self, progress: int) -> None:
-        """Before a step: bind groups that were added, and warn of another writer or of a step past the end."""
-        if self._is_initial:
-            return
-        groups = self.optimizer.param_groups
-        if not self._writer.fits(groups):
-            self._writer.bind(groups)
-            self._warn_of_own_values(groups, stacklevel=5)
-        if self._overwritten():
-            self._warn("writer", messages.OTHER_WRITER)
-        if progress > self._end and self.table.after == "hold":
-            self._warn("end", messages.past_end(self.table, progress))
-
-    def _warn_of_own_values(self, groups: list[Group], stacklevel: int) -> None:
-        if "own" not in self._warned and (values := self._writer.disagreement(groups)):
-            self._warn("own", messages.own_values(values), stacklevel)
-
-    def _warn(self, what: str, message: str, stacklevel: int = 4) -> None:
-        """Warn of each thing once, at the line that made the scheduler, or called step() or set_progress()."""
-        if what not in self._warned:
-            self._warned.add(what)
-            warnings.warn(message, ScheduleWarning, stacklevel)
-
-    def _overwritten(self) -> bool:
-        """Whether a rate in the optimizer differs from the one this scheduler wrote."""
-        pairs = zip(self.optimizer.param_groups, self._last_lr, strict=False)  # groups added since were not written
-        return self._written is not None and any(not same_rate(group["lr"], float(rate)) for group, rate in pairs)
-
-    def _in_force(self) -> bool:
-        """Whether the rates in the optimizer are the objects that this scheduler wrote, not only equal numbers."""
-        # SequentialLR takes back those whose turn is to come
-        return self._written is not None and self.last_epoch >= 0 and self._is_untouched()
-
-    def _is_untouched(self) -> bool:
-        pairs = zip(self.optimizer.param_groups, self._last_lr, strict=False)  # groups added since were not written
-        return all(is_same(group["lr"], rate, self._tensors.get(i)) for i, (group, rate) in enumerate(pairs))
-
-    def __del__(self) -> None:
-        stuck = self._idle and self._in_force()  # a SequentialLR may have moved on to another, or not come to this one
-        if stuck and getattr(self.optimizer, "_opt_called", False):
-            warnings.warn(messages.never_stepped(self._start), ScheduleWarning, stacklevel=2)
 
     # -- saving and resuming ------------------------------------------------------------------------------------------
 
@@ -308,23 +244,25 @@ class TableLR(LRScheduler):
             initial=self._writer.own_values(self.optimizer.param_groups),
             run=self.run,
             version=self.version,
+            updates=self._updates.noted if self._counts else Noted(),
         ).to_dict()
 
-    def load_state_dict(self, state_dict: dict[str, Any], *, allow_other_table: bool | Table = False) -> None:
+    def load_state_dict(self, state_dict: dict[str, Any], *, allow_other_table: bool | Table | None = None) -> None:
         """Take up a saved position and write its values, whether the optimizer's state is loaded before or after.
 
         The state names its table. Another one raises `DigestMismatchError`, unless `allow_other_table` says that the
-        change is meant: the change and the jump of the rate are then logged, and where the old table itself is given,
-        the first row in which they differ. Raises `ValueError`, naming field and value, for a state that is not one of
-        a TableLR, that is damaged, or that has another axis, stride, number of groups or `relative`. Whatever raises,
-        nothing has changed.
+        change is meant, here or in the constructor: the change and the jump of the rate are then logged, and where the
+        old table itself is given, the first row in which they differ. Raises `ValueError`, naming field and value, for
+        a state that is not one of a TableLR, that is damaged, or that has another axis, stride, number of groups or
+        `relative`. Whatever raises, nothing has changed.
 
         Values that were not this scheduler's when the state was saved (it had released them, or its turn in a
         `SequentialLR` was over or still to come) are put back as they were, unless another TableLR's are there.
         """
         groups = self.optimizer.param_groups
         state = SavedState.parse(state_dict, len(groups))
-        state.check_table(self.table, relative=self.relative, allowed=allow_other_table)
+        old = self.allow_other_table if allow_other_table is None else allow_other_table
+        state.check_table(self.table, relative=self.relative, allowed=old)
         state.check_columns(self._writer.names, same_table=state.digest == self.table.digest)
         row = self._row(state.last_epoch) if state.in_force else None
         if row is None:
@@ -339,29 +277,21 @@ class TableLR(LRScheduler):
         if state.run is not None and state.digest == self.table.digest:
             self.run, self.version = state.run, state.version
         self._idle = False
-        self._rates = self._rates_of_steps()
+        self._rates = NO_RATES
+        self._updates.take_up(state.updates if self._counts else Noted())
         if row is not None:
             self._apply(row)
         else:
             self._leave_to_others(state.values)
         if state.digest != self.table.digest:
-            old = allow_other_table
             where = f"; they differ from row {first_difference(old, self.table)}" if isinstance(old, Table) else ""
             _logger.warning("%s%s", messages.other_table(self.table, state, self._values("lr")), where)
 
-    def _values(self, name: str) -> list[float]:
-        return [float(read(group, name)) for group in self.optimizer.param_groups]
-
-    def _leave_to_others(self, values: dict[str, list[float]]) -> None:
-        if not any(other is not self and other._in_force() for other in _on_optimizer[self.optimizer]):
-            write_values(self.optimizer.param_groups, values)
-        self._last_lr = [*values["lr"]]
-        self._written = None
-
     def _follow_optimizer(self) -> None:
-        """Write our values again where loading the optimizer's state has replaced them."""
+        """See its updates, and write our values again where loading its state has replaced them."""
         on_load(self.optimizer, self._before_load, self._take_up_groups)
-        _on_optimizer.setdefault(self.optimizer, weakref.WeakSet()).add(self)
+        self._share()
+        self._watch_updates()
 
     def _before_load(self) -> None:
         self._writes_again = self._in_force()
@@ -376,13 +306,15 @@ class TableLR(LRScheduler):
 
     def __getstate__(self) -> dict[str, Any]:
         """The attributes that can be copied and pickled, and whether the optimizer's rates are this scheduler's."""
-        derived = ("_writer", "_rates", "_tensors")
-        return {key: value for key, value in vars(self).items() if key not in derived} | {"in_force": self._in_force()}
+        derived = ("_writer", "_rates", "_tensors", "_updates")
+        noted = {"in_force": self._in_force(), "noted": self._updates.noted}
+        return {key: value for key, value in vars(self).items() if key not in derived} | noted
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        in_force = state.pop("in_force")
+        in_force, noted = state.pop("in_force"), state.pop("noted")
         self.__dict__.update(state)
         self._bind()
+        self._updates.take_up(noted)
         groups = self.optimizer.param_groups
         if self.relative:
             self._writer.bind(groups)
@@ -392,7 +324,3 @@ class TableLR(LRScheduler):
             self._sign(groups[: len(self._last_lr)])
         track_steps(self.optimizer)  # a copied optimizer has lost torch's wrapper of its step, and our hooks
         self._follow_optimizer()
-
-
-_on_optimizer: weakref.WeakKeyDictionary[Optimizer, weakref.WeakSet[TableLR]] = weakref.WeakKeyDictionary()
-"""Every TableLR on an optimizer, so that an inactive one can see that another's values are in force."""

@@ -6,6 +6,9 @@ import weakref
 from collections.abc import Callable, Iterator
 from typing import Any
 
+Hook = Callable[[Any], None]
+"""Called with an optimizer."""
+
 
 def with_hooks(optimizer: Any) -> list[Any]:
     """The optimizers that call the hooks of a loaded state: this one, or else those within it, at any depth.
@@ -13,7 +16,7 @@ def with_hooks(optimizer: Any) -> list[Any]:
     A wrapper that did not run torch's constructor has no hooks. The optimizer or optimizers that it wraps are among
     its attributes, under any name. Without hooks in any of them, none is called.
     """
-    return [each for each in _walk(optimizer) if _has_hooks(each)]
+    return [each for each in _walk(optimizer) if has_hooks(each)]
 
 
 def renew_groups(optimizer: Any) -> None:
@@ -25,7 +28,7 @@ def renew_groups(optimizer: Any) -> None:
     within = with_hooks(optimizer)
     used = {id(group["params"]): group for each in within for group in each.param_groups}
     for wrapper in _walk(optimizer):
-        if _has_hooks(wrapper) or "param_groups" not in getattr(wrapper, "__dict__", {}):
+        if has_hooks(wrapper) or "param_groups" not in getattr(wrapper, "__dict__", {}):
             continue
         groups = [used.get(id(group["params"]), group) for group in wrapper.param_groups]
         if any(one is not other for one, other in zip(groups, wrapper.param_groups, strict=True)):
@@ -41,12 +44,13 @@ def _walk(optimizer: Any) -> Iterator[Any]:
             continue
         seen.add(id(current))
         yield current
-        if not _has_hooks(current):
+        if not has_hooks(current):
             attributes = getattr(current, "__dict__", {})
             waiting += [inner for name, value in attributes.items() if name != "state" for inner in _optimizers(value)]
 
 
-def _has_hooks(optimizer: Any) -> bool:
+def has_hooks(optimizer: Any) -> bool:
+    """Whether an optimizer itself has run torch's constructor, and so calls hooks."""
     return "_optimizer_load_state_dict_post_hooks" in getattr(optimizer, "__dict__", {})
 
 
@@ -57,18 +61,32 @@ def _optimizers(value: Any) -> list[Any]:
 
 def track_steps(optimizer: Any) -> None:
     """Let torch see the calls of an `optimizer.step` that is not a method it can wrap, such as a compiled one."""
-    step = optimizer.step
-    if hasattr(step, "_wrapped_by_lr_sched"):
-        return
-    me = weakref.ref(optimizer)
+    if not hasattr(optimizer.step, "_wrapped_by_lr_sched"):
+        wrap_step(optimizer)
+
+
+def wrap_step(optimizer: Any, before: Hook | None = None, after: Hook | None = None) -> Callable[[], None]:
+    """Call one function before each call of `optimizer.step`, and another after it. Returns what ends that."""
+    step, me = optimizer.step, weakref.ref(optimizer)
+    hooks = [before, after]
 
     def tracked(*args: Any, **kwargs: Any) -> Any:
         stepped: Any = me()
         stepped._opt_called = True
-        return step(*args, **kwargs)
+        if hooks[0] is not None:
+            hooks[0](stepped)
+        result = step(*args, **kwargs)
+        if hooks[1] is not None:
+            hooks[1](stepped)
+        return result
 
+    def end() -> None:
+        hooks[:] = [None, None]
+
+    tracked.__wrapped__ = step  # type: ignore[attr-defined]  # a GradScaler asks for the parameters of a step
     tracked._wrapped_by_lr_sched = True  # type: ignore[attr-defined]  # by this mark torch knows a tracked step
     optimizer.step = tracked
+    return end
 
 
 def on_load(optimizer: Any, before: Callable[[], None], after: Callable[[], None]) -> None:

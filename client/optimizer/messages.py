@@ -10,6 +10,16 @@ OTHER_WRITER = (
     "two schedulers on one optimizer? A table with after='release' hands over to the next one at its end"
 )
 
+UNSEEN = (
+    "the optimizer is updated in a way that its step hooks do not see: from now on each step() counts as an update. "
+    "Call step() once after each update, and advance(stepped=False) after one that was skipped"
+)
+TOO_OFTEN = (
+    "step() was called again though no weight has changed since the last call: rows are passed over, because this "
+    "optimizer's updates cannot be seen. Call step() once after each update, or scheduler.advance(stepped=updated), "
+    "where updated says whether there was one"
+)
+
 
 def own_values(values: str) -> str:
     """The warning that one value for all replaces the groups' own."""
@@ -42,7 +52,18 @@ def unknown_progress(axis: str) -> str:
     """The error of a `step()` that cannot know how far the training is."""
     return (
         f"the table counts {axis}s, and step() cannot know how many there were: "
-        f"call set_progress(n) with the number of {axis}s so far"
+        f"call set_progress(n) with the number of {axis}s so far, "
+        f"or make the TableLR with per_step=N, the {axis}s of one update by all workers together"
+    )
+
+
+def unfollowed(axis: str) -> str:
+    """The warning that rows moved on by themselves."""
+    rows = "rows count updates" if axis == "step" else f"rows count the {axis}s of updates"
+    return (
+        f"an update followed another without a step() of this TableLR between them: {rows}, so the table has moved on "
+        "by itself. Call step() after each update, or, where a row is meant for a whole epoch, make the table with "
+        "axis='epoch'"
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from typing import Any, get_args
 import numpy as np
 
 from client.errors import DigestMismatchError
+from client.optimizer.updates import Noted
 from client.pinned_table import PinnedTable, check_pin
 from scheduler import Table
 from scheduler.numerics.progress import MAX_PROGRESS, progress_index
@@ -22,6 +24,11 @@ Lists = dict[str, list[float]]
 
 _NEEDED = ("last_epoch", "_step_count", "_last_lr", "others", "in_force", "digest", "axis", "stride")
 _RELATIVE = ("relative", "initial")  # a state without both is of a version that knew absolute values alone
+_UPDATES = ("update_made", "updates_seen", "ahead")  # without them, of one that did not watch the optimizer
+_DEFAULTS: dict[str, Any] = {  # of states that older versions saved
+    **{"relative": False, "initial": {}, "run": None, "version": None},
+    **{"update_made": False, "updates_seen": False, "ahead": 0},
+}
 _DEEPEST = 64  # each SequentialLR around a waiting scheduler takes one step back from it
 
 
@@ -37,6 +44,7 @@ class SavedState:
         digest: the table's, with its `axis` and `stride`.
         relative: whether the table was a factor of each group's own value, kept in `initial`.
         run: the name of the run that the table was resolved from, with its `version`; both None where it was not.
+        updates: what the scheduler knew of its optimizer's updates.
     """
 
     last_epoch: int
@@ -50,6 +58,7 @@ class SavedState:
     initial: Lists
     run: str | None = None
     version: int | None = None
+    updates: Noted = dataclasses.field(default_factory=Noted)
 
     def to_dict(self) -> dict[str, Any]:
         """The state as `state_dict` gives it."""
@@ -64,6 +73,9 @@ class SavedState:
             "stride": self.stride,
             "relative": self.relative,
             "initial": self.initial,
+            "update_made": self.updates.made,
+            "updates_seen": self.updates.seen,
+            "ahead": self.updates.ahead,
             **({} if self.run is None else {"run": self.run, "version": self.version}),
         }
 
@@ -80,7 +92,7 @@ class SavedState:
             raise ValueError(message)  # noqa: TRY004  # whatever is wrong with a state is a ValueError
         if missing := [*_missing(state)]:
             raise ValueError(f"this is not the state of a TableLR: it has no {', '.join(sorted(missing))}")
-        state = {"relative": False, "initial": {}, "run": None, "version": None, **state}
+        state = {**_DEFAULTS, **state}
         in_force = _checked(state, "in_force", "True or False", _is_bool)
         relative = _checked(state, "relative", "True or False", _is_bool)
         lowest = 0 if in_force else -_DEEPEST
@@ -107,6 +119,11 @@ class SavedState:
             initial=initial,
             run=state["run"],
             version=state["version"],
+            updates=Noted(
+                made=_checked(state, "update_made", "True or False", _is_bool),
+                seen=_checked(state, "updates_seen", "True or False", _is_bool),
+                ahead=_integer(state, "ahead", 0),
+            ),
         )
 
     def check_table(self, table: Table, *, relative: bool, allowed: bool | Table) -> None:
@@ -159,7 +176,8 @@ class SavedState:
 
 
 def _missing(state: Mapping[Any, Any]) -> list[str]:
-    needed = _NEEDED + (_RELATIVE if any(name in state for name in _RELATIVE) else ())
+    later = (names for names in (_RELATIVE, _UPDATES) if any(name in state for name in names))
+    needed = sum(later, _NEEDED)
     return [name for name in needed if name not in state]
 
 

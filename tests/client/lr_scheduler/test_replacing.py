@@ -99,7 +99,7 @@ def test_past_the_end_it_is_too_late() -> None:
     scheduler.replace_table(longer)
     assert rates_in_force(optimizer, scheduler, 2) == [0.01, 0.02]
     with pytest.warns(ScheduleWarning, match="step 13 is past the table's end, 12"):
-        scheduler.step()
+        rates_in_force(optimizer, scheduler, 1)
     with pytest.raises(ValueError, match="step 13 is past the end of the table, 12: it is too late"):
         scheduler.replace_table(make_table([*longer.lr, 0.03]))
 

@@ -92,6 +92,9 @@ DAMAGED: dict[str, list[Any]] = {
     "axis": [None, 1, "", "steps", "sample", ["step"]],
     "stride": [*NO_COUNTS, 0],
     "relative": [None, 0, 1, "True"],
+    "update_made": [None, 0, 1, "True"],
+    "updates_seen": [None, 0, 1, "True"],
+    "ahead": NO_COUNTS,
     "initial": [None, [], {"lr": [0.1, 0.1]}, {"lr": [0.1, math.nan]}, {"momentum": [0.9, 0.9]}],
 }
 DAMAGES = [(field, value) for field, values in DAMAGED.items() for value in values]
@@ -170,7 +173,7 @@ def test_own_values_that_make_no_rate_are_refused(own: dict[str, list[float]], m
     refuses(make(), state, message)
 
 
-@pytest.mark.parametrize("allowed", ["yes", 1.5, None])
+@pytest.mark.parametrize("allowed", ["yes", 1.5])
 def test_what_to_allow_is_true_false_or_a_table(allowed: Any) -> None:
     """`allow_other_table` of another type is refused, whatever the state."""
     with pytest.raises(TypeError, match="allow_other_table must be True, False or the old Table, got"):

@@ -23,6 +23,20 @@ def update(optimizer: Optimizer) -> None:
     optimizer.step()
 
 
+def record_rates(optimizer: Optimizer) -> list[float]:
+    """The rate of group 0 at the beginning of each update from now on."""
+    seen: list[float] = []
+    optimizer.register_step_pre_hook(lambda *_: seen.append(float(optimizer.param_groups[0]["lr"])))
+    return seen
+
+
+def skip(optimizer: Optimizer) -> None:
+    """What an update leaves that a GradScaler skips, or a batch whose gradients are only accumulated."""
+    for group in optimizer.param_groups:
+        for parameter in group["params"]:
+            parameter.grad = torch.full_like(parameter, torch.inf)
+
+
 def values_of(optimizer: Optimizer, name: str = "lr") -> list[float]:
     """A hyperparameter of each group."""
     return [float(group[name]) for group in optimizer.param_groups]

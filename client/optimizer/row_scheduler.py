@@ -1,0 +1,190 @@
+"""A scheduler's rows: writing them into an optimizer, and knowing whether what is there is its own."""
+
+from __future__ import annotations
+
+import atexit
+import warnings
+import weakref
+from typing import Any
+
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
+
+from client.optimizer import messages
+from client.optimizer.groups import NO_RATES, RowWriter, write_values
+from client.optimizer.rate_tensors import WrittenTensor, is_same, same_rate, written_tensor
+from client.pinned_table import PinnedTable
+from scheduler import PastEndError, ScheduleWarning, Table
+from scheduler.interop.group_fields import Group, read
+
+_STEPPED = ("step", "epoch")  # axes on which one call of step() is one unit of progress
+
+
+class RowScheduler(LRScheduler):
+    """Writes a table's rows into an optimizer: which one, its subclass decides.
+
+    Attributes:
+        table: the values.
+        run: the name of the run that the table was resolved from, with its `version`; None where it was not.
+        relative: whether the table's values are factors of each group's own.
+    """
+
+    table: Table
+    run: str | None = None
+    version: int | None = None
+    relative: bool = False
+    _warned: set[str]  # what has been warned of
+    _start: int = 0
+    _idle: bool = False  # made, and not moved since
+    _stepped_before: bool = False  # the optimizer, before this scheduler was made
+    _written: float | None = None  # the object last written as the first group's rate; None where others may write
+    _released: bool = False  # at the table's end, and nobody has written a rate since
+
+    def _hold(self, table: Table) -> None:
+        self.table = table
+        if isinstance(table, PinnedTable):
+            self.run, self.version = table.run, table.version
+
+    def _bind(self) -> None:
+        """Set up what is derived from the table, and cannot be copied or pickled."""
+        self._writer = RowWriter(self.table, relative=self.relative)
+        self._rates = NO_RATES  # filled at the first real step: until then torch's own checks should run
+        self._tensors: dict[int, WrittenTensor] = {}
+
+    # -- writing ------------------------------------------------------------------------------------------------------
+
+    def get_lr(self) -> list[Any]:
+        """The table's rates at the present position, one Python float per parameter group."""
+        row = self._row(self.last_epoch)
+        groups = self.optimizer.param_groups
+        return [*(map(float, self._last_lr) if row is None else self._writer.rates(groups, row))]
+
+    def _go_to(self, progress: int) -> None:
+        self._apply(self._row(progress))
+        self.last_epoch = progress
+        self._idle = self._idle and self._is_initial
+
+    def _row(self, progress: int) -> int | None:
+        """The table's row for a progress, row 0 for a negative one; None where the rate is released."""
+        row = max(progress // self.table.stride, 0)  # SequentialLR takes back those whose turn is to come
+        last = self.table.total_steps - 1
+        if row <= last:
+            return row
+        if self.table.after == "error" and row > last + 1:
+            raise PastEndError(f"{self.table.axis} {progress} is past the table's end, {self._end}")
+        return None if self.table.after == "release" else last
+
+    def _apply(self, row: int | None) -> None:
+        groups = self.optimizer.param_groups
+        self._released = row is None and (self._in_force() or (self._released and self._is_untouched()))
+        if row is None:
+            self._last_lr = [float(group["lr"]) for group in groups]
+            self._written = None
+        else:
+            self._last_lr = [*self._writer.write(groups, row)]
+            self._sign(groups)
+        if self._rates:  # those of the groups that were: the writer may have met others
+            self._rates = self._rates_of_steps()
+
+    def _sign(self, groups: list[Group]) -> None:
+        """Record the objects written into the groups, to tell them from equal rates that another scheduler wrote."""
+        self._written = self._last_lr[0]  # type: ignore[assignment]  # ours are floats
+        # what was written is a float or a tensor, and `type` is quicker than `is_tensor`
+        self._tensors = {
+            i: written_tensor(rate) for i, group in enumerate(groups) if type(rate := group["lr"]) is not float
+        }
+
+    def _rates_of_steps(self) -> memoryview[float]:
+        """The rates by step, for the fast path of `step`, if each step is one row for all groups. Else empty."""
+        one_per_step = self.table.stride == 1 and self.table.axis in _STEPPED
+        return self._writer.rates_by_row() if one_per_step else NO_RATES
+
+    @property
+    def _end(self) -> int:
+        return self.table.total_steps * self.table.stride
+
+    def _values(self, name: str) -> list[float]:
+        return [float(read(group, name)) for group in self.optimizer.param_groups]
+
+    # -- whose rates --------------------------------------------------------------------------------------------------
+
+    def _prepare(self, progress: int) -> None:
+        """Before a step: bind groups that were added, and warn of another writer or of a step past the end."""
+        if self._is_initial:
+            return
+        groups = self.optimizer.param_groups
+        if not self._writer.fits(groups):
+            self._writer.bind(groups)
+            self._warn_of_own_values(groups, stacklevel=5)
+        if self._overwritten():
+            self._warn("writer", messages.OTHER_WRITER)
+        if progress > self._end and self.table.after == "hold":
+            self._warn("end", messages.past_end(self.table, progress))
+
+    def _warn_of_own_values(self, groups: list[Group], stacklevel: int) -> None:
+        if "own" not in self._warned and (values := self._writer.disagreement(groups)):
+            self._warn("own", messages.own_values(values), stacklevel)
+
+    def _warn(self, what: str, message: str, stacklevel: int = 4) -> None:
+        """Warn of each thing once, at the line that made the scheduler, or called step() or set_progress()."""
+        if what not in self._warned:
+            self._warned.add(what)
+            warnings.warn(message, ScheduleWarning, stacklevel)
+
+    def _overwritten(self) -> bool:
+        """Whether a rate in the optimizer differs from the one this scheduler wrote."""
+        pairs = zip(self.optimizer.param_groups, self._last_lr, strict=False)  # groups added since were not written
+        return self._written is not None and any(not same_rate(group["lr"], float(rate)) for group, rate in pairs)
+
+    def _in_force(self) -> bool:
+        """Whether the rates in the optimizer are the objects that this scheduler wrote, not only equal numbers."""
+        # SequentialLR takes back those whose turn is to come
+        return self._written is not None and self.last_epoch >= 0 and self._is_untouched()
+
+    def _is_untouched(self) -> bool:
+        pairs = zip(self.optimizer.param_groups, self._last_lr, strict=False)  # groups added since were not written
+        return all(is_same(group["lr"], rate, self._tensors.get(i)) for i, (group, rate) in enumerate(pairs))
+
+    def _leads(self) -> bool:
+        """Whether the first group's rate is the object that this scheduler wrote."""
+        rate = self.optimizer.param_groups[0]["lr"]
+        return self._written is not None and is_same(rate, self._last_lr[0], self._tensors.get(0))
+
+    def _share(self) -> None:
+        """Let the other schedulers of this class on the optimizer know of this one."""
+        _on_optimizer.setdefault(self.optimizer, weakref.WeakSet()).add(self)
+        _living.add(self)
+
+    def _leave_to_others(self, values: dict[str, list[float]]) -> None:
+        if not any(other is not self and other._in_force() for other in _on_optimizer[self.optimizer]):
+            write_values(self.optimizer.param_groups, values)
+        self._last_lr = [*values["lr"]]
+        self._written = None
+
+    # -- at its end ---------------------------------------------------------------------------------------------------
+
+    def _warn_if_stuck(self) -> None:
+        stuck = (
+            self._idle and not self._stepped_before and self._in_force()
+        )  # a SequentialLR may have moved on to another, or not come to this one
+        if stuck and getattr(self.optimizer, "_opt_called", False):
+            warnings.warn(messages.never_stepped(self._start), ScheduleWarning, stacklevel=3)
+
+    def __del__(self) -> None:
+        if not _ended:
+            self._warn_if_stuck()
+
+
+_on_optimizer: weakref.WeakKeyDictionary[Optimizer, weakref.WeakSet[RowScheduler]] = weakref.WeakKeyDictionary()
+"""Every scheduler on an optimizer, so that an inactive one can see that another's values are in force."""
+
+_living: weakref.WeakSet[RowScheduler] = weakref.WeakSet()
+_ended: list[bool] = []
+
+
+@atexit.register
+def _warn_at_exit() -> None:
+    """Warn while all that it takes is still there: when the interpreter ends, modules go before some objects do."""
+    for scheduler in [*_living]:
+        scheduler._warn_if_stuck()
+    _ended.append(True)
