@@ -70,7 +70,7 @@ def open_server(settings: Settings, workers: Workers | None = None) -> ServerSta
         runs,
         amendments,
         ProposalService(metadata, runs, amendments, executors, feed),
-        ProgressService(metadata, runs, executors),
+        ProgressService(metadata, runs, executors, feed),
         Uploads(settings, executors),
         feed,
         Metrics(),

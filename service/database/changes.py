@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import Any
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Self
 
 from sqlalchemy import Connection, func, select
+from typing_extensions import override
 
 from service.database.checked_table import CheckedTable, DamagedRow, Decision
 from service.database.database import Database
 from service.database.drivers.dialects import lock_name, notify
-from service.database.rows import Row
+from service.database.rows import Row, Stored
 from service.database.schema import CHANGES
 
 CHANNEL = "lrtables_changes"
@@ -24,7 +26,7 @@ _LOCK = "the feed of changes"
 
 @dataclass(frozen=True)
 class ChangeRow(Row):
-    """A change of a run. `created_at` is in seconds since 1970."""
+    """A change of a run. `created_at` is in seconds since 1970; `details` tell what it has set, as JSON data."""
 
     sequence: int
     namespace: str
@@ -35,6 +37,13 @@ class ChangeRow(Row):
     author: str
     created_at: float
     reason: str | None = None
+    details: Mapping[str, Any] | None = field(default=None, hash=False)
+
+    @classmethod
+    @override
+    def of(cls, stored: Stored) -> Self:
+        details = stored["details"]
+        return super().of({**stored, "details": None if details is None else json.loads(details)})
 
 
 class ChangeRecords:

@@ -48,7 +48,7 @@ class Metadata:
         self.changes = ChangeRecords(self._database)
         self.runs = RunRecords(self._database, self.changes)
         self.proposals = ProposalRecords(self._database, self.runs)
-        self.progress = ProgressRecords(self._database)
+        self.progress = ProgressRecords(self._database, self.runs)
         runs: tuple[Aggregate, ...] = (self.runs, self.proposals, self.progress)
         self.aggregates: tuple[Aggregate, ...] = (self.tables, self.tokens, self.changes, *runs)
         self._checked = {checked.table: checked for each in self.aggregates for checked in each.checked_tables}

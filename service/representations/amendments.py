@@ -167,14 +167,18 @@ class ProgressRequest(BaseModel):
         Field(ge=0, le=MOST_INTEGER, description="progress in units of the table's axis"),
         BeforeValidator(coerce_int),
     ]
+    version: Annotated[int, Field(ge=1, le=MOST_INTEGER), BeforeValidator(coerce_int)] | None = Field(
+        None, description="of the run, which the worker follows: a report from before a rewind then does not count"
+    )
 
 
 class ProgressAnswer(BaseModel):
     """The response to a report of a worker's position."""
 
-    version: int = Field(description="the run's version, at most 2 seconds old")
+    version: int = Field(description="the run's version now")
     digest: str = Field(description="the table of that version")
-    highest: int = Field(description="the highest position that a worker has reported")
+    highest: int | None = Field(description="the highest position that a worker has reported; null if none counts")
+    counted: bool = Field(description="whether the report counts: not where workers have gone back since its version")
 
 
 class WorkerProgress(BaseModel):
@@ -182,6 +186,7 @@ class WorkerProgress(BaseModel):
 
     step: int
     reported_at: datetime
+    version: int | None = Field(description="of the run, which the worker follows; null where it has not said")
 
 
 class Progress(BaseModel):
@@ -194,7 +199,15 @@ class Progress(BaseModel):
     def of(cls, rows: list[ProgressRow]) -> Progress:
         """Return the document of all reports."""
         workers = {
-            row.worker: WorkerProgress(step=row.step, reported_at=datetime.fromtimestamp(row.reported_at, UTC))
+            row.worker: WorkerProgress(
+                step=row.step, reported_at=datetime.fromtimestamp(row.reported_at, UTC), version=row.version
+            )
             for row in rows
         }
         return cls(workers=workers, highest=max((row.step for row in rows), default=None))
+
+
+class Forgotten(BaseModel):
+    """The workers whose positions were forgotten."""
+
+    forgotten: list[str]

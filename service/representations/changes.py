@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -47,11 +47,15 @@ class Change(BaseModel):
     namespace: str
     name: str
     version: int = Field(description="the run's newest version after the change")
-    action: str = Field(description="that of the version, or lock, unlock, labels, rules, propose, reject")
+    action: str = Field(description="that of the version, or lock, unlock, labels, rules, propose, reject, forget")
     digest: str = Field(description="digest of the table of that version")
     author: str = Field(description="name of the token; empty if the server requires no tokens")
     reason: str | None = Field(description="why, as its author gave it")
     created_at: datetime
+    details: dict[str, Any] | None = Field(
+        description="what was set (`labels`, `rules`), the `proposal`, the `version` that was rolled back to, or the "
+        "`worker` whose position was forgotten; null where there is nothing to tell"
+    )
 
 
 class Changes(BaseModel):

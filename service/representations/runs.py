@@ -13,14 +13,14 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from scheduler.table_format import Axis
 from service.database.runs.listing import RunCursor, RunFilter
-from service.database.runs.rows import RunHead, RunName, RunRow, RunVersionRow
+from service.database.runs.rows import Expected, RunHead, RunName, RunRow, RunState, RunVersionRow
 from service.errors import MOST_INTEGER, InvalidRequestError, PreconditionFailedError, PreconditionRequiredError
 from service.representations.manifest import location
 from service.runs.heads import ServedHead
 from service.runs.rules import NAME_PART, TEXT_PATTERN, Labels, Rules
 from service.runs.service import RunChangedError
 
-_VERSION_TAG = re.compile(r'"v([1-9][0-9]{0,14})"')
+_TAG = re.compile(r'"v([1-9][0-9]{0,14})([.](0|[1-9][0-9]{0,14}))?"')
 _PREFIX = f"^({NAME_PART}(/({NAME_PART})?)?)?$"
 _LABEL = f"^{NAME_PART}:[^\\x00]{{0,200}}$"
 _CURSOR = f"^[0-9]{{1,12}}([.][0-9]{{1,12}})?/{NAME_PART}/{NAME_PART}$"
@@ -86,6 +86,9 @@ class Run(RunVersion):
     rules: dict[str, int | float] = Field(description="the guard rails for its changes, those that are set")
     locked: bool
     deleted: bool
+    revision: int = Field(
+        description="how often lock, labels or rules were set anew at this version; beside 0 the ETag has it: `v3.2`"
+    )
 
     @classmethod
     def of(cls, head: RunHead, *, with_values: bool = True) -> Run:
@@ -175,6 +178,11 @@ class RunRequest(_Reasons):
     digest: Digest | None = None
     labels: Labels | None = Field(None, description="replaces all labels; without it they are kept")
     rules: Rules | None = Field(None, description="replaces all guard rails; without it they are kept")
+    if_exists: Literal["use"] | None = Field(
+        None,
+        description="with If-None-Match: *, for a run that has moved on: `use` it as it is now, whatever its version, "
+        "if it was created with this table",
+    )
 
     @model_validator(mode="after")
     def _check(self) -> RunRequest:
@@ -211,19 +219,20 @@ def outline(amendment: str) -> dict[str, Any]:
     return {name: given[name] for name in ("template", "from_step")}
 
 
-def etag(version: int) -> str:
-    """Return the entity tag of a run at this version."""
-    return f'"v{version}"'
+def etag(version: int, revision: int = 0) -> str:
+    """Return the entity tag of a run at this version: `"v3"`, and `"v3.2"` after it was set anew twice."""
+    return f'"v{version}.{revision}"' if revision else f'"v{version}"'
 
 
-def expected_version(if_match: str) -> int:
-    """Return the version in an If-Match header; one that no run has for any other entity tag.
+def expected_version(if_match: str) -> Expected:
+    """Return what an If-Match header expects of the run; a version that no run has for any other entity tag.
 
-    Raises `PreconditionRequiredError` if it names no version.
+    `"v3"` is version 3, whatever was set of it since, and `"v3.2"` that version at that revision. `"v3.0"` is it
+    before anything was set. Raises `PreconditionRequiredError` if it names no version.
     """
-    found = _VERSION_TAG.fullmatch(if_match.strip())
+    found = _TAG.fullmatch(if_match.strip())
     if found is not None:
-        return int(found[1])
+        return int(found[1]) if found[3] is None else RunState(int(found[1]), int(found[3]))
     if if_match.strip() in ("", "*"):
         raise PreconditionRequiredError(
             f'If-Match must name the version that the run has, such as "v3", got {if_match!r}'
@@ -231,8 +240,8 @@ def expected_version(if_match: str) -> int:
     return _NO_VERSION
 
 
-def precondition(if_match: str, if_none_match: str) -> int | None:
-    """Return the version that a PUT expects; None if there must be no such run.
+def precondition(if_match: str, if_none_match: str) -> Expected | None:
+    """Return the state that a PUT expects; None if there must be no such run.
 
     Raises `PreconditionRequiredError`, and `InvalidRequestError` for two preconditions that contradict each other.
     """
@@ -264,4 +273,5 @@ def conflict(error: RunChangedError, *, with_values: bool) -> PreconditionFailed
 
 
 def _settings(run: RunRow) -> dict[str, Any]:
-    return {"labels": run.labels, "rules": run.rules, "locked": bool(run.locked), "deleted": bool(run.deleted)}
+    flags = {"locked": bool(run.locked), "deleted": bool(run.deleted)}
+    return {"labels": run.labels, "rules": run.rules, **flags, "revision": run.state.revision}

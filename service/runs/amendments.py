@@ -23,7 +23,7 @@ from scheduler.numerics.cancellation import ComputationStoppedError, cancellable
 from scheduler.table_format import TableError
 from service.concurrency.executors import Executors
 from service.database.runs.records import Check
-from service.database.runs.rows import Author, RunEdit, RunHead, RunName, RunTarget
+from service.database.runs.rows import Author, Expected, RunEdit, RunHead, RunName, RunTarget
 from service.errors import (
     AmendmentRefusedError,
     DeadlineExceededError,
@@ -50,6 +50,7 @@ class Prepared:
 
     Args:
         head: the run that it is for.
+        expected: what the run must be at when it is applied.
         amendment: as it was asked for.
         spec: of the amended table.
         target: the amended table.
@@ -57,6 +58,7 @@ class Prepared:
     """
 
     head: RunHead
+    expected: Expected
     amendment: Amendment
     spec: Spec
     target: RunTarget
@@ -95,7 +97,7 @@ class AmendmentService:
         self._settings = settings
 
     async def prepare(
-        self, name: RunName, expected: int, amendment: Amendment, check_spec: CheckSpec, *, dry_run: bool = False
+        self, name: RunName, expected: Expected, amendment: Amendment, check_spec: CheckSpec, *, dry_run: bool = False
     ) -> Prepared:
         """Compute and store the table of an amendment, and prove that its rows before `from_step` are the same.
 
@@ -106,7 +108,7 @@ class AmendmentService:
         `TableService.obtain` raise.
         """
         head = await self._runs.current(name)
-        if head.run.version != expected:
+        if not head.run.is_at(expected):
             raise RunChangedError(not_at(name, head, expected), head, None)
         if head.run.locked and not dry_run:
             raise locked(name)
@@ -117,7 +119,7 @@ class AmendmentService:
             target = await self._runs.target_of_spec(spec)
             change = await self._runs.measured(head.run.digest, target.digest, step)
             if change is not None and (change.first_step is None or change.first_step >= step):
-                return Prepared(head, amendment, spec, target, change)
+                return Prepared(head, expected, amendment, spec, target, change)
         raise AmendmentRefusedError(
             f"the rows before step {step} of {name} cannot be kept", members={"from_step": step}
         )
@@ -137,8 +139,7 @@ class AmendmentService:
             if also is not None:
                 also(*at)
 
-        version = prepared.head.run.version
-        head, _ = await self._runs.change(name, version, prepared.target, edit, check)
+        head, _ = await self._runs.change(name, prepared.expected, prepared.target, edit, check)
         return head
 
     async def dry_run(self, name: RunName, prepared: Prepared) -> DryRun:
@@ -177,8 +178,9 @@ class AmendmentService:
 
 def edit_of(amendment: Amendment, author: Author, reason: str | None, link: str | None) -> RunEdit:
     """Return what an amendment writes into the run's history, beside its table."""
-    action = "rewind" if isinstance(amendment, Rewind) else "amend"
-    return RunEdit(action, author, reason, link, amendment.from_step, amendment.model_dump_json())
+    is_rewind = isinstance(amendment, Rewind)
+    action, text = "rewind" if is_rewind else "amend", amendment.model_dump_json()
+    return RunEdit(action, author, reason, link, amendment.from_step, text, begins_branch=is_rewind)
 
 
 def _amended(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from typing import Any, Literal
 
 from sqlalchemy import Connection
@@ -133,14 +134,24 @@ def refuse_behind(change: TableChange, highest: ProgressRow | None, margin: int)
     if change.from_step <= row + margin:
         raise AmendmentRefusedError(
             f"from_step must be > {row + margin}, got {change.from_step}: the worker {highest.worker} has reported "
-            f"step {highest.step}, row {row}, and the margin is {margin} rows",
+            f"step {highest.step}, row {row}, {_time(time.time() - highest.reported_at)} ago, and the margin is "
+            f"{margin} rows; a worker that is gone, or has reported a wrong step, can be forgotten",
             members={
                 "worker": highest.worker,
                 "step": highest.step,
+                "reported_at": datetime.fromtimestamp(highest.reported_at, UTC).isoformat(),
                 "margin_steps": margin,
                 "from_step": change.from_step,
             },
         )
+
+
+def _time(seconds: float) -> str:
+    """Return a time as people say it, to one unit."""
+    for unit, length in (("days", 86400.0), ("hours", 3600.0), ("minutes", 60.0)):
+        if seconds >= 2 * length:
+            return f"{seconds / length:.0f} {unit}"
+    return f"{max(seconds, 0.0):.0f} s"
 
 
 def broken_rules(run: RunRow, change: TableChange | None, now: float) -> Iterator[Refusal]:
@@ -161,6 +172,13 @@ def broken_rules(run: RunRow, change: TableChange | None, now: float) -> Iterato
         value = min(change.factor, 1e300)  # JSON has no infinity
         text = f"a rate would change by the factor {value:g}, and max_factor is {limit:g}"
         yield Refusal("max_factor", limit, value, text)
+
+
+def without_values(error: GuardRailError) -> GuardRailError:
+    """Return the error without the values of the table that break a rule: for who may not read them."""
+    refusals = [{"rule": each["rule"], "limit": each["limit"]} for each in error.members["refusals"]]
+    text = "; ".join(f"it breaks the rule {each['rule']}, whose limit is {each['limit']:g}" for each in refusals)
+    return GuardRailError(text, members={**refusals[0], "refusals": refusals})
 
 
 def guard_rail_error(broken: Sequence[Refusal]) -> GuardRailError:

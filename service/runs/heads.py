@@ -90,9 +90,9 @@ class Heads:
     def changed(self, name: RunName, head: RunHead) -> None:
         """Take note of a change that this server has made, in whatever order such notes come."""
         known = self._known.get(name)
-        if known is None or known.head is None or known.head.run.version < head.run.version:
+        if known is None or known.head is None or known.head.run.state < head.run.state:
             self._store(name, KnownHead(head, self._clock(), self._clock()))
-        else:  # of two changes without a new version, the later one may be noted first
+        else:  # of two changes, the later one may be noted first
             self._known[name] = replace(known, changed_at=self._clock())
         self._queries.pop(name, None)  # it may have read what was before
 

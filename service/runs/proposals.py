@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -11,7 +12,7 @@ from scheduler.amendments import Amendment, parse_amendment
 from service.concurrency.executors import Executors
 from service.database.metadata import Metadata
 from service.database.runs.proposals import MOST_OPEN, DecidedError, TooManyProposalsError
-from service.database.runs.rows import Author, ProposalRow, RunHead, RunName, RunRow
+from service.database.runs.rows import Author, Expected, ProposalRow, RunHead, RunName, RunRow
 from service.errors import (
     LimitExceededError,
     ProposalDecidedError,
@@ -51,7 +52,7 @@ class ProposalService:
     async def propose(
         self,
         name: RunName,
-        expected: int,
+        expected: Expected,
         amendment: Amendment,
         author: Author,
         reason: str | None,
@@ -103,6 +104,7 @@ class ProposalService:
             raise _decided(name, row)
         amendment = parse_amendment(row.amendment)
         edit = edit_of(amendment, author, reason or row.reason, row.link)
+        edit = replace(edit, details={"proposal": number, "proposed_by": row.author})
 
         def also(connection: Connection, run: RunRow | None) -> None:
             self._records.approve(connection, name, number, author, row.base_version + 1)

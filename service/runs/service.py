@@ -13,7 +13,16 @@ from service.database.changes import ChangeRow
 from service.database.metadata import Metadata
 from service.database.runs.listing import RunCursor, RunFilter
 from service.database.runs.records import Check, LockedError, RunConflictError
-from service.database.runs.rows import Author, RunEdit, RunHead, RunName, RunTarget, RunVersionRow
+from service.database.runs.rows import (
+    Author,
+    Expected,
+    RunEdit,
+    RunHead,
+    RunName,
+    RunState,
+    RunTarget,
+    RunVersionRow,
+)
 from service.database.tables import SpecRow
 from service.errors import RunDeletedError, RunLockedError, RunNotFoundError, TableLostError, VersionNotFoundError
 from service.runs.differences import TableDifference, compare
@@ -121,26 +130,42 @@ class RunService:
 
     # -- changing -----------------------------------------------------------------------------------------------------
 
-    async def create(self, name: RunName, target: RunTarget, edit: RunEdit) -> tuple[RunHead, bool]:
+    async def create(
+        self, name: RunName, target: RunTarget, edit: RunEdit, *, may_have_changed: bool = False
+    ) -> tuple[RunHead, bool]:
         """Create a run, or a deleted one anew; return it, and whether this call created it.
 
-        A run that has this table already is a success. Raises `RunChangedError` if it has another one.
+        A run that has this table already is a success; with `may_have_changed` so is one that was created with it, and
+        is returned as it is now. Raises `RunChangedError` for another table.
         """
-        return await self.change(name, None, target, edit, self.guards.forgetting(name))
+        edit = replace(edit, begins_branch=True)
+        try:
+            return await self.change(name, None, target, edit, self.guards.forgetting(name))
+        except RunChangedError as error:
+            if not may_have_changed:
+                raise
+            first: RunVersionRow = await self._executors.database(self._records.created, name)
+            if first.digest == target.digest:
+                return error.head, False
+            difference = await self._compared(first.digest, target.digest, compare)
+            detail = f"the run {name} exists, and was created with another table (version {first.version})"
+            raise RunChangedError(
+                f"{detail}; {difference.text if difference else ''}", error.head, difference
+            ) from None
 
-    async def move(self, name: RunName, expected: int, target: RunTarget, edit: RunEdit) -> tuple[RunHead, bool]:
+    async def move(self, name: RunName, expected: Expected, target: RunTarget, edit: RunEdit) -> tuple[RunHead, bool]:
         """Move a run to another table; return it, and whether there is a new version.
 
         Raises what `change` raises, `AmendmentRefusedError` if it touches rows that workers may have passed, and
         `GuardRailError`.
         """
         head = await self.current(name)
-        if head.run.version != expected or head.run.digest == target.digest:
+        if not head.run.is_at(expected) or head.run.digest == target.digest:
             return await self.change(name, expected, target, edit)
-        return await self._guarded(name, head, target, edit, "margin")
+        return await self._guarded(name, head, expected, target, edit, "margin")
 
     async def rollback(
-        self, name: RunName, expected: int, version: int, edit: RunEdit, *, rewind: bool = False
+        self, name: RunName, expected: Expected, version: int, edit: RunEdit, *, rewind: bool = False
     ) -> RunHead:
         """Append a version that names the table of an earlier one, which has the same rows as far as workers are.
 
@@ -149,27 +174,28 @@ class RunService:
         """
         head = await self.current(name)
         target = (await self.version(name, version)).target
-        if head.run.version == expected:
+        if head.run.is_at(expected):
             await self._tables.get_recorded(target.digest)
-            head, _ = await self._guarded(name, head, target, edit, "rewind" if rewind else "equal")
+            edit = replace(edit, begins_branch=rewind, details={"version": version})
+            head, _ = await self._guarded(name, head, expected, target, edit, "rewind" if rewind else "equal")
         else:
             head, _ = await self.change(name, expected, target, edit)
         return head
 
     async def _guarded(
-        self, name: RunName, head: RunHead, target: RunTarget, edit: RunEdit, passed: Passed
+        self, name: RunName, head: RunHead, expected: Expected, target: RunTarget, edit: RunEdit, passed: Passed
     ) -> tuple[RunHead, bool]:
         change = await self.measured(head.run.digest, target.digest)
         if change is not None:
             edit = replace(edit, from_step=change.first_step)
         check = self.guards.check(name, change, passed)
-        return await self.change(name, head.run.version, target, edit, check, even_if_same=passed == "rewind")
+        return await self.change(name, expected, target, edit, check, even_if_same=passed == "rewind")
 
     async def measured(self, current: str, other: str, from_step: int | None = None) -> TableChange | None:
         """Return what a change between two stored tables does, as `measure`; None if one of them is lost."""
         return await self._compared(current, other, partial(measure, from_step=from_step))
 
-    async def delete(self, name: RunName, expected: int, edit: RunEdit) -> RunHead:
+    async def delete(self, name: RunName, expected: Expected, edit: RunEdit) -> RunHead:
         """Append a tombstone to a run: its versions stay readable, what workers reported is forgotten.
 
         Raises what `change` raises.
@@ -180,7 +206,7 @@ class RunService:
     async def change(
         self,
         name: RunName,
-        expected: int | None,
+        expected: Expected | None,
         target: RunTarget | None,
         edit: RunEdit,
         check: Check | None = None,
@@ -200,7 +226,7 @@ class RunService:
     async def set(
         self,
         name: RunName,
-        expected: int,
+        expected: Expected,
         author: Author,
         *,
         locked: bool | None = None,
@@ -217,7 +243,7 @@ class RunService:
         return head
 
     async def recorded(
-        self, name: RunName, expected: int | None, work: Callable[[], T], target: RunTarget | None = None
+        self, name: RunName, expected: Expected | None, work: Callable[[], T], target: RunTarget | None = None
     ) -> T:
         """Return what a call of the records returns that expects a version of a run.
 
@@ -241,7 +267,7 @@ class RunService:
             self.heads.outdate(RunName(change.namespace, change.name))
 
     async def _changed(
-        self, name: RunName, expected: int | None, target: RunTarget | None, *, is_known: bool
+        self, name: RunName, expected: Expected | None, target: RunTarget | None, *, is_known: bool
     ) -> Exception:
         """Return the error for a run that is not as expected."""
         head: RunHead | None = await self._executors.database(self._records.head, name)
@@ -290,9 +316,14 @@ def _existing(name: RunName, head: RunHead | None) -> RunHead:
     return head
 
 
-def not_at(name: RunName, head: RunHead, expected: int | None) -> str:
-    """Return in words that a run is at another version than expected."""
-    return f"the run {name} is at version {head.run.version}, not at {expected}"
+def not_at(name: RunName, head: RunHead, expected: Expected | None) -> str:
+    """Return in words that a run is not as expected."""
+    version, run = head.run.version, f"the run {name}"
+    if isinstance(expected, RunState) and expected.version == version:
+        now = f"it is at revision {head.run.state.revision} of version {version}, not at {expected.revision}"
+        return f"the lock, labels or rules of {run} were set again: {now}"
+    number = expected.version if isinstance(expected, RunState) else expected
+    return f"{run} is at version {version}, not at {number}"
 
 
 def locked(name: RunName) -> RunLockedError:

@@ -38,9 +38,9 @@ def amend(client: Asks, version: int, amendment: dict[str, Any], path: str = PAT
     return client.request("POST", f"{path}/amendments", json=body, headers={"if-match": f'"v{version}"'})
 
 
-def report(client: Asks, worker: str, step: int, path: str = PATH) -> dict[str, Any]:
+def report(client: Asks, worker: str, step: int, path: str = PATH, **more: Any) -> dict[str, Any]:
     """Report a worker's position; return the response's document."""
-    response = client.request("POST", f"{path}/progress", json={"worker": worker, "step": step})
+    response = client.request("POST", f"{path}/progress", json={"worker": worker, "step": step, **more})
     assert response.status_code == 200, response.text
     document: dict[str, Any] = response.json()
     return document

@@ -12,7 +12,7 @@ from sqlalchemy import ColumnElement, Connection, func, select
 from service.database.checked_table import CheckedTable, DamagedRow, Decision
 from service.database.database import Database
 from service.database.runs.records import LockedError, RunRecords, check_version
-from service.database.runs.rows import Author, ProposalRow, RunName
+from service.database.runs.rows import Author, Expected, ProposalRow, RunName
 from service.database.schema import RUN_PROPOSALS
 
 MOST_OPEN = 1000
@@ -60,13 +60,13 @@ class ProposalRecords:
             yield f"run {run} has {row['number']} proposals, and the newest is {row['newest']}"
 
     def add(
-        self, name: RunName, expected: int, amendment: str, author: Author, reason: str | None, link: str | None
+        self, name: RunName, expected: Expected, amendment: str, author: Author, reason: str | None, link: str | None
     ) -> ProposalRow:
         """Add an open proposal, made for this version of the run; return it.
 
         Args:
             name: of the run.
-            expected: the version that must be the newest one.
+            expected: the state that it must have.
             amendment: JSON of the amendment.
             author: who proposes it.
             reason: free text; None where none was given.
@@ -84,10 +84,10 @@ class ProposalRecords:
                 raise TooManyProposalsError(f"the run {name} has {MOST_OPEN} open proposals")
             number, now = self._count(connection, *_of(name)) + 1, time.time()
             row = ProposalRow(
-                *name, number, expected, amendment, author.name, author.token_id, reason, link, created_at=now
+                *name, number, run.version, amendment, author.name, author.token_id, reason, link, created_at=now
             )
             self._proposals.insert(connection, row)
-            self._runs.publish(connection, run, "propose", author, reason, now)
+            self._runs.publish(connection, run, "propose", author, reason, now, {"proposal": number})
             return row
 
     def _count(self, connection: Connection, *conditions: ColumnElement[bool]) -> int:
@@ -113,7 +113,7 @@ class ProposalRecords:
             run = self._runs.locked(connection, name)
             row = self._decide(connection, name, number, state="rejected", decided_by=author.name)
             assert run is not None  # it has a proposal
-            self._runs.publish(connection, run, "reject", author, reason, time.time())
+            self._runs.publish(connection, run, "reject", author, reason, time.time(), {"proposal": number})
             return row
 
     def _decide(self, connection: Connection, name: RunName, number: int, **decision: Any) -> ProposalRow:

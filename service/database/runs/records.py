@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict
+from types import MappingProxyType
 from typing import Any
 
 from sqlalchemy import Connection, exists, select, tuple_
@@ -17,6 +18,7 @@ from service.database.runs.listing import RunCursor, RunFilter
 from service.database.runs.problems import problems_of
 from service.database.runs.rows import (
     Author,
+    Expected,
     RunEdit,
     RunHead,
     RunName,
@@ -27,6 +29,8 @@ from service.database.runs.rows import (
 from service.database.schema import RUN_VERSIONS, RUNS, TABLES
 from service.errors import DatabaseError
 
+_NOTHING: Mapping[str, Any] = MappingProxyType({})
+_OF_VERSION = ("action", "author", "token_id", "reason", "link", "from_step", "amendment")
 _CHUNK = 20  # runs of a page whose versions are read at a time
 _MOST_CHARACTERS = 4 * 2**20  # of the specs of a page, about
 
@@ -86,6 +90,15 @@ class RunRecords:
         conditions = (table.namespace == name.namespace, table.name == name.name, table.version > after)
         return self._versions.find_all(*conditions, order_by=[table.version], limit=limit)
 
+    def created(self, name: RunName) -> RunVersionRow:
+        """Return the version that created a run, or a deleted one anew: the newest such one. Raises `DatabaseError`."""
+        table = RUN_VERSIONS.c
+        conditions = (table.namespace == name.namespace, table.name == name.name, table.action == "create")
+        found = self._versions.find_all(*conditions, order_by=[table.version.desc()], limit=1)
+        if not found:
+            raise DatabaseError(f"run {name} was never created: see 'lrtables verify'")
+        return found[0]
+
     def page(
         self, wanted: RunFilter, after: RunCursor | None = None, limit: int = 100
     ) -> tuple[list[RunHead], RunCursor | None]:
@@ -119,7 +132,7 @@ class RunRecords:
     def change(
         self,
         name: RunName,
-        expected: int | None,
+        expected: Expected | None,
         target: RunTarget | None,
         edit: RunEdit,
         check: Check | None = None,
@@ -132,7 +145,7 @@ class RunRecords:
 
         Args:
             name: of the run.
-            expected: the version that must be the newest one. None if there must be no such run, or a deleted one.
+            expected: the state that it must have. None if there must be no such run, or a deleted one.
             target: the table that the new version names; None for that of the newest version.
             edit: the rest of the new version.
             check: is called in the transaction when the version is as expected and the run is not locked.
@@ -155,7 +168,7 @@ class RunRecords:
     def set(
         self,
         name: RunName,
-        expected: int,
+        expected: Expected,
         author: Author,
         *,
         locked: bool | None = None,
@@ -173,6 +186,13 @@ class RunRecords:
             assert run is not None  # it has the expected version
             return self._set(connection, run, author, reason, locked=locked, labels=labels, rules=rules)
 
+    def seen(self, connection: Connection, name: RunName) -> RunRow | None:
+        """Return the head of a run in a transaction that holds its name's lock, shared or not."""
+        table = RUNS.c
+        return self._runs.first(
+            connection, table.namespace == name.namespace, table.name == name.name, order_by=[table.name]
+        )
+
     def locked(self, connection: Connection, name: RunName) -> RunRow | None:
         """Return the head of a run. No other transaction changes or creates the run until this one ends."""
         lock_name(connection, name.lock)
@@ -189,7 +209,7 @@ class RunRecords:
         version = RunVersionRow(
             **name._asdict(),
             **asdict(target),
-            **{field: value for field, value in values.items() if field not in ("labels", "rules")},
+            **{field: value for field, value in values.items() if field in _OF_VERSION},
             version=1 if parent is None else parent + 1,
             parent=parent,
             created_at=now,
@@ -205,13 +225,16 @@ class RunRecords:
             deleted=int(edit.action == "delete"),
             created_at=now if run is None else run.created_at,
             changed_at=now,
+            branch=version.version if edit.begins_branch else None if run is None else run.branch,
         )
         self._versions.insert(connection, version)
         if run is None:
             self._runs.insert(connection, head)
         else:
             self._runs.replace(connection, head)
-        self.publish(connection, head, edit.action, edit.author, edit.reason, now)
+        given = {"labels": edit.labels, "rules": edit.rules}
+        details = {**edit.details, **{name: value for name, value in given.items() if value is not None}}
+        self.publish(connection, head, edit.action, edit.author, edit.reason, now, details)
         return RunHead(head, version)
 
     def _target_of(self, connection: Connection, run: RunRow | None) -> RunTarget:
@@ -239,19 +262,29 @@ class RunRecords:
             field: int(value) if field == "locked" else value for field, value in given.items() if value is not None
         }
         changed = {field: value for field, value in wanted.items() if value != getattr(run, field)}
-        head, now = RunRow(**{**vars(run), **changed}), time.time()
+        revision, now = (run.revision or 0) + 1, time.time()
+        head = RunRow(**{**vars(run), **changed, "revision": revision}) if changed else run
         if changed:
             self._runs.replace(connection, head)
         for field, value in changed.items():
             action = {"locked": "lock" if value else "unlock"}.get(field, field)
-            self.publish(connection, head, action, author, reason, now)
+            details = {} if field == "locked" else {field: value}
+            self.publish(connection, head, action, author, reason, now, details)
         return RunHead(head, self._version_of(connection, run))
 
     def publish(
-        self, connection: Connection, run: RunRow, action: str, author: Author, reason: str | None, now: float
+        self,
+        connection: Connection,
+        run: RunRow,
+        action: str,
+        author: Author,
+        reason: str | None,
+        now: float,
+        details: Mapping[str, Any] = _NOTHING,
     ) -> None:
-        """Append a change to the feed, as the last step of its transaction."""
-        change = ChangeRow(0, run.namespace, run.name, run.version, action, run.digest, author.name, now, reason)
+        """Append a change to the feed, as the last step of its transaction; `details` tell what it has set."""
+        more = (author.name, now, reason, dict(details) or None)
+        change = ChangeRow(0, run.namespace, run.name, run.version, action, run.digest, *more)
         self._changes.append(connection, change)
 
 
@@ -262,18 +295,19 @@ def _present(run: RunRow, version: RunVersionRow | None) -> RunVersionRow:
     return version
 
 
-def _is_kept(run: RunRow | None, expected: int | None, target: RunTarget, edit: RunEdit) -> bool:
+def _is_kept(run: RunRow | None, expected: Expected | None, target: RunTarget, edit: RunEdit) -> bool:
     """Return whether a create, a move or a rollback asks for the table that the run has already."""
     if run is None or run.deleted or edit.action not in ("create", "move", "rollback"):
         return False
-    return run.digest == target.digest and expected in (None, run.version)
+    return run.digest == target.digest and (expected is None or run.is_at(expected))
 
 
-def check_version(run: RunRow | None, expected: int | None) -> None:
-    """Raise `RunConflictError` unless the run is at this version; for None, unless there is none or a deleted one."""
-    found = None if run is None or run.deleted else run.version
-    if found != expected:
-        raise RunConflictError(run)
+def check_version(run: RunRow | None, expected: Expected | None) -> None:
+    """Raise `RunConflictError` unless the run is as expected; for None, unless there is none or a deleted one."""
+    found = None if run is None or run.deleted else run
+    if expected is None if found is None else expected is not None and found.is_at(expected):
+        return
+    raise RunConflictError(run)
 
 
 def _first(*values: Mapping[str, Any] | None) -> Mapping[str, Any]:

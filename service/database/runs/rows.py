@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import Any, NamedTuple, Self
 
 from typing_extensions import override
@@ -59,6 +59,17 @@ class Author:
     token_id: str = ""
 
 
+class RunState(NamedTuple):
+    """A version of a run, and how often its lock, labels or guard rails were set anew at that version."""
+
+    version: int
+    revision: int
+
+
+Expected = int | RunState
+"""What a change expects of a run: its version, whatever was set of it since, or that too."""
+
+
 @dataclass(frozen=True)
 class RunEdit:
     """What is recorded of a change beside the table.
@@ -72,6 +83,8 @@ class RunEdit:
         amendment: JSON of the amendment as it was asked for; None for other actions.
         labels: the run's new labels; None keeps them.
         rules: the run's new guard rails; None keeps them.
+        begins_branch: whether what workers have reported before does not hold for it: they go back, or begin anew.
+        details: what the feed of changes tells of it beside labels and rules, as JSON data.
     """
 
     action: str
@@ -82,11 +95,17 @@ class RunEdit:
     amendment: str | None = None
     labels: Mapping[str, str] | None = None
     rules: Mapping[str, Any] | None = None
+    begins_branch: bool = False
+    details: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
 
 @dataclass(frozen=True)
 class RunRow(Row):
-    """The head of a run. `locked` and `deleted` are 0 or 1; times are in seconds since 1970."""
+    """The head of a run. `locked` and `deleted` are 0 or 1; times are in seconds since 1970.
+
+    `revision` counts how often it was set anew at its version. Reports of workers that follow a version before `branch`
+    do not count. None stands for 0.
+    """
 
     namespace: str
     name: str
@@ -99,6 +118,17 @@ class RunRow(Row):
     deleted: int
     created_at: float
     changed_at: float
+    revision: int | None = None
+    branch: int | None = None
+
+    @property
+    def state(self) -> RunState:
+        """Version and revision."""
+        return RunState(self.version, self.revision or 0)
+
+    def is_at(self, expected: Expected) -> bool:
+        """Return whether the run is as a change expects it."""
+        return expected in (self.version, self.state)
 
     @classmethod
     @override
@@ -165,10 +195,14 @@ class ProposalRow(Row):
 
 @dataclass(frozen=True)
 class ProgressRow(Row):
-    """The last position that a worker reported, in units of the table's axis. Times are in seconds since 1970."""
+    """The last position that a worker reported, in units of the table's axis. Times are in seconds since 1970.
+
+    `version` is the run's that the worker follows; None where it has not said.
+    """
 
     namespace: str
     name: str
     worker: str
     step: int
     reported_at: float
+    version: int | None = None

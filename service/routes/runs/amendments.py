@@ -8,7 +8,7 @@ from fastapi import Path, Query, Request, Response
 
 from scheduler import Spec
 from scheduler.amendments import Amendment, parse_amendment
-from service.database.runs.rows import RunName
+from service.database.runs.rows import Expected, RunName
 from service.documentation.examples import Example
 from service.errors import MOST_INTEGER
 from service.http.disconnect import cancel_on_disconnect
@@ -88,7 +88,7 @@ async def amend_run(name: NameDep, request: Request, server: ServerDep) -> Respo
 
 
 async def _dry_run(
-    name: RunName, expected: int, amendment: Amendment, request: Request, server: ServerState
+    name: RunName, expected: Expected, amendment: Amendment, request: Request, server: ServerState
 ) -> Response:
     identity_of(request.scope).check("read", "a dry run, which shows the run's values")
     with reported_conflicts(request, name):
@@ -202,7 +202,8 @@ async def approve(name: NameDep, proposal: ProposalNumber, request: Request, ser
     row = await server.proposals.get(name, proposal)
     check = _checks(request, parse_amendment(row.amendment))
     approving = server.proposals.approve(name, proposal, author_of(request), given.reason, check)
-    return run_response(request, await approving, 201)
+    with reported_conflicts(request, name):
+        return run_response(request, await approving, 201)
 
 
 @resource.declare(

@@ -69,8 +69,9 @@ async def put_run(name: NameDep, request: Request, server: ServerDep) -> Respons
 
     The table of a spec is computed and stored first. To create a run that has this table already is a success, so that
     every process of a job may do it. For another table the error is 412, with the run as it is, and where the tables
-    differ first. To move a run to the table that it has makes no version. A token without the scope `read` is sent
-    documents of runs whose `spec` is null, as by every change of a run.
+    differ first. With `if_exists` a run that was created with this table, and has been changed since, is a success,
+    too: for a job that is started again. To move a run to the table that it has makes no version. A token without the
+    scope `read` is sent documents of runs whose `spec` is null, as by every change of a run.
     """
     expected = precondition(field(request, "if-match"), field(request, "if-none-match"))
     async with server.bodies.receive(request) as body:
@@ -86,7 +87,7 @@ async def put_run(name: NameDep, request: Request, server: ServerDep) -> Respons
     )
     with reported_conflicts(request, name):
         if expected is None:
-            head, made = await server.runs.create(name, target, edit)
+            head, made = await server.runs.create(name, target, edit, may_have_changed=given.if_exists == "use")
         else:
             head, made = await server.runs.move(name, expected, target, edit)
     return run_response(request, head, 201 if made and expected is None else 200)
@@ -120,11 +121,12 @@ def _plain(rules: Rules | None) -> dict[str, Any] | None:
 async def get_run(name: NameDep, request: Request, server: ServerDep) -> Response:
     """A run as it is now, or was at most 2 seconds ago.
 
-    While the database is away it is the last that this server knows: `stale` is true, and `Age` says how old it is.
+    The ETag is `"v3"` at version 3, and `"v3.2"` when its lock, labels or rules were set anew twice since. While the
+    database is away it is the last that this server knows: `stale` is true, and `Age` says how old it is.
     """
     served = await server.runs.head(name)
     document = RunNow.of_served(served)
-    headers = {**CACHING, "etag": etag(document.version)}
+    headers = {**CACHING, "etag": etag(document.version, document.revision)}
     if served.stale:
         headers["age"] = f"{served.age_seconds:.0f}"
     if_none_match = field(request, "if-none-match").encode("latin-1")
@@ -187,7 +189,11 @@ async def delete_run(name: NameDep, request: Request, server: ServerDep) -> Resp
     openapi_extra={**json_body(RunSettings), "parameters": precondition_headers("If-Match")},
 )
 async def set_run(name: NameDep, request: Request, server: ServerDep) -> Response:
-    """Lock or unlock a run, or replace its labels or guard rails. The version stays; the feed of changes has each."""
+    """Lock or unlock a run, or replace its labels or guard rails. The version stays; the feed of changes has each.
+
+    The ETag gets a revision: `"v3.1"`. If-Match `"v3"` is version 3 whatever was set of it since, here and wherever a
+    run is changed; `"v3.1"` must be the revision too, and `"v3.0"` is version 3 before anything was set.
+    """
     expected = expected_version(field(request, "if-match"))
     async with server.bodies.receive(request) as body:
         given = await parsed(body, RunSettings, server)

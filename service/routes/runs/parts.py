@@ -12,10 +12,12 @@ from pydantic import BaseModel
 
 from scheduler import Spec
 from service.database.runs.rows import Author, RunHead, RunName
+from service.errors import GuardRailError
 from service.http.responses import header, repr_digest
 from service.representations.bodies import read_model
 from service.representations.paths import RUNS
 from service.representations.runs import Run, conflict, etag
+from service.runs.guards import without_values
 from service.runs.rules import NAME_PATTERN
 from service.runs.service import RunChangedError
 from service.security.tokens import identity_of
@@ -63,11 +65,18 @@ def field(request: Request, name: str) -> str:
 
 @contextmanager
 def reported_conflicts(request: Request, name: RunName) -> Iterator[None]:
-    """Turn a `RunChangedError` of a `with` block into the error with the run as it is now."""
+    """Turn a `RunChangedError` of a `with` block into the error with the run as it is now.
+
+    What a guard rail refuses is told to a token that may not read without the rates that break it.
+    """
     try:
         yield
     except RunChangedError as error:
         raise conflict(error, with_values=may_read(request, name)) from error
+    except GuardRailError as error:
+        if may_read(request, name):
+            raise
+        raise without_values(error) from None
 
 
 def may_read(request: Request, name: RunName) -> bool:
@@ -81,7 +90,7 @@ def run_response(request: Request, head: RunHead, status: int = 200) -> Response
     To a token that may not read the run it tells what identifies the table, and neither its spec nor its values.
     """
     name = RunName(head.run.namespace, head.run.name)
-    headers = {**CACHING, "etag": etag(head.run.version)}
+    headers = {**CACHING, "etag": etag(*head.run.state)}
     if status == 201:
         headers["location"] = location(name)
     return document_response(Run.of(head, with_values=may_read(request, name)), status, headers)
@@ -114,7 +123,7 @@ async def optional_body(request: Request, model: type[M], server: ServerState) -
 def precondition_headers(*names: str) -> list[dict[str, Any]]:
     """Return the OpenAPI parameters for these headers; one alone is required."""
     texts = {
-        "If-Match": 'the version that the run must have, such as "v3"',
+        "If-Match": 'the version that the run must have, such as "v3"; with "v3.2" also lock, labels and rules',
         "If-None-Match": "* if there must be no such run yet",
     }
     schema = {"If-Match": {"type": "string"}, "If-None-Match": {"type": "string"}}

@@ -53,6 +53,7 @@ def test_the_feed_has_every_change_in_order(feed: TestClient) -> None:
         "digest": "0" * 64,
         "author": "",
         "reason": None,
+        "details": None,
         "created_at": "2026-09-21T14:13:20Z",
     }
     assert set(response.json()["changes"][1]) == set(Change.model_fields)

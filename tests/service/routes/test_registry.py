@@ -19,6 +19,7 @@ VALUES = {
     "name": "bert",
     "version": "1",
     "proposal": "1",
+    "worker": "rank-0",
 }
 TABLE = f"/v1/tables/{DIGEST}"
 STRANGE = [

@@ -227,7 +227,7 @@ def test_a_locked_run_refuses_moves(client: TestClient) -> None:
     create(client)
     match = {"if-match": '"v1"'}
     locked = client.patch(PATH, json={"locked": True, "reason": "done"}, headers=match)
-    assert (locked.status_code, locked.json()["locked"], locked.headers["etag"]) == (200, True, '"v1"')
+    assert (locked.status_code, locked.json()["locked"], locked.headers["etag"]) == (200, True, '"v1.1"')
     assert client.get(PATH).json()["locked"] is True
     problem(put(client, {"spec": spec(0.25)}, if_match='"v1"'), 423, "run-locked")
     problem(client.delete(PATH, headers=match), 423, "run-locked")

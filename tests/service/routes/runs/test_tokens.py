@@ -125,3 +125,30 @@ def test_a_change_tells_no_values_without_read(guarded: Guarded) -> None:
     assert (answers[1].json()["digest"], answers[1].json()["spec"]) == (run["digest"], None)
     assert answers[4].json()["amendment"] == {"template": "tail", "from_step": 1}
     assert answer("DELETE", "", {}, 4, guarded.admin).status_code == 410
+
+
+def test_a_refusal_tells_no_rates_without_read(guarded: Guarded) -> None:
+    """A guard rail that refuses names its rule and limit to whoever may publish; the rates to whoever may also read."""
+    rules = {"min_lr": 0.28125, "max_factor": 1.5}
+    assert guarded.put(guarded.admin, {"spec": SPEC, "rules": rules}).status_code == 201
+    writer, path = guarded.token("publish"), "/v1/runs/team-a/bert"
+    scale, match = {"template": "scale", "from_step": 1, "factor": 0.25}, {"if-match": '"v1"'}
+    body = {"spec": {**SPEC, "schedule": {"kind": "Constant", "value": 0.078125}}}
+    proposed = guarded.client.post(f"{path}/proposals", json=scale, headers={**match, "authorization": guarded.admin})
+    assert proposed.status_code == 201
+    for token, may_read in ((writer, False), (guarded.token("publish", "read"), True)):
+        headers = {**match, "authorization": token}
+        for answer in (
+            guarded.put(token, body, **match),
+            guarded.client.post(f"{path}/amendments", json=scale, headers=headers),
+            guarded.client.post(f"{path}/proposals/1/approve", headers=headers),
+        ):
+            found = answer.json()
+            assert (answer.status_code, found["code"], found["rule"], found["limit"]) == (
+                422,
+                "guard-rail",
+                "min_lr",
+                0.28125,
+            )
+            assert [each["rule"] for each in found["refusals"]] == ["min_lr", "max_factor"]
+            assert ("0.078125" in answer.text, "value" in found, "factor 4" in answer.text) == (may_read,) * 3
