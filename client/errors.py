@@ -218,13 +218,18 @@ class RunNotFoundError(RequestRefusedError, LookupError):
     """There is no such run, version or proposal (404), or the run has been deleted (410)."""
 
     advice = "List the runs that there are: `lrtables run list`."
+    near: tuple[str, ...] = ()
+    """Names of runs that are spelt alike, where somebody has looked for them: the commands do."""
 
     def __str__(self) -> str:
         if self.status == _GONE:
             advice = "it was deleted, and its versions can still be read; creating it again makes a new version"
         else:
             advice = "'lrtables run list' shows the runs that this token may read; check namespace, name and URL"
-        return f"{super().__str__()}\n  {advice}"
+            if self.code == "run-not-found":
+                advice += "; 'lrtables run create' and create_run make a new one"
+        near = f"\n  near: {', '.join(self.near)}" if self.near else ""
+        return printable(f"{super().__str__()}{near}\n  {advice}")
 
 
 class RunChangedError(RequestRefusedError):
@@ -277,6 +282,8 @@ class AmendmentRefusedError(RequestRefusedError):
         said = super().__str__()
         others = [text for text in self.refusals if text not in said]
         advice = _REFUSED.get(self.code, "dry_run=True (--dry-run) shows every rule that a change breaks")
+        if "worker" in self.problem:
+            advice += "; 'lrtables run workers NAME' shows where they are, and --forget forgets one that is gone"
         return printable("\n".join([said, *(f"  {text}" for text in others), f"  {advice}"]))
 
 

@@ -42,7 +42,7 @@ class RunFiles:
         self._write(run, str(run.version))
         if as_head:
             known = self._read(run.full_name, _HEAD)
-            if known is None or known.version <= run.version:
+            if known is None or known.state <= run.state:
                 self._write(run, _HEAD)
 
     def forget(self, name: str) -> None:

@@ -19,6 +19,8 @@ from scheduler.texts import abbreviate
 if TYPE_CHECKING:
     from client.lr_scheduler import TableLR
 
+_LAST_REPORT = 2.0  # seconds that closing waits for it
+
 _logger = logging.getLogger(__name__)
 
 
@@ -58,7 +60,7 @@ class Follower:
         """Stop following; the table in force stays. The thread of rank 0 reports the position, and ends."""
         if self._watcher is not None:
             self._watcher.finish(self._scheduler.last_epoch)
-            self._watcher.join(1.0)
+            self._watcher.join(_LAST_REPORT)
 
     def __enter__(self) -> Self:
         return self
@@ -86,8 +88,9 @@ class Follower:
             data = None if offer is None or offer.table is None else bytearray().join(offer.table.parts(claims=True))
             table, mine = self._received(self._broadcast(data), digest)
             problem = failures(gather(self._ranks, mine, timeout=self._timeout))
+        is_taken_up = not problem and table is not None
         if self._watcher is not None:
-            self._watcher.settle(version)
+            self._watcher.settle(version, is_taken_up=is_taken_up)
         where = f"at {self._scheduler.table.axis} {self._scheduler.last_epoch}"
         if problem or table is None:
             kept = self._scheduler.version or self._scheduler.table.digest
@@ -140,7 +143,8 @@ def follow(
         every: calls of `Follower.step` from one agreement to the next, 1 or more. An amendment must lie further ahead
             than this many steps, and the seconds of `poll`, or it comes too late: keep the run's `margin_steps` above.
         report: whether rank 0 reports the position, as worker `rank-0`.
-        poll: seconds between two questions of rank 0's thread.
+        poll: seconds between two reports of rank 0's thread. It hears of changes at once, by the service's feed, and
+            where that is not to be had asks for the run so often.
         timeout: seconds that the ranks wait for each other while a table is sent.
     """
     if type(every) is not int or every < 1:

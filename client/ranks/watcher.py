@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import logging
+import os
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from client.errors import ClientError
+from client.ranks.feed import Feed
 from client.runs.documents import Run
 from scheduler import Table
 
@@ -27,15 +30,17 @@ class Offer:
 class Watcher:
     """Follows a run for a training that never waits for it.
 
-    The thread is a daemon, holds neither scheduler nor process group, and ends with `stop`.
+    The thread is a daemon, holds neither scheduler nor process group, and ends with `stop`. It learns of a change
+    while it waits for the feed of changes, and by asking for the run where no feed is to be had. In a process that was
+    forked it does nothing: the thread is the parent's.
 
     Args:
         client: where runs and tables come from.
         name: the run's.
-        version: the one in force.
+        version: the one in force; 0 for that of no run.
         position: of the training, which is reported at once.
         worker: the name under which progress is reported; None reports none.
-        poll: seconds between two questions.
+        poll: seconds between two reports, and between two questions for the run where there is no feed.
     """
 
     def __init__(self, client: Any, name: str, version: int, *, position: int, worker: str | None, poll: float) -> None:
@@ -43,19 +48,24 @@ class Watcher:
         self._name = name
         self._worker = worker
         self._poll = poll
+        self._process = os.getpid()
         self._lock = threading.Lock()
         self._settled = version  # versions up to this one have been taken up or refused
+        self._in_force = version
         self._newest: Run | None = None
         self._table: Table | None = None
         self._problem = ""
         self._position = position
-        self._reported: int | None = None
+        self._reported: tuple[int, int] | None = None
+        self._feed = Feed(client, name)
         self._ends = threading.Event()
         self._thread = threading.Thread(target=self._watch, name=f"lrtables {name}", daemon=True)
         self._thread.start()
 
     def offer(self, position: int, stride: int) -> Offer | None:
         """What the training is to hear of now, at this position; None where there is nothing."""
+        if os.getpid() != self._process:
+            return None
         with self._lock:
             self._position = position
             run, table, problem = self._newest, self._table, self._problem
@@ -66,32 +76,44 @@ class Watcher:
             return Offer(run, refusal=f"its table did not come before step {run.from_step} ({problem or 'it is late'})")
         return None if table is None else Offer(run, table)
 
-    def settle(self, version: int) -> None:
-        """Offer this version, and those before it, no more."""
+    def settle(self, version: int, *, is_taken_up: bool) -> None:
+        """Offer this version, and those before it, no more. Reports name it from now on where it is taken up."""
         with self._lock:
             self._settled = version
             self._table = None
+            if is_taken_up:
+                self._in_force = version
 
     def finish(self, position: int) -> None:
         """End the thread after a report of the last position."""
-        with self._lock:
-            self._position = position
+        if os.getpid() == self._process:
+            with self._lock:
+                self._position = position
         self.stop()
 
     def stop(self) -> None:
         """End the thread after its present request and a last report."""
-        self._ends.set()
+        if os.getpid() == self._process:
+            self._ends.set()
 
     def join(self, timeout: float) -> None:
         """Wait so many seconds for the thread to end."""
-        self._thread.join(timeout)
+        if os.getpid() == self._process:
+            self._thread.join(timeout)
 
     # -- in the thread ------------------------------------------------------------------------------------------------
 
     def _watch(self) -> None:
+        next_report = 0.0
         while not self._ends.is_set():
-            self._say("; ".join(filter(None, (self._tried(work) for work in (self._report, self._look)))))
-            self._ends.wait(self._poll)
+            unreported = ""
+            if (now := time.monotonic()) >= next_report:
+                next_report = now + self._poll
+                unreported = self._tried(self._report)
+            unknown = self._tried(self._look)
+            self._say("; ".join(filter(None, (unreported, unknown))))
+            version = 0 if self._newest is None else self._newest.version
+            self._feed.wait(self._ends, version, self._poll, is_away=bool(unknown))
         self._say(self._tried(self._report))
 
     def _tried(self, work: Callable[[], None]) -> str:
@@ -106,11 +128,12 @@ class Watcher:
         return ""
 
     def _report(self) -> None:
-        position = self._position
-        if self._worker is None or position == self._reported:
+        with self._lock:
+            report = self._position, self._in_force
+        if self._worker is None or report == self._reported:
             return
-        self._client.report_progress(self._name, self._worker, position)
-        self._reported = position
+        self._client.report_progress(self._name, self._worker, report[0], version=report[1] or None)
+        self._reported = report
 
     def _look(self) -> None:
         """Ask for the run's head, and get its table where it is a new one."""

@@ -8,11 +8,12 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 from client.errors import (
     OutcomeUnknownError,
     RequestRefusedError,
+    RunChangedError,
     RunNotFoundError,
     UnexpectedResponseError,
     run_error,
@@ -114,9 +115,11 @@ class RunCalls:
             raise UnexpectedResponseError(f"{self._source} answered with a stream of events that has no position")
         return int(found[1])
 
-    def report_progress(self, name: str, worker: str, step: int, *, deadline: float) -> ProgressReport:
+    def report_progress(
+        self, name: str, worker: str, step: int, version: int | None, *, deadline: float
+    ) -> ProgressReport:
         """Report a worker's position. The last report wins, so that it may be repeated."""
-        body = {"worker": worker, "step": step}
+        body = {"worker": worker, "step": step, **({} if version is None else {"version": version})}
         return parse_report(self._object(self._send("POST", f"{_path(name)}/progress", deadline, body)), self._source)
 
     def progress(self, name: str, *, deadline: float) -> RunProgress:
@@ -147,11 +150,20 @@ class RunCalls:
         body = {**_data(amendment), **reasons}
         return self._change(run, "POST", "/amendments", body, is_mine, deadline)
 
-    def dry_run(self, run: Run, amendment: Amendment, *, deadline: float) -> DryRun:
-        """What an amendment would give: nothing is changed."""
+    def forget_progress(self, name: str, worker: str | None, *, deadline: float) -> list[str]:
+        """Forget the position of a worker, or of all. To forget twice is the same, so that it may be repeated."""
+        path = f"{_path(name)}/progress" + ("" if worker is None else f"/{quote(worker, safe='')}")
+        found = self._object(self._send("DELETE", path, deadline)).get("forgotten")
+        if not isinstance(found, list) or not all(isinstance(each, str) for each in found):
+            raise UnexpectedResponseError(f"{self._source} did not answer with a list of workers")
+        return found
+
+    def dry_run(self, run: Run, amendment: Amendment, *, deadline: float, proposing: bool = False) -> DryRun:
+        """What an amendment, or with `proposing` a proposal of it, would give: nothing is changed."""
         body = {**_data(amendment), "dry_run": True}
         headers = {"If-Match": run.etag}
-        response = self._send("POST", f"{_path(run.full_name)}/amendments", deadline, body, headers)
+        path = f"{_path(run.full_name)}/{'proposals' if proposing else 'amendments'}"
+        response = self._send("POST", path, deadline, body, headers)
         return parse_dry_run(self._object(response), self._source)
 
     def rollback(self, run: Run, version: int, body: Mapping[str, Any], *, deadline: float) -> Run:
@@ -172,9 +184,17 @@ class RunCalls:
         return self._change(run, "DELETE", "", body or None, is_mine, deadline)
 
     def set(self, run: Run, body: Mapping[str, Any], *, deadline: float) -> Run:
-        """Lock or unlock a run, or set its labels or rules. Setting the same twice changes nothing more."""
-        response = self._send("PATCH", _path(run.full_name), deadline, body, {"If-Match": run.etag})
-        return self._run(response)
+        """Lock or unlock a run, or set its labels or rules, where nothing was set since `run` was looked at.
+
+        Where the answer to the first attempt was lost, and the run is as the body says now, it has taken effect.
+        """
+        headers, path = {"If-Match": run.exact_etag}, _path(run.full_name)
+        try:
+            return self._run(self._send("PATCH", path, deadline, body, headers))
+        except RunChangedError as error:
+            if error.current and _is_set(now := parse_run(error.current), body) and now.version == run.version:
+                return now
+            raise
 
     def propose(self, run: Run, amendment: Amendment, reasons: Mapping[str, Any], *, deadline: float) -> Proposal:
         """Propose an amendment. A proposal whose answer was lost is looked for, and never made a second time."""
@@ -321,10 +341,15 @@ def _pause(error: Exception, attempt: int) -> float:
     return asked + full_jitter(attempt, _FIRST_PAUSE, _LONGEST_PAUSE)
 
 
+def _is_set(run: Run, body: Mapping[str, Any]) -> bool:
+    """Whether a run has all that a body sets."""
+    return all(getattr(run, name) == body[name] for name in ("locked", "labels", "rules") if name in body)
+
+
 def _as_head(made: Run, before: Run, body: Mapping[str, Any]) -> Run:
     """A version that was read back, with what only heads say: as it was before the change, or as the change gave it."""
     kept = {name: body.get(name, getattr(before, name)) for name in ("labels", "rules")}
-    return replace(made, **kept, locked=before.locked, deleted=made.action == "delete")
+    return replace(made, **kept, locked=before.locked, deleted=made.action == "delete", revision=0)
 
 
 def amendment_of(given: Amendment | Mapping[str, Any]) -> Amendment:

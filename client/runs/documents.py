@@ -64,6 +64,7 @@ class Run:
         deleted: whether the run has been deleted.
         stale: whether the service could not ask its database, and this is the last that it knew.
         age_seconds: for how long it has known it.
+        revision: how often labels, rules and lock were set anew at this version; None for what is no head.
     """
 
     __pydantic_config__ = ConfigDict(strict=True)
@@ -91,6 +92,7 @@ class Run:
     deleted: bool = False
     stale: bool = False
     age_seconds: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
+    revision: Count | None = None
 
     @property
     def full_name(self) -> str:
@@ -98,9 +100,19 @@ class Run:
         return f"{self.namespace}/{self.name}"
 
     @property
+    def state(self) -> tuple[int, int]:
+        """Version and revision: which of two heads of the run is the newer one."""
+        return self.version, self.revision or 0
+
+    @property
     def etag(self) -> str:
-        """The version as a condition of HTTP: `"v3"`."""
+        """The version as a condition of HTTP: `"v3"`, whatever was set of the run since."""
         return f'"v{self.version}"'
+
+    @property
+    def exact_etag(self) -> str:
+        """Version and revision as a condition of HTTP: `"v3.2"`; that of the version alone for what is no head."""
+        return self.etag if self.revision is None else f'"v{self.version}.{self.revision}"'
 
     def to_dict(self) -> dict[str, Any]:
         """The run as JSON data, which `parse_run` takes."""
@@ -146,7 +158,11 @@ class Proposal:
 
 @dataclass(frozen=True)
 class Change:
-    """A change of a run, as the feed tells it. `sequence` counts the changes of all runs from 1, without a gap."""
+    """A change of a run, as the feed tells it. `sequence` counts the changes of all runs from 1, without a gap.
+
+    `details` tell what was set (`labels`, `rules`), the `proposal`, the `version` that was rolled back to, or the
+    `worker` whose position was forgotten.
+    """
 
     __pydantic_config__ = ConfigDict(strict=True)
 
@@ -158,6 +174,8 @@ class Change:
     digest: Digest
     created_at: Time
     author: str = ""
+    reason: str | None = None
+    details: Mapping[str, Any] | None = field(default=None, hash=False)
 
     @property
     def full_name(self) -> str:
@@ -204,12 +222,13 @@ class DryRun:
 
 @dataclass(frozen=True)
 class WorkerProgress:
-    """The position that a worker reported last, in units of the table's axis, and when (ISO 8601)."""
+    """The position that a worker reported last, in units of the table's axis, when (ISO 8601), and at which version."""
 
     __pydantic_config__ = ConfigDict(strict=True)
 
     step: Count
     reported_at: Time
+    version: Version | None = None
 
 
 @dataclass(frozen=True)
@@ -221,16 +240,24 @@ class RunProgress:
     workers: Mapping[str, WorkerProgress] = field(hash=False)
     highest: Count | None = None
 
+    def to_dict(self) -> dict[str, Any]:
+        """The progress as JSON data."""
+        return dataclasses.asdict(self)
+
 
 @dataclass(frozen=True)
 class ProgressReport:
-    """The service's answer to a report: the run's version and digest now, and the highest step of any worker."""
+    """The service's answer to a report: the run's version and digest now, and the highest step of any worker.
+
+    A report that is not `counted` came from a worker at a version that was left by a rewind: it is to restart.
+    """
 
     __pydantic_config__ = ConfigDict(strict=True)
 
     version: Version
     digest: Digest
-    highest: Count
+    highest: Count | None = None
+    counted: bool = True
 
 
 Document = TypeVar("Document", Run, Proposal, Change, DryRun, RunProgress, ProgressReport)

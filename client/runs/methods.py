@@ -1,16 +1,15 @@
-"""The methods of a client about runs."""
+"""The methods of a client about runs: those that change them."""
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from abc import abstractmethod
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 
-from client.cache.run_files import RunFiles
-from client.errors import OfflineError, RunChangedError, RunNotFoundError
-from client.runs.calls import Changes, RunCalls, amendment_of
-from client.runs.documents import Change, DryRun, ProgressReport, Proposal, Run, RunProgress, parse_run
-from client.runs.watching import watch
+from client.errors import RunChangedError
+from client.runs.calls import amendment_of
+from client.runs.documents import DryRun, ProgressReport, Proposal, Run, parse_run
+from client.runs.reading import RunReading, given
 from scheduler import Schedule, Spec, Table
 
 if TYPE_CHECKING:
@@ -22,49 +21,18 @@ Target = Schedule | Sequence[Schedule] | Spec | Table | Run | str
 Result = TypeVar("Result")
 
 _MOST_HEADS = 3  # versions of a run that a change by its name follows
-_PATIENCE = 0.8  # of the time that a client waits for the next bytes: while it waits for a change
 
 
-class RunMethods(ABC):
+class RunMethods(RunReading):
     """What a `client.Client` does with runs: read, create, move and amend them, and follow their changes.
 
     Every method is one call with one deadline, and raises a `ClientError`. A change is made for the version that was
     looked at (compare-and-set). An answer that was lost is looked for, so a change is never made twice.
     """
 
-    _calls: RunCalls
-    _run_files: RunFiles | None
-    _timeout: float
-
-    @abstractmethod
-    def _deadline_of_call(self) -> float:
-        """The deadline of a call that begins now, on the clock `time.monotonic`."""
-
     @abstractmethod
     def _target(self, target: Target, total_steps: int | None) -> dict[str, Any]:
         """What a run is to use, as the service takes it; a table is stored there first."""
-
-    def run(self, name: str, version: int | None = None) -> Run:
-        """The run `namespace/name` as it is now, or one of its versions, which never change.
-
-        What the service says of a run now may be 2 seconds old. Where its database is away, it is the last that it
-        knew, flagged `stale` and with its age. So is what an offline client finds in the cache of this machine. Raises
-        `RunNotFoundError` for a run that there is not, or not any more, and `OfflineError` for one that is not cached.
-        """
-        try:
-            found = self._calls.run(name, version, deadline=self._deadline_of_call())
-        except OfflineError as error:
-            known = None if self._run_files is None else self._run_files.find(name, version)
-            if known is None:
-                raise _unknown(name, version, self._run_files) from error
-            if version is None and known.deleted:
-                raise OfflineError(f"offline: the run {name} was deleted, when this machine last knew of it") from error
-            return known
-        except RunNotFoundError:
-            if version is None and self._run_files is not None:
-                self._run_files.forget(name)
-            raise
-        return self._kept(found, as_head=version is None)
 
     def create_run(
         self,
@@ -76,8 +44,12 @@ class RunMethods(ABC):
         link: str | None = None,
         labels: Mapping[str, str] | None = None,
         rules: Mapping[str, Any] | None = None,
+        if_exists: Literal["error", "use"] = "error",
     ) -> Run:
         """Create a run, or find it: any number of launchers may create the same run at once.
+
+        A job that is started again after its run was amended says `if_exists="use"`: the run is returned as it is now,
+        at whatever version, if it was created with this very table.
 
         Args:
             name: `namespace/name`.
@@ -88,10 +60,15 @@ class RunMethods(ABC):
             link: where to read more.
             labels: key to value, to find the run by.
             rules: guard rails of its changes: `min_lr`, `max_lr`, `max_factor`, `cooloff_seconds`, `margin_steps`.
+            if_exists: for a run that has moved on from its first table: an `error`, or `use` it as it is.
 
-        Raises `RunChangedError` where the run exists with another table: it says where they differ.
+        Raises `RunChangedError` where the run exists with another table, or for `use` was created with another one: it
+        says where they differ.
         """
-        body = {**self._target(target, total_steps), **_given(reason=reason, link=link, labels=labels, rules=rules)}
+        if if_exists not in ("error", "use"):
+            raise ValueError(f"if_exists must be 'error' or 'use', got {if_exists!r}")
+        more = given(reason=reason, link=link, labels=labels, rules=rules)
+        body = {**self._target(target, total_steps), **more, **({} if if_exists == "error" else {"if_exists": "use"})}
         return self._kept(self._calls.create(name, body, deadline=self._deadline_of_call()), as_head=True)
 
     def move_run(
@@ -113,7 +90,7 @@ class RunMethods(ABC):
         Raises `RunChangedError` where the run is at another version by now, `RunLockedError`, `AmendmentRefusedError`
         where it breaks a rule of the run.
         """
-        body = {**self._target(target, total_steps), **_given(reason=reason, link=link, labels=labels, rules=rules)}
+        body = {**self._target(target, total_steps), **given(reason=reason, link=link, labels=labels, rules=rules)}
         deadline = self._deadline_of_call()
         moved = self._at_head(run, lambda head: self._calls.move(head, body, deadline=deadline))
         return self._kept(moved, as_head=True)
@@ -164,15 +141,36 @@ class RunMethods(ABC):
         Raises `AmendmentRefusedError` where a worker has passed the step or a guard rail forbids it, `RunChangedError`
         where the run is at another version by now, `RunLockedError`, `ScheduleError` for an amendment that is none.
         """
-        given, reasons, deadline = (
-            amendment_of(amendment),
-            _given(reason=reason, link=link),
-            self._deadline_of_call(),
-        )
+        wanted, reasons = amendment_of(amendment), given(reason=reason, link=link)
+        deadline = self._deadline_of_call()
         if dry_run:
-            return self._at_head(run, lambda head: self._calls.dry_run(head, given, deadline=deadline))
-        amended = self._at_head(run, lambda head: self._calls.amend(head, given, reasons, deadline=deadline))
+            return self._at_head(run, lambda head: self._calls.dry_run(head, wanted, deadline=deadline))
+        amended = self._at_head(run, lambda head: self._calls.amend(head, wanted, reasons, deadline=deadline))
         return self._kept(amended, as_head=True)
+
+    @overload
+    def propose(
+        self,
+        run: Run | str,
+        amendment: Amendment | Mapping[str, Any],
+        *,
+        reason: str | None = None,
+        link: str | None = None,
+        dry_run: Literal[False] = False,
+    ) -> Proposal:
+        """Propose an amendment."""
+
+    @overload
+    def propose(
+        self,
+        run: Run | str,
+        amendment: Amendment | Mapping[str, Any],
+        *,
+        reason: str | None = None,
+        link: str | None = None,
+        dry_run: Literal[True],
+    ) -> DryRun:
+        """Return what an amendment would give, and propose nothing."""
 
     def propose(
         self,
@@ -181,18 +179,17 @@ class RunMethods(ABC):
         *,
         reason: str | None = None,
         link: str | None = None,
-    ) -> Proposal:
-        """Propose an amendment, for someone with the scope `publish` to approve. The arguments are those of `amend`."""
-        given, reasons, deadline = (
-            amendment_of(amendment),
-            _given(reason=reason, link=link),
-            self._deadline_of_call(),
-        )
-        return self._at_head(run, lambda head: self._calls.propose(head, given, reasons, deadline=deadline))
+        dry_run: bool = False,
+    ) -> Proposal | DryRun:
+        """Propose an amendment, for someone with the scope `publish` to approve. The arguments are those of `amend`.
 
-    def proposals(self, name: str) -> list[Proposal]:
-        """Every proposal for a run, in the order in which they were made."""
-        return list(self._calls.proposals(name, deadline=self._deadline_of_call))
+        A dry run needs the scopes `propose` and `read`.
+        """
+        wanted, reasons = amendment_of(amendment), given(reason=reason, link=link)
+        deadline = self._deadline_of_call()
+        if dry_run:
+            return self._at_head(run, lambda head: self._calls.dry_run(head, wanted, deadline=deadline, proposing=True))
+        return self._at_head(run, lambda head: self._calls.propose(head, wanted, reasons, deadline=deadline))
 
     def approve(self, name: str, proposal: int) -> Run:
         """Approve a proposal: the run is amended. Raises `AmendmentRefusedError` where it has changed since."""
@@ -200,7 +197,7 @@ class RunMethods(ABC):
 
     def reject(self, name: str, proposal: int, *, reason: str | None = None) -> Proposal:
         """Reject a proposal."""
-        return self._calls.reject(name, proposal, _given(reason=reason), deadline=self._deadline_of_call())
+        return self._calls.reject(name, proposal, given(reason=reason), deadline=self._deadline_of_call())
 
     def rollback(
         self, run: Run | str, version: int, *, rewind: bool = False, reason: str | None = None, link: str | None = None
@@ -209,7 +206,7 @@ class RunMethods(ABC):
 
         With `rewind` also where workers have passed rows in which the tables differ: they restart from a checkpoint.
         """
-        body = {**_given(reason=reason, link=link), **({"rewind": True} if rewind else {})}
+        body = {**given(reason=reason, link=link), **({"rewind": True} if rewind else {})}
         deadline = self._deadline_of_call()
         rolled = self._at_head(run, lambda head: self._calls.rollback(head, version, body, deadline=deadline))
         return self._kept(rolled, as_head=True)
@@ -223,86 +220,73 @@ class RunMethods(ABC):
         rules: Mapping[str, Any] | None = None,
         reason: str | None = None,
     ) -> Run:
-        """Lock or unlock a run, replace its labels or its guard rails. What is None stays. No version is made."""
-        body = _given(locked=locked, labels=labels, rules=rules, reason=reason)
+        """Lock or unlock a run, replace its labels or its guard rails. What is None stays. No version is made.
+
+        Args:
+            run: the run as you looked at it, or a name, which stands for whatever it is now.
+            locked: whether it refuses changes.
+            labels: all of its labels; `change_rules` changes single rules.
+            rules: all of its guard rails.
+            reason: why, for the log book.
+
+        Raises `RunChangedError` where the run is at another version than you looked at, or was set anew since.
+        """
+        body = given(locked=locked, labels=labels, rules=rules, reason=reason)
         deadline = self._deadline_of_call()
         changed = self._at_head(run, lambda head: self._calls.set(head, body, deadline=deadline))
         return self._kept(changed, as_head=True)
 
+    def change_rules(
+        self, run: Run | str, changes: Mapping[str, float | None], *, clear: bool = False, reason: str | None = None
+    ) -> Run:
+        """Set single guard rails of a run, and remove those that are None. The others stay. No version is made.
+
+        Args:
+            run: as for `set_run`.
+            changes: rule to limit, such as `{"margin_steps": 200, "max_lr": None}`.
+            clear: remove the others, too.
+            reason: why, for the log book.
+
+        Two people who change different rules at once lose nothing: who comes second starts from what the first has set.
+        """
+        deadline = self._deadline_of_call()
+
+        def change(head: Run) -> Run:
+            kept = {} if clear else {name: limit for name, limit in head.rules.items() if limit is not None}
+            rules = {name: limit for name, limit in {**kept, **changes}.items() if limit is not None}
+            return self._calls.set(head, given(rules=rules, reason=reason), deadline=deadline)
+
+        return self._kept(self._at_head(run, change), as_head=True)
+
     def delete_run(self, run: Run | str, *, reason: str | None = None) -> Run:
         """Delete a run and return its last version, which says so. All its versions can still be read."""
-        body, deadline = _given(reason=reason), self._deadline_of_call()
+        body, deadline = given(reason=reason), self._deadline_of_call()
         deleted = self._at_head(run, lambda head: self._calls.delete(head, body, deadline=deadline))
         return self._kept(deleted, as_head=True)
 
-    def runs(
-        self,
-        *,
-        prefix: str | None = None,
-        label: str | None = None,
-        kind: str | None = None,
-        digest: str | None = None,
-        newest: bool = False,
-    ) -> Iterator[Run]:
-        """Every run that the token may read, page after page, by name, or the last created first.
-
-        Args:
-            prefix: begin of the name, such as `team-a/`.
-            label: `key:value`.
-            kind: of the schedule, such as `custom.WarmupWithDecay`.
-            digest: begin of the table's digest.
-            newest: order by creation, the last created first.
-        """
-        query = _given(prefix=prefix, label=label, kind=kind, digest=digest)
-        return self._calls.runs(query | ({"newest": "true"} if newest else {}), deadline=self._deadline_of_call)
-
-    def run_versions(self, name: str) -> list[Run]:
-        """Every version of a run, the oldest first; also of one that was deleted."""
-        return list(self._calls.versions(name, deadline=self._deadline_of_call))
-
-    def report_progress(self, name: str, worker: str, step: int) -> ProgressReport:
+    def report_progress(self, name: str, worker: str, step: int, *, version: int | None = None) -> ProgressReport:
         """Report a worker's position, so that no amendment lands behind it. The last report of a worker wins.
 
         Args:
             name: of the run.
             worker: such as `rank-0`.
             step: the position in units of the table's axis, at least 0.
+            version: of the run, which the worker follows. A report from before a rewind then does not count.
 
-        Returns the run's version and digest now, and the highest step of any worker.
+        Returns the run's version and digest now, the highest step of any worker, and whether this report counts.
         """
-        return self._calls.report_progress(name, worker, step, deadline=self._deadline_of_call())
+        return self._calls.report_progress(name, worker, step, version, deadline=self._deadline_of_call())
 
-    def run_progress(self, name: str) -> RunProgress:
-        """The positions that workers have reported since the run was last rewound: the highest, and each worker's."""
-        return self._calls.progress(name, deadline=self._deadline_of_call())
-
-    def changes(self, since: int, *, wait: float = 0.0, run: str | None = None) -> Changes:
-        """The next changes of all runs, or of one, after a number; and the number to ask for next.
-
-        Every change has a number, without a gap: whoever asks again with `next` sees each change once.
+    def forget_progress(self, name: str, worker: str | None = None) -> list[str]:
+        """Forget what a worker of a run has reported, or all of them: it is gone, or its report was wrong.
 
         Args:
-            since: the number; 0 is the beginning.
-            wait: seconds to wait for a change where there is none yet; at most 60, and 0.8 of the client's `timeout`.
-            run: `namespace/name`; None for all that the token may read.
+            name: of the run.
+            worker: whose report; None for all.
+
+        Returns the workers whose reports are forgotten; none for a worker that has reported nothing.
         """
-        wait = min(wait, _PATIENCE * self._timeout)  # a response that takes longer counts as lost
-        return self._calls.changes(since, wait=wait, name=run, deadline=self._deadline_of_call() + wait)
-
-    def watch(self, name: str, since: int | None = None) -> Iterator[Change]:
-        """Yield each change of a run as it comes, for ever: from now on, or after a number of the feed.
-
-        A service that is away is waited for. Nothing runs in the background: the iterator waits where it is used.
-        """
-        return watch(
-            self.changes, lambda: self._calls.newest_change(name, deadline=self._deadline_of_call()), name, since
-        )
-
-    def _kept(self, run: Run, *, as_head: bool) -> Run:
-        """A run that the cache of this machine remembers, for clients that are offline."""
-        if self._run_files is not None:
-            self._run_files.keep(run, as_head=as_head)
-        return run
+        return self._calls.forget_progress(name, worker, deadline=self._deadline_of_call())
 
     def _at_head(self, run: Run | str, change: Callable[[Run], Result]) -> Result:
         """Change a run at the version that was looked at; of a name, at whatever version it is at now.
@@ -317,22 +301,7 @@ class RunMethods(ABC):
             try:
                 return change(head)
             except RunChangedError as error:
-                version = error.current.get("version")
-                if not isinstance(version, int) or version <= head.version:
+                if not error.current or (newer := parse_run(error.current)).state <= head.state:
                     raise
-                head = parse_run(error.current)
+                head = newer
         return change(head)
-
-
-def _unknown(name: str, version: int | None, files: RunFiles | None) -> OfflineError:
-    what = f"the run {name}" if version is None else f"version {version} of the run {name}"
-    place = "there is no cache" if files is None else f"it is not in the cache {files.folder}"
-    return OfflineError(
-        f"offline: {what} was looked for: {place}. Read it once where there is a network, or import a bundle "
-        "(lrtables export, lrtables import)"
-    )
-
-
-def _given(**members: Any) -> dict[str, Any]:
-    """The members that are not None."""
-    return {name: value for name, value in members.items() if value is not None}

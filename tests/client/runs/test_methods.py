@@ -285,7 +285,17 @@ def test_workers_report_where_they_are(client: Client, name: str) -> None:
     found = client.amend(name, {"template": "hold", "from_step": 290}, dry_run=True)
     assert [refusal["code"] for refusal in found.refusals] == ["amendment-refused"]
     amended = client.amend(name, {"template": "hold", "from_step": 600})
-    assert client.report_progress(name, "rank-0", 310) == ProgressReport(2, amended.digest, 310)
+    client.rollback(client.rollback(name, 1, rewind=True), 2, rewind=True)
+    assert client.report_progress(name, "rank-0", 310, version=3) == ProgressReport(4, amended.digest, None, False)
+    assert client.report_progress(name, "rank-0/e", 310, version=4).highest == 310
+    assert client.forget_progress(name, "nobody") == []
+    assert client.forget_progress(name, "rank-0/e") == ["rank-0/e"]
+    client.report_progress(name, "rank-1", 10**12)
+    with pytest.raises(AmendmentRefusedError, match="lrtables run workers NAME"):
+        client.amend(name, {"template": "hold", "from_step": 290})
+    assert client.forget_progress(name) == ["rank-1"]
+    assert client.run_progress(name) == RunProgress({}, None)
+    client.delete_run(name)
 
 
 @pytest.mark.parametrize("body", [b"[]", b"{}", b'{"workers": {"a": 1}}', b'{"workers": {}, "highest": "x"}'], ids=repr)

@@ -22,6 +22,7 @@ class FolderService:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self.asked: list[str] = []
+        self.versions: list[int | None] = []
 
     @property
     def away(self) -> Path:
@@ -77,8 +78,9 @@ class FolderService:
         self.publish(table)
         return table
 
-    def report_progress(self, run_name: str, worker: str, step: int) -> None:
+    def report_progress(self, run_name: str, worker: str, step: int, *, version: int | None = None) -> None:
         self._ask("report")
+        self.versions.append(version)
         with (self._folder / "progress").open("a") as file:
             file.write(f"{run_name} {worker} {step}\n")
 
