@@ -1,7 +1,7 @@
 """Every schedule by its name: ours here, twins in a namespace for each library.
 
 `schedules.WarmupWithDecay`, `schedules.Sequence`; `schedules.torch.OneCycleLR` is PyTorch's, bit for bit, and
-`schedules.transformers.Cosine` that of transformers.
+`schedules.transformers.Cosine` that of transformers; `schedules.deepspeed.WarmupLR` that of DeepSpeed.
 """
 
 from scheduler import builtin as torch
@@ -33,7 +33,7 @@ from scheduler.custom import (
     OneCycleLR,
     WarmupWithDecay,
 )
-from scheduler.libraries import transformers
+from scheduler.libraries import deepspeed, transformers
 
 __all__ = [
     "Clamp",
@@ -59,6 +59,7 @@ __all__ = [
     "Splice",
     "Sum",
     "WarmupWithDecay",
+    "deepspeed",
     "recipes",
     "torch",
     "transformers",

@@ -70,6 +70,13 @@ MODULES: Mapping[str, tuple[str, ...]] = MappingProxyType(
             "transformers.cosine_warmup_with_min_lr",
             "transformers.warmup_stable_decay",
         ),
+        "scheduler.libraries.deepspeed": (
+            "deepspeed.WarmupLR",
+            "deepspeed.WarmupDecayLR",
+            "deepspeed.WarmupCosineLR",
+            "deepspeed.OneCycle",
+            "deepspeed.LRRangeTest",
+        ),
     }
 )
 """Module to the names of the kinds that it exports."""

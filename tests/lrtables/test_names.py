@@ -43,7 +43,8 @@ def test_each_name_is_the_same_object_as_where_it_is_defined() -> None:
 
 def test_every_portable_kind_is_in_schedules() -> None:
     """`lrtables.schedules` has each kind of ours by its class's name, and the twins in a namespace for each library."""
-    ours = {kind.__name__ for name, kind in KINDS.items() if not name.startswith(("torch.", "transformers."))}
+    libraries = ("torch.", "transformers.", "deepspeed.")
+    ours = {kind.__name__ for name, kind in KINDS.items() if not name.startswith(libraries)}
     names = {name for name in lrtables.schedules.__all__ if isinstance(getattr(lrtables.schedules, name), type)}
     assert names == ours
     assert lrtables.schedules.WarmupWithDecay is custom.WarmupWithDecay

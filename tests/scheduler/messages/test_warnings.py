@@ -30,7 +30,7 @@ from scheduler.compose import (
 )
 from scheduler.compose.literal import Literal
 from scheduler.custom import LinearWarmup, WarmupWithDecay
-from scheduler.libraries import transformers
+from scheduler.libraries import deepspeed, transformers
 from scheduler.messages.warnings import MAX_WARNINGS
 from tests.support.schedules.strategies import schedules
 
@@ -56,6 +56,9 @@ MADE_FOR: dict[Schedule, bool] = {
     transformers.CosineWithMinLR(1e-3, 10, N, min_lr=1e-5): True,
     transformers.CosineWarmupWithMinLR(1e-3, 10, N, min_lr=1e-5): True,
     transformers.WarmupStableDecay(1e-3, 10, 20, N): True,
+    deepspeed.WarmupDecayLR(N, warmup_num_steps=10): True,
+    deepspeed.WarmupCosineLR(0.1, N, warmup_num_steps=10): True,
+    deepspeed.OneCycle(0.01, 0.1, cycle_first_step_size=N // 2): True,
     Literal([0.1] * N): False,
     Ramp(0.1, 0.0, N): True,
     Sequence([WARMUP, Constant(1e-3), Ramp("previous", 0.0, 20)], [10, N - 30]): True,
@@ -91,6 +94,8 @@ WITHOUT: dict[Schedule, int] = {
     transformers.Constant(0.1): 1,
     transformers.ConstantWithWarmup(0.1, 10): 11,
     transformers.InverseSqrt(0.1, 10): 11,
+    deepspeed.WarmupLR(0.1, warmup_num_steps=10): 11,
+    deepspeed.LRRangeTest(): 1,
     Cycle(Ramp(0.1, 0.0, 10, "cosine"), 10): 10,
     Ramp(0.0, 1.0, 10): 10,
 }
