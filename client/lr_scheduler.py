@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -10,8 +11,9 @@ from torch.optim import Optimizer
 
 from client.optimizer import messages
 from client.optimizer.arguments import check_types, first_progress, units_per_update
+from client.optimizer.binding import NewGroup, checked_names
 from client.optimizer.following_scheduler import FollowingScheduler
-from client.optimizer.groups import NO_RATES, RowWriter
+from client.optimizer.groups import NO_RATES
 from client.optimizer.hooks import on_load, renew_groups, track_steps
 from client.optimizer.replacement import check_replacement
 from client.optimizer.scheduler_state import SavedState, checked_progress
@@ -51,7 +53,8 @@ class TableLR(FollowingScheduler):
     `initial_weight_decay` and so on) times the table's: bit for bit what `LambdaLR` gives for the table as its
     function. A rate that is a tensor gets that product rounded once, where torch multiplies in its precision.
 
-    A parameter group added later gets the table's values at the next step; with values per group it is an error.
+    A parameter group added later gets the table's values at the next step; with values per group it is an error, unless
+    `on_new_group` says what it gets.
 
     Loading the optimizer's state keeps this scheduler's row in force, because torch calls a hook then. An optimizer
     that is one by class alone is followed through what it wraps. Where nothing in it has hooks, load its state first:
@@ -68,6 +71,11 @@ class TableLR(FollowingScheduler):
         last_epoch: as torch's schedulers take it: start at row `last_epoch + 1`. Raises `ValueError` where `start` says
             otherwise.
         allow_other_table: what `load_state_dict` takes, for trainers that call it themselves.
+        groups: names of the groups (their entry `name`) that `lr.0`, `lr.1` and so on belong to, in whatever order the
+            optimizer has them. Raises `ValueError` where one is missing or not named, listing both.
+        on_new_group: what a group gets that is added later, or that has no columns of its own: "error"; "adopt", the
+            columns for all groups, or else those of the last; the number or name of the group whose columns it gets.
+            Without it, the columns for all groups, and an error where there are none.
 
     Updates are seen at `optimizer.step`, in compiled code too, and on whichever optimizer inside a wrapper has hooks. A
     fused optimizer under a `GradScaler` skips updates on its device: to know of it, its `found_inf` is read once an
@@ -91,9 +99,13 @@ class TableLR(FollowingScheduler):
         per_step: int | None = None,
         last_epoch: int = -1,
         allow_other_table: bool | Table = False,
+        groups: Sequence[str] | None = None,
+        on_new_group: NewGroup = None,
     ) -> None:
         check_types(optimizer, table, relative, allow_other_table)
         self._hold(table)
+        self.groups = None if groups is None else checked_names(groups, table)
+        self.on_new_group = on_new_group
         self.relative = bool(relative)
         self.allow_other_table = allow_other_table
         self._start = first_progress(start, last_epoch, table.axis)
@@ -188,7 +200,7 @@ class TableLR(FollowingScheduler):
         """
         groups = self.optimizer.param_groups
         self.check_replacement(table, from_step=from_step)
-        writer = RowWriter(table, relative=self.relative)
+        writer = self._writer.with_table(table)
         writer.bind(groups, self._writer.own_values(groups))
         # nothing can be refused from here on
         is_ours = self._in_force() or (self._released and self._is_untouched())
@@ -204,7 +216,7 @@ class TableLR(FollowingScheduler):
         """Raise what `replace_table` would raise, and change nothing."""
         groups = self.optimizer.param_groups
         check_replacement(self.table, table, max(self.last_epoch, 0), from_step)
-        RowWriter(table, relative=self.relative).check(groups, self._writer.own_values(groups))
+        self._writer.with_table(table).check(groups, self._writer.own_values(groups))
 
     def advance(self, *, stepped: bool = True) -> None:
         """`step()` where the optimizer has really stepped: a `GradScaler` skips updates, and those do not count."""

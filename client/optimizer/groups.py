@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from client.optimizer.binding import Binding
 from scheduler import Table
 from scheduler.interop.group_fields import Group, Write, check_place, read, write, writer_of
 from scheduler.numerics.rates import MAX_RATE, is_rate
@@ -29,15 +30,17 @@ class RowWriter:
     """Writes rows of a table into parameter groups.
 
     A column without a suffix goes to every group, those added later included; `lr.1` goes to group 1 alone, and a table
-    that has such columns has them for every group of the optimizer.
+    that has such columns has them for every group of the optimizer, unless `binding` says otherwise.
 
     With `relative` a group gets its own value times the table's, rounded once, in float64: what `LambdaLR` gives with
     the table's value as its factor. A group's own value is its `initial_lr`, as torch keeps it, and likewise
     `initial_weight_decay` and so on; where it has none, the value found when the writer first sees the group.
     """
 
-    def __init__(self, table: Table, *, relative: bool = False) -> None:
+    def __init__(self, table: Table, *, relative: bool = False, binding: Binding | None = None) -> None:
         self._table = table
+        self._binding = Binding(table, None, None) if binding is None else binding
+        self._order: list[int] = []  # the number of each group's columns
         self._relative = relative
         self._columns = [self._columns_of(index) for index in range(table.groups or 1)]
         self.names = tuple(sorted({name.partition(".")[0] for name in table.columns}))
@@ -76,6 +79,8 @@ class RowWriter:
             for group, values in zip(groups, own, strict=True):
                 _keep(group, values)
             self.initial = own
+        self._binding.keep(groups)
+        self._order = self._binding.columns_of(groups)
         self._bound, self._rates = len(groups), None
         self._writers = [{name: writer_of(group, name) for name in self.names} for group in groups]
 
@@ -86,13 +91,17 @@ class RowWriter:
         own = [self._own_values(group, index, None) for index, group in enumerate(groups)]
         return {name: [values[name] for values in own] for name in self.names}
 
+    def with_table(self, table: Table) -> RowWriter:
+        """A writer of another table, for the same groups. Raises `ValueError` where its columns do not fit them."""
+        return RowWriter(table, relative=self._relative, binding=self._binding.with_table(table))
+
     def unbind(self) -> None:
         """Mark the groups as unchecked: others may have taken their place."""
         self._bound = 0
 
     def check(self, groups: Sequence[Group], initial: Values | None = None) -> list[_Row]:
         """Raise `ValueError` as `bind` does, and change nothing. Returns each group's own values, where they count."""
-        self._check_number(groups)
+        order = self._binding.columns_of(groups)
         for index, group in enumerate(groups):
             for name in self.names:
                 check_place(group, index, name)
@@ -101,7 +110,7 @@ class RowWriter:
         if not self._relative:
             return []
         own = [self._own_values(group, index, initial) for index, group in enumerate(groups)]
-        self._check_products(groups, own)
+        self._check_products(groups, own, order)
         return own
 
     def disagreement(self, groups: Sequence[Group]) -> str:
@@ -119,11 +128,11 @@ class RowWriter:
         known = self.initial[index] if index < len(self.initial) else {}  # for states saved without our keys
         return {name: _own_value(group, name, known.get(name)) for name in self.names}
 
-    def _check_products(self, groups: Sequence[Group], own: Sequence[_Row]) -> None:
+    def _check_products(self, groups: Sequence[Group], own: Sequence[_Row], order: Sequence[int]) -> None:
         for name in self.names:
             if len({values[name] for values in own}) > 1:
                 _check_tensors(groups, name)
-        for index, (values, bounds) in enumerate(zip(own, self._by_group(self._bounds()), strict=False)):
+        for index, (values, bounds) in enumerate(zip(own, self._by_group(self._bounds(), order), strict=False)):
             for name, value in values.items():
                 for factor in bounds[name]:
                     _check_product(f"{name} of group {index}", name, value, factor)
@@ -133,9 +142,9 @@ class RowWriter:
         arrays = [{name: np.asarray(column) for name, column in columns.items()} for columns in self._columns]
         return [{name: (float(array.min()), float(array.max())) for name, array in each.items()} for each in arrays]
 
-    def _by_group(self, of_columns: Sequence[T]) -> Iterable[T]:
+    def _by_group(self, of_columns: Sequence[T], order: Sequence[int]) -> Iterable[T]:
         """One item per group, in order: the same item for all groups where they share the columns."""
-        return repeat(of_columns[0]) if self._table.groups is None else of_columns
+        return repeat(of_columns[0]) if self._table.groups is None else [of_columns[index] for index in order]
 
     # -- writing ------------------------------------------------------------------------------------------------------
 
@@ -170,20 +179,14 @@ class RowWriter:
         """One row's values for each group: the same objects for all where they have nothing of their own."""
         if not self.fits(groups):
             self.bind(groups)
-        rows = self._by_group([{name: column[row] for name, column in columns.items()} for columns in self._columns])
+        values = [{name: column[row] for name, column in columns.items()} for columns in self._columns]
+        rows = self._by_group(values, self._order)
         if not self._relative:
             return rows
         return (
             {name: own[name] * factor for name, factor in factors.items()}
             for own, factors in zip(self.initial, rows, strict=False)
         )
-
-    def _check_number(self, groups: Sequence[Group]) -> None:
-        if self._table.groups not in (None, len(groups)):
-            raise ValueError(
-                f"the table has values for {self._table.groups} parameter groups ({', '.join(self._table.columns)}), "
-                f"the optimizer has {len(groups)} ({', '.join(_describe(*pair) for pair in enumerate(groups))})"
-            )
 
 
 def write_values(groups: Sequence[Group], values: Values) -> None:
@@ -219,10 +222,6 @@ def _check_tensors(groups: Sequence[Group], name: str) -> None:
     tensors = [id(value) for value in (read(group, name) for group in groups) if hasattr(value, "fill_")]
     if len(set(tensors)) < len(tensors):
         raise ValueError(f"the table has a {name} per group, and groups share one {name} tensor: give each its own")
-
-
-def _describe(index: int, group: Group) -> str:
-    return f"{group.get('name', index)}: {len(group['params'])} parameters"
 
 
 def _listed(values: Sequence[float]) -> str:

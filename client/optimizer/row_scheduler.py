@@ -11,6 +11,7 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from client.optimizer import messages
+from client.optimizer.binding import Binding, NewGroup
 from client.optimizer.groups import NO_RATES, RowWriter, write_values
 from client.optimizer.rate_tensors import WrittenTensor, is_same, same_rate, written_tensor
 from client.pinned_table import PinnedTable
@@ -27,12 +28,16 @@ class RowScheduler(LRScheduler):
         table: the values.
         run: the name of the run that the table was resolved from, with its `version`; None where it was not.
         relative: whether the table's values are factors of each group's own.
+        groups: the names of the groups that the columns 0, 1 and so on belong to; None where their place decides.
+        on_new_group: what a group gets that is added later; see `client.optimizer.binding`.
     """
 
     table: Table
     run: str | None = None
     version: int | None = None
     relative: bool = False
+    groups: tuple[str, ...] | None = None
+    on_new_group: NewGroup = None
     _warned: set[str]  # what has been warned of
     _start: int = 0
     _idle: bool = False  # made, and not moved since
@@ -47,7 +52,8 @@ class RowScheduler(LRScheduler):
 
     def _bind(self) -> None:
         """Set up what is derived from the table, and cannot be copied or pickled."""
-        self._writer = RowWriter(self.table, relative=self.relative)
+        binding = Binding(self.table, self.groups, self.on_new_group)
+        self._writer = RowWriter(self.table, relative=self.relative, binding=binding)
         self._rates = NO_RATES  # filled at the first real step: until then torch's own checks should run
         self._tensors: dict[int, WrittenTensor] = {}
 
