@@ -15,9 +15,8 @@ from service.commands.options import CommandError
 def main(arguments: Sequence[str] | None = None, commands: Sequence[Command] = COMMANDS) -> int:
     """Run the command line with these commands, and return the exit status."""
     _print_anything()
-    parsed = _parser(commands).parse_args(arguments)
     try:
-        return int(parsed.run(parsed) or 0)
+        return _run(arguments, commands)
     except CommandError as error:
         print(f"lrtables: {error}", file=sys.stderr)
         return 2
@@ -26,6 +25,15 @@ def main(arguments: Sequence[str] | None = None, commands: Sequence[Command] = C
     except BrokenPipeError:  # the reader of the output has exited, such as `| head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the interpreter flushes it again at exit
         return 0
+
+
+def _run(arguments: Sequence[str] | None, commands: Sequence[Command]) -> int:
+    """Run a command, and write all of its output: a reader that has exited is noticed here, not when Python ends."""
+    try:
+        parsed = _parser(commands).parse_args(arguments)
+        return int(parsed.run(parsed) or 0)
+    finally:
+        sys.stdout.flush()
 
 
 def _print_anything() -> None:

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import sys
-from collections.abc import Callable, Mapping, Sequence
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from difflib import get_close_matches
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from client.client import Client
-from client.errors import ClientError
+from client.errors import ClientError, RunNotFoundError, printable
 from client.http.offline import is_offline
 from scheduler.commands.show import reason
 from scheduler.texts import abbreviate
@@ -22,6 +27,11 @@ REFUSED, MISUSED = 1, 2
 
 _URL = "LRTABLES_URL"
 _NO_URL = f"the service's address is needed: --url http://127.0.0.1:8000, or the environment variable {_URL}"
+
+_PATIENCE = 3.0  # seconds for which a refused connection is tried again
+_MOST_NAMES = 500  # that are looked through for one spelt alike
+_ALIKE = 0.75
+_RUN_IN_URL = re.compile(r"/v1/runs/([^/?]+)/([^/?]+)")
 
 Command = Callable[[argparse.Namespace], int]
 
@@ -66,15 +76,37 @@ def add_version(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def connected(parsed: argparse.Namespace) -> Client:
+@contextmanager
+def connected(parsed: argparse.Namespace) -> Iterator[Client]:
     """A client of the service that the options or the environment name, or an offline one (`LRTABLES_OFFLINE`).
 
-    Raises `UsageError` where nothing names a service.
+    Nobody who types a command waits long for a service that is not there. The error for a run that there is not has
+    the names that are spelt alike. Raises `UsageError` where nothing names a service.
     """
     url = parsed.url or os.environ.get(_URL)
     if not url and not is_offline(None):
         raise UsageError(_NO_URL)
-    return Client(url)
+    with Client(url, refused_patience=_PATIENCE) as client:
+        try:
+            yield client
+        except RunNotFoundError as error:
+            if error.code == "run-not-found":
+                error.near = _near(client, error.url)
+            raise
+
+
+def _near(client: Client, url: str) -> tuple[str, ...]:
+    """The names of runs that are spelt like the one in a URL: in its namespace, else in any."""
+    found = _RUN_IN_URL.search(url)
+    if found is None:
+        return ()
+    name = f"{found[1]}/{found[2]}"
+    for prefix in (f"{found[1]}/", None):
+        with suppress(ClientError):
+            names = [run.full_name for run in islice(client.runs(prefix=prefix), _MOST_NAMES)]
+            if near := get_close_matches(name, names, cutoff=_ALIKE):
+                return tuple(near)
+    return ()
 
 
 def pairs(texts: Sequence[str], option: str, separator: str = "=") -> dict[str, str]:
@@ -112,7 +144,10 @@ def reporting(run: Command, program: str) -> Command:
 
     def report(parsed: argparse.Namespace) -> int:
         try:
-            return run(parsed)
+            with _plain_warnings(program):
+                return run(parsed)
+        except BrokenPipeError:  # whoever read the output has gone, such as `| head`: it is dealt with for all commands
+            raise
         except ClientError as error:
             print(f"{program}: {_line(error)}", file=sys.stderr)
             return REFUSED
@@ -121,6 +156,18 @@ def reporting(run: Command, program: str) -> Command:
             return MISUSED
 
     return report
+
+
+@contextmanager
+def _plain_warnings(program: str) -> Iterator[None]:
+    """Show warnings as sentences, without the line of the source that gave them."""
+
+    def show(message: Warning | str, *_: Any, **__: Any) -> None:
+        print(f"{program}: warning: {printable(str(message))}", file=sys.stderr)
+
+    with warnings.catch_warnings():
+        warnings.showwarning = show
+        yield
 
 
 def _line(error: Exception) -> str:

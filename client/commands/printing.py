@@ -37,8 +37,8 @@ def say_json(data: Any, *, indent: int | None = 2) -> None:
     print(json.dumps(data, indent=indent), flush=True)
 
 
-def summary_lines(run: Run) -> Iterator[str]:
-    """A run at a version, without its values."""
+def summary_lines(run: Run, *, offline: bool = False) -> Iterator[str]:
+    """A run at a version, without its values; `offline` where it came from the cache of this machine."""
     yield f"{run.full_name}  version {run.version}  ({run.action})"
     yield f"digest {run.digest}"
     yield length_in_words(run)
@@ -51,8 +51,20 @@ def summary_lines(run: Run) -> Iterator[str]:
         yield f"rules {shown(rules)}"
     if run.locked:
         yield "locked: it refuses every change"
-    if run.stale:
+    if run.stale and offline:
+        yield f"offline: the run as this machine knew it {run.age_seconds:.0f} s ago"
+    elif run.stale:
         yield f"stale: the service has not been able to ask its database for {run.age_seconds:.0f} s"
+
+
+def worker_rows(progress: RunProgress) -> Iterator[str]:
+    """The positions of a run's workers, one line each, the furthest first."""
+    workers = sorted(progress.workers.items(), key=lambda each: -each[1].step)
+    rows = [
+        (name, f"{found.step:,}", "" if found.version is None else str(found.version), moment(found.reported_at))
+        for name, found in workers
+    ]
+    yield from columns([("worker", "step", "version", "reported at"), *rows])
 
 
 def progress_lines(progress: RunProgress, axis: str) -> Iterator[str]:
@@ -124,13 +136,14 @@ def columns(rows: Sequence[Sequence[str]]) -> Iterator[str]:
         yield "  ".join(word.ljust(width) for word, width in zip(row, widths, strict=True)).rstrip()
 
 
-def table_charts(table: Table) -> Iterator[str]:
-    """A chart of each column of a table, with its name where there are several."""
+def table_charts(table: Table, before: Table | None = None) -> Iterator[str]:
+    """A chart of each column of a table, with its name where there are several; that of `before` is drawn behind."""
     width = max(min(shutil.get_terminal_size((80, 24)).columns, 100), 24)
     for name, column in table.columns.items():
         if len(table.columns) > 1:
             yield name
-        yield chart(column, width, _HEIGHT, axis=table.axis, stride=table.stride)
+        behind = None if before is None else before.columns.get(name)
+        yield chart(column, width, _HEIGHT, axis=table.axis, stride=table.stride, before=behind)
 
 
 def _history_row(run: Run) -> tuple[str, ...]:

@@ -17,6 +17,7 @@ from client.runs.documents import DryRun, Run
 from scheduler import Spec, Table
 from scheduler.amendments import Amendment, describe_amendment, parse_amendment
 from scheduler.commands.typed import typed_schedules
+from scheduler.views.chart import BEHIND
 from scheduler.views.svg import picture
 
 if TYPE_CHECKING:
@@ -36,11 +37,11 @@ examples:
 def add_parsers(commands: Subparsers) -> None:
     """Add the commands."""
     amend = add_command(commands, "amend", _amend, "change a run from a step on; every step before stays as it is")
-    _add_amendment(amend)
-    amend.add_argument("--dry-run", action="store_true", help="change nothing; show old and new, and what forbids it")
-    amend.add_argument("--picture", type=Path, metavar="FILE", help="save a picture of old and new, .svg")
     propose = add_command(commands, "propose", _propose, "propose such a change, for someone else to approve")
-    _add_amendment(propose)
+    for parser in (amend, propose):
+        _add_amendment(parser)
+        parser.add_argument("--dry-run", action="store_true", help="change nothing; show old and new, and what forbids")
+        parser.add_argument("--picture", type=Path, metavar="FILE", help="save a picture of old and new, .svg")
     approve = add_command(commands, "approve", _approve, "approve a proposal: the run is amended")
     reject = add_command(commands, "reject", _reject, "reject a proposal")
     for parser in (approve, reject):
@@ -73,6 +74,8 @@ def _add_amendment(parser: argparse.ArgumentParser) -> None:
 
 def _amendment(parsed: argparse.Namespace) -> Amendment:
     """The amendment that was typed. Raises `UsageError`, and `ScheduleError` for one that cannot be."""
+    if parsed.picture and parsed.picture.suffix.lower() != ".svg":
+        raise UsageError(f"--picture must end in .svg, got {str(parsed.picture)!r}")
     given = [name for name in _TEMPLATES if _is_given(parsed, name)]
     if len(given) != 1:
         raise UsageError(f"{_NEEDED}, got {' and '.join(f'--{name}' for name in given) or 'none'}")
@@ -102,8 +105,6 @@ def _is_given(parsed: argparse.Namespace, option: str) -> bool:
 
 def _amend(parsed: argparse.Namespace) -> int:
     amendment = _amendment(parsed)
-    if parsed.picture and parsed.picture.suffix.lower() != ".svg":
-        raise UsageError(f"--picture must end in .svg, got {str(parsed.picture)!r}")
     with connected(parsed) as client:
         if parsed.dry_run:
             return _dry_run(client, amendment, parsed)
@@ -115,10 +116,10 @@ def _amend(parsed: argparse.Namespace) -> int:
     return report(new, parsed)
 
 
-def _dry_run(client: Client, amendment: Amendment, parsed: argparse.Namespace) -> int:
+def _dry_run(client: Client, amendment: Amendment, parsed: argparse.Namespace, *, proposing: bool = False) -> int:
     """Print what would come of an amendment. Returns 1 where it would be refused."""
     old = client.run(parsed.name, parsed.if_version)
-    found = client.amend(old, amendment, dry_run=True)
+    found = (client.propose if proposing else client.amend)(old, amendment, dry_run=True)
     if parsed.picture:
         parsed.picture.write_text(found.picture, encoding="utf-8")
     data = {name: value for name, value in found.to_dict().items() if name != "picture"}
@@ -135,11 +136,10 @@ def _dry_run_lines(client: Client, old: Run, amendment: Amendment, found: DryRun
     if found.largest_factor is not None:
         yield f"largest factor of the rate: {found.largest_factor:.6g}"
     yield from (f"refused: {refusal.get('detail', refusal)}" for refusal in found.refusals)
-    for name, table in (("now", client.get(old)), ("then", _table_of(client, found))):
-        if table is not None:
-            yield ""
-            yield name
-            yield from printing.table_charts(table)
+    if (table := _table_of(client, found)) is not None:
+        yield ""
+        yield from printing.table_charts(table, before=client.get(old))
+        yield f"{BEHIND} the rates now, where they would differ"
 
 
 def _table_of(client: Client, found: DryRun) -> Table | None:
@@ -161,6 +161,10 @@ def _save_picture(path: Path, client: Client, old: Run, new: Run) -> None:
 def _propose(parsed: argparse.Namespace) -> int:
     amendment = _amendment(parsed)
     with connected(parsed) as client:
+        if parsed.dry_run:
+            return _dry_run(client, amendment, parsed, proposing=True)
+        if parsed.picture:
+            raise UsageError("--picture of a proposal needs --dry-run")
         found = client.propose(changed(client, parsed), amendment, reason=parsed.reason, link=parsed.link)
     printing.show_result(found.to_dict(), printing.proposal_lines(found), as_json=parsed.json)
     return 0

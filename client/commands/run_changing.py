@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from client.commands.options import Subparsers
 
 _OPTIONS = {"--steps", "--reason", "--link", "--label", "--rule", "--url", "--if-version"}
-_FLAGS = {"--json"}
+_FLAGS = {"--json", "--or-use"}
 _ENDLESS = "the schedule has no end"
 
 _WHAT = """
@@ -62,13 +62,19 @@ def add_parsers(commands: Subparsers) -> None:
         parser = _add(commands, name, run, short)
         parser.add_argument("--reason", metavar="TEXT", help="why, for the log book")
         add_version(parser)
-    setting = _add(commands, "set", _set, "replace the labels or the guard rails of a run")
+    setting = _add(commands, "set", _set, "set guard rails of a run one by one, or replace its labels")
     setting.add_argument("--reason", metavar="TEXT", help="why, for the log book")
-    setting.add_argument("--label", action="append", default=[], metavar="KEY=VALUE", help="repeat for more")
-    setting.add_argument("--rule", action="append", default=[], metavar="NAME=N", help=_RULES)
+    setting.add_argument(
+        "--label", action="append", default=[], metavar="KEY=VALUE", help="all of its labels: repeat for more"
+    )
+    setting.add_argument("--rule", action="append", default=[], metavar="NAME=N", help=f"{_RULES}; others stay")
+    setting.add_argument("--no-rule", action="append", default=[], metavar="NAME", help="remove a guard rail")
+    setting.add_argument("--clear-rules", action="store_true", help="remove every guard rail that is not given")
     add_version(setting)
 
 
+RULES = ("min_lr", "max_lr", "max_factor", "cooloff_seconds", "margin_steps")
+"""The guard rails that there are."""
 _RULES = "min_lr, max_lr, max_factor, cooloff_seconds or margin_steps; repeat for more"
 
 
@@ -91,6 +97,9 @@ def _add(commands: Subparsers, name: str, run: Command, short: str) -> argparse.
 
 
 def _add_change_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--or-use", action="store_true", help="of create: take the run as it is now, if it was created with this"
+    )
     parser.add_argument("--steps", metavar="N", help="rows of the table (default: where the schedule ends)")
     add_reasons(parser)
     add_version(parser)
@@ -104,12 +113,22 @@ def _create(parsed: argparse.Namespace) -> int:
         raise UsageError(f"--if-version makes no sense for a run that is to be new, got {parsed.if_version}")
     with connected(parsed) as client:
         labels, rules = labels_of(parsed.label), rules_of(parsed.rule)
-        run = client.create_run(parsed.name, target, reason=parsed.reason, link=parsed.link, labels=labels, rules=rules)
+        run = client.create_run(
+            parsed.name,
+            target,
+            reason=parsed.reason,
+            link=parsed.link,
+            labels=labels,
+            rules=rules,
+            if_exists="use" if parsed.or_use else "error",
+        )
     return report(run, parsed)
 
 
 def _move(parsed: argparse.Namespace) -> int:
     target, parsed = _typed(parsed)
+    if parsed.or_use:
+        raise UsageError("--or-use makes no sense for a move")
     with connected(parsed) as client:
         labels, rules = labels_of(parsed.label), rules_of(parsed.rule)
         run = client.move_run(
@@ -137,11 +156,21 @@ def _unlock(parsed: argparse.Namespace) -> int:
 
 
 def _set(parsed: argparse.Namespace) -> int:
-    labels, rules = labels_of(parsed.label), rules_of(parsed.rule)
-    if labels is None and rules is None:
-        raise UsageError("nothing is to be set: give --label or --rule")
+    labels, rules = labels_of(parsed.label), rules_of(parsed.rule) or {}
+    if both := rules.keys() & set(parsed.no_rule):
+        raise UsageError(f"--rule and --no-rule contradict each other: {', '.join(sorted(both))}")
+    if unknown := sorted({*rules, *parsed.no_rule} - set(RULES)):
+        raise UsageError(f"a rule must be one of {', '.join(RULES)}, got {unknown[0]}")
+    changes = {**rules, **dict.fromkeys(parsed.no_rule)}
+    if labels is None and not changes and not parsed.clear_rules:
+        raise UsageError("nothing is to be set: give --label, --rule, --no-rule or --clear-rules")
     with connected(parsed) as client:
-        run = client.set_run(changed(client, parsed), labels=labels, rules=rules, reason=parsed.reason)
+        run = changed(client, parsed)
+        if changes or parsed.clear_rules:
+            run = client.change_rules(run, changes, clear=parsed.clear_rules, reason=parsed.reason)
+        if labels is not None:
+            run = client.set_run(run, labels=labels, reason=parsed.reason)
+    assert isinstance(run, Run)  # something was set
     printing.show_result(run.to_dict(), printing.summary_lines(run), as_json=parsed.json)
     return 0
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from client.commands import printing
 from client.commands.options import UsageError, add_command, connected
 from client.commands.printing import say, say_json
+from client.http.offline import is_offline
 from client.runs.documents import Run
 from scheduler import Table
 from scheduler.amendments import largest_factor
@@ -39,6 +40,11 @@ def add_parsers(commands: Subparsers) -> None:
     diff.add_argument("new", nargs="?", type=int, metavar="NEW", help="another (default: the newest)")
     proposals = add_command(commands, "proposals", _proposals, "list the proposals for a run")
     proposals.add_argument("name", metavar="NAME", help="namespace/name")
+    workers = add_command(commands, "workers", _workers, "show where the workers of a run are, or forget one")
+    workers.add_argument("name", metavar="NAME", help="namespace/name")
+    forgetting = workers.add_mutually_exclusive_group()
+    forgetting.add_argument("--forget", metavar="WORKER", help="forget the position of one that is gone")
+    forgetting.add_argument("--forget-all", action="store_true", help="forget every position")
     watch = add_command(commands, "watch", _watch, "print the changes of a run as they come")
     watch.add_argument("name", metavar="NAME", help="namespace/name")
     watch.add_argument("--since", type=int, metavar="N", help="begin after this number of the feed (default: now)")
@@ -51,7 +57,7 @@ def _show(parsed: argparse.Namespace) -> int:
         if parsed.json:
             say_json(run.to_dict())
             return 0
-        lines = [*printing.summary_lines(run)]
+        lines = [*printing.summary_lines(run, offline=is_offline(None))]
         if parsed.version is None and not run.stale:
             lines += printing.progress_lines(client.run_progress(parsed.name), run.axis)
         lines += ["", *printing.table_charts(client.get(run))]
@@ -95,6 +101,21 @@ def _proposals(parsed: argparse.Namespace) -> int:
         say_json([proposal.to_dict() for proposal in found])
     else:
         say("\n".join(line for proposal in found for line in printing.proposal_lines(proposal)))
+    return 0
+
+
+def _workers(parsed: argparse.Namespace) -> int:
+    with connected(parsed) as client:
+        if parsed.forget or parsed.forget_all:
+            forgotten = client.forget_progress(parsed.name, parsed.forget)
+            if parsed.forget and not forgotten:
+                known = ", ".join(client.run_progress(parsed.name).workers) or "none"
+                raise UsageError(f"{parsed.name} has no worker {parsed.forget}; it has {known}")
+            printing.show_result(forgotten, [f"forgotten: {', '.join(forgotten) or 'nobody'}"], as_json=parsed.json)
+            return 0
+        found = client.run_progress(parsed.name)
+    rows = printing.worker_rows(found) if found.workers else ["no worker has reported"]
+    printing.show_result(found.to_dict(), rows, as_json=parsed.json)
     return 0
 
 

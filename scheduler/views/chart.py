@@ -14,28 +14,40 @@ from scheduler.views.summary import landmarks
 _DOTS = np.array([[1, 8], [2, 16], [4, 32], [64, 128]])  # Unicode's bit of each dot of a braille cell
 _ROWS_PER_LABEL = 4
 _MOST_BOUNDARIES = 8
+BEHIND = "·"
+"""What stands for values that are drawn behind others."""
 
 
-def chart(values: ArrayLike, width: int = 72, height: int = 12, *, axis: str = "step", stride: int = 1) -> str:
+def chart(
+    values: ArrayLike,
+    width: int = 72,
+    height: int = 12,
+    *,
+    axis: str = "step",
+    stride: int = 1,
+    before: ArrayLike | None = None,
+) -> str:
     """Draw values (shape [n]) over their rows: a text of `height` + 2 lines, each at most `width` characters.
 
     Every character holds 2 x 4 dots. Where a column of dots stands for many rows, it reaches from their lowest to
     their highest value, so no spike is lost. The labels at the left are the values of their lines, rounded; those
     below are the first and last row times `stride`, in units of `axis`. A constant is drawn against 0.
+    With `before`, of any length, those values are drawn behind the others on the same scale, as `BEHIND`.
     Raises `ValueError` for values that are not one-dimensional and finite, and for too small a width or height.
     """
-    column = np.asarray(values, dtype=np.float64)
-    if column.ndim != 1 or column.size == 0:
-        raise ValueError(f"values must have one value per step, got shape {list(column.shape)}")
+    column = _column(values)
+    earlier = column[:0] if before is None else _column(before)
     if width < 24 or height < 2:
         raise ValueError(f"width must be at least 24 and height at least 2, got {width} and {height}")
-    low, high = _limits(column)
+    low, high = _limits(np.concatenate([column, earlier]))
     labels = _labels(low, high, height)
     margin = max(map(len, labels.values()))
     columns = width - margin - 2
-    cells = _cells(column, columns, height, low, high)
+    rows = max(len(column), len(earlier))
+    cells, behind = (_cells(each, columns, rows, height, low, high) for each in (column, earlier))
+    cells = [_over(line, other) for line, other in zip(cells, behind, strict=True)]
     lines = [f"{labels.get(row, ''):>{margin}} {'┤' if row in labels else '│'}{line}" for row, line in enumerate(cells)]
-    below = [" " * (margin + 1) + "└" + "─" * columns, _below(len(column), stride, axis, margin, columns)]
+    below = [" " * (margin + 1) + "└" + "─" * columns, _below(rows, stride, axis, margin, columns)]
     return "\n".join(line.rstrip() for line in lines + below)
 
 
@@ -97,8 +109,23 @@ def _labels(low: float, high: float, height: int) -> dict[int, str]:
     return dict(zip(lines, next((text for text in texts if len(set(text)) == count), texts[-1]), strict=True))
 
 
-def _cells(values: Values, columns: int, height: int, low: float, high: float) -> list[str]:
-    """The drawing: one text per line."""
+def _column(values: ArrayLike) -> Values:
+    column: Values = np.asarray(values, dtype=np.float64)
+    if column.ndim != 1 or column.size == 0:
+        raise ValueError(f"values must have one value per step, got shape {list(column.shape)}")
+    return column
+
+
+def _over(line: str, other: str) -> str:
+    """A line of a drawing, with the places where only the other one has dots as `BEHIND`."""
+    return "".join(mine if mine != " " or behind == " " else BEHIND for mine, behind in zip(line, other, strict=True))
+
+
+def _cells(values: Values, width: int, rows: int, height: int, low: float, high: float) -> list[str]:
+    """The drawing: one text per line, of `width` characters, which stand for so many rows."""
+    if not values.size:
+        return [" " * width] * height
+    columns = max(round(width * len(values) / rows), 1)
     starts = np.arange(2 * columns) * len(values) // (2 * columns)
     top, bottom = (
         np.rint((high - limit.reduceat(values, starts)) / (high - low) * (4 * height - 1)).astype(int)
@@ -108,8 +135,8 @@ def _cells(values: Values, columns: int, height: int, low: float, high: float) -
     upper, lower = top.copy(), bottom.copy()
     upper[1:] = np.minimum(top[1:], bottom[:-1])
     lower[1:] = np.maximum(bottom[1:], top[:-1])
-    rows = np.arange(4 * height)[:, np.newaxis]
-    return _braille((rows >= upper) & (rows <= lower))
+    dots = np.arange(4 * height)[:, np.newaxis]
+    return [line.ljust(width) for line in _braille((dots >= upper) & (dots <= lower))]
 
 
 def _braille(dots: NDArray[np.bool_]) -> list[str]:

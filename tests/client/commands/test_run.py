@@ -158,7 +158,7 @@ def test_changes_are_watched(lrtables: CommandLine, name: str) -> None:
         (["create", "a/b", "Constant", "0.1", "--steps", "3", "--label", "x"], "--label must be like key=value"),
         (["create", "a/b", "Constant", "0.1", "--steps", "3", "--rule", "max_lr=x"], "--rule max_lr must be a number"),
         (["create", "a/b", "Constant", "0.1", "--steps", "3", "--if-version", "1"], "--if-version makes no sense"),
-        (["set", "a/b"], "nothing is to be set: give --label or --rule"),
+        (["set", "a/b"], "nothing is to be set: give --label, --rule, --no-rule or --clear-rules"),
     ],
 )
 def test_what_is_typed_wrongly_is_one_line(lrtables: CommandLine, words: list[str], message: str) -> None:

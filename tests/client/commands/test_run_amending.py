@@ -77,9 +77,9 @@ def test_a_dry_run_changes_nothing(lrtables: CommandLine, run: str, tmp_path: Pa
     out = lrtables.ok(*words, "--picture", str(tmp_path / "dry.svg"))
     assert f"{run} version 1: nothing was changed\nfrom step 600 on: all rates times 0.5\n" in out
     assert "1,000 rows, 1,000 before\nfirst row that differs: 600\nlargest factor of the rate: 2\n" in out
-    assert "\nnow\n" in out
-    assert "\nthen\n" in out
-    assert out.count("0.0005 ┤") == 2
+    assert out.count("0.0005 ┤") == 1
+    assert out.endswith("\n· the rates now, where they would differ\n")
+    assert out.count("·") > 10
     assert ElementTree.parse(tmp_path / "dry.svg").getroot().tag.endswith("svg")
     assert (
         lrtables.json(*words)["digest"]

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from scheduler import Spec, Table
 from scheduler.custom import CyclicLR, LinearWarmup, WarmupWithDecay
-from scheduler.views.chart import boundary_lines, chart, number, value_lines
+from scheduler.views.chart import BEHIND, boundary_lines, chart, number, value_lines
 
 
 def _drawing(text: str) -> list[str]:
@@ -126,3 +126,16 @@ def test_value_lines_name_several_columns() -> None:
 def test_number_is_short(value: float, text: str) -> None:
     """An exponent has no sign or zero that says nothing."""
     assert number(value) == text
+
+
+def test_two_curves_share_one_chart() -> None:
+    """Earlier values are dots behind the others, on the same scale, each as long as its rows; equal ones are hidden."""
+    new, old = np.linspace(1.0, 0.0, 100), np.ones(50)
+    lines = _drawing(chart(new, 60, 8, before=old))
+    assert lines[0].count(BEHIND) == pytest.approx(len(lines[0]) / 2, abs=6)
+    assert set("".join(lines[1:])) & {BEHIND} == set()
+    assert chart(new, 60, 8, before=new) == chart(new, 60, 8)
+    longer = chart(new, 60, 8, before=np.full(200, 2.0)).splitlines()
+    assert (longer[0].split()[0], longer[-1].split()[-1]) == ("2", "199")
+    with pytest.raises(ValueError, match=r"values must have one value per step, got shape \[0\]"):
+        chart(new, before=[])
