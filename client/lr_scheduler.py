@@ -18,6 +18,7 @@ from client.optimizer.hooks import on_load, renew_groups, track_steps
 from client.optimizer.replacement import check_replacement
 from client.optimizer.scheduler_state import SavedState, checked_progress
 from client.optimizer.updates import MADE, NONE, Noted
+from client.ranks.environment import is_first_rank
 from scheduler import Table
 from scheduler.interop.group_fields import check_place
 from scheduler.views.difference import first_difference
@@ -297,7 +298,8 @@ class TableLR(FollowingScheduler):
             self._leave_to_others(state.values)
         if state.digest != self.table.digest:
             where = f"; they differ from row {first_difference(old, self.table)}" if isinstance(old, Table) else ""
-            _logger.warning("%s%s", messages.other_table(self.table, state, self._values("lr")), where)
+            level = logging.WARNING if is_first_rank() else logging.DEBUG
+            _logger.log(level, "%s%s", messages.other_table(self.table, state, self._values("lr")), where)
 
     def _follow_optimizer(self) -> None:
         """See its updates, and write our values again where loading its state has replaced them."""

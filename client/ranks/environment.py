@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import sys
+from contextlib import suppress
 from typing import NamedTuple
 
 _WORLD = (  # rank and size: torchrun and most others, srun, mpirun of Open MPI, of MPICH and Intel
@@ -33,6 +35,17 @@ def local_rank() -> int | None:
     """This process's number on its machine; None where no launcher gave it one."""
     name = next((name for name in _LOCAL if name in os.environ), None)
     return None if name is None else _number(name)
+
+
+def is_first_rank() -> bool:
+    """Whether this process says what a job is to say once: rank 0, or the only one, as far as is known."""
+    distributed = sys.modules.get("torch.distributed")
+    if distributed is not None and distributed.is_available() and distributed.is_initialized():
+        return bool(distributed.get_rank() == 0)
+    with suppress(ValueError):  # of a variable that is no number
+        world = world_of_environment()
+        return world is None or world.rank == 0
+    return True
 
 
 def _number(name: str) -> int:

@@ -99,7 +99,8 @@ class Follower:
                 warnings.warn(message, ScheduleWarning, stacklevel=4)
             return False
         self._scheduler.replace_table(PinnedTable(table, run=self._run, version=version))
-        _logger.info("version %d of run %s is in force from here, %s", version, self._run, where)
+        if self._watcher is not None:
+            _logger.info("version %d of run %s is in force from here, %s", version, self._run, where)
         return True
 
     def _broadcast(self, data: bytes | bytearray | None) -> memoryview:

@@ -148,6 +148,18 @@ def test_another_table_may_be_meant(given: str, caplog: pytest.LogCaptureFixture
     assert ("they differ from row 3" in caplog.text) == (given != "yes")
 
 
+@pytest.mark.parametrize(("rank", "is_said"), [("0", True), ("3", False), ("x", True)])
+def test_another_table_is_said_once_a_job(
+    rank: str, is_said: bool, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of the processes that a launcher has started, rank 0 logs that the job goes on with another table."""
+    monkeypatch.setenv("RANK", rank)
+    monkeypatch.setenv("WORLD_SIZE", "4")
+    state = TableLR(make_sgd(), make_table(), start=4).state_dict()
+    TableLR(make_sgd(), make_table([0.5] * 10)).load_state_dict(state, allow_other_table=True)
+    assert ("another table from step 4 on" in caplog.text) == is_said
+
+
 def test_the_old_table_given_must_be_the_old_table() -> None:
     """A table given as the old one is checked against the state's digest."""
     scheduler = TableLR(make_sgd(), make_table())
