@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from client.client import Client
 from client.commands.options import UsageError, add_command, connected
 from client.commands.printing import say, say_json
+from client.errors import OfflineError
+from client.runs.documents import Change
 from client.runs.log_book import LogBook
 from client.runs.standalone import named_tables, standalone_spec
 from scheduler import Table
@@ -33,12 +36,23 @@ def add_parsers(commands: Subparsers) -> None:
 
 
 def log_book(client: Client, name: str) -> LogBook:
-    """The log book of a run, with every table that its versions name."""
+    """The log book of a run, with every table that its versions name, and all that was set of it."""
     versions = client.run_versions(name)
     tables = {digest: client.get(digest) for digest in {run.digest for run in versions}}
     final = versions[-1]
     named = {digest: tables.get(digest) or client.get(digest) for digest in named_tables(final.spec)}
-    return LogBook(versions, tables, standalone_spec(final.spec, tables[final.digest], named))
+    spec = standalone_spec(final.spec, tables[final.digest], named)
+    try:
+        return LogBook(versions, tables, spec, [*_changes(client, name)], client.proposals(name))
+    except OfflineError:  # versions and tables come from the cache
+        return LogBook(versions, tables, spec)
+
+
+def _changes(client: Client, name: str) -> Iterator[Change]:
+    since = 0
+    while (found := client.changes(since, run=name)).next > since:
+        yield from found.changes
+        since = found.next
 
 
 def _export(parsed: argparse.Namespace) -> int:

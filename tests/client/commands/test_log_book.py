@@ -159,3 +159,18 @@ def test_a_published_table_needs_no_service_either(lrtables: CommandLine, name: 
     assert "digest" not in text.replace('"digest": null', "")
     spec = Spec.model_validate_json(text)
     assert (spec.total_steps, spec.table().digest) == (600, digest)
+
+
+def test_who_proposed_and_what_was_set_is_exported(lrtables: CommandLine, name: str, tmp_path: Path) -> None:
+    """The book has the proposal of an approved version, the lock, and the rules with what they were."""
+    lrtables.ok("run", "create", name, "WarmupWithDecay", "5e-4", "100", "1000", "--rule", "margin_steps=10")
+    lrtables.ok("run", "set", name, "--rule", "margin_steps=20", "--reason", "slow workers")
+    lrtables.ok("run", "propose", name, "--from-step", "600", "--hold")
+    lrtables.ok("run", "approve", name, "1")
+    lrtables.ok("run", "lock", name, "--reason", "done")
+    lrtables.ok("run", "export", name, "--output", str(tmp_path / "book"))
+    text = (tmp_path / "book" / "log.md").read_text()
+    assert "| anybody, proposed by anybody |" in text
+    assert "(proposal 1), approved by anybody at " in text
+    assert "| 1 | rules: margin\\_steps=20 (was 10) | anybody | slow workers |" in text
+    assert "| 2 | locked | anybody | done |" in text

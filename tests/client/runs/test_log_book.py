@@ -10,7 +10,7 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
-from client.runs.documents import Run, parse_run
+from client.runs.documents import Change, Proposal, Run, parse_change, parse_run
 from client.runs.log_book import LogBook
 from client.runs.standalone import standalone_spec
 from scheduler import Spec, Table
@@ -124,6 +124,75 @@ def test_a_run_that_was_created_again_is_told() -> None:
     text = LogBook(versions, found.tables, found.spec).markdown("log.svg", None)
     assert "\nEvery rate of this run since it was created again with version 4 is in the table" in text
     assert "\nEvery rate of this run is in the table" in found.markdown("log.svg", None)
+
+
+def change(number: int, action: str, **details: Any) -> Change:
+    document = {
+        "sequence": number,
+        "namespace": "team-a",
+        "name": "bert_base",
+        "version": 1,
+        "action": action,
+        "digest": PLAN.table().digest,
+        "created_at": f"2026-11-30T17:00:{number:02}+00:00",
+        "author": "ada",
+        "reason": f"because {number}",
+        "details": details or None,
+    }
+    return parse_change(document)
+
+
+def test_what_was_set_is_told() -> None:
+    """Locks, labels, rules with what they were, proposals and forgotten positions are a list of their own."""
+    found = book()
+    changes = [
+        change(1, "create", rules={"max_lr": 1, "margin_steps": 100}),
+        change(2, "lock"),
+        change(3, "unlock"),
+        change(5, "rules", rules={"max_lr": 0.5}),
+        change(7, "labels", labels={"model": "bert"}),
+        change(8, "propose", proposal=1),
+        change(9, "reject", proposal=1),
+        change(10, "amend", proposal=2, proposed_by="eve"),
+        change(11, "forget", worker="rank_0"),
+        change(12, "rules", rules={}),
+    ]
+    text = dataclasses.replace(found, changes=changes).markdown("log.svg", None)
+    section = text[text.index("## Settings and proposals") :].splitlines()[4:-1]
+    assert section == [
+        "| 2026-11-30 17:00:01 | 1 | rules: margin\\_steps=100 max\\_lr=1 | ada | because 1 |",
+        "| 2026-11-30 17:00:02 | 1 | locked | ada | because 2 |",
+        "| 2026-11-30 17:00:03 | 1 | unlocked | ada | because 3 |",
+        "| 2026-11-30 17:00:05 | 1 | rules: max\\_lr=0.5 (was 1) (without margin\\_steps) | ada | because 5 |",
+        "| 2026-11-30 17:00:07 | 1 | labels: model=bert | ada | because 7 |",
+        "| 2026-11-30 17:00:08 | 1 | proposal 1 | ada | because 8 |",
+        "| 2026-11-30 17:00:09 | 1 | rejected proposal 1 | ada | because 9 |",
+        "| 2026-11-30 17:00:11 | 1 | forgot the position of rank\\_0 | ada | because 11 |",
+        "| 2026-11-30 17:00:12 | 1 | rules: none (without max\\_lr) | ada | because 12 |",
+    ]
+    assert "## Settings" not in found.markdown("log.svg", None)
+
+
+def test_a_proposal_names_both_people() -> None:
+    """Who proposed a version, and when, stands beside who approved it."""
+    proposal = Proposal(3, 1, HOLD, "approved", "2026-11-30T16:00:00+00:00", "eve", version=2)
+    text = dataclasses.replace(book(), proposals=[proposal]).markdown("log.svg", None)
+    assert "| from step 600 on: hold the rate | bob, proposed by eve | 2026-11-30 16:50:02 |" in text
+    assert (
+        "Proposed by eve at 2026-11-30 16:00:00 UTC (proposal 3), approved by bob at 2026-11-30 16:50:02 UTC.\n" in text
+    )
+
+
+def test_the_legend_names_every_version_of_a_table() -> None:
+    """After a rollback the coloured curve is that of the newest version, and of the one that it came from."""
+    found = book()
+    first, second = found.versions
+    back = dataclasses.replace(first, version=3, action="rollback", from_step=600, parent=2)
+    gone = dataclasses.replace(back, version=4, action="delete", from_step=None, parent=3)
+    root = ElementTree.fromstring(dataclasses.replace(found, versions=[first, second, back, gone]).svg())
+    texts = [element.text for element in root.iter("{http://www.w3.org/2000/svg}text")]
+    assert {"versions 1, 3", "version 2"} <= set(texts)
+    assert "version 1" not in texts
 
 
 def test_the_picture_has_few_lines() -> None:
