@@ -144,6 +144,10 @@ class ProposalDecidedError(ServiceError):
     """The proposal was approved or rejected before."""
 
 
+class FeedReplacedError(ServiceError):
+    """The feed of changes has no change with the reader's number: the database was restored from a backup."""
+
+
 class KindNotFoundError(ServiceError):
     """There is no schedule of this kind."""
 

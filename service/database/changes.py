@@ -19,7 +19,7 @@ from service.database.schema import CHANGES
 CHANNEL = "lrtables_changes"
 """The channel of PostgreSQL on which the commit of each change is notified."""
 PAGE = 1000
-"""The most changes that `ChangeRecords.since` returns."""
+"""The most changes that one query returns, unless more are asked for."""
 
 _LOCK = "the feed of changes"
 
@@ -80,13 +80,12 @@ class ChangeRecords:
         notify(connection, CHANNEL, str(numbered.sequence))
         return numbered
 
-    def last(self) -> int:
-        """Return the number of the newest change; 0 if there is none."""
-        with self._database.transaction("read") as connection:
-            return connection.scalar(select(func.max(CHANGES.c.sequence))) or 0
+    def newest(self) -> ChangeRow | None:
+        """Return the newest change; None if there is none."""
+        return next(iter(self._changes.find_all(order_by=[CHANGES.c.sequence.desc()], limit=1)), None)
 
     def since(self, sequence: int, limit: int = PAGE) -> list[ChangeRow]:
-        """Return the changes after this number in their order: the first `limit` of them, and `PAGE` at most."""
+        """Return the changes after this number in their order: the first `limit` of them."""
         return self._changes.find_all(CHANGES.c.sequence > sequence, order_by=[CHANGES.c.sequence], limit=limit)
 
     async def listen(self, committed: Callable[[], None]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import AsyncGenerator, Callable
+from contextlib import suppress
 from typing import Annotated
 
 from fastapi import Query, Request, Response
@@ -12,7 +13,7 @@ from starlette.types import Scope
 
 from service.database.changes import ChangeRow
 from service.documentation.examples import Example
-from service.errors import DatabaseError, InvalidRequestError, ServiceError, StorageError, abbreviate
+from service.errors import DatabaseError, FeedReplacedError, InvalidRequestError, ServiceError, StorageError, abbreviate
 from service.http import events
 from service.http.disconnect import cancel_on_disconnect
 from service.http.responses import header
@@ -38,7 +39,7 @@ IsWanted = Callable[[ChangeRow], bool]
     "/v1/changes",
     scope="read",
     example=Example({"since": "0", "wait": "0"}),
-    errors=(403, 422, 503),
+    errors=(403, 409, 422, 503),
     response_model=Changes,
 )
 async def changes(query: Annotated[ChangesQuery, Query()], request: Request, server: ServerDep) -> Response:
@@ -46,12 +47,12 @@ async def changes(query: Annotated[ChangesQuery, Query()], request: Request, ser
 
     Every change has a number, without a gap: whoever asks again with `next` as `since` sees each change once. If there
     is none yet, the response comes as soon as there is one, or after `wait` seconds without any. A server that stops
-    responds at once. `next` also passes changes that are not shown: those of runs that the token does not cover, and
-    those of other runs than `run`.
+    responds at once. If the database was restored from a backup, and so has no change with that number any more, the
+    response is 409 (`feed-replaced`): the reader begins anew, at 0. `next` also passes changes that are not shown:
+    those of runs that the token does not cover, and those of other runs than `run`.
     """
     feed, is_wanted = server.feed, _filter(query.run, request.scope)
     read = await feed.read(query.since, query.limit, is_wanted)
-    _check_position(query.since, feed, "since")
     if query.wait and not read.changes and not feed.is_stopping:
         work = _wait_for_changes(read.next, query, feed, is_wanted, request.scope)
         read = await cancel_on_disconnect(request.receive, work)
@@ -80,7 +81,7 @@ async def _wait_for_changes(
     "/v1/events",
     scope="read",
     example=Example({"since": "0", "wait": "0"}, responses=(events.MEDIA_TYPE,)),
-    errors=(403, 422, 503),
+    errors=(403, 409, 422, 503),
     response_class=Response,
     responses={200: {"content": {events.MEDIA_TYPE: {}}}},
 )
@@ -89,7 +90,7 @@ async def changes_as_events(query: Annotated[EventsQuery, Query()], request: Req
 
     A browser's `EventSource` reads them. When the stream has ended it connects again by itself, and sends the last
     number as `Last-Event-ID`, which overrides `since`: it misses nothing. A comment is sent every 15 seconds. The
-    stream ends when the server stops, and when the token is no longer valid.
+    stream ends when the server stops, when the token is no longer valid, and when the database was replaced.
     """
     is_wanted = _filter(query.run, request.scope)
     position = await _first_position(query.since, request, server.feed)
@@ -106,7 +107,10 @@ async def _events(
     with feed.admitted():
         yield events.retry(_RETRY_MILLISECONDS) + events.event(position)
         while not feed.is_stopping and await _is_still_allowed(request):
-            read = await _read(position, is_wanted, feed)
+            try:
+                read = await _read(position, is_wanted, feed)
+            except FeedReplacedError:
+                return
             if read.next != position:
                 position, beat = read.next, loop.time() + _HEARTBEAT_SECONDS
                 yield _as_events(read)
@@ -116,8 +120,10 @@ async def _events(
             if now >= beat:
                 beat = now + _HEARTBEAT_SECONDS
                 yield events.HEARTBEAT
-            with waiting(request.scope):
+            with waiting(request.scope), suppress(FeedReplacedError):
                 await feed.wait(position, min(beat, end) - now)
+                continue
+            return
 
 
 async def _read(position: int, is_wanted: IsWanted | None, feed: ChangeFeed) -> Read:
@@ -147,13 +153,12 @@ async def _is_still_allowed(request: Request) -> bool:
 
 async def _first_position(since: int | None, request: Request, feed: ChangeFeed) -> int:
     """Return the number after which the events begin: Last-Event-ID, else `since`, else that of the newest change."""
-    name, position = "since", since
+    position = since
     if sent := header(request.scope, b"last-event-id"):
-        name, position = "Last-Event-ID", _number(sent.decode("latin-1"))
+        position = _number(sent.decode("latin-1"))
     await feed.read(0 if position is None else position, limit=1)
     if position is None:
         return feed.newest
-    _check_position(position, feed, name)
     return position
 
 
@@ -162,16 +167,6 @@ def _number(text: str) -> int:
         detail = f"Last-Event-ID must be the number of a change, got {abbreviate(text)!r}"
         raise InvalidRequestError.of_parameter("Last-Event-ID", detail, text)
     return int(text)
-
-
-def _check_position(position: int, feed: ChangeFeed, name: str) -> None:
-    """Raise `InvalidRequestError` for the number of a change that does not exist: a reader of another database's feed.
-
-    Such a reader would miss the changes up to that number.
-    """
-    if position > feed.newest:
-        detail = f"{name} must be at most {feed.newest}, the number of the newest change, got {position}"
-        raise InvalidRequestError.of_parameter(name, f"{detail}: was the database restored from a backup?", position)
 
 
 def _filter(run: str | None, scope: Scope) -> IsWanted | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -11,7 +12,7 @@ from typing import NamedTuple
 
 from service.concurrency.executors import Executors
 from service.database.changes import PAGE, ChangeRecords, ChangeRow
-from service.errors import DatabaseError, QueueFullError
+from service.errors import DatabaseError, FeedReplacedError, QueueFullError
 
 POLL_SECONDS = 0.5
 """The database is asked so often while anybody waits, whether or not it sends notifications."""
@@ -19,6 +20,9 @@ _PAUSE = 0.01  # seconds from one query to the next, however many changes there 
 _LINGER = 30.0  # seconds without waiting readers after which nothing listens any more
 _MOST_PAGES = 10  # read for one call, where a filter leaves out nearly all of them
 _RETRY_AFTER = 5  # seconds
+
+
+_logger = logging.getLogger("lrtables")
 
 
 class Read(NamedTuple):
@@ -55,6 +59,8 @@ class ChangeFeed:
         self._newest: Sequence[ChangeRow] = ()  # all changes after `_start` up to `_end`
         self._start = 0
         self._end: int | None = None  # None before the first query
+        self._last: ChangeRow | None = None  # the change with that number
+        self._histories = 0  # how often another database's feed was found in the place of the one before
         self._queried = asyncio.Lock()
         self._calls = self._answered = 0  # a query answers all calls that came before it began
         self._failure: DatabaseError | None = None  # of the last query
@@ -74,9 +80,16 @@ class ChangeFeed:
         """Return the wanted changes after this number that were committed before this call, in their order.
 
         At most `limit`. If thousands in succession are not wanted, only the first of them are looked at. There is more
-        to read as long as `next` of the result is not `after`. Raises `DatabaseError`.
+        to read as long as `next` of the result is not `after`. Raises `DatabaseError`, and `FeedReplacedError` if there
+        is no change with this number.
         """
         await self._refresh()
+        if after > self.newest:
+            raise FeedReplacedError(
+                f"the newest change has the number {self.newest}, and {after} was asked for: was the database restored "
+                "from a backup? Read the runs again, and then the changes from 0 on",
+                members={"newest": self.newest},
+            )
         if is_wanted is None:
             page = await self._page(after, limit)
             return Read(list(page), page[-1].sequence if page else after)
@@ -119,17 +132,27 @@ class ChangeFeed:
             self._answered = calls  # not if this call is cancelled: then the next one queries
 
     async def _query(self) -> None:
-        end = self._end
-        page = [] if end is None else await self._executors.database(self._records.since, end)
+        end, last = self._end, self._last
+        page: list[ChangeRow] = []
+        if end is not None:  # the newest known change is read again: a restored database has another one, or none
+            known = 0 if last is None else 1
+            page = await self._executors.database(self._records.since, end - known, PAGE + known)
+        if last is not None and page[:1] != [last]:
+            self._histories += 1
+            _logger.error("the feed of changes has no change %d as it was: the database was replaced", last.sequence)
+            end = None
+        page = page if last is None else page[1:]
         if end is None or len(page) >= PAGE:  # what was before is for those who read old changes
-            self._start = self._end = await self._executors.database(self._records.last)
             self._newest = ()
+            self._last = await self._executors.database(self._records.newest)
+            self._start = self._end = 0 if self._last is None else self._last.sequence
         elif page:
             if self.on_changes is not None:
                 self.on_changes(page)
             self._newest = (*self._newest, *page)[-PAGE:]
             self._start = max(self._start, self._newest[0].sequence - 1)
-            self._end = page[-1].sequence
+            self._last = page[-1]
+            self._end = self._last.sequence
         if self._end != end:
             self._wake()
 
@@ -151,8 +174,19 @@ class ChangeFeed:
     async def wait(self, after: int, seconds: float) -> None:
         """Wait until there may be a change after this number, `seconds` are over or the server stops.
 
-        While the database does not answer, the wait goes on.
+        While the database does not answer, the wait goes on. Raises `FeedReplacedError` if the database was replaced
+        meanwhile: the number is of another history.
         """
+        histories = self._histories
+        await self._wait(after, seconds)
+        if self._histories != histories:
+            raise FeedReplacedError(
+                "the database was replaced while changes were waited for: read the runs again, and then the changes "
+                "from 0 on",
+                members={"newest": self.newest},
+            )
+
+    async def _wait(self, after: int, seconds: float) -> None:
         if self.is_stopping or self.newest > after or seconds <= 0:
             return
         self._watch()
