@@ -210,10 +210,16 @@ class BufferResponse(HttpResponse):
 
         A GET is plain if it has no body, and no condition but an If-None-Match with exactly this entity tag.
         """
-        names = [name for name, _ in headers]
         if self._if_none_match in headers:
-            return 304 if _BEFORE_304.isdisjoint(names) else None
-        return 200 if self._is_short and _SPECIAL.isdisjoint(names) else None
+            status, not_plain = 304, _BEFORE_304
+        elif self._is_short:
+            status, not_plain = 200, _SPECIAL
+        else:
+            return None
+        for name, _ in headers:  # a loop, not a comprehension: it costs less, and every short response pays it
+            if name in not_plain:
+                return None
+        return status
 
     def short(self, status: int, *, private: bool, request_id: bytes = b"") -> tuple[bytes, bytes]:
         """Return the response with a status from `short_status` as HTTP/1.1 for a kept-alive connection.

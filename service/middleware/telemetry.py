@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable
+from functools import lru_cache
 from time import perf_counter
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.http.request_id import REQUEST_ID, current, request_id
 from service.http.waiting import seconds_waited
-from service.observability.metrics import Metrics
+from service.observability.metrics import Metrics, Series
 from service.routes.registry import Routes
 from service.security.tokens import identity_of
 
 _logger = logging.getLogger("lrtables")
+_CACHED = 1024  # requests whose series need not be found again
+_LONGEST = 256  # characters of such a path
 
 
 class RequestRecorder:
@@ -22,12 +25,16 @@ class RequestRecorder:
 
     def __init__(self, metrics: Metrics, routes: Routes) -> None:
         self.writes_lines = _logger.isEnabledFor(logging.INFO)
-        self._observe = metrics.observe
+        self._series = metrics.series
         self._name_of = routes.name_of
+        self._cached_series = lru_cache(_CACHED)(self._series_of)
 
     def count(self, method: str, path: str, status: int, seconds: float, nbytes: int) -> None:
         """Count a request without logging it."""
-        self._observe(method, self._name_of(method, path), status, seconds, nbytes)
+        (self._cached_series if len(path) <= _LONGEST else self._series_of)(method, path, status).add(seconds, nbytes)
+
+    def _series_of(self, method: str, path: str, status: int) -> Series:
+        return self._series(method, self._name_of(method, path), status)
 
     def record(self, scope: Scope, status: int, seconds: float, nbytes: int) -> None:
         """Count a request and log it. The line's request ID and trace ID are those of the `current` request."""

@@ -6,7 +6,6 @@ import sys
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 
 from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4, ProcessCollector, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, SummaryMetricFamily
@@ -19,7 +18,6 @@ CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4
 BOUNDS = (0.0001, 0.0005, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0, 30.0)
 """Upper bounds of the duration histogram, in seconds: from a 304 to a large table for a slow client."""
 
-_CACHED_LABELS = 1024  # combinations of method, route and status
 _METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"))
 _OTHER_METHOD = "other"
 _SECONDS = "lrtables_http_request_seconds"
@@ -49,7 +47,7 @@ _LABELLED = {
 }
 
 
-class _Series:
+class Series:
     """Requests of one method, route and status: a histogram of durations, and the bytes of their responses."""
 
     __slots__ = ("buckets", "labels", "nbytes", "seconds")
@@ -59,6 +57,16 @@ class _Series:
         self.buckets = [0] * (len(BOUNDS) + 1)
         self.seconds = 0.0
         self.nbytes = 0
+
+    def add(self, seconds: float, nbytes: int) -> None:
+        """Count a request.
+
+        `seconds` is the time until the last of the response's `nbytes` was handed over for sending, without the time
+        for which the request waited for changes of runs.
+        """
+        self.buckets[bisect_left(BOUNDS, seconds)] += 1
+        self.seconds += seconds
+        self.nbytes += nbytes
 
     def histogram(self) -> Iterator[str]:
         """Yield the lines of the duration histogram."""
@@ -106,25 +114,14 @@ class Metrics:
     """
 
     def __init__(self) -> None:
-        self._series: dict[str, _Series] = {}
-        self._find = lru_cache(_CACHED_LABELS)(self._series_of)
+        self._series: dict[str, Series] = {}
         self._process = ProcessCollector(registry=None)
 
-    def observe(self, method: str, route: str, status: int, seconds: float, nbytes: int) -> None:
-        """Count a request. `route` is the route's name in metrics.
-
-        `seconds` is the time until the last of the response's `nbytes` was handed over for sending, without the time
-        for which the request waited for changes of runs.
-        """
-        series = self._find(method, route, status)
-        series.buckets[bisect_left(BOUNDS, seconds)] += 1
-        series.seconds += seconds
-        series.nbytes += nbytes
-
-    def _series_of(self, method: str, route: str, status: int) -> _Series:
+    def series(self, method: str, route: str, status: int) -> Series:
+        """Return the series of these requests. `route` is the route's name in metrics."""
         named = method if method in _METHODS else _OTHER_METHOD
         labels = f'method="{named}",route="{route}",status="{status}"'
-        return self._series.setdefault(labels, _Series(labels))
+        return self._series.setdefault(labels, Series(labels))
 
     def text(self, readings: Readings) -> bytes:
         """Return all metrics in Prometheus' text format 0.0.4. May be called from any thread.

@@ -81,10 +81,11 @@ class Connection(UvicornConnection):
         if self._is_refused:
             return
         try:
-            self.parse(data)
+            is_complete = self.parse(data)
         except MalformedRequestError:
             self._refuse("malformed", "the request is not valid HTTP/1.1 (RFC 9112)")
-        if not self.is_request_complete and self._header_limit.is_exceeded(self.request, len(data)):
+            return
+        if not is_complete and self._header_limit.is_exceeded(self.request, len(data)):
             self._refuse("long-headers", f"the request's headers or trailers must be at most {MAX_HEADER_BYTES} bytes")
 
     @override

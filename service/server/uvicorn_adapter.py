@@ -94,23 +94,23 @@ class _Finished:
     message_event = asyncio.Event()  # set when the connection is lost; nobody waits for it
 
 
-class _HeaderLines:
-    """Serializes uvicorn's default headers, and caches the result. uvicorn makes a new list of them each second."""
+class _CommonHeaders:
+    """uvicorn's default headers as lines. uvicorn makes a new list of them each second."""
+
+    __slots__ = ("lines", "made_of")
 
     def __init__(self) -> None:
-        self._made: tuple[object, bytes] = (None, b"")
+        self.made_of: object = None
+        self.lines = b""
 
-    def __call__(self, headers: Iterable[tuple[bytes, bytes]]) -> bytes:
-        made_of, lines = self._made
-        if made_of is not headers:
-            lines = b"".join(b"%b: %b\r\n" % header for header in headers)
-            self._made = headers, lines
-        return lines
+    def update(self, headers: Iterable[tuple[bytes, bytes]]) -> None:
+        """Write the lines of another list."""
+        self.made_of, self.lines = headers, b"".join(b"%b: %b\r\n" % header for header in headers)
 
 
 _NONE_YET = _Finished()
 _TRAILERS: deque[tuple[bytes, bytes]] = deque(maxlen=0)  # uvicorn appends trailers to this list: it drops them
-_header_lines = _HeaderLines()
+_common = _CommonHeaders()
 
 
 def _new_parser(connection: HttpToolsProtocol) -> HttpRequestParser:
@@ -220,8 +220,8 @@ class UvicornConnection(HttpToolsProtocol):
 
     # -- reading ------------------------------------------------------------------------------------------------------
 
-    def parse(self, data: bytes) -> None:
-        """Parse received data. Raises `MalformedRequestError`.
+    def parse(self, data: bytes) -> bool:
+        """Parse received data, and return whether the last request is complete. Raises `MalformedRequestError`.
 
         A request with an Upgrade header is parsed again without it, because a server may ignore that header. Otherwise
         the parser would treat the request's body and everything after it as another protocol.
@@ -236,7 +236,8 @@ class UvicornConnection(HttpToolsProtocol):
             except HttpParserError as error:
                 raise MalformedRequestError from error
             else:
-                return
+                break
+        return self._request_complete is self.scope
 
     def _parse_again(self) -> None:
         head, self._parsed_again = self._parsed_again, b""
@@ -264,11 +265,6 @@ class UvicornConnection(HttpToolsProtocol):
     def request(self) -> object:
         """An object that identifies the last request that has started to arrive; None before the first."""
         return self.scope
-
-    @property
-    def is_request_complete(self) -> bool:
-        """Whether the last request is complete, or there is none yet."""
-        return self._request_complete is self.scope
 
     @property
     def is_body_due(self) -> bool:
@@ -311,12 +307,18 @@ class UvicornConnection(HttpToolsProtocol):
     @property
     def common_headers(self) -> bytes:
         """The lines that every response of the server has."""
-        return _header_lines(self.server_state.default_headers)
+        headers = self.server_state.default_headers
+        if headers is not _common.made_of:
+            _common.update(headers)
+        return _common.lines
 
     def respond(self, head: bytes, body: bytes) -> None:
         """Write a response: its head, which the common headers are added to, and its body."""
-        self.transport.write(b"".join((head, _header_lines(self.server_state.default_headers), b"\r\n", body)))
-        self.server_state.total_requests += 1
+        state = self.server_state
+        if state.default_headers is not _common.made_of:
+            _common.update(state.default_headers)
+        self.transport.write(b"".join((head, _common.lines, b"\r\n", body)))
+        state.total_requests += 1
 
     def write_last(self, data: bytes) -> None:
         """Write this as the last data of the connection. The client can still read it."""

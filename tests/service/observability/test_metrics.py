@@ -13,9 +13,9 @@ LIVEZ = (("method", "GET"), ("route", "/livez"), ("status", "200"))
 def test_requests_are_counted() -> None:
     """Requests, the bytes of their responses and their durations are counted by method, route and status."""
     metrics = Metrics()
-    metrics.observe("GET", "/livez", 200, 0.25, 15)
-    metrics.observe("GET", "/livez", 200, 0.5, 15)
-    metrics.observe("HEAD", "/livez", 200, 0.5, 0)
+    metrics.series("GET", "/livez", 200).add(0.25, 15)
+    metrics.series("GET", "/livez", 200).add(0.5, 15)
+    metrics.series("HEAD", "/livez", 200).add(0.5, 0)
     found = samples(metrics)
     assert found["lrtables_http_requests_total", LIVEZ] == 2
     assert found["lrtables_http_response_bytes_total", LIVEZ] == 30
@@ -28,7 +28,7 @@ def test_durations_are_a_histogram() -> None:
     """A bucket counts the requests up to its bound; the last bucket counts all of them."""
     metrics = Metrics()
     for seconds in (0.0, BOUNDS[0], BOUNDS[0] * 1.01, BOUNDS[-1] * 2):
-        metrics.observe("GET", "/livez", 200, seconds, 0)
+        metrics.series("GET", "/livez", 200).add(seconds, 0)
     found = samples(metrics)
     buckets = [
         found["lrtables_http_request_seconds_bucket", (("le", str(bound)), *LIVEZ)] for bound in (*BOUNDS, "+Inf")
@@ -40,7 +40,7 @@ def test_unknown_methods_are_counted_together() -> None:
     """A client cannot create new label values by sending unknown methods."""
     metrics = Metrics()
     for number in range(3000):
-        metrics.observe(f"WHAT{number}", "other", 404, 0.001, 1)
+        metrics.series(f"WHAT{number}", "other", 404).add(0.001, 1)
     found = {key: value for key, value in samples(metrics).items() if key[0] == "lrtables_http_requests_total"}
     assert [(dict(labels)["method"], number) for (_, labels), number in found.items()] == [("other", 3000)]
 
@@ -88,7 +88,7 @@ def test_metrics_can_be_exported_while_requests_are_counted() -> None:
 
     def count() -> None:
         for status in range(100, 600):
-            metrics.observe("GET", "/livez", status, 0.001, 1)
+            metrics.series("GET", "/livez", status).add(0.001, 1)
         done.set()
 
     thread = threading.Thread(target=count)
