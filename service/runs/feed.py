@@ -218,7 +218,7 @@ class ChangeFeed:
         listening = asyncio.create_task(self._records.listen(self._hint.set))
         last_reader = loop.time()
         try:
-            while loop.time() < last_reader + _LINGER:
+            while self._readers or loop.time() < last_reader + _LINGER:  # a query may take longer than that
                 with suppress(TimeoutError):
                     await asyncio.wait_for(self._hint.wait(), POLL_SECONDS)
                 self._hint.clear()

@@ -350,6 +350,25 @@ def test_nothing_runs_while_nobody_waits(writer: CountingWriter, monkeypatch: py
     asyncio.run(main())
 
 
+def test_changes_are_looked_for_as_long_as_anybody_waits(
+    writer: CountingWriter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A reader is woken, though a query took longer than the time after which nobody looks for changes any more."""
+    monkeypatch.setattr(module, "POLL_SECONDS", 0.01)
+    monkeypatch.setattr(module, "_LINGER", 0.0)
+
+    async def main() -> None:
+        async with following(writer) as feed:
+            await feed.read(0)
+            wait = asyncio.create_task(feed.wait(feed.newest, FOREVER))
+            queries = writer.queries
+            await until(lambda: writer.queries > queries)
+            await appended(writer)
+            await asyncio.wait_for(wait, PATIENCE)
+
+    asyncio.run(main())
+
+
 def test_time_is_up_where_nothing_happens(writer: CountingWriter) -> None:
     """A wait ends by itself when its seconds are over, and at once where there is something already."""
 
