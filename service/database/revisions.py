@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
@@ -16,7 +18,7 @@ _LOCK = 0x6C727461626C6573  # the number of the lock that migrations take: "lrta
 
 def head_revision() -> str:
     """Return the revision that this version needs."""
-    (head,) = _scripts(_config()).get_heads()
+    (head,) = _scripts().get_heads()
     return head
 
 
@@ -38,7 +40,7 @@ def usable_revision(connection: Connection, *, older: bool = False) -> str | Non
     if current is None:
         if names := inspect(connection).get_table_names():
             raise DatabaseError(f"the database holds tables of something else: {', '.join(sorted(names)[:5])}")
-    elif current not in {script.revision for script in _scripts(_config()).walk_revisions()}:
+    elif current not in {script.revision for script in _scripts().walk_revisions()}:
         raise DatabaseError(
             f"the database has revision {current}, which this version does not know: a later version made it"
         )
@@ -67,5 +69,6 @@ def _config() -> Config:
     return config
 
 
-def _scripts(config: Config) -> ScriptDirectory:
-    return ScriptDirectory.from_config(config)
+@cache  # reading it executes the module of every revision
+def _scripts() -> ScriptDirectory:
+    return ScriptDirectory.from_config(_config())
