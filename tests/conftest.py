@@ -24,9 +24,11 @@ os.environ["LRTABLES_CACHE"] = "off"
 # No deadline and no complaint about slowness: how fast a busy machine is says nothing about a law. A failure is shrunk,
 # for at most the five minutes that hypothesis takes, but not explained, which would take many more runs of the test. In
 # CI, where it is the same failure each time, it is not shrunk either: the blob that is printed brings it back.
+# LRTABLES_EXAMPLES=2000 is for a campaign: laws whose examples cost much have counts of their own.
 settings.register_profile(
     "lrtables",
     deadline=None,
+    max_examples=int(os.environ.get("LRTABLES_EXAMPLES", "100")),
     suppress_health_check=[HealthCheck.too_slow],
     phases=set(Phase) - {Phase.explain},
     print_blob=True,
@@ -35,7 +37,6 @@ settings.register_profile(
     "lrtables-ci",
     settings.get_profile("lrtables"),
     derandomize=True,
-    max_examples=300,
     phases=set(Phase) - {Phase.explain, Phase.shrink},
 )
 settings.load_profile("lrtables-ci" if IN_CI else "lrtables")

@@ -19,6 +19,7 @@ from service.documentation.examples import FILE as EXAMPLES
 from service.http.problems import MEDIA_TYPE
 from service.routes.registry import ROUTES
 from service.settings import Settings
+from service.workers.pool import Workers
 
 OPENAPI = Path(__file__).with_name("openapi.json")
 
@@ -37,9 +38,9 @@ _MOST = 3  # items of a list, and lines of a text, that an example shows
 
 
 @contextmanager
-def fresh_client(folder: Path) -> Iterator[TestClient]:
+def fresh_client(folder: Path, workers: Workers | None = None) -> Iterator[TestClient]:
     """A client of a new application with an empty data directory."""
-    with TestClient(create_app(open_server(Settings(data_dir=folder)))) as client:
+    with TestClient(create_app(open_server(Settings(data_dir=folder), workers))) as client:
         yield client
 
 

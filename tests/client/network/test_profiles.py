@@ -152,7 +152,7 @@ RANDOM_PROFILES = st.one_of(
 
 
 @pytest.mark.slow
-@settings(max_examples=150)
+@settings(max_examples=60)
 @given(profile=RANDOM_PROFILES, call=st.sampled_from(sorted(CALLS)), first=st.sampled_from([None, 1, 2]))
 def test_no_parameters_of_a_failure_give_a_wrong_table(
     port: int, profile: Profile, call: str, first: int | None

@@ -114,7 +114,7 @@ RANDOM_PROFILES = st.one_of(
 
 
 @pytest.mark.slow
-@settings(max_examples=100)
+@settings(max_examples=40)
 @given(profile=RANDOM_PROFILES, first=st.sampled_from([None, 1]))
 def test_no_failure_gives_a_wrong_document(server: ServerProcess, profile: Profile, first: int | None) -> None:
     """Wherever a run's document is cut, changed or replaced, reading it gives the right one or a named error."""

@@ -6,19 +6,20 @@ from pathlib import Path
 import pytest
 
 from service.documentation.examples import ERROR, FILE, recorded_responses
+from service.workers.pool import Workers
 from tests.service.golden import EXAMPLES_BY_NAME, error, fresh_client, responses_to
 
 
 @pytest.mark.parametrize("name", EXAMPLES_BY_NAME)
-def test_an_example_is_what_happens(tmp_path: Path, name: str) -> None:
+def test_an_example_is_what_happens(tmp_path: Path, workers: Workers, name: str) -> None:
     """A server's responses are those recorded for a route's example; `python -m tests.service.golden` records them."""
-    with fresh_client(tmp_path) as client:
+    with fresh_client(tmp_path, workers) as client:
         assert responses_to(name, EXAMPLES_BY_NAME[name], client) == recorded_responses(name)
 
 
-def test_the_example_of_an_error_is_what_happens(tmp_path: Path) -> None:
+def test_the_example_of_an_error_is_what_happens(tmp_path: Path, workers: Workers) -> None:
     """The same of the error."""
-    with fresh_client(tmp_path) as client:
+    with fresh_client(tmp_path, workers) as client:
         assert error(client) == recorded_responses(ERROR)
 
 

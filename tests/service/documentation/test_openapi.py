@@ -14,12 +14,15 @@ from service.documentation.examples import recorded_responses
 from service.documentation.openapi import operations
 from service.routes.registry import ROUTES
 from service.settings import Settings
-from tests.service.golden import EXAMPLES_BY_NAME, OPENAPI, text
+from service.workers.pool import Workers
+from tests.service.golden import EXAMPLES_BY_NAME, OPENAPI, fresh_client, text
 
 
-@pytest.fixture
-def document(client: TestClient) -> dict[str, Any]:
-    data: dict[str, Any] = client.get("/v1/openapi.json").json()
+@pytest.fixture(scope="module")
+def document(tmp_path_factory: pytest.TempPathFactory, workers: Workers) -> dict[str, Any]:
+    """The document of a server with default settings. Nobody changes it."""
+    with fresh_client(tmp_path_factory.mktemp("document"), workers) as client:
+        data: dict[str, Any] = client.get("/v1/openapi.json").json()
     return data
 
 
@@ -49,10 +52,10 @@ def test_an_example_is_shown(document: dict[str, Any], name: str) -> None:
         assert operation["responses"][str(example.status)]["content"][media_type]["example"] == body
 
 
-def test_routes_that_need_a_token_are_marked(tmp_path: Path) -> None:
+def test_routes_that_need_a_token_are_marked(tmp_path: Path, workers: Workers) -> None:
     """If tokens are required, the document marks the routes that need one; the others work without."""
     settings = Settings(data_dir=tmp_path / "data", require_tokens=True)
-    with TestClient(create_app(open_server(settings))) as client:
+    with TestClient(create_app(open_server(settings, workers))) as client:
         document = client.get("/v1/openapi.json").json()
         for route, operation in operations(document):
             method, path = route.split()

@@ -12,12 +12,13 @@ from service.http.responses import BufferResponse, Fields
 from service.middleware.cached_responses import CachedResponses
 from service.settings import Settings
 from service.state import ServerState
+from service.workers.pool import Workers
 
 
 @pytest.fixture
-def server(tmp_path: Path) -> ServerState:
+def server(tmp_path: Path, workers: Workers) -> ServerState:
     """A server that reads tables of more than 400 bytes from the store whenever they are sent."""
-    return open_server(Settings(data_dir=tmp_path, stream_bytes=400))
+    return open_server(Settings(data_dir=tmp_path, stream_bytes=400), workers)
 
 
 @pytest.fixture

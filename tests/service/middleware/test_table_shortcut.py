@@ -20,6 +20,7 @@ from service.settings import Settings
 from service.state import ServerState
 from service.tables.entries import MemoryEntry
 from service.tables.origins import Origin
+from service.workers.pool import Workers
 
 
 class Nothing:
@@ -54,9 +55,9 @@ def behind() -> Nothing:
 
 
 @pytest.fixture
-def server(tmp_path: Path) -> Iterator[ServerState]:
+def server(tmp_path: Path, workers: Workers) -> Iterator[ServerState]:
     """The parts of a server, in this process."""
-    server = open_server(Settings(data_dir=tmp_path / "data"))
+    server = open_server(Settings(data_dir=tmp_path / "data"), workers)
     with TestClient(create_app(server)):
         yield server
 

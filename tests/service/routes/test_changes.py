@@ -9,6 +9,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from service.database.metadata import open_metadata
+from service.http.events import HEARTBEAT
 from service.representations.changes import Change
 from service.security.tokens import new_token
 from service.settings import Settings
@@ -169,3 +170,12 @@ def test_head_has_no_stream(feed: TestClient) -> None:
     assert (response.status_code, response.content) == (200, b"")
     assert response.headers["content-type"].startswith("text/event-stream")
     assert feed.head("/v1/changes").status_code == 200
+
+
+def test_a_stream_without_changes_has_comments(feed: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A comment comes each time the interval is over, again and again, and the position stays as it was."""
+    monkeypatch.setattr("service.routes.changes._HEARTBEAT_SECONDS", 0.01)
+    response = feed.get("/v1/events", params={"wait": 0.5})
+    first, *comments = ids(response)
+    assert first == 5
+    assert len(comments) == response.content.count(HEARTBEAT) > 2

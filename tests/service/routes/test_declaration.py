@@ -18,6 +18,7 @@ from service.routes.declaration import Resource
 from service.routes.registry import ROUTES, Routes
 from service.security.tokens import SCOPES, new_token
 from service.settings import Settings
+from service.workers.pool import Workers
 from tests.service.golden import responses_to
 
 SERVICE = Path(service.__file__).parent
@@ -39,10 +40,10 @@ async def toy(team: str, name: str) -> dict[str, str]:
 
 
 @pytest.fixture
-def client(tmp_path: Path) -> Iterator[TestClient]:
+def client(tmp_path: Path, workers: Workers) -> Iterator[TestClient]:
     """A server that has the toy, and asks for tokens."""
     settings = Settings(data_dir=tmp_path, require_tokens=True)
-    with TestClient(create_app(open_server(settings), Routes([*ROUTES, *toys.routes]))) as client:
+    with TestClient(create_app(open_server(settings, workers), Routes([*ROUTES, *toys.routes]))) as client:
         yield client
 
 
@@ -86,12 +87,12 @@ def test_a_declared_example_is_documented(client: TestClient) -> None:
     assert "$LRTABLES/v1/toys/team-a/bear" in client.get("/").text
 
 
-def test_a_missing_example_is_left_out(tmp_path: Path) -> None:
+def test_a_missing_example_is_left_out(tmp_path: Path, workers: Workers) -> None:
     """The document of a route that declares no example is made all the same, and so is the page."""
     resource = Resource("server")
     resource.declare("GET", "/v1/bare/{team}/{name}", scope="read")(toy)
     routes = Routes([*ROUTES, *resource.routes])
-    with TestClient(create_app(open_server(Settings(data_dir=tmp_path)), routes)) as client:
+    with TestClient(create_app(open_server(Settings(data_dir=tmp_path), workers), routes)) as client:
         operation = client.get("/v1/openapi.json").json()["paths"]["/v1/bare/{team}/{name}"]["get"]
         assert [item["name"] for item in operation["parameters"] if "example" not in item] == ["team", "name"]
         assert "$LRTABLES/v1/bare/{team}/{name}" in client.get("/").text

@@ -8,6 +8,7 @@ from starlette.testclient import TestClient
 
 from service.app import create_app, open_server
 from service.settings import VERSION, Settings
+from service.workers.pool import Workers
 from tests.service.conftest import MakeClient
 
 
@@ -55,17 +56,17 @@ def test_parts_are_told_where_they_are_asked_for(client: TestClient, query: str,
     assert (answer.status_code, "parts" in answer.json()) == (200, told)
 
 
-def test_numbers_wait_for_no_text(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_numbers_wait_for_no_text(tmp_path: Path, workers: Workers, monkeypatch: pytest.MonkeyPatch) -> None:
     """What Prometheus reads is written though the thread that writes text has too much to do."""
     monkeypatch.setattr("service.concurrency.executors._MAX_TEXTS", 0)
-    with TestClient(create_app(open_server(Settings(data_dir=tmp_path)))) as client:
+    with TestClient(create_app(open_server(Settings(data_dir=tmp_path), workers))) as client:
         assert client.get("/metrics").status_code == 200
         assert client.get("/v1/schedules/Constant").json()["code"] == "queue-full"
 
 
-def test_a_server_that_ends_is_not_ready(tmp_path: Path) -> None:
+def test_a_server_that_ends_is_not_ready(tmp_path: Path, workers: Workers) -> None:
     """Once it was told to stop, the server takes no new work."""
-    server = open_server(Settings(data_dir=tmp_path))
+    server = open_server(Settings(data_dir=tmp_path), workers)
     with TestClient(create_app(server)) as client:
         server.draining = True
         answer = client.get("/readyz")

@@ -36,7 +36,7 @@ def test_stopping_closes_idle_connections_and_finishes_requests(tmp_path: Path, 
 
 def test_stopping_does_not_wait_for_a_stalled_reader(tmp_path: Path) -> None:
     """Told to stop, the server ends within drain_seconds, though a client takes nothing of its response."""
-    with ServerProcess(tmp_path, **{**PATIENT, "drain_seconds": 1}) as server:
+    with ServerProcess(tmp_path, **{**PATIENT, "drain_seconds": 4}) as server:
         path = f"/v1/tables/{post(server, SPEC)}.npy"
         with connect(server.port, window=4096) as stalled:
             stalled.sendall(f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())

@@ -19,6 +19,7 @@ from service.security.tokens import make_token, token_hash
 from service.server.fast_path import FastPath
 from service.settings import Settings
 from service.state import ServerState
+from service.workers.pool import Workers
 
 PATHS = ["", ".safetensors", ".npy", "/manifest"]
 CLIENT = "testclient"  # what starlette's client is called
@@ -49,9 +50,11 @@ class Served(NamedTuple):
 
 
 @contextmanager
-def serving(folder: Path, spec: Mapping[str, Any], scopes: tuple[str, ...] = (), **limits: float) -> Iterator[Served]:
+def serving(
+    folder: Path, workers: Workers, spec: Mapping[str, Any], scopes: tuple[str, ...] = (), **limits: float
+) -> Iterator[Served]:
     """A server that asks for tokens where there are scopes; its client has a token with those and with these limits."""
-    server = open_server(Settings(data_dir=folder, require_tokens=bool(scopes)))
+    server = open_server(Settings(data_dir=folder, require_tokens=bool(scopes)), workers)
     application = assemble(server)
     headers = {"Authorization": f"Bearer {add_token(server, scopes, limits)}"} if scopes else {}
     with TestClient(application.asgi, headers=headers) as client:
@@ -68,8 +71,8 @@ def add_token(server: ServerState, scopes: tuple[str, ...], limits: Mapping[str,
 
 
 @pytest.fixture
-def served(tmp_path: Path, spec: dict[str, Any]) -> Iterator[Served]:
-    with serving(tmp_path, spec) as found:
+def served(tmp_path: Path, workers: Workers, spec: dict[str, Any]) -> Iterator[Served]:
+    with serving(tmp_path, workers, spec) as found:
         yield found
 
 
@@ -124,10 +127,10 @@ def test_only_what_is_in_memory_is_given(served: Served, rest: str) -> None:
 
 
 @pytest.mark.parametrize(("steps", "is_short"), [(2**11 - 16, True), (2**11 - 15, False)])
-def test_a_long_body_is_sent_by_the_application(tmp_path: Path, steps: int, is_short: bool) -> None:
+def test_a_long_body_is_sent_by_the_application(tmp_path: Path, workers: Workers, steps: int, is_short: bool) -> None:
     """A body of more than 16 KiB is sent piece by piece; that the client has it already is short all the same."""
     schedule = {"kind": "custom.LinearWarmup", "base_lr": 1.0, "warmup_steps": 8}
-    with serving(tmp_path, {"schedule": schedule, "total_steps": steps}) as served:
+    with serving(tmp_path, workers, {"schedule": schedule, "total_steps": steps}) as served:
         assert (served.fast(".npy", {}) is not None) is is_short
         assert served.fast(".npy", {"If-None-Match": served.etag(".npy")}) is not None
 
@@ -174,10 +177,12 @@ def lines_of_the_log() -> Iterator[list[dict[str, Any]]]:
 
 
 @pytest.mark.parametrize("scopes", [(), ("read", "compute")], ids=["open", "tokens"])
-def test_a_request_has_the_same_line_in_the_log(tmp_path: Path, spec: dict[str, Any], scopes: tuple[str, ...]) -> None:
+def test_a_request_has_the_same_line_in_the_log(
+    tmp_path: Path, workers: Workers, spec: dict[str, Any], scopes: tuple[str, ...]
+) -> None:
     """At `info` the fast path answers too, and logs the same line: id, trace, token, client, route, status, bytes."""
     asked = {"X-Request-ID": "mine", "traceparent": f"00-{TRACE}-b7ad6b7169203331-01"}
-    with lines_of_the_log() as lines, serving(tmp_path, spec, scopes) as served:
+    with lines_of_the_log() as lines, serving(tmp_path, workers, spec, scopes) as served:
         headers = {**asked, **{name: value for name, value in served.client.headers.items() if name == "authorization"}}
         for rest in PATHS:
             for asked in (headers, {**headers, "If-None-Match": served.etag(rest)}):
@@ -195,18 +200,18 @@ def test_a_request_has_the_same_line_in_the_log(tmp_path: Path, spec: dict[str, 
     assert {line["token_id"] for line in mine} == {"id-read" if scopes else ""}
 
 
-def test_each_line_names_the_id_that_was_sent(tmp_path: Path, spec: dict[str, Any]) -> None:
+def test_each_line_names_the_id_that_was_sent(tmp_path: Path, workers: Workers, spec: dict[str, Any]) -> None:
     """Where requests are logged, a response has the id of its line, made by the server if the request has none."""
-    with lines_of_the_log() as lines, serving(tmp_path, spec) as served:
+    with lines_of_the_log() as lines, serving(tmp_path, workers, spec) as served:
         found = [served.fast("/manifest", {}) for _ in range(3)]
     ids = [headers["x-request-id"] for _, headers, _ in filter(None, found)]
     assert len(set(ids)) == 3
     assert [line["request_id"] for line in lines[-3:]] == ids
 
 
-def test_a_known_token_is_let_through(tmp_path: Path, spec: dict[str, Any]) -> None:
+def test_a_known_token_is_let_through(tmp_path: Path, workers: Workers, spec: dict[str, Any]) -> None:
     """A table in memory is given to a token that may read and was checked a moment ago, for no shared cache."""
-    with serving(tmp_path, spec, ("read", "compute")) as served:
+    with serving(tmp_path, workers, spec, ("read", "compute")) as served:
         bearer = {"Authorization": served.client.headers["authorization"]}
         found = served.fast("/manifest", bearer)
         assert found is not None
@@ -225,9 +230,14 @@ def test_a_known_token_is_let_through(tmp_path: Path, spec: dict[str, Any]) -> N
     ],
 )
 def test_other_tokens_are_the_applications(
-    tmp_path: Path, spec: dict[str, Any], scopes: tuple[str, ...], limits: dict[str, float], status: int
+    tmp_path: Path,
+    workers: Workers,
+    spec: dict[str, Any],
+    scopes: tuple[str, ...],
+    limits: dict[str, float],
+    status: int,
 ) -> None:
     """A token that may not read is refused by the application, and one with rates is charged there."""
-    with serving(tmp_path, spec, scopes, **limits) as served:
+    with serving(tmp_path, workers, spec, scopes, **limits) as served:
         assert served.client.get(f"{served.table}/manifest").status_code == status
         assert served.fast("/manifest", {"Authorization": served.client.headers["authorization"]}) is None

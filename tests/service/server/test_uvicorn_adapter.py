@@ -83,7 +83,7 @@ def test_every_name_that_is_used_is_looked_for() -> None:
     }
     for owner, names in objects.items():
         used = {attribute for name, attribute in found if name in names} - ours
-        assert used - {"__init__", "_made"} <= {*NEEDED[owner]}, owner
+        assert used - {"__init__", "lines", "made_of"} <= {*NEEDED[owner]}, owner
 
 
 def test_the_supported_versions_are_those_of_the_distribution() -> None:

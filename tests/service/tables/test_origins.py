@@ -20,6 +20,7 @@ from service.app import create_app, open_server
 from service.database.metadata import Metadata, open_metadata
 from service.settings import Settings
 from service.tables.repository import table_key
+from service.workers.pool import Workers
 from tests.service.conftest import MakeClient
 from tests.support.schedules.strategies import schedules
 
@@ -201,17 +202,15 @@ class TestRestore:
 
 
 @pytest.fixture(scope="module")
-def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, TestClient]]:
+def servers(tmp_path_factory: pytest.TempPathFactory, workers: Workers) -> Iterator[dict[str, TestClient]]:
     """Servers that know nothing of each other: the last one sends every table from its store."""
+    sizes = {"posted": 10**6, "published": 10**6, "streamed": 1}
     with ExitStack() as stack:
-        yield {
-            name: stack.enter_context(
-                TestClient(
-                    create_app(open_server(Settings(data_dir=tmp_path_factory.mktemp(name), stream_bytes=stream_bytes)))
-                )
-            )
-            for name, stream_bytes in {"posted": 10**6, "published": 10**6, "streamed": 1}.items()
-        }
+        clients = {}
+        for name, stream_bytes in sizes.items():
+            settings = Settings(data_dir=tmp_path_factory.mktemp(name), stream_bytes=stream_bytes)
+            clients[name] = stack.enter_context(TestClient(create_app(open_server(settings, workers))))
+        yield clients
 
 
 class TestOneFile:
