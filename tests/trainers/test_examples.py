@@ -13,6 +13,7 @@ EXPECTED = {  # arguments, and what the output then has
         ["--steps", "20"],
         ["update 1: lr 0.010000", "update 19: lr 0.000076\nagain, from update 10\n", "update 11: lr 0.005000"],
     ),
+    "trainer_keras.py": (["--steps", "40"], ["update 0: lr 0.025000", "update 20: lr 0.058682", "40 updates"]),
     "trainer_optax.py": (["--steps", "100"], ["step 10: lr 0.100000", "after 100 updates"]),
 }
 
