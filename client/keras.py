@@ -165,7 +165,7 @@ def _schedule_class() -> Any:
         def __call__(self, step: Any) -> Any:
             """The rate in force at Keras's count of iterations, as a tensor of the backend."""
             if isinstance(step, Real) and self._then is None:
-                return ops.convert_to_tensor(self._values[self._rates.index(int(step // self._micro))])
+                return ops.convert_to_tensor(self._values[self._rates.index(int(float(step) // self._micro))])
             count = ops.floor_divide(ops.convert_to_tensor(step), self._micro)
             count = ops.cast(count, "int32")
             rates, last = self._rates, len(self._values) - 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -102,6 +103,10 @@ def rates() -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    what, folder = sys.argv[1], Path(sys.argv[2])
-    calls = {"rates": rates, "save": lambda: saved(folder), "load": lambda: loaded(folder, sys.argv[3])}
+    what, folder, ways = sys.argv[1], Path(sys.argv[2]), sys.argv[3:]
+    calls: dict[str, Callable[[], Any]] = {
+        "rates": rates,
+        "save": lambda: saved(folder),
+        "load": lambda: [loaded(folder, way) for way in ways],
+    }
     print(json.dumps(calls[what]()))
