@@ -102,6 +102,7 @@ def check(record: list[dict[str, Any]]) -> None:
 # -- real workers -----------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_run_that_loses_a_worker_applies_the_reference_curve(tmp_path: Path) -> None:
     """Two workers, then one from the checkpoint: each sample meets the rate that a constant world gives it."""
     TABLE.save(tmp_path / "table.safetensors")

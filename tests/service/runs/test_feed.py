@@ -328,10 +328,13 @@ def test_no_more_wait_than_allowed(writer: CountingWriter) -> None:
     asyncio.run(main())
 
 
-def test_nothing_runs_while_nobody_waits(writer: CountingWriter, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The task that looks for changes ends after the last reader, and begins again with the next."""
+@pytest.mark.parametrize("linger", [0.0, 0.05])
+def test_nothing_runs_while_nobody_waits(
+    writer: CountingWriter, monkeypatch: pytest.MonkeyPatch, linger: float
+) -> None:
+    """The task that looks for changes ends after the last reader, not before, and begins again with the next."""
     monkeypatch.setattr(module, "POLL_SECONDS", 0.01)
-    monkeypatch.setattr(module, "_LINGER", 0.05)
+    monkeypatch.setattr(module, "_LINGER", linger)
 
     async def main() -> None:
         async with following(writer) as feed:
@@ -346,25 +349,6 @@ def test_nothing_runs_while_nobody_waits(writer: CountingWriter, monkeypatch: py
                 queries = writer.queries
                 await asyncio.sleep(0.05)
                 assert writer.queries == queries
-
-    asyncio.run(main())
-
-
-def test_changes_are_looked_for_as_long_as_anybody_waits(
-    writer: CountingWriter, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A reader is woken, though a query took longer than the time after which nobody looks for changes any more."""
-    monkeypatch.setattr(module, "POLL_SECONDS", 0.01)
-    monkeypatch.setattr(module, "_LINGER", 0.0)
-
-    async def main() -> None:
-        async with following(writer) as feed:
-            await feed.read(0)
-            wait = asyncio.create_task(feed.wait(feed.newest, FOREVER))
-            queries = writer.queries
-            await until(lambda: writer.queries > queries)
-            await appended(writer)
-            await asyncio.wait_for(wait, PATIENCE)
 
     asyncio.run(main())
 
