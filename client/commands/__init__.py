@@ -5,6 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from types import ModuleType
 
-from client.commands import bundle, cache, run
+from client.commands import audit, bundle, cache, run
 
-COMMANDS: Sequence[ModuleType] = (run, bundle, cache)
+COMMANDS: Sequence[ModuleType] = (run, audit, bundle, cache)

@@ -1,0 +1,264 @@
+"""The known diseases of learning rates: what each makes a run log, and which of them a log looks like.
+
+A disease is a hypothesis: it predicts every logged rate from the planned ones, and holds only if all agree at the log's
+precision. Of those that hold the one with the fewest free parameters is named; where several have as few, all are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any, Literal
+
+import numpy as np
+
+from scheduler.audit.lengths import OtherLength, changed_lengths, other_lengths
+from scheduler.audit.logs.logged import Steps
+from scheduler.audit.planned import Beyond, Observed, Planned
+from scheduler.fields import Values
+
+Name = Literal[
+    "stepped once per process",
+    "warmup repeated after a resume",
+    "denominator changed",
+    "one step late",
+    "T_max too short",
+    "constant because never applied",
+    "next step's rate logged",
+    "stepped once per epoch",
+]
+
+_MOST_PROCESSES = 64
+_MOST_RESUMES = 8
+_MOST_EPOCH = 10**6  # updates of an epoch
+_MOST_TRIED = 1000  # numbers that are compared with every logged rate
+
+
+@dataclass(frozen=True)
+class Disease:
+    """A disease that explains a log.
+
+    Args:
+        name: which one.
+        detail: what happened in this run, in one sentence without a full stop.
+        parameters: what was found in the log, such as {"times": 2}.
+        predicted: the rates that it predicts at the log's steps, shape [n].
+        free: number of parameters that were chosen so that it fits.
+    """
+
+    name: Name
+    detail: str
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    predicted: Values = field(default_factory=lambda: np.empty(0), compare=False, repr=False)
+    free: int = 0
+
+
+def diagnose(observed: Observed, planned: Planned) -> tuple[Disease, ...]:
+    """The diseases that explain a log whose rates differ from the planned ones: the simplest, none if none does."""
+    wrong = ~observed.agrees(planned.at(observed.updates))
+    if not wrong.any() or not np.isfinite(observed.values).all():
+        return ()
+    first = int(np.argmax(wrong))
+    found: list[Disease] = []
+    for least, searches in SEARCHES.items():
+        if any(disease.free < least for disease in found):
+            break
+        found += [disease for search in searches for disease in search(observed, planned, first)]
+    fewest = min((disease.free for disease in found), default=0)
+    simplest = {disease.name: disease for disease in reversed(found) if disease.free == fewest}
+    return tuple(sorted(simplest.values(), key=lambda disease: _ORDER.index(disease.name)))
+
+
+def _one_step_late(observed: Observed, planned: Planned, first: int) -> Iterator[Disease]:
+    del first
+    rates = planned.at(np.maximum(observed.updates - 1, np.minimum(observed.updates, 0)))
+    if observed.explained(rates):
+        yield Disease("one step late", "update k used row k - 1: each rate arrived one update late", {}, rates)
+
+
+def _next_rate(observed: Observed, planned: Planned, first: int) -> Iterator[Disease]:
+    del first
+    rates = planned.at(observed.updates + 1)
+    if observed.explained(rates):
+        detail = (
+            "what is logged at step k is row k + 1: the rate was read after the scheduler's step, and not when used"
+        )
+        yield Disease("next step's rate logged", detail, {}, rates)
+
+
+def _stepped_often(observed: Observed, planned: Planned, first: int) -> Iterator[Disease]:
+    del first
+    for times in range(2, _MOST_PROCESSES + 1):
+        if (rates := _explaining(observed, planned, observed.updates * times)) is not None:
+            detail = (
+                f"update k used row {times}k: the scheduler was stepped {times} times per update, as where each of "
+                f"{times} processes, or each of {times} micro-batches, steps it"
+            )
+            yield Disease("stepped once per process", detail, {"times": times}, rates, free=1)
+            return
+
+
+def _stepped_rarely(observed: Observed, planned: Planned, first: int) -> Iterator[Disease]:
+    """Row k // m in update k. A rate is wrong from update m - 1 on at the latest."""
+    last = int(observed.updates.max())
+    every = np.arange(2, min(last, _MOST_EPOCH) + 1)
+    low, high = observed.bounds
+    for probe in {first, len(observed.values) // 2, len(observed.values) - 1}:
+        rates = planned.at(observed.updates[probe] // every)
+        every = every[(low[probe] <= rates) & (rates <= high[probe])]
+    for updates in every[:_MOST_TRIED].tolist():
+        rates = planned.at(observed.updates // updates)
+        if observed.explained(rates):
+            detail = f"update k used row k // {updates}: the scheduler was stepped once every {updates} updates"
+            yield Disease("stepped once per epoch", detail, {"updates": updates}, rates, free=1)
+            return
+
+
+def _never_applied(observed: Observed, planned: Planned, first: int) -> Iterator[Disease]:
+    del first
+    low, high = observed.bounds
+    if planned.rows.min() == planned.rows.max() and len(set(observed.values.tolist())) > 1:
+        return
+    if low.max() <= high.min():
+        value = float(observed.values[0])
+        detail = f"every logged rate is {value!r}: no rate of the schedule ever reached the optimizer"
+        yield Disease(
+            "constant because never applied", detail, {"rate": value}, np.full(len(observed.values), value), free=1
+        )
+
+
+def _resumed_from_start(observed: Observed, planned: Planned, first: int) -> Iterator[Disease]:
+    """Row k - r from some update r on, for one resume or for several in turn."""
+    rates = planned.at(observed.updates).copy()
+    resumes: list[tuple[int, int]] = []
+    begin = first
+    while begin < len(rates):
+        found = _restart(observed, planned, begin)
+        if found is None or len(resumes) == _MOST_RESUMES:
+            break
+        low, high, end = found
+        rates[begin:end] = planned.at(observed.updates[begin:end] - high)
+        resumes.append((low, high))
+        begin = end
+    if begin == len(rates):
+        said = " and ".join(_between(low, high) for low, high in resumes)
+        detail = f"the schedule began again from row 0 at {said}, while the step counter went on"
+        steps = [high for _, high in resumes]
+        yield Disease("warmup repeated after a resume", detail, {"resumed_at": steps}, rates, free=len(steps))
+        return
+    yield from _warmed_up_again(observed, planned, first)
+
+
+def _restart(observed: Observed, planned: Planned, begin: int) -> tuple[int, int, int] | None:
+    """The least and the largest update at which a restart explains most values from `begin` on, and where they end."""
+    updates = observed.updates
+    at, before = int(updates[begin]), int(updates[begin - 1]) if begin else 0
+    candidates = np.arange(max(before if at > before else at - _widest_gap(updates), 1), at + 1)
+    low, high = observed.bounds
+    rates = planned.at(at - candidates)
+    candidates = candidates[(low[begin] <= rates) & (rates <= high[begin])]
+    best: list[tuple[int, int]] = []
+    for resumed in candidates[-_MOST_TRIED:].tolist():
+        agrees = observed.agrees(planned.at(updates[begin:] - resumed), begin)
+        end = begin + (len(agrees) if agrees.all() else int(np.argmin(agrees)))
+        if not best or end > best[0][1]:
+            best = [(resumed, end)]
+        elif end == best[0][1]:
+            best.append((resumed, end))
+    return (best[0][0], best[-1][0], best[0][1]) if best else None
+
+
+def _widest_gap(updates: Steps) -> int:
+    """How far the updates of two logged rates lie apart, at most: a resume lies no longer before its first rate."""
+    return int(np.diff(np.unique(updates)).max(initial=1))
+
+
+def _between(low: int, high: int) -> str:
+    return f"update {high}" if low == high else f"an update from {low} to {high}"
+
+
+def _warmed_up_again(observed: Observed, planned: Planned, first: int) -> Iterator[Disease]:
+    """The planned rate times the warmup's factor, which begins again at some update."""
+    top = int(np.argmax(planned.rows))
+    if top == 0:
+        return
+    factors = planned.rows[: top + 1] / planned.rows[top]
+    at, before = int(observed.updates[first]), int(observed.updates[first - 1]) if first else 0
+    plain = planned.at(observed.updates)
+    begin = before if at > before else at - _widest_gap(observed.updates)
+    for resumed in range(max(begin, 1, at - _MOST_TRIED), at + 1):
+        since = observed.updates[first:] - resumed
+        rates = plain[first:] * factors[np.clip(since, 0, top)]
+        if observed.explained(rates, first):
+            detail = f"the warmup began again at update {resumed}, while the rest of the schedule went on"
+            predicted = np.concatenate([plain[:first], rates])
+            yield Disease("warmup repeated after a resume", detail, {"resumed_at": [resumed]}, predicted, free=1)
+            return
+
+
+def _other_length(observed: Observed, planned: Planned, first: int) -> Iterator[Disease]:
+    del first
+    return (_of_length(found, observed, planned, free=1) for found in other_lengths(observed, planned))
+
+
+def _changed_length(observed: Observed, planned: Planned, first: int) -> Iterator[Disease]:
+    return (_of_length(found, observed, planned, free=2) for found in changed_lengths(observed, planned, first))
+
+
+def _of_length(found: OtherLength, observed: Observed, planned: Planned, free: int) -> Disease:
+    what = f"the rates are those of the same schedule over {found.said} updates, not {planned.updates}"
+    if found.since is not None:
+        detail, parameters = f"{what}, from update {found.since} on", {"length": found.length, "since": found.since}
+        return Disease("denominator changed", detail, parameters, found.rates, free)
+    if found.length > observed.updates.max():
+        return Disease("denominator changed", what, {"length": found.length}, found.rates, free)
+    detail = f"{what}: it was over before the run, and {found.afterwards}"
+    return Disease("T_max too short", detail, {"length": found.length}, found.rates, free)
+
+
+def _held(observed: Observed, planned: Planned, first: int) -> Iterator[Disease]:
+    """The planned rate up to some row, and that row's from there on."""
+    if first == 0 or first == len(observed.values) - 1:
+        return
+    before, at = int(observed.updates[first - 1]), int(observed.updates[first])
+    if at <= before:
+        return
+    low, high = observed.bounds
+    if low.max() <= high.min():  # a constant is another disease
+        return
+    rows = np.arange(before, at)
+    rates = planned.at(rows)
+    stands = rows[(low[first:].max() <= rates) & (rates <= high[first:].min())]
+    if len(stands):
+        row = int(stands[0])
+        predicted = planned.at(np.minimum(observed.updates, row))
+        detail = f"the rates follow the table up to row {row}, which is held from there on: the schedule ended early"
+        yield Disease("T_max too short", detail, {"held_row": row}, predicted, free=1)
+
+
+def _explaining(observed: Observed, planned: Planned, updates: Steps) -> Values | None:
+    """The planned rates of other updates where they explain the log, with what may come past the end."""
+    ways: Sequence[Beyond] = ("hold", "formula") if planned.schedule is not None else ("hold",)
+    return next((rates for way in ways if observed.explained(rates := planned.at(updates, way))), None)
+
+
+SEARCHES: Mapping[int, Sequence[Callable[[Observed, Planned, int], Iterable[Disease]]]] = MappingProxyType(
+    {
+        0: (_one_step_late, _next_rate),
+        1: (_stepped_often, _stepped_rarely, _never_applied, _resumed_from_start, _other_length, _held),
+        2: (_changed_length,),
+    }
+)
+"""Least number of free parameters to the searches for diseases, each given the index of the first wrong rate."""
+
+_ORDER: Sequence[Name] = (
+    "one step late",
+    "next step's rate logged",
+    "constant because never applied",
+    "stepped once per process",
+    "stepped once per epoch",
+    "warmup repeated after a resume",
+    "T_max too short",
+    "denominator changed",
+)

@@ -1,0 +1,278 @@
+"""The same schedule over another number of updates: which one explains a log, and from which update on."""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from itertools import islice
+from typing import Any
+
+import numpy as np
+
+from scheduler.audit.logs.logged import Steps
+from scheduler.audit.planned import Observed, Planned, schedule_at
+from scheduler.audit.rounding import roundest
+from scheduler.fields import Values
+from scheduler.registry import KINDS, parse
+from scheduler.schedule import Schedule
+
+_TOTALS = ("total_steps", "num_training_steps", "T_max", "total_iters", "steps", "T_0")
+_FURTHEST = 64  # times longer or shorter than planned
+_PROBES = 24  # logged rates that a length is tried with before all of them are compared
+_GRID, _SHARES, _REFINED = 160, 16, 6
+_WIDEST = 2000  # lengths that explain a log equally, looked at
+
+Rates = Callable[[Steps], Sequence[Values]]
+"""Updates to rates, once for each thing that may come after the end."""
+
+
+@dataclass(frozen=True)
+class OtherLength:
+    """A length that explains a log.
+
+    Args:
+        length: updates until the schedule ends.
+        said: the length, or where several explain the log, which.
+        since: the update from which on it holds; None from the start.
+        afterwards: what comes after its end.
+        rates: the rates that it predicts, shape [n].
+    """
+
+    length: int
+    said: str
+    since: int | None
+    afterwards: str
+    rates: Values
+
+
+@dataclass(frozen=True)
+class _Family:
+    """The schedule with one count of steps free."""
+
+    planned: int  # the count as planned
+    end: Callable[[int], int]
+    rates: Callable[[int, Steps], Sequence[Values]]
+
+
+_AFTERWARDS = ("its formula went on", "its last rate was held", "the rate rose again")
+
+
+def other_lengths(observed: Observed, planned: Planned) -> Iterator[OtherLength]:
+    """The lengths that explain all logged rates by one count of steps of the schedule alone."""
+    found = (each for family in _families(planned) for each in _explaining(observed, family, 0))
+    yield from islice(found, 1)
+
+
+def changed_lengths(observed: Observed, planned: Planned, first: int) -> Iterator[OtherLength]:
+    """The lengths that explain them with two things changed: the warmup's length too, or from index `first` on only."""
+    in_proportion = list(_proportional(planned))
+    found = [each for family in in_proportion for each in _explaining(observed, family, 0)]
+    if not found and first > 0:
+        families = [*_families(planned), *in_proportion]
+        later = (each for family in families for each in _explaining(observed, family, first))
+        found = [_since(observed, planned, first, each) for each in islice(later, 1)]
+    yield from found[:1]
+
+
+def _since(observed: Observed, planned: Planned, first: int, found: OtherLength) -> OtherLength:
+    rates = np.concatenate([planned.at(observed.updates[:first]), found.rates])
+    return OtherLength(found.length, found.said, int(observed.updates[first]), found.afterwards, rates)
+
+
+def _explaining(observed: Observed, family: _Family, begin: int) -> Iterator[OtherLength]:
+    updates = observed.updates[begin:]
+    if len(updates) < 2 or updates.min() < 0:
+        return
+    probes = np.unique(np.linspace(0, len(updates) - 1, _PROBES).round().astype(int))
+    low, high = (bound[begin:][probes] for bound in observed.bounds)
+
+    def error(length: int) -> float:
+        ways = family.rates(length, updates[probes])
+        excess = [np.maximum(np.maximum(low - rates, rates - high), 0).max() for rates in ways]
+        return float(min((value for value in excess if not math.isnan(value)), default=math.inf))
+
+    length = _best_length(error, family.planned, int(updates.max()) + 1)
+    if length is None:
+        return
+    for way, rates in enumerate(family.rates(length, updates)):
+        if observed.explained(rates, begin):
+            shortest, longest = _range(observed, family, begin, length, way)
+            chosen = roundest(shortest, longest)
+            end = family.end(chosen)
+            others = (
+                "" if shortest == longest else f" ({family.end(shortest)} to {family.end(longest)} explain it, too)"
+            )
+            yield OtherLength(end, f"{end}{others}", None, _AFTERWARDS[way], family.rates(chosen, updates)[way])
+            return
+
+
+def _best_length(error: Callable[[int], float], planned: int, last: int) -> int | None:
+    """The length whose error is 0, from a grid and then between its points."""
+    shares = {round(planned * share) for n in range(2, _SHARES + 1) for share in (n, 1 / n)}
+    grid = np.geomspace(max(planned / _FURTHEST, 1), planned * _FURTHEST, _GRID).round().astype(int)
+    lengths: list[int] = sorted(
+        {length for length in (*grid.tolist(), *shares, last - 1, last, last + 1) if length > 0}
+    )
+    tried = {length: error(length) for length in lengths}
+    for length in sorted(tried, key=tried.__getitem__)[:_REFINED]:
+        if tried[length] == 0:
+            return length
+        at = lengths.index(length)
+        found = _lowest(error, lengths[max(at - 1, 0)], lengths[min(at + 1, len(lengths) - 1)])
+        if error(found) == 0:
+            return found
+    return None
+
+
+def _lowest(error: Callable[[int], float], low: int, high: int) -> int:
+    """Where an error that falls and then rises is lowest."""
+    while high - low > 3:
+        left, right = low + (high - low) // 3, high - (high - low) // 3
+        if error(left) <= error(right):
+            high = right
+        else:
+            low = left
+    return min(range(low, high + 1), key=error)
+
+
+def _range(observed: Observed, family: _Family, begin: int, length: int, way: int) -> tuple[int, int]:
+    """The shortest and the longest length around one that explain the log in the same way."""
+    updates = observed.updates[begin:]
+
+    def explains(length: int) -> bool:
+        if length < 1:
+            return False
+        ways = family.rates(length, updates)
+        return way < len(ways) and observed.explained(ways[way], begin)
+
+    ends = []
+    for direction in (-1, 1):
+        reach = 0
+        step = 1
+        while step <= _WIDEST and explains(length + direction * (reach + step)):
+            reach, step = reach + step, step * 2
+        while step >= 1:
+            if explains(length + direction * (reach + step)):
+                reach += step
+            step //= 2
+        ends.append(length + direction * reach)
+    return ends[0], ends[1]
+
+
+# -- families ---------------------------------------------------------------------------------------------------------
+
+
+def _families(planned: Planned) -> Iterator[_Family]:
+    """One for each count of steps in the schedule; without a schedule that of the rows."""
+    schedule = _known(planned)
+    if schedule is None:
+        if planned.updates > 1:
+            yield _of_table(planned)
+        return
+    data, end = schedule.to_dict(), _end(schedule, planned)
+    for path in _totals(data):
+        count = _value(data, path)
+        yield _of_schedule(count, partial(_with, schedule, data, path), _shifted(end, count))
+
+
+def _proportional(planned: Planned) -> Iterator[_Family]:
+    """The one with all counts of steps in proportion, its warmup's too."""
+    schedule = _known(planned)
+    if schedule is not None:
+        data, end = schedule.to_dict(), _end(schedule, planned)
+        if next(_totals(data), None) is not None:
+            yield _of_schedule(end, lambda length: parse(_scaled(data, length, end)), lambda length: length)
+
+
+def _known(planned: Planned) -> Schedule | None:
+    """The schedule where an update is a step of it."""
+    schedule = planned.schedule
+    is_registered = schedule is not None and schedule.kind in KINDS
+    return schedule if is_registered and planned.progress_per_update == planned.stride else None
+
+
+def _end(schedule: Schedule, planned: Planned) -> int:
+    return schedule.end or schedule.stated_steps or planned.updates
+
+
+def _shifted(end: int, count: int) -> Callable[[int], int]:
+    return lambda length: end + length - count
+
+
+def _of_schedule(count: int, make: Callable[[int], Schedule], end: Callable[[int], int]) -> _Family:
+    def rates(length: int, updates: Steps) -> Sequence[Values]:
+        try:
+            schedule = make(length)
+        except ValueError:  # a count that contradicts another one
+            return ()
+        last = end(length)
+        if last < 1:
+            return ()
+        went_on = schedule_at(schedule, updates)
+        if updates.max() < last:
+            return (went_on,)
+        final = schedule_at(schedule, np.array([last - 1]))
+        held = np.where(updates >= last, final, went_on)
+        mirrored = np.where(updates > last, schedule_at(schedule, np.maximum(2 * last - updates, 0)), went_on)
+        return went_on, held, np.where(updates > 2 * last, np.nan, mirrored)
+
+    return _Family(count, end, rates)
+
+
+def _of_table(planned: Planned) -> _Family:
+    """The rows themselves, drawn out or pressed together; between two rows the line through them."""
+    every = planned.at(np.arange(planned.updates))
+
+    def rates(length: int, updates: Steps) -> Sequence[Values]:
+        at = updates * (len(every) / length)
+        positions = np.arange(len(every))
+        return (
+            np.interp(at, positions, every),
+            np.interp(np.abs((at + len(every)) % (2 * len(every)) - len(every)), positions, every),
+        )
+
+    return _Family(len(every), lambda length: length, rates)
+
+
+def _totals(data: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """The places of the counts of steps in a schedule's JSON data, the largest first."""
+    if isinstance(data, dict):
+        for name, value in data.items():
+            if name in _TOTALS and type(value) is int and value > 1:
+                yield (*path, name)
+            yield from _totals(value, (*path, name))
+    elif isinstance(data, list):
+        for index, value in enumerate(data):
+            yield from _totals(value, (*path, index))
+
+
+def _value(data: Any, path: Sequence[Any]) -> int:
+    for key in path:
+        data = data[key]
+    return int(data)
+
+
+def _with(schedule: Schedule, data: Any, path: Sequence[Any], value: int) -> Schedule:
+    """The schedule with another count of steps."""
+    return schedule.replaced(**{path[0]: value}) if len(path) == 1 else parse(_replaced(data, path, value))
+
+
+def _replaced(data: Any, path: Sequence[Any], value: int) -> Any:
+    made = copy.deepcopy(data)
+    inner = made
+    for key in path[:-1]:
+        inner = inner[key]
+    inner[path[-1]] = value
+    return made
+
+
+def _scaled(data: Any, length: int, end: int) -> Any:
+    """The data with every count of steps in proportion."""
+    if isinstance(data, dict):
+        return {name: _scaled(value, length, end) for name, value in data.items()}
+    if isinstance(data, list):
+        return [_scaled(value, length, end) for value in data]
+    return round(data * length / end) if type(data) is int and data > 1 else data

@@ -1,0 +1,52 @@
+"""How exactly the numbers of a log are written."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from scheduler.audit.logs.precision import find_precision
+
+CURVE = 3e-4 * (1 + np.cos(np.linspace(0, 3, 60))) / 2
+
+
+def precision_of(words: list[str]) -> str:
+    return str(find_precision(words, np.array([float(word) for word in words])))
+
+
+@pytest.mark.parametrize(
+    ("written", "precision"),
+    [
+        pytest.param([repr(value) for value in CURVE.tolist()], "float64", id="repr"),
+        pytest.param([repr(value) for value in CURVE.astype(np.float32).astype(float).tolist()], "float32", id="cast"),
+        pytest.param([str(value) for value in CURVE.astype(np.float32)], "float32", id="as NumPy writes float32"),
+        pytest.param([f"{value:.4g}" for value in CURVE], "4 significant digits", id=".4g"),
+        pytest.param([f"{value:.3e}" for value in CURVE], "4 significant digits", id=".3e"),
+        pytest.param([f"{value:.1e}" for value in CURVE], "2 significant digits", id=".1e"),
+        pytest.param([f"{value:.6f}" for value in CURVE], "6 decimal places", id=".6f"),
+        pytest.param([repr(round(value, 7)) for value in CURVE.tolist()], "7 decimal places", id="round"),
+        pytest.param(["0.1"] * 30 + ["0.01"] * 30 + ["0.001"] * 30, "float64", id="round numbers"),
+        pytest.param(["0.0"] * 5, "float64", id="zeros"),
+    ],
+)
+def test_the_precision_is_found_from_the_numbers(written: list[str], precision: str) -> None:
+    """Each usual way to write rates is told from the others."""
+    assert precision_of(written) == precision
+
+
+@given(
+    st.lists(st.floats(1e-9, 10.0), min_size=12, max_size=40, unique=True),
+    st.sampled_from(["r", ".3g", ".4g", ".5e", ".6f", "f32"]),
+)
+def test_a_rate_agrees_with_what_it_was_written_as(values: list[float], form: str) -> None:
+    """However rates are written, each lies within the bounds of its number."""
+    exact = np.array(values)
+    if form == "f32":
+        words = [repr(float(np.float32(value))) for value in values]
+    else:
+        words = [repr(value) if form == "r" else f"{value:{form}}" for value in values]
+    logged = np.array([float(word) for word in words])
+    low, high = find_precision(words, logged).bounds(logged)
+    assert ((low <= exact) & (exact <= high)).all()
