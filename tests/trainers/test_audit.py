@@ -17,7 +17,7 @@ from transformers import Trainer, TrainingArguments
 
 from scheduler import Schedule
 from scheduler import builtin as twins
-from scheduler.audit import audit, identify
+from scheduler.audit import LogError, audit, identify
 from scheduler.libraries import transformers
 
 UPDATES, WARMUP = 60, 10
@@ -202,3 +202,12 @@ def test_an_export_of_weights_and_biases_is_read(tmp_path: Path, monkeypatch: py
     lines = [",".join(rows[0]), *(",".join(repr(value) for value in row.values()) for row in rows)]
     (tmp_path / "export.csv").write_text("\n".join([*lines, ""]))
     assert audit(tmp_path / "export.csv", PLANNED).verdict == "equal"
+
+
+@pytest.mark.parametrize("data", [b"", b"\x00" * 64, b"no events at all" * 9], ids=["empty", "zeros", "text"])
+def test_broken_events_are_refused_by_name(data: bytes, tmp_path: Path) -> None:
+    """A file that is called like TensorBoard's and holds no events is one named error."""
+    path = tmp_path / "events.out.tfevents.1.host"
+    path.write_bytes(data)
+    with pytest.raises(LogError, match="tfevents"):
+        audit(path, PLANNED)

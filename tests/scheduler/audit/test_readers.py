@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -173,3 +174,10 @@ def test_our_own_file_keeps_every_bit(tmp_path: Path) -> None:
     log = read_log(tmp_path / "rates.csv")
     assert (log.is_exact, log.origins) == (True, ((0, Origin("ab" * 32, "team-a/bert", 2)),))
     assert log.columns["lr"].series("lr").values.tolist() == values
+
+
+def test_events_without_tensorboard_say_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the package is missing the error names it."""
+    monkeypatch.setitem(sys.modules, "tensorboard.backend.event_processing.event_accumulator", None)
+    with pytest.raises(ImportError, match="pip install tensorboard"):
+        read_log(tmp_path / "events.out.tfevents.1.host")
