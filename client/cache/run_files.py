@@ -13,6 +13,7 @@ import json
 import logging
 import os
 import time
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -63,6 +64,24 @@ class RunFiles:
         if found is None or version is not None:
             return found
         return dataclasses.replace(found, stale=True, age_seconds=self._age(name))
+
+    def heads(self) -> Iterator[Run]:
+        """Every run as it was last known, by name, flagged stale as by `find`; without those that were deleted."""
+        for path in sorted(self.folder.glob(f"runs/*/*/{_HEAD}.json")):
+            with suppress(ValueError):  # a folder that no run's name gives
+                known = self.find(f"{path.parent.parent.name}/{path.parent.name}")
+                if known is not None and not known.deleted:
+                    yield known
+
+    def versions(self, name: str) -> dict[int, Run]:
+        """The versions of a run that are known, by number.
+
+        Raises `ValueError` for what is no run's name.
+        """
+        paths = self._path(name, _HEAD).parent.glob("*.json")
+        numbers = sorted(int(path.stem) for path in paths if path.stem.isdecimal() and path.stem.isascii())
+        found = {number: self._read(name, str(number)) for number in numbers}
+        return {number: run for number, run in found.items() if run is not None}
 
     def _path(self, name: str, what: str) -> Path:
         namespace, own = run_name(name)

@@ -69,7 +69,7 @@ def _list(parsed: argparse.Namespace) -> int:
     query = {name: getattr(parsed, name) for name in ("prefix", "label", "kind", "digest", "newest")}
     with connected(parsed) as client:
         found = list(islice(client.runs(**query), parsed.limit))
-    rows = printing.list_rows(found) if found else ()
+    rows = [*_known_offline(), *(printing.list_rows(found) if found else ())]
     printing.show_result([run.to_dict() for run in found], rows, as_json=parsed.json)
     return 0
 
@@ -77,8 +77,15 @@ def _list(parsed: argparse.Namespace) -> int:
 def _history(parsed: argparse.Namespace) -> int:
     with connected(parsed) as client:
         found = client.run_versions(parsed.name)
-    printing.show_result([run.to_dict() for run in found], printing.history_rows(found), as_json=parsed.json)
+    rows = [*_known_offline(), *printing.history_rows(found)]
+    printing.show_result([run.to_dict() for run in found], rows, as_json=parsed.json)
     return 0
+
+
+def _known_offline() -> Iterator[str]:
+    """The line above what comes from the cache of this machine."""
+    if is_offline(None):
+        yield "offline: what this machine has read or imported; there may be newer versions"
 
 
 def _diff(parsed: argparse.Namespace) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from client.cache.run_files import RunFiles
@@ -12,6 +12,7 @@ from client.runs.calls import Changes, RunCalls
 from client.runs.documents import Change, Proposal, Run, RunProgress
 from client.runs.watching import watch
 
+_HOW = "Read it once where there is a network, or import a bundle (lrtables export, lrtables import)"
 _PATIENCE = 0.8  # of the time that a client waits for the next bytes: while it waits for a change
 
 
@@ -38,7 +39,8 @@ class RunReading(ABC):
         except OfflineError as error:
             known = None if self._run_files is None else self._run_files.find(name, version)
             if known is None:
-                raise _unknown(name, version, self._run_files) from error
+                what = f"the run {name}" if version is None else f"version {version} of the run {name}"
+                raise _unknown(what, self._run_files) from error
             if version is None and known.deleted:
                 raise OfflineError(f"offline: the run {name} was deleted, when this machine last knew of it") from error
             return known
@@ -59,6 +61,9 @@ class RunReading(ABC):
     ) -> Iterator[Run]:
         """Every run that the token may read, page after page, by name, or the last created first.
 
+        An offline client knows those that this machine has read, flagged `stale`. Raises `OfflineError` without a
+        cache.
+
         Args:
             prefix: begin of the name, such as `team-a/`.
             label: `key:value`.
@@ -67,11 +72,43 @@ class RunReading(ABC):
             newest: order by creation, the last created first.
         """
         query = given(prefix=prefix, label=label, kind=kind, digest=digest)
-        return self._calls.runs(query | ({"newest": "true"} if newest else {}), deadline=self._deadline_of_call)
+        return self._runs(query, newest=newest)
+
+    def _runs(self, query: Mapping[str, str], *, newest: bool) -> Iterator[Run]:
+        asked = {**query, **({"newest": "true"} if newest else {})}
+        try:
+            yield from self._calls.runs(asked, deadline=self._deadline_of_call)
+        except OfflineError as error:  # before the first one
+            if self._run_files is None:
+                raise _unknown("the list of runs", None) from error
+            known = [run for run in self._run_files.heads() if _is_asked_for(run, query)]
+            yield from sorted(known, key=lambda run: run.created_at, reverse=True) if newest else known
 
     def run_versions(self, name: str) -> list[Run]:
-        """Every version of a run, the oldest first; also of one that was deleted."""
-        return list(self._calls.versions(name, deadline=self._deadline_of_call))
+        """Every version of a run, the oldest first; also of one that was deleted.
+
+        An offline client gives those up to the newest one that this machine knows. Raises `OfflineError` where one of
+        them is not in the cache.
+        """
+        try:
+            found = list(self._calls.versions(name, deadline=self._deadline_of_call))
+        except OfflineError as error:
+            return self._known_versions(name, error)
+        for version in found:
+            self._kept(version, as_head=False)
+        return found
+
+    def _known_versions(self, name: str, error: OfflineError) -> list[Run]:
+        what = f"the history of the run {name}"
+        head = None if self._run_files is None else self._run_files.find(name)
+        if self._run_files is None or head is None:
+            raise _unknown(what, self._run_files) from error
+        known = self._run_files.versions(name)
+        missing = ", ".join(str(number) for number in range(1, head.version + 1) if number not in known)
+        if missing:
+            lacking = f"the cache {self._run_files.folder} lacks version {missing} of {head.version}"
+            raise OfflineError(f"offline: {what} was looked for: {lacking}. {_HOW}") from error
+        return [known[number] for number in range(1, head.version + 1)]
 
     def proposals(self, name: str) -> list[Proposal]:
         """Every proposal for a run, in the order in which they were made."""
@@ -112,13 +149,27 @@ class RunReading(ABC):
         return run
 
 
-def _unknown(name: str, version: int | None, files: RunFiles | None) -> OfflineError:
-    what = f"the run {name}" if version is None else f"version {version} of the run {name}"
+def _unknown(what: str, files: RunFiles | None) -> OfflineError:
     place = "there is no cache" if files is None else f"it is not in the cache {files.folder}"
-    return OfflineError(
-        f"offline: {what} was looked for: {place}. Read it once where there is a network, or import a bundle "
-        "(lrtables export, lrtables import)"
+    return OfflineError(f"offline: {what} was looked for: {place}. {_HOW}")
+
+
+def _is_asked_for(run: Run, query: Mapping[str, str]) -> bool:
+    """Whether a run is one of those that a search asks for."""
+    label, _, value = query.get("label", "").partition(":")
+    return (
+        run.full_name.startswith(query.get("prefix", ""))
+        and run.digest.startswith(query.get("digest", ""))
+        and (not label or run.labels.get(label) == value)
+        and query.get("kind") in (None, _kind(run))
     )
+
+
+def _kind(run: Run) -> str | None:
+    """The kind of the first group's schedule; None for a table without a spec."""
+    schedule = None if run.spec is None else run.spec.get("schedule")
+    first = schedule[0] if isinstance(schedule, list) and schedule else schedule
+    return first.get("kind") if isinstance(first, Mapping) else None
 
 
 def given(**members: Any) -> dict[str, Any]:
