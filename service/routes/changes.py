@@ -6,6 +6,7 @@ import asyncio
 import math
 from collections.abc import AsyncGenerator, Callable
 from contextlib import suppress
+from hashlib import sha256
 from typing import Annotated
 
 from fastapi import Query, Request, Response
@@ -16,7 +17,7 @@ from service.documentation.examples import Example
 from service.errors import DatabaseError, FeedReplacedError, InvalidRequestError, ServiceError, StorageError, abbreviate
 from service.http import events
 from service.http.disconnect import cancel_on_disconnect
-from service.http.responses import header
+from service.http.responses import header, repr_digest
 from service.http.waiting import waiting
 from service.representations.changes import Changes, ChangesQuery, EventsQuery, change_json, changes_json
 from service.routes.declaration import Resource
@@ -57,7 +58,9 @@ async def changes(query: Annotated[ChangesQuery, Query()], request: Request, ser
         work = _wait_for_changes(read.next, query, feed, is_wanted, request.scope)
         read = await cancel_on_disconnect(request.receive, work)
         await check_token_again(request)
-    return Response(changes_json(read), headers={"cache-control": "no-store"}, media_type="application/json")
+    body = changes_json(read).encode()
+    headers = {"cache-control": "no-store", "repr-digest": repr_digest(sha256(body).digest())}
+    return Response(body, headers=headers, media_type="application/json")
 
 
 async def _wait_for_changes(

@@ -33,6 +33,7 @@ from service.routes.runs.parts import (
     RUN,
     NameDep,
     author_of,
+    document_response,
     field,
     json_body,
     may_read,
@@ -95,7 +96,7 @@ async def _dry_run(
         preparing = server.amendments.prepare(name, expected, amendment, _checks(request, amendment), dry_run=True)
         prepared = await cancel_on_disconnect(request.receive, preparing)
         found = DryRunDocument.of(await server.amendments.dry_run(name, prepared))
-    return Response(found.model_dump_json(), 200, CACHING, "application/json")
+    return document_response(found, 200, CACHING)
 
 
 async def _received(request: Request, server: ServerState) -> AmendmentRequest:
@@ -148,7 +149,7 @@ async def propose(name: NameDep, request: Request, server: ServerDep) -> Respons
         )
         row = await cancel_on_disconnect(request.receive, proposing)
     headers = {**CACHING, "location": f"{RUNS}/{name}/proposals/{row.proposal}"}
-    return Response(Proposal.of(row).model_dump_json(), 201, headers, "application/json")
+    return document_response(Proposal.of(row), 201, headers)
 
 
 @resource.declare(
@@ -160,14 +161,12 @@ async def propose(name: NameDep, request: Request, server: ServerDep) -> Respons
     errors=(404, 422, 503),
     response_model=Proposals,
 )
-async def list_proposals(
-    name: NameDep, query: Annotated[PageQuery, Query()], response: Response, server: ServerDep
-) -> Any:
+async def list_proposals(name: NameDep, query: Annotated[PageQuery, Query()], server: ServerDep) -> Response:
     """The proposals of a run, the oldest first, in pages."""
     rows = await server.proposals.list(name, after=query.after, limit=query.limit + 1)
-    response.headers.update(CACHING)
     page, last = query.page_of(rows)
-    return Proposals(proposals=[Proposal.of(row) for row in page], next=None if last is None else last.proposal)
+    found = Proposals(proposals=[Proposal.of(row) for row in page], next=None if last is None else last.proposal)
+    return document_response(found, 200, CACHING)
 
 
 @resource.declare(
@@ -179,10 +178,9 @@ async def list_proposals(
     errors=(404, 422, 503),
     response_model=Proposal,
 )
-async def get_proposal(name: NameDep, proposal: ProposalNumber, response: Response, server: ServerDep) -> Any:
+async def get_proposal(name: NameDep, proposal: ProposalNumber, server: ServerDep) -> Response:
     """One proposal of a run, and what became of it."""
-    response.headers.update(CACHING)
-    return Proposal.of(await server.proposals.get(name, proposal))
+    return document_response(Proposal.of(await server.proposals.get(name, proposal)), 200, CACHING)
 
 
 @resource.declare(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from hashlib import sha256
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, TypeVar
 
 from fastapi import Path, Query, Response
 from pydantic import BaseModel, ConfigDict, Field
@@ -16,7 +16,7 @@ from service.representations.paths import RUNS
 from service.representations.runs import RunVersion, RunVersions, etag
 from service.routes.declaration import Resource
 from service.routes.dependencies import ServerDep
-from service.routes.runs.parts import CACHING, NAMED, NAMESPACE, RUN, NameDep
+from service.routes.runs.parts import CACHING, NAMED, NAMESPACE, RUN, NameDep, document_response
 
 resource = Resource("runs", RUNS)
 
@@ -48,15 +48,13 @@ class PageQuery(BaseModel):
     errors=(404, 422, 503),
     response_model=RunVersions,
 )
-async def list_versions(
-    name: NameDep, query: Annotated[PageQuery, Query()], response: Response, server: ServerDep
-) -> Any:
+async def list_versions(name: NameDep, query: Annotated[PageQuery, Query()], server: ServerDep) -> Response:
     """The versions of a run, the oldest first, in pages; those of a deleted run too."""
     rows = await server.runs.versions(name, after=query.after, limit=query.limit + 1)
-    response.headers.update(CACHING)
     page, last = query.page_of(rows)
     versions = [RunVersion.of_version(row) for row in page]
-    return RunVersions(versions=versions, next=None if last is None else last.version)
+    found = RunVersions(versions=versions, next=None if last is None else last.version)
+    return document_response(found, 200, CACHING)
 
 
 @resource.declare(

@@ -11,7 +11,17 @@ from service.representations.amendments import WORKER_PATTERN, Forgotten, Progre
 from service.representations.paths import RUNS
 from service.routes.declaration import Resource
 from service.routes.dependencies import ServerDep
-from service.routes.runs.parts import CACHING, NAMED, NAMESPACE, RUN, NameDep, author_of, json_body, parsed
+from service.routes.runs.parts import (
+    CACHING,
+    NAMED,
+    NAMESPACE,
+    RUN,
+    NameDep,
+    author_of,
+    document_response,
+    json_body,
+    parsed,
+)
 
 resource = Resource("runs", RUNS)
 
@@ -52,10 +62,9 @@ async def report_progress(name: NameDep, request: Request, response: Response, s
     errors=(404, 410, 422, 503),
     response_model=Progress,
 )
-async def get_progress(name: NameDep, response: Response, server: ServerDep) -> Any:
+async def get_progress(name: NameDep, server: ServerDep) -> Response:
     """The position that each worker of a run has reported last, since the run was last rewound."""
-    response.headers.update(CACHING)
-    return Progress.of(await server.progress.reports(name))
+    return document_response(Progress.of(await server.progress.reports(name)), 200, CACHING)
 
 
 @resource.declare(

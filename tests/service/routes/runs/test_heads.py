@@ -65,9 +65,14 @@ def test_a_run_is_created_and_read(client: TestClient) -> None:
 
 
 def test_a_document_carries_its_digest(client: TestClient) -> None:
-    """Repr-Digest is the SHA-256 of the document, also of a version's: a changed byte shows."""
+    """Repr-Digest is the SHA-256 of the document, also of a page and of the feed: a changed byte shows."""
     made = put(client, {"spec": spec()}, if_none_match="*")
-    for response in (made, client.get(PATH), client.get(f"{PATH}/versions/1")):
+    hold = {"template": "hold", "from_step": 8}
+    proposed = client.post(f"{PATH}/proposals", json=hold, headers={"if-match": '"v1"'})
+    tried = client.post(f"{PATH}/amendments", json={**hold, "dry_run": True}, headers={"if-match": '"v1"'})
+    parts = ("", "/versions/1", "/versions", "/proposals", "/proposals/1", "/progress")
+    read = [client.get(PATH + part) for part in parts]
+    for response in (made, proposed, tried, *read, client.get("/v1/runs"), client.get("/v1/changes")):
         digest = base64.b64encode(sha256(response.content).digest()).decode()
         assert response.headers["repr-digest"] == f"sha-256=:{digest}:"
 
