@@ -75,7 +75,7 @@ def test_no_request_is_sent_offline(scripted: ScriptedServer, tmp_path: Path) ->
     """An offline client with an address asks nothing of it, for a list or a history either."""
     with Client(scripted.url, offline=True, cache=tmp_path) as offline:
         assert list(offline.runs()) == []
-        with pytest.raises(OfflineError):
+        with pytest.raises(OfflineError, match="the history of the run team-a/bert was looked for"):
             offline.run_versions("team-a/bert")
     assert scripted.seen == []
 

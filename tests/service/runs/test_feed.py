@@ -9,8 +9,7 @@ import pytest
 from service.concurrency.executors import Executors
 from service.database.changes import PAGE, ChangeRow
 from service.database.metadata import Metadata
-from service.database.schema import CHANGES
-from service.errors import DatabaseError, FeedReplacedError, QueueFullError
+from service.errors import DatabaseError, QueueFullError
 from service.runs import feed as module
 from service.runs.feed import ChangeFeed
 from tests.service.conftest import OpenDatabase
@@ -364,37 +363,5 @@ def test_time_is_up_where_nothing_happens(writer: CountingWriter) -> None:
             await appended(writer)
             await feed.read(0)
             await asyncio.wait_for(feed.wait(0, FOREVER), PATIENCE)
-
-    asyncio.run(main())
-
-
-def remake(writer: FeedWriter, *changes: ChangeRow) -> None:
-    """Put another feed into the database, as the restoration of a backup does."""
-    with writer.transaction() as connection:
-        connection.execute(CHANGES.delete())
-    writer.append(*changes)
-
-
-@pytest.mark.parametrize("number", [1, 3, 5])
-def test_a_replaced_feed_is_noticed(writer: CountingWriter, number: int) -> None:
-    """A feed that has gone back, or has other changes with the same numbers, wakes who waits with an error.
-
-    Later readers of a number that there is not any more are refused; from 0 on they read what is there now.
-    """
-
-    async def main() -> None:
-        async with following(writer) as feed:
-            await appended(writer, *(change(f"run-{number}") for number in range(3)))
-            assert (await feed.read(0)).next == 3
-            waiting = asyncio.create_task(feed.wait(3, FOREVER))
-            await asyncio.sleep(0)
-            await asyncio.to_thread(remake, writer, *(change(f"other-{index}") for index in range(number)))
-            with pytest.raises(FeedReplacedError, match="read the runs again, and then the changes from 0 on"):
-                await waiting
-            if number < 3:
-                with pytest.raises(FeedReplacedError, match=f"has the number {number}, and 3 was asked for"):
-                    await feed.read(3)
-            assert [one.name for one in (await feed.read(0)).changes] == [f"other-{index}" for index in range(number)]
-            assert feed.newest == number
 
     asyncio.run(main())
