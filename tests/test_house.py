@@ -28,6 +28,12 @@ HEAVY = {
     "sklearn",
     "tqdm",
     "safetensors",
+    "jax",
+    "optax",
+    "keras",
+    "tensorboard",
+    "mlflow",
+    "wandb",
 }
 
 # Each address that the repository may name, and why.
@@ -274,9 +280,12 @@ def test_every_test_states_its_law() -> None:
     assert (silent, unmatched) == ([], [])
 
 
-@pytest.mark.parametrize("package", ["scheduler", "client", "scheduler.custom", "lrtables"])
+@pytest.mark.parametrize(
+    "package",
+    ["scheduler", "client", "scheduler.custom", "lrtables", "client.optax", "client.keras", "client.records"],
+)
 def test_a_light_import_loads_nothing_heavy(package: str) -> None:
-    """Importing the numbers or the client loads no torch, no web framework and no plotting."""
+    """Importing the numbers, the client or what serves other packages loads none of those, nor the server."""
     loaded = python("import json, sys; __import__(sys.argv[1]); print(json.dumps(list(sys.modules)))", package)
     assert HEAVY & set(loaded) == set()
 

@@ -110,6 +110,19 @@ def test_updates_are_counted_and_not_steps_of_the_scheduler() -> None:
     assert memory.origins == [Origin(TABLE.digest, "team-a/bert", 3)]
 
 
+def test_a_forgotten_step_is_recorded_as_it_was() -> None:
+    """A TableLR that nobody steps writes its row when the update begins, and the record has that row."""
+    optimizer, memory = make_optimizer(), Memory()
+    scheduler = TableLR(optimizer, TABLE)
+    with record_rates(scheduler, memory):
+        update(optimizer)
+        with pytest.warns(ScheduleWarning, match="without a step"):
+            update(optimizer)
+        update(optimizer)
+        update(optimizer)
+    assert memory.rows == [(k, {"lr": RATES[k]}) for k in range(4)]
+
+
 def test_groups_and_columns_have_names_of_their_own() -> None:
     """With several groups each value is named by column and group, all columns of the table or those asked for."""
     all_columns, some = Memory(), Memory()
