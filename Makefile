@@ -36,10 +36,15 @@ slow: $(STAMP) ## run the slow tests: packaging, crashes, load, README
 	@echo "Running the slow tests in two processes, in random order."
 	@$(PYTEST) -m slow -v -n 2 --dist worksteal
 
-# Beside the set-up, in the same environment: what only the tests with other people's trainers need.
+# Beside the set-up, in the same environment: what only the tests with other people's trainers need. Some goes to a folder
+# of its own, for the tests' processes that want it. timm takes torchvision, whose builds for CUDA break what imports it
+# beside a PyTorch for the CPU; torchtitan takes a version of datasets that does not go with the set-up, and needs none here.
+APART := timm==1.0.31 torchvision==0.28.0 torchtitan==0.3.0 spmd_types==0.2.3 torch_checkpointing==0.1.1 \
+	tyro==1.0.17 typeguard==4.6.1 docstring_parser==0.18.0
 $(TRAINERS): $(STAMP) constraints-trainers.txt
 	@echo "Adding Lightning, DeepSpeed, Ray and others to .venv as constraints-trainers.txt says: minutes the first time."
 	@$(BIN)/python -m pip install -qq -c constraints.txt -c constraints-trainers.txt --no-build-isolation -e '.[trainers]'
+	@$(BIN)/python -m pip install -qq --upgrade --no-deps --target .venv/apart $(APART)
 	@touch $@
 
 trainers: $(TRAINERS) ## run the tests with real trainers (Lightning, Accelerate, DeepSpeed ...), after installing them

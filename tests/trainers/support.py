@@ -17,6 +17,8 @@ from client.optimizer.hooks import with_hooks
 from scheduler import Table
 from scheduler.interop.group_fields import read
 
+APART = Path(sys.prefix) / "apart"  # packages that `make trainers` keeps apart from the others: timm, torchtitan
+
 
 def record_rates(optimizer: Any, column: str = "lr", *, group: int = 0) -> list[float]:
     """A list that grows by one number per update: what the optimizer's group had when the update began.
@@ -44,10 +46,10 @@ def rows_of(table: Table, begin: int = 0, end: int | None = None, column: str = 
     return [float(value) for value in table.columns[column][begin:end]]
 
 
-def on_processes(script: Path, *arguments: str, size: int = 2, timeout: float = 120.0) -> list[Any]:
-    """What `size` processes of a script have reported to each other, by rank.
+def on_processes(script: Path, *arguments: str, size: int = 2, path: Path | None = None) -> list[Any]:
+    """What `size` processes of a script have reported, by rank: each calls `report(value)` once.
 
-    Each gets the environment that torchrun gives, and calls `report(value)` once.
+    Each has the environment that torchrun gives, and `path` among its places for packages.
     """
     with socket.socket() as probe, tempfile.TemporaryDirectory() as folder:
         probe.bind(("127.0.0.1", 0))
@@ -55,21 +57,23 @@ def on_processes(script: Path, *arguments: str, size: int = 2, timeout: float = 
         probe.close()
         shared = {"WORLD_SIZE": str(size), "LOCAL_WORLD_SIZE": str(size), "REPORTS": folder, "OMP_NUM_THREADS": "1"}
         address = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "TORCH_CPP_LOG_LEVEL": "ERROR"}
-        path = os.pathsep.join([str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH", "")]).rstrip(os.pathsep)
+        ranks = [{"RANK": str(rank), "LOCAL_RANK": str(rank)} for rank in range(size)]
+        paths = [str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH"), path and str(path)]
+        packages = os.pathsep.join(each for each in paths if each)
         running = [
             subprocess.Popen(
                 [sys.executable, str(script), *arguments],
-                env={**os.environ, **shared, **address, "PYTHONPATH": path, "RANK": str(rank), "LOCAL_RANK": str(rank)},
+                env={**os.environ, **shared, **address, "PYTHONPATH": packages, **each},
                 stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
             )
-            for rank in range(size)
+            for each in ranks
         ]  # fmt: skip
         try:
-            outputs = [process.communicate(timeout=timeout)[0] for process in running]
+            outputs = [process.communicate(timeout=300)[0] for process in running]
         finally:
             for process in running:
                 process.kill()
-                process.wait()
+                process.communicate()
         assert [process.returncode for process in running] == [0] * size, "\n".join(outputs)
         return [json.loads((Path(folder) / str(rank)).read_text()) for rank in range(size)]
 
