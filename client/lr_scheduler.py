@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 from torch.optim import Optimizer
+from typing_extensions import override
 
 from client.optimizer import messages
 from client.optimizer.arguments import check_types, first_progress, units_per_update
@@ -225,6 +226,13 @@ class TableLR(FollowingScheduler):
             self.step()
         else:
             self._updates.reset()
+
+    @override
+    def get_lr(self) -> list[Any]:
+        # torch calls it within our step(), if at all, and Ignite's handler from elsewhere, with this mark
+        if getattr(self, "_get_lr_called_within_step", False) and not self._moves_itself:
+            raise RuntimeError(messages.MOVED_BY_IGNITE)
+        return super().get_lr()
 
     def _update_lr(self, epoch: int | None = None) -> None:
         # torch comes here from its own step(), from the constructor, and from SequentialLR at a milestone

@@ -23,6 +23,11 @@ class FollowingScheduler(RowScheduler):
         self._updates = Updates()
 
     @property
+    def per_step(self) -> int | None:
+        """The samples or tokens of one update, where they were given."""
+        return self._per_step
+
+    @property
     def _unit(self) -> int:
         """Units of progress that an update is."""
         return 1 if self._per_step is None else self._per_step

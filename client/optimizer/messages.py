@@ -20,6 +20,11 @@ TOO_OFTEN = (
     "where updated says whether there was one"
 )
 
+MOVED_BY_IGNITE = (
+    "Ignite's LRScheduler moves a scheduler's position itself, and writes its rate and no other column: "
+    "instead of it write client.trainers.ignite.attach_table(trainer, scheduler)"
+)
+
 
 def own_values(values: str) -> str:
     """The warning that one value for all replaces the groups' own."""

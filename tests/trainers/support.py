@@ -46,7 +46,9 @@ def rows_of(table: Table, begin: int = 0, end: int | None = None, column: str = 
     return [float(value) for value in table.columns[column][begin:end]]
 
 
-def on_processes(script: Path, *arguments: str, size: int = 2, path: Path | None = None) -> list[Any]:
+def on_processes(
+    script: Path, *arguments: str, size: int = 2, path: Path | None = None, timeout: float = 300.0
+) -> list[Any]:
     """What `size` processes of a script have reported, by rank: each calls `report(value)` once.
 
     Each has the environment that torchrun gives, and `path` among its places for packages.
@@ -69,7 +71,7 @@ def on_processes(script: Path, *arguments: str, size: int = 2, path: Path | None
             for each in ranks
         ]  # fmt: skip
         try:
-            outputs = [process.communicate(timeout=300)[0] for process in running]
+            outputs = [process.communicate(timeout=timeout)[0] for process in running]
         finally:
             for process in running:
                 process.kill()

@@ -14,6 +14,19 @@ EXPECTED = {  # arguments, and what the output then has
         ["update 1: lr 0.010000", "update 19: lr 0.000076\nagain, from update 10\n", "update 11: lr 0.005000"],
     ),
     "trainer_keras.py": (["--steps", "40"], ["update 0: lr 0.025000", "update 20: lr 0.058682", "40 updates"]),
+    "trainer_ignite.py": (
+        ["--steps", "20"],
+        [
+            "update 1: lr 0.010000",
+            "update 19: lr 0.000076\nagain, from the checkpoint in the middle\nupdate 11: lr 0.005",
+        ],
+    ),
+    "trainer_lightning.py": (
+        ["--steps", "20"],
+        ["update 2: lr 0.010000", "again, from the checkpoint in the middle\nupdate 10: lr 0.005868"],
+    ),
+    "trainer_skorch.py": (["--steps", "20"], ["epoch 1: lr 0.005000 to 0.010000", "epoch 10: lr 0.000302 to 0.000076"]),
+    "trainer_timm.py": (["--steps", "20"], ["update 1: lr 0.010000", "update 19: lr 0.000076"]),
     "trainer_optax.py": (["--steps", "100"], ["step 10: lr 0.100000", "after 100 updates"]),
 }
 

@@ -53,7 +53,7 @@ def test_a_row_has_a_stride() -> None:
 
 def test_past_the_end() -> None:
     """The last rate is held, or the end is an error, one step later: torch's loops step once more."""
-    held, strict = (RateFactor(Table({"lr": [0.1, 0.2]}, after=after)) for after in ("hold", "error"))  # type: ignore[arg-type]  # mypy forgets the literals
+    held, strict = (RateFactor(Table({"lr": [0.1, 0.2]}, after=after)) for after in ("hold", "error"))
     assert [held(step) for step in (1, 2, 99)] == [0.2, 0.2, 0.2]
     assert strict(2) == 0.2
     with pytest.raises(PastEndError, match="step 3 is past the table's end, 2"):
