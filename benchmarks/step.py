@@ -1,8 +1,10 @@
 """The cost of a scheduler per training step, side by side: `python benchmarks/step.py [--steps N] [--rounds N]`.
 
-Each way applies the rates of one cosine schedule to an optimizer with 1, 8 and 100 parameter groups. The ways take
+Each way applies the rates of one cosine schedule to an optimizer with 1, 8 and 300 parameter groups. The ways take
 turns, round after round, and the shortest time is printed: nanoseconds per step, and how many times the plain loop
-over a list that is. The optimizer's own work is left out.
+over a list that is. The optimizer's own work is left out: before each `TableLR.step` the mark is set that its hook
+leaves after an update. What the two hooks cost an update is printed, too: a step of an optimizer that does nothing
+but call its hooks, with a TableLR on it and without.
 """
 
 from __future__ import annotations
@@ -10,17 +12,49 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 
 import torch
 from torch.optim.lr_scheduler import CosineAnnealingLR, LambdaLR, LRScheduler
 
 from client.lr_scheduler import TableLR
+from client.optimizer.updates import MADE, NONE
 from client.plain_loop import set_lr
 from scheduler import Table
 from scheduler.custom import WarmupWithDecay
 
-GROUPS = (1, 8, 100)
+GROUPS = (1, 8, 300)
 Run = Callable[[torch.optim.Optimizer, int], None]
+PLAIN, SET_LR = "plain loop over a list", "set_lr(table.get_lr) loop"
+TABLE, CONSTANT, COSINE = "TableLR.step", "TableLR.step, rate unchanged", "CosineAnnealingLR.step"
+
+
+class DoingNothing(torch.optim.Optimizer):
+    """Calls its step hooks, and does nothing else: not even what torch does around a step, for its profiler."""
+
+    def step(self, closure: object = None) -> None:  # type: ignore[override]  # torch overloads it
+        """Call the hooks."""
+        for before in self._optimizer_step_pre_hooks.values():
+            before(self, (), {})
+        for after in self._optimizer_step_post_hooks.values():
+            after(self, (), {})
+
+    step.hooked = True  # type: ignore[attr-defined]  # torch then leaves it as it is
+
+
+@dataclass(frozen=True)
+class Goal:
+    """A ratio, and what it should be at least or at most."""
+
+    what: str
+    figure: float
+    bound: float
+    at_least: bool = True
+
+    def __str__(self) -> str:
+        met = self.figure >= self.bound if self.at_least else self.figure <= self.bound
+        sign = "at least" if self.at_least else "at most"
+        return f"  {self.what:62}{self.figure:9.2f}   {sign:8} {self.bound:5.2f}   {'met' if met else 'SHORT'}"
 
 
 def make_optimizer(groups: int) -> torch.optim.Optimizer:
@@ -52,6 +86,42 @@ def with_scheduler(make: Callable[[torch.optim.Optimizer], LRScheduler]) -> Run:
     return run
 
 
+def with_table(table: Table) -> Run:
+    """The way of a TableLR, whose optimizer has made an update before each step()."""
+
+    def run(optimizer: torch.optim.Optimizer, steps: int) -> None:
+        scheduler = TableLR(optimizer, table)
+        optimizer.step()
+        scheduler.step()
+        step, updates = scheduler.step, scheduler._updates
+        begin_clock()
+        for _ in range(steps):
+            updates.mark = MADE
+            step()
+
+    return run
+
+
+def hooks_cost(steps: int, rounds: int, *, tensor: bool) -> float:
+    """What the two hooks of a TableLR cost an update, in nanoseconds: the shortest with them less that without."""
+    times: dict[bool, list[float]] = {True: [], False: []}
+    for _ in range(rounds):
+        for watched in times:
+            lr = torch.tensor(0.1) if tensor else 0.1
+            optimizer = DoingNothing([torch.nn.Parameter(torch.zeros(1))], {"lr": lr})
+            scheduler = TableLR(optimizer, make_table(steps))
+            updates = scheduler._updates
+            if not watched:
+                updates.close()
+            step = type(optimizer).step
+            begin_clock()
+            for _ in range(steps):
+                step(optimizer)
+                updates.mark = NONE
+            times[watched].append((time.perf_counter_ns() - started) / steps)
+    return min(times[True]) - min(times[False])
+
+
 def ways(steps: int) -> dict[str, Run]:
     """Every way to compare, by its name; the first is the measure of the others."""
     table, constant = make_table(steps), make_table(steps, constant=True)
@@ -79,12 +149,12 @@ def ways(steps: int) -> dict[str, Run]:
             set_lr(optimizer, table.get_lr(step))
 
     return {
-        "plain loop over a list": list_loop,
+        PLAIN: list_loop,
         "table.get_lr loop": table_loop,
-        "set_lr(table.get_lr) loop": set_lr_loop,
-        "TableLR.step": with_scheduler(lambda optimizer: TableLR(optimizer, table)),
-        "TableLR.step, rate unchanged": with_scheduler(lambda optimizer: TableLR(optimizer, constant)),
-        "CosineAnnealingLR.step": with_scheduler(lambda optimizer: CosineAnnealingLR(optimizer, T_max=steps)),
+        SET_LR: set_lr_loop,
+        TABLE: with_table(table),
+        CONSTANT: with_table(constant),
+        COSINE: with_scheduler(lambda optimizer: CosineAnnealingLR(optimizer, T_max=steps)),
         "LambdaLR.step over a list": with_scheduler(lambda optimizer: LambdaLR(optimizer, rates.__getitem__)),
     }
 
@@ -125,6 +195,28 @@ def main() -> None:
     for index, name in enumerate(compared):
         cells = (f"{row[index]:.0f} ({row[index] / row[0]:.2f})" for row in results.values())
         print(f"{name:<36}" + "".join(f"{cell:>18}" for cell in cells))
+    for kind, tensor in (("a float", False), ("a tensor", True)):
+        cost = hooks_cost(arguments.steps, arguments.rounds, tensor=tensor)
+        print(f"the two hooks of an update, rate {kind:<9}{cost:9.0f} ns")
+    print("\ngoals")
+    for goal in goals({n: dict(zip(compared, row, strict=True)) for n, row in results.items()}):
+        print(goal)
+
+
+def goals(times: dict[int, dict[str, float]]) -> list[Goal]:
+    """What the figures should be, from the times per step by groups and way."""
+    found = [
+        Goal(f"CosineAnnealingLR.step over TableLR.step, {n} groups", each[COSINE] / each[TABLE], 6.0)
+        for n, each in times.items()
+    ]
+    for n, each in times.items():
+        found += [
+            Goal(
+                f"the stateless path over the plain loop, {n} groups", each[SET_LR] / each[PLAIN], 2.2, at_least=False
+            ),
+            Goal(f"rate unchanged over the plain loop, {n} groups", each[CONSTANT] / each[PLAIN], 3.0, at_least=False),
+        ]
+    return found
 
 
 if __name__ == "__main__":

@@ -164,10 +164,11 @@ class TableLR(FollowingScheduler):
                     self._last_lr = [rate] * len(groups)
                 return
         self._check_step(epoch)
-        self._prepare(self.last_epoch + self._unit)
+        if epoch is None or not self._composite:  # torch before 2.9 steps to 0 at the milestones of a SequentialLR
+            self._prepare(self.last_epoch + self._unit)
         self._moves_itself = True
         try:
-            super().step(epoch)
+            self._step_as_torch(epoch)
         finally:
             self._moves_itself = False
         if made or epoch is not None:

@@ -24,10 +24,9 @@ def set_lr(optimizer: Optimizer, lr: float) -> None:
         lr = _number(lr)
     if not (0.0 <= lr <= MAX_RATE or is_rate(lr)):
         raise ValueError(f"lr must be finite, >= 0 and <= {MAX_RATE:g}, got {lr!r}")
-    groups = optimizer.param_groups
-    for group in groups:
+    for group in optimizer.param_groups:
         if type(group["lr"]) is not float:
-            _fill(groups, lr)
+            _fill(optimizer.param_groups, lr)
             return
         group["lr"] = lr
 

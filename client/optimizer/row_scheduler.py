@@ -38,6 +38,8 @@ class RowScheduler(LRScheduler):
     relative: bool = False
     groups: tuple[str, ...] | None = None
     on_new_group: NewGroup = None
+    _is_initial: bool = False  # in the step that the constructor makes: torch before 2.9 does not say so
+    _is_silent: bool = False  # in a step() of torch that is to write nothing
     _warned: set[str]  # what has been warned of
     _start: int = 0
     _idle: bool = False  # made, and not moved since
@@ -57,10 +59,38 @@ class RowScheduler(LRScheduler):
         self._rates = NO_RATES  # filled at the first real step: until then torch's own checks should run
         self._tensors: dict[int, WrittenTensor] = {}
 
+    # -- torch's step -------------------------------------------------------------------------------------------------
+
+    def _initial_step(self) -> None:
+        self._is_initial = True
+        try:
+            super()._initial_step()
+        finally:
+            self._is_initial = False
+
+    def _step_as_torch(self, epoch: int | None) -> None:
+        """Torch's own `step()`: it checks the order of calls, counts this one, and has `_update_lr` write."""
+        if hasattr(LRScheduler, "_update_lr"):
+            super().step(epoch)
+            return
+        # torch before 2.9 has no such method: it moves and writes by itself
+        position, rates = self.last_epoch, vars(self).get("_last_lr")
+        self._is_silent = True
+        try:
+            super().step(epoch)
+        finally:
+            self._is_silent = False
+            self.last_epoch = position
+            if rates is not None:
+                self._last_lr = rates
+        self._update_lr(epoch)
+
     # -- writing ------------------------------------------------------------------------------------------------------
 
     def get_lr(self) -> list[Any]:
         """The table's rates at the present position, one Python float per parameter group."""
+        if self._is_silent:
+            return []
         row = self._row(self.last_epoch)
         groups = self.optimizer.param_groups
         return [*(map(float, self._last_lr) if row is None else self._writer.rates(groups, row))]
