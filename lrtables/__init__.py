@@ -58,8 +58,13 @@ if TYPE_CHECKING:
         parse,
         share_of,
     )
+    from scheduler.importing.files import import_file
     from scheduler.interop.capture import capture
+    from scheduler.interop.lightning import from_lightning
     from scheduler.interop.recognise import describe
+    from scheduler.interop.torch_state import from_torch_state
+    from scheduler.libraries.deepspeed import from_deepspeed
+    from scheduler.libraries.transformers import from_training_arguments
     from scheduler.views.compare import compare
 
 __all__ = [
@@ -97,6 +102,11 @@ __all__ = [
     "compare",
     "describe",
     "follow",
+    "from_deepspeed",
+    "from_lightning",
+    "from_torch_state",
+    "from_training_arguments",
+    "import_file",
     "parse",
     "schedules",
     "set_lr",

@@ -19,8 +19,13 @@ from scheduler.table_format import TableError
 from scheduler.table_values import PastEndError
 
 if TYPE_CHECKING:
+    from scheduler.importing.files import import_file
     from scheduler.interop.capture import capture
+    from scheduler.interop.lightning import from_lightning
     from scheduler.interop.recognise import describe
+    from scheduler.interop.torch_state import from_torch_state
+    from scheduler.libraries.deepspeed import from_deepspeed
+    from scheduler.libraries.transformers import from_training_arguments
     from scheduler.views.compare import compare
 
 __all__ = [
@@ -36,6 +41,11 @@ __all__ = [
     "capture",
     "compare",
     "describe",
+    "from_deepspeed",
+    "from_lightning",
+    "from_torch_state",
+    "from_training_arguments",
+    "import_file",
     "parse",
     "share_of",
 ]
@@ -44,6 +54,11 @@ _LAZY = {
     "capture": "scheduler.interop.capture",
     "compare": "scheduler.views.compare",
     "describe": "scheduler.interop.recognise",
+    "from_deepspeed": "scheduler.libraries.deepspeed",
+    "from_lightning": "scheduler.interop.lightning",
+    "from_torch_state": "scheduler.interop.torch_state",
+    "from_training_arguments": "scheduler.libraries.transformers",
+    "import_file": "scheduler.importing.files",
 }
 """Where a name is defined that is imported when it is first used: most jobs never do."""
 

@@ -1,4 +1,4 @@
-"""`lrtables export` and `import`: runs carried to machines without a network, in one file."""
+"""`lrtables export`: runs carried to machines without a network, in one file; and how such a file is imported."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from client.cache.folders import cache_bytes, cache_folder
 from client.cache.node_cache import NodeCache
 from client.cache.run_files import RunFiles
 from client.client import Client
-from client.commands.options import UsageError, add_command, connected, reporting
+from client.commands.options import UsageError, add_command, connected
 from client.commands.printing import counted, say
 from client.runs.bundle import BundledRun, open_bundle, write_bundle
 
@@ -24,26 +24,13 @@ network. 'lrtables import' puts it into the cache there; then Client(offline=Tru
 example:
   lrtables export team-a/bert team-a/gpt runs.zip
 """
-_IMPORT = """
-Put the runs and tables of a bundle into this machine's cache, every table verified by its digest. The folder is
-LRTABLES_CACHE, else the user's cache folder.
-"""
 
 
 def add_parser(subparsers: Subparsers) -> None:
-    """Add the commands. The parsed arguments' `run` is a function that returns the exit status."""
+    """Add the command. The parsed arguments' `run` is a function that returns the exit status."""
     export = add_command(subparsers, "export", _export, "write runs and their tables into one file", long=_EXPORT)
     export.add_argument("names", nargs="+", metavar="RUN", help="namespace/name")
     export.add_argument("file", type=Path, metavar="FILE", help="the bundle to write")
-    bundle = subparsers.add_parser(
-        "import",
-        help="put such a file into this machine's cache",
-        description=_IMPORT,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    bundle.add_argument("file", type=Path, metavar="FILE", help="the bundle")
-    bundle.add_argument("--cache", type=Path, metavar="FOLDER", help="another folder")
-    bundle.set_defaults(run=reporting(_import, bundle.prog))
 
 
 def _export(parsed: argparse.Namespace) -> int:
@@ -62,12 +49,16 @@ def _bundled(client: Client, name: str) -> BundledRun:
     return BundledRun(client.run(name), client.run_versions(name))
 
 
-def _import(parsed: argparse.Namespace) -> int:
-    folder = cache_folder(parsed.cache)
+def import_bundle(path: Path, cache_path: Path | None) -> int:
+    """Put a bundle's runs and tables into this machine's cache, or into `cache_path`. Returns the exit status.
+
+    Raises `UsageError` where there is no cache, `BundleError` for what is no bundle, `OSError` from the system.
+    """
+    folder = cache_folder(cache_path)
     if folder is None:
         raise UsageError("there is no cache to import into: LRTABLES_CACHE is off, or this user has no home; --cache")
     cache, files = NodeCache(folder, cache_bytes()), RunFiles(folder)
-    with open_bundle(parsed.file) as bundle:
+    with open_bundle(path) as bundle:
         runs = [bundle.run(name) for name in bundle.names]  # before anything is written
         for digest in bundle.digests:
             cache.keep(bundle.table(digest))

@@ -46,16 +46,24 @@ def describe(scheduler: TorchScheduler) -> Schedule | list[Schedule]:
     outside or is a float32 tensor. `scheduler.capture` takes all of these.
     """
     check(scheduler)
-    groups = range(len(scheduler.optimizer.param_groups))
     try:
-        twins = [_twin(scheduler, group, _base_lr(scheduler, group)) for group in groups]
-        position = _position(scheduler)
+        twins, position = twins_of(scheduler)
         schedules: list[Schedule] = [Shift(twin, position) if position else twin for twin in twins]
     except ScheduleError as error:
         raise DescribeError(f"no schedule is equivalent to this {_name(scheduler)}: {error}") from error
     found = schedules[0] if all(schedule == schedules[0] for schedule in schedules) else schedules
     _prove(scheduler, found, _rows(twins, position))
     return found
+
+
+def twins_of(scheduler: TorchScheduler) -> tuple[list[Twin], int]:
+    """The twins of a scheduler of torch's own from step 0 on, one for each group and not proven, and its steps so far.
+
+    Nothing is stepped, so that a stand-in with the scheduler's class and attributes will do. Raises `DescribeError`
+    where there is no equivalent, `ScheduleError` for parameters that a twin refuses.
+    """
+    groups = range(len(scheduler.optimizer.param_groups))
+    return [_twin(scheduler, group, _base_lr(scheduler, group)) for group in groups], _position(scheduler)
 
 
 def _name(scheduler: object) -> str:

@@ -16,8 +16,13 @@ import client.ranks.applied
 import client.ranks.following
 import lrtables
 import scheduler
+import scheduler.importing.files
 import scheduler.interop.capture
+import scheduler.interop.lightning
 import scheduler.interop.recognise
+import scheduler.interop.torch_state
+import scheduler.libraries.deepspeed
+import scheduler.libraries.transformers
 import scheduler.views.compare
 from scheduler import KINDS, compose, custom
 
@@ -34,7 +39,12 @@ def test_each_name_is_the_same_object_as_where_it_is_defined() -> None:
         scheduler,
         scheduler.interop.capture,
         scheduler.views.compare,
+        scheduler.importing.files,
+        scheduler.interop.lightning,
         scheduler.interop.recognise,
+        scheduler.interop.torch_state,
+        scheduler.libraries.deepspeed,
+        scheduler.libraries.transformers,
     ]
     own = {"schedules", "ShadowedPackageError"}
     for name in set(lrtables.__all__) - own:

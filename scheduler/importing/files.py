@@ -1,0 +1,218 @@
+"""A spec from a file that a training already has: what the file is is told by its content."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from scheduler.importing.checkpoints import Saved, chosen, saved_schedulers
+from scheduler.importing.configurations import BadFileError, class_path, plain_arguments
+from scheduler.interop.torch_state import from_torch_state
+from scheduler.libraries.deepspeed import from_deepspeed
+from scheduler.libraries.transformers import from_training_arguments
+from scheduler.schedule import Schedule
+from scheduler.spec import Spec
+from scheduler.table_format import Axis
+
+Found = Schedule | list[Schedule]
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a file does not say."""
+
+    total_steps: int | None = None
+    """Rows of the table; by default what the file says."""
+    learning_rate: float | None = None
+    """The optimizer's rate, for a DeepSpeed configuration that leaves it open."""
+    dataset_length: int | None = None
+    """Examples of the training set, where training arguments count epochs."""
+    world_size: int = 1
+    """Processes that share them."""
+    class_name: str | None = None
+    """Class of a saved scheduler."""
+    state: str | None = None
+    """Which of several saved schedulers."""
+
+
+@dataclass(frozen=True)
+class Imported:
+    """A spec, and where it is from."""
+
+    spec: Spec
+    source: str
+    """What the file is, and what decided the schedule."""
+    why: str
+    """Why it has its length."""
+    position: int | None = None
+    """Steps that had been taken when a checkpoint was saved."""
+    notes: tuple[str, ...] = field(default=())
+    """Further sentences, for the reader."""
+
+
+def import_file(path: str | Path, options: Options | None = None) -> Imported:
+    """The spec that a file decides.
+
+    Args:
+        path: JSON of training arguments (`TrainingArguments.to_json_string()`), a DeepSpeed configuration, YAML of
+            either or of LightningCLI, or a checkpoint with a scheduler's state (`.pt`, `.ckpt`; needs torch).
+        options: what the file does not say.
+
+    Nothing in a checkpoint is executed: it is loaded with `weights_only=True`. Raises `ValueError` (in one line, with
+    what was tried) for every other file and for what decides no schedule, `OSError` for one that cannot be read,
+    `ImportError` where torch or PyYAML is needed.
+    """
+    path, given = Path(path), options or Options()
+    if _is_pickled(path):
+        return _from_checkpoint(path, given)
+    return _from_data(_text_data(path), path, given)
+
+
+def _is_pickled(path: Path) -> bool:
+    """Whether torch saved the file: a zip of its own, or a bare pickle."""
+    with path.open("rb") as file:
+        begin = file.read(4)
+    return begin[:1] == b"\x80" or (begin == b"PK\x03\x04" and zipfile.is_zipfile(path))
+
+
+# -- text --------------------------------------------------------------------------------------------------------------
+
+
+def _text_data(path: Path) -> Any:
+    try:
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError:
+        raise BadFileError(
+            f"{path} is no file to import: no JSON, no YAML, no checkpoint of torch's, no bundle"
+        ) from None
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError as error:
+        if path.suffix not in (".yaml", ".yml"):
+            raise BadFileError(
+                f"{path} is no JSON: {error}; YAML is read where the name ends in .yaml or .yml"
+            ) from None
+    return plain_arguments(_yaml(text, path))
+
+
+def _yaml(text: str, path: Path) -> Any:
+    try:
+        import yaml  # noqa: PLC0415  # only for such files, and not one of our dependencies
+    except ImportError:
+        raise BadFileError(f"{path} needs PyYAML to be read: pip install pyyaml, or give it as JSON") from None
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise BadFileError(f"{path} is no YAML: {' '.join(str(error).split())}") from None
+
+
+_ARGUMENTS = {"learning_rate", "lr_scheduler_type", "lr_scheduler_kwargs", "warmup_steps", "warmup_ratio", "max_steps"}
+
+
+def _from_data(data: Any, path: Path, given: Options) -> Imported:
+    if not isinstance(data, Mapping):
+        raise BadFileError(f"{path} holds no object with names, only a {type(data).__name__}")
+    readers: list[tuple[bool, Callable[[Mapping[str, Any], Options], Imported]]] = [
+        (isinstance(data.get("lr_scheduler"), Mapping) and "class_path" in data["lr_scheduler"], _from_lightning_cli),
+        ("scheduler" in data or data.keys() >= {"type", "params"}, _from_deepspeed),
+        (bool(_ARGUMENTS & data.keys()), _from_training_arguments),
+    ]
+    if "log_history" in data:
+        raise BadFileError(
+            f"{path} is a trainer_state.json, which has the rates that were logged and not the schedule: give the JSON "
+            "of the arguments (args.to_json_string()); 'lrtables audit' reads the rates"
+        )
+    if "schedule" in data and "total_steps" in data:
+        raise BadFileError(f"{path} is a spec already: 'lrtables show {path}'")
+    for fits, read in readers:
+        if fits:
+            return read(data, given)
+    raise BadFileError(
+        f"{path} is none of: training arguments ({', '.join(sorted(_ARGUMENTS))}), a DeepSpeed configuration "
+        f'("scheduler"), LightningCLI\'s YAML (lr_scheduler.class_path). It has {", ".join(map(str, data))[:100]}'
+    )
+
+
+def _from_training_arguments(data: Mapping[str, Any], given: Options) -> Imported:
+    schedule = from_training_arguments(
+        data, given.total_steps, dataset_length=given.dataset_length, world_size=given.world_size
+    )
+    notes: tuple[str, ...] = ()
+    if isinstance(data.get("deepspeed"), str):
+        notes = (
+            f"its DeepSpeed configuration {data['deepspeed']} may have a scheduler: then Trainer follows that one",
+        )
+    steps, why = _training_length(data, schedule, given)
+    name = data.get("lr_scheduler_type", "linear")
+    return Imported(_spec(schedule, steps), f"training arguments: lr_scheduler_type {name!r}", why, notes=notes)
+
+
+def _training_length(data: Mapping[str, Any], schedule: Schedule, given: Options) -> tuple[int, str]:
+    if given.total_steps is not None:
+        return given.total_steps, "as asked"
+    if data.get("max_steps", -1) > 0:
+        return int(data["max_steps"]), "max_steps"
+    stated = schedule.stated_steps
+    return _known(stated), f"num_train_epochs of {given.dataset_length:,} examples, world size {given.world_size}"
+
+
+def _from_deepspeed(data: Mapping[str, Any], given: Options) -> Imported:
+    found = from_deepspeed(data, learning_rate=given.learning_rate, num_training_steps=given.total_steps)
+    block = data.get("scheduler", data)
+    steps, why = _length(found, given)
+    return Imported(_spec(found, steps), f"DeepSpeed configuration: {block['type']}", why)
+
+
+def _from_lightning_cli(data: Mapping[str, Any], given: Options) -> Imported:
+    schedule, name = class_path(data, given.learning_rate)
+    trainer = data.get("trainer")
+    epochs = trainer.get("max_epochs") if isinstance(trainer, Mapping) else None
+    steps, why = (epochs, "trainer.max_epochs") if given.total_steps is None and epochs else _length(schedule, given)
+    notes = ("LightningCLI steps a scheduler once per epoch, so that rows count epochs",)
+    return Imported(_spec(schedule, steps, "epoch"), f"LightningCLI's configuration: {name}", why, notes=notes)
+
+
+# -- checkpoints -------------------------------------------------------------------------------------------------------
+
+
+def _from_checkpoint(path: Path, given: Options) -> Imported:
+    saved: Saved = chosen(saved_schedulers(path), given.state, path)
+    found = from_torch_state(saved.state, groups=saved.groups, class_name=given.class_name)
+    steps, why = _length(found.schedule, given)
+    agree = "the state's rates at its position are the schedule's, bit for bit" if found.rates_agree else ""
+    notes = tuple(note for note in (agree, *saved.notes(found.position)) if note)
+    return Imported(
+        _spec(found.schedule, steps, saved.axis(found.position)),
+        f"checkpoint: the state of a {found.name} in {saved.place}",
+        why,
+        found.position,
+        notes,
+    )
+
+
+# -- length ------------------------------------------------------------------------------------------------------------
+
+
+def _spec(found: Found, steps: int, axis: Axis = "step") -> Spec:
+    return Spec(schedule=found, total_steps=steps, axis=axis)
+
+
+def _length(found: Found, given: Options) -> tuple[int, str]:
+    if given.total_steps is not None:
+        return given.total_steps, "as asked"
+    schedules: Sequence[Schedule] = [found] if isinstance(found, Schedule) else found
+    ends = [schedule.end for schedule in schedules if schedule.end is not None]
+    if ends:
+        return min(ends), "where the schedule ends"
+    stated = [schedule.stated_steps for schedule in schedules if schedule.stated_steps]
+    return _known(max(stated, default=None)), "the steps that the schedule is made for"
+
+
+def _known(steps: int | None) -> int:
+    if not steps:
+        raise BadFileError("--steps (total_steps) must be given: the schedule has no end, and the file no length")
+    return steps

@@ -1,0 +1,191 @@
+"""The schedule in a torch scheduler's saved state, in which its class is not: it is recognised by the state's keys."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType, SimpleNamespace
+from typing import Any
+
+from scheduler.interop.recognise import DescribeError, twins_of
+from scheduler.messages.errors import ScheduleError
+from scheduler.schedule import Schedule
+from scheduler.texts import abbreviate
+
+State = Mapping[str, Any]
+"""What a scheduler's `state_dict()` returned."""
+
+_COMMON = {
+    *("base_lrs", "last_epoch", "verbose", "_step_count", "_last_lr", "_is_initial", "_initial_step"),
+    *("_get_lr_called_within_step", "_scale_fn_custom", "use_beta1"),
+}
+"""Keys that say nothing about the class."""
+_KEYS: Mapping[str, set[str]] = MappingProxyType(
+    {
+        "StepLR": {"step_size", "gamma"},
+        "MultiStepLR": {"milestones", "gamma"},
+        "ConstantLR": {"factor", "total_iters"},
+        "LinearLR": {"start_factor", "end_factor", "total_iters"},
+        "ExponentialLR": {"gamma"},
+        "PolynomialLR": {"total_iters", "power"},
+        "CosineAnnealingLR": {"T_max", "eta_min"},
+        "CosineAnnealingWarmRestarts": {"T_0", "T_i", "T_mult", "eta_min", "T_cur"},
+        "CyclicLR": {
+            *("max_lrs", "total_size", "step_ratio", "mode", "gamma", "scale_mode"),
+            *("cycle_momentum", "base_momentums", "max_momentums"),
+        },
+        "OneCycleLR": {"total_steps", "_schedule_phases", "_anneal_func_type", "cycle_momentum"},
+        "SWALR": {"anneal_epochs", "_anneal_strategy"},
+        "SequentialLR": {"_schedulers", "_milestones"},
+        "ChainedScheduler": {"_schedulers"},
+        "LambdaLR": {"lr_lambdas"},
+        "MultiplicativeLR": {"lr_lambdas"},
+        "ReduceLROnPlateau": {"factor", "patience", "threshold", "cooldown"},
+    }
+)
+"""The keys of each class's state that are its own."""
+_OPTIONAL = {"base_momentums", "max_momentums"}  # where no momentum cycles
+_IN_GROUPS = ("OneCycleLR", "SWALR")  # torch keeps their rates in the optimizer's groups
+_REFUSED: Mapping[str, str] = MappingProxyType(
+    {
+        "LambdaLR": "its rates come from a Python function, which no state holds. Write the function as a schedule, or "
+        "capture the scheduler where it is made: scheduler.capture(scheduler, total_steps). One that transformers' "
+        "Trainer made is in the JSON of its arguments",
+        "MultiplicativeLR": "its factors come from a Python function: scheduler.capture(scheduler, total_steps)",
+        "ReduceLROnPlateau": "its rates follow the metrics of the training. Train with a table, and scale or shorten "
+        "it by an amendment of the run where the metric stalls",
+    }
+)
+"""Classes that have no schedule: why, and what to do instead."""
+
+
+class StateError(ValueError):
+    """A state that no schedule was found for, and why."""
+
+
+@dataclass(frozen=True)
+class SavedScheduler:
+    """The schedule of a saved scheduler."""
+
+    name: str
+    """Its class."""
+    schedule: Schedule | list[Schedule]
+    """From step 0: one for all parameter groups, or one for each."""
+    position: int
+    """Steps that it had taken when it was saved: `last_epoch`."""
+    rates_agree: bool
+    """Whether the state holds the rates of that step, which are then those of the schedule, bit for bit."""
+
+
+def from_torch_state(
+    state: State, *, groups: Sequence[Mapping[str, Any]] | None = None, class_name: str | None = None
+) -> SavedScheduler:
+    """The schedule of a scheduler of torch's, from what its `state_dict()` returned.
+
+    Args:
+        state: the state, as it was saved in a checkpoint. A Lightning checkpoint has it in `lr_schedulers`.
+        groups: `param_groups` of the optimizer's state, where OneCycleLR and SWALR keep their rates.
+        class_name: the class, such as "CosineAnnealingLR", where the state's keys are those of several.
+
+    The state's own rates (`_last_lr`) are compared with the schedule's at that step, bit for bit.
+
+    Raises `StateError`, a `ValueError`: for keys of no class, or of several (naming them), for classes whose rates no
+    state holds (`LambdaLR`, `ReduceLROnPlateau`), where `groups` are needed, and where the rates differ, because they
+    were changed from outside or the class is another one. Needs torch.
+    """
+    name = _recognised(state, class_name)
+    scheduler = _restored(state, name, groups)
+    try:
+        twins, position = twins_of(scheduler)
+    except (DescribeError, ScheduleError) as error:
+        raise StateError(f"no schedule is equivalent to this {name}: {error}") from error
+    _check_rates(name, twins, position, state.get("_last_lr"))
+    found: Schedule | list[Schedule] = twins[0] if all(twin == twins[0] for twin in twins) else list(twins)
+    return SavedScheduler(name, found, position, rates_agree=bool(state.get("_last_lr")))
+
+
+def is_state(value: object) -> bool:
+    """Whether data look like the state of a scheduler."""
+    if not isinstance(value, Mapping):
+        return False
+    return "_schedulers" in value or ("last_epoch" in value and bool(value.keys() & {"base_lrs", "_last_lr", "best"}))
+
+
+def candidates(state: State) -> list[str]:
+    """The classes whose keys a state has: those that have no others, else those with the most."""
+    own = state.keys() - _COMMON
+    exact = [name for name, keys in _KEYS.items() if keys - _OPTIONAL <= own <= keys]
+    return exact or [name for name, keys in _KEYS.items() if keys - _OPTIONAL <= own]
+
+
+def _recognised(state: State, class_name: str | None) -> str:
+    own = sorted(map(str, state.keys() - _COMMON))
+    if class_name is not None:
+        return _checked(state, class_name, own)
+    if {"digest", "position"} <= state.keys():
+        raise StateError(f"this is the state of a TableLR: its table's digest is {state['digest']}")
+    if state.keys() == {"last_batch_iteration"}:
+        raise StateError("this is the state of a DeepSpeed scheduler, which holds no parameters: import ds_config.json")
+    found = candidates(state)
+    if set(found) == {"LambdaLR", "MultiplicativeLR"}:
+        raise StateError(f"this is the state of a LambdaLR (or MultiplicativeLR): {_REFUSED['LambdaLR']}")
+    if not found:
+        raise StateError(f"this is the state of no scheduler of torch's: its keys are {abbreviate(', '.join(own))}")
+    if found == ["ReduceLROnPlateau"]:  # has further keys, which versions of torch change
+        return _checked(state, found[0], own)
+    if len(found) > 1 or state.keys() - _COMMON - _KEYS[found[0]]:
+        names, keys = ", ".join(found), abbreviate(", ".join(own))
+        raise StateError(
+            f"this state may be that of {names}: say which it is (--class, class_name). Its keys are {keys}"
+        )
+    return _checked(state, found[0], own)
+
+
+def _checked(state: State, name: str, own: list[str]) -> str:
+    if name not in _KEYS:
+        raise StateError(f"class_name must be one of {', '.join(_KEYS)}, got {abbreviate(name)}")
+    if missing := sorted(_KEYS[name] - _OPTIONAL - state.keys()):
+        raise StateError(f"the state of a {name} has {', '.join(missing)}; this one has {abbreviate(', '.join(own))}")
+    if name in _REFUSED:
+        raise StateError(f"a {name} has no schedule: {_REFUSED[name]}")
+    return name
+
+
+def _restored(state: State, name: str, groups: Sequence[Mapping[str, Any]] | None) -> Any:
+    """A scheduler of torch's with this state, on a stand-in for its optimizer. It is not to be stepped."""
+    from torch.optim import lr_scheduler, swa_utils  # noqa: PLC0415  # an extra, and slow to import
+
+    if name in _IN_GROUPS and groups is None:
+        raise StateError(
+            f"a {name} keeps its rates in the optimizer's groups: give groups=optimizer_state['param_groups'], too"
+        )
+    scheduler = object.__new__(getattr(swa_utils if name == "SWALR" else lr_scheduler, name))
+    vars(scheduler).update({"use_beta1": False, "_scale_fn_custom": None, **state})
+    if "_schedulers" in state:
+        scheduler._schedulers = [
+            _restored(member, _recognised(member, None), groups) for member in state["_schedulers"]
+        ]
+    scheduler.optimizer = SimpleNamespace(param_groups=_groups(state, groups))
+    return scheduler
+
+
+def _groups(state: State, groups: Sequence[Mapping[str, Any]] | None) -> list[dict[str, Any]]:
+    if groups is not None:
+        return [dict(group) for group in groups]
+    leaf = state
+    while "_schedulers" in leaf:
+        leaf = leaf["_schedulers"][0]
+    return [{} for _ in leaf["base_lrs"]]
+
+
+def _check_rates(name: str, twins: Sequence[Schedule], position: int, last: Any) -> None:
+    """Raise `StateError` where the rates of the state are not those of the schedules at its step."""
+    if not last:
+        return
+    for group, (twin, rate) in enumerate(zip(twins, last, strict=True)):
+        step = position if twin.end is None else min(position, twin.end)
+        if (expected := float(twin.values(step + 1)[step])) != float(rate):
+            raise StateError(
+                f"the state's rate at step {position} is {float(rate)!r} in group {group}, that of the {name} which it "
+                f"describes {expected!r}: its rates were changed from outside, or its class is another one"
+            )

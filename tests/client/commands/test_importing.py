@@ -1,0 +1,66 @@
+"""`lrtables import` prints the spec of a file, its digest, and the proof."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from torch.optim.lr_scheduler import CosineAnnealingLR
+
+from lrtables.__main__ import main
+from scheduler import Spec, Table
+from scheduler.libraries.transformers import Linear
+from tests.support.schedules.torch_setups import advanced, sgd
+
+SPEC = Spec(schedule=Linear(5e-5, 10, 100), total_steps=100)
+
+
+@pytest.fixture
+def arguments(tmp_path: Path) -> Path:
+    """A file of training arguments."""
+    path = tmp_path / "training_args.json"
+    path.write_text(json.dumps({"warmup_steps": 10, "max_steps": 100}))
+    return path
+
+
+def test_the_spec_is_printed_and_proven(arguments: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The spec is the first line, followed by digest, length, source and proof."""
+    assert main(["import", str(arguments)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[:4] == [
+        SPEC.canonical(),
+        f"digest {Table.compute(SPEC).digest}",
+        "100 steps (max_steps)",
+        "training arguments: lr_scheduler_type 'linear'",
+    ]
+    assert lines[4].startswith("equals the real linear of transformers")
+    assert lines[4].endswith("on 100 of 100 steps, bit for bit")
+
+
+def test_the_spec_is_written_for_show(arguments: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The file that is written is one that `lrtables show` takes, and is read back as the spec."""
+    assert main(["import", str(arguments), "-o", str(tmp_path / "spec.json")]) == 0
+    assert Spec.model_validate_json((tmp_path / "spec.json").read_text()) == SPEC
+    assert main(["show", str(tmp_path / "spec.json"), "--at", "10"]) == 0
+    assert "5e-05" in capsys.readouterr().out
+
+
+def test_json_has_all_of_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """With --json everything is data, the position of a checkpoint too."""
+    scheduler = advanced(CosineAnnealingLR(sgd(), 30), 7)
+    torch.save({"scheduler": scheduler.state_dict()}, tmp_path / "last.pt")
+    assert main(["import", str(tmp_path / "last.pt"), "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert (found["position"], found["spec"]["total_steps"]) == (7, 30)
+    assert found["source"] == "checkpoint: the state of a CosineAnnealingLR in scheduler"
+    assert found["notes"] == ["the state's rates at its position are the schedule's, bit for bit"]
+
+
+def test_bad_files_are_one_line(arguments: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """What cannot be imported is an error in one line, and the exit status of bad input."""
+    (tmp_path / "x.json").write_text("[]")
+    for words in (["x.json"], ["absent.json"], ["training_args.json", "--cache", "x"], ["x.json", "--steps", "0"]):
+        assert main(["import", str(tmp_path / words[0]), *words[1:]]) == 2
+        assert len(capsys.readouterr().err.splitlines()) == 1
