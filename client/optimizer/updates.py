@@ -54,6 +54,8 @@ class Updates:
         self.ahead = 0
         self.blind = False
         self._had_gradients = False
+        self._doubtful: bool | None = None  # whether the last update was the first one, with gradients of 0 alone
+        self._passed = False  # another one has begun since, and no step() came before it
         self._catch_up: Callable[[], Callable[[int], None] | None] = _nothing
         self._is_ours: Callable[[], Callable[[], bool] | None] = _nothing
         self._leading: Callable[[], Any] = _nothing  # the parameter whose steps are counted
@@ -115,7 +117,11 @@ class Updates:
         found = getattr(optimizer, "found_inf", None)  # a GradScaler's, for a fused optimizer, which skips by itself
         if found is not None and found.item():
             return
-        if is_compiling() or self._is_plain_update(optimizer) or self._is_update(optimizer):
+        if is_compiling():
+            self.mark = MADE
+        elif self._is_plain_update(optimizer) or self._is_update(optimizer):
+            if self._doubtful is not False:
+                self._doubt(optimizer)
             self.mark = MADE
 
     def _is_plain_update(self, optimizer: Any) -> bool:
@@ -128,6 +134,9 @@ class Updates:
         return rate != 0.0 if type(rate) is float else rate is self._tensor_rate()
 
     def _begin(self, optimizer: Any) -> None:
+        if self._doubtful:
+            self._passed = True
+            return
         if self._is_fake(optimizer):
             return
         missed = 0
@@ -138,6 +147,16 @@ class Updates:
             self._leading, missed = weakref.ref(first), 1  # it is stepped again and again, the leading one no more
         if (catch_up := self._catch_up()) is not None:
             catch_up(missed)
+
+    def _doubt(self, optimizer: Any) -> None:
+        """See whether the first update is one: DeepSpeed makes the state for bf16 by a step with gradients of 0.
+
+        A step() of the scheduler after it says that it is.
+        """
+        if self._doubtful is None:
+            self._doubtful = _has_gradients_of_zero(optimizer)
+        elif self._passed or self.mark == NONE:
+            self._doubtful = self._passed = False
 
     def _is_update(self, optimizer: Any) -> bool:
         """Whether a step that was just made is an update, and the first part of it."""
@@ -234,6 +253,17 @@ def _first_parameter(optimizer: Any) -> Any:
 def _has_gradients(optimizer: Any) -> bool:
     parameters = (each for group in optimizer.param_groups for each in group.get("params", ()))
     return any(getattr(each, "grad", None) is not None for each in parameters)
+
+
+def _has_gradients_of_zero(optimizer: Any) -> bool:
+    """Whether there are gradients, and all are 0. Sharded and sparse ones count as others, without a look."""
+    parameters = (each for group in optimizer.param_groups for each in group.get("params", ()))
+    gradients = [grad for each in parameters if (grad := getattr(each, "grad", None)) is not None]
+    return (
+        bool(gradients)
+        and all(type(grad) is torch.Tensor and not grad.is_sparse for grad in gradients)
+        and not any(bool(grad.any()) for grad in gradients)
+    )
 
 
 def _version_of(parameter: Any) -> int | None:

@@ -8,7 +8,11 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
+HALVES = ["update 2: lr 0.100000", "update 8: lr 0.075000", "update 10: lr 0.058682", "update 18: lr 0.003015"]
 EXPECTED = {  # arguments, and what the output then has
+    "trainer_accelerate.py": (["--steps", "20"], HALVES),
+    "trainer_deepspeed.py": (["--steps", "20"], HALVES),
+    "trainer_fsdp.py": (["--steps", "20"], HALVES),
     "trainer_huggingface.py": (
         ["--steps", "20"],
         ["update 1: lr 0.010000", "update 19: lr 0.000076\nagain, from update 10\n", "update 11: lr 0.005000"],

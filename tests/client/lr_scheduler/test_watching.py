@@ -98,6 +98,24 @@ def test_a_step_that_only_makes_the_optimizer_s_state_does_not_count() -> None:
     scheduler.step()
 
 
+@pytest.mark.parametrize("followed", [True, False])
+@unfollowed_is_fine
+def test_a_step_of_zeros_before_the_training_does_not_count(followed: bool) -> None:
+    """As DeepSpeed makes an optimizer's state for bf16: a first step with gradients of 0, and no step() after it."""
+    optimizer = make_sgd()
+    applied = record_rates(optimizer)
+    scheduler = TableLR(optimizer, make_table())
+    for parameter in optimizer.param_groups[0]["params"]:
+        parameter.grad = torch.zeros_like(parameter)
+    optimizer.step()
+    for _ in range(4):
+        update(optimizer)
+        if followed:
+            scheduler.step()
+    assert applied == [RATES[0], *RATES[:4]]
+    scheduler.step()
+
+
 def test_a_rate_of_zero_in_the_table_counts() -> None:
     """An update with the table's own rate of 0 is one."""
     optimizer = make_sgd()

@@ -1,0 +1,27 @@
+"""A table with Accelerate, prepared or not: what reaches the optimizer, on one process and on two."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.trainers import accelerate_runs as runs
+from tests.trainers.accelerate_runs import TABLE, TRAININGS
+from tests.trainers.support import on_processes, rows_of
+
+# Accelerate silences torch here when it is imported, which pytest undoes: steps of the scheduler come before any update
+pytestmark = pytest.mark.filterwarnings("ignore:Detected call of `lr_scheduler.step:UserWarning")
+
+
+@pytest.mark.parametrize("name", TRAININGS)
+def test_row_k_reaches_update_k(name: str, tmp_path: Path) -> None:
+    """Each update has its row, however often the scheduler is stepped and whether it is prepared."""
+    training, updates = TRAININGS[name]
+    assert training(tmp_path) == rows_of(TABLE, 0, updates)
+
+
+def test_row_k_reaches_update_k_on_two_processes(tmp_path: Path) -> None:
+    """Two processes have the rates of one, though Accelerate steps a prepared scheduler twice for each update."""
+    expected = {name: rows_of(TABLE, 0, updates) for name, (_, updates) in TRAININGS.items()}
+    assert on_processes(Path(runs.__file__), str(tmp_path), timeout=300.0) == [expected] * 2
