@@ -65,6 +65,8 @@ class FollowingScheduler(RowScheduler):
     def _moves_unseen(self) -> bool:
         """Where no update was seen: move as torch says, and note what is to be taken back when one is seen."""
         updates = self._updates
+        if (other := updates.others.find(self.optimizer)) is not None:
+            self._warn("elsewhere", messages.other_optimizer(type(other).__name__), stacklevel=5)
         if updates.is_stepped_too_often(self.optimizer):
             self._warn("often", messages.TOO_OFTEN, stacklevel=5)
         if updates.blind or not (updates.expected or updates.gradients_came(self.optimizer)):

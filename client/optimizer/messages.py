@@ -62,6 +62,15 @@ def unknown_progress(axis: str) -> str:
     )
 
 
+def other_optimizer(name: str) -> str:
+    """The warning that the rates reach nothing."""
+    return (
+        f"another optimizer, {name}, updates the parameters of this TableLR's optimizer, which was never stepped: the "
+        "table's rates reach nothing. Make the TableLR of the optimizer that trains. The HF Trainer takes "
+        "optimizers=(optimizer, TableLR(optimizer, table)), or the class with_table(Trainer, table)"
+    )
+
+
 def unfollowed(axis: str) -> str:
     """The warning that rows moved on by themselves."""
     rows = "rows count updates" if axis == "step" else f"rows count the {axis}s of updates"

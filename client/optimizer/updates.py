@@ -11,6 +11,7 @@ import torch
 from torch.compiler import is_compiling
 
 from client.optimizer.hooks import has_hooks, with_hooks, wrap_step
+from client.optimizer.other_optimizers import OtherOptimizers
 
 NONE, MADE, AHEAD = 0, 1, 2
 """What `Updates.mark` says: nothing since the scheduler moved; an update was made; steps came before any update."""
@@ -45,6 +46,7 @@ class Updates:
         expected: whether updates were seen before this object was made, as a saved state says.
         ahead: units that the scheduler has moved before the first update was seen, and which it is to take back then.
         blind: updates are made that no hook sees, as those of a replayed CUDA graph.
+        others: the optimizers that make updates before this one does.
     """
 
     def __init__(self) -> None:
@@ -53,6 +55,7 @@ class Updates:
         self.expected = False
         self.ahead = 0
         self.blind = False
+        self.others = OtherOptimizers()
         self._had_gradients = False
         self._doubtful: bool | None = None  # whether the last update was the first one, with gradients of 0 alone
         self._passed = False  # another one has begun since, and no step() came before it
@@ -89,6 +92,7 @@ class Updates:
         for remove in self._removals:
             remove()
         self._removals = []
+        self.others.close()
         self.reset()
 
     def reset(self) -> None:
@@ -154,6 +158,7 @@ class Updates:
         A step() of the scheduler after it says that it is.
         """
         if self._doubtful is None:
+            self.others.close()
             self._doubtful = _has_gradients_of_zero(optimizer)
         elif self._passed or self.mark == NONE:
             self._doubtful = self._passed = False

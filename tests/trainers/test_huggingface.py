@@ -9,6 +9,8 @@ import pytest
 import torch
 from transformers import Trainer
 
+from client import DigestMismatchError
+from client.lr_scheduler import TableLR
 from client.trainers.huggingface import with_table
 from scheduler import ScheduleWarning, Table
 from tests.trainers import huggingface_runs as runs
@@ -133,6 +135,37 @@ def test_a_table_that_releases_the_rate_may_be_shorter(tmp_path: Path) -> None:
     trainer, recorder = own_trainer(tmp_path, table := table_of(5, after="release"))
     trainer.train()
     assert recorder.rates == [[*rows_of(table), *rows_of(table, 4) * 2]] * 2
+
+
+@pytest.mark.filterwarnings("ignore:Detected call of `lr_scheduler.step:UserWarning")  # torch's, of any scheduler
+def test_an_optimizer_that_trainer_does_not_use_is_told_at_the_second_update(tmp_path: Path) -> None:
+    """With optimizers=(None, scheduler) Trainer makes another optimizer, which the table's rates never reach."""
+    optimizer = torch.optim.AdamW((model := Model()).parameters(), lr=1.0)
+    pair: Any = (None, TableLR(optimizer, TABLE))
+    trainer = Trainer(model, arguments(tmp_path), train_dataset=samples(), optimizers=pair)
+    with pytest.raises(ScheduleWarning, match="another optimizer, AdamW, updates the parameters of this TableLR's"):
+        trainer.train()
+    assert trainer.state.global_step == 1
+
+
+def test_a_table_of_samples_counts_those_of_all_batches(tmp_path: Path) -> None:
+    """On the axis of samples an update is what it takes: devices times batches times their size."""
+    table = Table({"lr": [0.1, 0.2, 0.3, 0.4]}, axis="sample", stride=12)
+    trainer, recorder = own_trainer(tmp_path, table, gradient_accumulation_steps=3, max_steps=8)
+    trainer.train()
+    assert recorder.rates == [[0.1, 0.1, 0.2, 0.2, 0.3, 0.3, 0.4, 0.4]] * 2
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_another_table_is_taken_up_only_where_it_is_meant(way: str, tmp_path: Path) -> None:
+    """A checkpoint of another table is an error; with allow_other_table=True the training goes on with the new one."""
+    WAYS[way](tmp_path, save_strategy="steps", save_steps=SAVED)[0].train()
+    checkpoint, other = str(tmp_path / f"checkpoint-{SAVED}"), table_of(UPDATES)
+    with pytest.raises(DigestMismatchError, match=TABLE.digest):
+        WAYS[way](tmp_path, other)[0].train(resume_from_checkpoint=checkpoint)
+    trainer, recorder = WAYS[way](tmp_path, other, {"allow_other_table": True})
+    trainer.train(resume_from_checkpoint=checkpoint)
+    assert recorder.rates == [rows_of(other, SAVED)] * GROUPS[way]
 
 
 def test_a_scheduler_beside_the_table_is_refused(tmp_path: Path) -> None:

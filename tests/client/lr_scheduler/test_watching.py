@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import gc
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -230,6 +231,39 @@ def test_updates_that_are_seen_no_more_are_noticed_within_three() -> None:
 
 
 # -- beside others, and after the end ---------------------------------------------------------------------------------
+
+
+@pytest.mark.filterwarnings("ignore:Detected call of `lr_scheduler.step:UserWarning")  # torch's, of any scheduler
+def test_another_optimizer_of_the_same_parameters_is_told_of_at_the_second_update() -> None:
+    """A scheduler of an optimizer that is never stepped, while another one trains its parameters, warns, once."""
+    idle, trains = make_sgd(), SGD([torch.nn.Parameter(torch.ones(1))], lr=1.0)
+    trains.add_param_group({"params": idle.param_groups[0]["params"], "lr": 0.5})
+    scheduler = TableLR(idle, make_table())
+    update(trains)
+    scheduler.step()
+    update(trains)
+    with pytest.warns(ScheduleWarning, match="another optimizer, SGD, updates the parameters .* reach nothing"):
+        scheduler.step()
+    for _ in range(3):
+        update(trains)
+        scheduler.step()
+
+
+@pytest.mark.filterwarnings("ignore:Detected call of `lr_scheduler.step:UserWarning")  # torch's, of any scheduler
+def test_two_optimizers_of_their_own_parameters_are_no_cause_for_a_warning() -> None:
+    """While one of two optimizers waits for its turn, its scheduler says nothing of the other, and leaves no hook."""
+    hooks = vars(sys.modules["torch.optim.optimizer"])["_global_optimizer_post_hooks"]
+    before = {*hooks}
+    first, second = make_sgd(), make_sgd()
+    schedulers = [TableLR(each, make_table()) for each in (first, second)]
+    for _ in range(2):
+        update(first)
+        for scheduler in schedulers:
+            scheduler.step()
+    update(second)
+    assert {*hooks} <= before
+    for scheduler in schedulers:
+        scheduler.step()
 
 
 def test_another_writer_s_rates_are_left_alone() -> None:
