@@ -65,6 +65,20 @@ def track_steps(optimizer: Any) -> None:
         wrap_step(optimizer)
 
 
+def leads_to_hooks(optimizer: Any) -> bool:
+    """Whether a call of `optimizer.step` comes to the optimizer's hooks: it is the method, or torch's wrapper of it.
+
+    What else has been put in its place, such as a compiled step, may not.
+    """
+    step = optimizer.step
+    while not hasattr(step, "__func__") and step is not type(optimizer).step:
+        inner = getattr(step, "__wrapped__", None)
+        if inner is None or not hasattr(step, "_wrapped_by_lr_sched"):
+            return False
+        step = inner
+    return has_hooks(optimizer)
+
+
 def wrap_step(optimizer: Any, before: Hook | None = None, after: Hook | None = None) -> Callable[[], None]:
     """Call one function before each call of `optimizer.step`, and another after it. Returns what ends that."""
     step, me = optimizer.step, weakref.ref(optimizer)

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch.compiler import is_compiling
 
-from client.optimizer.hooks import has_hooks, with_hooks, wrap_step
+from client.optimizer.hooks import has_hooks, leads_to_hooks, with_hooks, wrap_step
 from client.optimizer.other_optimizers import OtherOptimizers
 
 NONE, MADE, AHEAD = 0, 1, 2
@@ -84,7 +84,7 @@ class Updates:
             # before those that were there: they are to see the rates that the update has
             first.hooks_dict_ref().move_to_end(first.id, last=False)
             self._removals += [first.remove, each.register_step_post_hook(self.after).remove]
-        if not inner or (has_hooks(optimizer) and not hasattr(optimizer.step, "__func__")):
+        if not inner or (has_hooks(optimizer) and not leads_to_hooks(optimizer)):
             self._removals.append(wrap_step(optimizer, self.before, self.after))
 
     def close(self) -> None:

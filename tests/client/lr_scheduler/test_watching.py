@@ -14,7 +14,7 @@ from torch.optim import SGD, AdamW, Optimizer
 from torch.optim.lr_scheduler import ConstantLR
 
 from client.lr_scheduler import TableLR
-from scheduler import ScheduleWarning
+from scheduler import ScheduleWarning, Table
 from scheduler.table_format import Axis
 from tests.support.client.tables import RATES, make_sgd, make_table, rates_in_force
 from tests.support.client.training import make_groups, pickled, record_rates, update, values_of
@@ -346,3 +346,34 @@ def test_another_table_may_be_meant_by_the_one_who_makes_the_scheduler() -> None
     assert values_of(optimizer) == [RATES[::-1][4]]
     with pytest.raises(TypeError, match="allow_other_table must be True, False or the old Table, got 'yes'"):
         TableLR(make_sgd(), make_table(), allow_other_table="yes")  # type: ignore[arg-type]  # the mistake under test
+
+
+class Found:
+    """What a GradScaler leaves for a fused optimizer, with a count of how often it is read: each waits for a device."""
+
+    def __init__(self) -> None:
+        self.reads = 0
+
+    def item(self) -> float:
+        self.reads += 1
+        return 0.0
+
+
+class Still(Optimizer):
+    """An optimizer that changes nothing."""
+
+    def step(self, closure: Any = None) -> None:  # type: ignore[override]  # as plain as an optimizer can be
+        del closure
+
+
+@pytest.mark.parametrize("prepare", [id, ConstantLR], ids=["alone", "after another scheduler"])
+def test_an_update_is_looked_at_once(prepare: Any) -> None:
+    """An update is watched by the hooks alone where its step leads to them, also through torch's wrapper of it."""
+    optimizer = Still([torch.nn.Parameter(torch.zeros(1))], {"lr": 0.1})
+    prepare(optimizer)
+    scheduler = TableLR(optimizer, Table({"lr": [0.1, 0.2, 0.3]}))
+    optimizer.found_inf = found = Found()  # type: ignore[attr-defined]  # as a GradScaler does
+    optimizer.step()
+    assert found.reads == 1
+    scheduler.step()
+    assert scheduler.last_epoch == 1
