@@ -71,9 +71,7 @@ def _option_parser() -> argparse.ArgumentParser:
     parser.add_argument("--column", metavar="NAME", help="the rate's column, tag or key in the log")
     parser.add_argument("--group", metavar="N", type=int, help="the parameter group, of a table with one for each")
     parser.add_argument("--offset", metavar="N", type=int, help="step s has the rate of update s + N (default: found)")
-    parser.add_argument(
-        "--per-step", metavar="N", type=int, default=1, help="samples or tokens an update makes, on those axes"
-    )
+    parser.add_argument("--per-step", metavar="N", type=int, help="samples or tokens an update makes, on those axes")
     parser.add_argument("--version", metavar="N", type=int, help="an earlier version of the run")
     parser.add_argument("--url", metavar="URL", help="address of the service (default: LRTABLES_URL)")
     parser.add_argument("--svg", type=Path, metavar="FILE", help="draw planned and logged rates as SVG")
@@ -95,12 +93,20 @@ def _compared(words: CommandWords, log: RateLog, parsed: argparse.Namespace) -> 
     """Compare the log with its table, or name its schedule, and print what was found."""
     table = _planned(words, log, parsed)
     if table is None:
+        for option, value in (
+            ("--group", parsed.group),
+            ("--per-step", parsed.per_step),
+            ("--version", parsed.version),
+        ):
+            if value is not None:
+                raise UsageError(f"{option} {value} needs a table to compare with")
         if parsed.svg or parsed.plot:
             raise UsageError("a picture needs a table to compare with")
         identified = identify(log, column=parsed.column, offset=parsed.offset)
         _show(identified.to_dict(), identified.text, parsed)
         return 0
-    found = audit(log, table, column=parsed.column, group=parsed.group, offset=parsed.offset, per_step=parsed.per_step)
+    per_step = 1 if parsed.per_step is None else parsed.per_step
+    found = audit(log, table, column=parsed.column, group=parsed.group, offset=parsed.offset, per_step=per_step)
     _draw(found, parsed)
     _show(found.to_dict(), found.text, parsed)
     return 1 if found.verdict == "differs" else 0
@@ -138,6 +144,12 @@ def _planned(words: CommandWords, log: RateLog, parsed: argparse.Namespace) -> T
         words.refuse_parameters("without a kind")
         return _named(log, parsed)
     word = words.positional[0]
+    if not is_digest(word) and _RUN.fullmatch(word) and not _is_file(word):
+        words.refuse_parameters("beside a run")
+        with connected(parsed) as client:
+            return client.get(client.run(word, parsed.version))
+    if parsed.version is not None:
+        raise UsageError(f"--version {parsed.version} is for the name of a run, got {word!r}")
     if is_digest(word):
         words.refuse_parameters("beside a digest")
         with connected(parsed) as client:
@@ -145,10 +157,6 @@ def _planned(words: CommandWords, log: RateLog, parsed: argparse.Namespace) -> T
     if word.endswith(".safetensors"):
         words.refuse_parameters("beside a table")
         return _loaded(word)
-    if _RUN.fullmatch(word) and not word.endswith(".json") and not Path(word).exists():
-        words.refuse_parameters("beside a run")
-        with connected(parsed) as client:
-            return client.get(client.run(word, parsed.version))
     return _computed(words, log)
 
 
@@ -159,6 +167,10 @@ def _named(log: RateLog, parsed: argparse.Namespace) -> Table | None:
         return None
     with connected(parsed) as client:
         return client.get(digest)
+
+
+def _is_file(word: str) -> bool:
+    return word.endswith((".json", ".safetensors")) or Path(word).exists()
 
 
 def _loaded(path: str) -> Table:

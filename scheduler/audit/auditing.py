@@ -19,6 +19,8 @@ from scheduler.audit.wording import audit_text, fit_text
 from scheduler.fields import Values
 from scheduler.table import Table
 
+_UNITS = ("sample", "token")  # axes on which an update makes more than one unit
+
 Log = str | os.PathLike[str] | RateLog | tuple[ArrayLike, ArrayLike]
 """A file or folder of a trainer, a log that was read, or steps and rates as arrays."""
 
@@ -48,15 +50,21 @@ def audit(
         per_step: units of the table's axis that an update makes, on the axes `sample` and `token`.
 
     Raises `LogError` (a `ValueError`) for a log that cannot be read, and where no rate is found in it or several may be
-    it; `OSError` from the system; `ImportError` with what to install; `ValueError` for a group that the table lacks.
+    it; `OSError` from the system; `ImportError` with what to install; `ValueError` for a group that the table lacks,
+    and for `per_step` on another axis.
     """
     if per_step < 1:
         raise ValueError(f"per_step must be at least 1, got {per_step}")
+    if per_step > 1 and table.axis not in _UNITS:
+        raise ValueError(
+            f"per_step {per_step}: it is for tables on the axes sample and token, this one's is {table.axis}"
+        )
+    if group is not None and "lr" in table.columns:
+        raise ValueError(f"group {group}: the table has no groups, one column lr is for all")
     read = opened(log)
     names = rate_columns(read.columns, column, table.groups if group is None else None)
-    offsets = read.offsets if offset is None else (offset,)
     columns = tuple(
-        _audited(read.columns[name].series(name), planned, Planned.of(table, planned, per_step), offsets, read.is_exact)
+        _audited(read, read.columns[name].series(name), planned, Planned.of(table, planned, per_step), offset)
         for name, planned in zip(names, _planned_names(table, len(names), group), strict=True)
     )
     return Audit(read.source, columns, audit_text(read.source, columns))
@@ -73,21 +81,34 @@ def identify(log: Log, *, column: str | None = None, offset: int | None = None) 
     """
     read = opened(log)
     names = rate_columns(read.columns, column, None)
-    offsets = read.offsets if offset is None else (offset,)
     is_of_transformers = "Hugging Face" in read.source
-    columns = tuple(_identified(read.columns[name].series(name), offsets, is_of_transformers) for name in names)
+    series = [read.columns[name].series(name) for name in names]
+    columns = tuple(_identified(each, _offsets(read, each, offset), is_of_transformers) for each in series)
     return Identified(read.source, columns, fit_text(read.source, columns))
 
 
+def _offsets(read: RateLog, series: Series, offset: int | None) -> Sequence[int]:
+    """The conventions that a healthy log may have, the usual one first.
+
+    One that begins with step 1 most likely counts from 1, unless its writer is known to count from 0.
+    """
+    if offset is not None:
+        return (offset,)
+    if read.is_exact or series.steps.min() != 1 or -1 in read.offsets:
+        return read.offsets
+    return (*read.offsets, -1)
+
+
 def _identified(series: Series, offsets: Sequence[int], is_of_transformers: bool) -> ColumnFit:
-    """The fit under the first convention that gives every rate, else under the nearest."""
+    """The simplest fit that gives every rate, under the first convention that has it, else the nearest."""
     found: list[ColumnFit] = []
     for offset in offsets:
         view = Observed(series, offset)
         fit = best_fit(view, for_transformers=is_of_transformers)
         found.append(ColumnFit(series.name, str(series.precision), offset, series.steps, series.values, fit))
-        if fit is not None and fit.is_exact:
-            return found[-1]
+    exact = [(column.fit.free, column) for column in found if column.fit is not None and column.fit.is_exact]
+    if exact:
+        return min(exact, key=lambda each: each[0])[1]
     return min(found, key=lambda column: np.inf if column.fit is None else column.fit.largest_deviation)
 
 
@@ -120,14 +141,16 @@ def _planned_names(table: Table, count: int, group: int | None) -> list[str]:
     return names
 
 
-def _audited(series: Series, name: str, planned: Planned, offsets: Sequence[int], is_exact: bool) -> ColumnAudit:
+def _audited(read: RateLog, series: Series, name: str, planned: Planned, offset: int | None) -> ColumnAudit:
     """The audit under the first convention that the log agrees with, else that a disease explains, else the usual."""
-    views = [Observed(series, offset) for offset in offsets]
+    is_exact = read.is_exact
+    views = [Observed(series, each) for each in _offsets(read, series, offset)]
     healthy = (view for view in views if view.explained(planned.at(view.updates)))
     if (view := next(healthy, None)) is not None:
         return _column(view, name, planned, is_exact, diseased=False)
     audits = [_column(view, name, planned, is_exact) for view in views]
-    return next((found for found in audits if found.diseases), audits[0])
+    explained = [found for found in audits if found.diseases]
+    return min(explained, key=lambda found: found.diseases[0].free, default=audits[0])
 
 
 def _column(view: Observed, name: str, planned: Planned, is_exact: bool, *, diseased: bool = True) -> ColumnAudit:

@@ -13,9 +13,10 @@ from typing import Any, Literal
 
 import numpy as np
 
-from scheduler.audit.lengths import OtherLength, changed_lengths, other_lengths
+from scheduler.audit.lengths import OtherLength, changed_lengths, other_lengths, usual_interval
 from scheduler.audit.logs.logged import Steps
 from scheduler.audit.planned import Beyond, Observed, Planned
+from scheduler.audit.rounding import roundest_float
 from scheduler.fields import Values
 
 Name = Literal[
@@ -25,6 +26,7 @@ Name = Literal[
     "one step late",
     "T_max too short",
     "constant because never applied",
+    "another rate",
     "next step's rate logged",
     "stepped once per epoch",
 ]
@@ -89,13 +91,20 @@ def _next_rate(observed: Observed, planned: Planned, first: int) -> Iterator[Dis
 
 def _stepped_often(observed: Observed, planned: Planned, first: int) -> Iterator[Disease]:
     del first
+    interval = usual_interval(observed.updates)
     for times in range(2, _MOST_PROCESSES + 1):
         if (rates := _explaining(observed, planned, observed.updates * times)) is not None:
             detail = (
                 f"update k used row {times}k: the scheduler was stepped {times} times per update, as where each of "
                 f"{times} processes, or each of {times} micro-batches, steps it"
             )
-            yield Disease("stepped once per process", detail, {"times": times}, rates, free=1)
+            yield Disease(
+                "stepped once per process",
+                detail,
+                {"times": times},
+                rates,
+                free=1 if times * interval <= planned.updates else 2,
+            )
             return
 
 
@@ -116,16 +125,32 @@ def _stepped_rarely(observed: Observed, planned: Planned, first: int) -> Iterato
 
 
 def _never_applied(observed: Observed, planned: Planned, first: int) -> Iterator[Disease]:
+    """One rate throughout, where the plan has several."""
     del first
     low, high = observed.bounds
-    if planned.rows.min() == planned.rows.max() and len(set(observed.values.tolist())) > 1:
-        return
-    if low.max() <= high.min():
+    rates = planned.at(observed.updates)
+    if low.max() <= high.min() and np.ptp(rates) > (high - low).max():
         value = float(observed.values[0])
         detail = f"every logged rate is {value!r}: no rate of the schedule ever reached the optimizer"
         yield Disease(
             "constant because never applied", detail, {"rate": value}, np.full(len(observed.values), value), free=1
         )
+
+
+def _another_rate(observed: Observed, planned: Planned, first: int) -> Iterator[Disease]:
+    """All planned rates times one factor."""
+    del first
+    low, high = observed.bounds
+    rates = planned.at(observed.updates)
+    is_some = rates > 0
+    if not is_some.any():
+        return
+    least, most = float((low[is_some] / rates[is_some]).max()), float((high[is_some] / rates[is_some]).min())
+    factor = roundest_float(least, most)
+    if factor > 0 and observed.explained(rates * factor):
+        what = "the logged rate is" if len(rates) == 1 else "every logged rate is"
+        detail = f"{what} {factor:.6g} times the planned one"
+        yield Disease("another rate", detail, {"factor": factor}, rates * factor, free=1)
 
 
 def _resumed_from_start(observed: Observed, planned: Planned, first: int) -> Iterator[Disease]:
@@ -199,19 +224,22 @@ def _warmed_up_again(observed: Observed, planned: Planned, first: int) -> Iterat
 
 def _other_length(observed: Observed, planned: Planned, first: int) -> Iterator[Disease]:
     del first
-    return (_of_length(found, observed, planned, free=1) for found in other_lengths(observed, planned))
+    return (_of_length(found, observed, free=1) for found in other_lengths(observed, planned))
 
 
 def _changed_length(observed: Observed, planned: Planned, first: int) -> Iterator[Disease]:
-    return (_of_length(found, observed, planned, free=2) for found in changed_lengths(observed, planned, first))
+    return (_of_length(found, observed, free=2) for found in changed_lengths(observed, planned, first))
 
 
-def _of_length(found: OtherLength, observed: Observed, planned: Planned, free: int) -> Disease:
-    what = f"the rates are those of the same schedule over {found.said} updates, not {planned.updates}"
+def _of_length(found: OtherLength, observed: Observed, free: int) -> Disease:
+    what = f"the rates are those of the same schedule over {found.said} updates, not {found.planned}"
+    if found.interval is not None:  # how often it went up and down in between was chosen, too
+        what += f" (the log has one rate in {found.interval} updates: other lengths may look the same)"
+        free += 1
     if found.since is not None:
         detail, parameters = f"{what}, from update {found.since} on", {"length": found.length, "since": found.since}
         return Disease("denominator changed", detail, parameters, found.rates, free)
-    if found.length > observed.updates.max():
+    if found.length > min(int(observed.updates.max()), found.planned):
         return Disease("denominator changed", what, {"length": found.length}, found.rates, free)
     detail = f"{what}: it was over before the run, and {found.afterwards}"
     return Disease("T_max too short", detail, {"length": found.length}, found.rates, free)
@@ -246,7 +274,7 @@ def _explaining(observed: Observed, planned: Planned, updates: Steps) -> Values 
 SEARCHES: Mapping[int, Sequence[Callable[[Observed, Planned, int], Iterable[Disease]]]] = MappingProxyType(
     {
         0: (_one_step_late, _next_rate),
-        1: (_stepped_often, _stepped_rarely, _never_applied, _resumed_from_start, _other_length, _held),
+        1: (_stepped_often, _stepped_rarely, _never_applied, _another_rate, _resumed_from_start, _other_length, _held),
         2: (_changed_length,),
     }
 )
@@ -256,6 +284,7 @@ _ORDER: Sequence[Name] = (
     "one step late",
     "next step's rate logged",
     "constant because never applied",
+    "another rate",
     "stepped once per process",
     "stepped once per epoch",
     "warmup repeated after a resume",

@@ -5,9 +5,8 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
-from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -35,17 +34,21 @@ class OtherLength:
 
     Args:
         length: updates until the schedule ends.
+        planned: those of the schedule as planned.
         said: the length, or where several explain the log, which.
         since: the update from which on it holds; None from the start.
         afterwards: what comes after its end.
         rates: the rates that it predicts, shape [n].
+        interval: updates from one logged rate to the next, where the length is less: others then look the same.
     """
 
     length: int
+    planned: int
     said: str
     since: int | None
     afterwards: str
     rates: Values
+    interval: int | None = None
 
 
 @dataclass(frozen=True)
@@ -62,24 +65,40 @@ _AFTERWARDS = ("its formula went on", "its last rate was held", "the rate rose a
 
 def other_lengths(observed: Observed, planned: Planned) -> Iterator[OtherLength]:
     """The lengths that explain all logged rates by one count of steps of the schedule alone."""
-    found = (each for family in _families(planned) for each in _explaining(observed, family, 0))
-    yield from islice(found, 1)
+    yield from _plausible(each for family in _families(planned) for each in _explaining(observed, family, 0))
 
 
 def changed_lengths(observed: Observed, planned: Planned, first: int) -> Iterator[OtherLength]:
     """The lengths that explain them with two things changed: the warmup's length too, or from index `first` on only."""
     in_proportion = list(_proportional(planned))
-    found = [each for family in in_proportion for each in _explaining(observed, family, 0)]
+    found = list(_plausible(each for family in in_proportion for each in _explaining(observed, family, 0)))
     if not found and first > 0:
         families = [*_families(planned), *in_proportion]
         later = (each for family in families for each in _explaining(observed, family, first))
-        found = [_since(observed, planned, first, each) for each in islice(later, 1)]
-    yield from found[:1]
+        found = [_since(observed, planned, first, each) for each in _plausible(later)]
+    yield from found
+
+
+def _plausible(found: Iterator[OtherLength]) -> Iterator[OtherLength]:
+    """The first that the log is dense enough to tell, else the first."""
+    vague: list[OtherLength] = []
+    for each in found:
+        if each.interval is None:
+            yield each
+            return
+        vague.append(each)
+    yield from vague[:1]
+
+
+def usual_interval(updates: Steps) -> int:
+    """How many updates usually lie from one logged rate to the next, at least 1."""
+    gaps = np.diff(np.unique(updates))
+    return int(np.median(gaps)) if len(gaps) else 1
 
 
 def _since(observed: Observed, planned: Planned, first: int, found: OtherLength) -> OtherLength:
     rates = np.concatenate([planned.at(observed.updates[:first]), found.rates])
-    return OtherLength(found.length, found.said, int(observed.updates[first]), found.afterwards, rates)
+    return replace(found, since=int(observed.updates[first]), rates=rates)
 
 
 def _explaining(observed: Observed, family: _Family, begin: int) -> Iterator[OtherLength]:
@@ -94,37 +113,44 @@ def _explaining(observed: Observed, family: _Family, begin: int) -> Iterator[Oth
         excess = [np.maximum(np.maximum(low - rates, rates - high), 0).max() for rates in ways]
         return float(min((value for value in excess if not math.isnan(value)), default=math.inf))
 
-    length = _best_length(error, family.planned, int(updates.max()) + 1)
-    if length is None:
-        return
-    for way, rates in enumerate(family.rates(length, updates)):
-        if observed.explained(rates, begin):
+    interval = usual_interval(updates)
+    for length in _lengths(error, family.planned, int(updates.max()) + 1, interval):
+        for way, rates in enumerate(family.rates(length, updates)):
+            if not observed.explained(rates, begin):
+                continue
             shortest, longest = _range(observed, family, begin, length, way)
             chosen = roundest(shortest, longest)
             end = family.end(chosen)
             others = (
                 "" if shortest == longest else f" ({family.end(shortest)} to {family.end(longest)} explain it, too)"
             )
-            yield OtherLength(end, f"{end}{others}", None, _AFTERWARDS[way], family.rates(chosen, updates)[way])
+            predicted = family.rates(chosen, updates)[way]
+            planned = family.end(family.planned)
+            too_short = interval if length < interval else None
+            yield OtherLength(end, planned, f"{end}{others}", None, _AFTERWARDS[way], predicted, too_short)
             return
 
 
-def _best_length(error: Callable[[int], float], planned: int, last: int) -> int | None:
-    """The length whose error is 0, from a grid and then between its points."""
+def _lengths(error: Callable[[int], float], planned: int, last: int, interval: int) -> Iterator[int]:
+    """The lengths whose error is 0, from a grid and then between its points: the likeliest first.
+
+    A curve that goes up and down in fewer updates than lie between two logged rates looks there like a slower one. Such
+    lengths come last, and of the others those nearest to the plan come first.
+    """
     shares = {round(planned * share) for n in range(2, _SHARES + 1) for share in (n, 1 / n)}
     grid = np.geomspace(max(planned / _FURTHEST, 1), planned * _FURTHEST, _GRID).round().astype(int)
     lengths: list[int] = sorted(
         {length for length in (*grid.tolist(), *shares, last - 1, last, last + 1) if length > 0}
     )
     tried = {length: error(length) for length in lengths}
-    for length in sorted(tried, key=tried.__getitem__)[:_REFINED]:
-        if tried[length] == 0:
-            return length
-        at = lengths.index(length)
-        found = _lowest(error, lengths[max(at - 1, 0)], lengths[min(at + 1, len(lengths) - 1)])
-        if error(found) == 0:
-            return found
-    return None
+    for some in ([n for n in lengths if n >= interval], [n for n in lengths if n < interval]):
+        fitting = [length for length in some if tried[length] == 0]
+        yield from sorted(fitting, key=lambda length: abs(math.log(length / planned)))
+        for length in sorted(some, key=tried.__getitem__)[:_REFINED]:
+            at = some.index(length)
+            found = _lowest(error, some[max(at - 1, 0)], some[min(at + 1, len(some) - 1)])
+            if found not in tried and error(found) == 0:
+                yield found
 
 
 def _lowest(error: Callable[[int], float], low: int, high: int) -> int:

@@ -41,8 +41,10 @@ def _fit_lines(column: ColumnFit) -> Iterator[str]:
 
 def _heading(column: ColumnAudit | ColumnFit) -> str:
     first, last = int(column.steps.min()), int(column.steps.max())
+    counts = "it counts from 1: " if (first, column.offset) == (1, -1) else ""
     precision = _AS_WRITTEN.get(column.precision, f"rounded to {column.precision}")
-    return f"{column.name}: {_rates(column)} of steps {first:,} to {last:,}, {precision}; {_convention(column.offset)}"
+    convention = counts + _convention(column.offset)
+    return f"{column.name}: {_rates(column)} of steps {first:,} to {last:,}, {precision}; {convention}"
 
 
 def _rates(column: ColumnAudit | ColumnFit) -> str:
@@ -73,6 +75,8 @@ def _diseases(column: ColumnAudit) -> Iterator[str]:
     for index, disease in enumerate(column.diseases):
         begin = "looks like" if not index else "or, which explains it equally"
         yield f"{begin}: {disease.name}: {disease.detail}"
+        if disease.name == "one step late" and column.offset == 0 and column.steps.min() > 0:
+            yield "or the loop counts from 1, and all is well: then say --offset -1"
 
 
 def _convention(offset: int) -> str:
