@@ -13,7 +13,8 @@ from client.commands.options import UsageError, reporting
 from client.commands.printing import say
 from scheduler import Table
 from scheduler.commands.show import step_count
-from scheduler.importing.files import Imported, Options, import_file
+from scheduler.importing.files import Imported, import_file
+from scheduler.importing.options import Options
 from scheduler.importing.proof import prove
 
 if TYPE_CHECKING:
@@ -53,6 +54,10 @@ def add_parser(subparsers: Subparsers) -> None:
     parser.add_argument("--processes", type=int, metavar="N", default=1, help="processes that share them (default: 1)")
     parser.add_argument("--class", dest="class_name", metavar="NAME", help="class of a saved scheduler")
     parser.add_argument("--state", metavar="PLACE", help="which of several saved schedulers")
+    parser.add_argument(
+        "--axis", choices=("step", "epoch"), help="what a saved scheduler counts, where it is left open"
+    )
+    parser.add_argument("--warmup-steps", type=int, metavar="N", help='steps of warmup, where DeepSpeed\'s are "auto"')
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.add_argument("--cache", type=Path, metavar="FOLDER", help="another folder for a bundle")
     parser.set_defaults(run=reporting(_import, parser.prog))
@@ -64,7 +69,16 @@ def _import(parsed: argparse.Namespace) -> int:
     if parsed.cache is not None:
         raise UsageError(f"--cache is for a bundle, and {parsed.file} is none")
     steps = None if parsed.steps is None else step_count(parsed.steps)
-    options = Options(steps, parsed.lr, parsed.examples, parsed.processes, parsed.class_name, parsed.state)
+    options = Options(
+        total_steps=steps,
+        learning_rate=parsed.lr,
+        dataset_length=parsed.examples,
+        world_size=parsed.processes,
+        class_name=parsed.class_name,
+        state=parsed.state,
+        axis=parsed.axis,
+        warmup_steps=parsed.warmup_steps,
+    )
     found = import_file(parsed.file, options)
     _show(found, as_json=parsed.json)
     if parsed.output is not None:

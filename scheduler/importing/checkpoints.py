@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from scheduler.importing.configurations import BadFileError
+from scheduler.importing.counts import Counts, counts_of
 from scheduler.interop.torch_state import is_state
-from scheduler.table_format import Axis
 
 _DEEPEST = 3  # levels of a checkpoint that are searched
 _PICKLED = (
@@ -28,21 +28,8 @@ class Saved:
     state: Mapping[str, Any]
     groups: Sequence[Mapping[str, Any]] | None
     """The parameter groups of the optimizer's state, where there is no doubt which one is meant."""
-    steps: int | None
-    """Optimizer steps at which Lightning saved it."""
-    epochs: int | None
-    """Whole epochs at which Lightning saved it."""
-
-    def axis(self, position: int) -> Axis:
-        """What the scheduler counts: epochs where its position is that of Lightning's epochs, and not of its steps."""
-        return "epoch" if position == self.epochs and position != self.steps else "step"
-
-    def notes(self, position: int) -> list[str]:
-        """What Lightning's own counts say about what the rows count."""
-        if self.steps is None or position in (self.steps, self.epochs):
-            return ["rows count epochs, as the position does"] if self.axis(position) == "epoch" else []
-        counts = f"{self.steps} steps and {self.epochs} epochs"
-        return [f"the position is neither of Lightning's {counts}: see the scheduler's frequency and interval"]
+    counts: Counts
+    """How far the training was, as the checkpoint says."""
 
 
 def saved_schedulers(path: Path) -> list[Saved]:
@@ -53,7 +40,7 @@ def saved_schedulers(path: Path) -> list[Saved]:
     for number, (place, state) in enumerate(states):
         optimizer = _optimizer_of(place, number, len(states), optimizers)
         groups = optimizer["param_groups"] if optimizer is not None else None
-        found.append(Saved(place, state, groups, *_counts(content)))
+        found.append(Saved(place, state, groups, counts_of(content)))
     return found
 
 
@@ -90,15 +77,6 @@ def _loaded(path: Path) -> Any:
         if "weights_only" in str(error).lower():
             raise BadFileError(f"{path} {_PICKLED}") from None
         raise BadFileError(f"{path} is no checkpoint that torch reads: {str(error).splitlines()[0]}") from None
-
-
-def _counts(content: Any) -> tuple[int | None, int | None]:
-    """The steps and the epochs of a Lightning checkpoint."""
-    if not isinstance(content, Mapping) or "lr_schedulers" not in content:
-        return None, None
-    steps, epoch = content.get("global_step"), content.get("epoch")
-    done = epoch + 1 if isinstance(epoch, int) else None
-    return (steps if isinstance(steps, int) else None), done
 
 
 def _is_optimizer(value: object) -> bool:

@@ -11,32 +11,17 @@ from typing import Any
 
 from scheduler.importing.checkpoints import Saved, chosen, saved_schedulers
 from scheduler.importing.configurations import BadFileError, class_path, plain_arguments
+from scheduler.importing.lengths import length
+from scheduler.importing.options import Options, check_needed, check_used, in_options
 from scheduler.interop.torch_state import from_torch_state
 from scheduler.libraries.deepspeed import from_deepspeed
 from scheduler.libraries.transformers import from_training_arguments
+from scheduler.libraries.transformers.arguments import training_steps
 from scheduler.schedule import Schedule
 from scheduler.spec import Spec
 from scheduler.table_format import Axis
 
 Found = Schedule | list[Schedule]
-
-
-@dataclass(frozen=True)
-class Options:
-    """What a file does not say."""
-
-    total_steps: int | None = None
-    """Rows of the table; by default what the file says."""
-    learning_rate: float | None = None
-    """The optimizer's rate, for a DeepSpeed configuration that leaves it open."""
-    dataset_length: int | None = None
-    """Examples of the training set, where training arguments count epochs."""
-    world_size: int = 1
-    """Processes that share them."""
-    class_name: str | None = None
-    """Class of a saved scheduler."""
-    state: str | None = None
-    """Which of several saved schedulers."""
 
 
 @dataclass(frozen=True)
@@ -111,6 +96,12 @@ def _yaml(text: str, path: Path) -> Any:
 
 
 _ARGUMENTS = {"learning_rate", "lr_scheduler_type", "lr_scheduler_kwargs", "warmup_steps", "warmup_ratio", "max_steps"}
+_DEEPSPEED = {
+    "train_batch_size",
+    "train_micro_batch_size_per_gpu",
+    "zero_optimization",
+    "zero_allow_untested_optimizer",
+}
 
 
 def _from_data(data: Any, path: Path, given: Options) -> Imported:
@@ -131,16 +122,25 @@ def _from_data(data: Any, path: Path, given: Options) -> Imported:
     for fits, read in readers:
         if fits:
             return read(data, given)
+    block = "lr_scheduler" if "class_path" in str(data.get("optimizer")) else "scheduler"
+    if isinstance(data.get("optimizer"), Mapping) or _DEEPSPEED & data.keys():
+        whose = "LightningCLI's configuration" if block == "lr_scheduler" else "a DeepSpeed configuration"
+        raise BadFileError(
+            f"{path} is {whose} and has no {block} block: it leaves the schedule to the script, or keeps the rate"
+        )
+    holds = f"It has {', '.join(map(str, data))[:100]}" if data else "It is empty"
     raise BadFileError(
         f"{path} is none of: training arguments ({', '.join(sorted(_ARGUMENTS))}), a DeepSpeed configuration "
-        f'("scheduler"), LightningCLI\'s YAML (lr_scheduler.class_path). It has {", ".join(map(str, data))[:100]}'
+        f'("scheduler"), LightningCLI\'s YAML (lr_scheduler.class_path). {holds}'
     )
 
 
 def _from_training_arguments(data: Mapping[str, Any], given: Options) -> Imported:
-    schedule = from_training_arguments(
-        data, given.total_steps, dataset_length=given.dataset_length, world_size=given.world_size
-    )
+    check_used(given, "training arguments, which state these", "total_steps", "dataset_length", "world_size")
+    with in_options("num_training_steps", "dataset_length", "world_size"):
+        schedule = from_training_arguments(
+            data, given.total_steps, dataset_length=given.dataset_length, world_size=given.world_size
+        )
     notes: tuple[str, ...] = ()
     if isinstance(data.get("deepspeed"), str):
         notes = (
@@ -157,21 +157,45 @@ def _training_length(data: Mapping[str, Any], schedule: Schedule, given: Options
     if data.get("max_steps", -1) > 0:
         return int(data["max_steps"]), "max_steps"
     stated = schedule.stated_steps
-    return _known(stated), f"num_train_epochs of {given.dataset_length:,} examples, world size {given.world_size}"
+    if stated is None and given.dataset_length is None:
+        raise BadFileError("--steps (total_steps) or --examples (dataset_length) must be given: no argument says it")
+    if stated is None:
+        stated = training_steps(data, given.dataset_length or 0, given.world_size)
+    return stated, f"num_train_epochs of {given.dataset_length:,} examples, world size {given.world_size}"
 
 
 def _from_deepspeed(data: Mapping[str, Any], given: Options) -> Imported:
-    found = from_deepspeed(data, learning_rate=given.learning_rate, num_training_steps=given.total_steps)
+    check_used(given, "a DeepSpeed configuration", "total_steps", "learning_rate", "warmup_steps")
+
+    def read(options: Options) -> Found:
+        return from_deepspeed(
+            data,
+            learning_rate=options.learning_rate,
+            num_training_steps=options.total_steps,
+            num_warmup_steps=options.warmup_steps,
+        )
+
+    with in_options("learning_rate", "num_training_steps", "num_warmup_steps"):
+        found = read(given)
+    check_needed(given, "learning_rate", read)
+    check_needed(given, "warmup_steps", read)
     block = data.get("scheduler", data)
-    steps, why = _length(found, given)
+    steps, why = length(_each(found), given.total_steps)
     return Imported(_spec(found, steps), f"DeepSpeed configuration: {block['type']}", why)
 
 
 def _from_lightning_cli(data: Mapping[str, Any], given: Options) -> Imported:
-    schedule, name = class_path(data, given.learning_rate)
+    check_used(given, "LightningCLI's configuration", "total_steps", "learning_rate")
+    with in_options("learning_rate"):
+        schedule, name = class_path(data, given.learning_rate)
+    check_needed(given, "learning_rate", lambda options: class_path(data, options.learning_rate))
     trainer = data.get("trainer")
     epochs = trainer.get("max_epochs") if isinstance(trainer, Mapping) else None
-    steps, why = (epochs, "trainer.max_epochs") if given.total_steps is None and epochs else _length(schedule, given)
+    steps, why = (
+        (epochs, "trainer.max_epochs")
+        if given.total_steps is None and epochs
+        else length([schedule], given.total_steps)
+    )
     notes = ("LightningCLI steps a scheduler once per epoch, so that rows count epochs",)
     return Imported(_spec(schedule, steps, "epoch"), f"LightningCLI's configuration: {name}", why, notes=notes)
 
@@ -181,12 +205,15 @@ def _from_lightning_cli(data: Mapping[str, Any], given: Options) -> Imported:
 
 def _from_checkpoint(path: Path, given: Options) -> Imported:
     saved: Saved = chosen(saved_schedulers(path), given.state, path)
-    found = from_torch_state(saved.state, groups=saved.groups, class_name=given.class_name)
-    steps, why = _length(found.schedule, given)
-    agree = "the state's rates at its position are the schedule's, bit for bit" if found.rates_agree else ""
-    notes = tuple(note for note in (agree, *saved.notes(found.position)) if note)
+    check_used(given, "a checkpoint", "total_steps", "class_name", "state", "axis")
+    with in_options("class_name", "groups"):
+        found = from_torch_state(saved.state, groups=saved.groups, class_name=given.class_name)
+    axis, notes = saved.counts.axis(found.position, given.axis)
+    steps, why = length(_each(found.schedule), given.total_steps, found.position)
+    if found.rates_agree:
+        notes = ("the state's rates at its position are the schedule's, bit for bit", *notes)
     return Imported(
-        _spec(found.schedule, steps, saved.axis(found.position)),
+        _spec(found.schedule, steps, axis),
         f"checkpoint: the state of a {found.name} in {saved.place}",
         why,
         found.position,
@@ -194,25 +221,9 @@ def _from_checkpoint(path: Path, given: Options) -> Imported:
     )
 
 
-# -- length ------------------------------------------------------------------------------------------------------------
-
-
 def _spec(found: Found, steps: int, axis: Axis = "step") -> Spec:
     return Spec(schedule=found, total_steps=steps, axis=axis)
 
 
-def _length(found: Found, given: Options) -> tuple[int, str]:
-    if given.total_steps is not None:
-        return given.total_steps, "as asked"
-    schedules: Sequence[Schedule] = [found] if isinstance(found, Schedule) else found
-    ends = [schedule.end for schedule in schedules if schedule.end is not None]
-    if ends:
-        return min(ends), "where the schedule ends"
-    stated = [schedule.stated_steps for schedule in schedules if schedule.stated_steps]
-    return _known(max(stated, default=None)), "the steps that the schedule is made for"
-
-
-def _known(steps: int | None) -> int:
-    if not steps:
-        raise BadFileError("--steps (total_steps) must be given: the schedule has no end, and the file no length")
-    return steps
+def _each(found: Found) -> Sequence[Schedule]:
+    return [found] if isinstance(found, Schedule) else found

@@ -120,10 +120,10 @@ def candidates(state: State) -> list[str]:
 
 def _recognised(state: State, class_name: str | None) -> str:
     own = sorted(map(str, state.keys() - _COMMON))
+    if {"digest", "axis", "last_epoch"} <= state.keys():
+        raise StateError(_of_table(state))
     if class_name is not None:
         return _checked(state, class_name, own)
-    if {"digest", "position"} <= state.keys():
-        raise StateError(f"this is the state of a TableLR: its table's digest is {state['digest']}")
     if state.keys() == {"last_batch_iteration"}:
         raise StateError("this is the state of a DeepSpeed scheduler, which holds no parameters: import ds_config.json")
     found = candidates(state)
@@ -139,6 +139,16 @@ def _recognised(state: State, class_name: str | None) -> str:
             f"this state may be that of {names}: say which it is (--class, class_name). Its keys are {keys}"
         )
     return _checked(state, found[0], own)
+
+
+def _of_table(state: State) -> str:
+    """What there is to say about the state of a TableLR."""
+    digest, run = str(state["digest"]), state.get("run")
+    followed = "" if run is None else f", of run {abbreviate(run)}, version {abbreviate(state.get('version'))}"
+    return (
+        f"this is the state of a TableLR: table {digest[:64]}{followed}, position {abbreviate(state['last_epoch'])}. "
+        f"The table has its spec: client.get({digest[:64]!r})"
+    )
 
 
 def _checked(state: State, name: str, own: list[str]) -> str:

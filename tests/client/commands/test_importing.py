@@ -9,8 +9,9 @@ import pytest
 import torch
 from torch.optim.lr_scheduler import CosineAnnealingLR
 
+from client.lr_scheduler import TableLR
 from lrtables.__main__ import main
-from scheduler import Spec, Table
+from scheduler import Spec, Table, builtin
 from scheduler.libraries.transformers import Linear
 from tests.support.schedules.torch_setups import advanced, sgd
 
@@ -51,11 +52,41 @@ def test_json_has_all_of_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
     """With --json everything is data, the position of a checkpoint too."""
     scheduler = advanced(CosineAnnealingLR(sgd(), 30), 7)
     torch.save({"scheduler": scheduler.state_dict()}, tmp_path / "last.pt")
-    assert main(["import", str(tmp_path / "last.pt"), "--json"]) == 0
+    assert main(["import", str(tmp_path / "last.pt"), "--steps", "30", "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
     assert (found["position"], found["spec"]["total_steps"]) == (7, 30)
     assert found["source"] == "checkpoint: the state of a CosineAnnealingLR in scheduler"
-    assert found["notes"] == ["the state's rates at its position are the schedule's, bit for bit"]
+    assert found["notes"][0] == "the state's rates at its position are the schedule's, bit for bit"
+
+
+def test_the_state_of_a_table_names_its_table(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A checkpoint of a training with a table says which table it is, where the training was, and how to get it."""
+    table = Table.compute(Spec(schedule=builtin.StepLR(0.1, 3), total_steps=9))
+    state = advanced(TableLR(sgd(), table), 4).state_dict()
+    for content in ({"lr_schedulers": [state], "epoch": 3, "global_step": 4}, {"scheduler": state}, state):
+        torch.save(content, tmp_path / "last.ckpt")
+        for words in ([], ["--class", "StepLR"]):
+            assert main(["import", str(tmp_path / "last.ckpt"), *words]) == 2
+            said = (
+                f"this is the state of a TableLR: table {table.digest}, position 4. The table has its spec: client.get("
+            )
+            assert f"{said}{table.digest!r})" in capsys.readouterr().err
+
+
+def test_the_axis_and_the_warmup_are_options(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """What a checkpoint and an "auto" leave open is said on the command line."""
+    scheduler = advanced(CosineAnnealingLR(sgd(), 30), 7)
+    content = {"lr_schedulers": [scheduler.state_dict()], "epoch": 20, "global_step": 900}
+    torch.save(content, tmp_path / "last.ckpt")
+    words = ["import", str(tmp_path / "last.ckpt"), "--steps", "30"]
+    assert main(words) == 2
+    assert "--axis step or --axis epoch" in capsys.readouterr().err
+    assert main([*words, "--axis", "epoch"]) == 0
+    assert "30 epochs (as asked)" in capsys.readouterr().out
+    automatic = {"warmup_num_steps": "auto", "total_num_steps": 90}
+    (tmp_path / "ds.json").write_text(json.dumps({"scheduler": {"type": "WarmupDecayLR", "params": automatic}}))
+    assert main(["import", str(tmp_path / "ds.json"), "--warmup-steps", "9"]) == 0
+    assert '"warmup_num_steps":9' in capsys.readouterr().out
 
 
 def test_bad_files_are_one_line(arguments: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

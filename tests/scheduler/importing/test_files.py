@@ -12,12 +12,13 @@ import torch
 from torch.optim.lr_scheduler import CosineAnnealingLR, LambdaLR, StepLR
 
 from scheduler import Spec, builtin, import_file
-from scheduler.importing.files import Options
+from scheduler.importing.options import Options
 from scheduler.libraries import deepspeed, transformers
 from tests.support.schedules.torch_setups import SETUPS, advanced, sgd
 
 ARGUMENTS = {"learning_rate": 3e-4, "lr_scheduler_type": "cosine", "warmup_steps": 0.1, "output_dir": "out"}
 BLOCK = {"type": "WarmupLR", "params": {"warmup_num_steps": 5}}
+AUTOMATIC = {"type": "WarmupDecayLR", "params": {"total_num_steps": 90, "warmup_num_steps": "auto"}}
 AXOLOTL = """
 learning_rate: 2e-5
 lr_scheduler: cosine
@@ -73,6 +74,18 @@ CASES: dict[str, tuple[str, Any, Options, Spec]] = {
         Options(),
         Spec(schedule=deepspeed.WarmupDecayLR(90), total_steps=90),
     ),
+    "auto": (
+        "a.json",
+        {"scheduler": AUTOMATIC},
+        Options(warmup_steps=9),
+        Spec(schedule=deepspeed.WarmupDecayLR(90, warmup_num_steps=9), total_steps=90),
+    ),
+    "constant": (
+        "a.json",
+        {"learning_rate": 3e-4, "lr_scheduler_type": "constant"},
+        Options(dataset_length=800, world_size=2),
+        Spec(schedule=transformers.Constant(3e-4), total_steps=150),
+    ),
     "lightning": ("a.yaml", LIGHTNING, Options(), Spec(schedule=builtin.StepLR(0.1, 30), total_steps=90, axis="epoch")),
 }
 
@@ -97,21 +110,14 @@ def test_a_checkpoint_gives_the_spec_of_its_scheduler(name: str, place: str, tmp
     path = tmp_path / "last.pt"
     torch.save(content, path)
     if not place and name == "one-cycle-betas":
-        with pytest.raises(ValueError, match="a OneCycleLR keeps its rates in the optimizer's groups"):
+        with pytest.raises(
+            ValueError, match=r"OneCycleLR keeps its rates .* groups: save optimizer\.state_dict\(\) in"
+        ):
             import_file(path)
         return
     found = import_file(path, Options(40))
     assert found.position == 7
     assert [schedule.get_lr(7) for schedule in found.spec.schedules] == scheduler.get_last_lr()
-
-
-@pytest.mark.parametrize(("steps", "axis"), [(30, "epoch"), (3, "step")])
-def test_the_counts_of_lightning_say_what_rows_count(steps: int, axis: str, tmp_path: Path) -> None:
-    """A scheduler whose position is that of Lightning's epochs counts those."""
-    scheduler = advanced(StepLR(sgd(), 30), 3)
-    content = {"epoch": 2, "global_step": steps, "lr_schedulers": [scheduler.state_dict()], "optimizer_states": []}
-    torch.save(content, tmp_path / "last.ckpt")
-    assert import_file(tmp_path / "last.ckpt", Options(90)).spec.axis == axis
 
 
 def test_one_of_several_schedulers_is_chosen(tmp_path: Path) -> None:
@@ -122,7 +128,7 @@ def test_one_of_several_schedulers_is_chosen(tmp_path: Path) -> None:
         import_file(tmp_path / "gan.ckpt")
     with pytest.raises(ValueError, match=r"--state must be one of lr_schedulers\.0, lr_schedulers\.1, got '7'"):
         import_file(tmp_path / "gan.ckpt", Options(state="7"))
-    found = import_file(tmp_path / "gan.ckpt", Options(state="lr_schedulers.1"))
+    found = import_file(tmp_path / "gan.ckpt", Options(30, state="lr_schedulers.1", axis="epoch"))
     assert found.spec.schedule == builtin.CosineAnnealingLR(0.1, 30)
 
 
@@ -147,7 +153,16 @@ def test_objects_in_a_pickle_are_not_loaded(tmp_path: Path) -> None:
         ),
         ("a.json", {"schedule": {}, "total_steps": 9}, "is a spec already: 'lrtables show"),
         ("a.json", {"x": 1}, r"is none of: training arguments \(.*It has x"),
-        ("a.json", ARGUMENTS, "num_training_steps or dataset_length must be given"),
+        ("a.json", {}, r"is none of: .*It is empty$"),
+        ("a.json", {"train_batch_size": 8, "fp16": {}}, "is a DeepSpeed configuration and has no scheduler block"),
+        ("a.yaml", LIGHTNING.partition("lr_scheduler:")[0], "is LightningCLI's configuration and has no lr_scheduler"),
+        (
+            "a.json",
+            ARGUMENTS,
+            r"^--steps \(total_steps\) or --examples \(dataset_length\) must be given where max_steps",
+        ),
+        ("a.json", {"scheduler": BLOCK}, r"^--lr \(learning_rate\) must be given for scheduler\.params\.warmup_max_lr"),
+        ("a.json", {"scheduler": AUTOMATIC}, r"Trainer fills: --warmup-steps \(warmup_steps\) must be given$"),
         ("a.json", {"type": "LRRangeTest", "params": {}}, r"--steps \(total_steps\) must be given"),
         (
             "a.yaml",
@@ -158,7 +173,7 @@ def test_objects_in_a_pickle_are_not_loaded(tmp_path: Path) -> None:
         (
             "a.yaml",
             LIGHTNING.replace("lr: 1e-1", "x: 1"),
-            r"learning_rate must be given for StepLR: optimizer\.init_args",
+            r"^--lr \(learning_rate\) must be given for StepLR: optimizer\.init_args",
         ),
     ],
 )
@@ -166,6 +181,30 @@ def test_other_files_are_refused(name: str, content: Any, message: str, tmp_path
     """A file that decides no schedule is refused in a line that says what was tried and what to give."""
     with pytest.raises(ValueError, match=message):
         import_file(written(tmp_path, content, name))
+
+
+@pytest.mark.parametrize(
+    ("content", "options", "message"),
+    [
+        (
+            {**ARGUMENTS, "max_steps": 9},
+            Options(learning_rate=1.0),
+            r"--lr \(learning_rate\) must not be given with tr",
+        ),
+        ({"scheduler": AUTOMATIC}, Options(learning_rate=1.0, warmup_steps=9), r"--lr \(learning_rate\) must not be g"),
+        (
+            {"type": "WarmupDecayLR", "params": {"total_num_steps": 9}},
+            Options(warmup_steps=9),
+            "--warmup-steps .* got 9",
+        ),
+        ({"scheduler": BLOCK}, Options(dataset_length=9), r"--examples \(dataset_length\) must not .* got 9"),
+        (LIGHTNING, Options(learning_rate=1.0), r"--lr \(learning_rate\) must (not be given|equal)"),
+    ],
+)
+def test_an_option_that_says_nothing_is_refused(content: Any, options: Options, message: str, tmp_path: Path) -> None:
+    """No option is ignored in silence: where the file decides its value, or it is of other files, it is refused."""
+    with pytest.raises(ValueError, match=message):
+        import_file(written(tmp_path, content, "a.yaml"), options)
 
 
 def test_a_file_that_is_no_text_is_refused(tmp_path: Path) -> None:
