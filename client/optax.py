@@ -55,12 +55,16 @@ class OptaxSchedule:
     def __call__(self, count: Any) -> Any:
         """The value in force during update `count`, as a JAX array of the count's shape."""
         jax, jnp = _jax()
-        if isinstance(count, jax.core.Tracer) or self._then is not None or _is_spread(count):
+        if isinstance(count, jax.core.Tracer) or _is_spread(count):
             return self._traced(jnp, jnp.asarray(count))
         counts = np.asarray(count)
         if not np.isfinite(counts).all():
             raise ValueError(f"count must be a number, got {abbreviate(count)}")
-        rows = np.array([self._rates.index(int(each)) for each in np.floor(counts).ravel()], dtype=np.int64)
+        if (counts != np.floor(counts)).any():
+            raise ValueError(f"count must be a whole number of updates, got {abbreviate(count)}")
+        if self._then is not None:
+            return self._traced(jnp, jnp.asarray(count))
+        rows = np.array([self._rates.index(int(each)) for each in counts.ravel()], dtype=np.int64)
         return jnp.asarray(self._values[rows.reshape(counts.shape)])
 
     def _traced(self, jnp: Any, count: Any) -> Any:
@@ -97,8 +101,9 @@ def schedule(
 ) -> OptaxSchedule:
     """A table's column as an optax schedule: a function of the count of updates, safe under `jit`, `vmap` and `scan`.
 
-    Each value is the table's float64, rounded once to `dtype`. A count may be an integer or a floating-point number of
-    any size; a negative one gives the first value, as `optax.join_schedules` needs.
+    Each value is the table's float64, rounded once to `dtype`. A count is a whole number, in an integer or a
+    floating-point number of any size. Others raise `ValueError` where the count is known; where JAX traces it, they are
+    rounded down. A negative one gives the first value, because `optax.join_schedules` asks for those.
 
     Past the end of the table its `after` decides. `hold`: the last value. `error`: `PastEndError` where the count is
     known, and NaN where JAX traces it, because traced code cannot raise; exactly at the end, where a trainer may look
