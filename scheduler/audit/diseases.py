@@ -27,6 +27,7 @@ Name = Literal[
     "T_max too short",
     "constant because never applied",
     "another rate",
+    "resumed at another row",
     "next step's rate logged",
     "stepped once per epoch",
 ]
@@ -34,6 +35,7 @@ Name = Literal[
 _MOST_PROCESSES = 64
 _MOST_RESUMES = 8
 _MOST_EPOCH = 10**6  # updates of an epoch
+_FEWEST_SHIFTED = 3  # logged rates that show a shift
 _MOST_TRIED = 1000  # numbers that are compared with every logged rate
 
 
@@ -222,6 +224,40 @@ def _warmed_up_again(observed: Observed, planned: Planned, first: int) -> Iterat
             return
 
 
+def _began_elsewhere(observed: Observed, planned: Planned, first: int) -> Iterator[Disease]:
+    """Row k + rows from the first logged rate on."""
+    del first
+    return _shifted(observed, planned, 0)
+
+
+def _resumed_elsewhere(observed: Observed, planned: Planned, first: int) -> Iterator[Disease]:
+    """The same from some update on."""
+    return _shifted(observed, planned, first) if first else iter(())
+
+
+def _shifted(observed: Observed, planned: Planned, begin: int) -> Iterator[Disease]:
+    updates = observed.updates
+    low, high = observed.bounds
+    if len(updates) - begin < _FEWEST_SHIFTED or np.ptp(observed.values[begin:]) <= (high - low).max():
+        return
+    every = np.arange(planned.updates)
+    rates = planned.at(every)
+    shifts = every[(low[begin] <= rates) & (rates <= high[begin])] - updates[begin]
+    rates = planned.at(updates[begin + 1] + shifts, "formula")
+    shifts = shifts[(low[begin + 1] <= rates) & (rates <= high[begin + 1])]
+    for rows in sorted(shifts.tolist(), key=abs)[:_MOST_TRIED]:
+        predicted = planned.at(updates).copy()
+        for way in _ways(planned):
+            predicted[begin:] = planned.at(updates[begin:] + rows, way)
+            if observed.explained(predicted):
+                since = int(updates[begin])
+                what = f"row k {'+' if rows > 0 else '-'} {abs(rows)}: the schedule is {abs(rows)} updates"
+                detail = f"from update {since} on update k used {what} {'ahead' if rows > 0 else 'behind'}"
+                parameters = {"rows": rows, "since": since}
+                yield Disease("resumed at another row", detail, parameters, predicted, free=2 if begin else 1)
+                return
+
+
 def _other_length(observed: Observed, planned: Planned, first: int) -> Iterator[Disease]:
     del first
     return (_of_length(found, observed, free=1) for found in other_lengths(observed, planned))
@@ -267,15 +303,27 @@ def _held(observed: Observed, planned: Planned, first: int) -> Iterator[Disease]
 
 def _explaining(observed: Observed, planned: Planned, updates: Steps) -> Values | None:
     """The planned rates of other updates where they explain the log, with what may come past the end."""
-    ways: Sequence[Beyond] = ("hold", "formula") if planned.schedule is not None else ("hold",)
-    return next((rates for way in ways if observed.explained(rates := planned.at(updates, way))), None)
+    return next((rates for way in _ways(planned) if observed.explained(rates := planned.at(updates, way))), None)
+
+
+def _ways(planned: Planned) -> Sequence[Beyond]:
+    return ("hold", "formula") if planned.schedule is not None else ("hold",)
 
 
 SEARCHES: Mapping[int, Sequence[Callable[[Observed, Planned, int], Iterable[Disease]]]] = MappingProxyType(
     {
         0: (_one_step_late, _next_rate),
-        1: (_stepped_often, _stepped_rarely, _never_applied, _another_rate, _resumed_from_start, _other_length, _held),
-        2: (_changed_length,),
+        1: (
+            _stepped_often,
+            _stepped_rarely,
+            _never_applied,
+            _another_rate,
+            _resumed_from_start,
+            _began_elsewhere,
+            _other_length,
+            _held,
+        ),
+        2: (_changed_length, _resumed_elsewhere),
     }
 )
 """Least number of free parameters to the searches for diseases, each given the index of the first wrong rate."""
@@ -288,6 +336,7 @@ _ORDER: Sequence[Name] = (
     "stepped once per process",
     "stepped once per epoch",
     "warmup repeated after a resume",
+    "resumed at another row",
     "T_max too short",
     "denominator changed",
 )

@@ -127,7 +127,7 @@ def _refined(
     whole = np.array([name not in ("power", "scale") for name in form.searched])
     moves = [np.array(way) for way in itertools.product((-1, 0, 1), repeat=len(at)) if any(way)]
     widths: Values = np.where(whole, np.maximum(at / 8, 1.0), at / 4)
-    smallest = np.where(whole, 1.0, _SMALLEST * np.maximum(at, 1e-3))
+    smallest = np.where(whole, 0.5, _SMALLEST * np.maximum(at, 1e-3))  # the last steps of counts are then by 1
     for move in range(_MOST_MOVES):
         if least == 0 or (widths < smallest).all() or (move > _PATIENCE and least > hopeless):
             break

@@ -52,6 +52,14 @@ def test_the_schedule_is_named_with_its_parameters(schedule: Schedule, precision
         assert found.schedule.kind == schedule.kind
 
 
+@pytest.mark.parametrize("every", [1, 2, 5, 7])
+def test_the_length_is_found_whatever_the_interval(every: int) -> None:
+    """The search ends with steps of one update, so that no length next to the right one is left standing."""
+    planned = WarmupWithDecay(3e-4, 40, 400, min_lr=3e-6)
+    steps = np.arange(0, 400, every)
+    assert identify((steps, schedule_at(planned, steps))).schedule == planned
+
+
 def test_a_constant_is_a_constant() -> None:
     """Rates that never change are one constant, with the number that a float32 stands for."""
     found = identify((np.arange(50), np.full(50, 3e-4, dtype=np.float32)))

@@ -110,6 +110,23 @@ def test_two_rates_that_should_differ_show_that_none_was_applied() -> None:
     assert found.disease == "constant because never applied"
 
 
+@pytest.mark.parametrize("precision", ["float64", "float32", "4 digits"])
+@pytest.mark.parametrize("rows", [-17, -1, 1, 30])
+@pytest.mark.parametrize("since", [0, 200])
+def test_a_resume_at_another_row_is_named(rows: int, since: int, precision: str) -> None:
+    """Rows behind or ahead, from a resume on or from where the log begins, are counted, and the update is named."""
+    planned = WarmupWithDecay(3e-4, 40, 400).table(400)
+    steps = np.arange(0 if since else 50, 360, 10)
+    found = audit((steps, rounded(planned.lr[steps + rows * (steps >= since)], precision)), planned)
+    if since == 0 and abs(rows) == 1:
+        assert found.disease == ("one step late" if rows < 0 else "next step's rate logged")
+    else:
+        begun_again = "warmup repeated after a resume or " if since == 0 and rows < 0 else ""  # before the log begins
+        assert found.disease == f"{begun_again}resumed at another row", found.text
+        assert found.worst.diseases[-1].parameters == {"rows": rows, "since": since or 50}
+        assert f"row k {'+' if rows > 0 else '-'} {abs(rows)}: the schedule is {abs(rows)} updates" in found.text
+
+
 def test_options_without_use_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """`--per-step` on another axis, `--version` of no run and `--group` without groups are each one line, exit 2."""
     log = csv(tmp_path / "log.csv", SPARSE, COSINE.table(400).lr[SPARSE])
