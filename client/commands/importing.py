@@ -14,7 +14,7 @@ from client.commands.printing import say
 from scheduler import Table
 from scheduler.commands.show import step_count
 from scheduler.importing.files import Imported, import_file
-from scheduler.importing.options import Options
+from scheduler.importing.options import Options, check_used
 from scheduler.importing.proof import prove
 
 if TYPE_CHECKING:
@@ -65,11 +65,20 @@ def add_parser(subparsers: Subparsers) -> None:
 
 def _import(parsed: argparse.Namespace) -> int:
     if _is_bundle(parsed.file):
+        check_used(_options(parsed), "a bundle")
         return import_bundle(parsed.file, parsed.cache)
     if parsed.cache is not None:
         raise UsageError(f"--cache is for a bundle, and {parsed.file} is none")
+    found = import_file(parsed.file, _options(parsed))
+    _show(found, as_json=parsed.json)
+    if parsed.output is not None:
+        parsed.output.write_text(f"{found.spec.canonical()}\n", encoding="utf-8")
+    return 0
+
+
+def _options(parsed: argparse.Namespace) -> Options:
     steps = None if parsed.steps is None else step_count(parsed.steps)
-    options = Options(
+    return Options(
         total_steps=steps,
         learning_rate=parsed.lr,
         dataset_length=parsed.examples,
@@ -79,11 +88,6 @@ def _import(parsed: argparse.Namespace) -> int:
         axis=parsed.axis,
         warmup_steps=parsed.warmup_steps,
     )
-    found = import_file(parsed.file, options)
-    _show(found, as_json=parsed.json)
-    if parsed.output is not None:
-        parsed.output.write_text(f"{found.spec.canonical()}\n", encoding="utf-8")
-    return 0
 
 
 def _is_bundle(path: Path) -> bool:

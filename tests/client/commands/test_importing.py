@@ -89,6 +89,12 @@ def test_the_axis_and_the_warmup_are_options(tmp_path: Path, capsys: pytest.Capt
     assert '"warmup_num_steps":9' in capsys.readouterr().out
 
 
+def test_a_bundle_takes_no_rate(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """What is for other files is not ignored in silence where the file is a bundle."""
+    assert main(["import", str(tmp_path / "runs.zip"), "--lr", "1"]) == 2
+    assert "--lr (learning_rate) must not be given with a bundle, got 1.0" in capsys.readouterr().err
+
+
 def test_bad_files_are_one_line(arguments: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """What cannot be imported is an error in one line, and the exit status of bad input."""
     (tmp_path / "x.json").write_text("[]")
