@@ -10,6 +10,8 @@ from tests.trainers import accelerate_runs as runs
 from tests.trainers.accelerate_runs import TABLE, TRAININGS
 from tests.trainers.support import on_processes, rows_of
 
+WITH_DEEPSPEED = Path(runs.__file__).with_name("deepspeed_plugin_runs.py")
+
 # Accelerate silences torch here when it is imported, which pytest undoes: steps of the scheduler come before any update
 pytestmark = pytest.mark.filterwarnings("ignore:Detected call of `lr_scheduler.step:UserWarning")
 
@@ -25,3 +27,11 @@ def test_row_k_reaches_update_k_on_two_processes(tmp_path: Path) -> None:
     """Two processes have the rates of one, though Accelerate steps a prepared scheduler twice for each update."""
     expected = {name: rows_of(TABLE, 0, updates) for name, (_, updates) in TRAININGS.items()}
     assert on_processes(Path(runs.__file__), str(tmp_path), timeout=300.0) == [expected] * 2
+
+
+@pytest.mark.parametrize("stage", ["0", "2"])
+def test_row_k_reaches_update_k_of_the_deepspeed_plugin(stage: str, tmp_path: Path) -> None:
+    """Under Accelerate's plugin DeepSpeed makes the updates: with accumulation, resumed, and on two processes."""
+    rates = [0.1 / (k + 3) for k in range(6)]  # the rows of the worker's table
+    expected = {"fresh": rates, "resumed": rates}
+    assert on_processes(WITH_DEEPSPEED, str(tmp_path), stage, timeout=300.0) == [expected] * 2
