@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import weakref
 from collections.abc import Sequence
 from typing import Any
 
@@ -55,8 +56,9 @@ class TableLR(FollowingScheduler):
     `initial_weight_decay` and so on) times the table's: bit for bit what `LambdaLR` gives for the table as its
     function. A rate that is a tensor gets that product rounded once, where torch multiplies in its precision.
 
-    A parameter group added later gets the table's values at the next step; with values per group it is an error, unless
-    `on_new_group` says what it gets.
+    A parameter group added later has the table's values from its first update on (from the next `step()` on where the
+    optimizer's step is compiled); with values per group that update raises `ValueError`, unless `on_new_group` says
+    what it gets.
 
     Loading the optimizer's state keeps this scheduler's row in force, because torch calls a hook then. An optimizer
     that is one by class alone is followed through what it wraps. Where nothing in it has hooks, load its state first:
@@ -122,7 +124,7 @@ class TableLR(FollowingScheduler):
             track_steps(optimizer)
         if relative is not None:
             self._warned.add("own")
-        self._warn_of_own_values(optimizer.param_groups, stacklevel=4)
+        self._warn_of_own_values(optimizer.param_groups)
         self._stepped_before = getattr(optimizer, "_opt_called", False)  # then its flag says nothing about our time
         super().__init__(optimizer, self._start - 1)
         self._idle = True
@@ -145,7 +147,8 @@ class TableLR(FollowingScheduler):
             return
         groups = self.optimizer.param_groups
         written = self._written
-        if epoch is None and groups[0]["lr"] is written and groups[-1]["lr"] is written:
+        count = len(groups)
+        if epoch is None and groups[0]["lr"] is written and groups[-1]["lr"] is written and count == self._count:
             progress = self.last_epoch + 1
             try:
                 rate = self._rates[progress]
@@ -161,7 +164,7 @@ class TableLR(FollowingScheduler):
                     for group in groups:
                         group["lr"] = rate
                     self._written = rate
-                    self._last_lr = [rate] * len(groups)
+                    self._last_lr = [rate] * count
                 return
         self._check_step(epoch)
         if epoch is None or not self._composite:  # torch before 2.9 steps to 0 at the milestones of a SequentialLR
@@ -226,7 +229,7 @@ class TableLR(FollowingScheduler):
         if stepped:
             self.step()
         else:
-            self._updates.reset()
+            self._updates.forget_update()
 
     @override
     def get_lr(self) -> list[Any]:
@@ -312,7 +315,7 @@ class TableLR(FollowingScheduler):
 
     def _follow_optimizer(self) -> None:
         """See its updates, and write our values again where loading its state has replaced them."""
-        on_load(self.optimizer, self._before_load, self._take_up_groups)
+        weakref.finalize(self, on_load(self.optimizer, self._before_load, self._take_up_groups)).atexit = False
         self._share()
         self._watch_updates()
 

@@ -54,21 +54,19 @@ class FollowingScheduler(RowScheduler):
             return False
         if updates.blind or not updates.seen:
             return self._moves_unseen()
-        if not self._in_force():
+        if not self._is_alone():
             return False  # another's turn: torch's protocol alone
-        if unseen := updates.unseen(optimizer, self.last_epoch):
+        if updates.goes_unseen(optimizer, self.last_epoch):
             self._warn("unseen", messages.UNSEEN)
-            self._go_to(self.last_epoch + (unseen - 1) * self._unit)
-            return False
         return True
 
     def _moves_unseen(self) -> bool:
         """Where no update was seen: move as torch says, and note what is to be taken back when one is seen."""
         updates = self._updates
         if (other := updates.others.find(self.optimizer)) is not None:
-            self._warn("elsewhere", messages.other_optimizer(type(other).__name__), stacklevel=5)
+            self._warn("elsewhere", messages.other_optimizer(type(other).__name__))
         if updates.is_stepped_too_often(self.optimizer):
-            self._warn("often", messages.TOO_OFTEN, stacklevel=5)
+            self._warn("often", messages.TOO_OFTEN)
         if updates.blind or not (updates.expected or updates.gradients_came(self.optimizer)):
             return False
         if self.last_epoch + self._unit > self._end:
@@ -83,7 +81,7 @@ class FollowingScheduler(RowScheduler):
         `missed`: the number of updates that were not marked. Before the first update, take back what came too early.
         """
         updates, groups = self._updates, self.optimizer.param_groups
-        if len(groups) < len(self._last_lr) or not self._in_force():
+        if len(groups) < len(self._last_lr) or not self._is_alone():
             return  # another's turn, or groups that are stepped one by one
         if updates.mark == AHEAD:
             self._go_to(self.last_epoch - updates.ahead)
@@ -96,7 +94,18 @@ class FollowingScheduler(RowScheduler):
         updates.seen = True
         self._warn("unfollowed", messages.unfollowed(self.table.axis))
 
+    def _take_in_groups(self) -> bool:
+        """Before an update: write the row in force into groups that were added, and say whether that is done.
+
+        Raises `ValueError` where the table has nothing for them.
+        """
+        if not self._is_alone():
+            return False  # another's turn
+        self._prepare(self.last_epoch)
+        self._apply(self._row(self.last_epoch))
+        return True
+
     def _watch_updates(self) -> None:
         if self._counts:
-            self._updates.watch(self.optimizer, self._catch_up, self._leads)
+            self._updates.watch(self.optimizer, self._catch_up, self._take_in_groups, self._leads)
             weakref.finalize(self, self._updates.close).atexit = False

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import functools
 import weakref
 from collections.abc import Callable, Iterator
 from typing import Any
 
 Hook = Callable[[Any], None]
 """Called with an optimizer."""
+Around = tuple[Hook | None, Hook | None]
+"""What is called before a step, and after it."""
 
 
 def with_hooks(optimizer: Any) -> list[Any]:
@@ -80,31 +83,48 @@ def leads_to_hooks(optimizer: Any) -> bool:
 
 
 def wrap_step(optimizer: Any, before: Hook | None = None, after: Hook | None = None) -> Callable[[], None]:
-    """Call one function before each call of `optimizer.step`, and another after it. Returns what ends that."""
+    """Call one function before each call of `optimizer.step`, and another after it. Returns what ends that.
+
+    A step that was wrapped here before is not wrapped again: its calls call these functions, too.
+    """
+    hooks = getattr(optimizer.step, "_around", None)
+    if hooks is None:
+        hooks = _wrap(optimizer)
+    around = (before, after)
+    hooks.append(around)
+    return functools.partial(_remove, hooks, around)
+
+
+def _remove(hooks: list[Around], around: Around) -> None:
+    hooks[:] = [each for each in hooks if each is not around]
+
+
+def _wrap(optimizer: Any) -> list[Around]:
+    """Wrap a step, and return the functions to call around it, of which there are none yet."""
     step, me = optimizer.step, weakref.ref(optimizer)
-    hooks = [before, after]
+    hooks: list[Around] = []
 
     def tracked(*args: Any, **kwargs: Any) -> Any:
         stepped: Any = me()
         stepped._opt_called = True
-        if hooks[0] is not None:
-            hooks[0](stepped)
+        for before, _ in hooks:
+            if before is not None:
+                before(stepped)
         result = step(*args, **kwargs)
-        if hooks[1] is not None:
-            hooks[1](stepped)
+        for _, after in hooks:
+            if after is not None:
+                after(stepped)
         return result
-
-    def end() -> None:
-        hooks[:] = [None, None]
 
     tracked.__wrapped__ = step  # type: ignore[attr-defined]  # a GradScaler asks for the parameters of a step
     tracked._wrapped_by_lr_sched = True  # type: ignore[attr-defined]  # by this mark torch knows a tracked step
+    tracked._around = hooks  # type: ignore[attr-defined]  # by this we know one of ours
     optimizer.step = tracked
-    return end
+    return hooks
 
 
-def on_load(optimizer: Any, before: Callable[[], None], after: Callable[[], None]) -> None:
-    """Call a bound method before, and another after, an optimizer's state is loaded.
+def on_load(optimizer: Any, before: Callable[[], None], after: Callable[[], None]) -> Callable[[], None]:
+    """Call a bound method before, and another after, an optimizer's state is loaded. Returns what ends that.
 
     The optimizer does not keep alive what they are bound to: it outlives its schedulers.
     """
@@ -118,6 +138,13 @@ def on_load(optimizer: Any, before: Callable[[], None], after: Callable[[], None
         if (call := second()) is not None:
             call()
 
+    removals = []
     for inner in with_hooks(optimizer):
-        inner.register_load_state_dict_pre_hook(pre_hook)
-        inner.register_load_state_dict_post_hook(post_hook)
+        removals.append(inner.register_load_state_dict_pre_hook(pre_hook).remove)
+        removals.append(inner.register_load_state_dict_post_hook(post_hook).remove)
+
+    def end() -> None:
+        for remove in removals:
+            remove()
+
+    return end

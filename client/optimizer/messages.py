@@ -11,8 +11,9 @@ OTHER_WRITER = (
 )
 
 UNSEEN = (
-    "the optimizer is updated in a way that its step hooks do not see: from now on each step() counts as an update. "
-    "Call step() once after each update, and advance(stepped=False) after one that was skipped"
+    "the weights changed between calls of step(), and the optimizer's step hooks saw no update: no row was passed. "
+    "That is right where weights are clamped or perturbed between updates; where updates are made past the hooks, call "
+    "set_progress(n) after each, with the number of updates so far"
 )
 TOO_OFTEN = (
     "step() was called again though no weight has changed since the last call: rows are passed over, because this "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import inspect
 import warnings
 import weakref
 from typing import Any
@@ -44,6 +45,7 @@ class RowScheduler(LRScheduler):
     _start: int = 0
     _idle: bool = False  # made, and not moved since
     _stepped_before: bool = False  # the optimizer, before this scheduler was made
+    _count: int = 0  # groups written to
     _written: float | None = None  # the object last written as the first group's rate; None where others may write
     _released: bool = False  # at the table's end, and nobody has written a rate since
 
@@ -124,6 +126,7 @@ class RowScheduler(LRScheduler):
 
     def _sign(self, groups: list[Group]) -> None:
         """Record the objects written into the groups, to tell them from equal rates that another scheduler wrote."""
+        self._count = len(groups)
         self._written = self._last_lr[0]  # type: ignore[assignment]  # ours are floats
         # what was written is a float or a tensor, and `type` is quicker than `is_tensor`
         self._tensors = {
@@ -151,21 +154,21 @@ class RowScheduler(LRScheduler):
         groups = self.optimizer.param_groups
         if not self._writer.fits(groups):
             self._writer.bind(groups)
-            self._warn_of_own_values(groups, stacklevel=5)
+            self._warn_of_own_values(groups)
         if self._overwritten():
             self._warn("writer", messages.OTHER_WRITER)
         if progress > self._end and self.table.after == "hold":
             self._warn("end", messages.past_end(self.table, progress))
 
-    def _warn_of_own_values(self, groups: list[Group], stacklevel: int) -> None:
+    def _warn_of_own_values(self, groups: list[Group]) -> None:
         if "own" not in self._warned and (values := self._writer.disagreement(groups)):
-            self._warn("own", messages.own_values(values), stacklevel)
+            self._warn("own", messages.own_values(values))
 
-    def _warn(self, what: str, message: str, stacklevel: int = 4) -> None:
-        """Warn of each thing once, at the line that made the scheduler, or called step() or set_progress()."""
+    def _warn(self, what: str, message: str) -> None:
+        """Warn of each thing once, at the line outside of torch and of here that led to it."""
         if what not in self._warned:
             self._warned.add(what)
-            warnings.warn(message, ScheduleWarning, stacklevel)
+            warnings.warn(message, ScheduleWarning, _level_of_user())
 
     def _overwritten(self) -> bool:
         """Whether a rate in the optimizer differs from the one this scheduler wrote."""
@@ -176,6 +179,23 @@ class RowScheduler(LRScheduler):
         """Whether the rates in the optimizer are the objects that this scheduler wrote, not only equal numbers."""
         # SequentialLR takes back those whose turn is to come
         return self._written is not None and self.last_epoch >= 0 and self._is_untouched()
+
+    def _is_alone(self) -> bool:
+        """Whether the rates in force are this scheduler's, also where somebody has written the same numbers again.
+
+        Those are then its own again. Rates of another TableLR are never taken for them, nor are tensors.
+        """
+        if self._in_force():
+            return True
+        groups = self.optimizer.param_groups
+        is_equal = self._written is not None and self.last_epoch >= 0 and not self._overwritten()
+        if not is_equal or any(type(group["lr"]) is not float for group in groups) or self._others_in_force():
+            return False
+        self._apply(self._row(self.last_epoch))
+        return True
+
+    def _others_in_force(self) -> bool:
+        return any(other is not self and other._in_force() for other in _on_optimizer[self.optimizer])
 
     def _is_untouched(self) -> bool:
         pairs = zip(self.optimizer.param_groups, self._last_lr, strict=False)  # groups added since were not written
@@ -192,7 +212,7 @@ class RowScheduler(LRScheduler):
         _living.add(self)
 
     def _leave_to_others(self, values: dict[str, list[float]]) -> None:
-        if not any(other is not self and other._in_force() for other in _on_optimizer[self.optimizer]):
+        if not self._others_in_force():
             write_values(self.optimizer.param_groups, values)
         self._last_lr = [*values["lr"]]
         self._written = None
@@ -209,6 +229,14 @@ class RowScheduler(LRScheduler):
     def __del__(self) -> None:
         if not _ended:
             self._warn_if_stuck()
+
+
+def _level_of_user() -> int:
+    """The level of the stack, for a warning of the caller's, at which neither torch nor this package is any more."""
+    frame, level = inspect.currentframe(), 0
+    while frame is not None and frame.f_globals.get("__name__", "").partition(".")[0] in ("client", "torch"):
+        frame, level = frame.f_back, level + 1
+    return level
 
 
 _on_optimizer: weakref.WeakKeyDictionary[Optimizer, weakref.WeakSet[RowScheduler]] = weakref.WeakKeyDictionary()

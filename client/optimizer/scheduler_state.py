@@ -91,7 +91,9 @@ class SavedState:
             message = f"this is not the state of a TableLR, but {abbreviate(state)}"
             raise ValueError(message)  # noqa: TRY004  # whatever is wrong with a state is a ValueError
         if missing := [*_missing(state)]:
-            raise ValueError(f"this is not the state of a TableLR: it has no {', '.join(sorted(missing))}")
+            position = None if "digest" in state or "axis" in state else state.get("last_epoch")  # of another scheduler
+            advice = f". To go on from there with this table: set_progress({position})" if type(position) is int else ""
+            raise ValueError(f"this is not the state of a TableLR: it has no {', '.join(sorted(missing))}{advice}")
         state = {**_DEFAULTS, **state}
         in_force = _checked(state, "in_force", "True or False", _is_bool)
         relative = _checked(state, "relative", "True or False", _is_bool)

@@ -60,6 +60,8 @@ class Updates:
         self._doubtful: bool | None = None  # whether the last update was the first one, with gradients of 0 alone
         self._passed = False  # another one has begun since, and no step() came before it
         self._catch_up: Callable[[], Callable[[int], None] | None] = _nothing
+        self._take_in: Callable[[], Callable[[], bool] | None] = _nothing
+        self._groups = 0  # those that the scheduler has written to
         self._is_ours: Callable[[], Callable[[], bool] | None] = _nothing
         self._leading: Callable[[], Any] = _nothing  # the parameter whose steps are counted
         self._other: Callable[[], Any] = _nothing  # the first that was stepped without it
@@ -67,16 +69,25 @@ class Updates:
         self._weights = _Weights()
         self._removals: list[Callable[[], None]] = []
 
-    def watch(self, optimizer: Any, catch_up: Callable[[int], None], is_ours: Callable[[], bool]) -> None:
+    def watch(
+        self,
+        optimizer: Any,
+        catch_up: Callable[[int], None],
+        take_in: Callable[[], bool],
+        is_ours: Callable[[], bool],
+    ) -> None:
         """Begin to watch.
 
         Args:
             optimizer: of any kind. Its own hooks are used, or those of the optimizers that it wraps; where there are
                 none, or where its `step` is no method, calls of its `step` are watched.
             catch_up: a bound method, called before an update with the number of updates that were missed before.
+            take_in: a bound method, called before an update of more parameter groups than before; whether it took the
+                new ones in.
             is_ours: a bound method; whether the first group's rate is the one that the scheduler wrote.
         """
         self._catch_up, self._is_ours = weakref.WeakMethod(catch_up), weakref.WeakMethod(is_ours)
+        self._take_in, self._groups = weakref.WeakMethod(take_in), len(optimizer.param_groups)
         self._had_gradients = _has_gradients(optimizer)
         inner = with_hooks(optimizer)
         for each in inner:
@@ -97,7 +108,13 @@ class Updates:
 
     def reset(self) -> None:
         """Forget what was marked: the scheduler's position was set by other means."""
+        self.seen = self.seen or self.mark == MADE
         self.mark, self.ahead = NONE, 0
+
+    def forget_update(self) -> None:
+        """Forget an update that was marked: it was none. What came before the first one is still to be taken back."""
+        if self.mark == MADE:
+            self.mark = NONE
 
     @property
     def noted(self) -> Noted:
@@ -113,7 +130,7 @@ class Updates:
 
     def before(self, optimizer: Any, _args: Any = None, _kwargs: Any = None) -> None:
         """A step of the optimizer begins."""
-        if self.mark:
+        if self.mark or (not is_compiling() and len(optimizer.param_groups) > self._groups):  # a guard on each rate
             self._begin(optimizer)
 
     def after(self, optimizer: Any, _args: Any = None, _kwargs: Any = None) -> None:
@@ -138,6 +155,12 @@ class Updates:
         return rate != 0.0 if type(rate) is float else rate is self._tensor_rate()
 
     def _begin(self, optimizer: Any) -> None:
+        if len(optimizer.param_groups) > self._groups:
+            take_in = self._take_in()
+            if take_in is not None and take_in():
+                self._groups = len(optimizer.param_groups)
+        if not self.mark:
+            return
         if self._doubtful:
             self._passed = True
             return
@@ -205,16 +228,12 @@ class Updates:
         """Whether there are gradients now, and were none when watching began: training has begun."""
         return not self._had_gradients and _has_gradients(optimizer)
 
-    def unseen(self, optimizer: Any, position: int) -> int:
-        """The number of updates that no hook saw, once it is certain that there are some; else 0.
+    def goes_unseen(self, optimizer: Any, position: int) -> bool:
+        """Whether weights keep changing while no hook is called, so that updates may be made that none sees.
 
         Called at each step of the scheduler that follows no update. The weights of three such steps on end differ.
         """
-        changes = self._weights.changes(_first_parameter(optimizer), position)
-        if changes + 1 < _BLIND_AFTER:
-            return 0
-        self.blind = True
-        return changes + 1
+        return self._weights.changes(_first_parameter(optimizer), position) + 1 >= _BLIND_AFTER
 
     def is_stepped_too_often(self, optimizer: Any) -> bool:
         """Whether weights that changed between two steps of the scheduler have not changed since the last."""

@@ -14,7 +14,7 @@ from torch.optim import Adam, AdamW
 from client.lr_scheduler import TableLR
 from scheduler import Table
 from tests.support.client.tables import RATES, make_sgd, make_table, per_group_table, rates_in_force
-from tests.support.client.training import make_groups, update, values_of
+from tests.support.client.training import make_groups, record_rates, update, values_of
 
 # -- tensors, groups, columns -----------------------------------------------------------------------------------------
 
@@ -61,6 +61,22 @@ def test_an_added_group_gets_the_table_s_rate() -> None:
     assert values_of(optimizer) == [0.05, 0.05]
 
 
+def test_an_added_group_has_the_row_of_its_first_update() -> None:
+    """A group that is added between two updates has the row of the next one, not the rate that it came with."""
+    optimizer = make_sgd()
+    groups = [record_rates(optimizer)]
+    scheduler = TableLR(optimizer, make_table())
+    for _ in range(2):
+        update(optimizer)
+        scheduler.step()
+    optimizer.add_param_group({"params": [torch.nn.Parameter(torch.ones(3))]})
+    groups.append(record_rates(optimizer, group=1))
+    for _ in range(2):
+        update(optimizer)
+        scheduler.step()
+    assert groups == [RATES[:4], RATES[2:4]]
+
+
 def test_each_group_gets_its_own_column() -> None:
     """`lr.k` goes to parameter group k."""
     optimizer = make_sgd(3)
@@ -79,14 +95,14 @@ def test_another_number_of_groups_is_an_error_that_lists_both(groups: int) -> No
 
 
 def test_a_group_added_to_rates_per_group_is_an_error() -> None:
-    """A group that the table has no rate for stops the next step."""
+    """A group that the table has no rate for stops the update that would use its own."""
     optimizer = make_sgd(2)
     scheduler = TableLR(optimizer, per_group_table(2))
     rates_in_force(optimizer, scheduler, 1)
     optimizer.add_param_group({"params": [torch.nn.Parameter(torch.ones(3))], "name": "head"})
-    update(optimizer)
     with pytest.raises(ValueError, match=r"the optimizer has 3 .*head: 1 parameters"):
-        scheduler.step()
+        update(optimizer)
+    assert scheduler.last_epoch == 1
 
 
 def test_rates_per_group_need_a_tensor_per_group() -> None:

@@ -10,14 +10,14 @@ from typing import Any
 
 import pytest
 import torch
-from torch.optim import SGD, AdamW, Optimizer
+from torch.optim import SGD, AdamW
 from torch.optim.lr_scheduler import ConstantLR
 
 from client.lr_scheduler import TableLR
-from scheduler import ScheduleWarning, Table
+from scheduler import ScheduleWarning
 from scheduler.table_format import Axis
 from tests.support.client.tables import RATES, make_sgd, make_table, rates_in_force
-from tests.support.client.training import make_groups, pickled, record_rates, update, values_of
+from tests.support.client.training import by_hand, make_groups, pickled, record_rates, update, values_of
 
 unfollowed_is_fine = pytest.mark.filterwarnings("ignore:an update followed another:scheduler.ScheduleWarning")
 
@@ -188,15 +188,6 @@ def test_another_parameter_leads_where_the_first_is_stepped_no_more(followed: bo
 # -- where updates cannot be seen -------------------------------------------------------------------------------------
 
 
-def by_hand(optimizer: Optimizer) -> None:
-    """An update that no hook sees."""
-    with torch.no_grad():
-        for group in optimizer.param_groups:
-            for parameter in group["params"]:
-                parameter.grad = torch.ones_like(parameter)
-                parameter.sub_(parameter.grad, alpha=float(group["lr"]))
-
-
 @pytest.mark.filterwarnings("ignore:Detected call of .lr_scheduler.step:UserWarning")  # no update was seen
 def test_updates_by_hand_follow_torch_s_protocol() -> None:
     """Where the weights are updated without the optimizer, each step() is a row; one too many warns with the line."""
@@ -213,7 +204,7 @@ def test_updates_by_hand_follow_torch_s_protocol() -> None:
 
 
 def test_updates_that_are_seen_no_more_are_noticed_within_three() -> None:
-    """Where hooks were called and are no more, the third update warns, and rows are right from there on."""
+    """Where hooks were called and are no more, the third update warns, and set_progress goes on from there."""
     optimizer = make_sgd()
     scheduler = TableLR(optimizer, make_table())
     assert rates_in_force(optimizer, scheduler, 2) == RATES[:2]
@@ -222,12 +213,12 @@ def test_updates_that_are_seen_no_more_are_noticed_within_three() -> None:
     by_hand(optimizer)
     scheduler.step()
     by_hand(optimizer)
-    with pytest.warns(ScheduleWarning, match="step hooks do not see"):
+    with pytest.warns(ScheduleWarning, match="step hooks saw no update: no row was passed"):
         scheduler.step()
     for k in range(5, 8):
+        scheduler.set_progress(k)
         assert values_of(optimizer) == [RATES[k]]
         by_hand(optimizer)
-        scheduler.step()
 
 
 # -- beside others, and after the end ---------------------------------------------------------------------------------
@@ -346,34 +337,3 @@ def test_another_table_may_be_meant_by_the_one_who_makes_the_scheduler() -> None
     assert values_of(optimizer) == [RATES[::-1][4]]
     with pytest.raises(TypeError, match="allow_other_table must be True, False or the old Table, got 'yes'"):
         TableLR(make_sgd(), make_table(), allow_other_table="yes")  # type: ignore[arg-type]  # the mistake under test
-
-
-class Found:
-    """What a GradScaler leaves for a fused optimizer, with a count of how often it is read: each waits for a device."""
-
-    def __init__(self) -> None:
-        self.reads = 0
-
-    def item(self) -> float:
-        self.reads += 1
-        return 0.0
-
-
-class Still(Optimizer):
-    """An optimizer that changes nothing."""
-
-    def step(self, closure: Any = None) -> None:  # type: ignore[override]  # as plain as an optimizer can be
-        del closure
-
-
-@pytest.mark.parametrize("prepare", [id, ConstantLR], ids=["alone", "after another scheduler"])
-def test_an_update_is_looked_at_once(prepare: Any) -> None:
-    """An update is watched by the hooks alone where its step leads to them, also through torch's wrapper of it."""
-    optimizer = Still([torch.nn.Parameter(torch.zeros(1))], {"lr": 0.1})
-    prepare(optimizer)
-    scheduler = TableLR(optimizer, Table({"lr": [0.1, 0.2, 0.3]}))
-    optimizer.found_inf = found = Found()  # type: ignore[attr-defined]  # as a GradScaler does
-    optimizer.step()
-    assert found.reads == 1
-    scheduler.step()
-    assert scheduler.last_epoch == 1

@@ -175,12 +175,12 @@ def test_a_tensor_of_integers_is_refused_wherever_it_comes_from() -> None:
     optimizer = SGD(make_groups(1), lr=0.5)
     scheduler = TableLR(optimizer, Table({"lr": RATES}))
     optimizer.add_param_group(make_groups(1, lr=torch.tensor(1))[0])
-    optimizer.step()
     with pytest.raises(ValueError, match="the lr of group 1 must be a number or a tensor of one float"):
-        scheduler.step()
+        optimizer.step()
     assert scheduler.last_epoch == 0
     assert scheduler.get_last_lr() == [RATES[0]]
     optimizer.param_groups[1]["lr"] = 0.5
+    optimizer.step()
     scheduler.step()
     assert [group["lr"] for group in optimizer.param_groups] == [RATES[1]] * 2
 

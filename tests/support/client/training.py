@@ -23,11 +23,20 @@ def update(optimizer: Optimizer) -> None:
     optimizer.step()
 
 
-def record_rates(optimizer: Optimizer) -> list[float]:
-    """The rate of group 0 at the beginning of each update from now on."""
+def record_rates(optimizer: Optimizer, group: int = 0) -> list[float]:
+    """The rate of a parameter group at the beginning of each update from now on."""
     seen: list[float] = []
-    optimizer.register_step_pre_hook(lambda *_: seen.append(float(optimizer.param_groups[0]["lr"])))
+    optimizer.register_step_pre_hook(lambda *_: seen.append(float(optimizer.param_groups[group]["lr"])))
     return seen
+
+
+def by_hand(optimizer: Optimizer) -> None:
+    """An update that no hook sees."""
+    with torch.no_grad():
+        for group in optimizer.param_groups:
+            for parameter in group["params"]:
+                parameter.grad = torch.ones_like(parameter)
+                parameter.sub_(parameter.grad, alpha=float(group["lr"]))
 
 
 def skip(optimizer: Optimizer) -> None:
