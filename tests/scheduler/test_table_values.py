@@ -90,7 +90,9 @@ def test_it_is_a_tensor_of_its_own(table: Table, make: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    "use", [lambda table: table[0], lambda table: table[:2], list, np.asarray, torch.as_tensor], ids=str
+    "use",
+    [lambda table: table[0], lambda table: table[:2], list, np.asarray, torch.as_tensor],
+    ids=["a row", "a slice", "list", "asarray", "as_tensor"],
 )
 def test_several_columns_are_ambiguous(several: Table, use: Any) -> None:
     """Without a name it is not clear which column is meant: the error says how to write it."""
