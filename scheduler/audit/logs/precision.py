@@ -83,7 +83,8 @@ def find_precision(words: Sequence[str], values: Values) -> Precision:
     digits = max(count for count, _ in counts.values())
     if digits > _FLOAT32[1] and is_float32:
         return Precision("float32")
-    is_padded = any(map(_is_padded, written))
+    zeros = {word for word, value in zip(words, values.tolist(), strict=True) if value == 0 and _is_padded(word)}
+    is_padded = bool(zeros) or any(map(_is_padded, written))
     is_short = not is_padded and all(_is_short_float32(word, count) for word, (count, _) in counts.items())
     if _FLOAT32[0] < digits <= _FLOAT32[1] and is_short:
         return Precision("float32")
@@ -92,6 +93,8 @@ def find_precision(words: Sequence[str], values: Values) -> Precision:
     places = max(count for _, count in counts.values())
     filled_digits = sum(count == digits for count, _ in counts.values())
     filled_places = sum(count == places for _, count in counts.values())
+    if any(_counts(word)[1] == places for word in zeros):  # 0.0000 has no digits that could have been kept
+        filled_digits = 0
     return Precision("digits", digits) if filled_digits >= filled_places or places < 1 else Precision("places", places)
 
 

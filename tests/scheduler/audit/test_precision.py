@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scheduler.audit.logs.precision import find_precision
+from scheduler.audit.logs.precision import Precision, find_precision
 
 CURVE = 3e-4 * (1 + np.cos(np.linspace(0, 3, 60))) / 2
 
@@ -50,3 +50,9 @@ def test_a_rate_agrees_with_what_it_was_written_as(values: list[float], form: st
     logged = np.array([float(word) for word in words])
     low, high = find_precision(words, logged).bounds(logged)
     assert ((low <= exact) & (exact <= high)).all()
+
+
+def test_padded_zeros_tell_decimal_places() -> None:
+    """A log of "%.4f" in which most rates are 0.0000 has four decimal places."""
+    words = [f"{rate:.4f}" for rate in np.linspace(0.0, 5e-4, 50)]
+    assert find_precision(words, np.array(words, dtype=np.float64)) == Precision("places", 4)

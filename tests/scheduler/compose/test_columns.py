@@ -133,7 +133,9 @@ def test_every_composite_has_a_law() -> None:
     composites = {kind for kind, made in KINDS.items() if issubclass(made, Composite)}
     assert {name.partition("-")[0] for name in LAWS} == composites
     several = {kind for kind, made in KINDS.items() if made.column_names is not Base.column_names}
-    assert {part.kind for part in PARTS} == several - composites
+    assert {part.kind for part in PARTS} == several - composites - {
+        "deepspeed.OneCycle"
+    }  # of the libraries torch's stand for all
 
 
 @pytest.mark.parametrize("part", PARTS, ids=[f"{n}-{part.kind}" for n, part in enumerate(PARTS)])
