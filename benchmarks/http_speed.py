@@ -21,6 +21,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 
+from benchmarks.goals import Goal
 from benchmarks.http_servers import Servers, proxies, servers
 from benchmarks.in_process import post_costs
 from benchmarks.wrk import Load, load
@@ -43,21 +44,6 @@ class Options:
 
     rounds: int
     seconds: int
-
-
-@dataclass(frozen=True)
-class Goal:
-    """A figure, and what it should be at least or at most."""
-
-    what: str
-    figure: float
-    bound: float
-    at_least: bool = True
-
-    def __str__(self) -> str:
-        met = self.figure >= self.bound if self.at_least else self.figure <= self.bound
-        sign = "at least" if self.at_least else "at most"
-        return f"  {self.what:62}{self.figure:9.2f}   {sign:8} {self.bound:5.2f}   {'met' if met else 'SHORT'}"
 
 
 @dataclass(frozen=True)

@@ -12,11 +12,11 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 
 import torch
 from torch.optim.lr_scheduler import CosineAnnealingLR, LambdaLR, LRScheduler
 
+from benchmarks.goals import Goal
 from client.lr_scheduler import TableLR
 from client.optimizer.updates import MADE, NONE
 from client.plain_loop import set_lr
@@ -40,21 +40,6 @@ class DoingNothing(torch.optim.Optimizer):
             after(self, (), {})
 
     step.hooked = True  # type: ignore[attr-defined]  # torch then leaves it as it is
-
-
-@dataclass(frozen=True)
-class Goal:
-    """A ratio, and what it should be at least or at most."""
-
-    what: str
-    figure: float
-    bound: float
-    at_least: bool = True
-
-    def __str__(self) -> str:
-        met = self.figure >= self.bound if self.at_least else self.figure <= self.bound
-        sign = "at least" if self.at_least else "at most"
-        return f"  {self.what:62}{self.figure:9.2f}   {sign:8} {self.bound:5.2f}   {'met' if met else 'SHORT'}"
 
 
 def make_optimizer(groups: int) -> torch.optim.Optimizer:
