@@ -48,9 +48,11 @@ def test_every_legal_spec_has_a_table_or_a_reason(kind: str, data: st.DataObject
         return
     outcome = _outcome(spec)
     if isinstance(outcome, Table):
-        rates = [column for name, column in outcome.columns.items() if name == "lr"]
-        assert all(first_bad_rate(np.asarray(column)) is None for column in rates)
-        assert all(np.isfinite(column).all() for column in outcome.columns.values())
+        # DeepSpeed's OneCycle lets the betas decay without a bound, as the library does
+        unbounded = ("beta1", "beta2") if any(each.kind == "deepspeed.OneCycle" for each in schedule.walk()) else ()
+        columns = outcome.columns.items()
+        assert all(first_bad_rate(np.asarray(column)) is None for name, column in columns if name not in unbounded)
+        assert all(np.isfinite(column).all() for _, column in columns)
     else:
         assert "at step" in outcome
     spec.warnings()

@@ -26,6 +26,7 @@ from scheduler.compose import (
     Sum,
 )
 from scheduler.compose.base import Composite
+from scheduler.libraries import deepspeed
 from scheduler.numerics.pieces import BLOCK
 from scheduler.schedule import Schedule as Base
 
@@ -37,6 +38,7 @@ PARTS: list[Schedule] = [
     CyclicLR(0.01, 0.1, 3, mode="triangular2", momentum_column="beta1"),
     SequentialLR([ConstantLR(0.1, 0.5, 2), OneCycleLR(0.1, 25), ExponentialLR(0.1, 0.9)], [4, 14]),
     ChainedScheduler([CyclicLR(0.01, 0.1, 5), ExponentialLR(0.1, 0.9)]),
+    deepspeed.OneCycle(0.01, 0.1, cycle_first_step_size=7, decay_step_size=5, decay_lr_rate=0.1),
 ]
 
 
@@ -108,11 +110,13 @@ def by_hand(part: Schedule, column: str) -> list[float]:
 @pytest.mark.parametrize("part", PARTS, ids=[f"{n}-{part.kind}" for n, part in enumerate(PARTS)])
 def test_columns_are_those_of_the_part_taken_by_hand(part: Schedule, name: str) -> None:
     """Every column beside lr is the part's own at the step shown; the rate is what the composite makes of it."""
-    law, other = LAWS[name], part.column_names[1]
+    law, others = LAWS[name], part.column_names[1:]
     columns = law.make(part).columns(STEPS)
-    rates, values = by_hand(part, "lr"), by_hand(part, other)
-    assert columns.keys() == {"lr", other}
-    assert columns[other].tolist() == [values[law.step(t)] for t in range(STEPS)]
+    assert columns.keys() == {"lr", *others}
+    for other in others:
+        values = by_hand(part, other)
+        assert columns[other].tolist() == [values[law.step(t)] for t in range(STEPS)]
+    rates = by_hand(part, "lr")
     assert columns["lr"].tolist() == [law.rate(t, rates.__getitem__) for t in range(STEPS)]
 
 
@@ -133,9 +137,7 @@ def test_every_composite_has_a_law() -> None:
     composites = {kind for kind, made in KINDS.items() if issubclass(made, Composite)}
     assert {name.partition("-")[0] for name in LAWS} == composites
     several = {kind for kind, made in KINDS.items() if made.column_names is not Base.column_names}
-    assert {part.kind for part in PARTS} == several - composites - {
-        "deepspeed.OneCycle"
-    }  # of the libraries torch's stand for all
+    assert {part.kind for part in PARTS} == several - composites
 
 
 @pytest.mark.parametrize("part", PARTS, ids=[f"{n}-{part.kind}" for n, part in enumerate(PARTS)])
