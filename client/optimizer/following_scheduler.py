@@ -54,7 +54,7 @@ class FollowingScheduler(RowScheduler):
             return False
         if updates.blind or not updates.seen:
             return self._moves_unseen()
-        if not self._is_alone():
+        if not self._keeps_rates():
             return False  # another's turn: torch's protocol alone
         if updates.goes_unseen(optimizer, self.last_epoch):
             self._warn("unseen", messages.UNSEEN)
@@ -81,7 +81,7 @@ class FollowingScheduler(RowScheduler):
         `missed`: the number of updates that were not marked. Before the first update, take back what came too early.
         """
         updates, groups = self._updates, self.optimizer.param_groups
-        if len(groups) < len(self._last_lr) or not self._is_alone():
+        if len(groups) < len(self._last_lr) or not self._keeps_rates():
             return  # another's turn, or groups that are stepped one by one
         if updates.mark == AHEAD:
             self._go_to(self.last_epoch - updates.ahead)
@@ -99,7 +99,7 @@ class FollowingScheduler(RowScheduler):
 
         Raises `ValueError` where the table has nothing for them.
         """
-        if not self._is_alone():
+        if not self._keeps_rates():
             return False  # another's turn
         self._prepare(self.last_epoch)
         self._apply(self._row(self.last_epoch))

@@ -9,7 +9,7 @@ from typing import Any
 
 Hook = Callable[[Any], None]
 """Called with an optimizer."""
-Around = tuple[Hook | None, Hook | None]
+Around = tuple[Hook, Hook]
 """What is called before a step, and after it."""
 
 
@@ -65,7 +65,7 @@ def _optimizers(value: Any) -> list[Any]:
 def track_steps(optimizer: Any) -> None:
     """Let torch see the calls of an `optimizer.step` that is not a method it can wrap, such as a compiled one."""
     if not hasattr(optimizer.step, "_wrapped_by_lr_sched"):
-        wrap_step(optimizer)
+        _wrap(optimizer)
 
 
 def leads_to_hooks(optimizer: Any) -> bool:
@@ -82,7 +82,7 @@ def leads_to_hooks(optimizer: Any) -> bool:
     return has_hooks(optimizer)
 
 
-def wrap_step(optimizer: Any, before: Hook | None = None, after: Hook | None = None) -> Callable[[], None]:
+def wrap_step(optimizer: Any, before: Hook, after: Hook) -> Callable[[], None]:
     """Call one function before each call of `optimizer.step`, and another after it. Returns what ends that.
 
     A step that was wrapped here before is not wrapped again: its calls call these functions, too.
@@ -108,12 +108,10 @@ def _wrap(optimizer: Any) -> list[Around]:
         stepped: Any = me()
         stepped._opt_called = True
         for before, _ in hooks:
-            if before is not None:
-                before(stepped)
+            before(stepped)
         result = step(*args, **kwargs)
         for _, after in hooks:
-            if after is not None:
-                after(stepped)
+            after(stepped)
         return result
 
     tracked.__wrapped__ = step  # type: ignore[attr-defined]  # a GradScaler asks for the parameters of a step

@@ -180,10 +180,10 @@ class RowScheduler(LRScheduler):
         # SequentialLR takes back those whose turn is to come
         return self._written is not None and self.last_epoch >= 0 and self._is_untouched()
 
-    def _is_alone(self) -> bool:
-        """Whether the rates in force are this scheduler's, also where somebody has written the same numbers again.
+    def _keeps_rates(self) -> bool:
+        """Whether the rates in force are this scheduler's. Where others wrote the same numbers, it writes them again.
 
-        Those are then its own again. Rates of another TableLR are never taken for them, nor are tensors.
+        Not where they are another TableLR's, or tensors.
         """
         if self._in_force():
             return True

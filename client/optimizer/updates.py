@@ -130,7 +130,8 @@ class Updates:
 
     def before(self, optimizer: Any, _args: Any = None, _kwargs: Any = None) -> None:
         """A step of the optimizer begins."""
-        if self.mark or (not is_compiling() and len(optimizer.param_groups) > self._groups):  # a guard on each rate
+        # compiled code would be guarded by each rate in the groups, and compiled once more for it
+        if self.mark or (not is_compiling() and len(optimizer.param_groups) > self._groups):
             self._begin(optimizer)
 
     def after(self, optimizer: Any, _args: Any = None, _kwargs: Any = None) -> None:
