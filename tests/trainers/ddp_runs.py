@@ -51,4 +51,3 @@ def main() -> None:
 if __name__ == "__main__":
     dist.init_process_group("gloo")
     main()
-    dist.destroy_process_group()

@@ -133,7 +133,6 @@ def main() -> None:
         recorded[f"{way} accumulated"] = make().updates(UPDATES, accumulation=3).recorded
         recorded[f"{way} resumed"] = resume(make, FOLDER / way)
     report(recorded)
-    dist.destroy_process_group()
 
 
 if __name__ == "__main__":
