@@ -25,6 +25,7 @@ from client.runs.documents import Run
 from client.runs.methods import RunMethods, Target
 from client.status import Stats, Status, stats_of, status_of
 from scheduler import KINDS, Schedule, Spec, Table
+from scheduler.table import check_table
 from scheduler.table_format import MAX_HEADER, After, Axis
 from scheduler.texts import abbreviate, is_digest
 
@@ -167,8 +168,7 @@ class Client(RunMethods):
         Returns its digest, by which `get` fetches it, once the service has stored it. Publishing a table that the
         service already has changes nothing.
         """
-        if not isinstance(table, Table):
-            raise TypeError(f"table must be a Table, got {abbreviate(table)}")
+        check_table(table)
         path = f"/v1/tables/{table.digest}"
         response = self._transport.request(
             "PUT",

@@ -25,6 +25,7 @@ import numpy as np
 from client.client import Client
 from client.errors import ClientError
 from scheduler import Table
+from scheduler.table import check_table
 from scheduler.texts import abbreviate, is_digest
 from scheduler.views.by_update import by_update
 
@@ -135,8 +136,7 @@ def _schedule_class() -> Any:
             name: str = "TableSchedule",
         ) -> None:
             super().__init__()
-            if not isinstance(table, Table):
-                raise TypeError(f"table must be a Table, got {abbreviate(table)}")
+            check_table(table)
             self._rates = by_update(table, column, group=group, per_step=per_step, per_epoch=per_epoch)
             if then is None and table.after == "release":
                 raise ValueError(_RELEASED)

@@ -19,6 +19,7 @@ import numpy as np
 
 from client.errors import DigestMismatchError
 from scheduler import Table
+from scheduler.table import check_table
 from scheduler.texts import abbreviate
 from scheduler.views.by_update import ByUpdate, by_update
 
@@ -121,8 +122,7 @@ def schedule(
     Raises `ImportError` without JAX, `ValueError` for arguments that do not fit the table, for a table that releases
     the rate and no `then`, and for values that `dtype` cannot hold.
     """
-    if not isinstance(table, Table):
-        raise TypeError(f"table must be a Table, got {abbreviate(table)}")
+    check_table(table)
     rates = by_update(table, column, group=group, per_step=per_step, per_epoch=per_epoch)
     if then is None and table.after == "release":
         raise ValueError(_RELEASED)

@@ -314,6 +314,13 @@ class Table(TableValues):
         return table
 
 
+def check_table(value: object) -> None:
+    """Raise `TypeError` for what is no table; where it is a schedule, with how to make one."""
+    if not isinstance(value, Table):
+        advice = ": make it with .table(total_steps)" if callable(getattr(value, "table", None)) else ""
+        raise TypeError(f"table must be a Table, got {abbreviate(value)}{advice}")
+
+
 def _by_schedule(
     plan: list[tuple[str, tuple[ColumnFiller, str]]],
 ) -> Iterable[tuple[ColumnFiller, list[tuple[str, str]]]]:

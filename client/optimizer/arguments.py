@@ -5,8 +5,9 @@ from __future__ import annotations
 from torch.optim import Optimizer
 
 from client.optimizer.scheduler_state import checked_progress
-from scheduler import Schedule, Table
+from scheduler import Table
 from scheduler.numerics.progress import MAX_PROGRESS
+from scheduler.table import check_table
 from scheduler.texts import abbreviate
 
 
@@ -14,9 +15,7 @@ def check_types(optimizer: object, table: object, relative: object, allow_other_
     """Raise `TypeError` for what no TableLR can be made of."""
     if not isinstance(optimizer, Optimizer):
         raise TypeError(f"optimizer must be a torch optimizer, got {optimizer!r}")
-    if not isinstance(table, Table):
-        advice = ": make it with .table(total_steps)" if isinstance(table, Schedule) else ""
-        raise TypeError(f"table must be a Table, got {table!r}{advice}")
+    check_table(table)
     if relative not in (None, True, False):
         raise TypeError(f"relative must be True or False, got {relative!r}")
     if not isinstance(allow_other_table, bool | Table):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from scheduler import Table
+from scheduler.table import check_table
 from scheduler.texts import abbreviate
 from scheduler.views.table_difference import table_difference
 
@@ -16,8 +17,7 @@ def check_replacement(old: Table, new: Table, progress: int, from_step: int | No
         progress: of the training, in units of the axis; the rows before it have been applied.
         from_step: the first row in which the tables may differ; without it, the row of `progress`.
     """
-    if not isinstance(new, Table):
-        raise TypeError(f"table must be a Table, got {abbreviate(new)}")
+    check_table(new)
     for name in ("columns", "axis", "stride"):
         mine, theirs = ([*each] if name == "columns" else each for each in (getattr(old, name), getattr(new, name)))
         if mine != theirs:

@@ -9,6 +9,7 @@ from torch.optim import Optimizer
 from client.lr_scheduler import TableLR
 from client.trainers.length import warn_of_length
 from scheduler import Table
+from scheduler.table import check_table
 
 TrainerClass = TypeVar("TrainerClass", bound=type)
 
@@ -33,8 +34,7 @@ def with_table(trainer: TrainerClass, table: Table, **options: Any) -> TrainerCl
     """
     if not isinstance(trainer, type) or not hasattr(trainer, "create_scheduler"):
         raise TypeError(f"trainer must be transformers.Trainer or a subclass of it, got {trainer!r}")
-    if not isinstance(table, Table):
-        raise TypeError(f"table must be a Table, got {table!r}")
+    check_table(table)
     if table.axis == "epoch":
         raise ValueError(
             "Trainer steps its scheduler after every update, and the table counts epochs: fetch one of steps"
