@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import weakref
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -179,11 +180,11 @@ class Updates:
     def _doubt(self, optimizer: Any) -> None:
         """See whether the first update is one: DeepSpeed makes the state for bf16 by a step with gradients of 0.
 
-        A step() of the scheduler after it says that it is.
+        A step() of the scheduler after it says that it is; and without DeepSpeed there is nothing to doubt.
         """
         if self._doubtful is None:
             self.others.close()
-            self._doubtful = _has_gradients_of_zero(optimizer)
+            self._doubtful = "deepspeed" in sys.modules and _has_gradients_of_zero(optimizer)
         elif self._passed or self.mark == NONE:
             self._doubtful = self._passed = False
 

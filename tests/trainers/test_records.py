@@ -62,7 +62,7 @@ class Memory(Recorder):
 
 
 def make_optimizer(groups: int = 1) -> torch.optim.SGD:
-    parameters = [{"params": [torch.nn.Parameter(torch.zeros(1))]} for _ in range(groups)]
+    parameters = [{"params": [torch.nn.Parameter(torch.ones(1))]} for _ in range(groups)]
     return torch.optim.SGD(parameters, lr=1.0, momentum=0.5)
 
 

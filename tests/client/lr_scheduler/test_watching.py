@@ -6,6 +6,7 @@ import copy
 import gc
 import sys
 from collections.abc import Callable
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -100,9 +101,16 @@ def test_a_step_that_only_makes_the_optimizer_s_state_does_not_count() -> None:
 
 
 @pytest.mark.parametrize("followed", [True, False])
+@pytest.mark.parametrize("with_deepspeed", [True, False])
 @unfollowed_is_fine
-def test_a_step_of_zeros_before_the_training_does_not_count(followed: bool) -> None:
+def test_a_first_step_of_zeros_does_not_count_beside_deepspeed(
+    followed: bool, with_deepspeed: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """As DeepSpeed makes an optimizer's state for bf16: a first step with gradients of 0, and no step() after it."""
+    if with_deepspeed:
+        monkeypatch.setitem(sys.modules, "deepspeed", ModuleType("deepspeed"))
+    else:
+        monkeypatch.delitem(sys.modules, "deepspeed", raising=False)
     optimizer = make_sgd()
     applied = record_rates(optimizer)
     scheduler = TableLR(optimizer, make_table())
@@ -113,7 +121,7 @@ def test_a_step_of_zeros_before_the_training_does_not_count(followed: bool) -> N
         update(optimizer)
         if followed:
             scheduler.step()
-    assert applied == [RATES[0], *RATES[:4]]
+    assert applied == ([RATES[0], *RATES[:4]] if with_deepspeed else RATES[:5])
     scheduler.step()
 
 
