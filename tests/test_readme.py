@@ -98,7 +98,16 @@ def test_the_readme_does_what_it_says(tmp_path: Path, free_port: int) -> None:
     play(page_text, tmp_path, free_port)
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / "docs").glob("*.md")), ids=lambda path: path.stem)
+def _marks(path: Path) -> list[pytest.MarkDecorator]:
+    """A page that starts a server takes more than a few seconds."""
+    return [pytest.mark.slow] if "<!-- test: background" in path.read_text(encoding="utf-8") else []
+
+
+@pytest.mark.needs("bash", "curl")
+@pytest.mark.parametrize(
+    "path",
+    [pytest.param(path, id=path.stem, marks=_marks(path)) for path in sorted((ROOT / "docs").glob("*.md"))],
+)
 def test_the_pages_do_what_they_say(path: Path, tmp_path: Path, free_port: int) -> None:
     """Every command and program of the pages in docs/ runs and exits 0, each page in a folder of its own."""
     page_text = path.read_text(encoding="utf-8")
