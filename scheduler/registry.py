@@ -22,6 +22,7 @@ from pydantic_core import CoreSchema, PydanticCustomError, PydanticKnownError, S
 from typing_extensions import override
 
 from scheduler.messages.errors import Owner, read_json, schedule_error
+from scheduler.names.lookup import in_any_case, meant_by, not_one_name
 from scheduler.schedule import Schedule
 from scheduler.texts import abbreviate, encodable
 
@@ -98,6 +99,10 @@ os.register_at_fork(
 )
 
 
+class UnknownKindError(LookupError):
+    """A name that means no kind, or several. The message names those that it may mean."""
+
+
 class Kinds(Mapping[str, type[Schedule]]):
     """Kind name to class. Names are known from the start; a class is imported, with its module, when it is asked for.
 
@@ -130,6 +135,18 @@ class Kinds(Mapping[str, type[Schedule]]):
     @override
     def __contains__(self, kind: object) -> bool:
         return kind in self._modules
+
+    def named(self, name: str) -> type[Schedule]:
+        """The class that a name means as people type it: in any case, without a library's prefix, or by an alias.
+
+        Raises `UnknownKindError` where it means none, or several.
+
+        Example: `KINDS.named("wsd")` is `KINDS["transformers.warmup_stable_decay"]`.
+        """
+        found = meant_by(name, self)
+        if len(found) == 1:
+            return self[found[0]]
+        raise UnknownKindError(not_one_name(name, found, self))
 
     def load(self) -> None:
         """Import the modules of all kinds now, so that no request of a server waits for it."""
@@ -178,6 +195,8 @@ class KindLookup:
         kind = self._class(value, from_json=from_json)
         if isinstance(value, kind):
             return value
+        if value["kind"] != kind.kind:  # in another case
+            value = {**value, "kind": kind.kind}
         if not from_json:
             raise PydanticKnownError("dataclass_exact_type", {"class_name": kind.__name__})
         made: Schedule = _json_validator(kind).validate_python(value, context=_FROM_JSON)
@@ -188,6 +207,7 @@ class KindLookup:
             if "kind" not in value:
                 raise PydanticKnownError("union_tag_not_found", {"discriminator": "'kind'"})
             name = value["kind"]
+            name = (isinstance(name, str) and in_any_case(name, self._taken)) or name
         elif isinstance(value, Schedule):
             name = getattr(value, "kind", None)
         else:
@@ -254,8 +274,9 @@ def parse(data: Any) -> Schedule:
         return _adapter().validate_json(text)
     except ValidationError as error:
         given = read_json(text)
-        kind = given.get("kind") if isinstance(given, dict) else None
-        owner = Owner(kind, KINDS[kind]) if isinstance(kind, str) and kind in KINDS else Owner("")
+        name = given.get("kind") if isinstance(given, dict) else None
+        kind = in_any_case(name, KINDS) if isinstance(name, str) else None
+        owner = Owner("") if kind is None else Owner(kind, KINDS[kind])
         raise schedule_error(error, given, owner, KINDS) from None
 
 

@@ -7,6 +7,8 @@ import io
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
+from importlib.metadata import version
 
 from service.commands import COMMANDS, Command
 from service.commands.options import CommandError
@@ -48,7 +50,20 @@ def _parser(commands: Sequence[Command]) -> argparse.ArgumentParser:
     subparsers = parser.add_subparsers(required=True, metavar="COMMAND")
     for command in commands:
         command.add_parser(subparsers)
+    for each in (parser, *subparsers.choices.values()):
+        _add_version(each)
     return parser
+
+
+def _add_version(parser: argparse.ArgumentParser) -> None:
+    """Let a command say the version of lrtables, unless its `--version` is something else, as a run's."""
+    with suppress(argparse.ArgumentError):
+        parser.add_argument(
+            "--version",
+            action="version",
+            version=f"lrtables {version('lrtables')}",
+            help="print the version of lrtables",
+        )
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from client.commands.bundle import import_bundle
 from client.commands.options import UsageError, reporting
 from client.commands.printing import say
 from scheduler import Table
-from scheduler.commands.show import step_count
+from scheduler.commands.numbers import step_count, steps_option
 from scheduler.importing.files import Imported, import_file
 from scheduler.importing.options import Options, check_used
 from scheduler.importing.proof import prove
@@ -57,7 +57,9 @@ def add_parser(subparsers: Subparsers) -> None:
     parser.add_argument(
         "--axis", choices=("step", "epoch"), help="what a saved scheduler counts, where it is left open"
     )
-    parser.add_argument("--warmup-steps", type=int, metavar="N", help='steps of warmup, where DeepSpeed\'s are "auto"')
+    parser.add_argument(
+        "--warmup-steps", type=steps_option, metavar="N", help='steps of warmup, where DeepSpeed\'s are "auto"'
+    )
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.add_argument("--cache", type=Path, metavar="FOLDER", help="another folder for a bundle")
     parser.set_defaults(run=reporting(_import, parser.prog))

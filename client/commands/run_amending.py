@@ -16,6 +16,7 @@ from client.commands.run_changing import changed, report
 from client.runs.documents import DryRun, Run
 from scheduler import Spec, Table
 from scheduler.amendments import Amendment, describe_amendment, parse_amendment
+from scheduler.commands.numbers import steps_option
 from scheduler.commands.typed import typed_schedules
 from scheduler.views.chart import BEHIND
 from scheduler.views.svg import picture
@@ -53,17 +54,23 @@ def add_parsers(commands: Subparsers) -> None:
 def _add_amendment(parser: argparse.ArgumentParser) -> None:
     parser.epilog = _EXAMPLES
     parser.add_argument("name", metavar="NAME", help="namespace/name")
-    parser.add_argument("--from-step", type=int, required=True, metavar="K", help="first row that changes, from 0")
-    parser.add_argument("--cooldown", type=int, metavar="N", help="go to --rate over N steps, the last of the run")
+    parser.add_argument(
+        "--from-step", type=steps_option, required=True, metavar="K", help="first row that changes, from 0"
+    )
+    parser.add_argument(
+        "--cooldown", type=steps_option, metavar="N", help="go to --rate over N steps, the last of the run"
+    )
     parser.add_argument("--rate", type=float, metavar="R", help="of --cooldown (default: 0)")
     parser.add_argument("--shape", metavar="SHAPE", help="of --cooldown, as in Ramp (default: linear)")
-    parser.add_argument("--extend", type=int, metavar="N", help="N steps in all: hold the rate of K for the difference")
+    parser.add_argument(
+        "--extend", type=steps_option, metavar="N", help="N steps in all: hold the rate of K for the difference"
+    )
     parser.add_argument("--hold", action="store_true", help="hold the rate of K to the end")
     parser.add_argument("--scale", type=float, metavar="C", help="multiply every rate from K on by C")
     parser.add_argument("--tail", metavar="SCHEDULE", help="other values: JSON, a file, or a kind with its parameters")
     parser.add_argument(
         "--total-steps",
-        type=int,
+        type=steps_option,
         metavar="N",
         help="of --tail: rows in all (default: what it is made for)",
     )

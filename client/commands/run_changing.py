@@ -21,7 +21,7 @@ from client.commands.options import (
 from client.runs.documents import Run
 from client.runs.methods import Target
 from scheduler import Table, TableError
-from scheduler.commands.show import step_count
+from scheduler.commands.numbers import step_count
 from scheduler.commands.typed import CommandWords, typed_spec
 from scheduler.texts import is_digest
 

@@ -9,7 +9,8 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from scheduler import Table, TableError
-from scheduler.commands.show import printable, reason, step_count
+from scheduler.commands.numbers import step_count
+from scheduler.commands.show import printable, reason
 from scheduler.commands.typed import one_word, typed_spec
 from scheduler.named_tables import UnresolvedError
 from scheduler.views.compare import Comparison, Operand, compare

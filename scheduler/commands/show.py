@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import argparse
-import inspect
 import json
-import re
 import shutil
 import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from scheduler import KINDS, Schedule, Spec, Table
-from scheduler.commands.typed import MAX_STEPS, CommandWords, TypingError, typed_kind, typed_spec
-from scheduler.messages.descriptions import summary
-from scheduler.recipes import RECIPES, Recipe
+from scheduler import Spec, Table
+from scheduler.commands.catalogue import catalogue, explanation, recipe_explanation
+from scheduler.commands.numbers import step_count, step_list
+from scheduler.commands.typed import CommandWords, TypingError, typed_kind, typed_recipe, typed_spec
 from scheduler.views.chart import boundary_lines, chart, value_lines
 from scheduler.views.plot import plot
-from scheduler.views.summary import call, landmarks, signature
+from scheduler.views.summary import call, landmarks
 
 if TYPE_CHECKING:
     Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]
@@ -83,35 +81,20 @@ def run(arguments: argparse.Namespace) -> int:
 def _output(arguments: argparse.Namespace) -> str:
     words = CommandWords.sort(arguments.words, flags=_FLAGS, options=_OPTIONS)
     if words.positional and {"--help", "-h"}.intersection(words.options):
-        name = words.positional[0]
-        return _recipe_explanation(RECIPES[name]) if name in RECIPES else _explanation(typed_kind(name))
+        recipe = typed_recipe(words)
+        return explanation(typed_kind(words.positional[0])) if recipe is None else recipe_explanation(recipe)
     options = _option_parser().parse_args(words.options, namespace=arguments)
     if not words.positional:
         words.refuse_parameters("without a kind")
-        return _catalogue(as_json=options.json)
+        return catalogue(as_json=options.json)
     spec, why = typed_spec(words, None if options.steps is None else step_count(options.steps))
     return _shown(Table.compute(spec), spec, why, options)
-
-
-def step_count(text: str) -> int:
-    """A typed number of steps. Raises `TypingError`, naming it, where it is none or too large."""
-    steps = int(text) if re.fullmatch(r"\d+(_\d+)*", text) else 0
-    if not 1 <= steps <= MAX_STEPS:
-        raise TypingError(f"--steps must be a whole number from 1 to {MAX_STEPS:,}, got {text!r}")
-    return steps
-
-
-def _at(text: str) -> list[int]:
-    words = [word.strip() for word in text.split(",")]
-    if not all(word.isdecimal() for word in words):
-        raise TypingError(f"--at must be steps with commas between them, as 0,100,999, got {text!r}")
-    return [int(word) for word in words]
 
 
 def _shown(table: Table, spec: Spec, why: str, options: argparse.Namespace) -> str:
     for warning in spec.warnings():
         print(f"lrtables show: warning: {warning}", file=sys.stderr)
-    rows = None if options.at is None else _rows(table, _at(options.at))
+    rows = None if options.at is None else _rows(table, step_list(options.at))
     if options.output:
         plot(table, options.output)
     if options.json:
@@ -162,40 +145,6 @@ def _description(table: Table, spec: Spec, rows: list[int] | None) -> dict[str, 
             for row, name in names.items()
         ],
     }
-
-
-def _recipe_explanation(recipe: Recipe) -> str:
-    """Return what a recipe is, where it is from, and what its source leaves open."""
-    source, stated = recipe.source, recipe.stated
-    lines = [
-        f"{recipe.name}: {recipe.title}",
-        "",
-        f"Source: {source.authors}, {source.title!r}, {source.year}, {source.identifier}; {source.where}",
-        f"Stated: warmup {stated.warmup}; decay {stated.decay}; length {stated.length}; highest rate {stated.peak:g}",
-        *(f"Assumed: {assumption}" for assumption in recipe.assumptions),
-        "",
-        f"{recipe.spec.total_steps:,} rows of {recipe.spec.stride:,} {recipe.spec.axis}; it takes no parameters.",
-    ]
-    return "\n".join(lines)
-
-
-def _catalogue(*, as_json: bool) -> str:
-    """Every kind, its signature and what it is in one line; and every recipe."""
-    if as_json:
-        kinds = {name: {"signature": signature(kind), "summary": summary(kind)} for name, kind in KINDS.items()}
-        return json.dumps(kinds | {name: {"summary": recipe.title} for name, recipe in RECIPES.items()}, indent=2)
-    lines = [f"{signature(kind)}\n    {summary(kind)}" for kind in KINDS.values()]
-    recipes = [f"{name}\n    {recipe.title}" for name, recipe in RECIPES.items()]
-    help_line = "'lrtables show KIND --help' explains a kind, 'lrtables show --help' the command"
-    return "\n".join([*lines, "", "Recipes:", *recipes, "", help_line])
-
-
-def _summary(kind: type[Schedule]) -> str:
-    return inspect.cleandoc(kind.__doc__ or "").partition("\n")[0]
-
-
-def _explanation(kind: type[Schedule]) -> str:
-    return f"{signature(kind)}\n\n{inspect.cleandoc(kind.__doc__ or '')}"
 
 
 def reason(error: Exception) -> str:

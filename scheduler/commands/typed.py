@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from scheduler import KINDS, Schedule, Spec, parse
-from scheduler.messages.errors import Owner, near_kinds, unknown_parameter
-from scheduler.recipes import RECIPES
+from scheduler.messages.errors import Owner, unknown_parameter
+from scheduler.names.lookup import in_any_case, meant_by, not_one_name
+from scheduler.recipes import RECIPES, Recipe
 from scheduler.views.summary import parameters, signature
 
 MAX_STEPS = 10**8
@@ -80,9 +81,9 @@ def typed_spec(words: CommandWords, steps: int | None) -> tuple[Spec, str]:
     Raises `TypingError` or `ScheduleError`, both `ValueError`, naming the field and the value; `OSError`
     for a file that cannot be read, `RecursionError` for JSON nested too deeply.
     """
-    if words.positional[0] in RECIPES:  # before a file of that name could be meant
+    if (found := typed_recipe(words)) is not None:
         words.refuse_parameters("beside a recipe")
-        recipe = RECIPES[words.positional[0]].spec.model_dump(mode="json")
+        recipe = found.spec.model_dump(mode="json")
         why = "as the recipe says" if steps is None else "as asked"
         return _bounded(recipe if steps is None else recipe | {"total_steps": steps}), why
     data = _json(words) if _is_json(words.positional[0]) else _from_parameters(words)
@@ -92,6 +93,19 @@ def typed_spec(words: CommandWords, steps: int | None) -> tuple[Spec, str]:
     schedules = [parse(json.dumps(item)) for item in (data if isinstance(data, list) else [data])]
     length, why = _length(schedules) if steps is None else (steps, "as asked")
     return _bounded({"schedule": data, "total_steps": length}), why
+
+
+def typed_recipe(words: CommandWords) -> Recipe | None:
+    """The recipe that was typed, by its name in any case or by an alias; None for anything else.
+
+    A recipe's name goes before a file of that name, a file before an alias.
+    """
+    word = words.positional[0]
+    name = in_any_case(word, RECIPES)
+    if name is None and not _is_json(word):
+        found = meant_by(word, (*RECIPES, *KINDS))
+        name = found[0] if len(found) == 1 and found[0] in RECIPES else None
+    return None if name is None else RECIPES[name]
 
 
 def typed_schedules(text: str) -> Any:
@@ -168,18 +182,24 @@ def _value(text: str) -> Any:
     return text
 
 
+def typed_name(name: str) -> str:
+    """The name of the kind or recipe that was typed: in any case, without a library's prefix, or by an alias.
+
+    Raises `TypingError` where it means none, or several, and names those that it may mean.
+    """
+    names = (*RECIPES, *KINDS)
+    found = meant_by(name, names)
+    if len(found) == 1:
+        return found[0]
+    raise TypingError(not_one_name(name, found, names, ", nor a recipe"))
+
+
 def typed_kind(name: str) -> type[Schedule]:
-    """A kind by its full name, or by the part behind its library's prefix where only one library has it."""
-    if name in KINDS:
-        return KINDS[name]
-    matches = [kind for kind in KINDS if name.lower() in (kind.lower(), kind.lower().rpartition(".")[2])]
-    if len(matches) == 1:
-        return KINDS[matches[0]]
-    if matches:
-        raise TypingError(f"several kinds are called {name!r}: {', '.join(matches)}")
-    meant = near_kinds(name, (*KINDS, *RECIPES))
-    advice = f"did you mean {' or '.join(meant)}?" if meant else "'lrtables show' lists them all"
-    raise TypingError(f"there is no kind of schedule called {name!r}, nor a recipe: {advice}")
+    """The kind that was typed, as `typed_name` finds it. Raises `TypingError`."""
+    found = typed_name(name)
+    if found in RECIPES:
+        raise TypingError(f"{found} is a recipe, and a kind of schedule is needed")
+    return KINDS[found]
 
 
 def _parameter(kind: type[Schedule], typed: str) -> str:

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 from pydantic import ValidationError
 from pydantic_core import ArgsKwargs
 
+from scheduler.names.lookup import in_any_case, near_to, why_no_schedule
 from scheduler.texts import abbreviate, near_names
 
 MOST_PROBLEMS = 20
@@ -109,7 +110,7 @@ def translate(error: ValidationError, data: Any, owner: Owner, kinds: ClassesByK
 
 def _is_bare_schedule(data: Any, owner: Owner, kinds: ClassesByKind) -> bool:
     """Whether a schedule was given where a spec, which holds one, is needed."""
-    is_schedule = isinstance(data, dict) and isinstance(data.get("kind"), str) and data["kind"] in kinds
+    is_schedule = isinstance(data, dict) and _kind_in(data.get("kind"), kinds) is not None
     return is_schedule and {"schedule", "total_steps", "axis"} <= {*owner.parameters} and "schedule" not in data
 
 
@@ -135,7 +136,10 @@ def unknown_parameter(name: str, owner: Owner) -> str:
 
 
 def unknown_kind(kind: object, kinds: Iterable[str]) -> str:
-    """The sentence about a kind that there is none of: with those of a similar name, or where all are."""
+    """The sentence about a kind that there is none of: why, or those of a similar name, or where all are."""
+    why = None if kind is None else why_no_schedule(str(kind))
+    if why is not None:
+        return f"{abbreviate(kind)} is no schedule: {why}"
     near = [] if kind is None else near_kinds(str(kind), kinds)
     advice = f"did you mean {_alternatives(near)}?" if near else "'lrtables show' and /v1/schedules list them all"
     return f"unknown kind {abbreviate(kind)}: {advice}"
@@ -143,14 +147,12 @@ def unknown_kind(kind: object, kinds: Iterable[str]) -> str:
 
 def near_kinds(name: str, kinds: Iterable[str]) -> list[str]:
     """The kinds that a misspelt name may mean, whatever the prefix of their library; the nearest first."""
-    spellings = {kind: _own_name(kind) for kind in kinds}
-    close = near_names(_own_name(name), set(spellings.values()))
-    return [kind for spelling in close for kind, own_name in spellings.items() if own_name == spelling]
+    return near_to(name, kinds)
 
 
-def _own_name(kind: str) -> str:
-    """A kind's name in lower case, without the prefix of its library: what people compare."""
-    return kind.lower().rpartition(".")[2]
+def _kind_in(name: object, kinds: ClassesByKind) -> str | None:
+    """The kind that a name in data means, whatever the case of its letters; None where it is none."""
+    return in_any_case(name, kinds) if isinstance(name, str) else None
 
 
 # -- one problem ------------------------------------------------------------------------------------------------------
@@ -214,8 +216,8 @@ def _owner(path: Path, data: Any, owner: Owner, kinds: ClassesByKind) -> Owner:
         return owner
     for part in path[:-1] if data is not ABSENT else ():
         data = data[part]
-    kind = data.get("kind") if isinstance(data, dict) else None
-    return Owner(kind, kinds[kind]) if isinstance(kind, str) and kind in kinds else owner
+    kind = _kind_in(data.get("kind"), kinds) if isinstance(data, dict) else None
+    return owner if kind is None else Owner(kind, kinds[kind])
 
 
 def _real_path(location: Iterable[str | int], data: Any, *, missing: bool) -> Path:

@@ -6,6 +6,7 @@ import argparse
 import re
 from collections.abc import Sequence
 from functools import partial
+from importlib.metadata import version
 from itertools import chain
 from math import isfinite
 from typing import Any
@@ -56,6 +57,7 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
+    parser.add_argument("--version", action="version", version=f"lrtables {version('lrtables')}", help="print it")
     parser.add_argument("--scheduler", choices=tuple(CHOICES), required=True, help="which of torch's schedulers")
     parser.add_argument("--epochs", type=_whole, default=100, help="times through the digits (100)")
     parser.add_argument("--batch_size", type=_whole, default=64, help="digits an update (64)")

@@ -36,7 +36,9 @@ def add_parser(subparsers: Subparsers) -> None:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     create = _add(commands, "create", _create, "create a token and print it", _CREATE)
     create.add_argument("name", metavar="NAME", help="a label shown in `token list`")
-    create.add_argument("--scope", action="append", required=True, metavar="SCOPE", help="as above; repeat for more")
+    create.add_argument(
+        "--scope", action="append", required=True, metavar="SCOPE", help="as above, such as read,compute"
+    )
     create.add_argument("--namespace", action="append", metavar="PATTERN", help="such as team-a/* (default: *, all)")
     create.add_argument(
         "--expires", default="90d", metavar="IN", help="like 30m, 12h, 90d, 52w, or never (default: 90d)"
@@ -61,10 +63,11 @@ def _create(parsed: argparse.Namespace) -> int:
     """Print the new token to standard output, and its ID and expiry to standard error."""
     from service.security.tokens import new_token  # noqa: PLC0415  # only the server needs the service extra
 
+    scopes = [scope.strip() for text in parsed.scope for scope in text.split(",")]
     expires_in, limits = _expires_in(parsed.expires), _limits(parsed.limit)
     with metadata_for(parsed, make=True) as metadata:
         try:
-            token, row = new_token(parsed.name, parsed.scope, parsed.namespace or ["*"], limits, expires_in=expires_in)
+            token, row = new_token(parsed.name, scopes, parsed.namespace or ["*"], limits, expires_in=expires_in)
         except ValueError as error:
             raise CommandError(str(error)) from error
         metadata.tokens.add(row)

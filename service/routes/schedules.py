@@ -6,6 +6,7 @@ from typing import Any
 
 from scheduler import KINDS
 from scheduler.messages.errors import near_kinds
+from scheduler.names.lookup import in_any_case
 from service.documentation.catalogue import Catalogue, Entry, catalogue, entry
 from service.documentation.examples import Example
 from service.errors import FieldError, KindNotFoundError, abbreviate
@@ -37,10 +38,11 @@ async def schedules() -> Any:
     response_model=Entry,
 )
 async def schedule(kind: str, server: ServerDep) -> Any:
-    """A kind of schedule: what it does, its parameters and their JSON schema."""
-    if kind not in KINDS:
+    """A kind of schedule, named in any case: what it does, its parameters and their JSON schema."""
+    found = in_any_case(kind, KINDS)
+    if found is None:
         near = " or ".join(near_kinds(kind, KINDS))
         advice = f"did you mean {near}?" if near else f"{_SCHEDULES} lists them"
         detail = f"there is no schedule of kind {abbreviate(kind)!r}: {advice}"
         raise KindNotFoundError(detail, [FieldError(detail, parameter="kind", value=kind)])
-    return await server.executors.serialize(entry, kind, _links)
+    return await server.executors.serialize(entry, found, _links)

@@ -62,6 +62,27 @@ def test_ways_to_type_a_schedule(capsys: pytest.CaptureFixture[str], words: list
     assert shown_spec(capsys, *words) == SPEC
 
 
+@pytest.mark.parametrize(("text", "steps"), [("1e3", 1000), ("1.5E+2", 150), ("1_000", 1000), ("10.0", 10)])
+def test_a_number_of_steps_is_typed_as_people_do(capsys: pytest.CaptureFixture[str], text: str, steps: int) -> None:
+    """`--steps 1e3` is an exact whole number, as in `--at`."""
+    assert shown_spec(capsys, "Constant", "1e-3", "--steps", text).total_steps == steps
+    assert show("Ramp", "0", "1", "1000", "--at", text) == (2 if steps == 1000 else 0)
+
+
+@pytest.mark.parametrize("text", ["1.5", "1e-3", "-5", "1e99", "0", "nan", "1__0", "e5"])
+def test_what_is_no_number_of_steps_is_refused(capsys: pytest.CaptureFixture[str], text: str) -> None:
+    """A length that is not whole, or out of range, is refused as it was typed."""
+    assert f"--steps must be a whole number from 1 to 100,000,000, got {text!r}" in refusal(
+        capsys, "Constant", "1e-3", f"--steps={text}"
+    )
+
+
+def test_recipes_and_aliases_are_found_in_any_case(capsys: pytest.CaptureFixture[str]) -> None:
+    """A recipe's name in capitals, and its alias, are the recipe."""
+    assert shown_spec(capsys, "BERT-Base") == RECIPES["bert-base"].spec
+    assert shown_spec(capsys, "Noam") == RECIPES["transformer-base"].spec
+
+
 def test_json_comes_from_a_file(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     """A spec is read from a file, and `--steps` cuts it."""
     path = tmp_path / "spec.json"
@@ -136,13 +157,21 @@ def test_a_picture_is_saved(capsys: pytest.CaptureFixture[str], tmp_path: Path, 
 
 
 def test_alone_it_lists_every_kind(capsys: pytest.CaptureFixture[str]) -> None:
-    """Without arguments every kind is listed with its signature and its summary, then every recipe."""
+    """Without arguments every kind is listed, under its library, with its signature and summary, then every recipe."""
     assert show() == 0
     out = capsys.readouterr().out
     assert [kind for kind in KINDS if f"{kind}(" not in out] == []
-    assert "custom.WarmupWithDecay(base_lr, warmup_steps, total_steps, min_lr=0.0)\n    Linear warmup" in out
+    assert "custom.WarmupWithDecay(base_lr, warmup_steps, total_steps, min_lr=0.0)\n      Linear warmup" in out
+    assert "\n\nTwins of torch.optim.lr_scheduler\n  torch.SWALR(" in out
+    assert "Twins of custom" not in out
+    assert (
+        "  transformer-base\n      Transformer base: linear warmup, then the inverse square root (Noam) (alias noam)"
+        in out
+    )
     assert show("--json") == 0
-    assert list(json.loads(capsys.readouterr().out)) == [*KINDS, *RECIPES]
+    listed = json.loads(capsys.readouterr().out)
+    assert list(listed) == [*KINDS, *RECIPES]
+    assert listed["torch.OneCycleLR"]["aliases"] == ["1cycle", "one_cycle"]
 
 
 @pytest.mark.parametrize("name", RECIPES)

@@ -68,10 +68,20 @@ def test_only_the_token_is_printed_to_standard_output(run: Run) -> None:
 def test_all_options_are_stored(run: Run) -> None:
     """Scopes, namespaces, limits and expiry are those of the command line."""
     started = time.time()
-    words = ["--scope", "read", "--scope", "compute", "--namespace", "team-a/*", "--namespace=b", "--expires", "12h"]
+    words = [
+        "--scope",
+        "read, compute",
+        "--scope",
+        "propose",
+        "--namespace",
+        "team-a/*",
+        "--namespace=b",
+        "--expires",
+        "12h",
+    ]
     made = run.json("create", "team a", *words, "--limit", "requests_per_second=0.5", "--limit=max_steps=100")
     (row,) = run.rows()
-    assert (row.name, row.scopes, row.namespaces) == ("team a", ["read", "compute"], ["team-a/*", "b"])
+    assert (row.name, row.scopes, row.namespaces) == ("team a", ["read", "compute", "propose"], ["team-a/*", "b"])
     assert row.limits == {"requests_per_second": 0.5, "max_steps": 100}
     assert row.created_at >= started
     assert row.expires_at == row.created_at + 12 * 3600

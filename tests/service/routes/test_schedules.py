@@ -19,6 +19,18 @@ def test_every_kind_is_in_the_list(client: TestClient) -> None:
         assert client.get(item["links"]["self"]).json()["kind"] == item["kind"]
 
 
+def test_a_kind_is_found_in_any_case(client: TestClient) -> None:
+    """A path, a query and a body may write a kind in any case; what is answered, and the id, are of its own name."""
+    assert client.get("/v1/schedules/TORCH.steplr").json()["kind"] == "torch.StepLR"
+    assert client.get("/v1/lr?kind=CONSTANT&value=0.5&steps=0", headers={"Accept": "text/plain"}).text == "0.5\n"
+    made = [
+        client.post("/v1/tables", json={"schedule": {"kind": kind, "value": 0.5}, "total_steps": 2}).json()
+        for kind in ("constant", "Constant")
+    ]
+    assert made[0]["spec"]["schedule"]["kind"] == "Constant"
+    assert made[0]["spec_id"] == made[1]["spec_id"]
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_an_entry_is_the_class(client: TestClient, kind: str) -> None:
     """An entry has the class's docstring, its revision, its parameters in order, and their schema."""

@@ -1,0 +1,34 @@
+"""`lrtables` itself: its version, whichever command is asked."""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+
+import pytest
+
+from lrtables.__main__ import main
+from scheduler.__main__ import main as train
+
+VERSION = f"lrtables {version('lrtables')}\n"
+
+
+@pytest.mark.parametrize("words", ["--version", "serve --version", "show --version", "run --version"])
+def test_every_command_says_the_version(capsys: pytest.CaptureFixture[str], words: str) -> None:
+    """`--version` of the command line and of its commands prints the version of lrtables."""
+    with pytest.raises(SystemExit, match=r"^0$"):
+        main(words.split())
+    assert capsys.readouterr().out == VERSION
+
+
+def test_the_training_says_the_version(capsys: pytest.CaptureFixture[str]) -> None:
+    """`python -m scheduler --version` prints it, too."""
+    with pytest.raises(SystemExit, match=r"^0$"):
+        train(["--version"])
+    assert capsys.readouterr().out == VERSION
+
+
+def test_the_version_of_a_run_stays_an_option_of_audit(capsys: pytest.CaptureFixture[str]) -> None:
+    """Where `--version` names a run's version, it still does."""
+    with pytest.raises(SystemExit, match=r"^0$"):
+        main(["audit", "--help"])
+    assert "an earlier version of the run" in capsys.readouterr().out
