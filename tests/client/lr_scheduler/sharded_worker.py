@@ -7,6 +7,7 @@ from it with new objects. `sharded_worker.py zero FOLDER` trains with a ZeroRedu
 from __future__ import annotations
 
 import json
+import os
 import sys
 import warnings
 from typing import Any
@@ -55,11 +56,8 @@ class Recorded:
         return {"model": model, "optimizer": optimizer, "scheduler": self.scheduler.state_dict()}
 
 
-def main() -> None:
-    """Train, and print what was applied."""
-    kind, folder = sys.argv[1:]
-    warnings.simplefilter("ignore")
-    dist.init_process_group("gloo")
+def train(kind: str, folder: str) -> list[float]:
+    """The rates of six updates."""
     applied: list[float] = []
     training = Recorded(kind, applied)
     for _ in range(2):
@@ -85,8 +83,18 @@ def main() -> None:
     for _ in range(3):
         training.scheduler.step()
         training.update()
-    print(json.dumps(applied))
-    dist.destroy_process_group()
+    return applied
+
+
+def main() -> None:
+    """Train, and print what was applied."""
+    kind, folder = sys.argv[1:]
+    warnings.simplefilter("ignore")
+    dist.init_process_group("gloo")
+    print(json.dumps(train(kind, folder)), flush=True)
+    dist.barrier()
+    # torch keeps the group's threads for these optimizers, and while the interpreter clears up they abort now and then
+    os._exit(0)
 
 
 if __name__ == "__main__":
