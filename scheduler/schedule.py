@@ -23,6 +23,7 @@ from pydantic_core import CoreSchema
 from scheduler.fields import MANY, Many, Values, integers, step_index
 from scheduler.hooks import Hook
 from scheduler.messages.descriptions import describe_schema
+from scheduler.messages.display import DisplayedSchedule
 from scheduler.messages.errors import Owner, schedule_error
 from scheduler.messages.overrides import check_overrides
 from scheduler.messages.warnings import PlacedWarning, ScheduleWarning, of_length, sentences
@@ -44,7 +45,7 @@ tabulate: Hook[..., Table] = Hook("scheduler.spec")
 _FIRST_WINDOW, _LAST_WINDOW = 4096, 65536  # steps computed at once for get_lr: quick to start, cheap in a long loop
 
 
-class Schedule:
+class Schedule(DisplayedSchedule):
     """The abstract schedule: what every kind promises.
 
     A kind is a frozen dataclass (decorator `schedule`) with its parameters in the order people pass them, a

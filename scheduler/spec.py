@@ -156,6 +156,15 @@ class Spec(BaseModel):
         """The table of this spec, computed here. Raises `TableError` where a value leaves the floats."""
         return Table.compute(self)
 
+    def call(self) -> str:
+        """The table of this spec as Python makes it, with the classes' names imported."""
+        if self.columns or not isinstance(self.schedule, Schedule):
+            return f"{self!r}.table()"
+        layout = {"axis": self.axis, "stride": self.stride, "after": self.after}
+        usual = {name: Spec.model_fields[name].default for name in layout}
+        options = "".join(f", {name}={value!r}" for name, value in layout.items() if value != usual[name])
+        return f"{self.schedule!r}.table({self.total_steps}{options})"
+
     def warnings(self) -> list[str]:
         """Warnings about a training with this table: sentences, usually none."""
         places = [("", self.schedule), *((f"columns.{name}: ", given) for name, given in self.columns.items())]

@@ -26,6 +26,7 @@ from numpy.typing import ArrayLike
 
 from scheduler.fields import Values
 from scheduler.hooks import Hook
+from scheduler.messages.display import DisplayedTable
 from scheduler.provenance import provenance
 from scheduler.table_format import (
     LENGTH,
@@ -49,11 +50,12 @@ if TYPE_CHECKING:
 
 read_spec: Hook[[str], TableSource | None] = Hook("scheduler.spec")
 """The spec in JSON text; None where it is none, or of a kind that this version does not know."""
+_LONGEST_CALL = 400  # characters of the call that makes a table, in its repr
 draw: Hook[..., Figure] = Hook("scheduler.views.plot")
 """Draw a table, as `Table.plot` says."""
 
 
-class Table(TableValues):
+class Table(DisplayedTable, TableValues):
     """Named float64 columns over the rows of a schedule: read-only, verified, the same for everyone.
 
     Row k holds the values in force during optimizer update k, counted from 0; with `stride` s and an `axis` other than
@@ -61,6 +63,7 @@ class Table(TableValues):
     `weight_decay` or another hyperparameter's name; a name with a suffix, `lr.0`, belongs to that parameter group.
 
     `TableValues` says how the values are read: `table[k]`, `table["lr"]`, `table.get_lr(step)`, as an array or a frame.
+    Its `repr` has the digest and, where the spec is known and not long, the call that computes the table again.
 
     Args:
         columns: name to values, each of shape [total_steps]; copied. Raises `TableError` for a bad name, one name both
@@ -201,7 +204,9 @@ class Table(TableValues):
         return hash(self.digest)
 
     def __repr__(self) -> str:
-        return f"<Table {self.digest[:12]} {'+'.join(self.columns)} x {self.total_steps} {self.axis}s>"
+        made = "" if self.spec is None else f": {self.spec.call()}"
+        made = made if len(made) <= _LONGEST_CALL else ""
+        return f"<Table {self.digest[:12]} {'+'.join(self.columns)} x {self.total_steps} {self.axis}s{made}>"
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _unpickled, (self.to_bytes(), self.spec, dict(self.provenance))

@@ -104,15 +104,15 @@ def plot_lines(
 def empty_figure(height: float) -> Figure:
     """An empty figure, `height` inches high.
 
-    The class itself, not pyplot: pyplot keeps every figure alive and shares them between threads.
+    A notebook shows it. It is not pyplot's: pyplot keeps every figure alive and shares them between threads.
     """
     try:
-        from matplotlib.figure import Figure  # noqa: PLC0415  # an extra, and slow to import
+        from scheduler.views.figure import NotebookFigure  # noqa: PLC0415  # matplotlib is an extra, and slow to import
     except ModuleNotFoundError as error:
         raise ImportError(
             "drawing a picture needs matplotlib: pip install 'lrtables[plot]'", name=error.name
         ) from error
-    return Figure(figsize=(10, height), layout="constrained")
+    return NotebookFigure(figsize=(10, height), layout="constrained")
 
 
 def _target(path: str | os.PathLike[str]) -> Path:
