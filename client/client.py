@@ -25,6 +25,7 @@ from client.runs.documents import Run
 from client.runs.methods import RunMethods, Target
 from client.status import Stats, Status, stats_of, status_of
 from scheduler import KINDS, Schedule, Spec, Table
+from scheduler.spec import needed_length
 from scheduler.table import check_table
 from scheduler.table_format import MAX_HEADER, After, Axis
 from scheduler.texts import abbreviate, is_digest
@@ -119,7 +120,7 @@ class Client(RunMethods):
 
         Args:
             schedule: a schedule, a sequence with one per parameter group, or a spec.
-            total_steps: rows of the table. May be left out where the schedule has an end of its own.
+            total_steps: rows of the table. Without it, the length that the schedule states.
             axis: what the rows count: step, epoch, sample or token.
             stride: units of progress per row.
             after: past the last row, `hold` its values, raise an `error`, or `release` the rate to another scheduler.
@@ -272,19 +273,8 @@ def _spec(schedule: Schedule | Sequence[Schedule] | Spec, total_steps: int | Non
                 f"{kind} is a kind of your own, which no service can compute: publish(schedule.table(total_steps)) "
                 "keeps its table there, and get(digest) fetches it"
             )
-        steps = _own_length(schedules) if total_steps is None else total_steps
-        return Spec(
-            schedule=schedule if isinstance(schedule, Schedule) else tuple(schedules), total_steps=steps, **layout
-        )
+        given = schedule if isinstance(schedule, Schedule) else tuple(schedules)
+        return Spec(schedule=given, total_steps=needed_length(schedules, total_steps), **layout)
     if total_steps is not None or layout != {"axis": "step", "stride": 1, "after": "hold"}:
         raise ValueError("a spec already says its total_steps, axis, stride and after: give them there")
     return schedule
-
-
-def _own_length(schedules: Sequence[Schedule]) -> int:
-    """The end that all of the schedules share. Raises `ValueError` where they have none, or different ones."""
-    ends = {each.end for each in schedules}
-    end = ends.pop() if len(ends) == 1 else None
-    if end is None:
-        raise ValueError(f"total_steps is needed: {', '.join(each.kind for each in schedules)} has no end of its own")
-    return end

@@ -186,7 +186,7 @@ class Schedule(DisplayedSchedule):
 
     @property
     def stated_steps(self) -> int | None:
-        """Number of steps that the curve is made for, of a training or of a decay; None where no parameter says so."""
+        """Number of steps that the curve is made for, which is its length where no other is given; None for no such."""
         return self.end
 
     @property
@@ -274,13 +274,17 @@ class Schedule(DisplayedSchedule):
             self.fill(out, start, column=name)
 
     @final
-    def table(self, total_steps: int, *, axis: Axis = "step", stride: int = 1, after: After = "hold") -> Table:
-        """The schedule's table: see `scheduler.Table`. Warns (`ScheduleWarning`) of what is rarely meant."""
+    def table(
+        self, total_steps: int | None = None, *, axis: Axis = "step", stride: int = 1, after: After = "hold"
+    ) -> Table:
+        """The table of `stated_steps` rows, or of `total_steps`. Warns (`ScheduleWarning`) of what is rarely meant."""
         return tabulate(self, total_steps, axis=axis, stride=stride, after=after)
 
     @final
-    def plot(self, total_steps: int, path: str | os.PathLike[str] | None = None, *, title: str | None = None) -> Figure:
-        """Draw the first `total_steps` steps and return the matplotlib Figure; save it as .png or .svg."""
+    def plot(
+        self, total_steps: int | None = None, path: str | os.PathLike[str] | None = None, *, title: str | None = None
+    ) -> Figure:
+        """Draw `stated_steps` steps, or `total_steps`, and return matplotlib's Figure; save it as .png or .svg."""
         return tabulate(self, total_steps).plot(path, title=title)
 
     @overload
@@ -294,10 +298,9 @@ class Schedule(DisplayedSchedule):
         """The learning rate in force during optimizer update `step`, counted from 0; for an array of steps, an array.
 
         Equals `values(step + 1)[step]` bit for bit. A window of steps is computed at a time and kept, so a call in
-        a loop is a look-up. One step past the schedule's `end` gives no warning, because loops log once more after
-        the last update. Further on the last value is held and a `ScheduleWarning` is given once.
-        Raises `ValueError` for a negative step, `TypeError` for one that is not an integer, and `TableError` where
-        the rate has left the range of rates.
+        a loop is a look-up. Past the schedule's `end` the last value is held, with a `ScheduleWarning` given once; not
+        at `end` itself, because loops log once more after the last update. Raises `ValueError` for a negative step,
+        `TypeError` for one that is not an integer, `TableError` where the rate has left the range of rates.
         """
         first, window = self._window
         try:
@@ -345,12 +348,9 @@ class Schedule(DisplayedSchedule):
     def _warn_past_end(self, step: int) -> None:
         if "_warned" not in self.__dict__:
             object.__setattr__(self, "_warned", True)
-            warnings.warn(
-                f"step {step} is past the end of this {self.kind}, which has {self.end} steps: "
-                f"its last value is held. Give the schedule as many steps as the training has.",
-                ScheduleWarning,
-                stacklevel=4,
-            )
+            what = f"is past the end of this {self.kind}, which has {self.end} steps: its last value is held"
+            advice = "Give the schedule as many steps as the training has."
+            warnings.warn(f"step {step} {what}. {advice}", ScheduleWarning, stacklevel=4)
 
     def __getstate__(self) -> dict[str, Any]:
         """Pickle and copy the parameters alone: the window is a cache."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Annotated, Any, Self
 
@@ -198,8 +198,30 @@ def _refusal(error: ValidationError, data: Any) -> ScheduleError:
     return schedule_error(error, data, Owner("Spec", Spec), KINDS)
 
 
-def _table_of(schedule: Schedule, total_steps: int, **layout: Any) -> Table:
+def stated_length(schedules: Iterable[Schedule]) -> int | None:
+    """The length of a table of these schedules where no other is given: the one that all agree on which state one.
+
+    It is the default of `show`, `compare`, `Schedule.table`, `Schedule.plot` and `Client.fetch`. None where none of
+    them states a length (`Schedule.stated_steps`), or two state different ones.
+    """
+    lengths = {schedule.stated_steps for schedule in schedules} - {None, 0}
+    return lengths.pop() if len(lengths) == 1 else None
+
+
+def needed_length(schedules: Sequence[Schedule], total_steps: int | None) -> int:
+    """Return `total_steps`, or the stated length where it is None. Raises `ValueError` where there is none, either."""
+    steps = stated_length(schedules) if total_steps is None else total_steps
+    if steps is None:
+        kinds = ", ".join(dict.fromkeys(schedule.kind for schedule in schedules))
+        stated = sorted({schedule.stated_steps for schedule in schedules if schedule.stated_steps})
+        why = f"the groups state different lengths, {', '.join(map(str, stated))}"
+        raise ValueError(f"total_steps is needed: {why if stated else f'{kinds} has no end of its own'}")
+    return steps
+
+
+def _table_of(schedule: Schedule, total_steps: int | None, **layout: Any) -> Table:
     """The table of a schedule; a user's own kind has no spec."""
+    total_steps = needed_length([schedule], total_steps)
     if schedule.kind not in KINDS:
         warn_of(schedule.warnings(total_steps), stacklevel=5)  # called by the hook, and that by the schedule
         return Table(schedule.columns(total_steps), **layout)

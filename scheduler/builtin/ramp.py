@@ -53,11 +53,6 @@ class ConstantLR(Product):
             raise ValueError(f"factor must be >= {_LEAST}, {divides}, got {self.factor}")
         return self
 
-    @property
-    @override
-    def stated_steps(self) -> int | None:
-        return None if self.factor == 1.0 else self.total_iters
-
     @override
     def placed_warnings(self, steps: int, *, part: bool = False) -> Iterator[PlacedWarning]:
         yield from super().placed_warnings(steps, part=part)

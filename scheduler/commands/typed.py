@@ -16,6 +16,7 @@ from scheduler import KINDS, Schedule, Spec, parse
 from scheduler.messages.errors import Owner, unknown_parameter
 from scheduler.names.lookup import in_any_case, meant_by, not_one_name
 from scheduler.recipes import RECIPES, Recipe
+from scheduler.spec import stated_length
 from scheduler.views.summary import parameters, signature
 
 MAX_STEPS = 10**8
@@ -87,12 +88,11 @@ def typed_spec(words: CommandWords, steps: int | None) -> tuple[Spec, str]:
         why = "as the recipe says" if steps is None else "as asked"
         return _bounded(recipe if steps is None else recipe | {"total_steps": steps}), why
     data = _json(words) if _is_json(words.positional[0]) else _from_parameters(words)
-    if isinstance(data, dict) and "schedule" in data:
-        why = "as the spec says" if steps is None else "as asked"
-        return _bounded(data if steps is None else data | {"total_steps": steps}), why
-    schedules = [parse(json.dumps(item)) for item in (data if isinstance(data, list) else [data])]
-    length, why = _length(schedules) if steps is None else (steps, "as asked")
-    return _bounded({"schedule": data, "total_steps": length}), why
+    spec = data if isinstance(data, dict) and "schedule" in data and "kind" not in data else {"schedule": data}
+    if steps is None and "total_steps" in spec:
+        return _bounded(spec), "as the spec says"
+    steps, why = _length(_schedules(spec["schedule"])) if steps is None else (steps, "as asked")
+    return _bounded(spec | {"total_steps": steps}), why
 
 
 def typed_recipe(words: CommandWords) -> Recipe | None:
@@ -116,9 +116,13 @@ def typed_schedules(text: str) -> Any:
     """
     words = one_word(text)
     data = _json(words) if _is_json(words.positional[0]) else _from_parameters(words)
-    for item in data if isinstance(data, list) else [data]:
-        parse(json.dumps(item))
+    _schedules(data)
     return data
+
+
+def _schedules(data: Any) -> list[Schedule]:
+    """The schedules in the JSON data of one, or of a list with one for each parameter group."""
+    return [parse(json.dumps(item)) for item in (data if isinstance(data, list) else [data])]
 
 
 def one_word(text: str) -> CommandWords:
@@ -214,11 +218,11 @@ def _parameter(kind: type[Schedule], typed: str) -> str:
 def _length(schedules: Sequence[Schedule]) -> tuple[int, str]:
     """Default number of steps to show, and the reason for it."""
     ends = [schedule.end for schedule in schedules if schedule.end is not None]
-    if ends:
-        return min(ends), "where the schedule ends"
     stated = [schedule.stated_steps for schedule in schedules if schedule.stated_steps]
-    if stated:
-        return max(stated), "the steps that the schedule is made for; --steps changes it"
+    if ends or stated:
+        steps = stated_length(schedules) or (min(ends) if ends else max(stated))  # no table goes past an end
+        made_for = "the steps that the schedule is made for; --steps changes it"
+        return steps, "where the schedule ends" if steps in ends else made_for
     count = max((count for schedule in schedules for count in _counts(schedule.to_dict())), default=0)
     if count:
         return _LENGTHS * count, f"the schedule has no end: {_LENGTHS} x its longest step count; --steps changes it"

@@ -77,7 +77,8 @@ def compare(a: Operand, b: Operand, total_steps: int | None = None) -> Compariso
     Args:
         a: the one.
         b: the other.
-        total_steps: steps to compare. None: the longer table's; without a table, up to the last schedule's end.
+        total_steps: steps to compare. None: the longer table's; without a table, the longest
+            length that a schedule states.
 
     Raises `ValueError` where nothing says how many steps to compare, and for a table that has fewer than that; what
     `scheduler.capture` raises for a scheduler that cannot be captured.
@@ -105,8 +106,8 @@ def _length(a: Operand, b: Operand, total_steps: int | None) -> int:
         if min(rows, default=total_steps) < total_steps:
             raise ValueError(f"total_steps must be at most {min(rows)}, the length of the table, got {total_steps}")
         return total_steps
-    ends = [schedule.end for operand in (a, b) for schedule in _schedules(operand)]
-    lengths = rows or [end for end in ends if end is not None]
+    stated = [schedule.stated_steps for operand in (a, b) for schedule in _schedules(operand)]
+    lengths = rows or [steps for steps in stated if steps]
     if not lengths:
         raise ValueError("total_steps must be given: neither side has an end")
     return max(lengths)

@@ -12,6 +12,7 @@ import pytest
 
 from client import Client, DigestMismatchError, RequestRefusedError, UnexpectedResponseError
 from scheduler import Schedule, ScheduleError, Spec, Table
+from scheduler.compose import Ramp
 from scheduler.custom import CyclicLR, ExponentialWarmup, LinearWarmup, OneCycleLR, WarmupWithDecay
 from scheduler.fields import Values
 from scheduler.schedule import schedule
@@ -74,13 +75,19 @@ NOWHERE = Client("http://127.0.0.1:9")
 
 
 def test_a_length_is_needed_where_the_schedule_has_none() -> None:
-    """A schedule without an end of its own needs total_steps, and so do several with different ends."""
+    """A schedule without a length of its own needs total_steps, and so do several with different ones."""
     with pytest.raises(ValueError, match=r"total_steps is needed: custom\.LinearWarmup has no end of its own"):
         NOWHERE.fetch(LinearWarmup(1e-3, 10))
-    with pytest.raises(ValueError, match="total_steps is needed"):
+    with pytest.raises(ValueError, match=r"total_steps is needed: the groups state different lengths, 10, 20"):
         NOWHERE.fetch([OneCycleLR(0.1, 10), OneCycleLR(0.1, 20)])
     with pytest.raises(ValueError, match="total_steps is needed"):
-        NOWHERE.fetch([OneCycleLR(0.1, 10), ExponentialWarmup(0.1, 5)])
+        NOWHERE.fetch([Ramp(0.1, 0.0, 10), OneCycleLR(0.1, 20), ExponentialWarmup(0.1, 5)])
+
+
+def test_the_length_that_a_schedule_states_is_that_of_its_table() -> None:
+    """A schedule without an end of its own that names its steps gives a table of so many."""
+    with Client(offline=True, cache=False) as client:
+        assert client.fetch([Ramp(0.1, 0.0, 90), ExponentialWarmup(0.1, 5)]).total_steps == 90
 
 
 def test_a_table_longer_than_its_schedule_is_refused() -> None:

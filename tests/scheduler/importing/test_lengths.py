@@ -19,7 +19,7 @@ from tests.support.schedules.torch_setups import advanced, sgd
 @pytest.mark.parametrize(
     ("made", "position", "message"),
     [
-        (lambda o: ConstantLR(o, 0.5, 5), 13, r"names 5 steps, .* from 0\.05 at step 4 to 0\.1 at step 5"),
+        (lambda o: ConstantLR(o, 0.5, 5), 13, "the schedule has no end, and the file no length"),
         (lambda o: CosineAnnealingLR(o, 50), 70, "names 50 steps, and its lr still changes"),
         (lambda o: CosineAnnealingLR(o, 50), 7, "names 50 steps, and its lr still changes"),
         (lambda o: PolynomialLR(o, 20), 25, r"names 20 steps, .* to 0\.0 at step 20"),
@@ -30,7 +30,7 @@ def test_rows_after_the_stated_ones_are_asked_for(made: Any, position: int, mess
     """Where the rate still changes after the steps that a class names, nobody guesses the length of the training."""
     scheduler = advanced(made(sgd()), position)
     torch.save({"scheduler": scheduler.state_dict()}, tmp_path / "last.pt")
-    with pytest.raises(ValueError, match=rf"^--steps \(total_steps\) must be given: this torch\.\w+ {message}"):
+    with pytest.raises(ValueError, match=rf"^--steps \(total_steps\) must be given: (this torch\.\w+ )?{message}"):
         import_file(tmp_path / "last.pt")
     with pytest.raises(ValueError, match=rf"^--steps .* must be at least the scheduler's position {position}, got 2$"):
         import_file(tmp_path / "last.pt", Options(2))

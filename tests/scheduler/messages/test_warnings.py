@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections import abc
 from pathlib import Path
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 
 from scheduler import KINDS, Schedule, ScheduleWarning, Spec, builtin, custom
 from scheduler.builtin import CosineAnnealingLR, OneCycleLR
+from scheduler.commands.typed import CommandWords, typed_spec
 from scheduler.compose import (
     Clamp,
     Constant,
@@ -32,6 +34,8 @@ from scheduler.compose.literal import Literal
 from scheduler.custom import LinearWarmup, WarmupWithDecay
 from scheduler.libraries import deepspeed, transformers
 from scheduler.messages.warnings import MAX_WARNINGS
+from scheduler.spec import stated_length
+from scheduler.views.compare import compare
 from tests.support.schedules.strategies import schedules
 
 N = 100
@@ -45,7 +49,6 @@ MADE_FOR: dict[Schedule, bool] = {
     CosineAnnealingLR(0.1, N): True,
     builtin.PolynomialLR(0.1, N): True,
     builtin.LinearLR(0.1, 1.0, 0.0, N): True,
-    builtin.ConstantLR(0.1, 0.5, N): False,
     builtin.SWALR(0.1, 0.05, N): False,
     builtin.SequentialLR([builtin.LinearLR(0.1, 0.1, 1.0, 10), CosineAnnealingLR(0.1, N - 10)], [10]): True,
     builtin.ChainedScheduler([builtin.ConstantLR(0.1, 0.5, 10), CosineAnnealingLR(0.1, N)]): True,
@@ -91,6 +94,7 @@ WITHOUT: dict[Schedule, int] = {
     builtin.CosineAnnealingWarmRestarts(0.1, 10): 1,
     builtin.CyclicLR(0.01, 0.1, 10): 1,
     builtin.LinearLR(0.1, total_iters=10): 11,
+    builtin.ConstantLR(0.1, 0.5, 10): 1,
     transformers.Constant(0.1): 1,
     transformers.ConstantWithWarmup(0.1, 10): 11,
     transformers.InverseSqrt(0.1, 10): 11,
@@ -100,6 +104,9 @@ WITHOUT: dict[Schedule, int] = {
     Ramp(0.0, 1.0, 10): 10,
 }
 """Schedules that are made for no number of steps, and the fewest for which there is nothing to say."""
+
+LENGTHS = {"total_steps", "total_num_steps", "num_training_steps", "T_max"}
+"""The libraries' names for the number of all steps."""
 
 each = pytest.mark.parametrize
 
@@ -123,6 +130,41 @@ def test_a_warning_about_the_length_has_both_numbers(schedule: Schedule, longer:
     assert (schedule.warnings(2 * N) != []) is longer
     for text in schedule.warnings(2 * N):
         assert any(later in text for later in ("rises again", "stays at", "is held", "goes on"))
+
+
+@each("schedule", MADE_FOR, ids=_ids({**MADE_FOR}))
+def test_the_stated_length_is_the_default_everywhere(schedule: Schedule) -> None:
+    """Table, preview and comparison have exactly the steps that the schedule states, and nothing to warn of."""
+    shown, _ = typed_spec(CommandWords(positional=[json.dumps(schedule.to_dict())]), None)
+    bare, _ = typed_spec(CommandWords(positional=[json.dumps({"schedule": schedule.to_dict()})]), None)
+    assert (schedule.table().total_steps, shown.total_steps, bare.total_steps) == (N, N, N)
+    assert compare(schedule, schedule).steps == N
+    assert shown.warnings() == []
+
+
+@each("schedule", [each for each in WITHOUT if each.stated_steps is None], ids=lambda schedule: schedule.kind)
+def test_a_table_without_a_stated_length_needs_one(schedule: Schedule) -> None:
+    """Where no parameter says how long the curve is, a table asks for it, and a preview warns of nothing."""
+    with pytest.raises(ValueError, match=rf"^total_steps is needed: {re.escape(schedule.kind)} has no end of its own$"):
+        schedule.table()
+    shown, why = typed_spec(CommandWords(positional=[json.dumps(schedule.to_dict())]), None)
+    assert why.startswith("the schedule has no end")
+    assert shown.warnings() == []
+
+
+@each("kind", sorted({*KINDS} - {"transformers.warmup_stable_decay"}))  # states the sum of its three parts
+@given(data=st.data())
+@settings(max_examples=5, suppress_health_check=list(HealthCheck))
+def test_a_length_among_the_parameters_is_the_stated_one(kind: str, data: st.DataObject) -> None:
+    """However a library calls it, the number of all steps is the stated length."""
+    schedule = data.draw(schedules(kind))
+    assert {getattr(schedule, name) for name in LENGTHS & vars(schedule).keys()} <= {schedule.stated_steps, None}
+
+
+def test_groups_of_one_length_state_it() -> None:
+    """Parameter groups that state one length have it; those that state none follow; different ones state none."""
+    assert stated_length([COSINE, CosineAnnealingLR(0.1, N), Constant(0.1)]) == N
+    assert stated_length([COSINE, CosineAnnealingLR(0.1, N + 1)]) is None
 
 
 @each(("schedule", "fewest"), WITHOUT.items(), ids=_ids({**WITHOUT}))
