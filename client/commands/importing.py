@@ -13,6 +13,7 @@ from client.commands.options import UsageError, reporting
 from client.commands.printing import say
 from scheduler import Table
 from scheduler.commands.numbers import step_count, steps_option
+from scheduler.commands.typed import MAX_STEPS
 from scheduler.importing.files import Imported, import_file
 from scheduler.importing.options import Options, check_used
 from scheduler.importing.proof import prove
@@ -23,8 +24,9 @@ if TYPE_CHECKING:
 _IMPORT = """
 Make a spec of what a training already has: the JSON of Trainer's arguments (args.to_json_string()), a DeepSpeed
 configuration, YAML of either or of LightningCLI, or a checkpoint with a torch scheduler's state (.pt, .ckpt). What the
-file is, its content says. The spec is printed as JSON, and proven against the original's rates where the original's
-package is installed.
+file is, its content says. The spec is printed as JSON, and compared with the original, made with the same parameters
+and stepped, where the original's package is installed. What a file cannot say, such as the function of a CyclicLR, is
+named as not proven.
 
 A bundle of 'lrtables export' is put into this machine's cache instead, every table verified by its digest. The folder
 is LRTABLES_CACHE, else the user's cache folder.
@@ -72,6 +74,10 @@ def _import(parsed: argparse.Namespace) -> int:
     if parsed.cache is not None:
         raise UsageError(f"--cache is for a bundle, and {parsed.file} is none")
     found = import_file(parsed.file, _options(parsed))
+    if found.spec.total_steps > MAX_STEPS:
+        raise UsageError(
+            f"--steps must be given, at most {MAX_STEPS:,}: the file says {found.spec.total_steps:,} ({found.why})"
+        )
     _show(found, as_json=parsed.json)
     if parsed.output is not None:
         parsed.output.write_text(f"{found.spec.canonical()}\n", encoding="utf-8")

@@ -154,8 +154,10 @@ def _from_training_arguments(data: Mapping[str, Any], given: Options) -> Importe
 def _training_length(data: Mapping[str, Any], schedule: Schedule, given: Options) -> tuple[int, str]:
     if given.total_steps is not None:
         return given.total_steps, "as asked"
-    if data.get("max_steps", -1) > 0:
-        return int(data["max_steps"]), "max_steps"
+    if (steps := int(data.get("max_steps", -1))) >= 0:
+        if not steps:
+            raise BadFileError("max_steps must be at least 1, or negative where epochs count, got 0")
+        return steps, "max_steps"
     stated = schedule.stated_steps
     if stated is None and given.dataset_length is None:
         raise BadFileError("--steps (total_steps) or --examples (dataset_length) must be given: no argument says it")
@@ -210,8 +212,12 @@ def _from_checkpoint(path: Path, given: Options) -> Imported:
         found = from_torch_state(saved.state, groups=saved.groups, class_name=given.class_name)
     axis, notes = saved.counts.axis(found.position, given.axis)
     steps, why = length(_each(found.schedule), given.total_steps, found.position)
-    if found.rates_agree:
-        notes = ("the state's rates at its position are the schedule's, bit for bit", *notes)
+    compared = (
+        f"the file's own rates are those of the schedule at step {found.position}, bit for bit; it holds no others"
+        if found.rates_agree
+        else "the file holds no rates (_last_lr) to compare with"
+    )
+    notes = (compared, *found.unproven, *notes)
     return Imported(
         _spec(found.schedule, steps, axis),
         f"checkpoint: the state of a {found.name} in {saved.place}",

@@ -47,11 +47,13 @@ def _check_held(schedule: Schedule, steps: int) -> None:
     if hasattr(schedule, "total_num_steps"):  # DeepSpeed's name of all steps of a training
         return
     looked_at = min(2 * steps + 1000, _LOOKED_AT)
-    for column, values in schedule.columns(steps + looked_at).items():
-        held = values[steps - 1]
-        if (changed := np.flatnonzero(values[steps:] != held)).size:
-            step = steps + int(changed[0])
+    columns = {name: np.empty(1 + looked_at) for name in schedule.column_names}
+    schedule.fill_columns(columns, steps - 1)
+    for column, values in columns.items():
+        held = values[0]
+        if (changed := np.flatnonzero(values != held)).size:
+            after = int(changed[0])
             raise BadFileError(
                 f"{_ASK}: this {schedule.kind} names {steps} steps, and its {column} still changes after them, from "
-                f"{float(held)!r} at step {steps - 1} to {float(values[step])!r} at step {step}"
+                f"{float(held)!r} at step {steps - 1} to {float(values[after])!r} at step {steps - 1 + after}"
             )

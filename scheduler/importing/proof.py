@@ -1,4 +1,8 @@
-"""The proof that a schedule has its original's rates: the real scheduler is stepped and compared bit for bit."""
+"""The proof that a schedule has its original's rates: the real scheduler is stepped and compared bit for bit.
+
+The real scheduler is made here, of the library's own class with the schedule's parameters. A function or a subclass
+that the training had instead is not in the file, and not in the proof.
+"""
 
 from __future__ import annotations
 
@@ -51,7 +55,7 @@ def prove(schedules: Sequence[Schedule], steps: int) -> str:
         _compare(schedule, original, name, compared)
         names.append(name)
     which = "" if len(schedules) == 1 else f", in each of {len(schedules)} parameter groups"
-    return f"equals the real {names[0]} on {compared:,} of {steps:,} steps, bit for bit{which}"
+    return f"equals the real {names[0]} with these parameters on {compared:,} of {steps:,} steps, bit for bit{which}"
 
 
 def _original(schedule: Schedule) -> tuple[str, Original | None]:

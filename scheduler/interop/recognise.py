@@ -197,7 +197,7 @@ def _divisor(name: str, dividend: Any, quotient: Any) -> float:
     if dividend == 0:
         return 1.0  # any would do
     guess = float(dividend) / float(quotient) if quotient else math.inf
-    return _sought(name, lambda divisor: dividend / divisor == quotient, guess)
+    return _sought(name, lambda divisor: divisor > 0 and dividend / divisor == quotient, guess)
 
 
 def _sought(name: str, fits: Callable[[float], bool], guess: float) -> float:

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType, SimpleNamespace
 from typing import Any
 
 from scheduler.interop.recognise import DescribeError, twins_of
+from scheduler.interop.state_fields import (
+    Groups,
+    State,
+    StateError,
+    check_depth,
+    check_group_counts,
+    check_position,
+    checked,
+    checked_groups,
+)
 from scheduler.messages.errors import ScheduleError
 from scheduler.schedule import Schedule
+from scheduler.table_format import TableError
 from scheduler.texts import abbreviate
-
-State = Mapping[str, Any]
-"""What a scheduler's `state_dict()` returned."""
 
 _COMMON = {
     *("base_lrs", "last_epoch", "verbose", "_step_count", "_last_lr", "_is_initial", "_initial_step"),
@@ -45,6 +53,7 @@ _KEYS: Mapping[str, set[str]] = MappingProxyType(
 )
 """The keys of each class's state that are its own."""
 _OPTIONAL = {"base_momentums", "max_momentums"}  # where no momentum cycles
+_COMPOSITES = ("SequentialLR", "ChainedScheduler")
 _IN_GROUPS = ("OneCycleLR", "SWALR")  # torch keeps their rates in the optimizer's groups
 _REFUSED: Mapping[str, str] = MappingProxyType(
     {
@@ -59,10 +68,6 @@ _REFUSED: Mapping[str, str] = MappingProxyType(
 """Classes that have no schedule: why, and what to do instead."""
 
 
-class StateError(ValueError):
-    """A state that no schedule was found for, and why."""
-
-
 @dataclass(frozen=True)
 class SavedScheduler:
     """The schedule of a saved scheduler."""
@@ -75,11 +80,11 @@ class SavedScheduler:
     """Steps that it had taken when it was saved: `last_epoch`."""
     rates_agree: bool
     """Whether the state holds the rates of that step, which are then those of the schedule, bit for bit."""
+    unproven: tuple[str, ...] = ()
+    """What no state says, so that the schedule is not proven for it: a sentence for each."""
 
 
-def from_torch_state(
-    state: State, *, groups: Sequence[Mapping[str, Any]] | None = None, class_name: str | None = None
-) -> SavedScheduler:
+def from_torch_state(state: State, *, groups: Groups | None = None, class_name: str | None = None) -> SavedScheduler:
     """The schedule of a scheduler of torch's, from what its `state_dict()` returned.
 
     Args:
@@ -89,19 +94,39 @@ def from_torch_state(
 
     The state's own rates (`_last_lr`) are compared with the schedule's at that step, bit for bit.
 
-    Raises `StateError`, a `ValueError`: for keys of no class, or of several (naming them), for classes whose rates no
-    state holds (`LambdaLR`, `ReduceLROnPlateau`), where `groups` are needed, and where the rates differ, because they
-    were changed from outside or the class is another one. Needs torch.
+    Raises `StateError`, a `ValueError`: for keys of no class, or of several (naming them), for a key that is missing or
+    has a value of another type (naming both), for classes whose rates no state holds (`LambdaLR`,
+    `ReduceLROnPlateau`), where `groups` are needed, and where the rates differ, because they were changed from outside
+    or the class is another one. Needs torch.
     """
+    if not isinstance(state, Mapping):
+        raise StateError(f"the state of a scheduler must be a dict, got {abbreviate(state)}")
     name = _recognised(state, class_name)
-    scheduler = _restored(state, name, groups)
+    leaves: list[_Leaf] = []
+    scheduler = _restored(state, name, leaves)
+    scheduler_groups = _groups(leaves, groups)
+    for leaf in leaves:
+        check_group_counts(leaf.fields, len(scheduler_groups), leaf.place)
+    _attach(scheduler, SimpleNamespace(param_groups=scheduler_groups))
     try:
         twins, position = twins_of(scheduler)
     except (DescribeError, ScheduleError) as error:
         raise StateError(f"no schedule is equivalent to this {name}: {error}") from error
-    _check_rates(name, twins, position, state.get("_last_lr"))
+    check_position("" if hasattr(scheduler, "last_epoch") else "_schedulers[0].", position)
+    last = leaves[0].fields.get("_last_lr")
+    _check_rates(name, twins, position, last)
     found: Schedule | list[Schedule] = twins[0] if all(twin == twins[0] for twin in twins) else list(twins)
-    return SavedScheduler(name, found, position, rates_agree=bool(state.get("_last_lr")))
+    return SavedScheduler(name, found, position, last is not None, tuple(_unproven(leaves, class_name, state)))
+
+
+def _unproven(leaves: Sequence[_Leaf], class_name: str | None, state: State) -> Iterator[str]:
+    names = ", ".join(dict.fromkeys(leaf.name for leaf in leaves))
+    told = f"{class_name} is what you say" if class_name else f"{names} was told by the keys"
+    yield f"not proven for a subclass with other rates: a state names no class, and {told}"
+    if any(leaf.name == "CyclicLR" for leaf in leaves):
+        yield "not proven for a CyclicLR with a scale_fn: a Python function is in no state"
+    if more := sorted(map(str, state.keys() - _COMMON - _KEYS[leaves[0].name])):
+        yield f"not proven for {abbreviate(', '.join(more))}: no {leaves[0].name} has such keys, and they were not read"
 
 
 def is_state(value: object) -> bool:
@@ -161,40 +186,71 @@ def _checked(state: State, name: str, own: list[str]) -> str:
     return name
 
 
-def _restored(state: State, name: str, groups: Sequence[Mapping[str, Any]] | None) -> Any:
-    """A scheduler of torch's with this state, on a stand-in for its optimizer. It is not to be stepped."""
+@dataclass(frozen=True)
+class _Leaf:
+    """The state of a scheduler that has no members, or the rates of one that has."""
+
+    name: str
+    fields: Mapping[str, Any]
+    place: str
+
+
+def _restored(state: State, name: str, leaves: list[_Leaf], place: str = "") -> Any:
+    """A scheduler of torch's with this state, without its optimizer. It is not to be stepped."""
     from torch.optim import lr_scheduler, swa_utils  # noqa: PLC0415  # an extra, and slow to import
 
-    if name in _IN_GROUPS and groups is None:
-        raise StateError(
-            f"a {name} keeps its rates in the optimizer's groups: give groups=optimizer_state['param_groups'], too"
-        )
+    check_depth(place)
+    fields = checked(state, name, _KEYS[name] - _OPTIONAL, place)
     scheduler = object.__new__(getattr(swa_utils if name == "SWALR" else lr_scheduler, name))
-    vars(scheduler).update({"use_beta1": False, "_scale_fn_custom": None, **state})
-    if "_schedulers" in state:
+    custom = state.get("_scale_fn_custom")
+    vars(scheduler).update({"use_beta1": False, "_scale_fn_custom": custom, "_last_lr": None, **fields})
+    leaves.append(_Leaf(name, fields, place))
+    if name in _COMPOSITES:
+        members = enumerate(fields["_schedulers"])
         scheduler._schedulers = [
-            _restored(member, _recognised(member, None), groups) for member in state["_schedulers"]
+            _member(member, leaves, f"{place}_schedulers[{number}].") for number, member in members
         ]
-    scheduler.optimizer = SimpleNamespace(param_groups=_groups(state, groups))
     return scheduler
 
 
-def _groups(state: State, groups: Sequence[Mapping[str, Any]] | None) -> list[dict[str, Any]]:
+def _member(state: State, leaves: list[_Leaf], place: str) -> Any:
+    try:
+        name = _recognised(state, None)
+    except StateError as error:
+        raise StateError(f"{place[:-1]}: {error}") from None
+    return _restored(state, name, leaves, place)
+
+
+def _groups(leaves: Sequence[_Leaf], groups: Groups | None) -> list[dict[str, Any]]:
+    """What the schedulers read from the optimizer's groups; nothing where none of them reads from there."""
+    read = [leaf for leaf in leaves if leaf.name in _IN_GROUPS]
+    if groups is None and read:
+        raise StateError(
+            f"a {read[0].name} keeps its rates in the optimizer's groups: give groups=optimizer_state['param_groups'], "
+            "too"
+        )
     if groups is not None:
-        return [dict(group) for group in groups]
-    leaf = state
-    while "_schedulers" in leaf:
-        leaf = leaf["_schedulers"][0]
-    return [{} for _ in leaf["base_lrs"]]
+        momentum = any(leaf.fields.get("cycle_momentum") for leaf in read)
+        return checked_groups(groups, {leaf.name for leaf in read}, momentum=momentum)
+    rates = next(leaf.fields["base_lrs"] for leaf in leaves if "base_lrs" in leaf.fields)
+    return [{} for _ in rates]
 
 
-def _check_rates(name: str, twins: Sequence[Schedule], position: int, last: Any) -> None:
+def _attach(scheduler: Any, optimizer: SimpleNamespace) -> None:
+    scheduler.optimizer = optimizer
+    for member in getattr(scheduler, "_schedulers", ()):
+        _attach(member, optimizer)
+
+
+def _check_rates(name: str, twins: Sequence[Schedule], position: int, last: Sequence[float] | None) -> None:
     """Raise `StateError` where the rates of the state are not those of the schedules at its step."""
-    if not last:
-        return
-    for group, (twin, rate) in enumerate(zip(twins, last, strict=True)):
+    for group, (twin, rate) in enumerate(zip(twins, last or (), strict=False)):
         step = position if twin.end is None else min(position, twin.end)
-        if (expected := float(twin.values(step + 1)[step])) != float(rate):
+        try:
+            expected = float(twin.get_lr(step))
+        except TableError as error:
+            raise StateError(f"the {name} that the state describes has no rate at its position: {error}") from error
+        if expected != float(rate):
             raise StateError(
                 f"the state's rate at step {position} is {float(rate)!r} in group {group}, that of the {name} which it "
                 f"describes {expected!r}: its rates were changed from outside, or its class is another one"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from torch.optim.lr_scheduler import CosineAnnealingLR
+from torch.optim.lr_scheduler import CosineAnnealingLR, CyclicLR
 
 from client.lr_scheduler import TableLR
 from lrtables.__main__ import main
@@ -56,7 +56,31 @@ def test_json_has_all_of_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
     found = json.loads(capsys.readouterr().out)
     assert (found["position"], found["spec"]["total_steps"]) == (7, 30)
     assert found["source"] == "checkpoint: the state of a CosineAnnealingLR in scheduler"
-    assert found["notes"][0] == "the state's rates at its position are the schedule's, bit for bit"
+    assert found["notes"][:2] == [
+        "the file's own rates are those of the schedule at step 7, bit for bit; it holds no others",
+        "not proven for a subclass with other rates: a state names no class, and CosineAnnealingLR was told by the "
+        "keys",
+    ]
+
+
+def test_what_no_state_says_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A function leaves no trace in a state: the proof is said to be none for it."""
+    scheduler = CyclicLR(sgd(), 0.01, 0.1, step_size_up=4, scale_fn=lambda cycle: 0.5 ** (cycle - 1))
+    torch.save({"scheduler": scheduler.state_dict()}, tmp_path / "last.pt")
+    assert main(["import", str(tmp_path / "last.pt"), "--steps", "30"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert any(
+        line.startswith("not proven for a CyclicLR with a scale_fn: a Python function is in no") for line in lines
+    )
+    assert any("equals the real CyclicLR" in line and "with these parameters" in line for line in lines)
+
+
+def test_a_length_beyond_all_tables_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A file that names more rows than a table may have asks for --steps."""
+    (tmp_path / "a.json").write_text(json.dumps({"lr_scheduler_type": "constant", "max_steps": 10**10}))
+    assert main(["import", str(tmp_path / "a.json")]) == 2
+    said = "--steps must be given, at most 100,000,000: the file says 10,000,000,000 (max_steps)"
+    assert said in capsys.readouterr().err
 
 
 def test_the_state_of_a_table_names_its_table(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -69,7 +69,7 @@ def test_a_loop_of_ones_own_counts_calls(tmp_path: Path) -> None:
     state = advanced(StepLR(sgd(), 30), 7).state_dict()
     torch.save({"scheduler": state, "epoch": 2}, tmp_path / "last.pt")
     found = import_file(tmp_path / "last.pt", Options(90))
-    assert (found.spec.axis, found.notes[1].partition(":")[0]) == ("step", "a row is one call of scheduler.step()")
+    assert (found.spec.axis, found.notes[-1].partition(":")[0]) == ("step", "a row is one call of scheduler.step()")
     torch.save({"scheduler": state, "epoch": 6}, tmp_path / "last.pt")
     with pytest.raises(ValueError, match=r"^--axis step .* position 7 may be that of the checkpoint's epoch 6"):
         import_file(tmp_path / "last.pt", Options(90))

@@ -161,6 +161,11 @@ def test_objects_in_a_pickle_are_not_loaded(tmp_path: Path) -> None:
             ARGUMENTS,
             r"^--steps \(total_steps\) or --examples \(dataset_length\) must be given where max_steps",
         ),
+        (
+            "a.json",
+            {**ARGUMENTS, "max_steps": 0},
+            "^max_steps must be at least 1, or negative where epochs count, got 0",
+        ),
         ("a.json", {"scheduler": BLOCK}, r"^--lr \(learning_rate\) must be given for scheduler\.params\.warmup_max_lr"),
         ("a.json", {"scheduler": AUTOMATIC}, r"Trainer fills: --warmup-steps \(warmup_steps\) must be given$"),
         ("a.json", {"type": "LRRangeTest", "params": {}}, r"--steps \(total_steps\) must be given"),

@@ -13,7 +13,8 @@ from torch.optim import lr_scheduler as torch_schedulers
 from scheduler import from_torch_state
 from scheduler.compose import Shift
 from scheduler.interop.recognise import describe
-from scheduler.interop.torch_state import StateError, candidates, is_state
+from scheduler.interop.state_fields import StateError
+from scheduler.interop.torch_state import candidates, is_state
 from tests.support.schedules.torch_setups import SETUPS, advanced, sgd
 
 NAMES = [
@@ -82,7 +83,9 @@ def test_a_state_without_a_schedule_is_refused(state: dict[str, Any], message: s
 def test_the_class_can_be_given() -> None:
     """With the class's name further keys are no obstacle; one whose keys are missing is refused."""
     state = state_of(torch_schedulers.ExponentialLR(AdamW(sgd().param_groups[0]["params"], lr=0.1), 0.9), mine=1)
-    assert from_torch_state(state, class_name="ExponentialLR").name == "ExponentialLR"
+    found = from_torch_state(state, class_name="ExponentialLR")
+    assert (found.name, found.unproven[0][-34:]) == ("ExponentialLR", "class, and ExponentialLR is what you say"[-34:])
+    assert found.unproven[1] == "not proven for 'mine': no ExponentialLR has such keys, and they were not read"
     with pytest.raises(StateError, match=r"the state of a StepLR has step_size; this one has 'gamma, mine'"):
         from_torch_state(state, class_name="StepLR")
     with pytest.raises(StateError, match=r"class_name must be one of StepLR, .*, got 'Mine'"):
