@@ -65,6 +65,7 @@ if TYPE_CHECKING:
     from scheduler.interop.torch_state import from_torch_state
     from scheduler.libraries.deepspeed import from_deepspeed
     from scheduler.libraries.transformers import from_training_arguments
+    from scheduler.recipes import recipe
     from scheduler.views.compare import compare
 
 __all__ = [
@@ -108,6 +109,7 @@ __all__ = [
     "from_training_arguments",
     "import_file",
     "parse",
+    "recipe",
     "schedules",
     "set_lr",
     "share_of",
@@ -123,6 +125,7 @@ _MODULES = {
     "capture": "scheduler.interop.capture",
     "compare": "scheduler.views.compare",
     "describe": "scheduler.interop.recognise",
+    "recipe": "scheduler.recipes",
 }
 """Where a name is defined, unless `client` or `scheduler` exports it."""
 

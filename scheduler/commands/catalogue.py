@@ -11,6 +11,7 @@ from scheduler import KINDS, Schedule
 from scheduler.messages.descriptions import summary
 from scheduler.names.lookup import aliases_of
 from scheduler.recipes import RECIPES, Recipe
+from scheduler.recipes.parameters import written
 from scheduler.views.summary import signature
 
 _HEADINGS: Mapping[str, str] = MappingProxyType(
@@ -66,16 +67,42 @@ def explanation(kind: type[Schedule]) -> str:
 
 
 def recipe_explanation(recipe: Recipe) -> str:
-    """What a recipe is, where it is from, and what its source leaves open."""
-    length = f"{recipe.spec.total_steps:,} rows of {recipe.spec.stride:,} {recipe.spec.axis}; it takes no parameters."
-    return "\n".join([*recipe_lines(recipe), "", length])
+    """What a recipe is, where it is from, what its source leaves open, and which of its numbers may change."""
+    stated = recipe.stated
+    states = f"warmup {stated.warmup}; decay {stated.decay}; length {stated.length}; highest rate {stated.peak:g}"
+    return "\n".join([*recipe_lines(recipe), f"Stated: {states}", "", *_parameter_lines(recipe)])
 
 
 def recipe_lines(recipe: Recipe) -> Iterator[str]:
-    """A recipe's title, its source, what that states, and what had to be assumed."""
-    source, stated = recipe.source, recipe.stated
+    """A recipe's title, its source, what had to be assumed, and what was changed."""
+    source = recipe.source
     yield f"{recipe.name}: {recipe.title}"
-    yield ""
     yield f"Source: {source.authors}, {source.title!r}, {source.year}, {source.identifier}; {source.where}"
-    yield f"Stated: warmup {stated.warmup}; decay {stated.decay}; length {stated.length}; highest rate {stated.peak:g}"
     yield from (f"Assumed: {assumption}" for assumption in recipe.assumptions)
+    if recipe.given:
+        yield f"Changed: {written(recipe.given)}"
+
+
+def _parameter_lines(recipe: Recipe) -> Iterator[str]:
+    """How a recipe is typed with other numbers, and what each of them is."""
+    peak, rate = next((name, found.default) for name, found in recipe.parameters.items() if not found.counts_steps)
+    half = written({peak: rate / 2, "total_steps": recipe.parameters["total_steps"].default // 2})
+    yield f"Parameters, as in 'lrtables show {recipe.name} {half}':"
+    width = max(map(len, recipe.parameters))
+    for name, parameter in recipe.parameters.items():
+        default = f"{parameter.default:,}" if parameter.counts_steps else repr(parameter.default)
+        scales = f"; scales with {parameter.scales_with}" if parameter.scales_with else ""
+        unit = _rows(recipe) if name == "total_steps" else ""
+        yield f"  {name:<{width}}  {parameter.says}{unit} (default {default}{scales})"
+    yield "What scales keeps its share of the length, rounded to the nearest whole step, halves up, at least 1; a rate"
+    yield "keeps its ratio. What is given stays as given. --steps cuts the table instead, and scales nothing."
+
+
+def _rows(recipe: Recipe) -> str:
+    return f", in rows of {recipe.spec.stride:,} {recipe.spec.axis}s" if recipe.spec.stride > 1 else ", in steps"
+
+
+def recipe_description(recipe: Recipe) -> dict[str, object]:
+    """A recipe as JSON data, without its spec."""
+    fields = {"name", "title", "source", "stated", "assumptions", "parameters", "given"}
+    return recipe.model_dump(mode="json", include=fields)

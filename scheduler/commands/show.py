@@ -10,9 +10,10 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from scheduler import Spec, Table
-from scheduler.commands.catalogue import catalogue, explanation, recipe_explanation
+from scheduler.commands.catalogue import catalogue, explanation, recipe_description, recipe_explanation, recipe_lines
 from scheduler.commands.numbers import step_count, step_list
 from scheduler.commands.typed import CommandWords, TypingError, typed_kind, typed_recipe, typed_spec
+from scheduler.recipes import Recipe
 from scheduler.views.chart import boundary_lines, chart, value_lines
 from scheduler.views.plot import plot
 from scheduler.views.summary import call, landmarks
@@ -28,6 +29,7 @@ examples:
   lrtables show                                            all kinds of schedules
   lrtables show WarmupWithDecay --help                     what one kind does
   lrtables show bert-base                                  a recipe
+  lrtables show bert-base base_lr=3e-4 total_steps=50_000  with other numbers; 'show bert-base --help' lists them
   lrtables show WarmupWithDecay 5e-4 10000 100000 min_lr=1e-6
   lrtables show custom.CyclicLR --base-lr 1e-4 --max-lr=0.1 --step-size 2000 --steps 20000
   lrtables show LinearWarmup 1e-3 1000 --output warmup.png
@@ -88,21 +90,23 @@ def _output(arguments: argparse.Namespace) -> str:
         words.refuse_parameters("without a kind")
         return catalogue(as_json=options.json)
     spec, why = typed_spec(words, None if options.steps is None else step_count(options.steps))
-    return _shown(Table.compute(spec), spec, why, options)
+    return _shown(Table.compute(spec), spec, why, options, typed_recipe(words))
 
 
-def _shown(table: Table, spec: Spec, why: str, options: argparse.Namespace) -> str:
+def _shown(table: Table, spec: Spec, why: str, options: argparse.Namespace, recipe: Recipe | None) -> str:
     for warning in spec.warnings():
         print(f"lrtables show: warning: {warning}", file=sys.stderr)
     rows = None if options.at is None else _rows(table, step_list(options.at))
     if options.output:
-        plot(table, options.output)
+        plot(table, options.output, title=None if recipe is None else recipe.title)
     if options.json:
-        return json.dumps(_description(table, spec, rows), indent=2)
+        about = {} if recipe is None else {"recipe": recipe_description(recipe)}
+        return json.dumps(about | _description(table, spec, rows), indent=2)
     if rows is not None:
         return "\n".join(value_lines(table, rows))
+    title = [] if recipe is None else [*recipe_lines(recipe), ""]
     saved = [f"picture: {options.output}"] if options.output else []
-    return "\n".join([*_heading(table, spec, why), "", *_charts(table), *boundary_lines(table), *saved])
+    return "\n".join([*title, *_heading(table, spec, why), "", *_charts(table), *boundary_lines(table), *saved])
 
 
 def _rows(table: Table, steps: list[int]) -> list[int]:

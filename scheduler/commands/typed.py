@@ -83,9 +83,9 @@ def typed_spec(words: CommandWords, steps: int | None) -> tuple[Spec, str]:
     for a file that cannot be read, `RecursionError` for JSON nested too deeply.
     """
     if (found := typed_recipe(words)) is not None:
-        words.refuse_parameters("beside a recipe")
         recipe = found.spec.model_dump(mode="json")
-        why = "as the recipe says" if steps is None else "as asked"
+        own = "as typed" if "total_steps" in found.given else "as the recipe says"
+        why = own if steps is None else "as asked"
         return _bounded(recipe if steps is None else recipe | {"total_steps": steps}), why
     data = _json(words) if _is_json(words.positional[0]) else _from_parameters(words)
     spec = data if isinstance(data, dict) and "schedule" in data and "kind" not in data else {"schedule": data}
@@ -96,16 +96,24 @@ def typed_spec(words: CommandWords, steps: int | None) -> tuple[Spec, str]:
 
 
 def typed_recipe(words: CommandWords) -> Recipe | None:
-    """The recipe that was typed, by its name in any case or by an alias; None for anything else.
+    """The recipe that was typed, by its name in any case or by an alias, with its parameters; None for anything else.
 
-    A recipe's name goes before a file of that name, a file before an alias.
+    A recipe's name goes before a file of that name, a file before an alias. Raises `ScheduleError` and `TypingError`
+    for parameters that it does not have.
     """
     word = words.positional[0]
     name = in_any_case(word, RECIPES)
     if name is None and not _is_json(word):
         found = meant_by(word, (*RECIPES, *KINDS))
         name = found[0] if len(found) == 1 and found[0] in RECIPES else None
-    return None if name is None else RECIPES[name]
+    if name is None:
+        return None
+    if extra := words.positional[1:]:
+        takes = ", ".join(RECIPES[name].parameters)
+        raise TypingError(f"{name} takes its parameters by name, as name=value: {takes}; got {' '.join(extra)}")
+    by_case = {known.lower(): known for known in RECIPES[name].parameters}
+    given = {by_case.get(typed.lower(), typed): _value(text) for typed, text in words.named.items()}
+    return RECIPES[name].with_parameters(**given)
 
 
 def typed_schedules(text: str) -> Any:

@@ -1,11 +1,12 @@
 """The gallery: recipes read from the JSON files beside this module.
 
-A recipe says what its source states, what had to be assumed to make it a table, and the values that the source gives
-at its boundaries. The tests compare the curve with those values.
+A recipe says what its source states, what had to be assumed to make it a table, the values that the source gives at
+its boundaries, and which of its numbers may change. The tests compare the curve with those values.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from importlib.resources import files
 from types import MappingProxyType
@@ -13,9 +14,11 @@ from types import MappingProxyType
 from pydantic import BaseModel, ConfigDict, Field
 
 from scheduler.fields import Fraction, Rate, Steps
+from scheduler.messages.errors import ScheduleError
+from scheduler.names.lookup import meant_by, near_to
+from scheduler.recipes.parameters import Parameter, filled, resolve
 from scheduler.schedule import Schedule
 from scheduler.spec import Spec
-from scheduler.texts import near_names
 
 
 class UnknownRecipeError(LookupError):
@@ -62,6 +65,9 @@ class Recipe(_Part):
     name: str = Field(pattern="^[a-z0-9]+([-.][a-z0-9]+)*$")
     title: str
     spec: Spec
+    parameters: dict[str, Parameter] = Field(description="the numbers that may change")
+    formulas: dict[str, str] = Field(description="JSON pointer into the spec to the formula of the number there")
+    given: dict[str, int | float] = Field({}, description="the parameters that this one was given")
     source: Source
     stated: Stated
     assumptions: tuple[str, ...] = Field(min_length=1, description="what the source leaves open, and how it is read")
@@ -72,6 +78,23 @@ class Recipe(_Part):
         """The schedule alone, without length and axis."""
         (schedule,) = self.spec.schedules
         return schedule
+
+    def with_parameters(self, **given: float) -> Recipe:
+        """The recipe with other numbers, by the names of its `parameters`; whatever was not given follows or stays.
+
+        What scales with the length keeps its share, rounded to the nearest whole step, halves up, and at least 1; a
+        rate that scales keeps its ratio. `source`, `stated` and `boundaries` stay those of the original. Raises
+        `ScheduleError`, naming the parameter and the value.
+        """
+        if not given:
+            return self
+        values = resolve(self.name, self.parameters, given)
+        original = RECIPES[self.name].spec.model_dump(mode="json")
+        try:
+            spec = Spec.model_validate_json(json.dumps(filled(self.name, original, self.formulas, values)))
+        except ScheduleError as error:
+            raise ScheduleError(f"{self.name}: {str(error).removeprefix(f'{self.name}: ')}") from None
+        return self.model_copy(update={"spec": spec, "given": {name: values[name] for name in given}})
 
 
 def _read() -> dict[str, Recipe]:
@@ -85,13 +108,16 @@ RECIPES: Mapping[str, Recipe] = MappingProxyType(_read())
 """Name to recipe: `RECIPES["bert-base"]`."""
 
 
-def recipe(name: str) -> Recipe:
-    """The recipe of this name. Raises `UnknownRecipeError`, which names close matches and all recipes.
+def recipe(name: str, /, **parameters: float) -> Recipe:
+    """The recipe of this name, in any case, or of an alias; with these parameters in place of its own numbers.
 
-    Example: `Table.compute(recipe("gpt-3-175b").spec)`.
+    Raises `UnknownRecipeError`, which names close matches and all recipes; what `Recipe.with_parameters` raises.
+
+    Example: `Table.compute(recipe("bert-base", base_lr=3e-4, total_steps=50_000).spec)`.
     """
-    if name in RECIPES:
-        return RECIPES[name]
-    close = near_names(name.lower(), RECIPES)
+    found = meant_by(name, RECIPES)
+    if len(found) == 1:
+        return RECIPES[found[0]].with_parameters(**parameters)
+    close = near_to(name, RECIPES)
     advice = f"did you mean {' or '.join(close)}? " if close else ""
     raise UnknownRecipeError(f"there is no recipe called {name!r}: {advice}there are {', '.join(RECIPES)}")

@@ -23,6 +23,7 @@ import scheduler.interop.recognise
 import scheduler.interop.torch_state
 import scheduler.libraries.deepspeed
 import scheduler.libraries.transformers
+import scheduler.recipes
 import scheduler.views.compare
 from scheduler import KINDS, compose, custom
 
@@ -45,6 +46,7 @@ def test_each_name_is_the_same_object_as_where_it_is_defined() -> None:
         scheduler.interop.torch_state,
         scheduler.libraries.deepspeed,
         scheduler.libraries.transformers,
+        scheduler.recipes,
     ]
     own = {"schedules", "ShadowedPackageError"}
     for name in set(lrtables.__all__) - own:

@@ -111,7 +111,7 @@ def test_a_recipe_is_loaded_by_its_name() -> None:
     ("name", "advice"),
     [
         pytest.param("bert-bass", "did you mean bert-base?", id="typing-error"),
-        pytest.param("BERT-base", "did you mean bert-base?", id="capitals"),
+        pytest.param("BERT-bass", "did you mean bert-base?", id="capitals"),
         pytest.param("llama", "did you mean llama-", id="part-of-a-name"),
         pytest.param("zzz", "there are bert-base, chinchilla-70b, ", id="nothing-close"),
     ],

@@ -174,14 +174,6 @@ def test_alone_it_lists_every_kind(capsys: pytest.CaptureFixture[str]) -> None:
     assert listed["torch.OneCycleLR"]["aliases"] == ["1cycle", "one_cycle"]
 
 
-@pytest.mark.parametrize("name", RECIPES)
-def test_a_recipe_explains_itself(capsys: pytest.CaptureFixture[str], name: str) -> None:
-    """`--help` behind a recipe shows its title, its source and what was assumed."""
-    assert show(name, "--help") == 0
-    text, recipe = capsys.readouterr().out, RECIPES[name]
-    assert all(words in text for words in (recipe.title, recipe.source.title, *recipe.assumptions))
-
-
 def test_a_kind_explains_itself(capsys: pytest.CaptureFixture[str]) -> None:
     """`--help` behind a kind shows its signature, formula and boundaries."""
     assert show("WarmupWithDecay", "--help") == 0

@@ -1,0 +1,115 @@
+"""Parameters of a recipe: which of its numbers may change, and how the others follow.
+
+What scales with the length keeps its share of it: its default times the new length, divided by the default length,
+rounded to the nearest whole step, halves up, and at least 1. A rate that scales keeps its ratio. A parameter that is
+given is taken as it is.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from scheduler.fields import MAX_STEP, coerce_float, coerce_int
+from scheduler.messages.errors import ScheduleError
+from scheduler.recipes.formulas import evaluate, ratio, scaled
+from scheduler.texts import abbreviate, near_names
+
+
+class Parameter(BaseModel):
+    """A number of a recipe that may change: a count of steps where its default is whole, else a rate."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    default: int | float = Field(description="value in the recipe")
+    says: str = Field(description="what it is, in a few words")
+    scales_with: str | None = Field(None, description="the parameter that it keeps its share of")
+
+    @property
+    def counts_steps(self) -> bool:
+        """Whether it is a count of steps, and no rate."""
+        return isinstance(self.default, int)
+
+
+def resolve(owner: str, parameters: Mapping[str, Parameter], given: Mapping[str, object]) -> dict[str, float]:
+    """The value of every parameter: as given, else its default, scaled where what it scales with was given.
+
+    Raises `ScheduleError`, naming the owner, the parameter and the value.
+    """
+    for name in given:
+        if name not in parameters:
+            near = near_names(name, parameters)
+            advice = f"did you mean {' or '.join(near)}?" if near else f"it has {', '.join(parameters)}"
+            raise ScheduleError(f"{owner} has no parameter {abbreviate(name)}: {advice}")
+    values = {name: _checked(f"{owner}: {name}", parameters[name], value) for name, value in given.items()}
+    return {name: values[name] if name in values else _followed(name, parameters, values) for name in parameters}
+
+
+def filled(
+    owner: str, spec: Mapping[str, Any], formulas: Mapping[str, str], values: Mapping[str, float]
+) -> dict[str, Any]:
+    """The JSON data of a spec with each number that has a formula computed by it.
+
+    Args:
+        owner: the recipe, for errors.
+        spec: JSON data, which stays as it is.
+        formulas: JSON pointer to the number's formula.
+        values: of the parameters.
+
+    Raises `ScheduleError` where a number of steps is none: where the parts do not fit into the length.
+    """
+    changed = copy.deepcopy(dict(spec))
+    for pointer, formula in formulas.items():
+        place, key = _place(changed, pointer)
+        place[key] = _number(owner, formula, values, like=place[key])
+    return changed
+
+
+def written(parameters: Mapping[str, float]) -> str:
+    """Parameters as they are typed: `base_lr=0.0003 total_steps=50000`."""
+    return " ".join(f"{name}={json.dumps(value)}" for name, value in parameters.items())
+
+
+def _checked(place: str, parameter: Parameter, value: object) -> float:
+    if parameter.counts_steps:
+        count = coerce_int(value)
+        if not isinstance(count, int) or isinstance(count, bool) or not 1 <= count <= MAX_STEP:
+            raise ScheduleError(f"{place} must be a whole number from 1 to {MAX_STEP:,}, got {abbreviate(value)}")
+        return count
+    rate = coerce_float(value)
+    if not isinstance(rate, float) or not math.isfinite(rate) or rate < 0:
+        raise ScheduleError(f"{place} must be a number, at least 0, got {abbreviate(value)}")
+    return rate
+
+
+def _followed(name: str, parameters: Mapping[str, Parameter], values: Mapping[str, float]) -> float:
+    parameter = parameters[name]
+    if parameter.scales_with is None or parameter.scales_with not in values:
+        return parameter.default
+    whole, now = parameters[parameter.scales_with].default, values[parameter.scales_with]
+    if isinstance(parameter.default, int) and isinstance(whole, int) and isinstance(now, int):
+        return max((2 * parameter.default * now + whole) // (2 * whole), 1)
+    return scaled(parameter.default, ratio(now, whole))
+
+
+def _place(data: Any, pointer: str) -> tuple[Any, str | int]:
+    """The list or object that holds the number of a JSON pointer, and its index or key there."""
+    *parents, last = pointer.removeprefix("/").split("/")
+    for part in parents:
+        data = data[int(part) if isinstance(data, list) else part]
+    return data, int(last) if isinstance(data, list) else last
+
+
+def _number(owner: str, formula: str, values: Mapping[str, float], *, like: float) -> float:
+    found = evaluate(formula, values)
+    if isinstance(like, float):
+        return float(found)
+    if found < 1:
+        used = {name: value for name, value in values.items() if name in formula.split()}
+        raise ScheduleError(f"{owner}: {formula} must be at least 1, got {found}, with {written(used)}")
+    return int(found)
