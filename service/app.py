@@ -24,7 +24,7 @@ from service.middleware.telemetry import RequestRecorder, Telemetry
 from service.observability import tracing
 from service.observability.metrics import Metrics
 from service.representations.specs import SpecReader
-from service.representations.table_responses import TableResponder
+from service.representations.table_responses import TableResponder, TextResponder
 from service.representations.uploads import Uploads
 from service.routes.registry import ROUTES, Routes
 from service.runs.amendments import AmendmentService
@@ -67,6 +67,7 @@ def open_server(settings: Settings, workers: Workers | None = None) -> ServerSta
         Bodies(settings.max_body_bytes),
         SpecReader(settings, executors),
         tables,
+        TextResponder(executors),
         runs,
         amendments,
         ProposalService(metadata, runs, amendments, executors, feed),

@@ -10,7 +10,7 @@ from service.database.metadata import Metadata
 from service.http.body import Bodies
 from service.observability.metrics import Metrics, Readings
 from service.representations.specs import SpecReader
-from service.representations.table_responses import TableResponses
+from service.representations.table_responses import TableResponses, TextResponder
 from service.representations.uploads import Uploads
 from service.runs.amendments import AmendmentService
 from service.runs.feed import ChangeFeed
@@ -33,6 +33,7 @@ class ServerState:
     bodies: Bodies
     specs: SpecReader
     tables: TableService[TableResponses]
+    texts: TextResponder
     runs: RunService
     amendments: AmendmentService
     proposals: ProposalService

@@ -1,4 +1,4 @@
-"""Responses whose body never changes: sent from memory without a copy, streamed from storage, or generated."""
+"""Responses whose body never changes: sent from memory without a copy, or read from a source while they are sent."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ class HttpResponse:
     Args:
         content_type: media type of the body.
         etag: strong entity tag.
-        length: bytes of the body. None if it is not known beforehand; ranges are then not supported.
+        length: bytes of the body.
         varies: whether the URL has other formats too, chosen by Accept.
         is_immutable: whether the URL always has this body. If not, caches must revalidate each time.
         sha256: SHA-256 of the body, 32 bytes, sent as Repr-Digest if known.
@@ -74,7 +74,7 @@ class HttpResponse:
         content_type: bytes,
         etag: bytes,
         *,
-        length: int | None = None,
+        length: int = 0,
         varies: bool = False,
         is_immutable: bool = True,
         sha256: bytes | None = None,
@@ -126,13 +126,14 @@ class HttpResponse:
         elif scope["method"] == "HEAD":  # ranges do not apply to HEAD
             await send(self.head(200, private=private))
             await send(_NO_BODY)
-        elif self.length is None or header(scope, b"if-range") not in (b"", self.etag):
+        elif header(scope, b"if-range") not in (b"", self.etag):
             await self._send(scope, receive, send, self.head(200, private=private), None)
         else:
-            await self._send_range(scope, receive, send, self.head(200, private=private), self.length)
+            await self._send_range(scope, receive, send, self.head(200, private=private))
 
-    async def _send_range(self, scope: Scope, receive: Receive, send: Send, full: Message, length: int) -> None:
+    async def _send_range(self, scope: Scope, receive: Receive, send: Send, full: Message) -> None:
         """Send the bytes that the Range header asks for; if there are none, an error with the body's length."""
+        length = self.length
         try:
             places = parse_range(header(scope, b"range"), length)
         except RangeNotSatisfiableError as error:
@@ -155,8 +156,8 @@ def _serialized(head: Message) -> bytes:
     return b"HTTP/1.1 %d %b\r\n%b" % (status, HTTPStatus(status).phrase.encode(), lines)
 
 
-def _body_headers(length: int | None, sha256: bytes | None) -> Headers:
-    ranges = () if length is None else ((b"content-length", b"%d" % length), (b"accept-ranges", b"bytes"))
+def _body_headers(length: int, sha256: bytes | None) -> Headers:
+    ranges = ((b"content-length", b"%d" % length), (b"accept-ranges", b"bytes"))
     return ranges if sha256 is None else (*ranges, (b"repr-digest", repr_digest(sha256).encode()))
 
 
@@ -286,17 +287,6 @@ class StreamResponse(HttpResponse):
     async def _send(self, scope: Scope, receive: Receive, send: Send, head: Message, places: range | None) -> None:
         start, stop = (0, self._source.length) if places is None else (places.start, places.stop)
         await _stream(self._source.read(start, stop), receive, send, head)
-
-
-class GeneratedResponse(HttpResponse):
-    """A response whose body is generated while it is sent, once. At most one block of it is in memory at a time."""
-
-    def __init__(self, content_type: bytes, etag: bytes, blocks: AsyncIterator[bytes], *, varies: bool = False) -> None:
-        super().__init__(content_type, etag, varies=varies)
-        self._blocks = blocks
-
-    async def _send(self, scope: Scope, receive: Receive, send: Send, head: Message, places: range | None) -> None:
-        await _stream(self._blocks, receive, send, head)
 
 
 async def _stream(pieces: AsyncIterator[Part], receive: Receive, send: Send, head: Message) -> None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from scheduler.table_format import FORMAT_REVISION
-from service.tables.formats import csv_blocks, json_blocks
+from service.tables.formats import CsvText, JsonText, TableText
 
 
 @dataclass(frozen=True)
@@ -46,5 +47,5 @@ FORMATS = (SAFETENSORS, NPY, JSON, CSV)
 BY_MEDIA_TYPE = {item.media_type: item for item in FORMATS}
 MEDIA_TYPES = tuple(BY_MEDIA_TYPE)
 
-BLOCKS = {JSON: json_blocks, CSV: csv_blocks}
-"""The formats that are serialized for each response, because they are large and rarely requested."""
+TEXTS: Mapping[Format, type[TableText]] = {JSON: JsonText, CSV: CsvText}
+"""The formats that are written for each response, because they are large and rarely requested."""

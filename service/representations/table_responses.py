@@ -7,17 +7,20 @@ from collections.abc import Mapping, Sequence
 
 from scheduler import Spec, Table
 from service.concurrency.executors import Executors
+from service.concurrency.single_flight import SingleFlight
 from service.http.responses import BufferResponse, HttpResponse, StreamResponse
-from service.representations.formats import JSON, NPY, SAFETENSORS, Format
+from service.representations.formats import JSON, NPY, SAFETENSORS, TEXTS, Format
 from service.representations.manifest import Manifest
-from service.representations.stored_body import StoredBody
+from service.representations.table_bodies import StoredBody, TextBody, TextExtent
 from service.storage.store import Part
-from service.tables.formats import npy_header, npy_parts
+from service.tables.entries import Entry
+from service.tables.formats import TableText, npy_header, npy_parts
 from service.tables.origins import Origin
 from service.tables.readable import ReadableTable
 from service.tables.stored import TableReader
 
 _OBJECTS = 12 * 2**10  # bytes of the Python objects around a table, its responses included
+_PER_BLOCK = 8  # bytes that the place of a block takes, of each text
 _PER_CHARACTER = 14  # bytes of Python objects per character of a manifest in JSON
 
 
@@ -25,7 +28,8 @@ class TableResponses:
     """The prepared responses of a table. After `describe` with a fact, the manifest's response is one of them.
 
     `manifest` is the manifest's JSON. `paths` has responses by the part of their path after the digest: `.npy`,
-    `/manifest`. `nbytes` is the memory that all of this takes, without the table's values.
+    `/manifest`. `extents` has those of the texts that were sent before. `nbytes` is the memory that all of this takes,
+    without the table's values.
 
     Args:
         table: the table.
@@ -40,7 +44,9 @@ class TableResponses:
         self.paths: dict[str, HttpResponse] = {
             f".{item.extension}": response for (item, varies), response in responses.items() if not varies
         }
-        self.nbytes = _OBJECTS + _PER_CHARACTER * len(self._manifest.to_bytes())
+        self.extents: dict[Format, TextExtent] = {}
+        blocks = sum(text(table).blocks for text in TEXTS.values())
+        self.nbytes = _OBJECTS + _PER_BLOCK * blocks + _PER_CHARACTER * len(self._manifest.to_bytes())
 
     @property
     def is_sending(self) -> bool:
@@ -69,7 +75,7 @@ class TableResponses:
         return self._manifest.of_origin(self._origin).for_spec(spec).to_bytes()
 
     def in_format(self, item: Format, *, varies: bool) -> HttpResponse | None:
-        """Return the response in a format; None for a format that is serialized for each response."""
+        """Return the response in a format; None for a text, which a `TextResponder` writes for each response."""
         return self._responses.get((item, varies))
 
 
@@ -109,6 +115,35 @@ class TableResponder:
             for varies in (False, True)
         }
         return TableResponses(table, responses)
+
+
+class TextResponder:
+    """Makes the responses of tables as text, of a known length and with ranges, without keeping the text.
+
+    The first request for a text writes it once to learn its extent, which is kept with the table: later requests write
+    only what they send. Concurrent first requests share that work, which ends when the last of them has left.
+    """
+
+    def __init__(self, executors: Executors) -> None:
+        self._executors = executors
+        self._extents: SingleFlight[TextExtent] = SingleFlight()
+
+    async def respond(self, ready: Entry[TableResponses], item: Format, *, varies: bool) -> HttpResponse:
+        """Return a table's response in a format that is text. Raises what writing it raises."""
+        text = TEXTS[item](ready.table)
+        extents = ready.rendered.extents
+        if item not in extents:
+            extents[item], _ = await self._extents.run(
+                item.etag(ready.digest).decode(), lambda: self._extent(ready, text)
+            )
+        body = TextBody(text, extents[item], self._executors, ready.pin)
+        return StreamResponse(
+            item.content_type, item.etag(ready.digest), body, varies=varies, sha256=extents[item].sha256
+        )
+
+    async def _extent(self, ready: Entry[TableResponses], text: TableText) -> TextExtent:
+        with ready.pin():
+            return await TextExtent.of(text, self._executors)
 
 
 def _sha256(parts: Sequence[Part]) -> bytes:

@@ -2,30 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from typing import Annotated, Any
 
 from fastapi import Query, Request, Response
 from starlette.convertors import Convertor, register_url_convertor
 
 from scheduler import Spec
-from service.concurrency.executors import Executors
 from service.documentation.examples import Example
 from service.errors import NotAcceptableError
 from service.http.conditional import is_not_modified, preferred
 from service.http.disconnect import cancel_on_disconnect
-from service.http.responses import BufferResponse, GeneratedResponse, HttpResponse, StarletteResponse, header
-from service.representations.formats import BLOCKS, BY_MEDIA_TYPE, FORMATS, MEDIA_TYPES, Format
+from service.http.responses import BufferResponse, HttpResponse, StarletteResponse, header
+from service.representations.formats import BY_MEDIA_TYPE, FORMATS, MEDIA_TYPES, TEXTS, Format
 from service.representations.manifest import Manifest, TableList, TablesQuery, location
 from service.representations.paths import TABLES
-from service.representations.table_responses import TableResponses
 from service.representations.uploads import MEDIA_TYPES as UPLOADS
 from service.representations.values import TableValues, ValuesQuery, select
 from service.routes.declaration import Resource
 from service.routes.dependencies import Digest, ServerDep, obtain
 from service.security.tokens import identity_of
 from service.state import ServerState
-from service.tables.entries import Entry
 from service.tables.readable import ReadableTable
 
 resource = Resource("tables", TABLES)
@@ -166,7 +162,7 @@ def _declare(item: Format) -> None:
         "GET",
         f"/{{digest}}.{item.extension}",
         scope="read",
-        example=Example(_DIGEST, responses=(item.media_type,) if item in BLOCKS else ()),
+        example=Example(_DIGEST, responses=(item.media_type,) if item in TEXTS else ()),
         errors=(404,),
         name=f"table_{item.extension}",
         response_class=Response,
@@ -185,7 +181,7 @@ for _item in FORMATS:
     "GET",
     "/{digest}",
     scope="read",
-    example=Example(_DIGEST, responses=tuple(item.media_type for item in BLOCKS)),
+    example=Example(_DIGEST, responses=tuple(item.media_type for item in TEXTS)),
     errors=(404, 406),
     response_class=Response,
     responses={200: {"content": {media_type: {} for media_type in MEDIA_TYPES}}},
@@ -205,15 +201,8 @@ async def _table(digest: str, item: Format, request: Request, server: ServerStat
     ready = await server.tables.get(digest)
     if (response := ready.rendered.in_format(item, varies=varies)) is not None:
         return StarletteResponse(response)
-    return StarletteResponse(
-        GeneratedResponse(item.content_type, etag, _blocks(ready, item, server.executors), varies=varies)
-    )
-
-
-async def _blocks(ready: Entry[TableResponses], item: Format, executors: Executors) -> AsyncIterator[bytes]:
-    with ready.pin():
-        async for block in executors.blocks(BLOCKS[item](ready.table)):
-            yield block
+    work = server.texts.respond(ready, item, varies=varies)
+    return StarletteResponse(await cancel_on_disconnect(request.receive, work))
 
 
 async def _unchanged(

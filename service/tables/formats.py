@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from typing import Protocol
 
 from scheduler import Table
 from scheduler.table_format import TableLayout
@@ -28,25 +28,61 @@ def npy_parts(table: Table) -> list[Part]:
     return [npy_header(table.layout), *table.parts()[1:]]
 
 
-def json_blocks(table: ReadableTable) -> Iterator[bytes]:
-    """Yield the table as JSON, block by block."""
-    layout = {"digest": table.digest, "axis": table.axis, "stride": table.stride, "after": table.after}
-    yield json.dumps({**layout, "total_steps": table.total_steps})[:-1].encode() + b', "columns": {'
-    for number, (name, values) in enumerate(table.columns.items()):
-        yield (", " if number else "").encode() + json.dumps(name).encode() + b": ["
-        for start in range(0, table.total_steps, _BLOCK):
-            text = json.dumps(values[start : start + _BLOCK].tolist())[1:-1]
-            yield (", " if start else "").encode() + text.encode()
-        yield b"]"
-    yield b"}}\n"
+class TableText(Protocol):
+    """A table as text, in numbered blocks of a few thousand values. The same table always gives the same bytes."""
+
+    def __init__(self, table: ReadableTable) -> None: ...
+
+    @property
+    def blocks(self) -> int:
+        """The number of blocks."""
+
+    def block(self, index: int) -> bytes:
+        """Write the block with this number, from 0 on, and no other."""
 
 
-def csv_blocks(table: ReadableTable) -> Iterator[bytes]:
-    """Yield the table as CSV with a header line, block by block. Numbers have the fewest digits that round-trip."""
-    yield ",".join([table.axis, *table.columns]).encode() + b"\r\n"
-    block = max(_BLOCK // len(table.columns), 1)
-    for start in range(0, table.total_steps, block):
-        stop = min(start + block, table.total_steps)
-        columns = [range(start * table.stride, stop * table.stride, table.stride)]
-        rows = zip(*columns, *(values[start:stop].tolist() for values in table.columns.values()), strict=True)
-        yield "".join(",".join(map(repr, row)) + "\r\n" for row in rows).encode()
+class JsonText:
+    """A table as a JSON object: the layout, and each column as a list of numbers."""
+
+    def __init__(self, table: ReadableTable) -> None:
+        self._table = table
+        self._names = list(table.columns)
+        self._blocks = -(-table.total_steps // _BLOCK)  # of a column
+        self.blocks = len(self._names) * self._blocks
+
+    def block(self, index: int) -> bytes:
+        """Write the block with this number."""
+        column, block = divmod(index, self._blocks)
+        start, is_last = block * _BLOCK, block == self._blocks - 1
+        values = self._table.columns[self._names[column]][start : start + _BLOCK]
+        before = ", " if start else self._opening(column)
+        after = ("]}}\n" if index == self.blocks - 1 else "]") if is_last else ""
+        return (before + json.dumps(values.tolist())[1:-1] + after).encode()
+
+    def _opening(self, column: int) -> str:
+        """The text before the first value of a column."""
+        table = self._table
+        layout = {"digest": table.digest, "axis": table.axis, "stride": table.stride, "after": table.after}
+        head = json.dumps({**layout, "total_steps": table.total_steps})[:-1] + ', "columns": {'
+        return (", " if column else head) + json.dumps(self._names[column]) + ": ["
+
+
+class CsvText:
+    """A table as CSV with a header line: the progress at which a row begins, then the columns in name order.
+
+    Numbers have the fewest digits that round-trip.
+    """
+
+    def __init__(self, table: ReadableTable) -> None:
+        self._table = table
+        self._rows = max(_BLOCK // len(table.columns), 1)  # of a block
+        self.blocks = -(-table.total_steps // self._rows)
+
+    def block(self, index: int) -> bytes:
+        """Write the block with this number."""
+        table, start = self._table, index * self._rows
+        stop = min(start + self._rows, table.total_steps)
+        progress = range(start * table.stride, stop * table.stride, table.stride)
+        rows = zip(progress, *(values[start:stop].tolist() for values in table.columns.values()), strict=True)
+        header = "" if start else ",".join([table.axis, *table.columns]) + "\r\n"
+        return (header + "".join(",".join(map(repr, row)) + "\r\n" for row in rows)).encode()

@@ -15,7 +15,7 @@ from starlette.types import Message, Receive, Scope, Send
 from scheduler import Table
 from service.errors import StorageError
 from service.http.request_id import IDENTITY
-from service.http.responses import BufferResponse, GeneratedResponse, HttpResponse, StreamResponse
+from service.http.responses import BufferResponse, HttpResponse, StreamResponse
 from service.security.tokens import Identity, identity_of
 
 BODY = bytes(range(256)) * 4096  # a megabyte
@@ -241,18 +241,6 @@ def test_two_bodies_are_sent_in_alternating_slices() -> None:
     assert (max(sending), response.sending) == (2, 0)
 
 
-def test_a_generated_body_has_no_ranges() -> None:
-    """A body of unknown length is sent in full, without Accept-Ranges."""
-
-    async def blocks() -> AsyncIterator[bytes]:
-        yield b"ab"
-        yield b"cd"
-
-    sent = ask(GeneratedResponse(b"x/y", ETAG, blocks()), range="bytes=0-1")
-    assert (sent.status, sent.body) == (200, b"abcd")
-    assert b"accept-ranges" not in sent.headers
-
-
 def test_nothing_is_sent_before_the_first_bytes_are_read() -> None:
     """If the first bytes cannot be read nothing is sent, so that the error can be."""
     with pytest.raises(StorageError, match="gone"):
@@ -292,19 +280,20 @@ def test_reading_ends_when_the_client_disconnects() -> None:
 def test_a_disconnect_frees_the_source_of_the_body(waits_for: str) -> None:
     """The source of a body is freed as soon as its client disconnects: no reference cycle holds it."""
 
-    class Source:
+    class Blocks:
         """Must not be referenced after the disconnect."""
 
-    async def blocks(source: Source) -> AsyncIterator[bytes]:
-        yield b"x"
-        await asyncio.sleep(0 if waits_for == "client" else 60)
-        yield b"y"
-        assert source
+        length = 2
+
+        async def read(self, start: int, stop: int) -> AsyncIterator[bytes]:
+            yield b"x"
+            await asyncio.sleep(0 if waits_for == "client" else 60)
+            yield b"y"
 
     async def main() -> None:
-        source = Source()
+        source = Blocks()
         alive = weakref.ref(source)
-        response, leaves = GeneratedResponse(b"x/y", ETAG, blocks(source)), asyncio.Event()
+        response, leaves = StreamResponse(b"x/y", ETAG, source), asyncio.Event()
         del source
 
         async def receive() -> Message:
@@ -362,13 +351,16 @@ def test_a_stalled_reader_holds_one_piece() -> None:
     class Piece(bytearray):
         """A piece that can be weakly referenced."""
 
-    async def pieces() -> AsyncIterator[Any]:
-        for _ in range(5):
-            piece = Piece(2**18)
-            alive.append(weakref.ref(piece))
-            view = memoryview(piece)
-            del piece
-            yield view
+    class Pieces:
+        length = 5 * 2**18
+
+        async def read(self, start: int, stop: int) -> AsyncIterator[Any]:
+            for _ in range(5):
+                piece = Piece(2**18)
+                alive.append(weakref.ref(piece))
+                view = memoryview(piece)
+                del piece
+                yield view
 
     async def main() -> None:
         taken, stalled = 0, asyncio.Event()
@@ -386,7 +378,7 @@ def test_a_stalled_reader_holds_one_piece() -> None:
             return {}
 
         scope: Scope = {"type": "http", "method": "GET", "headers": []}
-        task = asyncio.create_task(GeneratedResponse(b"x/y", ETAG, pieces())(scope, receive, send))
+        task = asyncio.create_task(StreamResponse(b"x/y", ETAG, Pieces())(scope, receive, send))
         async with asyncio.timeout(30):
             await stalled.wait()
         assert [found() is not None for found in alive] == [False, False, True]

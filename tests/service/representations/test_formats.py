@@ -1,6 +1,6 @@
 """The formats in which a table is served."""
 
-from service.representations.formats import BLOCKS, BY_MEDIA_TYPE, CSV, FORMATS, MEDIA_TYPES, NPY, SAFETENSORS
+from service.representations.formats import BY_MEDIA_TYPE, CSV, FORMATS, MEDIA_TYPES, NPY, SAFETENSORS, TEXTS
 
 DIGEST = "ab" * 32
 
@@ -27,6 +27,6 @@ def test_text_names_its_charset() -> None:
     assert NPY.content_type == b"application/x-npy"
 
 
-def test_only_text_is_serialized_for_each_response() -> None:
-    """Safetensors and npy are sent as they lie in memory; JSON and CSV are serialized block by block."""
-    assert {item.extension for item in BLOCKS} == {"json", "csv"}
+def test_only_text_is_written_for_each_response() -> None:
+    """Safetensors and npy are sent as they lie in memory; JSON and CSV are written block by block."""
+    assert {item.extension for item in TEXTS} == {"json", "csv"}

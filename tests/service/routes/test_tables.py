@@ -194,7 +194,7 @@ def test_groups_have_columns_of_their_own(client: TestClient, grouped_spec: dict
     assert np.load(io.BytesIO(body), allow_pickle=False).shape == (2, 16)
 
 
-@pytest.mark.parametrize("path", ["", ".safetensors", ".npy"])
+@pytest.mark.parametrize("path", ["", ".safetensors", ".npy", ".json", ".csv"])
 def test_a_part_is_served(make_client: MakeClient, spec: dict[str, Any], path: str) -> None:
     """A range of bytes is served from memory, from disk, and by whoever answers first after a restart."""
     digest = make_client().post("/v1/tables", json=spec).json()["digest"]
@@ -209,7 +209,7 @@ def test_a_part_is_served(make_client: MakeClient, spec: dict[str, Any], path: s
         assert past.headers["content-range"] == f"bytes */{len(whole.content)}"
 
 
-@pytest.mark.parametrize("path", [".safetensors", ".npy"])
+@pytest.mark.parametrize("path", [".safetensors", ".npy", ".json", ".csv"])
 def test_the_bytes_are_vouched_for(client: TestClient, digest: str, path: str) -> None:
     """Repr-Digest is the SHA-256 of the whole, also with a part of it."""
     whole, part = (

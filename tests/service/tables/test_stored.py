@@ -14,7 +14,7 @@ from scheduler.builtin import OneCycleLR
 from service.representations.manifest import Manifest
 from service.representations.values import ValuesQuery, select
 from service.storage.local import LocalStore
-from service.tables.formats import csv_blocks, json_blocks
+from service.tables.formats import CsvText, JsonText, TableText
 from service.tables.origins import Origin
 from service.tables.repository import table_key
 from service.tables.stored import CHUNK, TableReader
@@ -40,13 +40,18 @@ def stored(store: LocalStore, table: Table) -> TableReader:
     return TableReader(store, table_key(table.digest), len(table.to_bytes()))
 
 
+def blocks(text: TableText) -> list[bytes]:
+    """Every block of a text."""
+    return [text.block(index) for index in range(text.blocks)]
+
+
 def test_it_tells_what_the_table_tells(table: Table, stored: TableReader) -> None:
     """Its manifest, texts and values are those of the same table in memory."""
     assert len(table.columns) == 2
     assert (stored.digest, stored.header, stored.nbytes) == (table.digest, table.header, table.nbytes)
     assert Manifest.of(stored, Origin()) == Manifest.of(table, Origin())
-    for blocks in (json_blocks, csv_blocks):
-        assert b"".join(blocks(stored)) == b"".join(blocks(table))
+    for text in (JsonText, CsvText):
+        assert b"".join(blocks(text(stored))) == b"".join(blocks(text(table)))
     for query in (ValuesQuery(), ValuesQuery(start=70, stop=99_990, points=50), ValuesQuery(steps="99999,0,5,65536")):
         assert select(stored, query, 10_000) == select(table, query, 10_000)
 
@@ -149,5 +154,5 @@ def test_reading_on_costs_a_read_per_chunk(store: LocalStore, monkeypatch: pytes
     Manifest.of(stored, Origin())
     reads.clear()
     select(stored, ValuesQuery(), 10_000)
-    b"".join(csv_blocks(stored))
+    b"".join(blocks(CsvText(stored)))
     assert dict(reads) == dict.fromkeys(range(stored.chunks), 1)
