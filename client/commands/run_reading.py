@@ -172,4 +172,5 @@ def _description(old: Run, new: Run, tables: tuple[Table, Table], comparison: Co
         else {name: [float(left[first]), float(right[first])] for name, (left, right) in comparison.pairs.items()},
         "largest_factor": 1.0 if first is None else largest_factor(*tables, first),
         "others": comparison.others,
+        "verdict": comparison.verdict_lines,
     }

@@ -1,4 +1,4 @@
-"""`lrtables compare`: two schedules or tables, step by step: equal, or where and by how much they differ."""
+"""`lrtables compare`: two schedules or tables, step by step: equal, or where and how they differ, and a verdict."""
 
 from __future__ import annotations
 
@@ -96,4 +96,6 @@ def _description(comparison: Comparison) -> dict[str, Any]:
         "prefix": comparison.prefix,
         "columns": {name: dataclasses.asdict(found) for name, found in comparison.columns.items()},
         "others": comparison.others,
+        "verdict": comparison.verdict_lines,
+        "verdicts": {name: found.to_dict() for name, found in comparison.verdicts.items()},
     }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from scheduler.fields import Values
@@ -15,12 +16,15 @@ from scheduler.table import Table
 from scheduler.views.difference import Difference, difference
 from scheduler.views.overlay import overlay
 from scheduler.views.summary import call
+from scheduler.views.verdict import Verdict, ulps, verdict
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 Operand = Schedule | Sequence[Schedule] | Table | TorchScheduler
 """A schedule, one for each parameter group, a table, or a torch scheduler."""
+
+_MOST_NAMES = 3  # of columns in a line
 
 
 @dataclass(frozen=True)
@@ -56,7 +60,23 @@ class Comparison:
     def __str__(self) -> str:
         names = (f"{side}  {name}" for side, name in zip("AB", self.names, strict=True))
         columns = (line for name, found in self.columns.items() for line in _lines(name, found))
-        return "\n".join([*names, *columns, *self.others])
+        return "\n".join([*names, *columns, *self.others, *self.verdict_lines])
+
+    @cached_property
+    def verdicts(self) -> Mapping[str, Verdict]:
+        """How each column of B relates to that of A: equal, rounding only, scaled, shifted or different."""
+        return {name: verdict(*pair, self.columns[name]) for name, pair in self.pairs.items()}
+
+    @property
+    def verdict_lines(self) -> list[str]:
+        """The verdicts in words; one line where it is the same for all columns."""
+        said: dict[str, list[str]] = {}
+        for name, found in self.verdicts.items():
+            said.setdefault(str(found), []).append(name)
+        apart = ", apart from the lines above" if self.others else ""
+        if len(said) <= 1:
+            return [f"verdict: {words}{apart}" for words in said]
+        return [f"verdict for {_listed(names)}: {words}{apart}" for words, names in said.items()]
 
     def plot(self, path: str | os.PathLike[str]) -> Figure:
         """Draw both, and below them A - B, save the picture (`.png`, `.svg`) and return it.
@@ -167,6 +187,11 @@ def _name(operand: Operand) -> str:
     return f"table {operand.digest[:12]}{source}"
 
 
+def _listed(names: Sequence[str]) -> str:
+    shown = ", ".join(names[:_MOST_NAMES])
+    return shown if len(names) <= _MOST_NAMES else f"{shown} and {len(names) - _MOST_NAMES} more"
+
+
 def _lines(name: str, found: Difference) -> Iterator[str]:
     """The difference in a column, as lines to read."""
     if found.equal:
@@ -175,5 +200,7 @@ def _lines(name: str, found: Difference) -> Iterator[str]:
     yield f"{name}: different in {found.differing:,} of {found.steps:,} steps, first in step {found.first:,}"
     yield f"    largest difference: {found.largest:.3g} at step {found.largest_at:,}"
     yield f"    largest relative difference: {100 * found.relative:.3g}% at step {found.relative_at:,}"
-    ulp = f"{found.ulp:,}" if found.ulp < 10**6 else f"{found.ulp:.3g}"
-    yield f"    largest difference in ULP: {ulp} at step {found.ulp_at:,}"
+    if found.ulp_at is not None:
+        yield f"    largest difference in ULP: {ulps(found)} at step {found.ulp_at:,}"
+    if found.zeros:
+        yield f"    one of them is 0 and the other is not in {found.zeros:,} step{'s' if found.zeros > 1 else ''}"

@@ -37,9 +37,11 @@ class Difference:
     relative_at: int | None
     """Its step."""
     ulp: int
-    """Largest difference counted in representable doubles between the two values."""
+    """Largest difference counted in representable doubles between two values of which both or neither are 0."""
     ulp_at: int | None
     """Its step."""
+    zeros: int = 0
+    """Steps in which one value is 0 and the other is not: no count of doubles says how far apart they are."""
 
     @property
     def equal(self) -> bool:
@@ -65,6 +67,8 @@ def difference(left: Values, right: Values) -> Difference:
         return Difference(len(left), 0, None, 0.0, None, 0.0, None, 0, None)
     pair = left[steps], right[steps]
     absolute, relative, ulp = _absolute(*pair), _relative(*pair), _ulp(*pair)
+    has_zero = (pair[0] == 0) != (pair[1] == 0)
+    ulp[has_zero] = 0
     return Difference(
         steps=len(left),
         differing=len(steps),
@@ -74,7 +78,8 @@ def difference(left: Values, right: Values) -> Difference:
         relative=float(relative.max()),
         relative_at=int(steps[relative.argmax()]),
         ulp=int(ulp.max()),
-        ulp_at=int(steps[ulp.argmax()]),
+        ulp_at=None if has_zero.all() else int(steps[np.where(has_zero, -1.0, ulp).argmax()]),
+        zeros=int(np.count_nonzero(has_zero)),
     )
 
 

@@ -15,6 +15,7 @@ from scheduler.commands import compare
 from scheduler.custom import LinearWarmup
 
 LINEAR, COSINE = "LinearWarmup 1e-3 100", "CosineWarmup base_lr=1e-3 --warmup-steps=100"
+VERDICT = "verdict: B is a different curve in steps 0 to 98; equal after that"
 SPEC = '{"schedule": {"kind": "custom.LinearWarmup", "base_lr": 1e-3, "warmup_steps": 100}, "total_steps": %d}'
 
 
@@ -63,6 +64,7 @@ def test_different_schedules_end_with_1(run: Run) -> None:
     outcome = run(LINEAR, COSINE)
     assert (outcome.code, outcome.err) == (1, "")
     assert "lr: different in 98 of 400 steps, first in step 0\n" in outcome.out
+    assert outcome.out.endswith(f"\n{VERDICT}\n")
 
 
 def test_json_has_every_number(run: Run) -> None:
@@ -70,9 +72,10 @@ def test_json_has_every_number(run: Run) -> None:
     outcome = run(LINEAR, COSINE, "--steps", "200", "--json")
     found = json.loads(outcome.out)
     assert outcome.code == 1
-    assert list(found) == ["equal", "a", "b", "steps", "first", "prefix", "columns", "others"]
+    assert list(found) == ["equal", "a", "b", "steps", "first", "prefix", "columns", "others", "verdict", "verdicts"]
     assert (found["equal"], found["steps"], found["first"], found["others"]) == (False, 200, 0, [])
     assert (found["columns"]["lr"]["differing"], found["columns"]["lr"]["largest_at"]) == (98, 77)
+    assert (found["verdict"], found["verdicts"]["lr"]["relation"]) == ([VERDICT], "different")
 
 
 def test_a_table_decides_the_length(run: Run, saved: str) -> None:
@@ -86,7 +89,8 @@ def test_two_tables_are_compared_completely(run: Run, saved: str) -> None:
     """The layout of a spec's table is compared, too: its length, and what happens past its end."""
     outcome = run(saved, SPEC % 40)
     assert outcome.code == 1
-    assert outcome.out.splitlines()[-2:] == ["after: A has error, B has hold", "total_steps: A has 30, B has 40"]
+    assert outcome.out.splitlines()[-3:-1] == ["after: A has error, B has hold", "total_steps: A has 30, B has 40"]
+    assert outcome.out.endswith("\nverdict: equal bit for bit, apart from the lines above\n")
 
 
 def test_a_spec_is_read_from_a_file_and_from_standard_input(

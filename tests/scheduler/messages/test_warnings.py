@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from scheduler import KINDS, Schedule, ScheduleWarning, Spec, builtin, custom
+from scheduler import KINDS, Schedule, ScheduleWarning, Spec, builtin
 from scheduler.builtin import CosineAnnealingLR, OneCycleLR
 from scheduler.commands.typed import CommandWords, typed_spec
 from scheduler.compose import (
@@ -19,91 +19,21 @@ from scheduler.compose import (
     Constant,
     Cycle,
     Maximum,
-    Minimum,
     PerEpoch,
-    Power,
     Product,
     Ramp,
     Scale,
     Sequence,
-    Shift,
     Splice,
-    Sum,
 )
 from scheduler.compose.literal import Literal
 from scheduler.custom import LinearWarmup, WarmupWithDecay
-from scheduler.libraries import deepspeed, transformers
+from scheduler.libraries import transformers
 from scheduler.messages.warnings import MAX_WARNINGS
 from scheduler.spec import stated_length
 from scheduler.views.compare import compare
+from tests.support.schedules.made_for import MADE_FOR, WITHOUT, N, numbered
 from tests.support.schedules.strategies import schedules
-
-N = 100
-COSINE = transformers.Cosine(1e-3, 10, N)
-WARMUP = LinearWarmup(1e-3, 10)
-
-MADE_FOR: dict[Schedule, bool] = {
-    WarmupWithDecay(1e-3, 10, N): True,
-    custom.OneCycleLR(0.1, N): True,
-    OneCycleLR(0.1, N): True,
-    CosineAnnealingLR(0.1, N): True,
-    builtin.PolynomialLR(0.1, N): True,
-    builtin.LinearLR(0.1, 1.0, 0.0, N): True,
-    builtin.SWALR(0.1, 0.05, N): False,
-    builtin.SequentialLR([builtin.LinearLR(0.1, 0.1, 1.0, 10), CosineAnnealingLR(0.1, N - 10)], [10]): True,
-    builtin.ChainedScheduler([builtin.ConstantLR(0.1, 0.5, 10), CosineAnnealingLR(0.1, N)]): True,
-    transformers.Linear(1e-3, 10, N): True,
-    COSINE: True,
-    transformers.CosineWithRestarts(1e-3, 10, N, 2.0): True,
-    transformers.Polynomial(1e-3, 10, N): True,
-    transformers.CosineWithMinLR(1e-3, 10, N, min_lr=1e-5): True,
-    transformers.CosineWarmupWithMinLR(1e-3, 10, N, min_lr=1e-5): True,
-    transformers.WarmupStableDecay(1e-3, 10, 20, N): True,
-    deepspeed.WarmupDecayLR(N, warmup_num_steps=10): True,
-    deepspeed.WarmupCosineLR(0.1, N, warmup_num_steps=10): True,
-    deepspeed.OneCycle(0.01, 0.1, cycle_first_step_size=N // 2): True,
-    Literal([0.1] * N): False,
-    Ramp(0.1, 0.0, N): True,
-    Sequence([WARMUP, Constant(1e-3), Ramp("previous", 0.0, 20)], [10, N - 30]): True,
-    Sequence([WARMUP, Constant(1e-3), Ramp("previous", 0.0, 20)], [10, N - 30, 20]): True,
-    Splice(WarmupWithDecay(1e-3, 10, 10 * N), N - 20, Ramp("previous", 0.0, 20)): True,
-    Product([COSINE, Ramp(0.0, 1.0, 10)]): True,
-    Minimum([Constant(5e-4), COSINE]): True,
-    Sum([COSINE, Constant(1e-4)]): False,
-    Maximum([COSINE, Constant(1e-4)]): False,
-    Scale(COSINE, 0.5): True,
-    Clamp(COSINE): True,
-    Shift(transformers.Cosine(1e-3, 10, N + 5), 5): True,
-    PerEpoch(transformers.Cosine(1e-3, 1, N // 10), 10): True,
-    Cycle(Ramp(0.1, 0.0, N // 4, "cosine"), N // 4, count=4): True,
-}
-"""Schedules that are made for N steps, and whether a longer training is warned of as well as a shorter one."""
-
-WITHOUT: dict[Schedule, int] = {
-    Constant(0.1): 1,
-    Power(0.1, -0.5): 1,
-    LinearWarmup(1e-3, 10): 11,
-    custom.ExponentialWarmup(1e-3, 10): 11,
-    custom.CosineWarmup(1e-3, 10): 11,
-    custom.CyclicLR(1e-4, 1e-1, 10): 1,
-    custom.CosineAnnealingWarmRestarts(0.1, 1e-5, 10): 1,
-    custom.ExponentialCyclicLR(1e-4, 1e-1, 10): 1,
-    builtin.StepLR(0.1, 10): 1,
-    builtin.MultiStepLR(0.1, [10]): 11,
-    builtin.ExponentialLR(0.1, 0.9): 1,
-    builtin.CosineAnnealingWarmRestarts(0.1, 10): 1,
-    builtin.CyclicLR(0.01, 0.1, 10): 1,
-    builtin.LinearLR(0.1, total_iters=10): 11,
-    builtin.ConstantLR(0.1, 0.5, 10): 1,
-    transformers.Constant(0.1): 1,
-    transformers.ConstantWithWarmup(0.1, 10): 11,
-    transformers.InverseSqrt(0.1, 10): 11,
-    deepspeed.WarmupLR(0.1, warmup_num_steps=10): 11,
-    deepspeed.LRRangeTest(): 1,
-    Cycle(Ramp(0.1, 0.0, 10, "cosine"), 10): 10,
-    Ramp(0.0, 1.0, 10): 10,
-}
-"""Schedules that are made for no number of steps, and the fewest for which there is nothing to say."""
 
 LENGTHS = {"total_steps", "total_num_steps", "num_training_steps", "T_max"}
 """The libraries' names for the number of all steps."""
@@ -111,16 +41,12 @@ LENGTHS = {"total_steps", "total_num_steps", "num_training_steps", "T_max"}
 each = pytest.mark.parametrize
 
 
-def _ids(found: dict[Schedule, object]) -> list[str]:
-    return [f"{number}-{schedule.kind}" for number, schedule in enumerate(found)]
-
-
 def test_every_kind_is_here() -> None:
     """No kind is left out of the laws below."""
     assert {schedule.kind for schedule in (*MADE_FOR, *WITHOUT)} == set(KINDS)
 
 
-@each(("schedule", "longer"), MADE_FOR.items(), ids=_ids({**MADE_FOR}))
+@each(("schedule", "longer"), MADE_FOR.items(), ids=numbered(MADE_FOR))
 def test_a_warning_about_the_length_has_both_numbers(schedule: Schedule, longer: bool) -> None:
     """At its own length there is nothing to say of a schedule; at half of it, or twice, the numbers are named."""
     assert schedule.stated_steps == N
@@ -132,7 +58,7 @@ def test_a_warning_about_the_length_has_both_numbers(schedule: Schedule, longer:
         assert any(later in text for later in ("rises again", "stays at", "is held", "goes on"))
 
 
-@each("schedule", MADE_FOR, ids=_ids({**MADE_FOR}))
+@each("schedule", MADE_FOR, ids=numbered(MADE_FOR))
 def test_the_stated_length_is_the_default_everywhere(schedule: Schedule) -> None:
     """Table, preview and comparison have exactly the steps that the schedule states, and nothing to warn of."""
     shown, _ = typed_spec(CommandWords(positional=[json.dumps(schedule.to_dict())]), None)
@@ -163,11 +89,11 @@ def test_a_length_among_the_parameters_is_the_stated_one(kind: str, data: st.Dat
 
 def test_groups_of_one_length_state_it() -> None:
     """Parameter groups that state one length have it; those that state none follow; different ones state none."""
-    assert stated_length([COSINE, CosineAnnealingLR(0.1, N), Constant(0.1)]) == N
-    assert stated_length([COSINE, CosineAnnealingLR(0.1, N + 1)]) is None
+    assert stated_length([Ramp(0.1, 0.0, N), CosineAnnealingLR(0.1, N), Constant(0.1)]) == N
+    assert stated_length([Ramp(0.1, 0.0, N), CosineAnnealingLR(0.1, N + 1)]) is None
 
 
-@each(("schedule", "fewest"), WITHOUT.items(), ids=_ids({**WITHOUT}))
+@each(("schedule", "fewest"), WITHOUT.items(), ids=numbered(WITHOUT))
 def test_a_schedule_without_a_length_is_good_for_any_that_is_longer_than_its_warmup(
     schedule: Schedule, fewest: int
 ) -> None:

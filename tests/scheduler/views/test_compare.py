@@ -52,6 +52,7 @@ def test_a_comparison_says_where_and_by_how_much() -> None:
         "    largest difference: 0.75 at step 2",
         "    largest relative difference: 20% at step 1",
         "    largest difference in ULP: 1.13e+15 at step 1",
+        "verdict: B is a different curve from step 1 on; equal before that",
     ]
 
 
@@ -151,7 +152,8 @@ def test_what_is_compared_is_named() -> None:
     assert str(compare(LINEAR, table)) == (
         "A  custom.LinearWarmup(base_lr=0.001, warmup_steps=100)\n"
         f"B  table {table.digest[:12]} of custom.LinearWarmup(base_lr=0.001, warmup_steps=100)\n"
-        "lr: equal bit for bit in all 20 steps"
+        "lr: equal bit for bit in all 20 steps\n"
+        "verdict: equal bit for bit"
     )
 
 

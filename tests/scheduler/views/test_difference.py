@@ -43,7 +43,13 @@ def test_each_largest_difference_has_its_own_step() -> None:
     found = difference(left, right)
     assert (found.first, found.largest, found.largest_at) == (1, 1.0, 3)
     assert (found.relative, found.relative_at) == (1.0, 4)
-    assert (found.ulp > 2**52, found.ulp_at) == (True, 2)
+    assert (found.ulp > 2**52, found.ulp_at, found.zeros) == (True, 2, 1)
+
+
+def test_a_zero_beside_another_value_is_not_counted_in_ulp() -> None:
+    """Doubles between 0 and a rate are many and say nothing: such steps are counted themselves."""
+    found = difference(np.array([0.0, 1.0, 0.0]), np.array([1.0, 1.0, 0.0]))
+    assert (found.differing, found.relative, found.ulp, found.ulp_at, found.zeros) == (1, 1.0, 0, None, 1)
 
 
 def test_the_first_of_equally_large_differences_is_named() -> None:
@@ -60,9 +66,10 @@ def test_signed_zeros_differ_in_their_bits_alone() -> None:
 
 @given(st.floats(0, LARGEST), st.floats(0, LARGEST))
 def test_ulp_counts_the_doubles_between(left: float, right: float) -> None:
-    """Between rates, the ULP distance is the difference of their bits read as integers."""
+    """Between rates, the ULP distance is the difference of their bits read as integers; from 0 nothing is counted."""
     expected = abs(struct.unpack("<q", struct.pack("<d", left))[0] - struct.unpack("<q", struct.pack("<d", right))[0])
-    assert difference(np.array([left]), np.array([right])).ulp == (0 if left == right else expected)
+    found = difference(np.array([left]), np.array([right]))
+    assert (found.ulp, found.zeros) == ((expected, 0) if (left == 0) == (right == 0) else (0, 1))
 
 
 @given(st.floats(1e-300, 1e300), st.floats(1e-300, 1e300))
