@@ -23,6 +23,7 @@ SERVICE = (
     ("service.server",),
     ("service.middleware",),
     ("service.routes",),
+    ("service.explorer",),
     ("service.documentation",),
     ("service.state",),
     ("service.representations",),

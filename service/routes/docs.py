@@ -19,7 +19,9 @@ _HEADERS = {
 }
 
 
-@resource.declare("GET", "/", scope=Access.OPEN, example=Example(responses=("text/html",)), response_class=HTMLResponse)
+@resource.declare(
+    "GET", "/docs", scope=Access.OPEN, example=Example(responses=("text/html",)), response_class=HTMLResponse
+)
 async def docs(request: Request) -> HTMLResponse:
     """Every route on a page, with examples. It needs no script, no internet and no token."""
     return HTMLResponse(page(request.app.openapi()), headers=_HEADERS)

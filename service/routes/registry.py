@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 from typing import NamedTuple
 
-from service.routes import changes, docs, health, lr, schedules, tables, token
+from service.routes import changes, docs, explorer, health, lr, schedules, tables, token
 from service.routes.declaration import Route
 from service.routes.runs import amendments, heads, history, listing, progress
 
@@ -58,8 +58,9 @@ class Routes:
 
 
 _RUNS = (listing, heads, history, amendments, progress)
+_PAGES = (explorer, docs)
 ROUTES = Routes(
     route
-    for module in (tables, *_RUNS, changes, schedules, lr, docs, token, health)  # the order of the documentation
+    for module in (tables, *_RUNS, changes, schedules, lr, *_PAGES, token, health)  # the order of the documentation
     for route in module.resource.routes
 )

@@ -97,7 +97,7 @@ JSON = {"Content-Type": "application/json"}
 FILE = {"Content-Type": "application/vnd.safetensors"}
 
 
-@pytest.mark.parametrize("path", ["/livez", "/readyz", "/", "/v1/openapi.json"])
+@pytest.mark.parametrize("path", ["/livez", "/readyz", "/", "/explorer/main.js", "/docs", "/v1/openapi.json"])
 def test_health_and_documentation_are_open(ask: Ask, path: str) -> None:
     """A probe, and a person who reads the documentation, need no token."""
     assert ask("GET", path).status == 200

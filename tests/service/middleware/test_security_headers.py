@@ -10,6 +10,7 @@ from starlette.testclient import TestClient
     ("method", "path"),
     [
         ("GET", "/"),
+        ("GET", "/docs"),
         ("GET", "/livez"),
         ("GET", "/metrics"),
         ("GET", "/v1/openapi.json"),

@@ -84,7 +84,7 @@ def test_a_declared_example_is_documented(client: TestClient) -> None:
     assert (operation["description"], operation["security"]) == ("A toy.", [{"token": []}])
     assert operation["responses"]["404"]["description"].startswith("table-not-found or run-not-found or ")
     assert "example" not in operation["responses"]["200"]["content"]["application/json"]
-    assert "$LRTABLES/v1/toys/team-a/bear" in client.get("/").text
+    assert "$LRTABLES/v1/toys/team-a/bear" in client.get("/docs").text
 
 
 def test_a_missing_example_is_left_out(tmp_path: Path, workers: Workers) -> None:
@@ -95,7 +95,7 @@ def test_a_missing_example_is_left_out(tmp_path: Path, workers: Workers) -> None
     with TestClient(create_app(open_server(Settings(data_dir=tmp_path), workers), routes)) as client:
         operation = client.get("/v1/openapi.json").json()["paths"]["/v1/bare/{team}/{name}"]["get"]
         assert [item["name"] for item in operation["parameters"] if "example" not in item] == ["team", "name"]
-        assert "$LRTABLES/v1/bare/{team}/{name}" in client.get("/").text
+        assert "$LRTABLES/v1/bare/{team}/{name}" in client.get("/docs").text
 
 
 def test_a_declared_route_is_counted(client: TestClient, tmp_path: Path) -> None:

@@ -52,7 +52,7 @@ class Page(HTMLParser):
 
 @pytest.fixture
 def html(client: TestClient) -> str:
-    return client.get("/").text
+    return client.get("/docs").text
 
 
 @pytest.fixture
@@ -80,7 +80,7 @@ def test_the_page_needs_nothing_else(client: TestClient, html: str) -> None:
     assert "url(" not in style
     assert "@import" not in style
     digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
-    policy = client.get("/").headers["content-security-policy"]
+    policy = client.get("/docs").headers["content-security-policy"]
     assert policy.split("; ") == [
         "default-src 'none'",
         f"style-src 'sha256-{digest}'",
@@ -102,7 +102,7 @@ def test_every_link_leads_somewhere(client: TestClient, html: str) -> None:
 def test_the_page_is_asked_for_anew(client: TestClient) -> None:
     """The page changes with the version: it is not kept unasked, and says nothing of who asked."""
     for method in ("GET", "HEAD"):
-        headers = client.request(method, "/").headers
+        headers = client.request(method, "/docs").headers
         assert (headers["cache-control"], headers["content-type"]) == ("no-cache", "text/html; charset=utf-8")
 
 
@@ -114,7 +114,7 @@ def test_the_commands_work(shared_server: ServerProcess, tmp_path: Path) -> None
     """Each command line on the page does what it says, in the order of the page, with a real server."""
     spec = Spec.model_validate_json(json.dumps(EXAMPLES_BY_NAME["post /v1/tables"].body))
     Table.compute(spec).save(tmp_path / "table.safetensors")
-    commands = Page(shared_server.get("/").decode()).commands
+    commands = Page(shared_server.get("/docs").decode()).commands
     create = next(command for command in commands if "If-None-Match: *" in command)
     propose = next(command for command in commands if command.endswith("/proposals") and "-d" in command)
     for number, command in enumerate(commands):

@@ -12,6 +12,7 @@ from service.routes.registry import OTHER, ROUTES
 
 DIGEST = "ab" * 32
 VALUES = {
+    "path": "main.js",
     "digest": DIGEST,
     "kind": "torch.StepLR",
     "scope": "read",

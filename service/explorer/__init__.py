@@ -1,0 +1,1 @@
+"""The explorer: the page at `/` that shows, compares and proves schedules, as files without a build."""

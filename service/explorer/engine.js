@@ -1,0 +1,206 @@
+// Where tables come from: the kernel in a worker, or the server for kinds that the kernel does not have.
+
+/**
+ * @typedef {{ names: string[], columns: Map<string, Float64Array[]>, rows: number, source: "exact" | "preview" | "server",
+ *   boundaries: { step: number, label: string }[], specId: string | null, digest: string | null }} Table
+ */
+
+/** An error of a spec: a sentence, and the JSON pointer of the field it is about, if it is about one. */
+export class RefusedError extends Error {
+  /** @param {string} message @param {string | null} pointer */
+  constructor(message, pointer = null) {
+    super(message);
+    this.pointer = pointer;
+  }
+}
+
+/** The server asks for a token that it was not given, or that does not allow this. */
+export class TokenError extends Error {}
+
+const TOKEN = "lrtables.token";
+
+/** Whether this page is one file without a server. */
+export const isStatic = () => document.getElementById("program") !== null;
+
+/** The catalogue of kinds and recipes: part of the static page, else a file of the server. */
+export async function catalogue() {
+  const inside = document.getElementById("catalogue");
+  if (inside) return JSON.parse(inside.textContent ?? "");
+  const response = await fetch(new URL("explorer/catalogue.json", document.baseURI));
+  if (!response.ok) throw new Error(`the server does not send its catalogue: ${response.status} ${response.statusText}`);
+  return response.json();
+}
+
+/** Keep a token for this tab, or forget it. @param {string} token */
+export function keepToken(token) {
+  if (token) sessionStorage.setItem(TOKEN, token);
+  else sessionStorage.removeItem(TOKEN);
+}
+
+/** Computes tables, one at a time. Of the requests that wait under one key only the newest is computed. */
+export class Engine {
+  constructor() {
+    this.waiting = new Map(); // key to request
+    this.asked = new Map(); // id to the functions that settle it
+    this.id = 0;
+    this.busy = false;
+    /** @type {string | null} why the kernel is not used, as a sentence */
+    this.fault = null;
+  }
+
+  /** Start the worker and let the kernel prove itself. */
+  async start() {
+    try {
+      this.worker = await startWorker();
+      this.worker.onmessage = ({ data }) => this.settle(data);
+      this.worker.onerror = (event) => this.fail(event.message || "the worker ended");
+      const { works } = await this.ask({ task: "test" });
+      if (!works) this.fault = "This browser's arithmetic differs from ours in a test, so its values are not used.";
+    } catch {
+      this.fault = "The arithmetic did not load in this browser.";
+    }
+  }
+
+  /** Settle a request of the worker. */
+  settle({ id, answer, error }) {
+    const [resolve, reject] = this.asked.get(id) ?? [];
+    this.asked.delete(id);
+    if (error) reject?.(new RefusedError(error.message, error.pointer));
+    else resolve?.(answer);
+  }
+
+  fail(message) {
+    for (const [, reject] of this.asked.values()) reject(new Error(message));
+    this.asked.clear();
+  }
+
+  /** @param {any} message @returns {Promise<any>} */
+  ask(message) {
+    return new Promise((resolve, reject) => {
+      const id = ++this.id;
+      this.asked.set(id, [resolve, reject]);
+      this.worker.postMessage({ ...message, id });
+    });
+  }
+
+  /**
+   * The table of a spec; null where a newer request with the same key came first.
+   * @param {string} key @param {any} spec @param {boolean} settled whether the spec is not just passing by: only then may
+   *   it be asked of the server, which keeps what it computes
+   * @returns {Promise<Table | null>}
+   */
+  table(key, spec, settled) {
+    return this.queued(key, () => this.compute(spec, settled));
+  }
+
+  /** The digest of a spec's table, computed in the page. @param {any} spec @returns {Promise<string | null>} */
+  async digest(spec) {
+    const found = await this.queued("digest", () => this.ask({ task: "digest", spec }));
+    return found && found.digest;
+  }
+
+  queued(key, work) {
+    return new Promise((resolve, reject) => {
+      this.waiting.get(key)?.resolve(null);
+      this.waiting.delete(key);
+      this.waiting.set(key, { work, resolve, reject });
+      this.next();
+    });
+  }
+
+  async next() {
+    if (this.busy || !this.waiting.size) return;
+    const [key, { work, resolve, reject }] = this.waiting.entries().next().value;
+    this.waiting.delete(key);
+    this.busy = true;
+    try {
+      resolve(await work());
+    } catch (error) {
+      reject(error);
+    }
+    this.busy = false;
+    this.next();
+  }
+
+  async compute(spec, settled) {
+    if (!this.fault) {
+      const made = await this.ask({ task: "table", spec });
+      if (!made.missing) return this.made(spec, made);
+      if (isStatic()) {
+        throw new RefusedError(`${made.missing} needs the C library's functions, which only a server has. This page runs without one.`);
+      }
+    } else if (isStatic()) {
+      throw new RefusedError(`${this.fault} Without a server there is nothing to show.`);
+    }
+    return settled ? serverTable(spec) : null;
+  }
+
+  made(spec, { names, columns, boundaries, exactness, specId }) {
+    const source = exactness === "preview" ? "preview" : "exact";
+    return { names, columns: new Map(columns), rows: spec.total_steps, source, boundaries, specId, digest: null };
+  }
+}
+
+/** The worker, once it runs. In the static page it is the page's own script, since `file://` loads no other. */
+async function startWorker() {
+  const program = document.getElementById("program");
+  const url = program ? URL.createObjectURL(new Blob([program.textContent ?? ""], { type: "text/javascript" })) : new URL("explorer/worker.js", document.baseURI);
+  const worker = new Worker(url, { type: program ? "classic" : "module" });
+  await new Promise((resolve, reject) => {
+    worker.onmessage = resolve;
+    worker.onerror = reject;
+  });
+  return worker;
+}
+
+/** Ask the server. Raises RefusedError for what it refuses, with the field. @param {string} path @param {RequestInit} [options] */
+export async function request(path, options = {}) {
+  const token = sessionStorage.getItem(TOKEN);
+  const headers = { ...options.headers, ...(token ? { authorization: `Bearer ${token}` } : {}) };
+  let response;
+  try {
+    response = await fetch(new URL(path.replace(/^\//, ""), document.baseURI), { ...options, headers });
+  } catch {
+    throw new Error("the server does not answer");
+  }
+  if (response.ok) return response;
+  const problem = await response.json().catch(() => ({}));
+  if (response.status === 401 || response.status === 403) throw new TokenError(problem.detail ?? "the server asks for a token");
+  const [field] = problem.errors ?? [];
+  throw new RefusedError(field?.detail ?? problem.detail ?? `the server says ${response.status}`, field?.pointer ?? null);
+}
+
+/** What the server says of a spec's table, which it computes and keeps. @param {any} spec */
+export async function manifestOf(spec) {
+  const options = { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(spec) };
+  return (await request("v1/tables", options)).json();
+}
+
+/** @param {any} spec @returns {Promise<Table>} */
+async function serverTable(spec) {
+  const manifest = await manifestOf(spec);
+  const file = await (await request(manifest.links.safetensors)).arrayBuffer();
+  const columns = new Map(), flat = readSafetensors(file);
+  for (const name of [...flat.keys()].sort(inOrder)) {
+    const [base] = name.split(".");
+    columns.set(base, [...(columns.get(base) ?? []), flat.get(name)]);
+  }
+  const rows = spec.total_steps, boundaries = [{ step: 0, label: "first" }, { step: rows - 1, label: "last" }];
+  return { names: [...columns.keys()], columns, rows, source: "server", boundaries, specId: manifest.spec_id, digest: manifest.digest };
+}
+
+/** Rates first; groups by their number. */
+function inOrder(one, other) {
+  const [a, i = "0"] = one.split("."), [b, j = "0"] = other.split(".");
+  return Number(b === "lr") - Number(a === "lr") || (a < b ? -1 : a > b ? 1 : Number(i) - Number(j));
+}
+
+/** The columns of a safetensors file: 8 bytes of length, a JSON header, then the values. @param {ArrayBuffer} file */
+function readSafetensors(file) {
+  const length = Number(new DataView(file).getBigUint64(0, true));
+  const header = JSON.parse(new TextDecoder().decode(new Uint8Array(file, 8, length)));
+  delete header.__metadata__;
+  return new Map(
+    Object.entries(header).map(([name, { data_offsets: [start, stop] }]) => [name, new Float64Array(file.slice(8 + length + start, 8 + length + stop))]),
+  );
+}

@@ -1,0 +1,192 @@
+// The form of a spec: one card for each schedule, made from the schemas of the catalogue.
+
+import { button, el, fill, newId, prose } from "./dom.js";
+import { fieldOf } from "./fields.js";
+import { groupOf } from "./search.js";
+import { setAt, valueAt } from "./state.js";
+
+const STEPS = { type: "integer", minimum: 1, maximum: 20_000_000 };
+const LAYOUT = [
+  { name: "total_steps", schema: STEPS, about: "rows of the table" },
+  { name: "axis", schema: { enum: ["step", "sample", "token", "epoch"] }, default: "step", about: "what the rows count" },
+  { name: "stride", schema: { ...STEPS, maximum: 10_000_000_000 }, default: 1, about: "units of the axis in a row" },
+  { name: "after", schema: { enum: ["hold", "error", "release"] }, default: "hold", about: "past the last row: hold the values, raise an error, or leave the rate alone" },
+];
+const COLUMN = /^[a-z][a-z0-9_]{0,63}$/;
+
+/**
+ * @typedef {import("./fields.js").Field} Field
+ * @typedef {(pointer: string, value: any, done: boolean) => void} Edit
+ */
+
+/** The form of one spec at a time. */
+export class Form {
+  /**
+   * @param {Element} place
+   * @param {any} catalogue
+   * @param {(spec: any, key: string, done: boolean) => void} change called with the whole new spec
+   */
+  constructor(place, catalogue, change) {
+    this.place = place;
+    this.catalogue = catalogue;
+    this.change = change;
+    this.shape = "";
+    /** @type {Map<string, Field>} */
+    this.fields = new Map();
+  }
+
+  /** Show a spec. What is being typed stays. @param {any} spec */
+  show(spec) {
+    this.spec = spec;
+    const shape = JSON.stringify(spec, (key, value) => (typeof value === "number" || typeof value === "boolean" ? 0 : Array.isArray(value) && value.every((each) => typeof each === "number") ? 0 : value));
+    if (shape !== this.shape) {
+      this.shape = shape;
+      this.rebuild();
+    } else {
+      for (const [pointer, field] of this.fields) {
+        const value = valueAt(spec, pointer);
+        if (value !== undefined) field.set(value);
+      }
+    }
+  }
+
+  rebuild() {
+    const focused = document.activeElement?.closest("[data-pointer]")?.dataset.pointer;
+    this.fields.clear();
+    fill(this.place, ...this.schedules("/schedule", "schedule"), ...this.columns(), this.layout());
+    if (focused) this.focus(focused);
+  }
+
+  /** Put the focus into the field of a pointer. @param {string} pointer */
+  focus(pointer) {
+    this.place.querySelector(`[data-pointer="${CSS.escape(pointer)}"] :is(input, select)`)?.focus();
+  }
+
+  /** Show an error at the field of its pointer, or of the next one around it; false where there is none. @param {string | null} message @param {string | null} pointer */
+  fail(message, pointer) {
+    for (const field of this.fields.values()) field.fail(null);
+    if (message === null || pointer === null) return false;
+    for (let at = pointer; at; at = at.slice(0, at.lastIndexOf("/"))) {
+      const field = this.fields.get(at);
+      if (field) {
+        field.fail(message);
+        return true;
+      }
+    }
+    return false;
+  }
+
+  /** @type {Edit} */
+  edit = (pointer, value, done) => {
+    const spec = structuredClone(this.spec);
+    const before = valueAt(spec, pointer), isLength = Number.isInteger(before) && before === spec.total_steps && pointer.startsWith("/schedule");
+    setAt(spec, pointer, value);
+    if (isLength) spec.total_steps = value; // a length that was the table's stays it
+    this.change(spec, pointer, done);
+  };
+
+  field(given) {
+    const field = fieldOf(given, this.edit);
+    this.fields.set(given.pointer, field);
+    return field.row;
+  }
+
+  /** A schedule, or one card for each parameter group. */
+  schedules(pointer, title) {
+    const value = valueAt(this.spec, pointer);
+    if (!Array.isArray(value)) {
+      const more = button("Add a parameter group", () => this.edit(pointer, [value, structuredClone(value)], true), { class: "quiet" });
+      return [this.card(pointer, true, title, []), more];
+    }
+    const cards = value.map((_, group) => this.card(`${pointer}/${group}`, true, `${title}, group ${group}`, [
+      button("Remove", () => this.edit(pointer, value.length === 2 ? value[1 - group] : value.toSpliced(group, 1), true), { class: "quiet", "aria-label": `Remove group ${group}` }),
+    ]));
+    return [...cards, button("Add a parameter group", () => this.edit(pointer, [...value, structuredClone(value.at(-1))], true), { class: "quiet" })];
+  }
+
+  /** The other hyperparameters that have schedules. */
+  columns() {
+    const names = Object.keys(this.spec.columns ?? {});
+    const rows = names.flatMap((name) => [
+      ...this.schedules(`/columns/${name}`, name),
+      button(`Remove ${name}`, () => this.edit("/columns", without(this.spec.columns, name), true), { class: "quiet" }),
+    ]);
+    const id = newId(), input = el("input", { id, type: "text", placeholder: "weight_decay", autocomplete: "off", spellcheck: "false" });
+    const add = button("Add", () => {
+      if (!COLUMN.test(input.value) || names.includes(input.value)) return input.setAttribute("aria-invalid", "true");
+      this.edit("/columns", { ...this.spec.columns, [input.value]: { kind: "Constant", value: 0.1 } }, true);
+    });
+    input.addEventListener("keydown", (event) => event.key === "Enter" && add.click());
+    return [...rows, el("details", {}, el("summary", {}, "Another hyperparameter"), el("div", { class: "field" }, el("label", { for: id }, "name of the column"), el("div", { class: "controls" }, input, add)))];
+  }
+
+  layout() {
+    const row = ({ name, schema, default: fallback, about }) =>
+      this.field({ pointer: `/${name}`, label: name, schema, value: this.spec[name], fallback, required: fallback === undefined, about });
+    const [length, ...others] = LAYOUT, usual = others.every(({ name, default: fallback }) => (this.spec[name] ?? fallback) === fallback);
+    return el("fieldset", { class: "card" }, el("legend", {}, "table"), row(length),
+      el("details", { open: !usual }, el("summary", {}, "axis, stride, past the end"), ...others.map(row)));
+  }
+
+  /** A schedule with its kind and parameters. `kinds` is a list, or true for all. */
+  card(pointer, kinds, title, actions) {
+    const schedule = valueAt(this.spec, pointer), entry = this.catalogue.kinds[schedule?.kind];
+    const select = this.kindSelect(pointer, kinds, schedule?.kind, title);
+    const head = el("div", { class: "kind", data: { pointer: `${pointer}/kind` } }, select, ...actions);
+    const summary = el("p", { class: "about" }, ...(entry ? prose(entry.summary) : [`There is no kind of schedule called ${JSON.stringify(String(schedule?.kind)).slice(0, 80)}.`]));
+    const body = entry ? this.parameters(pointer, entry.parameters, schedule) : [];
+    return el("fieldset", { class: "card" }, el("legend", {}, title), head, summary, ...body);
+  }
+
+  kindSelect(pointer, kinds, present, title) {
+    const names = Object.keys(this.catalogue.kinds).filter((kind) => kinds === true || kinds.includes(kind));
+    const groups = Map.groupBy(names, groupOf);
+    const select = el("select", { "aria-label": `Kind of ${title}` }, ...[...groups].map(([group, members]) => el("optgroup", { label: group }, ...members.map((kind) => el("option", { value: kind }, kind)))));
+    select.value = present ?? "";
+    select.addEventListener("change", () => {
+      const example = this.catalogue.kinds[select.value].example, before = valueAt(this.spec, pointer);
+      this.edit(pointer, inherited(structuredClone(example.schedule), before), true);
+    });
+    return select;
+  }
+
+  /** The required parameters, the first two others, and the rest where one looks for it. */
+  parameters(pointer, all, schedule) {
+    const optional = all.filter(({ required }) => !required).slice(2), shown = all.filter((each) => !optional.includes(each));
+    const row = (parameter) => this.parameter(`${pointer}/${parameter.name}`, parameter, schedule);
+    if (optional.length < 2) return all.map(row);
+    const usual = optional.every(({ name, default: fallback }) => schedule[name] === undefined || JSON.stringify(schedule[name]) === JSON.stringify(fallback));
+    return [...shown.map(row), el("details", { open: !usual }, el("summary", {}, `${optional.length} more parameters`), ...optional.map(row))];
+  }
+
+  parameter(pointer, { name, schema, default: fallback, required, description }, schedule) {
+    if (schema.schedule) return this.card(pointer, schema.schedule, name, []);
+    if (schema.items?.schedule) return this.members(pointer, schema, name);
+    return this.field({ pointer, label: name, schema, value: schedule[name], fallback, required, about: description });
+  }
+
+  /** A list of schedules. */
+  members(pointer, { items, minItems = 0, maxItems = Infinity }, name) {
+    const list = valueAt(this.spec, pointer) ?? [];
+    const put = (value) => this.edit(pointer, value, true);
+    const cards = list.map((member, place) => this.card(`${pointer}/${place}`, items.schedule, `${name} ${place + 1}`, [
+      button("↑", () => put(list.toSpliced(place - 1, 2, member, list[place - 1])), { class: "quiet", "aria-label": `Move ${name} ${place + 1} up`, disabled: place === 0 }),
+      button("×", () => put(list.toSpliced(place, 1)), { class: "quiet", "aria-label": `Remove ${name} ${place + 1}`, disabled: list.length <= minItems }),
+    ]));
+    const add = button(`Add to ${name}`, () => put([...list, structuredClone(list.at(-1) ?? { kind: "Constant", value: 0.001 })]), { class: "quiet", disabled: list.length >= maxItems });
+    return el("div", { class: "members" }, ...cards, add);
+  }
+}
+
+/** A schedule of another kind, with the parameters that have the same names. */
+function inherited(schedule, before) {
+  for (const name of Object.keys(schedule)) {
+    if (name !== "kind" && typeof schedule[name] === "number" && typeof before?.[name] === "number") schedule[name] = before[name];
+  }
+  return schedule;
+}
+
+function without(columns, name) {
+  const { [name]: _, ...rest } = columns;
+  return rest;
+}

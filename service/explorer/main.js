@@ -1,0 +1,125 @@
+// The page: connects the address, the form, the engine and the curves.
+
+import { button, el, fill, say } from "./dom.js";
+import { Engine, catalogue as loadCatalogue, isStatic } from "./engine.js";
+import { Form } from "./form.js";
+import { addSearch } from "./search.js";
+import { History, exampleOf, initial, read, written } from "./state.js";
+import { Stage } from "./stage.js";
+
+const BEGIN = "custom.WarmupWithDecay";
+
+class Page {
+  constructor(catalogue) {
+    this.catalogue = catalogue;
+    this.history = new History();
+    this.engine = new Engine();
+    this.state = initial(exampleOf(BEGIN, catalogue));
+    this.writing = 0;
+    this.search = addSearch(document.getElementById("search"), catalogue, (href) => this.follow(href));
+    this.form = new Form(document.getElementById("form"), catalogue, (spec, key, done) => this.edited(spec, key, done));
+    this.stage = new Stage({
+      engine: this.engine,
+      catalogue,
+      change: (change, key) => this.change(change, key),
+      refuse: (error) => this.form.fail(error?.message ?? null, error?.pointer ?? null),
+    });
+    addEventListener("hashchange", () => this.open(location.hash));
+    addEventListener("keydown", (event) => this.key(event));
+  }
+
+  async start() {
+    this.stage.notice("address", null);
+    this.open(location.hash);
+    await this.engine.start();
+    this.stage.notice("kernel", this.engine.fault);
+    this.show(true);
+  }
+
+  /** Follow a link of the search: it replaces the active curve. @param {string} href */
+  follow(href) {
+    try {
+      const [spec] = read(href.slice(1), this.catalogue).specs;
+      this.change({ specs: this.state.specs.toSpliced(this.state.active, 1, spec), view: null }, "");
+      say(`${href.slice(1).replace("=", " ")}`);
+      document.getElementById("stage").focus({ preventScroll: true });
+    } catch (error) {
+      this.stage.notice("address", error.message);
+    }
+  }
+
+  /** Show what an address says. @param {string} hash */
+  open(hash) {
+    if (hash === this.hash) return;
+    this.hash = hash;
+    this.stage.notice("address", null);
+    try {
+      this.state = hash.length > 1 ? read(hash.slice(1), this.catalogue) : initial(exampleOf(BEGIN, this.catalogue));
+    } catch (error) {
+      this.stage.notice("address", error.message);
+    }
+    this.show(true);
+  }
+
+  /** @param {any} spec @param {string} key @param {boolean} done */
+  edited(spec, key, done) {
+    this.change({ specs: this.state.specs.toSpliced(this.state.active, 1, spec) }, key, done);
+  }
+
+  /** Change the state. Changes with the same key, close together, are undone together. */
+  change(change, key = "", done = true) {
+    this.history.remember(this.state, key);
+    this.state = { ...this.state, ...change };
+    const rows = Math.max(...this.state.specs.map((spec) => spec.total_steps));
+    if (this.state.view && this.state.view[1] >= rows) this.state.view = null;
+    this.show(done);
+  }
+
+  show(done) {
+    this.form.show(this.state.specs[this.state.active]);
+    this.stage.show(this.state, done);
+    clearTimeout(this.writing);
+    this.writing = setTimeout(() => this.write(), done ? 150 : 400);
+  }
+
+  /** Keep the state in the address, without a step of the browser's history for each notch of a slider. */
+  write() {
+    this.hash = `#${written(this.state)}`;
+    if (this.hash !== location.hash) history.replaceState(null, "", this.hash);
+  }
+
+  move(found) {
+    if (!found) return say("nothing to undo");
+    this.state = found;
+    this.show(true);
+  }
+
+  key(event) {
+    const typing = event.target.matches("input:not([type=range]):not([type=checkbox]), select, textarea");
+    if ((event.ctrlKey || event.metaKey) && event.key.toLowerCase() === "z") {
+      event.preventDefault();
+      this.move(event.shiftKey ? this.history.redo(this.state) : this.history.undo(this.state));
+    } else if ((event.ctrlKey || event.metaKey) && event.key.toLowerCase() === "k") {
+      event.preventDefault();
+      this.search.focus();
+    } else if (!typing && !event.ctrlKey && !event.metaKey && !event.altKey) {
+      if (event.key === "/") {
+        event.preventDefault();
+        this.search.focus();
+      } else this.stage.key(event);
+    }
+  }
+}
+
+async function start() {
+  try {
+    const page = new Page(await loadCatalogue());
+    document.documentElement.dataset.mode = isStatic() ? "static" : "served";
+    await page.start();
+    document.documentElement.dataset.ready = "true";
+  } catch (error) {
+    fill(document.getElementById("notices"), el("p", { class: "notice", role: "alert" }, error.message, " ", button("Try again", () => location.reload())));
+  }
+}
+
+start();

@@ -1,0 +1,152 @@
+// The search over kinds and recipes: a combobox that is used without a mouse.
+
+import { el, fill, newId, prose } from "./dom.js";
+
+const MOST = 60;
+
+/**
+ * What can be found.
+ * @param {any} catalogue
+ * @returns {{ name: string, about: string, group: string, href: string, text: string }[]}
+ */
+export function entriesOf(catalogue) {
+  const kinds = Object.entries(catalogue.kinds).map(([kind, entry]) => ({
+    name: kind,
+    about: entry.summary,
+    group: groupOf(kind),
+    href: `#kind=${kind}`,
+    text: `${kind} ${spaced(kind)} ${entry.description}`.toLowerCase(),
+  }));
+  const recipes = catalogue.recipes.map((recipe) => ({
+    name: recipe.name,
+    about: recipe.title,
+    group: "recipes",
+    href: `#recipe=${recipe.name}`,
+    text: `${recipe.name} ${recipe.title} ${Object.values(recipe.source).join(" ")}`.toLowerCase(),
+  }));
+  return [...kinds, ...recipes];
+}
+
+/** The library of a kind, in words. @param {string} kind */
+export function groupOf(kind) {
+  const [library, name] = kind.split(".");
+  return name === undefined ? "compose" : library;
+}
+
+/** Words of a name: CosineAnnealingLR, cosine_with_min_lr. */
+function spaced(name) {
+  return name.replace(/([a-z])([A-Z])/g, "$1 $2").replace(/[._-]/g, " ");
+}
+
+/**
+ * The entries that have every word, the best first: those named so, then those that say so.
+ * @param {ReturnType<typeof entriesOf>} entries @param {string} query
+ */
+export function found(entries, query) {
+  const words = query.toLowerCase().split(/\s+/).filter(Boolean);
+  const ranked = entries.map((entry, place) => [rank(entry, words), place, entry]).filter(([score]) => score >= 0);
+  ranked.sort((a, b) => b[0] - a[0] || a[1] - b[1]);
+  return ranked.slice(0, MOST).map(([, , entry]) => entry);
+}
+
+function rank(entry, words) {
+  const name = entry.name.toLowerCase(), own = name.split(".").at(-1);
+  let score = 0;
+  for (const word of words) {
+    if (own === word) score += 8;
+    else if (own.startsWith(word)) score += 5;
+    else if (name.includes(word)) score += 4;
+    else if (entry.about.toLowerCase().includes(word)) score += 2;
+    else if (entry.text.includes(word)) score += 1;
+    else return -1;
+  }
+  return score;
+}
+
+/**
+ * Put the search into a place of the page.
+ * @param {Element} place
+ * @param {any} catalogue
+ * @param {(href: string) => void} open what to do with the chosen entry's link
+ */
+export function addSearch(place, catalogue, open) {
+  const entries = entriesOf(catalogue), listId = newId();
+  const input = el("input", {
+    id: "find", type: "text", role: "combobox", autocomplete: "off", spellcheck: "false",
+    "aria-label": "Find a schedule or a recipe", "aria-expanded": "false", "aria-controls": listId, "aria-autocomplete": "list",
+    placeholder: "Find a schedule or a recipe", "aria-keyshortcuts": "/",
+  });
+  const list = el("ul", { id: listId, role: "listbox", "aria-label": "Schedules and recipes", hidden: true, tabindex: "-1" });
+  const hint = el("kbd", { "aria-hidden": "true" }, "/");
+  fill(place, input, hint, list);
+  let shown = [], chosen = -1;
+
+  function show() {
+    shown = found(entries, input.value);
+    fill(list, ...shown.flatMap(rows));
+    if (!shown.length) list.append(el("li", { class: "none", role: "option", "aria-disabled": "true", "aria-selected": "false" }, "Nothing has all of these words."));
+    list.hidden = false;
+    input.setAttribute("aria-expanded", "true");
+    choose(input.value && shown.length ? 0 : -1);
+  }
+
+  function rows(entry, place) {
+    const heading = !input.value && entry.group !== shown[place - 1]?.group && el("li", { class: "group", role: "presentation" }, entry.group);
+    const link = el("a", { href: entry.href, tabindex: "-1" }, el("b", {}, entry.name), el("span", {}, ...prose(entry.about)));
+    return [heading, el("li", { id: `${listId}-${place}`, role: "option", "aria-selected": "false", data: { place } }, link)];
+  }
+
+  function choose(place) {
+    chosen = place;
+    for (const row of list.querySelectorAll("[data-place]")) {
+      const is = Number(row.dataset.place) === place;
+      row.setAttribute("aria-selected", String(is));
+      if (is) row.scrollIntoView({ block: "nearest" });
+    }
+    if (place < 0) input.removeAttribute("aria-activedescendant");
+    else input.setAttribute("aria-activedescendant", `${listId}-${place}`);
+  }
+
+  function hide() {
+    list.hidden = true;
+    input.setAttribute("aria-expanded", "false");
+    input.removeAttribute("aria-activedescendant");
+  }
+
+  function take(place) {
+    const entry = shown[place];
+    if (!entry) return;
+    input.value = "";
+    hide();
+    open(entry.href);
+  }
+
+  input.addEventListener("input", show);
+  input.addEventListener("focus", show);
+  input.addEventListener("click", () => list.hidden && show());
+  input.addEventListener("blur", () => setTimeout(() => list.contains(document.activeElement) || hide(), 100));
+  input.addEventListener("keydown", (event) => {
+    const moves = { ArrowDown: 1, ArrowUp: -1, PageDown: 8, PageUp: -8 };
+    if (event.key in moves && shown.length) {
+      event.preventDefault();
+      if (list.hidden) show();
+      const last = shown.length - 1, next = chosen + moves[event.key];
+      choose(Math.abs(moves[event.key]) > 1 ? Math.min(last, Math.max(0, next)) : next < 0 ? last : next > last ? 0 : next);
+    } else if (event.key === "Enter") {
+      event.preventDefault();
+      take(Math.max(0, chosen));
+    } else if (event.key === "Escape") {
+      if (input.value) input.value = "";
+      else input.blur();
+      hide();
+    }
+  });
+  list.addEventListener("mousedown", (event) => event.preventDefault()); // the input keeps the focus
+  list.addEventListener("click", (event) => {
+    const row = event.target.closest("[data-place]");
+    if (!row || event.ctrlKey || event.metaKey || event.shiftKey) return; // a link, opened elsewhere
+    event.preventDefault();
+    take(Number(row.dataset.place));
+  });
+  return { focus: () => input.focus() };
+}

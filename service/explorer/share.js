@@ -1,0 +1,64 @@
+// Links, code and files to take away.
+
+import { button, el, fill, newId } from "./dom.js";
+import { isStatic } from "./engine.js";
+import { SNIPPETS } from "./snippets.js";
+import { csvOf, npyOf, pngOf, safetensorsOf, svgOf } from "./files.js";
+
+const FILES = { PNG: pngOf, SVG: svgOf, CSV: csvOf, npy: npyOf, safetensors: safetensorsOf };
+
+/** The part of the page with everything to copy and to save. */
+export class Share {
+  /** @param {{ stage: any }} page */
+  constructor({ stage }) {
+    this.stage = stage;
+    this.entry = null;
+    const id = newId();
+    this.code = el("pre", { id, tabindex: "0", "aria-label": "Code" });
+    this.state = el("span", { role: "status", class: "checked" });
+    this.way = Object.keys(SNIPPETS)[0];
+    this.tabs = el("div", { class: "choice", role: "group", "aria-label": "Copy as" });
+    const files = Object.keys(FILES).map((name) => button(name, () => this.save(name), { "aria-label": `Save ${name}` }));
+    this.root = el("section", { "aria-label": "Share", class: "share" },
+      el("div", { class: "bar" }, el("span", { class: "choice" }, button("Copy link", () => this.copy(location.href))), el("div", { class: "choice", role: "group", "aria-label": "Save" }, el("span", {}, "save"), ...files), this.state),
+      el("div", { class: "bar" }, this.tabs, button("Copy", () => this.copy(this.code.textContent))), this.code);
+  }
+
+  show(entry) {
+    this.entry = entry;
+    fill(this.tabs, ...Object.keys(SNIPPETS).map((name) => button(name, () => { this.way = name; this.show(entry); }, { "aria-pressed": String(name === this.way) })));
+    const server = isStatic() ? "http://127.0.0.1:8000" : new URL(".", document.baseURI).href.replace(/\/$/, "");
+    this.code.textContent = SNIPPETS[this.way](entry.spec, server);
+  }
+
+  /** Copy a text. Browsers offer their clipboard only on secure addresses; elsewhere a selection is copied. */
+  async copy(text) {
+    try {
+      await navigator.clipboard.writeText(text);
+    } catch {
+      const box = el("textarea", { value: text, readonly: true, class: "unseen", "aria-label": "Text to copy" });
+      document.body.append(box);
+      box.select();
+      const done = document.execCommand("copy");
+      box.remove();
+      if (!done) return this.say("The browser refuses: select the text and copy it.");
+    }
+    this.say("Copied.");
+  }
+
+  async save(name) {
+    try {
+      const { blob, file } = await FILES[name](this.entry, this.stage);
+      const link = el("a", { href: URL.createObjectURL(blob), download: file });
+      link.click();
+      setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
+      this.say(`Saved ${file}.`);
+    } catch (error) {
+      this.say(error.message);
+    }
+  }
+
+  say(text) {
+    this.state.textContent = text;
+  }
+}

@@ -1,0 +1,311 @@
+// The large part of the page: the curves, what the cursor reads, the facts, and the tables below.
+
+import { Chart } from "./chart.js";
+import { Comparison, differenceSeries } from "./compare.js";
+import { Extremes } from "./decimate.js";
+import { button, el, fill, later, say } from "./dom.js";
+import { TokenError, isStatic, keepToken, manifestOf } from "./engine.js";
+import { brief, count, exact } from "./format.js";
+import { Share } from "./share.js";
+import { MAX_CURVES, MAX_ROWS } from "./state.js";
+import { Rows, boundaryTable, flat, phasesOf, summaryOf } from "./table.js";
+
+const LETTERS = "ABCDEFGH";
+const MODES = { y: ["linear", "log", "asinh"], x: ["linear", "log"], against: ["overlay", "absolute", "relative", "ulp"] };
+const MARKS = { server: "values from the server", exact: "computed here, bit for bit", preview: "preview, not the bits" };
+
+export class Stage {
+  /** @param {{ engine: any, catalogue: any, change: (change: any, key?: string) => void, refuse: (error: any) => void }} page */
+  constructor(page) {
+    this.page = page;
+    this.tables = []; // of each curve: { spec, text, table, flat: [{ name, values, extremes }] }
+    this.charts = [];
+    this.cursor = 0;
+    this.notices = new Map();
+    this.title = document.getElementById("title");
+    this.readout = el("dl", { class: "readout" });
+    this.modes = el("div", { class: "bar modes" });
+    this.facts = el("dl", { class: "facts" });
+    this.proof = el("div", { class: "proof" });
+    this.bounds = el("div", {});
+    this.rows = new Rows();
+    this.comparison = new Comparison((step) => this.chart?.moveTo(step));
+    this.share = new Share({ stage: this });
+    this.plots = el("div", { class: "plots" });
+    fill(document.getElementById("charts"), this.readout, this.plots, this.modes);
+    fill(document.getElementById("below"), this.facts, this.proof, this.comparison.root, this.bounds, this.tableButton(), this.rows.root, this.share.root);
+    this.prove = later(() => this.proveNow(), 300);
+    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.charts.forEach((chart) => chart.draw()));
+    matchMedia("(forced-colors: active)").addEventListener("change", () => this.charts.forEach((chart) => chart.draw()));
+    addEventListener("beforeprint", () => this.charts.forEach((chart) => chart.paint()));
+  }
+
+  get chart() {
+    return this.charts[0];
+  }
+
+  tableButton() {
+    const toggle = button("Table of all values", () => {
+      this.rows.toggle(this.cursor);
+      toggle.setAttribute("aria-expanded", String(!this.rows.root.hidden));
+    }, { "aria-expanded": "false", "aria-keyshortcuts": "T", class: "quiet" });
+    this.toggleTable = toggle;
+    return el("div", { class: "bar" }, toggle);
+  }
+
+  /** Say something above the curve, or take it back. @param {string} name @param {string | null} text @param {Node[]} [more] */
+  notice(name, text, ...more) {
+    if (text === null) this.notices.delete(name);
+    else this.notices.set(name, el("p", { class: "notice", role: "alert" }, text, ...more));
+    fill(document.getElementById("notices"), ...this.notices.values());
+  }
+
+  /** @param {import("./state.js").State} state @param {boolean} done */
+  show(state, done) {
+    this.state = state;
+    this.tables.length = Math.min(this.tables.length, state.specs.length);
+    fill(this.title, ...this.chips());
+    fill(this.modes, ...this.modeButtons());
+    state.specs.forEach((spec, place) => this.load(spec, place, done));
+    this.paint();
+  }
+
+  /** Make the table of a curve, unless it is there. */
+  async load(spec, place, done) {
+    const text = JSON.stringify(spec), present = this.tables[place];
+    if (present?.text === text && present.table) return;
+    const active = place === this.state.active;
+    const refused = tooLarge(spec);
+    if (refused) return this.refuse(place, text, new Error(refused));
+    if (this.page.engine.worker === undefined && !this.page.engine.fault) return; // it starts
+    this.tables[place] = { ...present, wanted: text };
+    try {
+      const table = await this.page.engine.table(`curve ${place}`, spec, done);
+      if (!table || JSON.stringify(this.state.specs[place]) !== text) return;
+      const columns = flat(table).map(({ name, values }) => ({ name, values, extremes: new Extremes(values) }));
+      this.tables[place] = { spec, text, table, flat: columns };
+      if (active) this.accept();
+      this.paint();
+      this.prove();
+    } catch (error) {
+      if (JSON.stringify(this.state.specs[place]) === text) this.refuse(place, text, error);
+    }
+  }
+
+  accept() {
+    this.notice("spec", null);
+    this.notice("token", null);
+    this.page.refuse(null);
+  }
+
+  refuse(place, text, error) {
+    this.tables[place] = { ...this.tables[place], text, failed: error.message };
+    if (error instanceof TokenError) return this.askForToken(error.message);
+    const shown = place === this.state.active && this.page.refuse(error);
+    this.notice("spec", shown ? null : `${this.state.specs.length > 1 ? `${LETTERS[place]}: ` : ""}${error.message}`);
+    this.paint();
+  }
+
+  askForToken(message) {
+    const input = el("input", { type: "password", autocomplete: "off", "aria-label": "Token", placeholder: "lrt_…" });
+    const use = button("Use it in this tab", () => {
+      keepToken(input.value.trim());
+      this.tables = [];
+      this.show(this.state, true);
+    });
+    this.notice("token", `${message} `, input, " ", use);
+  }
+
+  /** The curves as buttons: the pressed one is in the form. */
+  chips() {
+    const { specs, active } = this.state;
+    const chips = specs.map((spec, place) => el("span", { class: `chip c${place}` },
+      button(`${specs.length > 1 ? `${LETTERS[place]}  ` : ""}${nameOf(spec, this.page.catalogue)}`, () => this.page.change({ active: place }), { "aria-pressed": String(place === active) }),
+      specs.length > 1 && button("×", () => this.page.change({ specs: specs.toSpliced(place, 1), active: 0, against: specs.length === 2 ? "overlay" : this.state.against }), { "aria-label": `Remove curve ${LETTERS[place]}`, class: "quiet" })));
+    const add = specs.length < MAX_CURVES && button("+ Compare", () => this.page.change({ specs: [...specs, structuredClone(specs[active])], active: specs.length }), { class: "quiet", title: "Add a copy of this curve, to change and compare" });
+    return [el("h1", { class: "unseen" }, nameOf(specs[active], this.page.catalogue)), ...chips, add];
+  }
+
+  modeButtons() {
+    const group = (name, label) => el("span", { role: "group", "aria-label": label, class: "choice" }, el("span", { "aria-hidden": "true" }, label),
+      ...MODES[name].map((mode) => button(mode === "ulp" ? "ULP" : mode, () => this.page.change({ [name]: mode }), { "aria-pressed": String(this.state[name] === mode) })));
+    return [
+      group("y", "y"), group("x", "x"), this.state.specs.length > 1 && group("against", "difference to A"),
+      el("span", { role: "group", "aria-label": "zoom", class: "choice" },
+        button("−", () => this.chart?.zoomBy(2), { "aria-label": "Zoom out" }), button("+", () => this.chart?.zoomBy(0.5), { "aria-label": "Zoom in" }),
+        button("Whole table", () => this.page.change({ view: null }, "view"), { disabled: this.state.view === null })),
+    ];
+  }
+
+  // -- drawing --------------------------------------------------------------------------------------------------------
+
+  get active() {
+    return this.tables[this.state.active];
+  }
+
+  /** Show the tables that are there. */
+  paint() {
+    const ready = this.tables.map((entry, place) => ({ ...entry, place })).filter((entry) => entry.table);
+    const pictures = this.picturesOf(ready);
+    while (this.charts.length > pictures.length) this.charts.pop().remove();
+    pictures.forEach((picture, place) => {
+      if (!this.charts[place]) this.addChart(picture.name, place);
+      this.charts[place].root.setAttribute("aria-label", `Cursor on the curve of ${picture.name}`);
+      this.charts[place].show(picture, this.state.view, this.cursor);
+    });
+    this.pictures = pictures;
+    this.read();
+    const entry = this.active;
+    if (!entry?.table) return;
+    document.getElementById("stage").classList.toggle("stale", entry.text !== JSON.stringify(this.state.specs[this.state.active]) || Boolean(entry.failed));
+    const main = entry.flat[0].values, { spec } = entry;
+    fill(this.facts, ...this.factRows(summaryOf(main), spec));
+    fill(this.bounds, boundaryTable(main, entry.table.boundaries, spec.stride ?? 1, (step) => this.chart.moveTo(step)));
+    this.rows.show(entry.flat, spec.axis ?? "step", spec.stride ?? 1);
+    this.comparison.show(ready, LETTERS);
+    this.share.show(entry);
+  }
+
+  addChart(name, place) {
+    const chart = new Chart(name, {
+      view: (view) => this.page.change({ view }, "view"),
+      cursor: (step) => this.moved(step),
+    }, place === 0);
+    this.charts.push(chart);
+    this.plots.append(chart.root);
+  }
+
+  /** One picture for each column name; groups and compared curves share it. */
+  picturesOf(ready) {
+    if (!ready.length) return [];
+    const { x, y, against, specs } = this.state;
+    const names = [...new Set(ready.flatMap(({ table }) => table.names))];
+    const spec = specs[this.state.active], rows = Math.max(...ready.map(({ table }) => table.rows));
+    return names.map((name) => {
+      const own = ready.filter(({ table }) => table.names.includes(name));
+      const all = own.flatMap((entry) => entry.flat.filter((column) => column.name.split(".")[0] === name)
+        .map((column, group) => ({ ...column, label: labelOf(entry.place, ready.length, column.name), color: ready.length > 1 ? entry.place : group })));
+      const differs = against !== "overlay" && all.length > 1;
+      const series = differs ? differenceSeries(all, against) : all;
+      const first = own.find(({ place }) => place === this.state.active) ?? own[0];
+      const marks = first.table.boundaries.filter(({ step }) => step > 0 && step < first.table.rows - 1);
+      const values = first.flat.find((column) => column.name.split(".")[0] === name).values;
+      const phases = ready.length > 1 ? [] : phasesOf(values, marks.map(({ step }) => step));
+      return { name, series, rows, marks, phases, x, y: differs ? "linear" : y, stride: spec.stride ?? 1, axis: spec.axis ?? "step", unit: differs ? `${name}: ${against} difference` : name };
+    });
+  }
+
+  factRows(summary, spec) {
+    const stride = spec.stride ?? 1, at = `${spec.axis ?? "step"} ${count(summary.peak * stride)}`;
+    const rows = [
+      ["rows", `${count(spec.total_steps)}${stride > 1 ? ` of ${count(stride)} ${spec.axis}s` : ""}`],
+      ["highest", `${brief(summary.highest, 6)} at ${at}`], ["first", brief(summary.first, 6)], ["last", brief(summary.last, 6)], ["sum", brief(summary.sum, 9)],
+    ];
+    return rows.map(([name, text]) => el("div", {}, el("dt", {}, name), el("dd", {}, text)));
+  }
+
+  /** What the cursor reads. */
+  read() {
+    const picture = this.pictures?.[0];
+    if (!picture) return;
+    const rows = this.pictures.flatMap(({ series }) => series).slice(0, 12).map((series) => {
+      const value = series.values[this.cursor - (series.first ?? 0)];
+      return el("div", { class: `c${series.color}` }, el("dt", {}, series.label), el("dd", {}, value === undefined ? "—" : exact(value)));
+    });
+    fill(this.readout, el("div", { class: "where" }, el("dt", {}, picture.axis), el("dd", {}, count(this.cursor * picture.stride))), ...rows);
+  }
+
+  moved(step) {
+    this.cursor = step;
+    this.pictures.forEach((picture, place) => this.charts[place].show(picture, this.state.view, step));
+    this.read();
+  }
+
+  // -- the digest -----------------------------------------------------------------------------------------------------
+
+  async proveNow() {
+    const entry = this.active;
+    if (!entry?.table || entry.failed) return;
+    const { table, spec, text } = entry;
+    if (!table.digest && table.source === "exact") {
+      this.proofOf(table, "…");
+      table.digest = await this.page.engine.digest(spec).catch(() => null);
+    }
+    if (this.active?.text === text) this.proofOf(table, table.digest);
+  }
+
+  proofOf(table, digest) {
+    this.checked = el("span", { class: "checked", role: "status" });
+    const check = table.source === "exact" && !isStatic() && button("Compare with the server", () => this.check(table));
+    fill(this.proof, el("span", { class: `source ${table.source}` }, MARKS[table.source]), digest && el("span", { class: "digest" }, "digest ", el("code", { id: "digest" }, digest)), check, this.checked);
+  }
+
+  /** Ask the server for the digest of the same spec. It computes and keeps the table. */
+  async check(table) {
+    const { spec } = this.active, mark = this.checked;
+    mark.textContent = "…";
+    try {
+      const { digest } = await manifestOf(spec), same = digest === table.digest;
+      mark.className = `checked ${same ? "same" : "differs"}`;
+      mark.textContent = same ? "✓ equal to the server's" : `✗ the server has ${digest}`;
+    } catch (error) {
+      if (error instanceof TokenError) this.askForToken(error.message);
+      mark.textContent = error.message;
+    }
+  }
+
+  // -- keys -----------------------------------------------------------------------------------------------------------
+
+  key(event) {
+    const chart = this.chart;
+    if (!chart?.picture) return;
+    const onChart = event.target.closest?.(".chart"), [from, to] = chart.range, by = event.shiftKey ? 100 : 1;
+    const anywhere = {
+      j: () => this.toBoundary(1), k: () => this.toBoundary(-1), t: () => this.toggleTable.click(),
+      "+": () => chart.zoomBy(0.5), "=": () => chart.zoomBy(0.5), "-": () => chart.zoomBy(2), 0: () => this.page.change({ view: null }, "view"),
+    };
+    const here = {
+      ArrowLeft: () => chart.moveTo(this.cursor - by), ArrowRight: () => chart.moveTo(this.cursor + by),
+      ArrowDown: () => chart.moveTo(this.cursor - by), ArrowUp: () => chart.moveTo(this.cursor + by),
+      Home: () => chart.moveTo(0), End: () => chart.moveTo(chart.picture.rows - 1),
+      PageDown: () => chart.moveTo(this.cursor + (to - from) / 10), PageUp: () => chart.moveTo(this.cursor - (to - from) / 10),
+    };
+    const act = anywhere[event.key.toLowerCase()] ?? (onChart && here[event.key]);
+    if (!act) return;
+    event.preventDefault();
+    act();
+    this.tell();
+  }
+
+  toBoundary(way) {
+    const steps = [...new Set(this.active?.table?.boundaries.map(({ step }) => step) ?? [])].sort((a, b) => a - b);
+    const next = way > 0 ? steps.find((step) => step > this.cursor) : steps.findLast((step) => step < this.cursor);
+    if (next !== undefined) this.chart.moveTo(next);
+  }
+
+  tell() {
+    const picture = this.pictures[0], label = this.active?.table?.boundaries.find(({ step }) => step === this.cursor)?.label;
+    const values = picture.series.map((series) => `${series.label} ${exact(series.values[this.cursor - (series.first ?? 0)] ?? NaN)}`);
+    say(`${label ? `${label}, ` : ""}${picture.axis} ${this.cursor * picture.stride}: ${values.join(", ")}`);
+  }
+}
+
+function labelOf(place, curves, column) {
+  return curves > 1 ? (column === "lr" ? LETTERS[place] : `${LETTERS[place]} ${column}`) : column;
+}
+
+/** A spec in a word: its recipe, or the kind of its schedule. @param {any} spec @param {any} catalogue */
+export function nameOf(spec, catalogue) {
+  const text = JSON.stringify(spec), recipe = catalogue.recipes.find((each) => JSON.stringify(each.spec) === text);
+  if (recipe) return recipe.name;
+  const schedule = Array.isArray(spec.schedule) ? spec.schedule[0] : spec.schedule;
+  return String(schedule?.kind ?? "no kind").slice(0, 60);
+}
+
+/** Why a table is not made, if it would fill the memory of a tab. */
+function tooLarge(spec) {
+  const groups = Array.isArray(spec.schedule) ? spec.schedule.length : 1, columns = groups * (1 + Object.keys(spec.columns ?? {}).length);
+  if (spec.total_steps > MAX_ROWS) return `total_steps must be at most ${count(MAX_ROWS)} here, got ${count(spec.total_steps)}`;
+  if (spec.total_steps * columns > 2 * MAX_ROWS) return `the page shows at most ${count(2 * MAX_ROWS)} values, got ${columns} columns of ${count(spec.total_steps)}`;
+  return null;
+}

@@ -1,0 +1,48 @@
+"""The explorer: the page at `/`, and its files."""
+
+from __future__ import annotations
+
+from fastapi import Request, Response
+from fastapi.responses import HTMLResponse
+from starlette.exceptions import HTTPException
+
+from service.documentation.examples import Example
+from service.errors import abbreviate
+from service.explorer.assets import PAGE, POLICY, assets
+from service.http.conditional import is_not_modified
+from service.http.responses import header
+from service.routes.declaration import Access, Resource
+from service.routes.dependencies import ServerDep
+
+resource = Resource("server")
+
+_FILES = "/explorer"
+_HEADERS = {
+    "cache-control": "no-cache",
+    "content-security-policy": POLICY,
+    "cross-origin-opener-policy": "same-origin",
+    "referrer-policy": "no-referrer",
+}
+
+
+@resource.declare("GET", "/", scope=Access.OPEN, example=Example(responses=("text/html",)), response_class=HTMLResponse)
+async def explorer(request: Request, server: ServerDep) -> Response:
+    """The explorer: a page to search, draw, compare and share schedules. It needs no internet and no token."""
+    return await _file(PAGE, request, server)
+
+
+@resource.declare("GET", _FILES + "/{path:path}", scope=Access.OPEN, include_in_schema=False)
+async def explorer_file(path: str, request: Request, server: ServerDep) -> Response:
+    """A file of the explorer."""
+    return await _file(path, request, server)
+
+
+async def _file(path: str, request: Request, server: ServerDep) -> Response:
+    """The file, or 304 if the browser has it. Names stay and contents change: browsers ask each time."""
+    found = (await server.executors.serialize(assets)).get(path)
+    if found is None:
+        raise HTTPException(404, f"the explorer has no file {abbreviate(path)!r}")
+    headers = {"etag": found.etag, **_HEADERS}
+    if is_not_modified(header(request.scope, b"if-none-match"), found.etag.encode()):
+        return Response(status_code=304, headers=headers)
+    return Response(found.body, headers={"content-type": found.content_type, **headers})

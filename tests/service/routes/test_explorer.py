@@ -1,0 +1,57 @@
+"""The explorer's page and files over HTTP."""
+
+import re
+
+import pytest
+from starlette.testclient import TestClient
+
+from service.explorer.assets import FOLDER, POLICY, assets
+
+NO_HEADERS: dict[str, str] = {}
+
+
+def test_the_page_and_all_of_its_files_are_served(client: TestClient) -> None:
+    """Each file has its media type, a strong entity tag and the policy; what a module imports is among them."""
+    page = client.get("/")
+    assert page.headers["content-type"] == "text/html; charset=utf-8"
+    for path, asset in assets().items():
+        response = client.get(f"/explorer/{path}")
+        assert (response.status_code, response.content) == (200, asset.body)
+        assert (response.headers["content-type"], response.headers["etag"]) == (asset.content_type, asset.etag)
+        assert response.headers["content-security-policy"] == POLICY
+    for link in re.findall(r'(?:href|src)="((?:explorer/|docs)[^"]*)"', page.text):
+        assert client.get(f"/{link}").status_code == 200
+
+
+def test_a_browser_that_has_a_file_is_told_so(client: TestClient) -> None:
+    """With the entity tag the answer is a 304 without a body, and it is asked for each time."""
+    first = client.get("/")
+    again = client.get("/", headers={"if-none-match": first.headers["etag"]})
+    assert (again.status_code, again.content, again.headers["etag"]) == (304, b"", first.headers["etag"])
+    assert first.headers["cache-control"] == again.headers["cache-control"] == "no-cache"
+
+
+@pytest.mark.parametrize(
+    "path", ["assets.py", "examples.json", "nothing.js", "__init__.py", "kernel", "", "style.css/"]
+)
+def test_nothing_else_is_served(client: TestClient, path: str) -> None:
+    """The folder's other files are no part of the page."""
+    assert client.get(f"/explorer/{path}").status_code == 404
+
+
+def test_the_policy_allows_nothing_from_elsewhere_and_nothing_inline(client: TestClient) -> None:
+    """The policy names the own origin only, and the page has no inline script, style or handler."""
+    assert not re.search(r"unsafe|https?:|\*", POLICY)
+    html = client.get("/").text
+    assert not re.search(r"<style|\sstyle=|\son\w+=|<script(?![^>]* src=)", html)
+    for path in FOLDER.rglob("*.js"):
+        source = path.read_text(encoding="utf-8")
+        assert not re.search(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\(|new Function", source), (
+            path
+        )
+
+
+def test_documentation_and_explorer_lead_to_each_other(client: TestClient) -> None:
+    """The page links to the API's documentation, and that to the page."""
+    assert 'href="docs"' in client.get("/").text
+    assert 'href="/"' in client.get("/docs").text
