@@ -7,12 +7,15 @@ import weakref
 from collections.abc import Sequence
 from typing import Any
 
-import torch
+try:
+    import torch
+except ModuleNotFoundError as error:
+    raise ImportError("TableLR needs PyTorch: pip install 'lrtables[torch]'", name=error.name) from error
 from torch.optim import Optimizer
 from typing_extensions import override
 
 from client.optimizer import messages
-from client.optimizer.arguments import check_types, first_progress, units_per_update
+from client.optimizer.arguments import check_types, checked_length, first_progress, units_per_update
 from client.optimizer.binding import NewGroup, checked_names
 from client.optimizer.following_scheduler import FollowingScheduler
 from client.optimizer.groups import NO_RATES
@@ -21,8 +24,9 @@ from client.optimizer.replacement import check_replacement
 from client.optimizer.scheduler_state import SavedState, checked_progress
 from client.optimizer.updates import MADE, NONE, Noted
 from client.ranks.environment import is_first_rank
-from scheduler import Table
+from scheduler import Schedule, Spec, Table
 from scheduler.interop.group_fields import check_place
+from scheduler.schedule import tabulate
 from scheduler.views.difference import first_difference
 
 _logger = logging.getLogger(__name__)
@@ -66,8 +70,11 @@ class TableLR(FollowingScheduler):
 
     Args:
         optimizer: the optimizer to drive: what `LambdaLR` takes.
-        table: the values. Raises `ValueError` where its columns do not fit the optimizer's groups, and where a
-            hyperparameter is a tensor that cannot hold them, such as `torch.tensor(1)`.
+        table: the values, or the schedule or spec that they are computed from here; a schedule's warnings are given.
+            Raises `ValueError` where its columns do not fit the optimizer's groups, and where a hyperparameter is a
+            tensor that cannot hold them, such as `torch.tensor(1)`.
+        total_steps: updates that the training makes, for a schedule. It may be left out where the schedule states its
+            length (`stated_steps`).
         start: progress to start from, in units of the table's axis; 0 or more.
         relative: whether the table's values are factors of each group's own. False says that one value for all groups
             is meant, and silences the warning.
@@ -96,7 +103,8 @@ class TableLR(FollowingScheduler):
     def __init__(
         self,
         optimizer: Optimizer,
-        table: Table,
+        table: Table | Schedule | Spec,
+        total_steps: int | None = None,
         *,
         start: int = 0,
         relative: bool | None = None,
@@ -107,6 +115,12 @@ class TableLR(FollowingScheduler):
         on_new_group: NewGroup = None,
     ) -> None:
         check_types(optimizer, table, relative, allow_other_table)
+        rows = checked_length(table, total_steps)
+        if isinstance(table, Schedule):
+            table = tabulate(table, rows)
+        elif isinstance(table, Spec):
+            table.warn()
+            table = table.table()
         self._hold(table)
         self.groups = None if groups is None else checked_names(groups, table)
         self.on_new_group = on_new_group

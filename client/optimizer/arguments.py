@@ -5,9 +5,8 @@ from __future__ import annotations
 from torch.optim import Optimizer
 
 from client.optimizer.scheduler_state import checked_progress
-from scheduler import Table
+from scheduler import Schedule, Spec, Table
 from scheduler.numerics.progress import MAX_PROGRESS
-from scheduler.table import check_table
 from scheduler.texts import abbreviate
 
 
@@ -15,11 +14,30 @@ def check_types(optimizer: object, table: object, relative: object, allow_other_
     """Raise `TypeError` for what no TableLR can be made of."""
     if not isinstance(optimizer, Optimizer):
         raise TypeError(f"optimizer must be a torch optimizer, got {optimizer!r}")
-    check_table(table)
+    if not isinstance(table, Table | Schedule | Spec):
+        raise TypeError(f"table must be a Table, a schedule or a Spec, got {abbreviate(table)}")
     if relative not in (None, True, False):
         raise TypeError(f"relative must be True or False, got {relative!r}")
     if not isinstance(allow_other_table, bool | Table):
         raise TypeError(f"allow_other_table must be True, False or the old Table, got {allow_other_table!r}")
+
+
+def checked_length(table: Table | Schedule | Spec, total_steps: int | None) -> int:
+    """The number of rows: `total_steps`, or what the table, the spec or the schedule itself says.
+
+    Raises `ValueError` for a schedule that states no length, without one, and for a length that the table or the spec
+    does not have.
+    """
+    stated = table.stated_steps if isinstance(table, Schedule) else table.total_steps
+    if total_steps is None:
+        if stated is None:
+            name = type(table).__name__
+            raise ValueError(f"this {name} states no length: TableLR(optimizer, schedule, total_steps) needs it")
+        return stated
+    if not isinstance(table, Schedule) and total_steps != stated:
+        name = type(table).__name__.lower().removeprefix("pinned")
+        raise ValueError(f"total_steps is for a schedule: this {name} has {stated} rows, got {abbreviate(total_steps)}")
+    return total_steps
 
 
 def first_progress(start: object, last_epoch: object, axis: str) -> int:

@@ -19,6 +19,7 @@ from client.pinned_table import PinnedTable
 from scheduler import PastEndError, ScheduleWarning, Table
 from scheduler.interop.group_fields import Group, read
 
+_MOST_RATES = 4  # in a repr
 _STEPPED = ("step", "epoch")  # axes on which one call of step() is one unit of progress
 
 
@@ -48,6 +49,13 @@ class RowScheduler(LRScheduler):
     _count: int = 0  # groups written to
     _written: float | None = None  # the object last written as the first group's rate; None where others may write
     _released: bool = False  # at the table's end, and nobody has written a rate since
+
+    def __repr__(self) -> str:
+        rates = [f"{float(group['lr']):g}" for group in self.optimizer.param_groups]
+        told = ", ".join(rates if len(rates) <= _MOST_RATES else [*rates[:_MOST_RATES], "..."])
+        run = "" if self.run is None else f" of {self.run} v{self.version}"
+        where = f"{self.table.axis} {self.last_epoch:,} of {self._end:,}"
+        return f"<{type(self).__name__} at {where}, lr {told}, table {self.table.digest[:12]}{run}>"
 
     def _hold(self, table: Table) -> None:
         self.table = table

@@ -13,7 +13,6 @@ from torch.optim.lr_scheduler import (
 
 from client.lr_scheduler import TableLR
 from scheduler import PastEndError, ScheduleWarning
-from scheduler.custom import WarmupWithDecay
 from scheduler.numerics.progress import MAX_PROGRESS
 from scheduler.table_format import Axis
 from tests.support.client import tables
@@ -53,10 +52,8 @@ def test_wrong_objects_are_refused() -> None:
     """An optimizer or table of another type is refused by name."""
     with pytest.raises(TypeError, match="optimizer must be a torch optimizer, got 3"):
         TableLR(3, make_table())  # type: ignore[arg-type]  # the mistake under test
-    with pytest.raises(TypeError, match=r"table must be a Table, got \[0.1\]"):
+    with pytest.raises(TypeError, match=r"table must be a Table, a schedule or a Spec, got \[0.1\]"):
         TableLR(make_sgd(), [0.1])  # type: ignore[arg-type]  # the mistake under test
-    with pytest.raises(TypeError, match=r"got WarmupWithDecay.*: make it with .table\(total_steps\)"):
-        TableLR(make_sgd(), WarmupWithDecay(1e-3, 2, 8))  # type: ignore[arg-type]  # a schedule, as people try first
 
 
 def test_frameworks_find_nothing_that_they_misread() -> None:
