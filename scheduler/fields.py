@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 import operator
-from collections.abc import Sequence
-from typing import Annotated, Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,11 @@ from scheduler.texts import abbreviate
 
 Values = NDArray[np.float64]
 """One float64 per step, shape [n]."""
+
+if TYPE_CHECKING:
+    Floats = memoryview[float]
+else:  # Python cannot subscript it before 3.14, and others read the annotations of our classes
+    Floats = memoryview
 
 MAX_STEP = 10**10
 """Largest step count a schedule accepts: past it the portable arithmetic has not been proven."""
@@ -41,6 +46,25 @@ def coerce_float(value: object) -> object:
         return float(value) + 0.0  # -0.0 becomes 0.0, which has the same JSON and other bits
     except OverflowError:
         return value
+
+
+_ATOMS = (int, float, str, bool, type(None))
+_TEXTS = (str, bytes, bytearray, memoryview)
+
+
+def plain(data: Any) -> Any:
+    """Data with dicts and lists in place of other libraries' mappings and sequences, such as OmegaConf's.
+
+    Everything else stays the object that it is, schedules inside of the data too.
+    """
+    if type(data) in _ATOMS:
+        return data
+    if isinstance(data, Mapping):
+        return {name: plain(value) for name, value in data.items()}
+    if isinstance(data, Sequence) and not isinstance(data, _TEXTS):
+        items = [plain(item) for item in data]
+        return tuple(items) if isinstance(data, tuple) else items
+    return data
 
 
 Rate = Annotated[float, Field(ge=0.0, le=MAX_RATE), BeforeValidator(coerce_float)]

@@ -21,6 +21,7 @@ from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler, TypeAdapter, Va
 from pydantic_core import CoreSchema, PydanticCustomError, PydanticKnownError, SchemaValidator, core_schema
 from typing_extensions import override
 
+from scheduler.fields import plain
 from scheduler.messages.errors import Owner, read_json, schedule_error
 from scheduler.names.lookup import in_any_case, meant_by, not_one_name
 from scheduler.schedule import Schedule
@@ -169,7 +170,7 @@ KINDS = Kinds(MODULES)
 """Kind name to class: `KINDS["custom.WarmupWithDecay"]`."""
 
 
-_FROM_JSON = object()  # the context of what is validated inside of JSON, where objects stand for schedules
+_FROM_JSON = object()  # the context of what is validated inside of JSON data, where dicts stand for schedules
 _json_validators: dict[type[Schedule], SchemaValidator] = {}
 _is_describing: ContextVar[bool] = ContextVar("is_describing", default=False)
 
@@ -191,7 +192,7 @@ class KindLookup:
         )
 
     def _validated(self, value: Any, info: ValidationInfo) -> Schedule:
-        from_json = info.mode == "json" or info.context is _FROM_JSON
+        from_json = info.mode == "json" or info.context is _FROM_JSON or isinstance(value, dict)
         kind = self._class(value, from_json=from_json)
         if isinstance(value, kind):
             return value
@@ -264,7 +265,7 @@ def _adapter() -> TypeAdapter[Schedule]:
 
 
 def parse(data: Any) -> Schedule:
-    """A schedule from JSON text, or from JSON data.
+    """A schedule from JSON text, or from JSON data, whatever its mappings and sequences are: OmegaConf's, too.
 
     Raises `ScheduleError` (a `ValueError`), a line for each thing that is wrong with it, `TypeError` for data that JSON
     cannot hold.
@@ -282,6 +283,6 @@ def parse(data: Any) -> Schedule:
 
 def _json(data: Any) -> str:
     try:
-        return json.dumps(data)
+        return json.dumps(plain(data))
     except TypeError as error:
         raise TypeError(f"parse takes JSON text, or data that JSON can hold: {error}") from None

@@ -20,7 +20,7 @@ import pydantic
 from pydantic import ConfigDict, Field, GetJsonSchemaHandler, TypeAdapter, ValidationError
 from pydantic_core import CoreSchema
 
-from scheduler.fields import MANY, Many, Values, integers, step_index
+from scheduler.fields import MANY, Floats, Many, Values, integers, plain, step_index
 from scheduler.hooks import Hook
 from scheduler.messages.descriptions import describe_schema
 from scheduler.messages.display import DisplayedSchedule
@@ -317,7 +317,7 @@ class Schedule(DisplayedSchedule):
         return np.array([self.get_lr(step) for step in found.tolist()], dtype=np.float64)[places].reshape(asked.shape)
 
     # first step of the window, and its values as Python floats (a memoryview over the array)
-    _window: ClassVar[tuple[int, memoryview[float]]] = (0, memoryview(b"").cast("d"))
+    _window: ClassVar[tuple[int, Floats]] = (0, memoryview(b"").cast("d"))
 
     def _get_lr_outside(self, place: object) -> float:
         """Move the window to a step and read it there."""
@@ -388,7 +388,7 @@ def _bind_names(kind: Any) -> None:
         name = type(self).__name__
         if not hasattr(type(self), "kind"):
             raise TypeError(f"{name} must have a kind of its own: kind: Literal['mine.{name}'] = 'mine.{name}'")
-        given = dict(zip(names, args, strict=False)) | kwargs
+        given = plain(dict(zip(names, args, strict=False)) | kwargs)
         try:
             validate(self, **given)
         except ValidationError as error:

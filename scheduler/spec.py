@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Self
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, ValidationError, model_validator
 
 from scheduler.canonical import canonical_hash, canonical_json
-from scheduler.fields import StepCount
+from scheduler.fields import StepCount, plain
 from scheduler.messages.errors import Owner, ScheduleError, read_json, schedule_error
 from scheduler.messages.warnings import shortened, warn_of
 from scheduler.registry import KINDS, AnySchedule
@@ -74,6 +74,7 @@ class Spec(BaseModel):
 
         def __init__(self, /, **given: Any) -> None:
             """The spec with these fields. Raises `ScheduleError` (a `ValueError`), a line for each that is wrong."""
+            given = plain(given)
             try:
                 super().__init__(**given)
             except ValidationError as error:
@@ -84,6 +85,7 @@ class Spec(BaseModel):
     @classmethod
     def model_validate(cls, obj: Any, **options: Any) -> Self:
         """The spec in Python data; see `pydantic.BaseModel.model_validate`. Raises `ScheduleError`."""
+        obj = plain(obj)
         try:
             return super().model_validate(obj, **options)
         except ValidationError as error:

@@ -262,11 +262,21 @@ def line(problem: Problem, name: str = "") -> str:
     """A problem of what has this name, on one line: `LinearWarmup: base_lr must be a valid number, got 'x'`."""
     place = written(problem.subject)
     if problem.continues:
-        got = "" if problem.value is ABSENT else f", got {abbreviate(problem.value)}"
+        got = "" if problem.value is ABSENT else f", got {abbreviate(problem.value)}{_advice(problem)}"
         return _joined(name, f"{place or 'the data'} {problem.text.replace('should', 'must', 1)}{got}")
     if not place and problem.text.startswith(f"{name} has no parameter"):
         return problem.text
     return _joined(name, place, problem.text)
+
+
+_NUMBER = re.compile(r"[-+]?[0-9][0-9_]*(\.[0-9_]*)?([eE][-+]?[0-9]+)?")
+_TEXT_IN_YAML = " as text: in YAML such a number needs a dot and a sign, as 1.0e-3"
+
+
+def _advice(problem: Problem) -> str:
+    """What to write, where a number came as text, as YAML's `1e-3` does."""
+    is_number = isinstance(problem.value, str) and _NUMBER.fullmatch(problem.value) and "valid" in problem.text
+    return (_TEXT_IN_YAML if "e" in problem.value.lower() else " as text") if is_number else ""
 
 
 def _joined(*parts: str) -> str:

@@ -6,7 +6,7 @@ import json
 import subprocess
 import sys
 from importlib import import_module
-from typing import Any
+from typing import Any, get_type_hints
 
 import pytest
 from pydantic import TypeAdapter, ValidationError
@@ -107,14 +107,21 @@ def test_an_error_deep_inside_names_fields_and_no_kinds() -> None:
     assert caught.value.errors()[0]["loc"] == ("schedule", "schedules", 0, "base_lr")
 
 
-def test_python_gives_schedules_and_json_objects() -> None:
-    """A dict in the place of a schedule is refused in Python, at every depth; JSON has nothing else."""
+def test_data_stands_for_schedules() -> None:
+    """A dict with a kind is its schedule in Python too, at every depth, as configuration files give it."""
     constant: Any = {"kind": "Constant", "value": 0.1}
-    with pytest.raises(ValueError, match="schedule"):
-        Scale(constant, 2.0)
-    with pytest.raises(ValueError, match="schedule"):
-        Spec(schedule=constant, total_steps=1)
+    assert Scale(constant, 2.0) == Scale(Constant(0.1), 2.0)
+    assert Spec(schedule=constant, total_steps=1) == Spec(schedule=Constant(0.1), total_steps=1)
     assert parse({"kind": "Scale", "schedule": constant, "factor": 2}) == Scale(Constant(0.1), 2.0)
+    for other in ({"value": 0.1}, "Constant", 0.1, None):
+        with pytest.raises(ValueError, match="schedule"):
+            Scale(other, 2.0)  # type: ignore[arg-type]  # the mistake under test
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_annotations_can_be_read(kind: str) -> None:
+    """Tools that construct classes from their annotations, such as OmegaConf, can read those of every kind."""
+    assert {"kind"} <= set(get_type_hints(KINDS[kind]))
 
 
 def test_a_field_for_schedules_is_described_by_all_kinds() -> None:

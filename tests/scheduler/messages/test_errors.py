@@ -77,7 +77,17 @@ def bad(**arguments: Any) -> Callable[[], LinearWarmup]:
             "Sequence: lengths[0] must be greater than or equal to 0, got -5",
         ),
         (lambda: Sequence([], []), "Sequence: schedules must have at least 1 item, got []"),
-        (lambda: Sequence([RAMP], [5]), f"Sequence: schedules[0] must be a schedule, got {RAMP}"),  # type: ignore[list-item]  # the same
+        (lambda: Sequence([3], [5]), "Sequence: schedules[0] must be a schedule, got 3"),  # type: ignore[list-item]  # the same
+        (
+            lambda: Sequence([RAMP | {"length": -1}], [5]),  # type: ignore[list-item]  # data, as from a file
+            "Sequence: schedules[0].length must be greater than or equal to 0, got -1",
+        ),
+        (lambda: LinearWarmup("0.1", 5), "LinearWarmup: base_lr must be a valid number, got '0.1' as text"),  # type: ignore[arg-type]  # as from a file
+        (
+            lambda: LinearWarmup("1e-3", 5),  # type: ignore[arg-type]  # what YAML makes of 1e-3
+            "LinearWarmup: base_lr must be a valid number, got '1e-3' as text: "
+            "in YAML such a number needs a dot and a sign, as 1.0e-3",
+        ),
         (
             lambda: Literal("0.1"),  # type: ignore[arg-type]  # the same
             "Literal: given must be a list, got '0.1'",
