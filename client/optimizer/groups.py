@@ -135,7 +135,7 @@ class RowWriter:
         for index, (values, bounds) in enumerate(zip(own, self._by_group(self._bounds(), order), strict=False)):
             for name, value in values.items():
                 for factor in bounds[name]:
-                    _check_product(f"{name} of group {index}", name, value, factor)
+                    check_product(f"{name} of group {index}", name, value, factor)
 
     def _bounds(self) -> list[dict[str, tuple[float, float]]]:
         """The least and the largest value of each column."""
@@ -196,7 +196,8 @@ def write_values(groups: Sequence[Group], values: Values) -> None:
             write(group, name, value)
 
 
-def _check_product(what: str, name: str, own: float, factor: float) -> None:
+def check_product(what: str, name: str, own: float, factor: float) -> None:
+    """Raise `ValueError`, naming both, where a group's own value times the table's is no rate, or no number."""
     good, rule = (is_rate, f"from 0 to {MAX_RATE:g}") if name == "lr" else (math.isfinite, "finite")
     if not good(own * factor):
         raise ValueError(f"{what} must be {rule}, got {own * factor!r}: its own {own!r} times the table's {factor!r}")

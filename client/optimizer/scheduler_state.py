@@ -1,16 +1,22 @@
-"""The saved state of a TableLR: plain numbers and text, checked as a whole before any of it is used."""
+"""The saved state of a TableLR: plain numbers and text, checked as a whole before any of it is used.
+
+A pickled list of floats takes 9 bytes a number, so that values of many groups would be most of a state. A value that is
+the same in every group is saved as that one number. Where every group's value is its own (`initial`) times the same
+factor, that factor is saved. Other values are a list, one for each group.
+"""
 
 from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, get_args
 
 import numpy as np
 
 from client.errors import DigestMismatchError
+from client.optimizer.groups import check_product
 from client.optimizer.updates import Noted
 from client.pinned_table import PinnedTable, check_pin
 from scheduler import Table
@@ -22,7 +28,9 @@ from scheduler.texts import abbreviate, is_digest
 Lists = dict[str, list[float]]
 """Hyperparameter to its value in each parameter group."""
 
-_NEEDED = ("last_epoch", "_step_count", "_last_lr", "others", "in_force", "digest", "axis", "stride")
+_NEEDED = ("last_epoch", "_step_count", "values", "groups", "in_force", "digest", "axis", "stride")
+_PACKED = ("values", "groups")
+_LISTED = ("_last_lr", "others")  # in their place in states of older versions: lists, one value for each group
 _RELATIVE = ("relative", "initial")  # a state without both is of a version that knew absolute values alone
 _UPDATES = ("update_made", "updates_seen", "ahead")  # without them, of one that did not watch the optimizer
 _DEFAULTS: dict[str, Any] = {  # of states that older versions saved
@@ -65,14 +73,14 @@ class SavedState:
         return {
             "last_epoch": self.last_epoch,
             "_step_count": self.step_count,
-            "_last_lr": self.values["lr"],
-            "others": {name: column for name, column in self.values.items() if name != "lr"},
+            "values": {name: _packed(column, self.initial.get(name)) for name, column in self.values.items()},
+            "groups": len(self.values["lr"]),
             "in_force": self.in_force,
             "digest": self.digest,
             "axis": self.axis,
             "stride": self.stride,
             "relative": self.relative,
-            "initial": self.initial,
+            "initial": {name: _packed(column) for name, column in self.initial.items()},
             "update_made": self.updates.made,
             "updates_seen": self.updates.seen,
             "ahead": self.updates.ahead,
@@ -98,16 +106,13 @@ class SavedState:
         in_force = _checked(state, "in_force", "True or False", _is_bool)
         relative = _checked(state, "relative", "True or False", _is_bool)
         lowest = 0 if in_force else -_DEEPEST
-        others = _lists(state["others"], "others", groups)
-        if "lr" in others:
-            raise _damaged("others", "hyperparameters beside lr", state["others"])
-        values = {**others, "lr": _list(state["_last_lr"], "_last_lr", groups)}
-        _check_rates(values["lr"], "_last_lr")
-        initial = _lists(state["initial"], "initial", groups)
+        columns = _columns(state["initial"], "initial")
+        initial = {name: _spread(name, column, field, groups) for name, field, column in columns}
         if relative != ("lr" in initial) or (initial and not relative):
             raise _damaged("initial", "the groups' own values" if relative else "nothing", state["initial"])
         if relative:
             _check_rates(initial["lr"], "initial['lr']")
+        values = _values(state, groups, initial)
         _check_pin(state)
         return cls(
             last_epoch=_integer(state, "last_epoch", lowest),
@@ -167,7 +172,7 @@ class SavedState:
         Another table may have had other columns; a group's own value is needed for each of the new one's.
         """
         if same_table and (names_saved := sorted(self.values)) != [*names]:
-            raise _damaged("others", f"values of {_but_lr(names)}", _but_lr(names_saved))
+            raise _damaged("values (others in older states)", f"those of {', '.join(names)}", ", ".join(names_saved))
         if self.relative and (lacking := sorted({*names} - self.initial.keys())):
             raise _damaged("initial", f"values of {', '.join(names)}", f"none of {', '.join(lacking)}")
 
@@ -179,12 +184,10 @@ class SavedState:
 
 def _missing(state: Mapping[Any, Any]) -> list[str]:
     later = (names for names in (_RELATIVE, _UPDATES) if any(name in state for name in names))
-    needed = sum(later, _NEEDED)
+    needed = [*_NEEDED, *(name for names in later for name in names)]
+    if any(name in state for name in _LISTED) and "values" not in state:
+        needed = [*_LISTED, *(name for name in needed if name not in _PACKED)]
     return [name for name in needed if name not in state]
-
-
-def _but_lr(names: tuple[str, ...] | list[str]) -> str:
-    return ", ".join(name for name in names if name != "lr") or "nothing"
 
 
 def _checked(state: Mapping[Any, Any], field: str, rule: str, good: Callable[[Any], bool]) -> Any:
@@ -208,18 +211,75 @@ def _integer(state: Mapping[Any, Any], field: str, lowest: int) -> int:
     return int(_checked(state, field, f"a whole number from {lowest} to {MAX_PROGRESS}", good))
 
 
-def _lists(value: Any, field: str, groups: int) -> Lists:
+def _packed(column: list[float], own: list[float] | None = None) -> float | list[float]:
+    """The shortest form of one value for each group; `own` are the groups' own values, where these count."""
+    if own is None:
+        return column[0] if column and all(_same(value, column[0]) for value in column) else column
+    guess = next((value / one for value, one in zip(column, own, strict=True) if one), 0.0)
+    factors = (guess, math.nextafter(guess, math.inf), math.nextafter(guess, -math.inf))
+    return next((factor for factor in factors if _are_products(column, own, factor)), column)
+
+
+def _are_products(column: list[float], own: list[float], factor: float) -> bool:
+    return all(_same(value, one * factor) for value, one in zip(column, own, strict=True))
+
+
+def _same(left: float, right: float) -> bool:
+    return left == right and math.copysign(1.0, left) == math.copysign(1.0, right)
+
+
+def _values(state: Mapping[Any, Any], groups: int, initial: Lists) -> Lists:
+    """What was in the optimizer, in the form of this version or of older ones."""
+    if "values" not in state:
+        others = {name: _list(column, field, groups) for name, field, column in _columns(state["others"], "others")}
+        if "lr" in others:
+            raise _damaged("others", "hyperparameters beside lr", state["others"])
+        values = {**others, "lr": _list(state["_last_lr"], "_last_lr", groups)}
+        _check_rates(values["lr"], "_last_lr")
+        return values
+    if (count := _integer(state, "groups", 1)) != groups:
+        raise _other_groups(count, groups, "groups")
+    columns = _columns(state["values"], "values")
+    values = {name: _spread(name, column, field, groups, initial.get(name)) for name, field, column in columns}
+    if "lr" not in values:
+        raise _damaged("values", "lr and its values", state["values"])
+    _check_rates(values["lr"], "values['lr']")
+    return values
+
+
+def _columns(value: Any, field: str) -> Iterator[tuple[str, str, Any]]:
+    """Each hyperparameter, its place in the state, and what is there."""
     if type(value) is not dict or not all(type(name) is str for name in value):
         raise _damaged(field, "a dict of lists by hyperparameter", value)
-    return {name: _list(column, f"{field}[{name!r}]", groups) for name, column in value.items()}
+    for name, column in value.items():
+        yield name, f"{field}[{name!r}]", column
 
 
-def _list(value: Any, field: str, groups: int) -> list[float]:
-    if type(value) is not list or not all(type(number) is float and math.isfinite(number) for number in value):
-        raise _damaged(field, "a list of finite floats", value)
+def _spread(name: str, value: Any, field: str, groups: int, own: list[float] | None = None) -> list[float]:
+    """What was packed: one value for each group. Raises `ValueError` naming the field."""
+    if not _is_finite(value):
+        return _list(value, field, groups, "a finite float, or ")
+    if own is None:
+        return [value] * groups
+    for index, one in enumerate(own):
+        check_product(f"{name} of group {index}", name, one, value)
+    return [one * value for one in own]
+
+
+def _is_finite(value: Any) -> bool:
+    return type(value) is float and math.isfinite(value)
+
+
+def _list(value: Any, field: str, groups: int, before: str = "") -> list[float]:
+    if type(value) is not list or not all(map(_is_finite, value)):
+        raise _damaged(field, f"{before}a list of finite floats", value)
     if len(value) != groups:
-        raise ValueError(f"the state is of {len(value)} parameter groups, the optimizer has {groups} ({field})")
+        raise _other_groups(len(value), groups, field)
     return [*value]
+
+
+def _other_groups(count: int, groups: int, field: str) -> ValueError:
+    return ValueError(f"the state is of {count} parameter groups, the optimizer has {groups} ({field})")
 
 
 def _check_rates(values: list[float], field: str) -> None:

@@ -133,7 +133,9 @@ def is_state(value: object) -> bool:
     """Whether data look like the state of a scheduler."""
     if not isinstance(value, Mapping):
         return False
-    return "_schedulers" in value or ("last_epoch" in value and bool(value.keys() & {"base_lrs", "_last_lr", "best"}))
+    return "_schedulers" in value or (
+        "last_epoch" in value and bool(value.keys() & {"base_lrs", "_last_lr", "best", "digest"})
+    )
 
 
 def candidates(state: State) -> list[str]:

@@ -109,7 +109,8 @@ def test_an_added_group_has_a_value_of_its_own(rates: list[float], added: float 
     update(optimizer)
     scheduler.step()
     own = [*rates, 0.25 if added is None else added]
-    assert scheduler.state_dict()["initial"] == {"lr": own}
+    saved = own if len(set(own)) > 1 else own[0]  # one number is saved for all groups where they have the same
+    assert scheduler.state_dict()["initial"] == {"lr": saved}
     assert train(optimizer, scheduler, 3) == [[one * factor for one in own] for factor in FACTORS[3:6]]
     assert [group["initial_lr"] for group in optimizer.param_groups] == own
 

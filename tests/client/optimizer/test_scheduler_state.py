@@ -11,6 +11,7 @@ import math
 import os
 import re
 from collections.abc import Callable
+from itertools import repeat
 from typing import Any
 
 import pytest
@@ -59,6 +60,13 @@ def saved(make: Callable[[], TableLR], position: int = 4) -> dict[str, Any]:
     return scheduler.state_dict()
 
 
+def in_older_form(state: dict[str, Any]) -> dict[str, Any]:
+    """The state of a scheduler without own values, as versions before `values` saved it: a list for each."""
+    lists = {name: value if isinstance(value, list) else [value, value] for name, value in state["values"].items()}
+    rest = {key: value for key, value in state.items() if key not in ("values", "groups")}
+    return {**rest, "_last_lr": lists.pop("lr"), "others": lists}
+
+
 def everything(scheduler: TableLR) -> Any:
     """All that a load could change, down to which objects they are."""
     groups = scheduler.optimizer.param_groups
@@ -81,12 +89,19 @@ NO_COUNTS: list[Any] = [-1, 2**63, 1.0, "3", None, True, [3], torch.tensor(3), m
 NO_LISTS: list[Any] = [None, 0.1, "0.1", (0.1, 0.1), {0: 0.1}, [], [0.1], [0.1] * 3]
 DAMAGED: dict[str, list[Any]] = {
     "last_epoch": [*NO_COUNTS, -3],
+    "values": [
+        *(None, [], 0.1, {}, {1: 0.1}, {"momentum": 0.9}, {"lr": 0.1, "no_such": 0.1}),
+        *({"lr": values} for values in [None, "0.1", (0.1, 0.1), {0: 0.1}, [], [0.1], [0.1] * 3, True, 1, 1e13, -1.0]),
+        *({"lr": [0.1, number]} for number in NO_RATES),
+        *({"lr": 0.1, "momentum": number} for number in (math.nan, math.inf, "0.9", None, 1, True)),
+    ],
     "_step_count": [*NO_COUNTS, 0],
     "_last_lr": [*NO_LISTS, *([0.1, number] for number in NO_RATES)],
     "others": [
         *(None, [], {1: [0.1, 0.1]}, {"lr": [0.1, 0.1]}, {"no_such": [0.1, 0.1]}),
         *({"momentum": values} for values in [*NO_LISTS, *([0.1, number] for number in NO_NUMBERS)]),
     ],
+    "groups": [*NO_COUNTS, 0, 1, 3],
     "in_force": [None, 0, 1, "True"],
     "digest": [None, 7, "", "ab" * 31, "AB" * 32, "zz" * 32, b"ab" * 32],
     "axis": [None, 1, "", "steps", "sample", ["step"]],
@@ -103,7 +118,8 @@ DAMAGES = [(field, value) for field, values in DAMAGED.items() for value in valu
 @pytest.mark.parametrize(("field", "value"), DAMAGES, ids=[f"{field}={value!r:.40}" for field, value in DAMAGES])
 def test_a_damaged_field_is_refused_by_name(field: str, value: Any) -> None:
     """A field of a wrong type, out of range or unlike the table is named with its value, and nothing has changed."""
-    refuses(plain(), {**saved(plain), field: value}, rf"as {field}\b|\({field}\b|the state counts samples")
+    state = in_older_form(saved(plain)) if field in ("_last_lr", "others") else saved(plain)
+    refuses(plain(), {**state, field: value}, rf"as {field}\b|\({field}\b|the state counts samples")
 
 
 @pytest.mark.parametrize(
@@ -125,10 +141,10 @@ def test_a_state_that_contradicts_its_table_is_refused(changes: dict[str, Any], 
     refuses(plain(), {**saved(plain), **changes}, re.escape(message))
 
 
-@pytest.mark.parametrize("field", [*saved(plain)])
-def test_a_field_that_is_not_there_is_named(field: str) -> None:
+@pytest.mark.parametrize(("field", "form"), [*zip(saved(plain), repeat(dict)), ("_last_lr", in_older_form)])
+def test_a_field_that_is_not_there_is_named(field: str, form: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
     """A state without one of its fields is none, and says which."""
-    state = saved(plain)
+    state = form(saved(plain))
     del state[field]
     refuses(plain(), state, f"^this is not the state of a TableLR: it has no {field}$")
 
@@ -191,6 +207,31 @@ def test_a_state_of_an_earlier_version_is_taken_up() -> None:
     refuses(relative(), state, "the state was saved with relative=False, and this scheduler has relative=True")
 
 
+@pytest.mark.parametrize("make", [plain, tensors, several_columns, released])
+def test_lists_of_an_earlier_version_are_taken_up(make: Callable[[], TableLR]) -> None:
+    """A state with a list for each hyperparameter is the state that is saved more briefly now."""
+    scheduler = make()
+    scheduler.load_state_dict(in_older_form(saved(make)))
+    assert scheduler.state_dict() == saved(make)
+
+
+EARLIER = {
+    **{"last_epoch": 4, "_step_count": 2, "_last_lr": [0.01, 0.005], "others": {"weight_decay": [0.0, 0.002]}},
+    **{"in_force": True, "digest": "a8fed514b66b778601959ffb589fe68eb5131431a15996dd71b78c967683a085", "axis": "step"},
+    **{"stride": 1, "relative": True, "initial": {"lr": [0.5, 0.25], "weight_decay": [0.0, 0.1]}},
+    **{"update_made": False, "updates_seen": False, "ahead": 0},
+}
+"""What `relative` saved at position 4 before states had `values`."""
+
+
+def test_a_saved_state_of_an_earlier_version_is_that_of_today() -> None:
+    """The state that a former version saved gives the same rates, and is saved as this version does."""
+    scheduler = relative()
+    scheduler.load_state_dict(EARLIER)
+    assert values_of(scheduler.optimizer) == [0.01, 0.005]
+    assert scheduler.state_dict() == saved(relative)
+
+
 def test_a_state_may_hold_more_than_we_read() -> None:
     """Keys that a subclass adds to the state are ignored."""
     scheduler = plain()
@@ -199,6 +240,11 @@ def test_a_state_may_hold_more_than_we_read() -> None:
 
 
 # -- any damage -------------------------------------------------------------------------------------------------------
+
+
+def listed(value: float | list[float]) -> list[float]:
+    """A value of two groups, as a list."""
+    return value if isinstance(value, list) else [value, value]
 
 
 LISTS = st.lists(st.floats(), max_size=3)
@@ -249,11 +295,13 @@ def test_any_damage_changes_nothing_or_is_a_good_state(
         assert again[field] == state[field], field
     assert again["digest"] == scheduler.table.digest
     if state["in_force"] and again["in_force"]:
-        own = again["initial"]["lr"] if scheduler.relative else [1.0, 1.0]
+        own = listed(again["initial"]["lr"] if scheduler.relative else 1.0)
         rates = [scheduler.table.get_lr(state["last_epoch"], group=group) for group in (0, 1)]
         assert scheduler.get_last_lr() == [one * rate for one, rate in zip(own, rates, strict=True)]
     elif not state["in_force"]:
-        assert values_of(scheduler.optimizer) == pytest.approx(state["_last_lr"], rel=1e-6, abs=1e-40)
+        own, rate = listed(again["initial"].get("lr", 1.0)), state["values"]["lr"]
+        rates = rate if isinstance(rate, list) else [rate * one for one in own]
+        assert values_of(scheduler.optimizer) == pytest.approx(rates, rel=1e-6, abs=1e-40)
 
 
 @pytest.mark.parametrize("make", MAKES)
