@@ -5,6 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from types import ModuleType
 
-from client.commands import audit, bundle, cache, importing, run
+from client.commands import audit, bundle, cache, importing, run, tables
 
-COMMANDS: Sequence[ModuleType] = (run, audit, bundle, importing, cache)
+COMMANDS: Sequence[ModuleType] = (run, tables, audit, bundle, importing, cache)

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import argparse
 import os
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from client.commands.options import UsageError, connected, reporting
 from client.commands.printing import say, say_json
+from client.commands.tables import named_table
 from client.http.offline import is_offline
-from scheduler import Table, TableError
+from scheduler import Table
 from scheduler.audit import Audit, audit, identify
 from scheduler.audit.auditing import opened
 from scheduler.audit.drawing import drawn_tables
 from scheduler.audit.logs.logged import RateLog
+from scheduler.commands.operands import typed_table
 from scheduler.commands.typed import CommandWords, typed_spec
-from scheduler.texts import is_digest
 from scheduler.views.overlay import overlay
 from scheduler.views.svg import picture
 
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 _FLAGS = {"--json", "--help", "-h"}
 _OPTIONS = {"--column", "--group", "--offset", "--per-step", "--version", "--url", "--svg", "--plot"}
 _STATED = "as the spec says"  # why a typed spec has its length, where that is part of what was typed
-_RUN = re.compile(r"[^/\s]+/[^/\s]+")
 
 _USAGE = "%(prog)s LOG [KIND [PARAMETER ...] | RECIPE | SPEC | TABLE | RUN | DIGEST] [OPTION ...]"
 _DESCRIPTION = """
@@ -136,28 +135,18 @@ def _draw(found: Audit, parsed: argparse.Namespace) -> None:
 
 
 def _planned(words: CommandWords, log: RateLog, parsed: argparse.Namespace) -> Table | None:
-    """The table that was typed: a file, a digest, a run's name, or a spec as `lrtables show` takes it.
+    """The table that was typed: a file, a digest, a run's name or URL, or a spec as `lrtables show` takes it.
 
     None for nothing, unless the log names its table and a service can be asked for it.
     """
     if not words.positional:
         words.refuse_parameters("without a kind")
         return _named(log, parsed)
-    word = words.positional[0]
-    if not is_digest(word) and _RUN.fullmatch(word) and not _is_file(word):
-        words.refuse_parameters("beside a run")
+    if (find := named_table(words, parsed)) is not None:
         with connected(parsed) as client:
-            return client.get(client.run(word, parsed.version))
-    if parsed.version is not None:
-        raise UsageError(f"--version {parsed.version} is for the name of a run, got {word!r}")
-    if is_digest(word):
-        words.refuse_parameters("beside a digest")
-        with connected(parsed) as client:
-            return client.get(word)
-    if word.endswith(".safetensors"):
-        words.refuse_parameters("beside a table")
-        return _loaded(word)
-    return _computed(words, log)
+            return find(client)
+    table = typed_table(words)
+    return _computed(words, log) if table is None else table
 
 
 def _named(log: RateLog, parsed: argparse.Namespace) -> Table | None:
@@ -167,17 +156,6 @@ def _named(log: RateLog, parsed: argparse.Namespace) -> Table | None:
         return None
     with connected(parsed) as client:
         return client.get(digest)
-
-
-def _is_file(word: str) -> bool:
-    return word.endswith((".json", ".safetensors")) or Path(word).exists()
-
-
-def _loaded(path: str) -> Table:
-    try:
-        return Table.load(path)
-    except TableError as error:
-        raise TableError(f"{path}: {error}") from error
 
 
 def _computed(words: CommandWords, log: RateLog) -> Table:

@@ -18,19 +18,17 @@ from client.commands.options import (
     labels_of,
     rules_of,
 )
+from client.commands.tables import asked_spec
 from client.runs.documents import Run
 from client.runs.methods import Target
-from scheduler import Table, TableError
-from scheduler.commands.numbers import step_count
-from scheduler.commands.typed import CommandWords, typed_spec
-from scheduler.texts import is_digest
+from scheduler.commands.operands import typed_digest, typed_table
+from scheduler.commands.typed import CommandWords
 
 if TYPE_CHECKING:
     from client.commands.options import Subparsers
 
 _OPTIONS = {"--steps", "--reason", "--link", "--label", "--rule", "--url", "--if-version"}
 _FLAGS = {"--json", "--or-use"}
-_ENDLESS = "the schedule has no end"
 
 _WHAT = """
 SCHEDULE is a kind with its parameters, a recipe, the JSON of a schedule or spec or a file of it, as for
@@ -189,20 +187,8 @@ def _typed(parsed: argparse.Namespace) -> tuple[Target, argparse.Namespace]:
     parsed = options.parse_args(words.options, namespace=parsed)
     if not words.positional:
         raise UsageError("a schedule is needed behind the name: a kind with its parameters, JSON, a file or a digest")
-    word = words.positional[0]
-    if is_digest(word) or word.endswith(".safetensors"):
-        words.refuse_parameters("beside a table")
-        if parsed.steps is not None:
-            raise UsageError(f"--steps makes no sense beside a table, which has its own, got {parsed.steps}")
-        return (word if is_digest(word) else _loaded(word)), parsed
-    spec, why = typed_spec(words, None if parsed.steps is None else step_count(parsed.steps))
-    if why.startswith(_ENDLESS):
-        raise UsageError(f"--steps is needed: {spec.schedules[0].kind} has no end of its own")
-    return spec, parsed
-
-
-def _loaded(path: str) -> Table:
-    try:
-        return Table.load(path)
-    except TableError as error:
-        raise TableError(f"{path}: {error}") from error
+    if (digest := typed_digest(words, parsed.steps)) is not None:
+        return digest, parsed
+    if (table := typed_table(words, parsed.steps)) is not None:
+        return table, parsed
+    return asked_spec(words, parsed.steps), parsed

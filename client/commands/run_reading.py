@@ -12,7 +12,7 @@ from client.commands.options import UsageError, add_command, connected
 from client.commands.printing import say, say_json
 from client.http.offline import is_offline
 from client.runs.documents import Run
-from scheduler import Table
+from scheduler import KINDS, Table
 from scheduler.amendments import largest_factor
 from scheduler.views.compare import Comparison, compare
 
@@ -66,7 +66,8 @@ def _show(parsed: argparse.Namespace) -> int:
 
 
 def _list(parsed: argparse.Namespace) -> int:
-    query = {name: getattr(parsed, name) for name in ("prefix", "label", "kind", "digest", "newest")}
+    query = {name: getattr(parsed, name) for name in ("prefix", "label", "digest", "newest")}
+    query["kind"] = None if parsed.kind is None else KINDS.named(parsed.kind).kind
     with connected(parsed) as client:
         found = list(islice(client.runs(**query), parsed.limit))
     rows = [*_known_offline(), *(printing.list_rows(found) if found else ())]

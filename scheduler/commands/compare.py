@@ -8,8 +8,9 @@ import json
 import sys
 from typing import TYPE_CHECKING, Any
 
-from scheduler import Table, TableError
+from scheduler import Table
 from scheduler.commands.numbers import step_count
+from scheduler.commands.operands import typed_table
 from scheduler.commands.show import printable, reason
 from scheduler.commands.typed import one_word, typed_spec
 from scheduler.named_tables import UnresolvedError
@@ -74,12 +75,9 @@ def _compared(a: str, b: str, steps: int | None) -> Comparison:
 
 def _operand(text: str, steps: int | None) -> tuple[Operand, int | None]:
     """The operand that was typed, and the number of steps to show where it has no length of its own."""
-    if text.endswith(".safetensors"):
-        try:
-            return Table.load(text), None
-        except TableError as error:
-            raise TableError(f"{text}: {error}") from error
     words = one_word(text)
+    if (table := typed_table(words)) is not None:
+        return table, None
     spec, why = typed_spec(words, None)
     if why != _STATED:
         return spec.schedule, spec.total_steps

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from scheduler import Spec, Table
 from scheduler.commands.catalogue import catalogue, explanation, recipe_description, recipe_explanation, recipe_lines
 from scheduler.commands.numbers import step_count, step_list
+from scheduler.commands.operands import typed_table
 from scheduler.commands.typed import CommandWords, TypingError, typed_kind, typed_recipe, typed_spec
 from scheduler.recipes import Recipe
 from scheduler.views.chart import boundary_lines, chart, value_lines
@@ -34,6 +35,7 @@ examples:
   lrtables show custom.CyclicLR --base-lr 1e-4 --max-lr=0.1 --step-size 2000 --steps 20000
   lrtables show LinearWarmup 1e-3 1000 --output warmup.png
   lrtables show spec.json --at 0,100,999                   '-' reads standard input; JSON itself works too
+  lrtables show table.safetensors                          a table that was saved
 
 Parameters come in the kind's order or by name, as name=value, --name=value or --name value, with - or _ in names.
 A list is written with commas (milestones=30,60 or milestones=30,) or as JSON.
@@ -45,7 +47,7 @@ def add_parser(subparsers: Subparsers) -> None:
     parser = subparsers.add_parser(
         "show",
         help="show a schedule: chart, picture, exact values",
-        usage="%(prog)s [KIND [PARAMETER ...] | RECIPE | SPEC] [--steps N] [--output FILE] [--at STEP,...] [--json]",
+        usage="%(prog)s [KIND [PARAMETER ...] | RECIPE | SPEC | TABLE] [OPTION ...]",
         description="Show a schedule before the training.",
         epilog=_USAGE,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -54,8 +56,8 @@ def add_parser(subparsers: Subparsers) -> None:
     parser.add_argument(
         "words",
         nargs=argparse.REMAINDER,
-        metavar="KIND | RECIPE | SPEC",
-        help="a kind with its parameters, a recipe, or the JSON of a schedule or spec, or a file of it",
+        metavar="KIND | RECIPE | SPEC | TABLE",
+        help="a kind or a recipe with its parameters, the JSON of a schedule or spec, a file of it, or a table's file",
     )
     parser.set_defaults(run=run)
 
@@ -89,12 +91,14 @@ def _output(arguments: argparse.Namespace) -> str:
     if not words.positional:
         words.refuse_parameters("without a kind")
         return catalogue(as_json=options.json)
+    if (table := typed_table(words, options.steps)) is not None:
+        return _shown(table, table.spec, "as the file has", options, None)
     spec, why = typed_spec(words, None if options.steps is None else step_count(options.steps))
     return _shown(Table.compute(spec), spec, why, options, typed_recipe(words))
 
 
-def _shown(table: Table, spec: Spec, why: str, options: argparse.Namespace, recipe: Recipe | None) -> str:
-    for warning in spec.warnings():
+def _shown(table: Table, spec: Spec | None, why: str, options: argparse.Namespace, recipe: Recipe | None) -> str:
+    for warning in spec.warnings() if spec is not None else ():
         print(f"lrtables show: warning: {warning}", file=sys.stderr)
     rows = None if options.at is None else _rows(table, step_list(options.at))
     if options.output:
@@ -117,11 +121,12 @@ def _rows(table: Table, steps: list[int]) -> list[int]:
     return [step // table.stride for step in steps]
 
 
-def _heading(table: Table, spec: Spec, why: str) -> list[str]:
+def _heading(table: Table, spec: Spec | None, why: str) -> list[str]:
     unit = table.axis if table.total_steps == 1 else f"{table.axis}s"
     rows = f"{table.total_steps:,} rows of {table.stride:,} {table.axis}s" if table.stride > 1 else None
     length = rows or f"{table.total_steps:,} {unit}"
-    return [*map(call, spec.schedules), f"{length} ({why})", f"digest {table.digest}"]
+    calls = ["a table of values, without a schedule"] if spec is None else map(call, spec.schedules)
+    return [*calls, f"{length} ({why})", f"digest {table.digest}"]
 
 
 def _charts(table: Table) -> Iterator[str]:
@@ -133,14 +138,14 @@ def _charts(table: Table) -> Iterator[str]:
         yield ""
 
 
-def _description(table: Table, spec: Spec, rows: list[int] | None) -> dict[str, Any]:
+def _description(table: Table, spec: Spec | None, rows: list[int] | None) -> dict[str, Any]:
     names = landmarks(table) if rows is None else dict.fromkeys(rows, "")
     columns = table.columns.items()
     return {
-        "spec": spec.model_dump(mode="json"),
-        "spec_id": spec.id,
+        "spec": None if spec is None else spec.model_dump(mode="json"),
+        "spec_id": None if spec is None else spec.id,
         "digest": table.digest,
-        "warnings": spec.warnings(),
+        "warnings": [] if spec is None else spec.warnings(),
         "columns": {name: {"min": float(column.min()), "max": float(column.max())} for name, column in columns},
         "values": [
             {table.axis: row * table.stride}

@@ -135,7 +135,7 @@ def _schedules(data: Any) -> list[Schedule]:
 
 def one_word(text: str) -> CommandWords:
     """The words of a kind with its parameters, or of JSON or a file, that were typed as one word."""
-    is_one = text.lstrip().startswith(("{", "[")) or os.path.exists(text)
+    is_one = text.lstrip().startswith(("{", "[")) or text.endswith(".safetensors") or os.path.exists(text)
     words = CommandWords.sort([text] if is_one else shlex.split(text), flags=(), options=())
     if not words.positional:
         raise TypingError(f"this names no kind and no file: {text!r}")
@@ -156,9 +156,7 @@ def _json(words: CommandWords) -> Any:
             text = word if word.lstrip().startswith(("{", "[")) else Path(word).read_text(encoding="utf-8")
         return json.loads(text)
     except UnicodeDecodeError as error:
-        raise TypingError(
-            f"{word} is no JSON: it is no text in UTF-8; a table's file is for 'lrtables compare'"
-        ) from error
+        raise TypingError(f"{word} is no JSON: it is no text in UTF-8; a table's file ends in .safetensors") from error
     except json.JSONDecodeError as error:
         raise TypingError(f"this is no JSON: {error}") from error
 

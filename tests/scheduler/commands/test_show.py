@@ -134,6 +134,26 @@ def test_json_says_which_table_it_is(capsys: pytest.CaptureFixture[str]) -> None
     assert output["values"] == [{"step": 7, "lr": SCHEDULE.get_lr(7)}]
 
 
+def test_a_table_is_shown_from_its_file(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """A table's file is shown as its schedule is; one of values alone says so, and keeps its length."""
+    Table.compute(SPEC).save(tmp_path / "table.safetensors")
+    assert show(str(tmp_path / "table.safetensors")) == 0
+    shown = capsys.readouterr().out
+    assert show(*TYPED) == 0
+    assert shown == capsys.readouterr().out.replace("(where the schedule ends)", "(as the file has)")
+    path = tmp_path / "values.safetensors"
+    Table({"lr": SCHEDULE.values(50)}).save(path)
+    assert show(str(path)) == 0
+    assert capsys.readouterr().out.startswith("a table of values, without a schedule\n50 steps (as the file has)\n")
+    assert show(str(path), "--json", "--at", "7") == 0
+    found = json.loads(capsys.readouterr().out)
+    assert (found["spec"], found["values"]) == (None, [{"step": 7, "lr": SCHEDULE.get_lr(7)}])
+    assert (
+        refusal(capsys, str(path), "--steps", "3") == "--steps makes no sense beside a table, which has its own, got 3"
+    )
+    assert refusal(capsys, str(path), "3") == "parameters make no sense beside a table: 3"
+
+
 def test_a_schedule_without_an_end_says_its_length(capsys: pytest.CaptureFixture[str]) -> None:
     """Where nothing decides the length, it is chosen and said so."""
     assert show("LinearWarmup", "1e-3", "500") == 0
@@ -233,12 +253,12 @@ def test_bad_input_is_one_clear_line(
     assert message in refusal(capsys, *words)
 
 
-def test_a_table_s_file_is_no_spec(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    """A file that is no text is named, with the command that takes tables."""
-    path = tmp_path / "table.safetensors"
+def test_a_file_that_is_no_text_says_what_a_table_is_called(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """A table's file under another name is no JSON, and the line says how a table's file ends."""
+    path = tmp_path / "table.bin"
     Table.compute(SPEC).save(path)
-    said = refusal(capsys, str(path))
-    assert f"{path} is no JSON: it is no text in UTF-8; a table's file is for 'lrtables compare'" in said
+    message = f"{path} is no JSON: it is no text in UTF-8; a table's file ends in .safetensors"
+    assert refusal(capsys, str(path)) == message
 
 
 def test_an_ambiguous_name_lists_its_candidates(capsys: pytest.CaptureFixture[str]) -> None:
