@@ -18,6 +18,7 @@ from service.http import problems
 from service.http.body import Bodies
 from service.middleware.authentication import AuthenticationMiddleware
 from service.middleware.cached_responses import CachedResponses
+from service.middleware.cross_origin import CrossOrigin, CrossOriginMiddleware
 from service.middleware.security_headers import SecurityHeadersMiddleware
 from service.middleware.table_shortcut import TableShortcut
 from service.middleware.telemetry import RequestRecorder, Telemetry
@@ -115,7 +116,9 @@ def assemble(server: ServerState, routes: Routes = ROUTES) -> Application:
         authenticator = Authenticator(server.metadata.tokens, server.executors)
         framework.state.authenticator = authenticator
         app = authentication = AuthenticationMiddleware(app, authenticator, Limiter(), routes)
-    return Application(Telemetry(app, recorder), FastPath(cached, recorder, authentication))
+    if (cross_origin := CrossOrigin.of(server.settings)) is not None:
+        app = CrossOriginMiddleware(app, cross_origin)
+    return Application(Telemetry(app, recorder), FastPath(cached, recorder, authentication, cross_origin))
 
 
 @asynccontextmanager

@@ -65,7 +65,26 @@ def _host(name: object) -> str:
         return text
 
 
+ANY_ORIGIN = "*"
+_ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://(\[[0-9a-f:.]+\]|[a-z0-9_-]+(\.[a-z0-9_-]+)*)(:[1-9]\d{0,4})?")
+
+
+def _origins(value: object) -> object:
+    """Return origins from a list, or from the comma-separated text of a variable."""
+    texts = value.split(",") if isinstance(value, str) else value
+    return [_origin(text) for text in texts] if isinstance(texts, list | tuple) else texts
+
+
+def _origin(value: object) -> str:
+    """Return an origin as browsers send it: in lower case, without a path."""
+    text = str(value).strip().lower()
+    if text != ANY_ORIGIN and not _ORIGIN.fullmatch(text):
+        raise ValueError(f"must be origins like https://example.com, without a path, or {ANY_ORIGIN}, got {value!r}")
+    return text
+
+
 _Hosts = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_hosts)]
+_Origins = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_origins)]
 
 
 class Settings(BaseSettings):
@@ -95,6 +114,11 @@ class Settings(BaseSettings):
         None,
         description="accepted names in the Host header, separated by commas, besides localhost and host; "
         "* for any; default: any if tokens are required or host is not the loopback",
+    )
+    cors_origins: _Origins | None = Field(
+        None,
+        description="origins of web pages that may read responses, separated by commas, like https://example.com; "
+        "* for any; default: none",
     )
     memory_bytes: PositiveInt = Field(256 * 2**20, description="size of the memory cache for tables")
     stream_bytes: PositiveInt = Field(64 * 2**20, description="larger tables are streamed from the store, not cached")

@@ -11,6 +11,7 @@ from service.http.request_id import IDENTITY, REQUEST_ID, current, request_id, s
 from service.http.responses import Fields
 from service.middleware.authentication import AuthenticationMiddleware
 from service.middleware.cached_responses import CachedResponses
+from service.middleware.cross_origin import CrossOrigin
 from service.middleware.telemetry import RequestRecorder
 from service.security.tokens import Identity
 
@@ -31,11 +32,16 @@ class FastPath:
     """
 
     def __init__(
-        self, cached: CachedResponses, recorder: RequestRecorder, authentication: AuthenticationMiddleware | None
+        self,
+        cached: CachedResponses,
+        recorder: RequestRecorder,
+        authentication: AuthenticationMiddleware | None,
+        cross_origin: CrossOrigin | None = None,
     ) -> None:
         self._find = cached.find
         self._counters = cached.counters
         self._authentication = authentication
+        self._cross_origin = cross_origin
         self._recorder = recorder
         self._count = recorder.count
         self._writes_lines = recorder.writes_lines
@@ -57,6 +63,9 @@ class FastPath:
         if self._writes_lines:
             own_id = own_id or request_id(headers).encode()
         sent = response.short(status, private=identity is not None, request_id=own_id)
+        if self._cross_origin is not None:
+            added = b"".join(b"%b: %b\r\n" % pair for pair in self._cross_origin.headers(headers))
+            sent = sent[0] + added, sent[1]
         self._counters.memory_hits += 1
         if self._writes_lines:
             self._record(_scope(path, headers, client, identity, own_id), status, began, len(sent[1]))
