@@ -7,9 +7,12 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
+from scheduler.fields import Values
 from scheduler.recipes import RECIPES
+from scheduler.spec import stated_length
 from tests.explorer.node import KERNEL, compute
 from tests.explorer.specs import ALL, Drawn, drawn
 from tests.support.schedules.golden import ENTRIES
@@ -37,7 +40,7 @@ def test_every_golden_digest_is_found() -> None:
 
 def test_every_recipe_has_the_digest_of_python() -> None:
     """Each recipe's table, id and canonical spec are the same in both languages; none of them is a preview."""
-    recipes = [recipe.spec for recipe in RECIPES.values() if "torch." not in recipe.spec.canonical()]
+    recipes = [recipe.spec for recipe in RECIPES.values()]
     answers = compute([recipe.model_dump(mode="json") for recipe in recipes])
     assert [found["id"] for found in answers] == [recipe.id for recipe in recipes]
     assert [found["canonical"] for found in answers] == [recipe.canonical() for recipe in recipes]
@@ -53,7 +56,7 @@ def is_exact(found: dict[str, Any]) -> bool:
 
 @pytest.mark.parametrize("share", range(SHARES))
 def test_random_specs_are_the_same_in_both_languages(share: int) -> None:
-    """Specs of every kind have one id, canonical JSON and set of boundaries; those that are exact one digest, too."""
+    """Specs of every kind have the same id, JSON and boundaries; exact ones the same digest, previews are near."""
     specs = drawn(ALL, COUNT // SHARES, number=share)
     answers = compute([each.data for each in specs])
     assert [told for each, found in zip(specs, answers, strict=True) if (told := difference(each, found))] == []
@@ -68,13 +71,20 @@ def difference(each: Drawn, found: dict[str, Any]) -> dict[str, Any]:
         "canonical": spec.canonical(),
         "columns": list(table.columns),
         "id": spec.id,
-        "stated": max((steps for part in spec.schedules if (steps := part.stated_steps) is not None), default=None),
+        "stated": stated_length(spec.schedules),
     }
     if "error" in found or is_exact(found):
         expected["digest"] = table.digest
+    elif not all(is_near(found["sample"][name], values) for name, values in table.columns.items()):
+        return {"preview": each.data}
     return {
         name: (found.get(name, found), value, each.data) for name, value in expected.items() if found.get(name) != value
     }
+
+
+def is_near(preview: list[float], values: Values) -> bool:
+    """Whether a preview's rounding, which recurrences and a cosine's zeros enlarge, is all that it differs by."""
+    return float(np.abs(np.array(preview) - values).max()) <= 1e-9 * float(np.abs(values).max())
 
 
 ONE_BIT = [

@@ -231,12 +231,18 @@ export function scheduleOf(prefix = "") {
                 return undefined;
             }
             const taken = [...KINDS.keys()].filter((kind) => kind.startsWith(prefix));
-            const kind = taken.includes(value.kind) ? KINDS.get(value.kind) : undefined;
+            const kind = KINDS.get(inAnyCase(value.kind, taken) ?? "");
             if (kind) return readSchedule(kind, value, path, problems);
             problems.push(unknownKind(path, value.kind, taken));
             return undefined;
         },
     };
+}
+
+/** The one of the names that this is, whatever the case of its letters. @param {unknown} name @param {string[]} names @returns {string | undefined} */
+function inAnyCase(name, names) {
+    if (typeof name !== "string") return undefined;
+    return names.includes(name) ? name : names.find((known) => known.toLowerCase() === name.toLowerCase());
 }
 
 /** A schedule of any kind. */

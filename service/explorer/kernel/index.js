@@ -7,6 +7,7 @@
 import { SpecError, TableError, UnresolvedError } from "./errors.js";
 import { KINDS } from "./kinds.js";
 import { AnySchedule } from "./fields.js";
+import { remembered } from "./numerics/grid.js";
 import { Spec, several } from "./spec.js";
 import { checkValues, digest } from "./table.js";
 
@@ -40,7 +41,7 @@ const SELF_TEST_DIGEST = "029e857be1afe24a10ca020e2dd13fe520aea9fbe7a3faba44d89e
  * @returns {Table}
  */
 export function compute(spec, { steps, start = 0, stop } = {}) {
-    const read = Spec.read(steps === undefined ? spec : { .../** @type {object} */ (spec), total_steps: steps });
+    const read = specOf(JSON.stringify(steps === undefined ? spec : { .../** @type {object} */ (spec), total_steps: steps }));
     const end = stop ?? read.totalSteps;
     if (!(0 <= start && start < end && end <= read.totalSteps)) {
         throw new RangeError(`steps must be within 0 and ${read.totalSteps}, got ${start} to ${end}`);
@@ -65,6 +66,9 @@ export function compute(spec, { steps, start = 0, stop } = {}) {
         layout: read.layout,
     };
 }
+
+/** The spec in JSON text: a stepped schedule remembers the rates that it has come by, for the next window. */
+const specOf = remembered((/** @type {string} */ text) => text, (text) => Spec.read(JSON.parse(text)));
 
 /** Those of every schedule of the spec. @param {Spec} spec */
 function boundariesOf(spec) {
@@ -116,19 +120,20 @@ export function checkSpec(spec) {
 }
 
 /**
- * Number of steps that the curves of a spec, or a schedule, are made for; null where no parameter says so. Throws
- * `SpecError` for schedules that cannot be; the rest of the spec may be missing.
+ * Number of steps that a table of the spec, or of a schedule, has where nobody says another: the one that all its
+ * schedules agree on which state one, else null. Throws `SpecError` for schedules that cannot be; the rest of the spec
+ * may be missing.
  * @param {any} spec
  * @returns {number | null}
  */
 export function statedLength(spec) {
-    const given = spec && typeof spec === "object" && "schedule" in spec && !("kind" in spec) ? spec.schedule : spec;
+    const isSpec = spec !== null && typeof spec === "object" && "schedule" in spec && !("kind" in spec);
     /** @type {import("./errors.js").Problem[]} */
     const problems = [];
-    const schedules = several(given).map((each) => AnySchedule.read(each, ["schedule"], problems));
+    const schedules = several(isSpec ? spec.schedule : spec).map((each) => AnySchedule.read(each, isSpec ? ["schedule"] : [], problems));
     if (problems.length) throw new SpecError(problems);
-    const stated = schedules.flatMap((schedule) => schedule.statedSteps ?? []);
-    return stated.length ? Math.max(...stated) : null;
+    const stated = new Set(schedules.flatMap((schedule) => schedule.statedSteps || []));
+    return stated.size === 1 ? [...stated][0] : null;
 }
 
 /**

@@ -49,6 +49,20 @@ export function pythonFloat(value) {
     return plain.includes(".") ? plain : `${plain}.0`;
 }
 
+/**
+ * A number with so many significant digits, as Python's format `.{digits}g` writes it.
+ * @param {number} value
+ * @param {number} digits
+ */
+export function short(value, digits) {
+    const [mantissa, power] = value.toExponential(digits - 1).split("e");
+    const exponent = Number(power);
+    const fixed = exponent >= -4 && exponent < digits;
+    const text = fixed ? value.toFixed(digits - 1 - exponent) : mantissa;
+    const trimmed = text.includes(".") ? text.replace(/\.?0+$/, "") : text;
+    return fixed ? trimmed : `${trimmed}e${exponent < 0 ? "-" : "+"}${String(Math.abs(exponent)).padStart(2, "0")}`;
+}
+
 /** @param {string} value */
 function pythonText(value) {
     const quote = value.includes("'") && !value.includes('"') ? '"' : "'";
