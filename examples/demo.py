@@ -126,11 +126,11 @@ def draw(planned: Table, table: Table, change: int, crash: int, folder: Path, pa
     )
     losses.set(xlabel=f"update (table {table.digest[:16]}…)", ylabel="loss on rank 0", yscale="log")
     losses.set_xlim(0, planned.total_steps)
-    for step, text in ((change, "cool down"), (crash, "crash,\nno server")):
+    for step, text, side in ((change, "cool down", "right"), (crash, "crash,\nno server", "left")):
         for axes in (rates, losses):
             axes.axvline(step, color="black", linewidth=0.8, linestyle=":")
-        losses.annotate(text, (step, 1), (4, -4), xycoords=("data", "axes fraction"), textcoords="offset points",
-                        fontsize=9, va="top")  # fmt: skip
+        losses.annotate(text, (step, 1), (4 if side == "left" else -4, -4), xycoords=("data", "axes fraction"),
+                        textcoords="offset points", fontsize=9, ha=side, va="top")  # fmt: skip
     for axes in (rates, losses):
         axes.grid(alpha=0.2)
     figure.savefig(path, dpi=120)

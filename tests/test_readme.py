@@ -98,6 +98,18 @@ def test_the_readme_does_what_it_says(tmp_path: Path, free_port: int) -> None:
     play(page_text, tmp_path, free_port)
 
 
+def test_words_are_explained_before_they_are_used() -> None:
+    """A word of the glossary that comes before it is explained where it comes first, in italics."""
+    page_text = (ROOT / "README.md").read_text(encoding="utf-8")
+    before, glossary = page_text.split("## Words", maxsplit=1)
+    words = re.findall(r"^\| (\w+) \| (?!meaning)", glossary.split("## ", maxsplit=1)[0], re.MULTILINE)
+    assert {"schedule", "spec", "table", "digest", "twin", "axis"} <= set(words)
+    prose = re.sub(r"```.*?```|`[^`]*`|\]\([^)]*\)", "", before, flags=re.DOTALL)
+    for word in words:
+        first = re.search(rf"\b{word}s?\b", prose)
+        assert first is None or prose[first.start() - 1] == "*", f"{word} is not explained"
+
+
 def _marks(path: Path) -> list[pytest.MarkDecorator]:
     """A page that starts a server takes more than a few seconds."""
     return [pytest.mark.slow] if "<!-- test: background" in path.read_text(encoding="utf-8") else []
