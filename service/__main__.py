@@ -50,6 +50,7 @@ def _parser(commands: Sequence[Command]) -> argparse.ArgumentParser:
     subparsers = parser.add_subparsers(required=True, metavar="COMMAND")
     for command in commands:
         command.add_parser(subparsers)
+    parser.set_defaults(root=parser)  # for the command that prints the completion of all
     for each in (parser, *subparsers.choices.values()):
         _add_version(each)
     return parser

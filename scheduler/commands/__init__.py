@@ -1,1 +1,1 @@
-"""The commands that need no server: show and compare."""
+"""The commands that need no server: show, compare and completion."""
