@@ -11,7 +11,6 @@ from typing import Any
 
 ROOT = Path(__file__).parents[2]
 KERNEL = ROOT / "service" / "explorer" / "kernel"
-_COMPUTE = Path(__file__).with_name("compute.mjs")
 
 
 def node() -> Path:
@@ -21,11 +20,15 @@ def node() -> Path:
     return Path(str(program.locate()))
 
 
-def compute(specs: Iterable[Any], kernel: Path = KERNEL) -> list[dict[str, Any]]:
-    """What the kernel says of each spec, in one process: digest, id, canonical JSON and more, or the error's name."""
-    lines = "".join(json.dumps(spec) + "\n" for spec in specs)
-    done = subprocess.run(
-        [str(node()), str(_COMPUTE), str(kernel)], input=lines, capture_output=True, text=True, check=False
-    )
+def run(script: str, *arguments: str, text: str = "") -> str:
+    """What a script of this folder prints, given a text to read."""
+    command = [str(node()), str(Path(__file__).with_name(script)), *arguments]
+    done = subprocess.run(command, input=text, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    return [json.loads(line) for line in done.stdout.splitlines()]
+    return done.stdout
+
+
+def compute(specs: Iterable[Any], kernel: Path = KERNEL) -> list[dict[str, Any]]:
+    """What the kernel says of each spec, in one process: digest, id, canonical JSON and more, or its error."""
+    lines = "".join(json.dumps(spec) + "\n" for spec in specs)
+    return [json.loads(line) for line in run("compute.mjs", str(kernel), text=lines).splitlines()]

@@ -1,7 +1,7 @@
 /** @module Errors in a schedule, a spec or a table, in the words of Python's. */
 
 import { brokenRule } from "./numerics/rates.js";
-import { nearNames, represented } from "./texts.js";
+import { nearNames, pythonFloat, represented } from "./texts.js";
 
 const MOST_PROBLEMS = 20;
 const COMMON = "custom.WarmupWithDecay"; // the kind that is named to who gives none
@@ -16,6 +16,7 @@ const COMMON = "custom.WarmupWithDecay"; // the kind that is named to who gives 
  * @property {string} text what is wrong: words that continue the subject's name, or a sentence of its own
  * @property {boolean} [continues] which of the two the text is
  * @property {unknown} [value] what was found at the path
+ * @property {string} [got] how Python writes that, where it is told from the value's type
  * @property {Path[]} [meant] the missing parameters that a misspelt one may have meant
  */
 
@@ -61,7 +62,8 @@ export class UnresolvedError extends Error {
  * @param {number} step
  */
 export function rateOutOfRange(kind, value, step) {
-    return new TableError(`a rate must be ${brokenRule(Math.abs(value))}, got ${value} at step ${step} of this ${kind}`);
+    const got = `got ${pythonFloat(value)} at step ${step} of this ${kind}`;
+    return new TableError(`a rate must be ${brokenRule(Math.abs(value))}, ${got}`);
 }
 
 /** Parameters of a schedule that do not go together. It is caught where the spec is read, and becomes a `Problem`. */
@@ -147,7 +149,7 @@ function merged(problems) {
 function line({ subject, text, continues, ...rest }) {
     const place = written(subject);
     if (!continues) return [place, text].filter(Boolean).join(": ");
-    const got = "value" in rest ? `, got ${represented(rest.value)}` : "";
+    const got = "value" in rest ? `, got ${rest.got ?? represented(rest.value)}` : "";
     return `${place || "the data"} ${text.replace("should", "must")}${got}`;
 }
 

@@ -3,6 +3,7 @@
 import { CheckError, missing, unknownKind, unknownParameter } from "./errors.js";
 import { MAX_RATE } from "./numerics/rates.js";
 import { KINDS } from "./registry.js";
+import { pythonFloat } from "./texts.js";
 
 /** @typedef {import("./errors.js").Path} Path */
 /** @typedef {import("./errors.js").Problem} Problem */
@@ -62,19 +63,20 @@ function inRange(range, whole = false) {
         read(value, path, problems) {
             if (typeof value !== "number" || (whole && !Number.isInteger(value))) {
                 problems.push(wrong(whole ? "a valid integer" : "a valid number", value, path));
-            } else if (!Number.isFinite(value)) problems.push(wrong("a finite number", value, path));
-            else if (value < minimum) problems.push(wrong(`greater than or equal to ${bound(minimum)}`, value, path));
-            else if (value <= exclusiveMinimum) problems.push(wrong(`greater than ${bound(exclusiveMinimum)}`, value, path));
-            else if (value > maximum) problems.push(wrong(`less than or equal to ${bound(maximum)}`, value, path));
-            else return value + 0; // -0 becomes 0, which has the same JSON and other bits
+                return undefined;
+            }
+            const broken = !Number.isFinite(value)
+                ? "a finite number"
+                : value < minimum
+                  ? `greater than or equal to ${minimum}`
+                  : value <= exclusiveMinimum
+                    ? `greater than ${exclusiveMinimum}`
+                    : value > maximum && `less than or equal to ${maximum}`;
+            if (!broken) return value + 0; // -0 becomes 0, which has the same JSON and other bits
+            problems.push({ ...wrong(broken, value, path), got: whole ? String(value) : pythonFloat(value) });
             return undefined;
         },
     };
-}
-
-/** @param {number} number */
-function bound(number) {
-    return String(number);
 }
 
 /** @param {number} minimum @param {number} maximum */
@@ -201,7 +203,7 @@ export function listOf(type, least, most) {
         schema: { type: "array", items: type.schema, ...(least && { minItems: least }), maxItems: most },
         read(value, path, problems) {
             if (!Array.isArray(value)) {
-                problems.push(wrong("a list", value, path));
+                problems.push(wrong("a valid array", value, path));
                 return undefined;
             }
             const items = value.slice(0, most + 1).map((item, index) => type.read(item, [...path, index], problems));
@@ -227,7 +229,7 @@ export function scheduleOf(prefix = "") {
         schema: { schedule: prefix },
         read(value, path, problems) {
             if (typeof value !== "object" || value === null || Array.isArray(value)) {
-                problems.push(wrong("a valid dictionary", value, path));
+                problems.push(wrong("an object", value, path));
                 return undefined;
             }
             const taken = [...KINDS.keys()].filter((kind) => kind.startsWith(prefix));

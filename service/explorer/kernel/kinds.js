@@ -1,4 +1,4 @@
-/** @module Every kind that the kernel knows, registered by name, in the order of Python's registry. */
+/** @module Every kind that the kernel knows, registered by name. */
 
 import * as builtin from "./builtin/index.js";
 import * as compose from "./compose/index.js";

@@ -23,7 +23,7 @@ const OneOrGroupsType = {
 const Columns = {
     read(value, path, problems) {
         if (typeof value !== "object" || value === null || Array.isArray(value)) {
-            problems.push({ path, subject: path, text: "should be a valid dictionary", continues: true, value });
+            problems.push({ path, subject: path, text: "should be an object", continues: true, value });
             return undefined;
         }
         const names = Object.keys(value);

@@ -21,8 +21,8 @@ export function checkValues(name, values, start) {
     const isRate = name.split(".")[0] === "lr";
     const bad = isRate ? firstBadRate(values) : values.findIndex((value) => !Number.isFinite(value));
     if (bad >= 0) {
-        const [rule, value] = [brokenRule(values[bad]), Number.isFinite(values[bad]) ? pythonFloat(values[bad]) : values[bad]];
-        throw new TableError(`column '${name}' must be ${rule}, got ${value} at step ${start + bad}`);
+        const got = `got ${pythonFloat(values[bad])} at step ${start + bad}`;
+        throw new TableError(`column '${name}' must be ${brokenRule(values[bad])}, ${got}`);
     }
 }
 

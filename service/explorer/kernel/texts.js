@@ -28,17 +28,16 @@ function written(value) {
  * @param {number} value
  */
 function pythonNumber(value) {
-    if (Number.isNaN(value)) return "nan";
-    if (!Number.isFinite(value)) return value > 0 ? "inf" : "-inf";
-    if (Number.isSafeInteger(value)) return String(value);
-    return pythonFloat(value);
+    return Number.isSafeInteger(value) ? String(value) : pythonFloat(value);
 }
 
 /**
  * A float as Python's `repr` writes it.
- * @param {number} value finite
+ * @param {number} value
  */
 export function pythonFloat(value) {
+    if (Number.isNaN(value)) return "nan";
+    if (!Number.isFinite(value)) return value > 0 ? "inf" : "-inf";
     if (value === 0) return Object.is(value, -0) ? "-0.0" : "0.0";
     const [digits, power] = value.toExponential().split("e");
     const exponent = Number(power);

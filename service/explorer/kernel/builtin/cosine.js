@@ -10,7 +10,7 @@ import { ClosedForm } from "./twin.js";
 /** @typedef {import("../schedule.js").Boundary} Boundary */
 
 const LISTED_TURNS = 16; // turns, or restarts, that are listed
-const LONGEST = 10 ** 8; // steps from the top of a cosine to its bottom
+const LONGEST = 1e8; // steps from the top of a cosine to its bottom
 
 /** A cosine from base_lr to eta_min in T_max steps, and up again in the next T_max: it never stops. */
 export class CosineAnnealingLR extends Stepped {
@@ -59,7 +59,7 @@ export class CosineAnnealingLR extends Stepped {
     }
 
     get maxGrowth() {
-        return this.T_max ** 2; // from the bottom of the cosine, where it is about (pi / (2 T_max))^2, to 1
+        return this.T_max * this.T_max; // from the bottom of the cosine, where it is about (pi / (2 T_max))^2, to 1
     }
 }
 

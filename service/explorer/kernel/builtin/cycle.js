@@ -160,8 +160,7 @@ export class OneCycleLR extends Cycling {
         for (const [name, rate] of /** @type {const} */ ([["max_lr / div_factor", this.initial], ["minimum rate", this.minimum]])) {
             if (rate > MAX_RATE) {
                 const factors = `div_factor=${pythonFloat(this.div_factor)} and final_div_factor=${pythonFloat(this.final_div_factor)}`;
-                const got = Number.isFinite(rate) ? pythonFloat(rate) : "inf";
-                throw new CheckError(`${name} must be <= 1e+12, got ${got} from ${factors}`);
+                throw new CheckError(`${name} must be <= 1e+12, got ${pythonFloat(rate)} from ${factors}`);
             }
         }
         for (const phase of this.phases()) {

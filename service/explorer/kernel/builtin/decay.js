@@ -67,8 +67,9 @@ export class MultiStepLR extends Product {
     get drops() {
         if (this.#drops === undefined) {
             this.#drops = new Map();
-            for (const step of this.milestones) this.#drops.set(step, (this.#drops.get(step) ?? 0) + 1);
-            for (const [step, count] of this.#drops) this.#drops.set(step, this.gamma ** count);
+            const counts = new Map();
+            for (const step of this.milestones) counts.set(step, (counts.get(step) ?? 0) + 1);
+            for (const [step, count] of counts) this.#drops.set(step, count === 1 ? this.gamma : this.gamma ** count);
         }
         return this.#drops;
     }

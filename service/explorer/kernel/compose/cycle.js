@@ -2,6 +2,7 @@
 
 import { CheckError } from "../errors.js";
 import { AnySchedule, Decay, MAX_STEP, Rate, StepCount, integer, nullable, optional, required } from "../fields.js";
+import { integerPower } from "../numerics/bits.js";
 import { DEFAULT, decimal, toNumber } from "../numerics/decimal.js";
 import { wholePower } from "../numerics/double_double.js";
 import { BLOCK, ENDLESS, inBlocks, piecewise } from "../numerics/pieces.js";
@@ -42,7 +43,7 @@ export class Cycle extends Wrapper {
         if (this.growth > 1) {
             let last = 0;
             while (last + 1 < this.atMost(CYCLES) && this.begin(last + 1) <= MAX_STEP) last += 1;
-            this.schedule.checkTimeScaled(this.growth ** last); // refused here rather than in the middle of a table
+            this.schedule.checkTimeScaled(integerPower(this.growth, last)); // refused here rather than in the middle of a table
         }
     }
 
@@ -62,7 +63,7 @@ export class Cycle extends Wrapper {
     /** The step at which a cycle begins; a step out of reach for those that are. @param {number} cycle */
     begin(cycle) {
         if (this.growth === 1) return this.length * cycle;
-        return (this.length * (this.growth ** Math.min(cycle, CYCLES) - 1)) / (this.growth - 1);
+        return (this.length * (integerPower(this.growth, Math.min(cycle, CYCLES)) - 1)) / (this.growth - 1);
     }
 
     /** @param {number} factor */
@@ -85,7 +86,7 @@ export class Cycle extends Wrapper {
             const begin = this.begin(cycle);
             if (begin >= totalSteps) return;
             for (const [step, label] of inner) {
-                yield [begin + step * this.growth ** cycle, step === 0 ? `cycle ${cycle + 1}` : label];
+                yield [begin + step * integerPower(this.growth, cycle), step === 0 ? `cycle ${cycle + 1}` : label];
             }
         }
     }
@@ -150,14 +151,14 @@ export class Cycle extends Wrapper {
     *pieces(column) {
         for (let cycle = 0; ; cycle += 1) {
             const last = this.count !== null && cycle + 1 >= this.count;
-            const length = last ? ENDLESS : this.length * this.growth ** cycle;
+            const length = last ? ENDLESS : this.length * integerPower(this.growth, cycle);
             yield [length, (out, start) => this.fillCycle(out, start, cycle, column)];
         }
     }
 
     /** @param {Float64Array} out @param {number} start @param {number} cycle @param {string} column */
     fillCycle(out, start, cycle, column) {
-        const part = this.growth > 1 ? this.schedule.timeScaled(this.growth ** cycle) : this.schedule;
+        const part = this.growth > 1 ? this.schedule.timeScaled(integerPower(this.growth, cycle)) : this.schedule;
         part.fillHeld(out, start, column);
         if (column === "lr") this.shrink(out, wholePower(decimal(this.amplitude), cycle));
     }

@@ -2,7 +2,7 @@
 
 import { CheckError } from "../errors.js";
 import { Decay, Factor, Fraction, Rate, StepCount, integer, oneOf, optional, required } from "../fields.js";
-import { ldexp } from "../numerics/bits.js";
+import { integerPower, ldexp } from "../numerics/bits.js";
 import { cosine } from "../numerics/cosine.js";
 import { decimal } from "../numerics/decimal.js";
 import { BLOCK, ENDLESS, inBlocks, piecewise } from "../numerics/pieces.js";
@@ -215,7 +215,7 @@ export class CosineAnnealingWarmRestarts extends Schedule {
     /** @param {number} totalSteps @returns {Generator<Boundary>} */
     *innerBoundaries(totalSteps) {
         for (let cycle = 0, restart = 0; cycle < LISTED_CYCLES; cycle += 1) {
-            restart += this.t_0 * this.t_mult ** cycle;
+            restart += this.t_0 * integerPower(this.t_mult, cycle);
             if (restart < totalSteps) yield* [[restart - 1, "last step of the cycle"], [restart, "restart"]];
         }
     }
@@ -223,7 +223,7 @@ export class CosineAnnealingWarmRestarts extends Schedule {
     /** @param {Float64Array} out @param {number} start */
     fill(out, start) {
         if (this.t_mult === 1) forever([this.cycle(this.t_0)])(out, start);
-        else piecewise(out, start, again((cycle) => [this.cycle(this.t_0 * this.t_mult ** cycle)]));
+        else piecewise(out, start, again((cycle) => [this.cycle(this.t_0 * integerPower(this.t_mult, cycle))]));
     }
 
     /** @param {number} length @returns {[number, Fill]} */

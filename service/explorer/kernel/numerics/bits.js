@@ -4,6 +4,27 @@ const double = new Float64Array(1);
 const words = new Uint32Array(double.buffer); // little-endian, as every engine's machine is; `selfTest` would tell
 
 /**
+ * 2**exponent, from its bits: ECMAScript lets an engine round its own powers.
+ * @param {number} exponent whole, from -1022 to 1023
+ */
+export function powerOfTwo(exponent) {
+    words[0] = 0;
+    words[1] = (exponent + 1023) << 20;
+    return double[0];
+}
+
+/**
+ * base**exponent by products, for the same reason.
+ * @param {number} base whole
+ * @param {number} exponent whole, 0 or more
+ */
+export function integerPower(base, exponent) {
+    let power = 1;
+    for (let count = 0; count < exponent; count += 1) power *= base;
+    return power;
+}
+
+/**
  * Mantissa, from 1/2 to 1, and exponent: number = mantissa * 2**exponent.
  * @param {number} number finite
  * @returns {[number, number]}
@@ -13,7 +34,8 @@ export function frexp(number) {
     double[0] = number;
     let exponent = ((words[1] >>> 20) & 0x7ff) - 1022;
     if (exponent === -1022) {
-        double[0] = number * 2 ** 54; // a subnormal number has no leading bit
+        const normal = number * powerOfTwo(54);
+        double[0] = normal; // a subnormal number has no leading bit
         exponent = ((words[1] >>> 20) & 0x7ff) - 1022 - 54;
     }
     words[1] = (words[1] & 0x800fffff) | (1022 << 20);
@@ -26,12 +48,12 @@ export function frexp(number) {
  * @param {number} exponent
  */
 export function ldexp(number, exponent) {
-    if (exponent > 1000) return ldexp(number * 2 ** 1000, exponent - 1000);
-    if (exponent >= -1000) return number * 2 ** exponent; // inexact only where the result is subnormal
+    if (exponent > 1000) return ldexp(number * powerOfTwo(1000), exponent - 1000);
+    if (exponent >= -1000) return number * powerOfTwo(exponent); // inexact only where the result is subnormal
     const [mantissa, own] = frexp(number);
     const whole = own + exponent;
     if (whole < -1100) return mantissa * 0;
-    return mantissa * 2 ** (whole + 200) * 2 ** -200; // the first product is exact
+    return mantissa * powerOfTwo(whole + 200) * powerOfTwo(-200); // the first product is exact
 }
 
 /**
@@ -100,5 +122,5 @@ export function ratio(over, under) {
  */
 export function wholeTimesPower(number) {
     const [mantissa, exponent] = frexp(number);
-    return [BigInt(mantissa * 2 ** 53), exponent - 53];
+    return [BigInt(mantissa * powerOfTwo(53)), exponent - 53];
 }

@@ -184,7 +184,7 @@ function exponential(number) {
 /** The logarithm of a fixed-point number from 1 to 10, by Halley's method: each turn has three times the digits. */
 /** @param {bigint} number */
 function logarithm(number) {
-    let result = BigInt(Math.round(Math.log(Number(number / 10n ** BigInt(PLACES - 15)) / 1e15) * 2 ** 40));
+    let result = BigInt(Math.round(Math.log(Number(number / 10n ** BigInt(PLACES - 15)) / 1e15) * 1_099_511_627_776)); // 2**40
     result = (result * ONE) >> 40n; // good to some 12 digits, whatever Math.log is
     for (let turn = 0; turn < 3; turn += 1) {
         const [value, tens] = exponential(result);

@@ -1,6 +1,6 @@
 /** @module Curves as a grid: every value from one number of its row and one of its column, and these numbers' tables. */
 
-import { isqrt } from "./bits.js";
+import { isqrt, powerOfTwo } from "./bits.js";
 
 const REMEMBERED = 32; // tables of factors: a few kilobytes each for most lengths
 
@@ -30,7 +30,7 @@ export function remembered(name, make) {
  * @param {number} steps
  */
 export function columnCount(steps) {
-    return Math.min(Math.max(64, 2 ** isqrt(steps).toString(2).length), steps);
+    return Math.min(Math.max(64, powerOfTwo(isqrt(steps).toString(2).length)), steps);
 }
 
 /**

@@ -5,8 +5,8 @@
 /** Values computed at once, where a kind needs room for them. */
 export const BLOCK = 32768;
 
-/** The length of a piece that goes on for ever. */
-export const ENDLESS = 2 ** 62;
+/** The length of a piece that goes on for ever: 2**62. */
+export const ENDLESS = 4611686018427387904;
 
 /**
  * `out` in blocks of at most BLOCK values, each with the position that it begins at.

@@ -70,7 +70,7 @@ export function logistic(out, first, start, stop, length, { low, high }) {
  * @param {Decimal} ratio
  * @param {number} [length]
  */
-export function geometric(out, first, scale, ratio, length = TABLE ** 2) {
+export function geometric(out, first, scale, ratio, length = TABLE * TABLE) {
     if (out.length === 0) return;
     const { columns, rows } = geometricTables(ratio, length);
     const begin = Math.floor(first / TABLE);

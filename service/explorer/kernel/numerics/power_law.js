@@ -1,10 +1,11 @@
 /** @module Powers and logarithms of the position: a Taylor series within each row of about a thousand steps. */
 
-import { modulo } from "./bits.js";
+import { modulo, powerOfTwo } from "./bits.js";
 
 const ROW = 1024; // steps of a row
 const CENTRE = (ROW - 1) / 2; // of a row, from its first position
 const MOST_TERMS = 2048; // of a series: from order 3 on a term is at most half the one before, and 2**-2048 is 0
+const EPSILON = powerOfTwo(-53);
 const DISTANCES = Float64Array.from({ length: ROW / 2 }, (_, index) => (index + 0.5) / ROW); // from there, in rows
 const SQUARES = DISTANCES.map((distance) => distance * distance);
 
@@ -78,7 +79,7 @@ function series(row, anchor, span, law) {
     const step = ROW / (row + CENTRE - law.pole);
     const value = law.values(row + CENTRE);
     const terms = [anchor + span * value, span * (law.exponent * value + (law.constant ?? 0)) * step];
-    let least = 2 ** -53 * Math.abs(terms[0]);
+    let least = EPSILON * Math.abs(terms[0]);
     while (terms.length < 4 || terms.length % 2 || (terms[terms.length - 1] !== 0 && terms.length < MOST_TERMS)) {
         const order = terms.length;
         least *= 2; // at the ends of the row a term is halved `order` times
