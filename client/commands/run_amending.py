@@ -17,7 +17,9 @@ from client.runs.documents import DryRun, Run
 from scheduler import Spec, Table
 from scheduler.amendments import Amendment, describe_amendment, parse_amendment
 from scheduler.commands.numbers import steps_option
-from scheduler.commands.typed import typed_schedules
+from scheduler.commands.operands import typed_table
+from scheduler.commands.typed import one_word, typed_schedules
+from scheduler.compose.literal import MAX_VALUES, Literal
 from scheduler.views.chart import BEHIND
 from scheduler.views.svg import picture
 
@@ -67,7 +69,7 @@ def _add_amendment(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--hold", action="store_true", help="hold the rate of K to the end")
     parser.add_argument("--scale", type=float, metavar="C", help="multiply every rate from K on by C")
-    parser.add_argument("--tail", metavar="SCHEDULE", help="other values: JSON, a file, or a kind with its parameters")
+    parser.add_argument("--tail", metavar="SCHEDULE", help="other values: a kind with its parameters, JSON, or a file")
     parser.add_argument(
         "--total-steps",
         type=steps_option,
@@ -96,13 +98,30 @@ def _amendment(parsed: argparse.Namespace) -> Amendment:
         "hold": {},
         "scale": {"factor": parsed.scale},
         "tail": {
-            "tail": None if parsed.tail is None else typed_schedules(parsed.tail),
+            "tail": None if parsed.tail is None else _tail(parsed.tail),
             "total_steps": parsed.total_steps,
         },
     }[template]
     given_own = {name: value for name, value in own.items() if value is not None}
     name = "rewind" if parsed.rewind else template
     return parse_amendment({"template": name, "from_step": parsed.from_step, **given_own})
+
+
+def _tail(text: str) -> Any:
+    """The JSON data of the schedules that --tail was given, or of the rates in a table's file."""
+    if (table := typed_table(one_word(text))) is None:
+        return typed_schedules(text)
+    if table.total_steps > MAX_VALUES:
+        raise UsageError(
+            f"--tail takes a file of at most {MAX_VALUES:,} rows, got {table.total_steps:,}: "
+            f"'lrtables publish {text}', then --tail 'Literal digest={table.digest}'"
+        )
+    others = [name for name in table.columns if name.partition(".")[0] != "lr"]
+    if others:
+        raise UsageError(f"--tail takes a table of rates alone, and {text} has {', '.join(others)}")
+    groups = sorted(table.columns, key=lambda name: int(name.partition(".")[2] or 0))
+    parts = [{"kind": Literal.kind, "given": table.columns[name].tolist()} for name in groups]
+    return parts if "lr" not in table.columns else parts[0]
 
 
 def _is_given(parsed: argparse.Namespace, option: str) -> bool:

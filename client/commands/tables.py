@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -98,13 +99,26 @@ def _parts(url: str, parsed: argparse.Namespace) -> tuple[str, str, int | None]:
     """The service of a URL, the digest or the run that it names, and the version of the run."""
     if parsed.url is not None:
         raise UsageError(f"--url {parsed.url} makes no sense beside a URL, got {url}")
-    if (table := _TABLE_URL.fullmatch(url)) is not None:
+    table, run = _TABLE_URL.fullmatch(url), _RUN_URL.fullmatch(url)
+    if (found := table or run) is not None:
+        _refuse_another_service(found[1], found[2])
+    if table is not None:
         return table[1], table[2], parsed.version
-    if (run := _RUN_URL.fullmatch(url)) is None:
+    if run is None:
         raise UsageError(f"a URL must be that of a table or a run, .../v1/tables/DIGEST or .../v1/runs/NAME, got {url}")
     if run[3] is not None and parsed.version is not None:
         raise UsageError(f"--version {parsed.version} makes no sense beside the URL of a version, got {url}")
     return run[1], run[2], parsed.version if run[3] is None else int(run[3])
+
+
+def _refuse_another_service(url: str, name: str) -> None:
+    """Raise `UsageError` where a pasted URL would get the token that the environment has for another service."""
+    known = os.environ.get("LRTABLES_URL")
+    has_token = os.environ.get("LRTABLES_TOKEN") or os.environ.get("LRTABLES_TOKEN_FILE")
+    if known and has_token and known.rstrip("/") != url:
+        raise UsageError(
+            f"the token in the environment is for {known}, and would be sent to {url}: say {name} --url {url}"
+        )
 
 
 def _is_file(word: str) -> bool:

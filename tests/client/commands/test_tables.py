@@ -96,6 +96,29 @@ def test_what_cannot_be_is_one_line(lrtables: CommandLine, code: int, words: str
     assert list(Path.cwd().glob("*.safetensors")) == []
 
 
+def test_a_token_is_not_sent_to_the_service_of_a_pasted_url(
+    lrtables: CommandLine, service_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The environment's token is for its service: a URL of another one needs --url to be sent it."""
+    monkeypatch.setenv("LRTABLES_TOKEN", "secret")
+    url = f"http://127.0.0.1:1/v1/tables/{DIGEST}"
+    line = lrtables.refused(2, "fetch", url)
+    assert f"the token in the environment is for {service_url}" in line
+    assert line.endswith(f"say {DIGEST} --url http://127.0.0.1:1\n")
+
+
+def test_the_rates_of_a_file_are_a_tail(lrtables: CommandLine, name: str, folder: Path) -> None:
+    """`run amend --tail` takes a table's file: its rates are in force from the step on; other columns are refused."""
+    lrtables.ok("run", "create", name, "Constant", "0.5", "--steps", "10")
+    Table({"lr": np.linspace(0.4, 0.1, 4)}).save(folder / "tail.safetensors")
+    lrtables.ok("run", "amend", name, "--from-step", "6", "--tail", "tail.safetensors")
+    lrtables.ok("fetch", name, "--output", "amended.safetensors")
+    assert Table.load(folder / "amended.safetensors").lr.tolist() == [0.5] * 6 + np.linspace(0.4, 0.1, 4).tolist()
+    Table({"lr": np.ones(2), "momentum": np.ones(2)}).save(folder / "tail.safetensors")
+    line = lrtables.refused(2, "run", "amend", name, "--from-step", "6", "--tail", "tail.safetensors")
+    assert "--tail takes a table of rates alone, and tail.safetensors has momentum" in line
+
+
 def test_a_damaged_file_is_not_published(lrtables: CommandLine, folder: Path) -> None:
     """A file that is no table, or one whose values changed, is refused with its name."""
     Table.compute(SPEC).save(folder / "own.safetensors")
