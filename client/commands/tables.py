@@ -15,14 +15,13 @@ from client.commands.printing import counted, show_result
 from scheduler import Spec, Table
 from scheduler.commands.numbers import step_count
 from scheduler.commands.operands import TABLE_SUFFIX, typed_digest, typed_table
-from scheduler.commands.typed import CommandWords, typed_spec
+from scheduler.commands.typed import ENDLESS, CommandWords, typed_spec
 
 if TYPE_CHECKING:
     from client.commands.options import Subparsers
 
 _FLAGS = {"--json", "--help", "-h"}
 _OPTIONS = {"--steps", "--output", "--version", "--url"}
-_ENDLESS = "the schedule has no end"
 _DIGITS = 12  # of a digest, in the name of a file
 _RUN = re.compile(r"[^/\s]+/[^/\s]+")
 _TABLE_URL = re.compile(r"(https?://[^?#]+?)/v1/tables/([0-9a-f]{64})(?:\.[a-z]+|/[a-z.]+)?/?")
@@ -128,7 +127,7 @@ def _is_file(word: str) -> bool:
 def asked_spec(words: CommandWords, steps: str | None) -> Spec:
     """The spec that was typed. Raises `UsageError` for a schedule without an end where no length was typed."""
     spec, why = typed_spec(words, None if steps is None else step_count(steps))
-    if why.startswith(_ENDLESS):
+    if why.startswith(ENDLESS):
         raise UsageError(f"--steps is needed: {spec.schedules[0].kind} has no end of its own")
     return spec
 

@@ -13,17 +13,18 @@ from scheduler import Spec, Table
 from scheduler.commands.catalogue import catalogue, explanation, recipe_description, recipe_explanation, recipe_lines
 from scheduler.commands.numbers import step_count, step_list
 from scheduler.commands.operands import typed_table
+from scheduler.commands.overlaid import operands, overlaid
 from scheduler.commands.typed import CommandWords, TypingError, typed_kind, typed_recipe, typed_spec
 from scheduler.recipes import Recipe
 from scheduler.views.chart import boundary_lines, chart, value_lines
 from scheduler.views.plot import plot
-from scheduler.views.summary import call, landmarks
+from scheduler.views.summary import call, landmarks, progress
 
 if TYPE_CHECKING:
     Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]
 
 _OPTIONS = {"--steps", "--output", "--at"}
-_FLAGS = {"--json", "--help", "-h"}
+_FLAGS = {"--json", "--log", "--help", "-h"}
 
 _USAGE = """
 examples:
@@ -34,6 +35,7 @@ examples:
   lrtables show WarmupWithDecay 5e-4 10000 100000 min_lr=1e-6
   lrtables show custom.CyclicLR --base-lr 1e-4 --max-lr=0.1 --step-size 2000 --steps 20000
   lrtables show LinearWarmup 1e-3 1000 --output warmup.png
+  lrtables show "LinearWarmup 1e-3 1000" "CosineWarmup 1e-3 1000"  several over one another, each in one word
   lrtables show spec.json --at 0,100,999                   '-' reads standard input; JSON itself works too
   lrtables show table.safetensors                          a table that was saved
 
@@ -47,7 +49,7 @@ def add_parser(subparsers: Subparsers) -> None:
     parser = subparsers.add_parser(
         "show",
         help="show a schedule: chart, picture, exact values",
-        usage="%(prog)s [KIND [PARAMETER ...] | RECIPE | SPEC | TABLE] [OPTION ...]",
+        usage="%(prog)s [KIND [PARAMETER ...] | RECIPE | SPEC | TABLE ...] [OPTION ...]",
         description="Show a schedule before the training.",
         epilog=_USAGE,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -66,6 +68,7 @@ def _option_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser("lrtables show", add_help=False, allow_abbrev=False)
     parser.add_argument("--steps", metavar="N", help="length (default: where the schedule ends)")
     parser.add_argument("--output", metavar="FILE", help="save a picture, .png or .svg (needs the extra 'plot')")
+    parser.add_argument("--log", action="store_true", help="draw values on a log scale")
     parser.add_argument("--at", metavar="STEP,...", help="print only the exact values of these steps")
     parser.add_argument("--json", action="store_true", help="print JSON")
     return parser
@@ -91,6 +94,10 @@ def _output(arguments: argparse.Namespace) -> str:
     if not words.positional:
         words.refuse_parameters("without a kind")
         return catalogue(as_json=options.json)
+    several = operands(words)
+    if len(several) > 1:
+        return overlaid(several, options)
+    (words,) = several
     if (table := typed_table(words, options.steps)) is not None:
         return _shown(table, table.spec, "as the file has", options, None)
     spec, why = typed_spec(words, None if options.steps is None else step_count(options.steps))
@@ -102,7 +109,7 @@ def _shown(table: Table, spec: Spec | None, why: str, options: argparse.Namespac
         print(f"lrtables show: warning: {warning}", file=sys.stderr)
     rows = None if options.at is None else _rows(table, step_list(options.at))
     if options.output:
-        plot(table, options.output, title=None if recipe is None else recipe.title)
+        plot(table, options.output, title=None if recipe is None else recipe.title, log=options.log or None)
     if options.json:
         about = {} if recipe is None else {"recipe": recipe_description(recipe)}
         return json.dumps(about | _description(table, spec, rows), indent=2)
@@ -110,7 +117,9 @@ def _shown(table: Table, spec: Spec | None, why: str, options: argparse.Namespac
         return "\n".join(value_lines(table, rows))
     title = [] if recipe is None else [*recipe_lines(recipe), ""]
     saved = [f"picture: {options.output}"] if options.output else []
-    return "\n".join([*title, *_heading(table, spec, why), "", *_charts(table), *boundary_lines(table), *saved])
+    return "\n".join(
+        [*title, *_heading(table, spec, why), "", *_charts(table, log=options.log), *boundary_lines(table), *saved]
+    )
 
 
 def _rows(table: Table, steps: list[int]) -> list[int]:
@@ -123,18 +132,19 @@ def _rows(table: Table, steps: list[int]) -> list[int]:
 
 def _heading(table: Table, spec: Spec | None, why: str) -> list[str]:
     unit = table.axis if table.total_steps == 1 else f"{table.axis}s"
-    rows = f"{table.total_steps:,} rows of {table.stride:,} {table.axis}s" if table.stride > 1 else None
-    length = rows or f"{table.total_steps:,} {unit}"
+    length = f"{progress(table.total_steps * table.stride, table.axis)} {unit}"
+    if table.stride > 1:
+        length += f" in {table.total_steps:,} rows of {progress(table.stride, table.axis)}"
     calls = ["a table of values, without a schedule"] if spec is None else map(call, spec.schedules)
     return [*calls, f"{length} ({why})", f"digest {table.digest}"]
 
 
-def _charts(table: Table) -> Iterator[str]:
+def _charts(table: Table, *, log: bool) -> Iterator[str]:
     width = min(shutil.get_terminal_size((80, 24)).columns, 100)
     for name, column in table.columns.items():
         if len(table.columns) > 1:
             yield name
-        yield chart(column, max(width, 24), axis=table.axis, stride=table.stride)
+        yield chart(column, max(width, 24), axis=table.axis, stride=table.stride, log=log)
         yield ""
 
 

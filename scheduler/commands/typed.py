@@ -22,6 +22,9 @@ from scheduler.views.summary import parameters, signature
 MAX_STEPS = 10**8
 """Longest table that a command computes, in rows: its values take 800 MB a column."""
 
+ENDLESS = "the schedule has no end"
+"""How the reason for a length begins that nobody typed, and that no schedule states."""
+
 _LENGTHS = 4  # a schedule without an end is shown over this many times its longest step count
 _NO_COUNT = 1000  # steps shown of a schedule that has neither an end nor a step count
 _ASSIGNMENT = re.compile(r"([A-Za-z_][\w-]*)=(.*)", re.DOTALL)
@@ -87,7 +90,7 @@ def typed_spec(words: CommandWords, steps: int | None) -> tuple[Spec, str]:
         own = "as typed" if "total_steps" in found.given else "as the recipe says"
         why = own if steps is None else "as asked"
         return _bounded(recipe if steps is None else recipe | {"total_steps": steps}), why
-    data = _json(words) if _is_json(words.positional[0]) else _from_parameters(words)
+    data = _json(words) if is_json(words.positional[0]) else _from_parameters(words)
     spec = data if isinstance(data, dict) and "schedule" in data and "kind" not in data else {"schedule": data}
     if steps is None and "total_steps" in spec:
         return _bounded(spec), "as the spec says"
@@ -103,7 +106,7 @@ def typed_recipe(words: CommandWords) -> Recipe | None:
     """
     word = words.positional[0]
     name = in_any_case(word, RECIPES)
-    if name is None and not _is_json(word):
+    if name is None and not is_json(word):
         found = meant_by(word, (*RECIPES, *KINDS))
         name = found[0] if len(found) == 1 and found[0] in RECIPES else None
     if name is None:
@@ -123,7 +126,7 @@ def typed_schedules(text: str) -> Any:
     "previous" is fine here. Raises what `typed_spec` raises.
     """
     words = one_word(text)
-    data = _json(words) if _is_json(words.positional[0]) else _from_parameters(words)
+    data = _json(words) if is_json(words.positional[0]) else _from_parameters(words)
     _schedules(data)
     return data
 
@@ -142,7 +145,8 @@ def one_word(text: str) -> CommandWords:
     return words
 
 
-def _is_json(word: str) -> bool:
+def is_json(word: str) -> bool:
+    """Whether a word is JSON, a file of it, or '-' for standard input."""
     return word == "-" or word.lstrip().startswith(("{", "[")) or word.endswith(".json") or Path(word).is_file()
 
 
@@ -231,8 +235,8 @@ def _length(schedules: Sequence[Schedule]) -> tuple[int, str]:
         return steps, "where the schedule ends" if steps in ends else made_for
     count = max((count for schedule in schedules for count in _counts(schedule.to_dict())), default=0)
     if count:
-        return _LENGTHS * count, f"the schedule has no end: {_LENGTHS} x its longest step count; --steps changes it"
-    return _NO_COUNT, "the schedule has no end; --steps changes it"
+        return _LENGTHS * count, f"{ENDLESS}: {_LENGTHS} x its longest step count; --steps changes it"
+    return _NO_COUNT, f"{ENDLESS}; --steps changes it"
 
 
 def _counts(data: Any) -> Iterator[int]:

@@ -9,7 +9,9 @@ from typing import Any
 
 BASE_LR = 0.1
 """The optimizer's rate where the scheduler does not set it itself."""
-_CYCLE_EPOCHS = 4  # a cyclic scheduler rises over so many epochs
+_CYCLE_EPOCHS = 4  # a cyclic scheduler rises over so many epochs, or half of a shorter training
+_DROPS = (0.3, 0.6, 0.9)  # shares of a training after which the rate drops, so that a short one shows a curve too
+_PATIENCE = 0.1  # share of a training
 
 
 @dataclass(frozen=True)
@@ -36,13 +38,13 @@ _CYCLIC = {"base_lr": 0.001, "max_lr": 0.1, "step_size": None, "mode": "triangul
 
 CHOICES: Mapping[str, Choice] = MappingProxyType(
     {
-        "step": Choice("StepLR", {"lr": BASE_LR, "step_size": 30, "gamma": 0.1}),
-        "multistep": Choice("MultiStepLR", {"lr": BASE_LR, "milestones": [30, 60, 90], "gamma": 0.1}),
+        "step": Choice("StepLR", {"lr": BASE_LR, "step_size": None, "gamma": 0.1}),
+        "multistep": Choice("MultiStepLR", {"lr": BASE_LR, "milestones": None, "gamma": 0.1}),
         "exponential": Choice("ExponentialLR", {"lr": BASE_LR, "gamma": 0.95}),
         "cosine": Choice("CosineAnnealingLR", {"lr": BASE_LR, "t_max": None, "eta_min": 0.0}, {"t_max": "T_max"}),
         "onecycle": Choice("OneCycleLR", _ONE_CYCLE, per_batch=True),
         "cyclic": Choice("CyclicLR", _CYCLIC, {"step_size": "step_size_up"}, per_batch=True),
-        "plateau": Choice("ReduceLROnPlateau", {"lr": BASE_LR, "factor": 0.1, "patience": 10}, watches_loss=True),
+        "plateau": Choice("ReduceLROnPlateau", {"lr": BASE_LR, "factor": 0.1, "patience": None}, watches_loss=True),
     }
 )
 """The cyclical schedulers step once a batch, the others once an epoch."""
@@ -68,7 +70,13 @@ class Settings:
 
     def parameters(self, batches: int) -> dict[str, Any]:
         """Arguments for torch's class, by its own names, in a training of `batches` batches an epoch."""
-        by_length = {"t_max": self.epochs, "step_size": _CYCLE_EPOCHS * batches}
+        drops = [max(int(share * self.epochs), 1) for share in _DROPS]
+        by_length = {
+            "t_max": self.epochs,
+            "step_size": min(_CYCLE_EPOCHS, max(self.epochs // 2, 1)) * batches if self.choice.per_batch else drops[0],
+            "milestones": sorted(set(drops)),
+            "patience": int(_PATIENCE * self.epochs),
+        }
         options = {**self.choice.defaults, **self.options}
         parameters = {
             self.choice.torch_names.get(name, name): by_length[name] if value is None else value

@@ -103,10 +103,12 @@ class Experiment:
         title += ", and dashed the same from a table" if again else ""
         cycles = {"momentum": run.momenta} if len(set(run.momenta)) > 1 else {}
         rates = Table({"lr": run.rates, **cycles})
-        plot(rates, self._output / "lr.png", title=title, applied=again.rates if again else None)
+        applied = {"lr": again.rates, "momentum": again.momenta} if again else {}
+        drawn = {name: applied[name] for name in applied if name in rates.columns}
+        plot(rates, self._output / "lr.png", title=title, applied=drawn)
         for unit, curves in (("loss", _losses), ("accuracy", _accuracies)):
-            over = {f"{name}, from the table": values for name, values in curves(again).items()} if again else None
-            plot_lines(self._output / f"{unit}.png", unit, curves(run), title=title, over=over)
+            path, over = self._output / f"{unit}.png", curves(again) if again else None
+            plot_lines(path, unit, curves(run), title=title, over=over, over_name="from the table")
         self._say(f"accuracy {run.epochs[-1].accuracy:.2%}; pictures: {self._output}/lr.png, loss.png, accuracy.png")
 
     def _report(self, built_in: Run, again: Run) -> int:

@@ -15,14 +15,15 @@ from scheduler.training.choices import CHOICES, Settings
 
 _EPILOG = """
 scheduler    steps once a   options and their defaults
-step         epoch          --lr 0.1 --step_size 30 --gamma 0.1
-multistep    epoch          --lr 0.1 --milestones 30 60 90 --gamma 0.1
+step         epoch          --lr 0.1 --step_size 30% --gamma 0.1
+multistep    epoch          --lr 0.1 --milestones 30% 60% 90% --gamma 0.1
 exponential  epoch          --lr 0.1 --gamma 0.95
 cosine       epoch          --lr 0.1 --t_max EPOCHS --eta_min 0
 onecycle     batch          --max_lr 0.1 --pct_start 0.3 --div_factor 25 --final_div_factor 1e4 --anneal_strategy cos
 cyclic       batch          --base_lr 0.001 --max_lr 0.1 --step_size BATCHES_OF_4_EPOCHS --mode triangular --gamma 1
-plateau      epoch          --lr 0.1 --factor 0.1 --patience 10
+plateau      epoch          --lr 0.1 --factor 0.1 --patience 10%
 
+A share is one of the epochs; in fewer than 8 epochs a cyclic scheduler rises for half of them.
 Names may be written with - or _. An option that the chosen scheduler does not use is an error.
 """
 

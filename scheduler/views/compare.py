@@ -70,13 +70,15 @@ class Comparison:
     @property
     def verdict_lines(self) -> list[str]:
         """The verdicts in words; one line where it is the same for all columns."""
-        said: dict[str, list[str]] = {}
-        for name, found in self.verdicts.items():
-            said.setdefault(str(found), []).append(name)
         apart = ", apart from the lines above" if self.others else ""
-        if len(said) <= 1:
-            return [f"verdict: {words}{apart}" for words in said]
-        return [f"verdict for {_listed(names)}: {words}{apart}" for words, names in said.items()]
+        return [f"verdict{columns}: {words}{apart}" for columns, words in self.verdict_words().items()]
+
+    def verdict_words(self, name: str = "B") -> dict[str, str]:
+        """The columns, as ` for lr, momentum`, to the verdict on them, in which B is called `name`; empty for all."""
+        said: dict[str, list[str]] = {}
+        for column, found in self.verdicts.items():
+            said.setdefault(found.said_of(name), []).append(column)
+        return {f" for {_listed(columns)}" if len(said) > 1 else "": words for words, columns in said.items()}
 
     def plot(self, path: str | os.PathLike[str]) -> Figure:
         """Draw both, and below them A - B, save the picture (`.png`, `.svg`) and return it.

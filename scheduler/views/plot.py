@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -14,8 +15,10 @@ from numpy.typing import ArrayLike
 from scheduler.fields import Values
 from scheduler.spec import Spec
 from scheduler.table import Table, draw
+from scheduler.table_format import Axis
 from scheduler.views.difference import difference
-from scheduler.views.summary import boundaries, call, extremes
+from scheduler.views.summary import boundaries, call, extremes, progress, short_progress, spans_decades
+from scheduler.views.svg import DARK_CLASS, DARK_STYLE
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -39,6 +42,7 @@ def plot(
     *,
     title: str | None = None,
     applied: ArrayLike | Mapping[str, ArrayLike] | None = None,
+    log: bool | None = None,
 ) -> Figure:
     """Draw every column of a table over its axis and return the matplotlib `Figure`.
 
@@ -53,12 +57,14 @@ def plot(
         applied: the rates really applied during a training, one per row, drawn over the planned ones: `lr` alone, or
             a mapping of column name to values. The legend says whether they are equal bit for bit, and if not, the
             first differing step. They may be fewer or more than the table's rows.
+        log: whether the values stand on a log scale; None: where they are above 0 and span decades
+            (`scheduler.views.summary.spans_decades`).
 
     Raises `ImportError` without matplotlib; `ValueError` for another suffix, for applied values of an unknown column
     and for those that are not one-dimensional and finite; `OSError` where the file cannot be written. Nothing global
     in matplotlib is touched, so threads may draw at once.
     """
-    target = None if path is None else _target(path)
+    target = None if path is None else picture_path(path)
     actual = _applied(table, applied)
     panels = _panels(table)
     figure = empty_figure(1.2 + 2.8 * len(panels))
@@ -66,39 +72,51 @@ def plot(
     for panel, (name, columns) in zip(axes, panels.items(), strict=True):
         panel.set_ylabel(_UNITS.get(name, name.replace("_", " ")))
         for column in columns:
-            _draw(panel, table, column, actual.get(column))
-        _finish(panel)
+            _draw(panel, table, column, actual.get(column), is_alone=len(columns) == 1)
+        _mark_boundaries(panel, table, columns, is_named=panel is axes[0])
+        scale_values(panel, [table.columns[column] for column in columns], log=log)
+        finish(panel, table.axis)
     axes[-1].set_xlabel(table.axis)
     figure.suptitle(_title(table) if title is None else title, fontsize=10)
     if target is not None:
-        figure.savefig(target, dpi=150)
+        save(figure, target)
     return figure
 
 
 def plot_lines(
-    path: str | os.PathLike[str],
+    path: str | os.PathLike[str] | None,
     unit: str,
     lines: Mapping[str, Sequence[float]],
     *,
     title: str,
     over: Mapping[str, Sequence[float]] | None = None,
+    over_name: str = "again",
 ) -> Figure:
-    """Draw measured values, one per epoch counted from 1, as named lines in one panel, and save them.
+    """Draw measured values, one per epoch counted from 1, as named lines in one panel; save them where a path is given.
 
-    `over` is drawn on top, thin and dashed, so that equal lines show as equal. Raises as `plot` does.
+    `over` is drawn on top, thin and dashed, so that equal lines show as equal; the legend calls all of it `over_name`.
+    Raises as `plot` does.
     """
-    target = _target(path)
+    target = None if path is None else picture_path(path)
     figure = empty_figure(1.2 + 2.8)
     panel = figure.subplots()
-    for drawn, style in ((lines, {"linewidth": _WIDE if over else _NORMAL}), (over or {}, _OVER)):
-        for name, values in drawn.items():
-            marker = "o" if len(values) < _MOST_MARKERS else ""  # a single epoch would not show as a line
-            panel.plot(range(1, len(values) + 1), values, label=name, marker=marker, markersize=3, **style)
+    _draw_epochs(panel, lines, linewidth=_WIDE if over else _NORMAL)
+    if over:
+        _draw_epochs(panel, {f"_{name}": values for name, values in over.items()}, **_OVER)
+        panel.lines[-1].set_label(over_name)  # they all look alike: one entry for them
     panel.set(xlabel="epoch", ylabel=unit)
-    _finish(panel)
+    finish(panel, "epoch")
     figure.suptitle(title, fontsize=10)
-    figure.savefig(target, dpi=150)
+    if target is not None:
+        save(figure, target)
     return figure
+
+
+def _draw_epochs(panel: Axes, lines: Mapping[str, Sequence[float]], **style: Any) -> None:
+    """Lines over the epochs from 1; a name with _ in front stands in no legend."""
+    for name, values in lines.items():
+        marker = "o" if len(values) < _MOST_MARKERS else ""  # a single epoch would not show as a line
+        panel.plot(range(1, len(values) + 1), values, label=name, marker=marker, markersize=3, **style)
 
 
 def empty_figure(height: float) -> Figure:
@@ -115,7 +133,22 @@ def empty_figure(height: float) -> Figure:
     return NotebookFigure(figsize=(10, height), layout="constrained")
 
 
-def _target(path: str | os.PathLike[str]) -> Path:
+def save(figure: Figure, path: Path) -> None:
+    """Save a figure: a PNG on white, or an SVG that turns dark with the page it is shown in."""
+    if path.suffix.lower() != ".svg":
+        figure.savefig(path, dpi=150, facecolor="white")
+        return
+    text = io.StringIO()
+    figure.savefig(text, format="svg", facecolor="white")
+    path.write_text(
+        text.getvalue()
+        .replace("<svg ", f'<svg class="{DARK_CLASS}" ', 1)
+        .replace(" <defs>", f" {DARK_STYLE}\n <defs>", 1)
+    )
+
+
+def picture_path(path: str | os.PathLike[str]) -> Path:
+    """The path of a picture. Raises `ValueError` for a suffix that is not `.png` or `.svg`."""
     if Path(path).suffix.lower() not in _SUFFIXES:
         raise ValueError(f"a picture's path must end in {' or '.join(_SUFFIXES)}, got {os.fspath(path)!r}")
     return Path(path)
@@ -149,10 +182,10 @@ def _applied(table: Table, applied: ArrayLike | Mapping[str, ArrayLike] | None) 
     return actual
 
 
-def _draw(panel: Axes, table: Table, column: str, actual: Values | None) -> None:
+def _draw(panel: Axes, table: Table, column: str, actual: Values | None, *, is_alone: bool) -> None:
     values = table.columns[column]
-    line = levels(panel, values, table.stride, label=column, linewidth=_NORMAL if actual is None else _WIDE)
-    _mark_boundaries(panel, table, column, line)
+    label = "_" if is_alone and actual is None else column  # the panel's own name says it
+    levels(panel, values, table.stride, label=label, linewidth=_NORMAL if actual is None else _WIDE)
     if actual is not None:
         label = f"{column} applied: {_verdict(values, actual)}"
         levels(panel, actual, table.stride, label=label, **_OVER)
@@ -166,16 +199,22 @@ def levels(panel: Axes, values: Values, stride: int, **style: Any) -> Line2D:
     return line
 
 
-def _mark_boundaries(panel: Axes, table: Table, column: str, line: Line2D) -> None:
-    rows = boundaries(table, column)
-    if table.spec is None or len(rows) > _MOST_BOUNDARIES:
-        return
-    steps = [row * table.stride for row in rows]
-    named = " · ".join(f"{step:,}" for step in steps) if len(steps) <= _NAMED_BOUNDARIES else f"{len(steps)} steps"
-    for step in steps:
-        panel.axvline(step, color="0.85", linewidth=0.8, zorder=0)
-    label = f"boundaries: {named}"
-    panel.plot(steps, table.columns[column][rows], "o", markersize=4, color=line.get_color(), label=label)
+def _mark_boundaries(panel: Axes, table: Table, columns: Sequence[str], *, is_named: bool) -> None:
+    """Mark where the formula changes; the legend has each list of steps once, in the picture's first panel."""
+    named: set[str] = set()
+    lines = [line for line in panel.lines if line.get_linestyle() == "-"]
+    for column, line in zip(columns, lines, strict=True):
+        rows = boundaries(table, column)
+        if table.spec is None or len(rows) > _MOST_BOUNDARIES:
+            continue
+        steps = [row * table.stride for row in rows]
+        said = " · ".join(progress(step, table.axis) for step in steps)
+        label = f"boundaries: {said if len(steps) <= _NAMED_BOUNDARIES else f'{len(steps)} steps'}"
+        for step in steps:
+            panel.axvline(step, color="0.85", linewidth=0.8, zorder=0)
+        shown = label if is_named and label not in named else "_"
+        named.add(label)
+        panel.plot(steps, table.columns[column][rows], "o", markersize=4, color=line.get_color(), label=shown)
 
 
 def _verdict(planned: Values, actual: Values) -> str:
@@ -188,14 +227,21 @@ def _verdict(planned: Values, actual: Values) -> str:
     return f"equal in all {common:,} rows" + (f", then {beyond:,} rows past the table's end" if beyond > 0 else "")
 
 
-def _finish(panel: Axes) -> None:
+def scale_values(panel: Axes, columns: Sequence[Values], *, log: bool | None) -> None:
+    """Put the values of a panel on a log scale where that is asked for; None: where they span decades."""
+    if spans_decades(columns) if log is None else log:
+        panel.set_yscale("log", nonpositive="mask")
+
+
+def finish(panel: Axes, axis: Axis) -> None:
+    """Give a panel its grid, its legend where something has a name, and whole numbers along its axis."""
     panel.grid(visible=True, alpha=0.3)
     panel.spines[["top", "right"]].set_visible(False)
     panel.margins(x=0.01)
-    if len(panel.get_legend_handles_labels()[0]) > 1:
+    if panel.get_legend_handles_labels()[0]:
         panel.legend(fontsize=8, framealpha=0.9)
     panel.locator_params(axis="x", integer=True)
-    panel.xaxis.set_major_formatter("{x:,.0f}")
+    panel.xaxis.set_major_formatter(lambda value, _: short_progress(value, axis))
 
 
 def _title(table: Table) -> str:

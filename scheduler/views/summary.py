@@ -1,7 +1,8 @@
-"""Summary of a table: its schedule in one line, its extremes, its boundaries."""
+"""Summary of a table: its schedule in one line, its extremes, its boundaries, and how its progress is written."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,11 @@ from scheduler.fields import Values
 from scheduler.schedule import Schedule
 from scheduler.spec import Spec
 from scheduler.table import Table
+from scheduler.table_format import Axis
+
+_UNITS = (("T", 10**12), ("B", 10**9), ("M", 10**6))
+_DECADES = 100.0  # between the values of the first and the last tenth, in order of size
+_SAMPLE = 10_000  # values looked at
 
 
 def call(schedule: Schedule) -> str:
@@ -109,3 +115,36 @@ def _warmup_ends(table: Table) -> set[int]:
         for name, value in vars(schedule).items()
         if "warmup" in name and isinstance(value, int)
     }
+
+
+def progress(value: int, axis: Axis) -> str:
+    """An amount of progress, exactly: `1,000`, and of tokens `375B` or `1.25T` where three digits behind it do."""
+    if axis == "token":
+        for letter, unit in _UNITS:
+            if value >= unit and value % (unit // 1000) == 0:
+                return f"{value / unit:.3f}".rstrip("0").rstrip(".") + letter
+    return f"{value:,}"
+
+
+def short_progress(value: float, axis: Axis) -> str:
+    """An amount of progress for the label of an axis: tokens in four digits."""
+    if axis == "token":
+        for letter, unit in _UNITS:
+            if value >= unit:
+                return f"{value / unit:.4g}{letter}"
+    return f"{value:,.0f}"
+
+
+def spans_decades(columns: Iterable[Values]) -> bool:
+    """Whether values (each of shape [n]) show more on a log scale.
+
+    All are above 0, and those in the middle span a factor of 100: the tenth at either end of their order does not
+    count, so that a cosine, which comes down to nearly 0 in its last steps, keeps its shape.
+    """
+    drawn = [column for column in columns if len(column)]
+    if not drawn or min(float(column.min()) for column in drawn) <= 0.0:
+        return False
+    sampled = [column[:: -(-len(column) // _SAMPLE)] for column in drawn]
+    low = min(float(np.quantile(column, 0.1)) for column in sampled)
+    high = max(float(np.quantile(column, 0.9)) for column in sampled)
+    return high >= _DECADES * low

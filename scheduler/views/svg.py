@@ -29,6 +29,14 @@ _BEHIND = "#a8a8a8"
 _UNITS = {"lr": "learning rate"}
 _NOTHING: Mapping[int, str] = MappingProxyType({})
 
+DARK_CLASS = "lrtables-picture"
+"""The class of the SVG element that `DARK_STYLE` is for, in a page with other pictures too."""
+DARK_STYLE = (
+    f"<style>@media (prefers-color-scheme: dark) {{ .{DARK_CLASS} {{ filter: invert(0.9) hue-rotate(180deg) }} }}"
+    "</style>"
+)
+"""Turns a picture on white dark where the reader's pages are, and keeps its hues."""
+
 
 def picture(tables: Mapping[str, Table], *, title: str = "", marks: Mapping[int, str] = _NOTHING) -> str:
     """Draw tables over one another and return the picture as SVG text.
@@ -60,9 +68,11 @@ def picture(tables: Mapping[str, Table], *, title: str = "", marks: Mapping[int,
     lines = {row * last.stride: label for row, label in sorted(marks.items())}
     parts += _marks(lines, horizontal, height - _BOTTOM)
     body = "\n".join(parts)
+    size = f'viewBox="0 0 {_WIDTH} {height}" width="{_WIDTH}" height="{height}"'
     return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {height}" width="{_WIDTH}" height="{height}" '
-        f'font-family="sans-serif" font-size="11" role="img">\n<title>{_escaped(title or "schedule")}</title>\n'
+        f'<svg xmlns="http://www.w3.org/2000/svg" class="{DARK_CLASS}" {size} '
+        f'font-family="sans-serif" font-size="11" role="img">\n'
+        f"<title>{_escaped(title or 'schedule')}</title>\n{DARK_STYLE}\n"
         f'<rect width="{_WIDTH}" height="{height}" fill="#ffffff"/>\n{body}\n</svg>\n'
     )
 

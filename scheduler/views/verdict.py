@@ -62,17 +62,21 @@ class Verdict:
     """B is so many steps later than A, earlier where it is negative."""
 
     def __str__(self) -> str:
+        return self.said_of("B")
+
+    def said_of(self, name: str) -> str:
+        """The verdict in words, in which the side beside A is called `name`."""
         match self.relation:
             case "equal":
                 return "equal bit for bit"
             case "rounding":
                 return f"the same curve, rounding only: {_rounding(self.difference)}"
             case "scaled":
-                words = f"B is the same curve times {repr(self.factor).removesuffix('.0')}"
+                words = f"{name} is the same curve times {repr(self.factor).removesuffix('.0')}"
             case "shifted":
-                words = f"B is the same curve {_steps(self.shift)}"
+                words = f"{name} is the same curve {_steps(self.shift)}"
             case "different":
-                return f"B is a different curve {self._place}{self._rest}"
+                return f"{name} is a different curve {self._place}{self._rest}"
         precision = "bit for bit" if self.exact else "to rounding"
         return f"{words} {self._place}, {precision}{self._rest}".replace(" ,", ",")
 

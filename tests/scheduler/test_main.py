@@ -9,7 +9,9 @@ import pytest
 
 from scheduler import KINDS
 from scheduler.__main__ import main
+from scheduler.training import experiment
 from scheduler.training.choices import CHOICES
+from scheduler.training.comparison import twin
 from scheduler.training.options import parse
 
 pytest.importorskip("torch")
@@ -137,6 +139,27 @@ def test_what_cannot_be_trained_is_refused(
     err = capsys.readouterr().err
     assert message in err
     assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize("epochs", [4, 100])
+@pytest.mark.parametrize("scheduler", sorted(set(CHOICES) - {"plateau"}))  # whose rates depend on the losses
+def test_a_short_training_shows_a_curve_too(scheduler: str, epochs: int) -> None:
+    """Without options the rate changes, however short the training; of 100 epochs the defaults are the known ones."""
+    settings = parse(["--scheduler", scheduler, "--epochs", str(epochs)]).settings
+    table = twin(settings, batches=23)
+    assert table is not None
+    assert len(set(table.lr.tolist())) > 2
+    if epochs == 100 and scheduler in ("step", "multistep"):
+        known = {"step_size": 30} if scheduler == "step" else {"milestones": [30, 60, 90]}
+        assert settings.parameters(23) == {**known, "gamma": 0.1}
+
+
+def test_momenta_are_compared_in_the_picture_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where torch cycles the momentum, that of the table is drawn over it as the rate is."""
+    seen: list[dict[str, object]] = []
+    monkeypatch.setattr(experiment, "plot", lambda *given, **options: seen.append(options["applied"]))
+    assert run(tmp_path, "--scheduler", "onecycle", "--epochs", "1", "--compare") == 0
+    assert [list(applied) for applied in seen] == [["lr", "momentum"]]
 
 
 @pytest.mark.parametrize("words", [["30", "60", "90"], ["30,60,90"], ["[90,", "60,", "30]"], ["30, 60", "90"]])

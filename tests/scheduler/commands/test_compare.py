@@ -121,7 +121,7 @@ def test_a_picture_is_saved(run: Run, tmp_path: Path) -> None:
         pytest.param([LINEAR, "{"], "this is no JSON", id="json"),
         pytest.param([LINEAR, COSINE, "--steps", "0"], "--steps must be a whole number from 1", id="steps"),
         pytest.param([LINEAR, f"Literal digest={'a' * 64}"], "has not been looked up", id="unresolved"),
-        pytest.param([LINEAR, COSINE, "--output", "x.doc"], "Format 'doc' is not supported", id="suffix"),
+        pytest.param([LINEAR, COSINE, "--output", "x.doc"], "must end in .png or .svg, got 'x.doc'", id="suffix"),
     ],
 )
 def test_bad_input_ends_with_2(run: Run, words: list[str], message: str) -> None:

@@ -3,6 +3,7 @@
 import argparse
 import io
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -158,6 +159,21 @@ def test_a_schedule_without_an_end_says_its_length(capsys: pytest.CaptureFixture
     """Where nothing decides the length, it is chosen and said so."""
     assert show("LinearWarmup", "1e-3", "500") == 0
     assert "2,000 steps (the schedule has no end: 4 x its longest step count; --steps" in capsys.readouterr().out
+
+
+def test_a_log_scale_is_asked_for(capsys: pytest.CaptureFixture[str]) -> None:
+    """`--log` draws drops by ten at equal heights."""
+    assert show("StepLR", "0.1", "30", "--log") == 0
+    assert " 0.0001 ┤" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("typed", ["transformers.cosine 5e-4 100 1000", "CosineAnnealingLR 0.1 T_max=90", "bert-base"])
+def test_no_steps_are_invented(capsys: pytest.CaptureFixture[str], typed: str) -> None:
+    """A schedule that states its length is shown for exactly that, and nothing is warned of."""
+    assert show(*typed.split()) == 0
+    out, err = capsys.readouterr()
+    assert err == ""
+    assert re.search(r"^(1,000|90|1,000,000) steps \((the steps that|as the recipe)", out, re.MULTILINE)
 
 
 def test_warnings_are_printed(capsys: pytest.CaptureFixture[str]) -> None:

@@ -6,8 +6,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scheduler import Spec, Table
+from scheduler.compose import Ramp
 from scheduler.custom import CyclicLR, LinearWarmup, WarmupWithDecay
 from scheduler.views.chart import BEHIND, boundary_lines, chart, number, value_lines
+from scheduler.views.summary import progress
 
 
 def _drawing(text: str) -> list[str]:
@@ -66,6 +68,35 @@ def test_a_constant_is_drawn_against_zero() -> None:
 def test_the_axis_counts_its_own_units() -> None:
     """Below the chart stand the axis's name and the first unit of its last row."""
     assert chart([1.0, 2.0, 3.0], axis="sample", stride=512).splitlines()[-1].split() == ["0", "sample", "1,024"]
+
+
+def test_tokens_are_counted_in_trillions_billions_and_millions() -> None:
+    """The end of the axis is short; the steps of exact values are exact, and may be typed again."""
+    table = Spec(schedule=Ramp(0.1, 0.0, 1500), total_steps=1500, axis="token", stride=10**9).table()
+    assert chart(table.lr, axis="token", stride=10**9).splitlines()[-1].split() == ["0", "token", "1.499T"]
+    assert [line.split()[0] for line in value_lines(table, [0, 1, 999, 1499])] == ["0", "1B", "999B", "1.499T"]
+    assert progress(1_234_567, "token") == "1,234,567"
+    assert progress(1_234_000, "token") == "1.234M"
+    assert progress(5_000_000, "step") == "5,000,000"
+
+
+def test_several_curves_stand_behind_the_first() -> None:
+    """Each has a character of its own and its own stride; the axis is as long as the longest."""
+    text = chart([1.0, 1.0], stride=10, behind=[([0.0, 0.0, 0.0], 10), ([0.5] * 40, 1)], height=9)
+    assert text.splitlines()[-1].split() == ["0", "step", "39"]
+    lines = _drawing(text)
+    assert (lines[4].count("+"), lines[8].count("·")) == (67, round(3 / 4 * 67))
+    with pytest.raises(ValueError, match="behind must have at most 6 curves, got 7"):
+        chart([1.0], behind=[([1.0], 1)] * 7)
+
+
+def test_a_log_scale_draws_powers_of_ten_evenly() -> None:
+    """Values a factor apart are a distance apart; what is not above 0 lies at the bottom."""
+    lines = _drawing(chart([1e-1, 1e-2, 1e-3, 0.0], height=9, log=True))
+    assert [line.find("⠉") >= 0 or bool(line.strip()) for line in (lines[0], lines[4], lines[8])] == [True] * 3
+    assert "0.01" in chart([1e-1, 1e-2, 1e-3], height=9, log=True)
+    with pytest.raises(ValueError, match="a log scale needs values above 0, and there is none"):
+        chart([0.0, 0.0], log=True)
 
 
 @pytest.mark.parametrize(

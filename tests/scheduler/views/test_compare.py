@@ -185,7 +185,7 @@ def test_a_picture_shows_both_and_their_difference(tmp_path: Path, suffix: str) 
 
 def test_what_cannot_be_drawn_is_refused(tmp_path: Path) -> None:
     """A suffix that no picture has, and sides without a common column, are errors."""
-    with pytest.raises(ValueError, match="Format 'txt' is not supported"):
+    with pytest.raises(ValueError, match=r"must end in \.png or \.svg, got '.*difference\.txt'"):
         compare(LINEAR, COSINE, 10).plot(tmp_path / "difference.txt")
     with pytest.raises(ValueError, match="nothing to draw: A and B have no column in common"):
         compare(Table({"lr": [1.0]}), Table({"momentum": [1.0]})).plot(tmp_path / "difference.png")

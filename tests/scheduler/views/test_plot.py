@@ -4,15 +4,18 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
 
 from scheduler import Spec, Table
+from scheduler.builtin import CosineAnnealingLR, OneCycleLR, StepLR
+from scheduler.compose import Ramp
 from scheduler.custom import CyclicLR, LinearWarmup, WarmupWithDecay
 from scheduler.views.plot import plot, plot_lines
 
-pytest.importorskip("matplotlib")
+imread = pytest.importorskip("matplotlib.image").imread
 
 SCHEDULE = WarmupWithDecay(5e-4, 100, 1000, min_lr=1e-6)
 
@@ -85,6 +88,47 @@ def test_the_boundaries_are_marked(table: Table) -> None:
     assert any(re.fullmatch(r"boundaries: 0 · .*100 · 999", text) for text in _legend(table))
 
 
+def test_the_legend_says_nothing_twice() -> None:
+    """A column alone in its panel is named by the panel; boundaries that all columns share stand in one legend."""
+    figure = plot(OneCycleLR(0.1, 100).table())
+    legends = [panel.get_legend() for panel in figure.axes]
+    assert [text.get_text() for text in legends[0].get_texts()] == ["boundaries: 0 · 30 · 99"]  # type: ignore[union-attr]
+    assert legends[1] is None
+    lines = {"training": [3.0, 2.0], "test": [3.0, 2.5]}
+    over = plot_lines(None, "loss", lines, title="losses", over=lines, over_name="from the table").axes[0].get_legend()
+    assert [text.get_text() for text in over.get_texts()] == ["training", "test", "from the table"]  # type: ignore[union-attr]
+
+
+def test_values_that_span_decades_stand_on_a_log_scale() -> None:
+    """Drops by powers of ten are seen; a cosine keeps its shape; a choice is followed."""
+    steps, cosine = StepLR(0.1, 30).table(120), CosineAnnealingLR(0.1, 100).table()
+    assert [plot(table).axes[0].get_yscale() for table in (steps, cosine)] == ["log", "linear"]
+    assert [plot(steps, log=False).axes[0].get_yscale(), plot(cosine, log=True).axes[0].get_yscale()] == [
+        "linear",
+        "log",
+    ]
+
+
+def test_tokens_are_counted_in_trillions_billions_and_millions() -> None:
+    """The labels of the axis and of the boundaries are short."""
+    figure = plot(Spec(schedule=Ramp(0.1, 0.0, 300), total_steps=300, axis="token", stride=10**9).table())
+    figure.canvas.draw()
+    assert "100B" in [label.get_text() for label in figure.axes[0].get_xticklabels()]
+    assert "boundaries: 0 · 299B" in [text.get_text() for text in figure.axes[0].get_legend().get_texts()]  # type: ignore[union-attr]
+
+
+def test_pictures_can_be_read_on_dark_pages(table: Table, tmp_path: Path) -> None:
+    """An SVG follows the color scheme of its page; a PNG brings its background along."""
+    plot(table, tmp_path / "lr.svg")
+    root = ElementTree.parse(tmp_path / "lr.svg").getroot()
+    style = next(root.iter("{http://www.w3.org/2000/svg}style"))
+    assert f".{root.attrib['class']} " in str(style.text)
+    assert "prefers-color-scheme: dark" in str(style.text)
+    plot(table, tmp_path / "lr.png")
+    corner = imread(tmp_path / "lr.png")[0, 0]
+    assert corner.tolist() == [1.0, 1.0, 1.0, 1.0]
+
+
 def test_many_boundaries_are_not_marked() -> None:
     """Marks that would hide the line are left out."""
     table = Table.compute(Spec(schedule=CyclicLR(1e-4, 0.1, 10), total_steps=1000))
@@ -143,7 +187,7 @@ def test_measured_values_are_drawn_per_epoch(tmp_path: Path) -> None:
     figure = plot_lines(tmp_path / "loss.png", "loss", {"a": [3.0, 2.0]}, title="losses", over={"b": [3.0, 2.0]})
     lines = figure.axes[0].lines
     assert [np.asarray(line.get_xdata()).tolist() for line in lines] == [[1, 2], [1, 2]]
-    assert [line.get_label() for line in lines] == ["a", "b"]
+    assert [line.get_label() for line in lines] == ["a", "again"]
     assert (tmp_path / "loss.png").stat().st_size > 1000
 
 

@@ -118,3 +118,11 @@ def test_a_picture_of_nothing_is_refused() -> None:
     """No table is an error."""
     with pytest.raises(ValueError, match="tables must have at least one table, got none"):
         picture({})
+
+
+def test_a_picture_follows_the_color_scheme_of_its_page() -> None:
+    """On dark pages it is turned dark, by a rule that meets no other picture of the page."""
+    root = drawn({"plan": WARMUP})
+    style = next(root.iter(f"{SVG}style"))
+    assert f".{root.attrib['class']} " in str(style.text)
+    assert "prefers-color-scheme: dark" in str(style.text)
