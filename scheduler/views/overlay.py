@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from scheduler.fields import Values
 from scheduler.table import Table
 from scheduler.views.plot import empty_figure, finish, levels, picture_path, save, scale_values
+from scheduler.views.summary import unit_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -36,7 +37,7 @@ def overlay(path: str | os.PathLike[str], pairs: Pairs, *, names: tuple[str, str
     figure = empty_figure(1.5 + 4.4 * len(panels))
     axes = figure.subplots(2 * len(panels), sharex=True, squeeze=False)[:, 0]
     for (name, columns), above, below in zip(panels.items(), axes[::2], axes[1::2], strict=True):
-        above.set_ylabel(name.replace("_", " "))
+        above.set_ylabel(unit_of(name))
         below.set_ylabel("A - B")
         for column in columns:
             _draw(above, below, column, *pairs[column])
@@ -66,7 +67,7 @@ def draw_together(path: str | os.PathLike[str], tables: Mapping[str, Table], *, 
     figure = empty_figure(1.2 + 2.8 * len(panels))
     axes = figure.subplots(len(panels), sharex=True, squeeze=False)[:, 0]
     for panel, (base, columns) in zip(axes, panels.items(), strict=True):
-        panel.set_ylabel(base.replace("_", " "))
+        panel.set_ylabel(unit_of(base))
         drawn = [
             (name, table, column) for name, table in tables.items() for column in columns if column in table.columns
         ]

@@ -17,7 +17,7 @@ from scheduler.spec import Spec
 from scheduler.table import Table, draw
 from scheduler.table_format import Axis
 from scheduler.views.difference import difference
-from scheduler.views.summary import boundaries, call, extremes, progress, short_progress, spans_decades
+from scheduler.views.summary import boundaries, call, extremes, progress, short_progress, spans_decades, unit_of
 from scheduler.views.svg import DARK_CLASS, DARK_STYLE
 
 if TYPE_CHECKING:
@@ -33,7 +33,6 @@ _MOST_CALLS = 3
 _MOST_MARKERS = 30
 _NORMAL, _WIDE = 1.5, 3.0
 _OVER: dict[str, Any] = {"linewidth": 1.0, "linestyle": "--", "color": "black"}  # to be seen on top of _WIDE
-_UNITS = {"lr": "learning rate"}
 
 
 def plot(
@@ -70,7 +69,7 @@ def plot(
     figure = empty_figure(1.2 + 2.8 * len(panels))
     axes = figure.subplots(len(panels), sharex=True, squeeze=False)[:, 0]
     for panel, (name, columns) in zip(axes, panels.items(), strict=True):
-        panel.set_ylabel(_UNITS.get(name, name.replace("_", " ")))
+        panel.set_ylabel(unit_of(name))
         for column in columns:
             _draw(panel, table, column, actual.get(column), is_alone=len(columns) == 1)
         _mark_boundaries(panel, table, columns, is_named=panel is axes[0])

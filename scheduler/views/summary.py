@@ -148,3 +148,8 @@ def spans_decades(columns: Iterable[Values]) -> bool:
     low = min(float(np.quantile(column, 0.1)) for column in sampled)
     high = max(float(np.quantile(column, 0.9)) for column in sampled)
     return high >= _DECADES * low
+
+
+def unit_of(column: str) -> str:
+    """What the values of a column, named without a group, are called beside an axis."""
+    return "learning rate" if column == "lr" else column.replace("_", " ")

@@ -9,11 +9,13 @@ from types import MappingProxyType
 from xml.sax.saxutils import escape
 
 import numpy as np
+from typing_extensions import override
 
 from scheduler.fields import Values
 from scheduler.table import Table
+from scheduler.table_format import Axis
 from scheduler.views.chart import number
-from scheduler.views.summary import extremes
+from scheduler.views.summary import extremes, short_progress, spans_decades, unit_of
 
 _WIDTH, _PANEL = 860, 260  # pixels: of the picture, and the height of one panel's axes
 _LEFT, _RIGHT, _TOP, _BOTTOM = 78, 18, 58, 44
@@ -26,7 +28,6 @@ _MOST_NAMES = 3  # of grey tables in the legend
 _TICKS = 6
 _COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#5f5f5f", "#000000")
 _BEHIND = "#a8a8a8"
-_UNITS = {"lr": "learning rate"}
 _NOTHING: Mapping[int, str] = MappingProxyType({})
 
 DARK_CLASS = "lrtables-picture"
@@ -61,10 +62,14 @@ def picture(tables: Mapping[str, Table], *, title: str = "", marks: Mapping[int,
     horizontal = _Scale(0.0, float(rows * last.stride), _LEFT, _WIDTH - _RIGHT)
     height = _TOP + len(panels) * (_PANEL + _GAP) - _GAP + _BOTTOM
     parts = [_text(_LEFT, 18, title, size=13)] if title else []
+    named: list[tuple[str, str]] = []
     for index, (name, columns) in enumerate(panels.items()):
         top = _TOP + index * (_PANEL + _GAP)
         is_lowest = index == len(panels) - 1
-        parts += _panel(name, columns, tables, horizontal, top, last.axis if is_lowest else None)
+        parts += _panel(name, columns, tables, horizontal, top, last.axis, has_labels=is_lowest)
+        legend = _legend_entries(columns[:_MOST_COLUMNS], tables)
+        parts += _legend(legend, top) if legend != named else ()  # what the panel above says is not said again
+        named = legend
     lines = {row * last.stride: label for row, label in sorted(marks.items())}
     parts += _marks(lines, horizontal, height - _BOTTOM)
     body = "\n".join(parts)
@@ -87,6 +92,7 @@ class _Scale:
     stop: float
 
     def __call__(self, value: float) -> float:
+        """The place of a value."""
         return self.start + (value - self.low) / (self.high - self.low) * (self.stop - self.start)
 
     @property
@@ -97,6 +103,21 @@ class _Scale:
         step = next(power * factor for factor in (1, 2, 5, 10) if power * factor >= rough * 0.999)
         first = math.ceil(self.low / step - 1e-9)
         return [index * step for index in range(first, math.floor(self.high / step + 1e-9) + 1)]
+
+
+class _LogScale(_Scale):
+    """A map from the logarithms of values to pixels; `low` and `high` are powers of ten."""
+
+    @override
+    def __call__(self, value: float) -> float:
+        return super().__call__(math.log10(value))
+
+    @property
+    @override
+    def ticks(self) -> list[float]:
+        """Powers of ten, about `_TICKS`."""
+        powers = range(math.ceil(self.low), math.floor(self.high) + 1)
+        return [10.0**power for power in powers[:: -(-len(powers) // _TICKS)]]
 
 
 def _panels(tables: Mapping[str, Table]) -> dict[str, list[str]]:
@@ -113,29 +134,43 @@ def _order(column: str) -> tuple[bool, str, int]:
 
 
 def _panel(
-    name: str, columns: Sequence[str], tables: Mapping[str, Table], horizontal: _Scale, top: float, axis: str | None
+    name: str,
+    columns: Sequence[str],
+    tables: Mapping[str, Table],
+    horizontal: _Scale,
+    top: float,
+    axis: Axis,
+    *,
+    has_labels: bool,
 ) -> Iterator[str]:
     drawn = columns[:_MOST_COLUMNS]
     shown = [table.columns[column] for table in tables.values() for column in drawn if column in table.columns]
     vertical = _vertical(shown, top)
-    yield from _grid(horizontal, vertical, axis)
+    yield from _grid(horizontal, vertical, axis, has_labels=has_labels)
     left_out = len(columns) - len(drawn)
-    label = _UNITS.get(name, name.replace("_", " ")) + (f" (and {left_out} more groups)" if left_out else "")
+    label = unit_of(name) + (f" (and {left_out} more groups)" if left_out else "")
     yield _text(16, top + _PANEL / 2, label, anchor="middle", turned=True)
-    names, legend = list(tables), []
     for title, table in tables.items():
-        is_behind = title != names[-1]
+        is_behind = title != list(tables)[-1]
         for column, own_color in zip(drawn, _COLORS, strict=False):
             if column not in table.columns:
                 continue
             color, width = (_BEHIND, 2.5) if is_behind else (own_color, 1.6)
             path = _path(table.columns[column], table.stride, horizontal, vertical)
             yield f'<path d="{path}" fill="none" stroke="{color}" stroke-width="{width}"/>'
-            if not is_behind:
-                legend.append((color, " ".join(_legend_words(title, column, len(names) > 1, len(drawn) > 1))))
-    if len(names) > 1:
-        legend.insert(0, (_BEHIND, _shortened(names[:-1])))
-    yield from _legend(legend if len(legend) > 1 else [], top)
+
+
+def _legend_entries(drawn: Sequence[str], tables: Mapping[str, Table]) -> list[tuple[str, str]]:
+    """Color and label of each line, and of all grey ones together; none where there is only one line."""
+    *earlier, title = tables
+    legend = [
+        (color, " ".join(_legend_words(title, column, bool(earlier), len(drawn) > 1)))
+        for column, color in zip(drawn, _COLORS, strict=False)
+        if column in tables[title].columns
+    ]
+    if earlier:
+        legend.insert(0, (_BEHIND, _shortened(earlier)))
+    return legend if len(legend) > 1 else []
 
 
 def _legend_words(title: str, column: str, several_tables: bool, several_columns: bool) -> Iterator[str]:
@@ -151,9 +186,11 @@ def _shortened(names: Sequence[str]) -> str:
 
 
 def _vertical(columns: Sequence[Values], top: float) -> _Scale:
-    """The scale of the values: from 0, unless they lie close together far above it."""
-    low = min(float(column.min()) for column in columns)
-    high = max(float(column.max()) for column in columns)
+    """The scale of the values: logarithmic where they span decades; else from 0, unless they lie far above it."""
+    if spans_decades(columns):
+        low, high = (math.log10(extreme) for extreme in _extremes(columns))
+        return _LogScale(low - 0.04 * (high - low), high + 0.04 * (high - low), top + _PANEL, top)
+    low, high = _extremes(columns)
     if 0 <= low < 0.6 * high or low == high:
         low = min(low, 0.0)
     if not high - low >= np.finfo(np.float64).tiny:
@@ -162,7 +199,11 @@ def _vertical(columns: Sequence[Values], top: float) -> _Scale:
     return _Scale(low - (room if low else 0.0), high + room, top + _PANEL, top)
 
 
-def _grid(horizontal: _Scale, vertical: _Scale, axis: str | None) -> Iterator[str]:
+def _extremes(columns: Sequence[Values]) -> tuple[float, float]:
+    return min(float(column.min()) for column in columns), max(float(column.max()) for column in columns)
+
+
+def _grid(horizontal: _Scale, vertical: _Scale, axis: Axis, *, has_labels: bool) -> Iterator[str]:
     top, bottom = vertical.stop, vertical.start
     for value in vertical.ticks:
         y = vertical(value)
@@ -171,13 +212,12 @@ def _grid(horizontal: _Scale, vertical: _Scale, axis: str | None) -> Iterator[st
     for value in horizontal.ticks:
         x = horizontal(value)
         yield _line(x, top, x, bottom, "#f0f0f0")
-        if axis is not None:
-            yield _text(
-                x, bottom + 16, f"{value:,.0f}" if horizontal.high >= _TICKS else number(value), anchor="middle"
-            )
+        if has_labels:
+            label = short_progress(value, axis) if horizontal.high >= _TICKS else number(value)
+            yield _text(x, bottom + 16, label, anchor="middle")
     yield _line(horizontal.start, bottom, horizontal.stop, bottom, "#555555")
     yield _line(horizontal.start, top, horizontal.start, bottom, "#555555")
-    if axis is not None:
+    if has_labels:
         yield _text((horizontal.start + horizontal.stop) / 2, bottom + 34, axis, anchor="middle")
 
 

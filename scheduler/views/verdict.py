@@ -1,7 +1,7 @@
 """The verdict of a comparison in words: equal, rounding only, the same curve later or times a factor, or another one.
 
-The rules, which the explorer page follows too. a and b are the values of A and B in the steps 0 to n - 1, and the peak
-is the largest absolute value of both.
+The rules, for whoever says the same in another language. a and b are the values of A and B in the steps 0 to n - 1, and
+the peak is the largest absolute value of both.
 
 1. Two values are close where they differ by at most 1e-9 of the larger one, or by at most 2^-46 of the peak: what
    another formula, a recurrence or a cancellation leaves. Everything else is a difference.

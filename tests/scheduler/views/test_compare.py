@@ -175,7 +175,7 @@ def test_a_picture_shows_both_and_their_difference(tmp_path: Path, suffix: str) 
     figure = compare(Table(columns), Table(columns | {"lr.1": right})).plot(path)
     assert path.stat().st_size > 0
     rates, difference, momentum, none = figure.axes
-    assert [panel.get_ylabel() for panel in figure.axes] == ["lr", "A - B", "momentum", "A - B"]
+    assert [panel.get_ylabel() for panel in figure.axes] == ["learning rate", "A - B", "momentum", "A - B"]
     assert [line.get_label() for line in rates.lines] == ["lr.0 of A", "lr.0 of B", "lr.1 of A", "lr.1 of B"]
     assert [np.min(line.get_ydata()) for line in difference.lines] == [0.0, -4.0]
     assert len(momentum.lines) == 2

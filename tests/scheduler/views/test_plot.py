@@ -1,9 +1,12 @@
 """A picture shows the whole table, says what was applied, and leaves matplotlib's global state alone."""
 
+from __future__ import annotations
+
 import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 from xml.etree import ElementTree
 
 import numpy as np
@@ -14,6 +17,9 @@ from scheduler.builtin import CosineAnnealingLR, OneCycleLR, StepLR
 from scheduler.compose import Ramp
 from scheduler.custom import CyclicLR, LinearWarmup, WarmupWithDecay
 from scheduler.views.plot import plot, plot_lines
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 imread = pytest.importorskip("matplotlib.image").imread
 
@@ -26,7 +32,12 @@ def table() -> Table:
 
 
 def _legend(table: Table, **options: object) -> list[str]:
-    legend = plot(table, **options).axes[0].get_legend()  # type: ignore[arg-type]  # each test gives what plot takes
+    return _named(plot(table, **options))  # type: ignore[arg-type]  # each test gives what plot takes
+
+
+def _named(figure: Figure, panel: int = 0) -> list[str]:
+    """What the legend of a panel says."""
+    legend = figure.axes[panel].get_legend()
     return [text.get_text() for text in legend.get_texts()] if legend else []
 
 
@@ -91,12 +102,10 @@ def test_the_boundaries_are_marked(table: Table) -> None:
 def test_the_legend_says_nothing_twice() -> None:
     """A column alone in its panel is named by the panel; boundaries that all columns share stand in one legend."""
     figure = plot(OneCycleLR(0.1, 100).table())
-    legends = [panel.get_legend() for panel in figure.axes]
-    assert [text.get_text() for text in legends[0].get_texts()] == ["boundaries: 0 · 30 · 99"]  # type: ignore[union-attr]
-    assert legends[1] is None
+    assert (_named(figure, 0), _named(figure, 1)) == (["boundaries: 0 · 30 · 99"], [])
     lines = {"training": [3.0, 2.0], "test": [3.0, 2.5]}
-    over = plot_lines(None, "loss", lines, title="losses", over=lines, over_name="from the table").axes[0].get_legend()
-    assert [text.get_text() for text in over.get_texts()] == ["training", "test", "from the table"]  # type: ignore[union-attr]
+    figure = plot_lines(None, "loss", lines, title="losses", over=lines, over_name="from the table")
+    assert _named(figure) == ["training", "test", "from the table"]
 
 
 def test_values_that_span_decades_stand_on_a_log_scale() -> None:
@@ -114,7 +123,7 @@ def test_tokens_are_counted_in_trillions_billions_and_millions() -> None:
     figure = plot(Spec(schedule=Ramp(0.1, 0.0, 300), total_steps=300, axis="token", stride=10**9).table())
     figure.canvas.draw()
     assert "100B" in [label.get_text() for label in figure.axes[0].get_xticklabels()]
-    assert "boundaries: 0 · 299B" in [text.get_text() for text in figure.axes[0].get_legend().get_texts()]  # type: ignore[union-attr]
+    assert _named(figure) == ["boundaries: 0 · 299B"]
 
 
 def test_pictures_can_be_read_on_dark_pages(table: Table, tmp_path: Path) -> None:

@@ -126,3 +126,21 @@ def test_a_picture_follows_the_color_scheme_of_its_page() -> None:
     style = next(root.iter(f"{SVG}style"))
     assert f".{root.attrib['class']} " in str(style.text)
     assert "prefers-color-scheme: dark" in str(style.text)
+
+
+def test_a_legend_is_not_repeated_and_tokens_are_short() -> None:
+    """Panels with the same lines share the legend of the first; the axis counts tokens in B."""
+    columns = {"lr": np.linspace(0.1, 0.0, 500), "momentum": np.linspace(0.9, 0.8, 500)}
+    table = Table(columns, axis="token", stride=10**9)
+    labels = texts(drawn({"version 1": table, "version 2": table}))
+    assert (labels.count("version 1"), labels.count("version 2"), labels.count("400B")) == (1, 1, 1)
+
+
+def test_values_that_span_decades_stand_on_a_log_scale() -> None:
+    """Drops by ten are of one height, and the labels are powers of ten."""
+    root = drawn({"plan": Table({"lr": np.repeat([1e-1, 1e-2, 1e-3, 1e-4], 30)})})
+    found = heights(root)
+    drops = np.diff(sorted(set(found)))
+    assert len(drops) == 3
+    assert drops == pytest.approx(drops[0], abs=0.2)
+    assert {"0.1", "0.01", "0.001", "0.0001"} <= set(texts(root))
