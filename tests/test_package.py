@@ -15,7 +15,10 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
+from service.explorer.assets import PAGE, assets
+from service.explorer.static import static_page
 from tests.support.packages import asked_for, packages_needed, read_pins, read_project
+from tests.support.servers.process import ServerProcess
 
 ROOT = Path(__file__).parent.parent
 LIGHT = {
@@ -171,6 +174,30 @@ def test_the_wheel_alone_shows_a_schedule(light: Path) -> None:
     """With the wheel alone, `lrtables show` prints a schedule's values: it needs no server."""
     done = run(light / "lrtables", "show", "LinearWarmup", "0.5", "1", "--steps", "2", "--at", "0", cwd=light)
     assert "0.5" in done.stdout
+
+
+@pytest.mark.slow
+def test_the_wheel_alone_writes_the_explorer(light: Path) -> None:
+    """With the wheel alone, `lrtables explorer` writes the page as the checkout has it."""
+    run(light / "lrtables", "explorer", "--static", "page", cwd=light)
+    assert (light / "page/index.html").read_text(encoding="utf-8") == static_page()
+
+
+@pytest.mark.slow
+def test_the_server_of_the_wheel_has_the_explorer(
+    built: Built, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A server that runs from the installed wheel serves the page and each of its files as the checkout has them."""
+    run(
+        sys.executable, "-m", "pip", "install", "-qq", "--no-deps", "--target", tmp_path / "site", built.wheel, cwd=ROOT
+    )
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path / "site"))
+    monkeypatch.chdir(tmp_path)
+    with ServerProcess(tmp_path / "data") as server:
+        assert server.get("/") == assets()[PAGE].body
+        assert {path: server.get(f"/explorer/{path}") for path in assets()} == {
+            path: asset.body for path, asset in assets().items()
+        }
 
 
 @pytest.mark.slow

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any, Protocol
 
 from scheduler.commands import compare, completion, show
-from service.commands import data, db, doctor, serve, token
+from service.commands import data, db, doctor, explorer, serve, token
 
 
 class Command(Protocol):
@@ -17,5 +17,5 @@ class Command(Protocol):
         """Add the parser; `run` of the parsed arguments is a function that returns the exit status."""
 
 
-COMMANDS: Sequence[Command] = (serve, show, compare, completion, token, data, db, doctor)
+COMMANDS: Sequence[Command] = (serve, show, compare, completion, explorer, token, data, db, doctor)
 """The commands that need no client."""

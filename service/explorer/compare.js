@@ -1,10 +1,11 @@
 // Several curves beside the first one, in numbers.
 
 import { Extremes } from "./decimate.js";
-import { difference, differences, factorOf, shiftOf } from "./difference.js";
+import { difference, differences } from "./difference.js";
 import { button, el, fill, later } from "./dom.js";
 import { brief, count } from "./format.js";
 import { summaryOf } from "./table.js";
+import { inWords, ulpText, verdict } from "./verdict.js";
 
 /** @type {WeakMap<Float64Array, Map<string, any>>} differences that were made, by the second curve */
 const made = new WeakMap();
@@ -50,37 +51,20 @@ export class Comparison {
     const [base, ...others] = entries, name = letters[base.place];
     fill(this.root, el("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Differences" }, el("table", {},
       el("caption", {}, `Compared with ${name}`),
-      el("thead", {}, el("tr", {}, ...["", "in short", "first differing", "largest absolute", "relative", "ULP", "sum of rates"].map((text) => el("th", { scope: "col" }, text)))),
+      el("thead", {}, el("tr", {}, ...["curve", "in short", "first differing", "largest absolute", "relative", "ULP", "sum of rates"].map((text) => el("th", { scope: "col" }, text)))),
       el("tbody", {}, ...others.map((other) => this.row(base, other, name, letters[other.place]))))));
   }
 
   row(base, other, name, own) {
-    const left = base.flat[0].values, right = other.flat[0].values, found = difference(left, right);
+    const rows = Math.min(base.table.rows, other.table.rows);
+    const left = base.flat[0].values.subarray(0, rows), right = other.flat[0].values.subarray(0, rows), found = difference(left, right);
+    const length = base.table.rows === other.table.rows ? "" : `; ${own} has ${count(other.table.rows)} rows, ${name} ${count(base.table.rows)}`;
     const at = (step) => (step < 0 ? "" : button(count(step), () => this.go(step), { class: "link", "aria-label": `Go to step ${step}` }));
     const cell = (text, step) => el("td", { class: "number" }, text, " ", at(step));
     const ratio = summaryOf(right).sum / summaryOf(left).sum;
-    return el("tr", {}, el("th", { scope: "row" }, own), el("td", {}, verdict(left, right, found, name, own)),
+    return el("tr", {}, el("th", { scope: "row" }, own), el("td", {}, inWords(verdict(left, right, found), found, own) + length),
       el("td", { class: "number" }, found.first < 0 ? "none" : at(found.first)),
-      cell(brief(found.absolute, 6), found.absoluteAt), cell(`${brief(found.relative * 100, 4)} %`, found.relativeAt), cell(far(found.ulp), found.ulpAt),
+      cell(brief(found.absolute, 6), found.absoluteAt), cell(`${brief(found.relative * 100, 4)} %`, found.relativeAt), cell(ulpText(found.ulp), found.ulpAt),
       el("td", { class: "number" }, Number.isFinite(ratio) ? `× ${brief(ratio, 6)}` : "—"));
   }
-}
-
-/** A number of ULP: beyond 2**53 it is not exact, and nobody reads its digits. */
-function far(ulp) {
-  return ulp > 2 ** 53 ? brief(ulp, 3) : count(ulp);
-}
-
-/** What the difference is, in a sentence. */
-export function verdict(left, right, found, name, own) {
-  const length = left.length === right.length ? "" : `; ${own} has ${count(right.length)} rows, ${name} ${count(left.length)}`;
-  if (found.first < 0) return (left.length === right.length ? "the same bits in every row" : `the same bits in the ${count(found.rows)} rows that both have`) + length;
-  const shift = shiftOf(left, right);
-  if (shift) {
-    const steps = `${count(Math.abs(shift.shift))} step${Math.abs(shift.shift) === 1 ? "" : "s"}`;
-    return `the same curve, ${steps} ${shift.shift > 0 ? "late" : "early"}${shift.exact ? "" : " (nearly)"}${length}`;
-  }
-  const factor = factorOf(left, right);
-  if (factor !== null) return `the same curve × ${brief(factor, 6)}${length}`;
-  return `${count(found.differing)} of ${count(found.rows)} rows differ${length}`;
 }

@@ -24,6 +24,11 @@ export const isStatic = () => document.getElementById("program") !== null;
 
 /** The catalogue of kinds and recipes: part of the static page, else a file of the server. */
 export async function catalogue() {
+  const data = await catalogueData();
+  return { ...data, kinds: Object.assign(Object.create(null), data.kinds) }; // in which "__proto__" is no kind
+}
+
+async function catalogueData() {
   const inside = document.getElementById("catalogue");
   if (inside) return JSON.parse(inside.textContent ?? "");
   const response = await fetch(new URL("explorer/catalogue.json", document.baseURI));
@@ -125,7 +130,7 @@ export class Engine {
   async compute(spec, settled) {
     if (!this.fault) {
       const made = await this.ask({ task: "table", spec });
-      if (!made.missing) return this.made(spec, made);
+      if (!made.missing) return made.exactness === "exact" || isStatic() || !settled ? this.made(spec, made) : this.exactly(spec, made);
       if (isStatic()) {
         throw new RefusedError(`${made.missing} needs the C library's functions, which only a server has. This page runs without one.`);
       }
@@ -135,8 +140,18 @@ export class Engine {
     return settled ? serverTable(spec) : null;
   }
 
-  made(spec, { names, columns, boundaries, exactness, specId }) {
-    const source = exactness === "preview" ? "preview" : "exact";
+  /** The server's values of a spec that the kernel can only draw; the preview where it gives none. */
+  async exactly(spec, made) {
+    try {
+      return { ...(await serverTable(spec)), boundaries: made.boundaries };
+    } catch (error) {
+      if (error instanceof RefusedError) throw error;
+      return this.made(spec, made);
+    }
+  }
+
+  made(spec, { columns, boundaries, exactness, specId }) {
+    const source = exactness === "preview" ? "preview" : "exact", names = columns.map(([name]) => name).sort(inOrder);
     return { names, columns: new Map(columns), rows: spec.total_steps, source, boundaries, specId, digest: null };
   }
 }

@@ -67,13 +67,20 @@ export class Form {
     for (const field of this.fields.values()) field.fail(null);
     if (message === null || pointer === null) return false;
     for (let at = pointer; at; at = at.slice(0, at.lastIndexOf("/"))) {
-      const field = this.fields.get(at);
+      const field = this.fields.get(at) ?? this.named(at, message);
       if (field) {
         field.fail(message);
         return true;
       }
     }
     return false;
+  }
+
+  /** The field of a schedule that an error about several of its parameters names first. */
+  named(pointer, message) {
+    const names = [...this.fields.keys()].filter((own) => own.slice(0, own.lastIndexOf("/")) === pointer).map((own) => [message.search(new RegExp(`\\b${own.slice(pointer.length + 1)}\\b`)), own]);
+    const [first] = names.filter(([place]) => place >= 0).sort(([one], [other]) => one - other);
+    return first && this.fields.get(first[1]);
   }
 
   /** @type {Edit} */
@@ -106,9 +113,9 @@ export class Form {
 
   /** The other hyperparameters that have schedules. */
   columns() {
-    const names = Object.keys(this.spec.columns ?? {});
+    const { columns } = this.spec, names = columns && typeof columns === "object" && !Array.isArray(columns) ? Object.keys(columns) : [];
     const rows = names.flatMap((name) => [
-      ...this.schedules(`/columns/${name}`, name),
+      ...this.schedules(`/columns/${name.replace(/~/g, "~0").replace(/\//g, "~1")}`, name),
       button(`Remove ${name}`, () => this.edit("/columns", without(this.spec.columns, name), true), { class: "quiet" }),
     ]);
     const id = newId(), input = el("input", { id, type: "text", placeholder: "weight_decay", autocomplete: "off", spellcheck: "false" });
@@ -167,7 +174,7 @@ export class Form {
 
   /** A list of schedules. */
   members(pointer, { items, minItems = 0, maxItems = Infinity }, name) {
-    const list = valueAt(this.spec, pointer) ?? [];
+    const given = valueAt(this.spec, pointer), list = Array.isArray(given) ? given : [];
     const put = (value) => this.edit(pointer, value, true);
     const cards = list.map((member, place) => this.card(`${pointer}/${place}`, items.schedule, `${name} ${place + 1}`, [
       button("↑", () => put(list.toSpliced(place - 1, 2, member, list[place - 1])), { class: "quiet", "aria-label": `Move ${name} ${place + 1} up`, disabled: place === 0 }),

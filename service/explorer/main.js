@@ -114,7 +114,7 @@ class Page {
 async function start() {
   try {
     const page = new Page(await loadCatalogue());
-    document.documentElement.dataset.mode = isStatic() ? "static" : "served";
+    if (isStatic()) document.getElementById("docs").parentElement.remove(); // there is no server to document
     await page.start();
     document.documentElement.dataset.ready = "true";
   } catch (error) {

@@ -76,7 +76,7 @@ export function addSearch(place, catalogue, open) {
     "aria-label": "Find a schedule or a recipe", "aria-expanded": "false", "aria-controls": listId, "aria-autocomplete": "list",
     placeholder: "Find a schedule or a recipe", "aria-keyshortcuts": "/",
   });
-  const list = el("ul", { id: listId, role: "listbox", "aria-label": "Schedules and recipes", hidden: true, tabindex: "-1" });
+  const list = el("div", { id: listId, role: "listbox", "aria-label": "Schedules and recipes", hidden: true, tabindex: "-1" });
   const hint = el("kbd", { "aria-hidden": "true" }, "/");
   fill(place, input, hint, list);
   let shown = [], chosen = -1;
@@ -84,16 +84,16 @@ export function addSearch(place, catalogue, open) {
   function show() {
     shown = found(entries, input.value);
     fill(list, ...shown.flatMap(rows));
-    if (!shown.length) list.append(el("li", { class: "none", role: "option", "aria-disabled": "true", "aria-selected": "false" }, "Nothing has all of these words."));
+    if (!shown.length) list.append(el("div", { class: "none", role: "option", "aria-disabled": "true", "aria-selected": "false" }, "Nothing has all of these words."));
     list.hidden = false;
     input.setAttribute("aria-expanded", "true");
     choose(input.value && shown.length ? 0 : -1);
   }
 
   function rows(entry, place) {
-    const heading = !input.value && entry.group !== shown[place - 1]?.group && el("li", { class: "group", role: "presentation" }, entry.group);
-    const link = el("a", { href: entry.href, tabindex: "-1" }, el("b", {}, entry.name), el("span", {}, ...prose(entry.about)));
-    return [heading, el("li", { id: `${listId}-${place}`, role: "option", "aria-selected": "false", data: { place } }, link)];
+    const heading = !input.value && entry.group !== shown[place - 1]?.group && el("div", { class: "group", role: "presentation" }, entry.group);
+    const given = { href: entry.href, tabindex: "-1", id: `${listId}-${place}`, role: "option", "aria-selected": "false", data: { place } };
+    return [heading, el("a", given, el("b", {}, entry.name), el("span", {}, ...prose(entry.about)))];
   }
 
   function choose(place) {

@@ -75,7 +75,7 @@ export class Stage {
     const text = JSON.stringify(spec), present = this.tables[place];
     if (present?.text === text && present.table) return;
     const active = place === this.state.active;
-    const refused = tooLarge(spec);
+    const refused = tooLarge(spec) ?? unknownKind(spec, this.page.catalogue);
     if (refused) return this.refuse(place, text, new Error(refused));
     if (this.page.engine.worker === undefined && !this.page.engine.fault) return; // it starts
     this.tables[place] = { ...present, wanted: text };
@@ -99,6 +99,8 @@ export class Stage {
   }
 
   refuse(place, text, error) {
+    const present = this.tables[place], kind = (spec) => JSON.stringify([spec.schedule].flat().map((each) => each.kind));
+    if (present?.table && kind(present.spec) !== kind(this.state.specs[place])) this.tables[place] = {}; // it would mislead
     this.tables[place] = { ...this.tables[place], text, failed: error.message };
     if (error instanceof TokenError) return this.askForToken(error.message);
     const shown = place === this.state.active && this.page.refuse(error);
@@ -154,6 +156,7 @@ export class Stage {
       this.charts[place].show(picture, this.state.view, this.cursor);
     });
     this.pictures = pictures;
+    for (const id of ["charts", "below"]) document.getElementById(id).hidden = !this.active?.table;
     this.read();
     const entry = this.active;
     if (!entry?.table) return;
@@ -300,6 +303,12 @@ export function nameOf(spec, catalogue) {
   if (recipe) return recipe.name;
   const schedule = Array.isArray(spec.schedule) ? spec.schedule[0] : spec.schedule;
   return String(schedule?.kind ?? "no kind").slice(0, 60);
+}
+
+/** What is wrong with a schedule of a kind that there is not; a part of another one is the kernel's to judge. */
+function unknownKind({ schedule }, catalogue) {
+  const unknown = [schedule].flat().find(({ kind }) => !(kind in catalogue.kinds));
+  return unknown ? `there is no kind of schedule called ${JSON.stringify(unknown.kind.slice(0, 80))}` : null;
 }
 
 /** Why a table is not made, if it would fill the memory of a tab. */

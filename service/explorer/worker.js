@@ -19,7 +19,6 @@ const tasks = {
     checkSpec(spec);
     const table = compute(spec, { steps: spec.total_steps });
     return {
-      names: table.names,
       columns: [...table.columns],
       boundaries: table.boundaries,
       exactness: table.exactness,
