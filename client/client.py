@@ -18,7 +18,7 @@ from client.cache.run_files import RunFiles
 from client.errors import DigestMismatchError
 from client.http.addresses import GivenToken
 from client.http.offline import OfflineTransport, is_offline
-from client.http.transport import REFUSED_PATIENCE, Transport
+from client.http.transport import Transport
 from client.resolve import MAX_TABLE, OnUnreachable, Resolver, Source, Wanted, manifest_size, read_manifest
 from client.runs.calls import RunCalls
 from client.runs.documents import Run
@@ -57,8 +57,9 @@ class Client(RunMethods):
         offline: open no socket. Tables come from the cache, else are computed where they are portable or have the
             digest that the call names; else the call raises `OfflineError`. Without it, whether `LRTABLES_OFFLINE`
             is `1`.
-        refused_patience: seconds for which a refused connection is tried again, which a service that restarts needs;
-            2 where a table can be computed without the service.
+        refused_patience: seconds for which a refused connection is tried again, which a service that restarts needs.
+            Without it, 10 until the service has answered this client once, then 45; 2 where a table can be computed
+            without the service.
         compute: whether a table may be computed here instead of being received. Without it, that happens only where
             a call says `on_unreachable="compute"`.
 
@@ -75,10 +76,13 @@ class Client(RunMethods):
         token: GivenToken = None,
         cache: CacheFolder = None,
         offline: bool | None = None,
-        refused_patience: float = REFUSED_PATIENCE,
+        refused_patience: float | None = None,
         compute: bool = True,
     ) -> None:
-        for name, seconds in {"timeout": timeout, "deadline": deadline, "refused_patience": refused_patience}.items():
+        given = {"timeout": timeout, "deadline": deadline, "refused_patience": refused_patience}
+        for name, seconds in given.items():
+            if name == "refused_patience" and seconds is None:
+                continue
             if not isinstance(seconds, Real) or not seconds > 0:
                 raise ValueError(f"{name} must be a positive number of seconds, got {seconds!r}")
         base_url = os.environ.get("LRTABLES_URL") or None if base_url is None else base_url

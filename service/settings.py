@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import os
 import re
+import shlex
 import sys
 from importlib.metadata import version
 from pathlib import Path
@@ -209,3 +210,18 @@ def is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
+
+
+def token_command(settings: Settings) -> str:
+    """Return the command that creates a token for a server with these settings, in this environment.
+
+    A database's address may have a password, so it is not repeated if it was given as an option.
+    """
+    words = ["lrtables", "token", "create", "admin", "--scope", "admin"]
+    if settings.config is not None and f"{_PREFIX}CONFIG" not in os.environ:
+        words += ["--config", str(settings.config)]
+    if settings.database_url is None:
+        words += ["--data-dir", str(settings.data_dir)]
+    elif f"{_PREFIX}DATABASE_URL" not in os.environ:
+        words += ["--database-url", "URL"]
+    return shlex.join(words)

@@ -21,6 +21,10 @@ from client.http.connections import NotBegunError, RefusedError
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 15.0
 _LAST = (0.5, 0.9)  # of the time that is left, where it is too short for a pause: then the last attempt begins
 _BUSY = (429, 503)
+_CHECK = (
+    "nobody listens there: check the address (LRTABLES_URL) and its port, that `lrtables serve` is running, and its "
+    "--host, since 127.0.0.1 is for its own machine alone"
+)
 _SECONDS = re.compile(r"[0-9]{1,10}")
 
 _logger = logging.getLogger(__name__)
@@ -59,9 +63,11 @@ class Retries:
         budget: of the client.
         deadline: of the call, on the clock `time.monotonic`.
         patience: seconds for which refused connections are tried again, from the first of them on.
+        is_new: whether the service has never answered this client. The error then says what to check.
     """
 
-    def __init__(self, budget: RetryBudget, deadline: float, patience: float) -> None:
+    def __init__(self, budget: RetryBudget, deadline: float, patience: float, *, is_new: bool = False) -> None:
+        self._is_new = is_new
         self._budget = budget
         self._deadline = deadline
         self._patience = patience
@@ -128,8 +134,9 @@ class Retries:
         reason = (
             f"refused for the {self._patience:g} s of refused_patience, in" if is_refused else "the deadline came after"
         )
+        advice = f"; {_CHECK}" if is_refused and self._is_new else ""
         kind = ServiceUnreachableError if isinstance(error, ServiceUnreachableError) else DeadlineExceededError
-        raise kind(f"{error} ({reason} {attempts})") from error
+        raise kind(f"{error} ({reason} {attempts}){advice}") from error
 
 
 def full_jitter(failures: int, first: float, longest: float) -> float:

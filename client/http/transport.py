@@ -18,6 +18,8 @@ from client.http.statistics import Statistics
 
 REFUSED_PATIENCE = 45.0
 """Seconds for which a refused connection is tried again: a service that moves to another machine is back within 30."""
+START_PATIENCE = 10.0
+"""The same before the service has ever answered: enough for one that is starting, not for a wrong address."""
 
 _NOT_ALLOWED = (401, 403)
 _LOST = (502, 503, 504)  # statuses that also a proxy gives, or a service that lost its database in the middle
@@ -48,7 +50,8 @@ class Transport:
             again, once a call. A redirect is an error and not followed, and the proxy settings of the environment are
             not used.
         refused_patience: seconds for which a refused connection is tried again: nobody listens there, which a
-            restart explains for a while. The deadline ends it too.
+            restart explains for a while. The deadline ends it too. Without it, `START_PATIENCE` until the service has
+            answered once, then `REFUSED_PATIENCE`.
     """
 
     def __init__(
@@ -57,8 +60,9 @@ class Transport:
         *,
         timeout: float,
         token: GivenToken = None,
-        refused_patience: float = REFUSED_PATIENCE,
+        refused_patience: float | None = None,
     ) -> None:
+        self._has_answered = False
         self._url = parsed_url(base_url)
         self.base_url = str(base_url).rstrip("/")
         self.statistics = Statistics()
@@ -123,7 +127,8 @@ class Transport:
         service's, and `OutcomeUnknownError` where a request that must not be repeated may or may not have taken effect.
         """
         own = {**headers, **(_body_headers(body, media_type) if body else {})}
-        retries = Retries(self._budget, deadline, self._patience if refused_patience is None else refused_patience)
+        patience = self._refused_patience if refused_patience is None else refused_patience
+        retries = Retries(self._budget, deadline, patience, is_new=not self._has_answered)
         has_new_token = False
         while True:
             sent = self._token.headers
@@ -142,6 +147,12 @@ class Transport:
                     ) from error
                 retries.wait(error)
                 self.statistics.retries += 1
+
+    @property
+    def _refused_patience(self) -> float:
+        if self._patience is not None:
+            return self._patience
+        return REFUSED_PATIENCE if self._has_answered else START_PATIENCE
 
     @property
     def _connections(self) -> Connections:
@@ -172,6 +183,7 @@ class Transport:
             was_sent = _send(connection, method, target, body, {**headers, "X-Request-ID": own_id})
             self.statistics.requests += 1
             response = receive(connection, url, max_bytes, download)
+            self._has_answered = True
             self.statistics.received += len(response.body)
             is_own = _returns_id(method, response, own_id)
             connection.is_reusable &= was_sent and is_own

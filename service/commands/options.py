@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -54,8 +55,8 @@ def metadata_for(
 ) -> Iterator[Metadata]:
     """Open the metadata that the options name, for a `with` block. Raises `CommandError` if they fail or do not exist.
 
-    With `make` they are created if they do not exist. With `of_any_revision` they need not exist, and may be those of
-    another version.
+    With `make` they are created if they do not exist, and standard error says so. With `of_any_revision` they need not
+    exist, and may be those of another version.
     """
     settings = settings_of(parsed)
     from service.database.metadata import metadata_of, open_metadata  # noqa: PLC0415  # only the server needs the service extra
@@ -64,9 +65,16 @@ def metadata_for(
         with closing((open_metadata if make else metadata_of)(settings)) as metadata:
             if not (make or of_any_revision) and metadata.usable_revision() is None:
                 raise CommandError(f"there is no metadata in {metadata.url}: check --data-dir or --database-url")
+            if metadata.is_new:
+                print(new_database(metadata), file=sys.stderr)
             yield metadata
     except StorageError as error:
         raise CommandError(str(error)) from error
+
+
+def new_database(metadata: Metadata) -> str:
+    """Return the line that tells of a database that was just created: a misspelt address is noticed."""
+    return f"created a new, empty database: {metadata.url}"
 
 
 def settings_of(parsed: argparse.Namespace) -> Settings:

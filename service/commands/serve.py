@@ -12,12 +12,13 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from ipaddress import ip_address
 from types import FrameType
 from typing import TYPE_CHECKING
 
 from typing_extensions import override
 
-from service.commands.options import CommandError, add_server_options, settings_of
+from service.commands.options import CommandError, add_server_options, new_database, settings_of
 from service.errors import StorageError
 
 if TYPE_CHECKING:
@@ -89,12 +90,15 @@ def _check_uvicorn() -> None:
 
 def _check_tokens(server: ServerState) -> None:
     """Raise `CommandError` if other machines could use the server without a token, or if no token is valid."""
+    from service.settings import token_command  # noqa: PLC0415  # only the server needs the service extra
+
     settings = server.settings
     now = time.time()
     if settings.requires_tokens and not any(row.state(now) == "valid" for row in server.metadata.tokens.every_token()):
+        new = f" ({new_database(server.metadata)})" if server.metadata.is_new else ""
         raise CommandError(
-            f"refusing to listen on {settings.host}: tokens are required, and none is valid. Create one with "
-            "'lrtables token create', listen on 127.0.0.1, or use --insecure-no-auth if nobody else can reach it"
+            f"refusing to listen on {settings.host}: tokens are required, and none is valid{new}. Use "
+            f"--insecure-no-auth if nobody else can reach it, or create a token: {token_command(settings)}"
         )
     if settings.is_exposed:
         raise CommandError(
@@ -142,6 +146,8 @@ def _serve_requests(listener: socket.socket, server: ServerState) -> None:
     running = Running(config)
     _handle_stop_signals(running.handle_exit)  # before uvicorn does: from here on, a signal is a clean stop
     print(_url(listener), flush=True)
+    if server.metadata.is_new:
+        print(new_database(server.metadata), flush=True)
     running.run(sockets=[listener])
 
 
@@ -182,5 +188,19 @@ def _listen(host: str, port: int) -> socket.socket:
 
 
 def _url(listener: socket.socket) -> str:
+    """Return the URL of the server: one that other machines can use if it listens on all addresses."""
     host, port = listener.getsockname()[:2]
+    if ip_address(host).is_unspecified:
+        host = _outward_address(listener.family) or host
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def _outward_address(family: int) -> str | None:
+    """Return this machine's address on its default route; None if it has no such route. Nothing is sent."""
+    somewhere = "2001:db8::1" if family == socket.AF_INET6 else "192.0.2.1"  # addresses of documentation, of nobody
+    with socket.socket(family, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect((somewhere, 9))
+        except OSError:
+            return None
+        return str(probe.getsockname()[0])

@@ -32,9 +32,10 @@ _FILE = "metadata.sqlite"
 class Metadata:
     """The metadata in a database: SQLite, which several processes of one machine may share, or PostgreSQL.
 
-    `tables`, `tokens`, `changes`, `runs`, `proposals` and `progress` are its aggregates. Every method blocks and may be
-    called from any thread. Each raises `DatabaseError`, whose message has no secret, if the database refuses or does
-    not answer in time; the next call tries again.
+    `tables`, `tokens`, `changes`, `runs`, `proposals` and `progress` are its aggregates. `is_new` is whether it was
+    empty when `open_metadata` opened it. Every method blocks and may be called from any thread. Each raises
+    `DatabaseError`, whose message has no secret, if the database refuses or does not answer in time; the next call
+    tries again.
 
     Args:
         url: `sqlite:///file` or `postgresql://user:password@host/name`.
@@ -42,6 +43,7 @@ class Metadata:
     """
 
     def __init__(self, url: str | URL, *, timeout_seconds: float) -> None:
+        self.is_new = False
         self._database = Database(parse_url(url), timeout_seconds)
         self.tables = TableRecords(self._database)
         self.tokens = TokenRecords(self._database)
@@ -157,6 +159,7 @@ def open_metadata(settings: Settings) -> Metadata:
     metadata = metadata_of(settings)
     try:
         current, head = metadata.status()
+        metadata.is_new = current is None
         if current != head:
             metadata.upgrade(only_empty=True)
     except BaseException:

@@ -79,8 +79,8 @@ class _Route(NamedTuple):
         }
 
 
-def page(document: Mapping[str, Any]) -> str:
-    """The page, in HTML, that says what an OpenAPI document says."""
+def page(document: Mapping[str, Any], address: str) -> str:
+    """The page, in HTML, that says what an OpenAPI document says of the server at this address, a URL."""
     routes = [
         _Route(method, path, operation)
         for path, methods in document["paths"].items()
@@ -92,7 +92,7 @@ def page(document: Mapping[str, Any]) -> str:
         description=escape(document["info"]["description"]),
         style=_STYLE,
         contents=_lines(_contents(tag, routes) for tag in document["tags"]),
-        shell=_lines(_quick_start(routes)),
+        shell=_lines(_quick_start(routes, address)),
         tokens=_TOKENS if "securitySchemes" in document["components"] else "",
         sections=_lines(_section(tag, routes) for tag in document["tags"]),
         problem=_json(recorded_responses(ERROR)[PROBLEM]),
@@ -103,9 +103,9 @@ def page(document: Mapping[str, Any]) -> str:
 # -- parts of the page ------------------------------------------------------------------------------------------------
 
 
-def _quick_start(routes: Iterable[_Route]) -> Iterator[str]:
+def _quick_start(routes: Iterable[_Route], address: str) -> Iterator[str]:
     by_name = {route.name: route for route in routes}
-    yield "LRTABLES=http://localhost:8000   # the address of this page"
+    yield escape(f"LRTABLES={address}   # the address of this page")
     yield from (escape(_command(by_name[name])) for name in _QUICK if name in by_name)
 
 

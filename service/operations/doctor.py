@@ -22,7 +22,7 @@ from service.database.metadata import metadata_of
 from service.errors import StorageError
 from service.observability import tracing
 from service.server.file_limit import raise_file_limit
-from service.settings import Settings
+from service.settings import Settings, token_command
 from service.storage.open import open_store
 
 State = Literal["ok", "warning", "failed"]
@@ -156,7 +156,7 @@ def _tokens(settings: Settings) -> Finding:
         tokens = metadata.tokens.every_token() if metadata.status()[0] is not None else []
     valid = [token for token in tokens if token.state(time.time()) == "valid"]
     if not valid:
-        return "failed", "required, but none is valid: run 'lrtables token create NAME --scope read'"
+        return "failed", f"required, but none is valid; create one: {token_command(settings)}"
     return "ok", f"required, {len(valid)} valid"
 
 

@@ -1,14 +1,17 @@
 """The command line, in processes of its own."""
 
 import os
+import shlex
 import signal
 import socket
 import subprocess
 import sys
 from contextlib import closing
 from dataclasses import replace
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 import urllib3
@@ -88,12 +91,27 @@ def test_tokens_that_are_over_are_none(tmp_path: Path) -> None:
     assert (status, "tokens are required, and none is valid" in said) == (2, True)
 
 
+def test_the_refusal_has_the_command_that_helps(tmp_path: Path) -> None:
+    """What the server prints, where it needs a token and has none, is a command that makes it start."""
+    folder = tmp_path / "my data"
+    status, said = run("serve", "--host", "0.0.0.0", "--port", "0", "--data-dir", str(folder))
+    assert f"created a new, empty database: sqlite:///{folder}/metadata.sqlite" in said
+    hint = said.strip().rpartition("create a token: ")[2]
+    assert (status, hint) == (2, f"lrtables token create admin --scope admin --data-dir '{folder}'")
+    command = [sys.executable, "-m", "service", *shlex.split(hint)[1:]]
+    made = subprocess.run(command, capture_output=True, check=True)
+    assert b"created a new" not in made.stderr
+    with ServerProcess(folder, host="0.0.0.0") as server:
+        assert server.get("/livez")
+
+
 def test_other_machines_are_let_in_on_request(tmp_path: Path) -> None:
     """The environment can say what the options say, and the flag opens the server to others."""
     with ServerProcess(tmp_path / "data", host="0.0.0.0", insecure_no_auth=True) as server:
         with urllib3.PoolManager() as pool:
             assert pool.request("GET", f"http://127.0.0.1:{server.port}/livez").status == 200
-        assert server.url.startswith("http://0.0.0.0:")
+        assert server.get("/livez")  # at the address that it prints, which other machines can use
+        assert not ip_address(urlsplit(server.url).hostname or "").is_unspecified
 
 
 def test_a_senseless_setting_is_named() -> None:

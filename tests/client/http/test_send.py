@@ -183,6 +183,25 @@ def test_a_refused_connection_has_a_patience_of_its_own(free_port: int) -> None:
     assert time.monotonic() - began < 60.0
 
 
+def test_a_service_that_never_answered_is_waited_for_shortly(
+    free_port: int, monkeypatch: pytest.MonkeyPatch, scripted: ScriptedServer
+) -> None:
+    """A wrong address fails soon, and the error says what to check; a service that answered before gets longer."""
+    monkeypatch.setattr("client.http.transport.START_PATIENCE", 0.2)
+    monkeypatch.setattr("client.http.transport.REFUSED_PATIENCE", 0.4)
+    with pytest.raises(ServiceUnreachableError, match=r"refused for the 0\.2 s .*; nobody listens there: check the ad"):
+        send(Transport(f"http://127.0.0.1:{free_port}", timeout=10.0))
+    transport = Transport(scripted.url, timeout=10.0)
+    send(transport)
+    scripted.shutdown()
+    scripted.server_close()
+    transport.close()
+    with pytest.raises(
+        ServiceUnreachableError, match=r"refused for the 0\.4 s of refused_patience, in \d+ attempts?\)\n"
+    ):
+        send(transport)
+
+
 def test_a_slow_service_is_waited_for_until_the_deadline() -> None:
     """A machine that accepts and says nothing is not refused: only the deadline ends the call."""
     with socket.create_server(("127.0.0.1", 0)) as listener:

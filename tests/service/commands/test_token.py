@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import time
 from contextlib import closing
 from pathlib import Path
@@ -40,7 +41,8 @@ class Run:
 
     def json(self, *words: str) -> Any:
         result = self(*words, "--json")
-        assert (result.code, result.err) == (0, "")
+        assert result.code == 0
+        assert re.sub(r"^created a new, empty database: \S+\n", "", result.err) == ""  # the first one does
         return json.loads(result.out)
 
     def rows(self) -> list[TokenRow]:
@@ -61,8 +63,15 @@ def test_only_the_token_is_printed_to_standard_output(run: Run) -> None:
     assert result.code == 0
     assert TOKEN.fullmatch(token)
     assert row.hash == token_hash(token)
-    assert result.err.startswith(f"token {row.token_id} expires: 20")
-    assert result.err.endswith("; it is not shown again\n")
+    created, expires = result.err.splitlines()
+    assert re.fullmatch(r"created a new, empty database: sqlite:///\S+/data/metadata\.sqlite", created)
+    assert re.fullmatch(rf"token {row.token_id} expires: 20.*; it is not shown again", expires)
+
+
+def test_a_new_database_is_mentioned_once(run: Run) -> None:
+    """A misspelt --data-dir is noticed by the database that is created; the next command finds it, and is silent."""
+    first, second = (run("create", "ci", "--scope", "read").err for _ in range(2))
+    assert (first.count("created a new, empty database"), second.count("created")) == (1, 0)
 
 
 def test_all_options_are_stored(run: Run) -> None:

@@ -99,6 +99,21 @@ def test_every_link_leads_somewhere(client: TestClient, html: str) -> None:
         assert link[1:] in places if link.startswith("#") else client.get(link).status_code == 200, link
 
 
+@pytest.mark.parametrize(
+    ("headers", "address"),
+    [
+        ({"Host": "tables.example:8123"}, "http://tables.example:8123"),
+        ({"Host": "[::1]:8000"}, "http://[::1]:8000"),
+        ({"Host": "tables.example", "X-Forwarded-Proto": "https"}, "https://tables.example"),
+        ({"Host": "$(reboot)"}, "http://localhost:8000"),
+    ],
+)
+def test_the_page_shows_its_own_address(client: TestClient, headers: dict[str, str], address: str) -> None:
+    """The commands are for the server that sent the page, as the browser reached it, and for no shell's surprise."""
+    html = client.get("/docs", headers=headers).text
+    assert re.findall(r"LRTABLES=(\S*)", html) == [address]
+
+
 def test_the_page_is_asked_for_anew(client: TestClient) -> None:
     """The page changes with the version: it is not kept unasked, and says nothing of who asked."""
     for method in ("GET", "HEAD"):
