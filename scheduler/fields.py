@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import operator
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Annotated, Any
+from contextlib import suppress
+from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
 import numpy as np
 from numpy.typing import NDArray
@@ -65,6 +67,17 @@ def plain(data: Any) -> Any:
         items = [plain(item) for item in data]
         return tuple(items) if isinstance(data, tuple) else items
     return data
+
+
+def resolve_types(kind: Any) -> None:
+    """Give the fields of a dataclass their types in place of the names of those, for tools that read them there.
+
+    Where a name is known only inside of a function, the names stay.
+    """
+    with suppress(NameError):
+        types = get_type_hints(kind, include_extras=True)
+        for field in dataclasses.fields(kind):
+            field.type = types[field.name]
 
 
 Rate = Annotated[float, Field(ge=0.0, le=MAX_RATE), BeforeValidator(coerce_float)]

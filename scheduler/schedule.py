@@ -20,7 +20,7 @@ import pydantic
 from pydantic import ConfigDict, Field, GetJsonSchemaHandler, TypeAdapter, ValidationError
 from pydantic_core import CoreSchema
 
-from scheduler.fields import MANY, Floats, Many, Values, integers, plain, step_index
+from scheduler.fields import MANY, Floats, Many, Values, integers, plain, resolve_types, step_index
 from scheduler.hooks import Hook
 from scheduler.messages.descriptions import describe_schema
 from scheduler.messages.display import DisplayedSchedule
@@ -371,6 +371,7 @@ def schedule(cls: S) -> S:
     config = ConfigDict(extra="forbid", allow_inf_nan=False, strict=True)
     made: S = pydantic.dataclasses.dataclass(frozen=True, config=config)(cls)  # type: ignore[assignment]  # made in place
     _bind_names(made)
+    resolve_types(made)
     return made
 
 
