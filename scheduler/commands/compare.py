@@ -6,13 +6,13 @@ import argparse
 import dataclasses
 import json
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from scheduler import Table
 from scheduler.commands.numbers import step_count
 from scheduler.commands.operands import typed_table
 from scheduler.commands.show import printable, reason
-from scheduler.commands.typed import one_word, typed_spec
+from scheduler.commands.typed import ENDLESS, one_word, typed_spec
 from scheduler.named_tables import UnresolvedError
 from scheduler.views.compare import Comparison, Operand, compare
 
@@ -67,21 +67,31 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _compared(a: str, b: str, steps: int | None) -> Comparison:
-    (left, left_length), (right, right_length) = _operand(a, steps), _operand(b, steps)
-    if steps is None and left_length and right_length:
-        steps = max(left_length, right_length)
+    sides = [_side(text, steps) for text in (a, b)]
+    if steps is None and not any(isinstance(side.operand, Table) for side in sides):
+        stated = [side.steps for side in sides if not side.is_endless]
+        steps = max(stated or [side.steps for side in sides])
+    left, right = (side.operand for side in sides)
     return compare(left, right, steps)
 
 
-def _operand(text: str, steps: int | None) -> tuple[Operand, int | None]:
-    """The operand that was typed, and the number of steps to show where it has no length of its own."""
+class _Side(NamedTuple):
+    """What was typed for one side, the steps to show it over, and whether nothing in it states so many."""
+
+    operand: Operand
+    steps: int
+    is_endless: bool = False
+
+
+def _side(text: str, steps: int | None) -> _Side:
     words = one_word(text)
     if (table := typed_table(words)) is not None:
-        return table, None
+        return _Side(table, table.total_steps)
     spec, why = typed_spec(words, None)
     if why != _STATED:
-        return spec.schedule, spec.total_steps
-    return Table.compute(spec if steps is None else typed_spec(words, steps)[0]), None
+        return _Side(spec.schedule, spec.total_steps, why.startswith(ENDLESS))
+    table = Table.compute(spec if steps is None else typed_spec(words, steps)[0])
+    return _Side(table, table.total_steps)
 
 
 def _description(comparison: Comparison) -> dict[str, Any]:

@@ -69,6 +69,7 @@ def difference(left: Values, right: Values) -> Difference:
     absolute, relative, ulp = _absolute(*pair), _relative(*pair), _ulp(*pair)
     has_zero = (pair[0] == 0) != (pair[1] == 0)
     ulp[has_zero] = 0
+    counted = np.flatnonzero(~has_zero)
     return Difference(
         steps=len(left),
         differing=len(steps),
@@ -78,7 +79,7 @@ def difference(left: Values, right: Values) -> Difference:
         relative=float(relative.max()),
         relative_at=int(steps[relative.argmax()]),
         ulp=int(ulp.max()),
-        ulp_at=None if has_zero.all() else int(steps[np.where(has_zero, -1.0, ulp).argmax()]),
+        ulp_at=int(steps[counted[ulp[counted].argmax()]]) if len(counted) else None,
         zeros=int(np.count_nonzero(has_zero)),
     )
 

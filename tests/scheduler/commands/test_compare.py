@@ -85,6 +85,13 @@ def test_a_table_decides_the_length(run: Run, saved: str) -> None:
     assert "in all 7 steps" in run(saved, LINEAR, "--steps=7").out
 
 
+def test_the_stated_length_goes_before_an_invented_one(run: Run) -> None:
+    """A schedule without a length is compared over the steps that the other states, whichever side it is on."""
+    decay = "CosineAnnealingLR 1e-3 90"
+    assert "of 90 steps, " in run(LINEAR, decay).out
+    assert "of 90 steps, " in run(decay, LINEAR).out
+
+
 def test_two_tables_are_compared_completely(run: Run, saved: str) -> None:
     """The layout of a spec's table is compared, too: its length, and what happens past its end."""
     outcome = run(saved, SPEC % 40)

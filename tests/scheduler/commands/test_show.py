@@ -12,6 +12,7 @@ import pytest
 
 from scheduler import KINDS, Spec, Table
 from scheduler.commands.show import add_parser
+from scheduler.commands.typed import CommandWords, typed_spec
 from scheduler.custom import CyclicLR, WarmupWithDecay
 from scheduler.recipes import RECIPES
 
@@ -174,6 +175,13 @@ def test_no_steps_are_invented(capsys: pytest.CaptureFixture[str], typed: str) -
     out, err = capsys.readouterr()
     assert err == ""
     assert re.search(r"^(1,000|90|1,000,000) steps \((the steps that|as the recipe)", out, re.MULTILINE)
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_a_recipe_is_shown_over_its_own_length(name: str) -> None:
+    """Without options a recipe is the spec that it states, whole, and nothing is warned of."""
+    spec, why = typed_spec(CommandWords(positional=[name]), None)
+    assert (spec, why, spec.warnings()) == (RECIPES[name].spec, "as the recipe says", [])
 
 
 def test_warnings_are_printed(capsys: pytest.CaptureFixture[str]) -> None:
