@@ -2,7 +2,7 @@
 // A library would be larger: uPlot 1.6.32 is 51 kB, and needs such a reduction, asinh and accessibility beside it.
 
 import { el } from "./dom.js";
-import { brief, exact, short, ticks } from "./format.js";
+import { brief, count, exact, short, ticks } from "./format.js";
 
 const MARGIN = { left: 64, right: 14, top: 22, bottom: 28 };
 const DASHES = [[], [7, 4], [2, 3], [9, 3, 2, 3], [12, 4], [4, 2], [1, 4], [6, 2, 1, 2]];
@@ -132,8 +132,9 @@ export class Chart {
     }
     context.textBaseline = "top";
     context.textAlign = "center";
-    for (const value of this.scaleX.ticks) {
-      const at = this.scaleX.place(value), text = short(value * picture.stride);
+    const texts = this.scaleX.ticks.map((value) => short(value * picture.stride)), differ = new Set(texts).size === texts.length;
+    for (const [place, value] of this.scaleX.ticks.entries()) {
+      const at = this.scaleX.place(value), text = differ ? texts[place] : count(value * picture.stride);
       const half = context.measureText(text).width / 2;
       line(context, crisp(at), box.bottom, crisp(at), box.bottom + 4);
       context.fillText(text, Math.min(Math.max(at, half), box.right + MARGIN.right - half), box.bottom + 7);
@@ -331,7 +332,7 @@ export function trace(series, from, to, across, up, pixel, pen) {
 }
 
 function scaleX(mode, from, to, box) {
-  const width = box.right - box.left, most = Math.max(2, Math.floor(width / 90));
+  const width = box.right - box.left, most = Math.max(2, Math.floor(width / 100));
   if (mode === "log") {
     const low = Math.log1p(from), span = Math.log1p(to) - low || 1;
     const values = [0, ...Array.from({ length: 11 }, (_, power) => [1, 2, 5].map((digit) => digit * 10 ** power)).flat()];
@@ -363,7 +364,7 @@ function scaleY(picture, from, to, box) {
     if (picture.y !== "linear") least = Math.min(least, extremes.positive(start, stop));
   }
   if (low === Infinity) [low, high] = [0, 1];
-  const height = box.bottom - box.top, most = Math.max(2, Math.floor(height / 48));
+  const height = box.bottom - box.top, most = Math.max(2, Math.floor(height / 40));
   if (picture.y === "log" && high > 0) return logarithmic(Math.max(least, high * 1e-14), high, box, most);
   if (picture.y === "asinh") {
     const unit = (Math.max(Math.abs(low), Math.abs(high)) || 1) / 1000;

@@ -35,6 +35,20 @@ export function fill(node, ...children) {
   node.replaceChildren(...children.filter((child) => child !== null && child !== undefined && child !== false));
 }
 
+const keys = new WeakMap();
+
+/**
+ * Replace all children of a node if a key is another one than before. The control in focus keeps the focus by its place.
+ * @param {Element} node @param {string} key @param {() => any[]} make
+ */
+export function refill(node, key, make) {
+  if (keys.get(node) === key) return;
+  keys.set(node, key);
+  const controls = () => [...node.querySelectorAll("button, input, select")], place = controls().indexOf(document.activeElement);
+  fill(node, ...make());
+  if (place >= 0) controls()[Math.min(place, controls().length - 1)]?.focus();
+}
+
 /**
  * Call a function once, this long after the last request for it.
  * @param {(...given: any[]) => void} act

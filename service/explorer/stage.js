@@ -3,7 +3,7 @@
 import { Chart } from "./chart.js";
 import { Comparison, differenceSeries } from "./compare.js";
 import { Extremes } from "./decimate.js";
-import { button, el, fill, later, say } from "./dom.js";
+import { button, el, fill, later, refill, say } from "./dom.js";
 import { TokenError, isStatic, keepToken, manifestOf } from "./engine.js";
 import { brief, count, exact } from "./format.js";
 import { Share } from "./share.js";
@@ -64,8 +64,9 @@ export class Stage {
   show(state, done) {
     this.state = state;
     this.tables.length = Math.min(this.tables.length, state.specs.length);
-    fill(this.title, ...this.chips());
-    fill(this.modes, ...this.modeButtons());
+    const { specs, active, x, y, against, view } = state;
+    refill(this.title, JSON.stringify([specs.map((spec) => nameOf(spec, this.page.catalogue)), active]), () => this.chips());
+    refill(this.modes, JSON.stringify([specs.length > 1, x, y, against, view === null]), () => this.modeButtons());
     state.specs.forEach((spec, place) => this.load(spec, place, done));
     this.paint();
   }
@@ -161,11 +162,13 @@ export class Stage {
     const entry = this.active;
     if (!entry?.table) return;
     document.getElementById("stage").classList.toggle("stale", entry.text !== JSON.stringify(this.state.specs[this.state.active]) || Boolean(entry.failed));
+    this.comparison.show(ready, LETTERS);
+    if (this.painted === entry.table) return;
+    this.painted = entry.table;
     const main = entry.flat[0].values, { spec } = entry;
     fill(this.facts, ...this.factRows(summaryOf(main), spec));
     fill(this.bounds, boundaryTable(main, entry.table.boundaries, spec.stride ?? 1, (step) => this.chart.moveTo(step)));
     this.rows.show(entry.flat, spec.axis ?? "step", spec.stride ?? 1);
-    this.comparison.show(ready, LETTERS);
     this.share.show(entry);
   }
 
@@ -193,7 +196,7 @@ export class Stage {
       const first = own.find(({ place }) => place === this.state.active) ?? own[0];
       const marks = first.table.boundaries.filter(({ step }) => step > 0 && step < first.table.rows - 1);
       const values = first.flat.find((column) => column.name.split(".")[0] === name).values;
-      const phases = ready.length > 1 ? [] : phasesOf(values, marks.map(({ step }) => step));
+      const phases = ready.length > 1 ? [] : phasesOf(values, marks.map(({ step }) => step), name === "lr");
       return { name, series, rows, marks, phases, x, y: differs ? "linear" : y, stride: spec.stride ?? 1, axis: spec.axis ?? "step", unit: differs ? `${name}: ${against} difference` : name };
     });
   }

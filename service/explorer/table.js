@@ -22,14 +22,15 @@ export function flat(table) {
  * The parts of a curve between its boundaries, named by what the values do there.
  * @param {Float64Array} values
  * @param {number[]} steps boundaries, ascending
+ * @param {boolean} isRate whether a first rise is a warmup
  */
-export function phasesOf(values, steps) {
+export function phasesOf(values, steps, isRate = true) {
   const last = values.length - 1, inner = steps.filter((step) => step > 0 && step < last);
   const cuts = [0, ...inner.slice(0, MOST_BOUNDARIES), last];
   const phases = cuts.slice(1).map((stop, place) => {
     const start = cuts[place];
     const way = wayOf(values, start, stop === last ? last : stop - 1);
-    return { start, stop, name: way === "rise" && place === 0 && cuts.length > 2 ? "warmup" : way };
+    return { start, stop, name: isRate && way === "rise" && place === 0 && cuts.length > 2 ? "warmup" : way };
   });
   return phases.filter(({ start, stop }) => stop > start).reduce((joined, phase) => {
     const before = joined.at(-1);

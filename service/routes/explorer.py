@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from fastapi import Request, Response
 from fastapi.responses import HTMLResponse
 from starlette.exceptions import HTTPException
@@ -17,6 +19,7 @@ from service.routes.dependencies import ServerDep
 resource = Resource("server")
 
 _FILES = "/explorer"
+_GZIP = re.compile(rb"(?:^|[,\s])gzip(?!\s*;\s*q=0(?:\.0*)?\s*(?:,|$))", re.IGNORECASE)
 _HEADERS = {
     "cache-control": "no-cache",
     "content-security-policy": POLICY,
@@ -42,7 +45,10 @@ async def _file(path: str, request: Request, server: ServerDep) -> Response:
     found = (await server.executors.serialize(assets)).get(path)
     if found is None:
         raise HTTPException(404, f"the explorer has no file {abbreviate(path)!r}")
-    headers = {"etag": found.etag, **_HEADERS}
-    if is_not_modified(header(request.scope, b"if-none-match"), found.etag.encode()):
+    is_short = _GZIP.search(header(request.scope, b"accept-encoding")) is not None
+    body, etag = (found.compressed, found.compressed_etag) if is_short else (found.body, found.etag)
+    headers = {"etag": etag, "vary": "Accept-Encoding", **_HEADERS}
+    if is_not_modified(header(request.scope, b"if-none-match"), etag.encode()):
         return Response(status_code=304, headers=headers)
-    return Response(found.body, headers={"content-type": found.content_type, **headers})
+    encoding = {"content-encoding": "gzip"} if is_short else {}
+    return Response(body, headers={"content-type": found.content_type, **encoding, **headers})

@@ -41,7 +41,7 @@ def test_the_static_page_names_no_other_file() -> None:
 )
 def test_an_unknown_form_of_module_is_an_error(monkeypatch: pytest.MonkeyPatch, source: str, said: str) -> None:
     """What the joining does not know is named with its file, and not written wrongly."""
-    files = {**assets(), "main.js": Asset("", source.encode(), "")}
+    files = {**assets(), "main.js": Asset("", source.encode(), "", b"", "")}
     monkeypatch.setattr(static, "assets", lambda: MappingProxyType(files))
     with pytest.raises(ValueError, match=re.escape(said)):
         static_page()

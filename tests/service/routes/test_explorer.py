@@ -7,11 +7,10 @@ from starlette.testclient import TestClient
 
 from service.explorer.assets import FOLDER, POLICY, assets
 
-NO_HEADERS: dict[str, str] = {}
-
 
 def test_the_page_and_all_of_its_files_are_served(client: TestClient) -> None:
     """Each file has its media type, a strong entity tag and the policy; what a module imports is among them."""
+    client.headers["accept-encoding"] = "identity"
     page = client.get("/")
     assert page.headers["content-type"] == "text/html; charset=utf-8"
     for path, asset in assets().items():
@@ -29,6 +28,21 @@ def test_a_browser_that_has_a_file_is_told_so(client: TestClient) -> None:
     again = client.get("/", headers={"if-none-match": first.headers["etag"]})
     assert (again.status_code, again.content, again.headers["etag"]) == (304, b"", first.headers["etag"])
     assert first.headers["cache-control"] == again.headers["cache-control"] == "no-cache"
+
+
+@pytest.mark.parametrize(
+    ("accepted", "encoding"),
+    [("gzip, deflate, br", "gzip"), ("br;q=1, GZIP;q=0.5", "gzip"), ("gzip;q=0", None), ("identity", None), ("", None)],
+)
+def test_a_file_is_compressed_for_who_takes_it(client: TestClient, accepted: str, encoding: str | None) -> None:
+    """The compressed file is the same file under another strong tag, and caches are told what it depends on."""
+    path = "style.css"
+    response = client.get(f"/explorer/{path}", headers={"accept-encoding": accepted})
+    assert response.content == assets()[path].body
+    assert (response.headers.get("content-encoding"), response.headers["vary"]) == (encoding, "Accept-Encoding")
+    assert (response.headers["etag"] == assets()[path].etag) == (encoding is None)
+    length = len(assets()[path].compressed if encoding else assets()[path].body)
+    assert int(response.headers["content-length"]) == length
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,56 @@
+"""The page compares as `lrtables compare` does."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scheduler.compose import Constant, Ramp, Sequence
+from scheduler.custom import CosineAnnealingWarmRestarts, CyclicLR, WarmupWithDecay
+from scheduler.views.difference import difference
+from scheduler.views.verdict import verdict
+from tests.explorer.node import node
+
+STEPS = 600
+SCRIPT = Path(__file__).with_name("verdict.mjs")
+
+
+def pairs() -> list[tuple[NDArray[np.float64], NDArray[np.float64]]]:
+    """Columns that are equal, nearly so, late, early, scaled, of another kind, and combinations of these."""
+    schedules = [
+        WarmupWithDecay(1e-3, 50, STEPS),
+        CyclicLR(1e-4, 1e-2, 40),
+        CosineAnnealingWarmRestarts(0.1, 0.0, 100),
+        Sequence([Ramp(0.0, 1e-3, 60), Constant(1e-3), Ramp(1e-3, 0.0, 100, "1-sqrt")], [60, 440, 100]),
+        Constant(1e-3),
+    ]
+    columns = [schedule.columns(STEPS)["lr"] for schedule in schedules]
+    made = [(a, b) for a in columns for b in columns]
+    for a in columns:
+        made += [(a, a * factor) for factor in (4.0, 0.1, -1.0, 1e-300, 1 + 1e-12)]
+        made += [(a, np.roll(a, shift)) for shift in (1, -1, 7, -40, 100)]
+        made += [(a, np.concatenate([a[:1], a[:-1]])), (a, np.concatenate([a[1:], a[-1:]]))]
+        made += [(a, np.concatenate([a[:300], a[300:] * 2])), (a, np.where(np.arange(STEPS) == 77, 0.0, a))]
+        made += [(a, np.nextafter(a, 1.0)), (a, -a), (np.zeros(STEPS), a), (a[:2], a[:2] * 3), (a[:1], a[1:2])]
+    return made
+
+
+def test_the_page_and_python_say_the_same_of_two_columns() -> None:
+    """Relation, factor, shift and steps are those of `scheduler.views.verdict`; differences are equal, too."""
+    columns = pairs()
+    lines = "".join(json.dumps([a.tolist(), b.tolist()]) + "\n" for a, b in columns)
+    done = subprocess.run([str(node()), str(SCRIPT)], input=lines, capture_output=True, text=True, check=True)
+    for (a, b), line in zip(columns, done.stdout.splitlines(), strict=True):
+        said: dict[str, Any] = json.loads(line)
+        assert said["verdict"] == verdict(a, b).to_dict(), (a, b)
+        found, own = difference(a, b), said["difference"]
+        expected = [found.differing, found.first, found.largest, found.relative, found.zeros]
+        assert [own["differing"], own["first"], own["absolute"], own["relative"], own["zeros"]] == [
+            -1 if value is None else value for value in expected
+        ]
+        assert own["ulp"] == found.ulp if found.ulp <= 2**53 else np.isclose(own["ulp"], found.ulp)

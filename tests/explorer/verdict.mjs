@@ -1,0 +1,10 @@
+// Reads a pair of columns on each line of its input, and prints what the page says of them.
+import { createInterface } from "node:readline";
+import { difference } from "../../service/explorer/difference.js";
+import { verdict } from "../../service/explorer/verdict.js";
+
+for await (const line of createInterface({ input: process.stdin })) {
+  const [a, b] = JSON.parse(line).map((values) => Float64Array.from(values));
+  const found = difference(a, b), { relation, factor, shift, first, last, exact, restExact } = verdict(a, b, found);
+  console.log(JSON.stringify({ verdict: { relation, factor, shift, first, last, exact, rest_exact: restExact }, difference: found }));
+}
