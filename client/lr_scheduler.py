@@ -15,7 +15,7 @@ from torch.optim import Optimizer
 from typing_extensions import override
 
 from client.optimizer import messages
-from client.optimizer.arguments import check_types, checked_length, first_progress, units_per_update
+from client.optimizer.arguments import check_length, check_types, first_progress, units_per_update
 from client.optimizer.binding import NewGroup, checked_names
 from client.optimizer.following_scheduler import FollowingScheduler
 from client.optimizer.groups import NO_RATES
@@ -115,9 +115,9 @@ class TableLR(FollowingScheduler):
         on_new_group: NewGroup = None,
     ) -> None:
         check_types(optimizer, table, relative, allow_other_table)
-        rows = checked_length(table, total_steps)
+        check_length(table, total_steps)
         if isinstance(table, Schedule):
-            table = tabulate(table, rows)
+            table = tabulate(table, total_steps)
         elif isinstance(table, Spec):
             table.warn()
             table = table.table()

@@ -258,8 +258,7 @@ class Schedule(DisplayedSchedule):
     @final
     def columns(self, n: int) -> dict[str, Values]:
         """Every column's values of steps 0..n-1: new read-only float64 arrays, shape [n]."""
-        if n < 0:
-            raise ValueError(f"n must be >= 0, got {n}")
+        n = step_index(n, "n")
         columns = {name: np.empty(n) for name in self.column_names}
         self.fill_columns(columns)
         if (step := first_out_of_range(columns["lr"])) is not None:

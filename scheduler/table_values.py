@@ -110,8 +110,11 @@ class TableValues:
         return row
 
     def _names_of(self, group: SupportsIndex) -> list[str]:
-        """The columns of a parameter group. Raises `ValueError` where there is no such group."""
-        groups, index = self.groups, operator.index(group)
+        """The columns of a parameter group. Raises `ValueError` where there is no such group, `TypeError` for none."""
+        try:
+            groups, index = self.groups, operator.index(group)
+        except TypeError:
+            raise TypeError(f"group must be an integer, got {abbreviate(group)}") from None
         if index < 0 or (groups is not None and index >= groups):
             raise ValueError(f"group must be from 0 to {(groups or 1) - 1}, got {index}")
         return [name for name in self.columns if "." not in name or name.endswith(f".{index}")]

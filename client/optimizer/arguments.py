@@ -22,22 +22,12 @@ def check_types(optimizer: object, table: object, relative: object, allow_other_
         raise TypeError(f"allow_other_table must be True, False or the old Table, got {allow_other_table!r}")
 
 
-def checked_length(table: Table | Schedule | Spec, total_steps: int | None) -> int:
-    """The number of rows: `total_steps`, or what the table, the spec or the schedule itself says.
-
-    Raises `ValueError` for a schedule that states no length, without one, and for a length that the table or the spec
-    does not have.
-    """
-    stated = table.stated_steps if isinstance(table, Schedule) else table.total_steps
-    if total_steps is None:
-        if stated is None:
-            name = type(table).__name__
-            raise ValueError(f"this {name} states no length: TableLR(optimizer, schedule, total_steps) needs it")
-        return stated
-    if not isinstance(table, Schedule) and total_steps != stated:
-        name = type(table).__name__.lower().removeprefix("pinned")
-        raise ValueError(f"total_steps is for a schedule: this {name} has {stated} rows, got {abbreviate(total_steps)}")
-    return total_steps
+def check_length(table: Table | Schedule | Spec, total_steps: object) -> None:
+    """Raise `ValueError` for a length that the table or the spec does not have; a schedule may get any."""
+    if total_steps is None or isinstance(table, Schedule) or total_steps == table.total_steps:
+        return
+    name, rows = "table" if isinstance(table, Table) else "spec", table.total_steps
+    raise ValueError(f"total_steps is for a schedule: this {name} has {rows} rows, got {abbreviate(total_steps)}")
 
 
 def first_progress(start: object, last_epoch: object, axis: str) -> int:

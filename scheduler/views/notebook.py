@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from scheduler.fields import Values
 from scheduler.messages.display import draw_html
 from scheduler.schedule import Schedule
-from scheduler.spec import Spec
+from scheduler.spec import Spec, stated_length
 from scheduler.table import Table
 from scheduler.views.chart import number
 from scheduler.views.summary import call, extremes
@@ -64,8 +64,9 @@ def _of_table(table: Table) -> Iterator[str]:
 
 def _of_schedule(schedule: Schedule) -> Iterator[str]:
     yield _line("<b>Schedule</b>", _code(_short(call(schedule))))
-    steps = schedule.stated_steps or max(_NO_LENGTH, _RISES * schedule.rising_steps)
-    told = f"{steps:,} steps" if schedule.stated_steps else f"no stated length; the first {steps:,} steps are shown"
+    stated = stated_length([schedule])
+    steps = stated or max(_NO_LENGTH, _RISES * schedule.rising_steps)
+    told = f"{steps:,} steps" if stated else f"no stated length; the first {steps:,} steps are shown"
     try:
         if steps > _MOST_ROWS:
             yield from _of_places(schedule, steps, told)

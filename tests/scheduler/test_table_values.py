@@ -148,6 +148,15 @@ def test_what_is_no_step_of_a_schedule_is_refused(step: Any, error: type[Excepti
         WarmupWithDecay(5e-4, 10, 100).get_lr(step)
 
 
+@pytest.mark.parametrize("n", ["3", 2.5, None, b"4"])
+def test_what_is_no_number_of_steps_is_refused(n: Any) -> None:
+    """Values of that many steps, and rates of such a group, are a TypeError with the name and the value."""
+    with pytest.raises(TypeError, match=f"n must be an integer, got {n!r}"):
+        WarmupWithDecay(5e-4, 10, 100).values(n)
+    with pytest.raises(TypeError, match=f"group must be an integer, got {n!r}"):
+        Table({"lr": RATES}).row(0, group=n)
+
+
 def test_many_rates_have_the_shape_of_what_was_asked(table: Table) -> None:
     """An array of any shape gives rates in that shape, in memory of their own; a range is one, too."""
     rates = table.get_lr(np.array([[0, 1], [2, 9]]))

@@ -52,7 +52,7 @@ def test_a_schedule_needs_no_table(given: Any, total_steps: int | None, table: T
         (
             LinearWarmup(0.1, 2),
             None,
-            "this LinearWarmup states no length: TableLR.optimizer, schedule, total_steps. needs",
+            "total_steps is needed: custom.LinearWarmup has no end of its own",
         ),
         (SCHEDULE.table(8), 9, "total_steps is for a schedule: this table has 8 rows, got 9"),
         (PinnedTable(SCHEDULE.table(8)), 9, "this table has 8 rows, got 9"),
