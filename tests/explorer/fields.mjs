@@ -8,7 +8,11 @@ const told = [...KINDS.values()].map(({ kind, revision, fields }) => [
     kind,
     {
         revision,
-        fields: Object.entries(fields).map(([name, { type, ...rest }]) => [name, type.schema, "value" in rest ? [rest.value] : []]),
+        fields: Object.entries(fields).map(([name, { type, ...rest }]) => [
+            name,
+            type.schema,
+            "value" in rest ? [rest.value] : [],
+        ]),
     },
 ]);
 process.stdout.write(JSON.stringify(told));

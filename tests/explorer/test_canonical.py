@@ -6,7 +6,8 @@ import random
 import struct
 
 from scheduler.canonical import canonical_json
-from tests.explorer.node import KERNEL, run
+from tests.explorer.node import run
+from tests.support.node import KERNEL
 
 
 def numbers() -> list[float]:

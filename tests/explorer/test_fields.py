@@ -8,7 +8,8 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from scheduler import KINDS
-from tests.explorer.node import KERNEL, run
+from tests.explorer.node import run
+from tests.support.node import KERNEL
 
 SAID_ELSEWHERE = {"title", "description", "default"}
 

@@ -4,11 +4,12 @@ import re
 from graphlib import TopologicalSorter
 from pathlib import Path
 
-from tests.explorer.node import KERNEL
+from tests.support.node import KERNEL
 
 MODULES = sorted(KERNEL.rglob("*.js"))
 MOST_MODULES = 12  # in a folder; index.js, which gathers names, is not counted
 MOST_LINES = 400  # in a file
+LONGEST_LINE = 120  # characters
 IMPORT = re.compile(r'^(?:import|export) .*? from "([^"]+)";', re.MULTILINE | re.DOTALL)
 TYPE_IMPORT = re.compile(r'import\("([^"]+)"\)')
 
@@ -35,6 +36,7 @@ def test_no_folder_is_crowded_and_no_file_is_long() -> None:
     assert {folder: count for folder, count in counts.items() if count > MOST_MODULES} == {}
     texts = {name_of(path): path.read_text(encoding="utf-8") for path in MODULES}
     assert [name for name, text in texts.items() if len(text.splitlines()) > MOST_LINES] == []
+    assert [name for name, text in texts.items() if max(map(len, text.splitlines())) > LONGEST_LINE] == []
     assert [name for name, text in texts.items() if "@module" not in text[:100]] == []
 
 

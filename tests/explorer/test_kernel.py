@@ -13,8 +13,9 @@ import pytest
 from scheduler.fields import Values
 from scheduler.recipes import RECIPES
 from scheduler.spec import stated_length
-from tests.explorer.node import KERNEL, compute
+from tests.explorer.node import compute
 from tests.explorer.specs import ALL, Drawn, drawn
+from tests.support.node import KERNEL
 from tests.support.schedules.golden import ENTRIES
 
 COUNT = int(os.environ.get("LRTABLES_SPECS", "400"))

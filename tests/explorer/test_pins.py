@@ -6,7 +6,7 @@ from importlib.metadata import distribution
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
-from tests.explorer.node import ROOT
+from tests.support.node import ROOT
 from tests.support.packages import asked_for, packages_needed, read_pins, read_project
 
 PINS = "constraints-explorer.txt"

@@ -4,8 +4,9 @@ import json
 
 from scheduler.compose import Power, Ramp
 from scheduler.custom import CyclicLR, WarmupWithDecay
-from tests.explorer.node import KERNEL, run
+from tests.explorer.node import run
 from tests.explorer.specs import ALL, drawn
+from tests.support.node import KERNEL
 
 LONG = [
     WarmupWithDecay(5e-4, 10_000, 10**10),

@@ -16,7 +16,9 @@ function sameBits(whole, part, start, stop) {
     return [...whole.columns].every(([name, groups]) =>
         groups.every((values, group) => {
             const found = part.columns.get(name)[group];
-            return found.length === stop - start && found.every((value, index) => Object.is(value, values[start + index]));
+            return (
+                found.length === stop - start && found.every((value, index) => Object.is(value, values[start + index]))
+            );
         }),
     );
 }

@@ -103,12 +103,15 @@ export function unknownParameter(path, owner, parameters, value) {
  * @returns {Problem}
  */
 export function unknownKind(path, kind, taken) {
-    if (kind === undefined) return { path: [...path, "kind"], subject: path, text: `has no kind, such as ${COMMON}`, continues: true };
+    if (kind === undefined)
+        return { path: [...path, "kind"], subject: path, text: `has no kind, such as ${COMMON}`, continues: true };
     const prefix = `${taken[0].split(".")[0]}.`;
     let text = `kind must begin with '${prefix}', got ${represented(kind)}`;
     if (!taken.every((name) => name.startsWith(prefix)) || String(kind).startsWith(prefix)) {
         const near = kind === null ? [] : nearKinds(String(kind), taken);
-        const advice = near.length ? `did you mean ${alternatives(near)}?` : "'lrtables show' and /v1/schedules list them all";
+        const advice = near.length
+            ? `did you mean ${alternatives(near)}?`
+            : "'lrtables show' and /v1/schedules list them all";
         text = `unknown kind ${represented(kind)}: ${advice}`;
     }
     return { path: [...path, "kind"], subject: path, text, value: kind };
@@ -139,7 +142,8 @@ function merged(problems) {
     for (const problem of problems) {
         const last = kept[kept.length - 1];
         const same = last && last.continues && problem.continues && pointerTo(last.path) === pointerTo(problem.path);
-        if (same) kept[kept.length - 1] = { ...last, text: `${last.text} or ${problem.text.replace(/^should be /, "")}` };
+        if (same)
+            kept[kept.length - 1] = { ...last, text: `${last.text} or ${problem.text.replace(/^should be /, "")}` };
         else kept.push(problem);
     }
     return kept;

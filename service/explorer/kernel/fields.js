@@ -1,4 +1,7 @@
-/** @module The types of a schedule's parameters: how each is read from JSON data, and what is wrong with what is not one. */
+/**
+ * @module The types of a schedule's parameters: how each is read from JSON data, and what is wrong with what is not
+ * one.
+ */
 
 import { CheckError, missing, unknownKind, unknownParameter } from "./errors.js";
 import { MAX_RATE } from "./numerics/rates.js";
@@ -207,8 +210,10 @@ export function listOf(type, least, most) {
                 return undefined;
             }
             const items = value.slice(0, most + 1).map((item, index) => type.read(item, [...path, index], problems));
-            if (value.length < least) problems.push({ ...wrong("", value, path), text: `should have at least ${counted(least)}` });
-            if (value.length > most) problems.push({ ...wrong("", value, path), text: `should have at most ${counted(most)}` });
+            if (value.length < least)
+                problems.push({ ...wrong("", value, path), text: `should have at least ${counted(least)}` });
+            if (value.length > most)
+                problems.push({ ...wrong("", value, path), text: `should have at most ${counted(most)}` });
             return items;
         },
     };
@@ -241,7 +246,12 @@ export function scheduleOf(prefix = "") {
     };
 }
 
-/** The one of the names that this is, whatever the case of its letters. @param {unknown} name @param {string[]} names @returns {string | undefined} */
+/**
+ * The one of the names that this is, whatever the case of its letters.
+ * @param {unknown} name
+ * @param {string[]} names
+ * @returns {string | undefined}
+ */
 function inAnyCase(name, names) {
     if (typeof name !== "string") return undefined;
     return names.includes(name) ? name : names.find((known) => known.toLowerCase() === name.toLowerCase());
@@ -283,12 +293,14 @@ export function readFields(fields, given, { name: owner, path, problems }) {
     const read = {};
     for (const [name, field] of Object.entries(fields)) {
         const here = [...path, name];
-        if (Object.hasOwn(given, name) && given[name] !== undefined) read[name] = field.type.read(given[name], here, problems);
+        if (Object.hasOwn(given, name) && given[name] !== undefined)
+            read[name] = field.type.read(given[name], here, problems);
         else if ("value" in field) read[name] = field.value;
         else problems.push(missing(here));
     }
     for (const name of Object.keys(given)) {
-        if (!Object.hasOwn(fields, name)) problems.push(unknownParameter([...path, name], owner, Object.keys(fields), given[name]));
+        if (!Object.hasOwn(fields, name))
+            problems.push(unknownParameter([...path, name], owner, Object.keys(fields), given[name]));
     }
     return read;
 }

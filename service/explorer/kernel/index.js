@@ -24,7 +24,8 @@ const SELF_TEST_DIGEST = "029e857be1afe24a10ca020e2dd13fe520aea9fbe7a3faba44d89e
  * @typedef {object} Table
  * @property {string[]} names the columns of the table, in order: `lr`, or `lr.0`, `lr.1`, ... where groups differ
  * @property {Map<string, Float64Array[]>} columns what a column drives, such as `lr`, to one array for each group
- * @property {{step: number, label: string}[]} boundaries steps at which a curve changes its formula, with what begins there
+ * @property {{step: number, label: string}[]} boundaries steps at which a curve changes its formula, with what begins
+ * there
  * @property {string} axis
  * @property {"exact" | "preview"} exactness whether the values have Python's bits: a preview does not
  * @property {number} start the step of the first value
@@ -34,14 +35,15 @@ const SELF_TEST_DIGEST = "029e857be1afe24a10ca020e2dd13fe520aea9fbe7a3faba44d89e
 /**
  * Compute the values of steps start, ..., stop - 1 of a table of so many steps.
  *
- * Throws `SpecError` where the spec cannot be, `TableError` where a value is no rate, `UnresolvedError` for a table that
- * a Literal names.
+ * Throws `SpecError` where the spec cannot be, `TableError` where a value is no rate, `UnresolvedError` for a table
+ * that a Literal names.
  * @param {unknown} spec JSON data
  * @param {{steps?: number, start?: number, stop?: number}} [window] steps: rows of the table, by default the spec's
  * @returns {Table}
  */
 export function compute(spec, { steps, start = 0, stop } = {}) {
-    const read = specOf(JSON.stringify(steps === undefined ? spec : { .../** @type {object} */ (spec), total_steps: steps }));
+    const asked = steps === undefined ? spec : { .../** @type {object} */ (spec), total_steps: steps };
+    const read = specOf(JSON.stringify(asked ?? null));
     const end = stop ?? read.totalSteps;
     if (!(0 <= start && start < end && end <= read.totalSteps)) {
         throw new RangeError(`steps must be within 0 and ${read.totalSteps}, got ${start} to ${end}`);
@@ -68,14 +70,19 @@ export function compute(spec, { steps, start = 0, stop } = {}) {
 }
 
 /** The spec in JSON text: a stepped schedule remembers the rates that it has come by, for the next window. */
-const specOf = remembered((/** @type {string} */ text) => text, (text) => Spec.read(JSON.parse(text)));
+const specOf = remembered(
+    (/** @type {string} */ text) => text,
+    (text) => Spec.read(JSON.parse(text)),
+);
 
 /** Those of every schedule of the spec. @param {Spec} spec */
 function boundariesOf(spec) {
     /** @type {Map<number, string>} */
     const labels = new Map();
     for (const schedule of spec.everySchedule()) {
-        for (const [step, label] of schedule.boundaries(spec.totalSteps)) if (!labels.has(step)) labels.set(step, label);
+        for (const [step, label] of schedule.boundaries(spec.totalSteps)) {
+            if (!labels.has(step)) labels.set(step, label);
+        }
     }
     return [...labels].map(([step, label]) => ({ step, label })).sort((left, right) => left.step - right.step);
 }
@@ -130,7 +137,11 @@ export function statedLength(spec) {
     const isSpec = spec !== null && typeof spec === "object" && "schedule" in spec && !("kind" in spec);
     /** @type {import("./errors.js").Problem[]} */
     const problems = [];
-    const schedules = several(isSpec ? spec.schedule : spec).map((each) => AnySchedule.read(each, isSpec ? ["schedule"] : [], problems));
+    const given = isSpec ? spec.schedule : spec;
+    const place = isSpec ? ["schedule"] : [];
+    const schedules = several(given).map((each, group) =>
+        AnySchedule.read(each, Array.isArray(given) ? [...place, group] : place, problems),
+    );
     if (problems.length) throw new SpecError(problems);
     const stated = new Set(schedules.flatMap((schedule) => schedule.statedSteps || []));
     return stated.size === 1 ? [...stated][0] : null;

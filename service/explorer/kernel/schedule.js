@@ -1,6 +1,10 @@
-/** @module The contract every schedule keeps: a pure function from step to value, as `scheduler.schedule.Schedule`. */
+/**
+ * @module The contract every schedule keeps: a pure function from step to value, as `scheduler.schedule.Schedule`.
+ */
 
-/** @typedef {[step: number, label: string]} Boundary a step at which a curve changes its formula, and what begins there */
+/**
+ * @typedef {[step: number, label: string]} Boundary a step at which a curve changes its formula, and what begins there
+ */
 
 import { CheckError } from "./errors.js";
 
@@ -78,12 +82,18 @@ export class Schedule {
         out.fill(last[0], inside);
     }
 
-    /** Number of steps after which the schedule only holds its last value; null where it never ends. @returns {number | null} */
+    /**
+     * Number of steps after which the schedule only holds its last value; null where it never ends.
+     * @returns {number | null}
+     */
     get end() {
         return null;
     }
 
-    /** The step from which the schedule is over; null where the kind defines every later value. @returns {number | null} */
+    /**
+     * The step from which the schedule is over; null where the kind defines every later value.
+     * @returns {number | null}
+     */
     get over() {
         return null;
     }
@@ -119,13 +129,21 @@ export class Schedule {
         return false;
     }
 
-    /** This schedule, started from `previous` where it needs that. @param {number} previous @returns {Schedule} */
+    /**
+     * This schedule, started from `previous` where it needs that.
+     * @param {number} previous
+     * @returns {Schedule}
+     */
     after(previous) {
         void previous;
         return this;
     }
 
-    /** The same curve over `factor` times as many steps. @param {number} factor @returns {Schedule} */
+    /**
+     * The same curve over `factor` times as many steps.
+     * @param {number} factor
+     * @returns {Schedule}
+     */
     timeScaled(factor) {
         throw new CheckError(this.#notMadeOfLengths(factor));
     }
@@ -174,10 +192,16 @@ export class Schedule {
         return [];
     }
 
-    /** The schedule as JSON data: `kind`, and every parameter with its default filled in. @returns {Record<string, any>} */
+    /**
+     * The schedule as JSON data: `kind`, and every parameter with its default filled in.
+     * @returns {Record<string, any>}
+     */
     toJson() {
         const names = Object.keys(this.own.fields);
-        return { kind: this.kind, ...Object.fromEntries(names.map((name) => [name, asData(/** @type {any} */ (this)[name])])) };
+        return {
+            kind: this.kind,
+            ...Object.fromEntries(names.map((name) => [name, asData(/** @type {any} */ (this)[name])])),
+        };
     }
 }
 

@@ -4,7 +4,11 @@ const CONSTANTS = fractions(64, 1 / 3);
 const INITIAL = fractions(8, 1 / 2);
 const schedule = new Int32Array(64);
 
-/** The first 32 bits of the fractions of roots of the first primes. @param {number} count @param {number} power */
+/**
+ * The first 32 bits of the fractions of roots of the first primes.
+ * @param {number} count
+ * @param {number} power
+ */
 function fractions(count, power) {
     const words = new Int32Array(count);
     for (let number = 2, found = 0; found < count; number += 1) {
@@ -19,7 +23,11 @@ function isPrime(number) {
     return true;
 }
 
-/** Found bit by bit, in whole numbers. @param {bigint} number @param {bigint} degree */
+/**
+ * Found bit by bit, in whole numbers.
+ * @param {bigint} number
+ * @param {bigint} degree
+ */
 function rootFraction(number, degree) {
     const scaled = number << (32n * degree);
     let root = 0n;
@@ -53,7 +61,12 @@ export function sha256(parts) {
     return Array.from(state, (word) => (word >>> 0).toString(16).padStart(8, "0")).join("");
 }
 
-/** @param {Int32Array} state @param {Uint8Array} block @param {number} filled @param {number} length in bytes */
+/**
+ * @param {Int32Array} state
+ * @param {Uint8Array} block
+ * @param {number} filled
+ * @param {number} length in bytes
+ */
 function pad(state, block, filled, length) {
     block[filled] = 0x80;
     block.fill(0, filled + 1);
@@ -65,7 +78,11 @@ function pad(state, block, filled, length) {
     compress(state, block, 0);
 }
 
-/** @param {Int32Array} state @param {Uint8Array} bytes @param {number} begin */
+/**
+ * @param {Int32Array} state
+ * @param {Uint8Array} bytes
+ * @param {number} begin
+ */
 function compress(state, bytes, begin) {
     for (let i = 0, at = begin; i < 16; i += 1, at += 4) {
         schedule[i] = (bytes[at] << 24) | (bytes[at + 1] << 16) | (bytes[at + 2] << 8) | bytes[at + 3];
@@ -77,8 +94,14 @@ function compress(state, bytes, begin) {
         const high = ((late >>> 17) | (late << 15)) ^ ((late >>> 19) | (late << 13)) ^ (late >>> 10);
         schedule[i] = (schedule[i - 16] + low + schedule[i - 7] + high) | 0;
     }
-    let a = state[0], b = state[1], c = state[2], d = state[3];
-    let e = state[4], f = state[5], g = state[6], h = state[7];
+    let a = state[0],
+        b = state[1],
+        c = state[2],
+        d = state[3];
+    let e = state[4],
+        f = state[5],
+        g = state[6],
+        h = state[7];
     for (let i = 0; i < 64; i += 1) {
         const upper = ((e >>> 6) | (e << 26)) ^ ((e >>> 11) | (e << 21)) ^ ((e >>> 25) | (e << 7));
         const first = (h + upper + ((e & f) ^ (~e & g)) + CONSTANTS[i] + schedule[i]) | 0;

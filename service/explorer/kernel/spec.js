@@ -29,9 +29,17 @@ const Columns = {
         const names = Object.keys(value);
         for (const name of names.filter((each) => !new RegExp(COLUMN).test(each))) {
             const here = [...path, name];
-            problems.push({ path: here, subject: here, text: `should match pattern '${COLUMN}'`, continues: true, value: name });
+            problems.push({
+                path: here,
+                subject: here,
+                text: `should match pattern '${COLUMN}'`,
+                continues: true,
+                value: name,
+            });
         }
-        return Object.fromEntries(names.map((name) => [name, OneOrGroupsType.read(value[name], [...path, name], problems)]));
+        return Object.fromEntries(
+            names.map((name) => [name, OneOrGroupsType.read(value[name], [...path, name], problems)]),
+        );
     },
 };
 
@@ -89,7 +97,8 @@ export class Spec {
             if (schedule.end !== null && this.totalSteps > schedule.end) {
                 const where = `where this ${schedule.kind} ends, got ${this.totalSteps}`;
                 throw new CheckError(
-                    `total_steps must be <= ${schedule.end}, ${where}; past a table's last row its values are held anyway`,
+                    `total_steps must be <= ${schedule.end}, ${where}; ` +
+                        "past a table's last row its values are held anyway",
                 );
             }
         }
@@ -101,7 +110,8 @@ export class Spec {
         /** @type {[string, number | null][]} */
         const counts = [["schedule", groupCount(this.schedule)]];
         for (const [name, given] of Object.entries(this.columns)) {
-            if (driven.has(name)) throw new CheckError(`columns must not name '${name}', which the schedule itself drives`);
+            if (driven.has(name))
+                throw new CheckError(`columns must not name '${name}', which the schedule itself drives`);
             const wide = several(given).find((schedule) => schedule.columnNames.join() !== "lr");
             if (wide) throw new CheckError(`the schedule of column '${name}' must drive one value, got ${wide.kind}`);
             counts.push([name, groupCount(given)]);

@@ -38,5 +38,5 @@ export function digest(layout, columns) {
 
 /** The values as little-endian bytes. @param {Float64Array} values */
 export function bytesOf(values) {
-    return new Uint8Array(values.buffer, values.byteOffset, values.byteLength); // every engine's machine is little-endian
+    return new Uint8Array(values.buffer, values.byteOffset, values.byteLength); // every engine's are
 }

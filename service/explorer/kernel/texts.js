@@ -44,7 +44,9 @@ export function pythonFloat(value) {
     if (exponent < -4 || exponent >= 16) {
         return `${digits}e${exponent < 0 ? "-" : "+"}${String(Math.abs(exponent)).padStart(2, "0")}`;
     }
-    const plain = String(value).includes("e") ? value.toFixed(Math.max(digits.length - 2, 0) - exponent) : String(value);
+    const plain = String(value).includes("e")
+        ? value.toFixed(Math.max(digits.length - 2, 0) - exponent)
+        : String(value);
     return plain.includes(".") ? plain : `${plain}.0`;
 }
 
@@ -83,13 +85,22 @@ export function nearNames(name, names, most = 3) {
     return close.slice(0, most).map((each) => each.given);
 }
 
-/** The ratio of `difflib.SequenceMatcher`. @param {string} left @param {string} right */
+/**
+ * The ratio of `difflib.SequenceMatcher`.
+ * @param {string} left
+ * @param {string} right
+ */
 function likeness(left, right) {
     const all = left.length + right.length;
     return all ? (2 * matching([...left], [...right])) / all : 1;
 }
 
-/** Characters in the longest common run, and in those left and right of it. @param {string[]} left @param {string[]} right @returns {number} */
+/**
+ * Characters in the longest common run, and in those left and right of it.
+ * @param {string[]} left
+ * @param {string[]} right
+ * @returns {number}
+ */
 function matching(left, right) {
     let [best, from, to] = [0, 0, 0];
     let before = new Array(right.length + 1).fill(0);

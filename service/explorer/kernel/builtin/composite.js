@@ -46,8 +46,14 @@ class Composite extends Twin {
             throw new CheckError(`schedulers must be nested at most ${MAX_DEPTH} deep, got ${this.depth}`);
         }
         const leaves = [...this.leaves()];
-        checkAgreement("base_lr", leaves.filter(([, leaf]) => leaf.own.readsRate));
-        checkAgreement("momentum_column", leaves.filter(([, leaf]) => leaf.columnNames.length > 1));
+        checkAgreement(
+            "base_lr",
+            leaves.filter(([, leaf]) => leaf.own.readsRate),
+        );
+        checkAgreement(
+            "momentum_column",
+            leaves.filter(([, leaf]) => leaf.columnNames.length > 1),
+        );
         if (this.maxGrowth > MAX_GROWTH) {
             const advice = "their factors are too small, or gamma is too large";
             const rule = `schedulers must together make no rate more than 1e+200 times as large`;
@@ -74,14 +80,18 @@ class Composite extends Twin {
 
     /** @returns {string[]} */
     get columnNames() {
-        return this.schedulers.map((member) => member.columnNames).reduce((most, names) => (names.length > most.length ? names : most));
+        return this.schedulers
+            .map((member) => member.columnNames)
+            .reduce((most, names) => (names.length > most.length ? names : most));
     }
 
     /** The first step at which a member is at its end and is to step again right after. @returns {number | null} */
     get end() {
         const ends = this.timeline.segments.flatMap((segment, index) => {
             const last = (this.timeline.stop(index) || Infinity) - 1;
-            const steps = segment.members.flatMap(({ twin, clock }) => (twin.end === null ? [] : segment.start + twin.end - clock));
+            const steps = segment.members.flatMap(({ twin, clock }) =>
+                twin.end === null ? [] : segment.start + twin.end - clock,
+            );
             return steps.filter((step) => step < last);
         });
         return ends.length ? Math.min(...ends) : null;
@@ -91,7 +101,9 @@ class Composite extends Twin {
     get statedSteps() {
         if (this.end) return this.end;
         const last = this.timeline.segments[this.timeline.segments.length - 1];
-        const stated = last.members.flatMap(({ twin, clock }) => (twin.statedSteps === null ? [] : last.start - clock + twin.statedSteps));
+        const stated = last.members.flatMap(({ twin, clock }) =>
+            twin.statedSteps === null ? [] : last.start - clock + twin.statedSteps,
+        );
         return stated.length ? Math.max(...stated) : null;
     }
 
@@ -105,14 +117,19 @@ class Composite extends Twin {
         }
     }
 
-    /** Each slice's first step, and the boundaries of its members. @param {number} totalSteps @returns {Generator<[number, number, number, string]>} */
+    /**
+     * Each slice's first step, and the boundaries of its members.
+     * @param {number} totalSteps
+     * @returns {Generator<[number, number, number, string]>}
+     */
     *#membersBoundaries(totalSteps) {
         for (const { segment, begin, stop } of this.timeline.slices(0, totalSteps)) {
             const kinds = segment.members.map(({ twin }) => twin.kind).join(", ");
             yield [begin, stop, begin > 1 ? begin : 0, kinds];
             for (const { twin, clock } of segment.members) {
                 const ahead = begin - clock;
-                for (const [step, label] of twin.innerBoundaries(stop - ahead)) yield [begin, stop, ahead + step, label];
+                for (const [step, label] of twin.innerBoundaries(stop - ahead))
+                    yield [begin, stop, ahead + step, label];
             }
         }
     }
@@ -132,17 +149,25 @@ class Composite extends Twin {
         }
     }
 
-    /** The momentum in force before this segment, set by an earlier member or by the constructors. @param {number} number */
+    /**
+     * The momentum in force before this segment, set by an earlier member or by the constructors.
+     * @param {number} number
+     */
     #momentumBefore(number) {
         for (let index = number - 1; index > 0; index -= 1) {
             const { driving, start } = this.timeline.segments[index];
-            if (driving) return driving.twin.momentumAt(driving.clock + this.timeline.segments[index + 1].start - 1 - start);
+            if (driving)
+                return driving.twin.momentumAt(driving.clock + this.timeline.segments[index + 1].start - 1 - start);
         }
         return this.built.momentum;
     }
 }
 
-/** Throw `CheckError` where members differ in a field of their shared optimizer. @param {string} name @param {[string, any][]} leaves */
+/**
+ * Throw `CheckError` where members differ in a field of their shared optimizer.
+ * @param {string} name
+ * @param {[string, any][]} leaves
+ */
 function checkAgreement(name, leaves) {
     for (const [place, leaf] of leaves.slice(1)) {
         const [firstPlace, first] = leaves[0];
@@ -190,7 +215,12 @@ export class ChainedScheduler extends Composite {
     }
 }
 
-/** Build torch's scheduler on the group. @param {Twin} twin @param {Group} group @returns {Counter} */
+/**
+ * Build torch's scheduler on the group.
+ * @param {Twin} twin
+ * @param {Group} group
+ * @returns {Counter}
+ */
 function build(twin, group) {
     if (!(twin instanceof Composite)) return new Leaf(twin, group);
     const members = twin.schedulers.map((member) => build(member, group));

@@ -22,7 +22,9 @@ export class CosineAnnealingLR extends Stepped {
 
     check() {
         if (this.T_max > LONGEST) {
-            throw new CheckError(`T_max must be <= ${LONGEST}, near which torch begins to divide by 0, got ${this.T_max}`);
+            throw new CheckError(
+                `T_max must be <= ${LONGEST}, near which torch begins to divide by 0, got ${this.T_max}`,
+            );
         }
     }
 
@@ -37,7 +39,8 @@ export class CosineAnnealingLR extends Stepped {
     /** @param {number} totalSteps @returns {Generator<Boundary>} */
     *innerBoundaries(totalSteps) {
         const stop = Math.min(totalSteps, LISTED_TURNS * this.T_max + 1);
-        for (let step = this.T_max, low = true; step < stop; step += this.T_max, low = !low) yield [step, low ? "bottom" : "top"];
+        for (let step = this.T_max, low = true; step < stop; step += this.T_max, low = !low)
+            yield [step, low ? "bottom" : "top"];
     }
 
     /** @param {number} lr @param {number} clock */
@@ -84,15 +87,27 @@ export class CosineAnnealingWarmRestarts extends ClosedForm {
     /** @param {number} totalSteps @returns {Generator<Boundary>} */
     *innerBoundaries(totalSteps) {
         const stop = Math.min(totalSteps, LISTED_TURNS * this.T_0 * this.T_mult);
-        for (const { piece: length, begin, position } of overlaps(0, stop, this.#cycles((cycle) => cycle))) {
-            yield* /** @type {Boundary[]} */ ([[begin - position, "restart"], [begin - position + length - 1, "last step of the cycle"]]);
+        for (const { piece: length, begin, position } of overlaps(
+            0,
+            stop,
+            this.#cycles((cycle) => cycle),
+        )) {
+            yield* /** @type {Boundary[]} */ ([
+                [begin - position, "restart"],
+                [begin - position + length - 1, "last step of the cycle"],
+            ]);
         }
     }
 
     /** @param {Float64Array} out @param {number} start */
     writeRates(out, start) {
         const origin = this.T_mult > 1 ? 0 : start - (start % this.T_0);
-        piecewise(out, start, this.#cycles((length) => (part, position) => this.#anneal(part, position, length)), origin);
+        piecewise(
+            out,
+            start,
+            this.#cycles((length) => (part, position) => this.#anneal(part, position, length)),
+            origin,
+        );
     }
 
     /** @template T @param {(length: number) => T} made @returns {Generator<[number, T]>} */
@@ -100,7 +115,11 @@ export class CosineAnnealingWarmRestarts extends ClosedForm {
         for (let length = this.T_0; ; length *= this.T_mult) yield [length, made(length)];
     }
 
-    /** @param {Float64Array} out @param {number} first @param {number} length */
+    /**
+     * @param {Float64Array} out
+     * @param {number} first
+     * @param {number} length
+     */
     #anneal(out, first, length) {
         for (let index = 0; index < out.length; index += 1) {
             const wave = Math.cos(((first + index) * Math.PI) / length) + 1;

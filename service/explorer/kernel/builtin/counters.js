@@ -1,6 +1,6 @@
 /**
- * @module The counters of torch's scheduler objects, from their construction on: which member steps when, at which count,
- * as `scheduler.builtin.counters` explains.
+ * @module The counters of torch's scheduler objects, from their construction on: which member steps when, at which
+ * count, as `scheduler.builtin.counters` explains.
  */
 
 import { CheckError } from "../errors.js";
@@ -20,7 +20,7 @@ const MAX_ACTIVE = 100_000; // members that take part in the segments between al
  */
 export function segments(built, group) {
     const found = [];
-    for (let step = 1, count = 0; ; ) {
+    for (let step = 1, count = 0; ;) {
         const segment = new Segment(step, built.step(group));
         count += segment.members.length;
         if (count > MAX_ACTIVE) {
@@ -121,7 +121,9 @@ class Composite {
     /** @param {Group} group @returns {ActiveMember[]} */
     restart(group) {
         void group;
-        throw new CheckError(`torch cannot start a ${this.kind} at a milestone; only the first member may be a composite`);
+        throw new CheckError(
+            `torch cannot start a ${this.kind} at a milestone; only the first member may be a composite`,
+        );
     }
 }
 
@@ -145,7 +147,12 @@ export class Chain extends Composite {
 
 /** A SequentialLR: one member steps at a time. */
 export class Series extends Composite {
-    /** @param {string} kind @param {Counter[]} members @param {number[]} milestones @param {Group} group */
+    /**
+     * @param {string} kind
+     * @param {Counter[]} members
+     * @param {number[]} milestones
+     * @param {Group} group
+     */
     constructor(kind, members, milestones, group) {
         super(kind, members);
         this.milestones = milestones;

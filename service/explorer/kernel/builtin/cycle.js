@@ -1,7 +1,19 @@
 /** @module Twins that set rate and momentum in closed form: triangular cycles, and one cycle. */
 
 import { CheckError } from "../errors.js";
-import { Factor, Fraction, MAX_STEP, Rate, StepCount, Steps, Switch, nullable, oneOf, optional, required } from "../fields.js";
+import {
+    Factor,
+    Fraction,
+    MAX_STEP,
+    Rate,
+    StepCount,
+    Steps,
+    Switch,
+    nullable,
+    oneOf,
+    optional,
+    required,
+} from "../fields.js";
 import { ldexp } from "../numerics/bits.js";
 import { overlaps } from "../numerics/pieces.js";
 import { MAX_RATE } from "../numerics/rates.js";
@@ -32,7 +44,8 @@ class Cycling extends ClosedForm {
     /** @param {Group} group @returns {Twin} */
     enterGroup(group) {
         this.enterRate(group);
-        if (this.cycle_momentum) Object.assign(group, { base_momentum: this.base_momentum, max_momentum: this.max_momentum });
+        if (this.cycle_momentum)
+            Object.assign(group, { base_momentum: this.base_momentum, max_momentum: this.max_momentum });
         return this;
     }
 
@@ -101,7 +114,12 @@ export class CyclicLR extends Cycling {
         this.#swing(out, start, this.max_momentum, -(this.max_momentum - this.base_momentum));
     }
 
-    /** @param {Float64Array} out @param {number} start @param {number} foot @param {number} height */
+    /**
+     * @param {Float64Array} out
+     * @param {number} start
+     * @param {number} foot
+     * @param {number} height
+     */
     #swing(out, start, foot, height) {
         const ratio = this.step_size_up / this.period;
         for (let index = 0; index < out.length; index += 1) {
@@ -113,9 +131,13 @@ export class CyclicLR extends Cycling {
         }
     }
 
-    /** @param {number} height @param {number} step @param {number} cycle */
+    /**
+     * @param {number} height
+     * @param {number} step
+     * @param {number} cycle
+     */
     #faded(height, step, cycle) {
-        if (this.mode === "triangular2") return height * ldexp(1, -Math.min(cycle - 1, 2000)); // nothing is left long before
+        if (this.mode === "triangular2") return height * ldexp(1, -Math.min(cycle - 1, 2000)); // long before it is 0
         return this.mode === "exp_range" && this.gamma !== 1 ? height * this.gamma ** step : height;
     }
 }
@@ -156,19 +178,23 @@ export class OneCycleLR extends Cycling {
     /** @type {boolean} */ three_phase;
 
     check() {
-        if (this.end > MAX_STEP) throw new CheckError(`epochs * steps_per_epoch must be <= ${MAX_STEP}, got ${this.end}`);
-        for (const [name, rate] of /** @type {const} */ ([["max_lr / div_factor", this.initial], ["minimum rate", this.minimum]])) {
+        if (this.end > MAX_STEP)
+            throw new CheckError(`epochs * steps_per_epoch must be <= ${MAX_STEP}, got ${this.end}`);
+        for (const [name, rate] of /** @type {const} */ ([
+            ["max_lr / div_factor", this.initial],
+            ["minimum rate", this.minimum],
+        ])) {
             if (rate > MAX_RATE) {
-                const factors = `div_factor=${pythonFloat(this.div_factor)} and final_div_factor=${pythonFloat(this.final_div_factor)}`;
+                const last = `final_div_factor=${pythonFloat(this.final_div_factor)}`;
+                const factors = `div_factor=${pythonFloat(this.div_factor)} and ${last}`;
                 throw new CheckError(`${name} must be <= 1e+12, got ${pythonFloat(rate)} from ${factors}`);
             }
         }
         for (const phase of this.phases()) {
             if (phase.first < phase.stop && phase.start === phase.end) {
-                const where = `with pct_start=${pythonFloat(this.pct_start)} and ${this.end} steps`;
-                throw new CheckError(
-                    `pct_start must not make a phase of no length: ${where} torch divides by zero at step ${phase.first}`,
-                );
+                const given = `with pct_start=${pythonFloat(this.pct_start)} and ${this.end} steps`;
+                const fails = `torch divides by zero at step ${phase.first}`;
+                throw new CheckError(`pct_start must not make a phase of no length: ${given} ${fails}`);
             }
         }
     }
@@ -211,7 +237,9 @@ export class OneCycleLR extends Cycling {
 
     /** @returns {Boundary[]} */
     innerBoundaries() {
-        const phases = this.phases().map((phase, index) => /** @type {Boundary} */ ([phase.first, `phase ${index + 1}`]));
+        const phases = this.phases().map(
+            (phase, index) => /** @type {Boundary} */ ([phase.first, `phase ${index + 1}`]),
+        );
         return [...phases, [this.end - 1, "last step"]];
     }
 
@@ -227,9 +255,16 @@ export class OneCycleLR extends Cycling {
         this.#anneal(out, start, [this.max_momentum, this.base_momentum, this.max_momentum, ...last]);
     }
 
-    /** The phases in the window: each from one of the corners to the next. @param {Float64Array} out @param {number} start @param {number[]} corners */
+    /**
+     * The phases in the window: each from one of the corners to the next.
+     * @param {Float64Array} out
+     * @param {number} start
+     * @param {number[]} corners
+     */
     #anneal(out, start, corners) {
-        const pieces = this.phases().map((phase, number) => /** @type {[number, number]} */ ([phase.stop - phase.first, number]));
+        const pieces = this.phases().map(
+            (phase, number) => /** @type {[number, number]} */ ([phase.stop - phase.first, number]),
+        );
         const cosine = this.anneal_strategy === "cos";
         for (const { piece, begin, end } of overlaps(start, start + out.length, pieces)) {
             const phase = this.phases()[piece];

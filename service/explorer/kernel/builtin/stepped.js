@@ -1,8 +1,8 @@
 /**
  * @module Rates that torch computes from the rate of the step before: products, affine steps, and both in a row.
  *
- * Such a schedule cannot start in the middle. A `Timeline` keeps one rate for every BLOCK steps, and starts from the nearest
- * one before a window.
+ * Such a schedule cannot start in the middle. A `Timeline` keeps one rate for every BLOCK steps, and starts from the
+ * nearest one before a window.
  */
 
 import { BLOCK, ENDLESS, overlaps } from "../numerics/pieces.js";
@@ -41,8 +41,8 @@ export class Product extends Stepped {
 }
 
 /**
- * A twin that takes part in every step of a segment, its clock at the first of them, and whether SequentialLR restarts it
- * there instead of stepping it.
+ * A twin that takes part in every step of a segment, its clock at the first of them, and whether SequentialLR restarts
+ * it there instead of stepping it.
  * @typedef {{twin: Twin, clock: number, restarts?: boolean}} ActiveMember
  */
 
@@ -54,7 +54,12 @@ export class Segment {
         this.members = members;
     }
 
-    /** Write the rates of steps from `step` on, `lr` being that of the step before. @param {Float64Array} out @param {number} lr @param {number} step */
+    /**
+     * Write the rates of steps from `step` on, `lr` being that of the step before.
+     * @param {Float64Array} out
+     * @param {number} lr
+     * @param {number} step
+     */
     run(out, lr, step) {
         const past = step - this.start;
         if (past === 0 && this.members.some(({ restarts }) => restarts)) {
@@ -87,8 +92,8 @@ export class Segment {
 }
 
 /**
- * Write the rates of steps in each of which all members step once, in order; `lr` is the rate before. A closed-form twin
- * replaces the rate of those before it, so only those after it are stepped.
+ * Write the rates of steps in each of which all members step once, in order; `lr` is the rate before. A closed-form
+ * twin replaces the rate of those before it, so only those after it are stepped.
  * @param {Float64Array} out
  * @param {number} lr
  * @param {ActiveMember[]} members
@@ -147,7 +152,11 @@ export class Timeline {
         return index + 1 < this.segments.length ? this.segments[index + 1].start : null;
     }
 
-    /** Write the rates of steps start, start + 1, ... @param {Float64Array} out @param {number} start */
+    /**
+     * Write the rates of steps start, start + 1, ...
+     * @param {Float64Array} out
+     * @param {number} start
+     */
     fill(out, start) {
         if (out.length === 0) return;
         let [begin, lr] = this.#nearest(start);
@@ -165,7 +174,11 @@ export class Timeline {
         }
     }
 
-    /** The step to begin at, and the rate before it. @param {number} start @returns {[number, number]} */
+    /**
+     * The step to begin at, and the rate before it.
+     * @param {number} start
+     * @returns {[number, number]}
+     */
     #nearest(start) {
         const segment = this.segments[this.#segmentAt(start)];
         if (segment.isClosed && start > segment.start) return [start, 0];
@@ -173,7 +186,11 @@ export class Timeline {
         return [block * BLOCK, this.noted[block]];
     }
 
-    /** @param {Float64Array} out @param {number} lr @param {number} start */
+    /**
+     * @param {Float64Array} out
+     * @param {number} lr
+     * @param {number} start
+     */
     #run(out, lr, start) {
         for (const { segment, begin, stop } of this.slices(start, start + out.length)) {
             const rates = out.subarray(begin - start, stop - start);

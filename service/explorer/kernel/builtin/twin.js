@@ -1,8 +1,8 @@
 /**
  * @module Base classes of the twins of torch's schedulers, alone and inside a composite, as `scheduler.builtin.twin`.
  *
- * A twin whose arithmetic is + - * / and roots has the real class's bits here, too. One that needs the C library's cos or
- * pow takes Math's, and is a preview (`isPortable`).
+ * A twin whose arithmetic is + - * / and roots has the real class's bits here, too. One that needs the C library's cos
+ * or pow takes Math's, and is a preview (`isPortable`).
  */
 
 import { Schedule } from "../schedule.js";
@@ -33,12 +33,20 @@ export class Twin extends Schedule {
         return false;
     }
 
-    /** Write the rates of steps start, start + 1, ..., none of them past `end`. @param {Float64Array} out @param {number} start */
+    /**
+     * Write the rates of steps start, start + 1, ..., none of them past `end`.
+     * @param {Float64Array} out
+     * @param {number} start
+     */
     writeRates(out, start) {
         void [out, start];
     }
 
-    /** The same for the second column. @param {Float64Array} out @param {number} start */
+    /**
+     * The same for the second column.
+     * @param {Float64Array} out
+     * @param {number} start
+     */
     writeMomentum(out, start) {
         void [out, start];
     }
@@ -50,7 +58,11 @@ export class Twin extends Schedule {
         return momentum[0];
     }
 
-    /** @param {Float64Array} out @param {number} start @param {string} column */
+    /**
+     * @param {Float64Array} out
+     * @param {number} start
+     * @param {string} column
+     */
     fill(out, start, column = "lr") {
         const write = column === "lr" ? this.writeRates : this.writeMomentum;
         if (this.end === null || start + out.length <= this.end + 1) {
@@ -64,15 +76,23 @@ export class Twin extends Schedule {
         out.fill(last[0], known);
     }
 
-    // -- in a composite ------------------------------------------------------------------------------------------------
+    // -- in a composite ------------------------------------------------------------------------------------------
 
-    /** Do what torch's constructor does before its first step. Returns the twin with the group's rate. @param {Group} group @returns {Twin} */
+    /**
+     * Do what torch's constructor does before its first step. Returns the twin with the group's rate.
+     * @param {Group} group
+     * @returns {Twin}
+     */
     enterGroup(group) {
         group.initial_lr ??= group.lr;
         return group.initial_lr === this.base_lr ? this : this.own.of({ ...this, base_lr: group.initial_lr });
     }
 
-    /** The twin with the parameters that torch reads from the group. @param {Group} group @returns {Twin} */
+    /**
+     * The twin with the parameters that torch reads from the group.
+     * @param {Group} group
+     * @returns {Twin}
+     */
     asReadFrom(group) {
         void group;
         return this;
@@ -88,18 +108,30 @@ export class Twin extends Schedule {
         return lr;
     }
 
-    /** The rate that SequentialLR puts in force at this member's milestone. @param {number} lr @returns {number} */
+    /**
+     * The rate that SequentialLR puts in force at this member's milestone.
+     * @param {number} lr
+     * @returns {number}
+     */
     rateAtMilestone(lr) {
         return lr;
     }
 
-    /** The rate after the step with this clock, `lr` being that before. @param {number} lr @param {number} clock */
+    /**
+     * The rate after the step with this clock, `lr` being that before.
+     * @param {number} lr
+     * @param {number} clock
+     */
     step(lr, clock) {
         void clock;
         return lr;
     }
 
-    /** Whether steps from this clock on leave the rate at `lr` for ever. @param {number} clock @param {number} lr */
+    /**
+     * Whether steps from this clock on leave the rate at `lr` for ever.
+     * @param {number} clock
+     * @param {number} lr
+     */
     isConstantFrom(clock, lr) {
         void [clock, lr];
         return false;

@@ -23,10 +23,12 @@ class Algebra extends Composite {
     check() {
         this.checkParts();
         for (const column of this.columnNames.slice(1)) {
-            const driving = this.schedules.flatMap((part, index) => (part.columnNames.includes(column) ? `schedules[${index}]` : []));
+            const driving = this.schedules.flatMap((part, index) =>
+                part.columnNames.includes(column) ? `schedules[${index}]` : [],
+            );
             if (driving.length > 1) {
-                const rule = `only rates are combined by ${this.kind}: ${column} must be driven by one of its parts at most`;
-                throw new CheckError(`${rule}, got ${driving.join(" and ")}`);
+                const rule = `${column} must be driven by one of its parts at most`;
+                throw new CheckError(`only rates are combined by ${this.kind}: ${rule}, got ${driving.join(" and ")}`);
             }
         }
     }
@@ -62,7 +64,11 @@ class Algebra extends Composite {
         return this.schedules.flatMap((part) => part.boundaries(totalSteps)).sort(([left], [right]) => left - right);
     }
 
-    /** @param {Float64Array} out @param {number} start @param {string} column */
+    /**
+     * @param {Float64Array} out
+     * @param {number} start
+     * @param {string} column
+     */
     fill(out, start, column = "lr") {
         if (column !== "lr") {
             const driving = /** @type {Schedule} */ (this.schedules.find((part) => part.columnNames.includes(column)));
@@ -74,7 +80,8 @@ class Algebra extends Composite {
             this.schedules[0].fillHeld(block, step);
             for (const part of this.schedules.slice(1)) {
                 part.fillHeld(other.subarray(0, block.length), step);
-                for (let index = 0; index < block.length; index += 1) block[index] = this.operation(block[index], other[index]);
+                for (let index = 0; index < block.length; index += 1)
+                    block[index] = this.operation(block[index], other[index]);
             }
         }
     }

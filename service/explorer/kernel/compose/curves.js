@@ -149,7 +149,11 @@ export class Ramp extends Schedule {
         if (ramping) this.curve(out.subarray(0, ramping), start, first); // past its length a curve may be undefined
     }
 
-    /** @param {Float64Array} out @param {number} first @param {number} start */
+    /**
+     * @param {Float64Array} out
+     * @param {number} first
+     * @param {number} start
+     */
     curve(out, first, start) {
         const { stop, length } = this;
         switch (this.shape) {

@@ -43,7 +43,7 @@ export class Cycle extends Wrapper {
         if (this.growth > 1) {
             let last = 0;
             while (last + 1 < this.atMost(CYCLES) && this.begin(last + 1) <= MAX_STEP) last += 1;
-            this.schedule.checkTimeScaled(integerPower(this.growth, last)); // refused here rather than in the middle of a table
+            this.schedule.checkTimeScaled(integerPower(this.growth, last)); // refused here, not in a table
         }
     }
 
@@ -91,7 +91,11 @@ export class Cycle extends Wrapper {
         }
     }
 
-    /** @param {Float64Array} out @param {number} start @param {string} column */
+    /**
+     * @param {Float64Array} out
+     * @param {number} start
+     * @param {string} column
+     */
     fill(out, start, column = "lr") {
         if (this.growth > 1) {
             piecewise(out, start, this.pieces(column));
@@ -100,10 +104,16 @@ export class Cycle extends Wrapper {
         const last = this.count === null ? MAX_STEP : this.count - 1;
         const repeating = Math.min(Math.max((last + 1) * this.length - start, 0), out.length);
         this.repeat(out.subarray(0, repeating), start, column);
-        if (repeating < out.length) this.fillCycle(out.subarray(repeating), start + repeating - last * this.length, last, column);
+        if (repeating < out.length)
+            this.fillCycle(out.subarray(repeating), start + repeating - last * this.length, last, column);
     }
 
-    /** Cycles of one length: computed once where they are short. @param {Float64Array} out @param {number} start @param {string} column */
+    /**
+     * Cycles of one length: computed once where they are short.
+     * @param {Float64Array} out
+     * @param {number} start
+     * @param {string} column
+     */
     repeat(out, start, column) {
         if (this.length > BLOCK) {
             const first = Math.floor(start / this.length);
@@ -116,11 +126,20 @@ export class Cycle extends Wrapper {
         else portable.repeated(out, start, row);
     }
 
-    /** @param {Float64Array} out @param {number} start @param {Float64Array} row */
+    /**
+     * @param {Float64Array} out
+     * @param {number} start
+     * @param {Float64Array} row
+     */
     repeatRow(out, start, row) {
         const { floor, peak } = this;
         if (peak === null) {
-            portable.scaled(out, start, row.map((rate) => rate - floor), decimal(this.amplitude));
+            portable.scaled(
+                out,
+                start,
+                row.map((rate) => rate - floor),
+                decimal(this.amplitude),
+            );
             for (let index = 0; index < out.length; index += 1) out[index] += floor;
         } else {
             const first = Math.floor(start / this.length);
@@ -142,9 +161,14 @@ export class Cycle extends Wrapper {
         return [clipped.map((rate) => (rate - floor) / span), clipped.map((rate) => (peak - rate) / span)];
     }
 
-    /** @param {number} first @param {string} column @returns {Generator<[number, Fill]>} */
+    /**
+     * @param {number} first
+     * @param {string} column
+     * @returns {Generator<[number, Fill]>}
+     */
     *equalPieces(first, column) {
-        for (let cycle = first; ; cycle += 1) yield [this.length, (out, start) => this.fillCycle(out, start, cycle, column)];
+        for (let cycle = first; ; cycle += 1)
+            yield [this.length, (out, start) => this.fillCycle(out, start, cycle, column)];
     }
 
     /** @param {string} column @returns {Generator<[number, Fill]>} */
@@ -156,7 +180,12 @@ export class Cycle extends Wrapper {
         }
     }
 
-    /** @param {Float64Array} out @param {number} start @param {number} cycle @param {string} column */
+    /**
+     * @param {Float64Array} out
+     * @param {number} start
+     * @param {number} cycle
+     * @param {string} column
+     */
     fillCycle(out, start, cycle, column) {
         const part = this.growth > 1 ? this.schedule.timeScaled(integerPower(this.growth, cycle)) : this.schedule;
         part.fillHeld(out, start, column);
@@ -168,7 +197,8 @@ export class Cycle extends Wrapper {
         const { floor, peak } = this;
         if (peak === null) {
             const factor = toNumber(shrunk);
-            for (let index = 0; index < rates.length; index += 1) rates[index] = (rates[index] - floor) * factor + floor;
+            for (let index = 0; index < rates.length; index += 1)
+                rates[index] = (rates[index] - floor) * factor + floor;
         } else {
             const top = Float64Array.of(toNumber(DEFAULT.times(decimal(peak), shrunk)));
             for (const [block] of inBlocks(rates, 0)) portable.cycles(block, 0, floor, top, this.shares(block, peak));

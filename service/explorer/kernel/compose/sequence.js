@@ -84,7 +84,11 @@ export class Sequence extends Composite {
         }
     }
 
-    /** @param {Float64Array} out @param {number} start @param {string} column */
+    /**
+     * @param {Float64Array} out
+     * @param {number} start
+     * @param {string} column
+     */
     fill(out, start, column = "lr") {
         if (column === "lr") piecewise(out, start, this.rates());
         else piecewise(out, start, piecesOf(column, this.pieces()));
@@ -101,7 +105,10 @@ export class Sequence extends Composite {
         return this.schedules.map((part, number) => [part, number < last ? this.lengths[number] : ENDLESS]);
     }
 
-    /** The parts with their lengths, each "previous" replaced once its part is reached. @returns {Generator<Piece>} */
+    /**
+     * The parts with their lengths, each "previous" replaced once its part is reached.
+     * @returns {Generator<Piece>}
+     */
     *fedParts() {
         /** @type {Piece | null} */
         let before = null;
@@ -109,7 +116,7 @@ export class Sequence extends Composite {
             /** @type {Schedule} */
             const given = before && part.needsPrevious ? part.after(rateAt(...before)) : part;
             yield [given, length];
-            if (length || !(before && before[1])) before = [given, length]; // a part that never runs hides none that has
+            if (length || !(before && before[1])) before = [given, length]; // an empty part hides none that ran
         }
     }
 }
@@ -154,7 +161,11 @@ export class Splice extends Composite {
         }
     }
 
-    /** @param {Float64Array} out @param {number} start @param {string} column */
+    /**
+     * @param {Float64Array} out
+     * @param {number} start
+     * @param {string} column
+     */
     fill(out, start, column = "lr") {
         if (column === "lr") {
             piecewise(out, start, [
@@ -162,7 +173,14 @@ export class Splice extends Composite {
                 [ENDLESS, (part, position) => this.fedTail().fillHeld(part, position)],
             ]);
         } else {
-            piecewise(out, start, piecesOf(column, [[this.schedule, this.at], [this.tail, ENDLESS]]));
+            piecewise(
+                out,
+                start,
+                piecesOf(column, [
+                    [this.schedule, this.at],
+                    [this.tail, ENDLESS],
+                ]),
+            );
         }
     }
 
@@ -192,12 +210,20 @@ function* piecesOf(column, parts) {
     }
 }
 
-/** Number of steps that a composite is made for if its last part begins at step `begin`. @param {number} begin @param {Schedule} part */
+/**
+ * Number of steps that a composite is made for if its last part begins at step `begin`.
+ * @param {number} begin
+ * @param {Schedule} part
+ */
 function after(begin, part) {
     return part.statedSteps === null ? null : begin + part.statedSteps;
 }
 
-/** The rate that "previous" stands for, after `step` steps of the part before. @param {Schedule} part @param {number} step */
+/**
+ * The rate that "previous" stands for, after `step` steps of the part before.
+ * @param {Schedule} part
+ * @param {number} step
+ */
 function rateAt(part, step) {
     const value = valueAt(part, step);
     if (!(Math.abs(value) <= MAX_RATE)) throw rateOutOfRange(part.kind, value, step);

@@ -16,7 +16,11 @@ export class Scale extends Wrapper {
 
     /** @type {number} */ factor;
 
-    /** @param {Float64Array} out @param {number} start @param {string} column */
+    /**
+     * @param {Float64Array} out
+     * @param {number} start
+     * @param {string} column
+     */
     fill(out, start, column = "lr") {
         this.schedule.fillHeld(out, start, column);
         if (column !== "lr") return;
@@ -43,7 +47,11 @@ export class Clamp extends Wrapper {
         }
     }
 
-    /** @param {Float64Array} out @param {number} start @param {string} column */
+    /**
+     * @param {Float64Array} out
+     * @param {number} start
+     * @param {string} column
+     */
     fill(out, start, column = "lr") {
         this.schedule.fillHeld(out, start, column);
         if (column !== "lr") return;
@@ -89,7 +97,11 @@ export class PerEpoch extends Wrapper {
         return epochs.map(([epoch, label]) => [epoch * this.steps_per_epoch, label]);
     }
 
-    /** @param {Float64Array} out @param {number} start @param {string} column */
+    /**
+     * @param {Float64Array} out
+     * @param {number} start
+     * @param {string} column
+     */
     fill(out, start, column = "lr") {
         const size = this.steps_per_epoch;
         const stop = start + out.length;
@@ -142,7 +154,11 @@ export class Shift extends Wrapper {
         return inner.map(([step, label]) => [step - this.offset, label]);
     }
 
-    /** @param {Float64Array} out @param {number} start @param {string} column */
+    /**
+     * @param {Float64Array} out
+     * @param {number} start
+     * @param {string} column
+     */
     fill(out, start, column = "lr") {
         const waiting = Math.min(Math.max(-this.offset - start, 0), out.length);
         if (waiting) out.fill(valueAt(this.schedule, 0, column), 0, waiting);

@@ -42,14 +42,24 @@ function rowOf(pieces) {
     return row;
 }
 
-/** The same cycle again and again. @param {[number, Fill][]} pieces @returns {Fill} */
+/**
+ * The same cycle again and again.
+ * @param {[number, Fill][]} pieces
+ * @returns {Fill}
+ */
 function forever(pieces) {
     const period = lengthOf(pieces);
     if (period <= LONG) {
         const row = rowOf(pieces);
         return (out, position) => portable.repeated(out, position, row);
     }
-    return (out, start) => piecewise(out, start, again(() => pieces), start - (start % period));
+    return (out, start) =>
+        piecewise(
+            out,
+            start,
+            again(() => pieces),
+            start - (start % period),
+        );
 }
 
 /**
@@ -61,7 +71,12 @@ function* again(cycle) {
     for (let number = 0; ; number += 1) yield* cycle(number);
 }
 
-/** @param {string} low @param {number} lower @param {string} high @param {number} higher */
+/**
+ * @param {string} low
+ * @param {number} lower
+ * @param {string} high
+ * @param {number} higher
+ */
 function checkOrder(low, lower, high, higher) {
     if (higher < lower) {
         throw new CheckError(`${high} must be >= ${low}, got ${pythonFloat(higher)} < ${pythonFloat(lower)}`);
@@ -118,7 +133,11 @@ export class CyclicLR extends Schedule {
         }
     }
 
-    /** The highest rates of cycles first, first + 1, ..., stop - 1, counted from 0. @param {number} first @param {number} stop */
+    /**
+     * The highest rates of cycles first, first + 1, ..., stop - 1, counted from 0.
+     * @param {number} first
+     * @param {number} stop
+     */
     tops(first, stop) {
         return Float64Array.from({ length: stop - first }, (_, index) => {
             const halvings = Math.min(first + index, 2000); // nothing is left of the amplitude long before
@@ -133,7 +152,8 @@ export class CyclicLR extends Schedule {
         const shape = new Float64Array(Math.min(BLOCK, out.length));
         for (const [block, step] of inBlocks(out, start)) {
             shapes(shape.subarray(0, block.length), step);
-            for (let index = 0; index < block.length; index += 1) block[index] = block[index] * shape[index] + this.base_lr;
+            for (let index = 0; index < block.length; index += 1)
+                block[index] = block[index] * shape[index] + this.base_lr;
         }
     }
 }
@@ -158,7 +178,10 @@ export class OneCycleLR extends Schedule {
     /** @type {string} */ anneal_strategy;
 
     check() {
-        for (const [name, value] of Object.entries({ div_factor: this.div_factor, final_div_factor: this.final_div_factor })) {
+        for (const [name, value] of Object.entries({
+            div_factor: this.div_factor,
+            final_div_factor: this.final_div_factor,
+        })) {
             if (value < 1) throw new CheckError(`${name} must be >= 1, got ${pythonFloat(value)}`);
         }
     }
@@ -216,14 +239,23 @@ export class CosineAnnealingWarmRestarts extends Schedule {
     *innerBoundaries(totalSteps) {
         for (let cycle = 0, restart = 0; cycle < LISTED_CYCLES; cycle += 1) {
             restart += this.t_0 * integerPower(this.t_mult, cycle);
-            if (restart < totalSteps) yield* [[restart - 1, "last step of the cycle"], [restart, "restart"]];
+            if (restart < totalSteps)
+                yield* [
+                    [restart - 1, "last step of the cycle"],
+                    [restart, "restart"],
+                ];
         }
     }
 
     /** @param {Float64Array} out @param {number} start */
     fill(out, start) {
         if (this.t_mult === 1) forever([this.cycle(this.t_0)])(out, start);
-        else piecewise(out, start, again((cycle) => [this.cycle(this.t_0 * integerPower(this.t_mult, cycle))]));
+        else
+            piecewise(
+                out,
+                start,
+                again((cycle) => [this.cycle(this.t_0 * integerPower(this.t_mult, cycle))]),
+            );
     }
 
     /** @param {number} length @returns {[number, Fill]} */
@@ -285,7 +317,10 @@ export class ExponentialCyclicLR extends Schedule {
         const offset = 2 * rise - length;
         return [
             [rise, (out, step) => portable.exponential(out, 2 * step, low, high, length, { stride: 2 })],
-            [length - rise, (out, step) => portable.exponential(out, 2 * step + offset, high, low, length, { stride: 2 })],
+            [
+                length - rise,
+                (out, step) => portable.exponential(out, 2 * step + offset, high, low, length, { stride: 2 }),
+            ],
         ];
     }
 }

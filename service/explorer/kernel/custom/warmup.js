@@ -20,7 +20,10 @@ class Warmup extends Schedule {
     /** @param {number} totalSteps @returns {import("../schedule.js").Boundary[]} */
     innerBoundaries(totalSteps) {
         void totalSteps;
-        return [[this.warmup_steps - 1, "last step of the warmup"], [this.warmup_steps, this.afterLabel]];
+        return [
+            [this.warmup_steps - 1, "last step of the warmup"],
+            [this.warmup_steps, this.afterLabel],
+        ];
     }
 
     /** @param {Float64Array} out @param {number} start */
@@ -36,7 +39,11 @@ class Warmup extends Schedule {
         portable.linear(out, position, 0, this.base_lr, this.warmup_steps);
     }
 
-    /** The values from `step` steps after the warmup on. @param {Float64Array} out @param {number} step */
+    /**
+     * The values from `step` steps after the warmup on.
+     * @param {Float64Array} out
+     * @param {number} step
+     */
     follow(out, step) {
         void step;
         out.fill(this.base_lr);

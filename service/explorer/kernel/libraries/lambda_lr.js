@@ -24,15 +24,24 @@ export class LambdaSchedule extends Schedule {
     /** @param {Float64Array} out @param {number} start */
     fill(out, start) {
         const pieces = this.pieces();
-        const lengths = pieces.map(([first], index) => (index + 1 < pieces.length ? pieces[index + 1][0] - first : ENDLESS));
+        const lengths = pieces.map(([first], index) =>
+            index + 1 < pieces.length ? pieces[index + 1][0] - first : ENDLESS,
+        );
         piecewise(
             out,
             start,
-            pieces.map(([first, share], index) => [lengths[index], (part, position) => this.#fillPiece(part, first + position, share)]),
+            pieces.map(([first, share], index) => [
+                lengths[index],
+                (part, position) => this.#fillPiece(part, first + position, share),
+            ]),
         );
     }
 
-    /** @param {Float64Array} out @param {number} step @param {(step: number) => number} share */
+    /**
+     * @param {Float64Array} out
+     * @param {number} step
+     * @param {(step: number) => number} share
+     */
     #fillPiece(out, step, share) {
         for (let index = 0; index < out.length; index += 1) out[index] = share(step + index) * this.base_lr;
     }
@@ -48,22 +57,39 @@ export const atPeak = () => 1;
 /** A rate of 0. */
 export const atZero = () => 0;
 
-/** (t - first) / length, and t - first where the length is 0 or less. @param {number} step @param {number} first @param {number} length */
+/**
+ * (t - first) / length, and t - first where the length is 0 or less.
+ * @param {number} step
+ * @param {number} first
+ * @param {number} length
+ */
 export function progress(step, first, length) {
     return (step - first) / Math.max(1, length);
 }
 
-/** 0.5 · (1 + cos(angle · p)). @param {number} done @param {number} angle */
+/**
+ * 0.5 · (1 + cos(angle · p)).
+ * @param {number} done
+ * @param {number} angle
+ */
 export function cosineFall(done, angle) {
     return (Math.cos(done * angle) + 1) * 0.5;
 }
 
-/** From 0..1 to floor..1. @param {number} share @param {number} floor */
+/**
+ * From 0..1 to floor..1.
+ * @param {number} share
+ * @param {number} floor
+ */
 export function lift(share, floor) {
     return share * (1 - floor) + floor;
 }
 
-/** From 0 at step 0 towards 1 at the end of the warmup, as the first piece. @param {number} steps @returns {Piece} */
+/**
+ * From 0 at step 0 towards 1 at the end of the warmup, as the first piece.
+ * @param {number} steps
+ * @returns {Piece}
+ */
 export function linearWarmup(steps) {
     return [0, (step) => progress(step, 0, steps), "warmup"];
 }

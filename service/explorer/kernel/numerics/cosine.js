@@ -76,7 +76,11 @@ const haversineTable = remembered(
     (/** @type {number} */ length) => `${length}`,
     (length) => {
         const [width, rows] = haversineShape(length);
-        return haversineCells(Float64Array.from({ length: rows }, count), Float64Array.from({ length: width }, count), length);
+        return haversineCells(
+            Float64Array.from({ length: rows }, count),
+            Float64Array.from({ length: width }, count),
+            length,
+        );
     },
 );
 

@@ -1,6 +1,6 @@
 /**
- * @module Decimal numbers of a fixed number of digits, as Python's `decimal` computes with them: each result is the exact
- * one, rounded once to the digits of the context, halves to even.
+ * @module Decimal numbers of a fixed number of digits, as Python's `decimal` computes with them: each result is the
+ * exact one, rounded once to the digits of the context, halves to even.
  *
  * exp and ln are computed to many digits more and rounded once. Python's are correctly rounded, so these are the same.
  */
@@ -181,11 +181,13 @@ function exponential(number) {
     return [sum, Number(tens)];
 }
 
-/** The logarithm of a fixed-point number from 1 to 10, by Halley's method: each turn has three times the digits. */
-/** @param {bigint} number */
+/**
+ * The logarithm of a fixed-point number from 1 to 10, by Halley's method: each turn has three times the digits.
+ * @param {bigint} number
+ */
 function logarithm(number) {
-    let result = BigInt(Math.round(Math.log(Number(number / 10n ** BigInt(PLACES - 15)) / 1e15) * 1_099_511_627_776)); // 2**40
-    result = (result * ONE) >> 40n; // good to some 12 digits, whatever Math.log is
+    const guess = Math.log(Number(number / 10n ** BigInt(PLACES - 15)) / 1e15);
+    let result = (BigInt(Math.round(guess * 1e12)) * ONE) / 10n ** 12n; // good to some 12 digits, whatever Math.log is
     for (let turn = 0; turn < 3; turn += 1) {
         const [value, tens] = exponential(result);
         const power = value * 10n ** BigInt(Math.max(tens, 0));

@@ -1,4 +1,6 @@
-/** @module Curves as a grid: every value from one number of its row and one of its column, and these numbers' tables. */
+/**
+ * @module Curves as a grid: every value from one number of its row and one of its column, and these numbers' tables.
+ */
 
 import { isqrt, powerOfTwo } from "./bits.js";
 
@@ -47,41 +49,54 @@ export function countBefore(position, first, out) {
  * out = coarse[row] * fine[column] + ... + bias[row], or + offsets[column], cell by cell from `column` of row 0 on.
  * @param {Float64Array} out
  * @param {number} column
- * @param {Float64Array[]} coarse one or two numbers of each row
+ * @param {Float64Array[]} coarse one number of each row, with a bias or not, or two, with a bias or offsets
  * @param {Float64Array[]} fine as many of each column
  * @param {{bias?: Float64Array, offsets?: Float64Array}} [added]
  */
 export function fillGrid(out, column, coarse, fine, { bias, offsets } = {}) {
-    const [width, zeros] = [fine[0].length, coarse.length === 1];
+    const width = fine[0].length;
     for (let done = 0, row = 0; done < out.length; row += 1, column = 0) {
         const count = Math.min(width - column, out.length - done);
         const cells = out.subarray(done, done + count);
-        if (zeros) multiplyRow(cells, column, coarse[0][row], fine[0]);
-        else multiplyRows(cells, column, [coarse[0][row], coarse[1][row]], fine);
-        if (bias) addNumber(cells, bias[row]);
-        if (offsets) addRow(cells, column, offsets);
+        const columns = fine.map((numbers) => numbers.subarray(column, column + count));
+        if (coarse.length === 1) fillRow(cells, coarse[0][row], columns[0], bias && bias[row]);
+        else if (bias) fillBiasedRow(cells, [coarse[0][row], coarse[1][row]], columns, bias[row]);
+        else if (offsets) fillOffsetRow(cells, [coarse[0][row], coarse[1][row]], columns, offsets.subarray(column));
         done += count;
     }
 }
 
-/** @param {Float64Array} cells @param {number} column @param {number} factor @param {Float64Array} fine */
-function multiplyRow(cells, column, factor, fine) {
-    for (let index = 0; index < cells.length; index += 1) cells[index] = factor * fine[column + index];
+/**
+ * @param {Float64Array} cells
+ * @param {number} factor
+ * @param {Float64Array} fine
+ * @param {number | undefined} bias
+ */
+function fillRow(cells, factor, fine, bias) {
+    if (bias === undefined) for (let index = 0; index < cells.length; index += 1) cells[index] = factor * fine[index];
+    else for (let index = 0; index < cells.length; index += 1) cells[index] = factor * fine[index] + bias;
 }
 
-/** @param {Float64Array} cells @param {number} column @param {[number, number]} factors @param {Float64Array[]} fine */
-function multiplyRows(cells, column, [factor, other], [fine, others]) {
+/**
+ * @param {Float64Array} cells
+ * @param {[number, number]} factors
+ * @param {Float64Array[]} fine
+ * @param {number} bias
+ */
+function fillBiasedRow(cells, [factor, other], [fine, others], bias) {
     for (let index = 0; index < cells.length; index += 1) {
-        cells[index] = factor * fine[column + index] + other * others[column + index];
+        cells[index] = factor * fine[index] + other * others[index] + bias;
     }
 }
 
-/** @param {Float64Array} cells @param {number} number */
-function addNumber(cells, number) {
-    for (let index = 0; index < cells.length; index += 1) cells[index] += number;
-}
-
-/** @param {Float64Array} cells @param {number} column @param {Float64Array} numbers */
-function addRow(cells, column, numbers) {
-    for (let index = 0; index < cells.length; index += 1) cells[index] += numbers[column + index];
+/**
+ * @param {Float64Array} cells
+ * @param {[number, number]} factors
+ * @param {Float64Array[]} fine
+ * @param {Float64Array} offsets
+ */
+function fillOffsetRow(cells, [factor, other], [fine, others], offsets) {
+    for (let index = 0; index < cells.length; index += 1) {
+        cells[index] = factor * fine[index] + other * others[index] + offsets[index];
+    }
 }

@@ -1,8 +1,8 @@
 /**
  * @module Curves in portable arithmetic: the same bits on every machine, as `scheduler.numerics.portable` explains.
  *
- * Only + - * / and Math.sqrt touch the values, in the order in which Python has them. Every function fills `out` with the
- * curve at positions first, first + 1, ...
+ * Only + - * / and Math.sqrt touch the values, in the order in which Python has them. Every function fills `out` with
+ * the curve at positions first, first + 1, ...
  */
 
 import { Decimal, DEFAULT, decimal, toInteger, toNumber } from "./decimal.js";

@@ -71,7 +71,12 @@ export function inverseSqrt(out, first, start, stop, length) {
  */
 export function rex(length) {
     return {
-        risen: { values: (position) => position / (2 * length - position), pole: 2 * length, exponent: -1, constant: -1 },
+        risen: {
+            values: (position) => position / (2 * length - position),
+            pole: 2 * length,
+            exponent: -1,
+            constant: -1,
+        },
         falling: {
             values: (position) => (2 * (length - position)) / (2 * length - position),
             pole: 2 * length,

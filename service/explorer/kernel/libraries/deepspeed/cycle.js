@@ -1,6 +1,18 @@
 /** @module Twins of DeepSpeed's OneCycle and LRRangeTest. */
 
-import { Duration, Fraction, NonNegative, PositiveDuration, Rate, StepCount, Steps, Switch, nullable, optional, required } from "../../fields.js";
+import {
+    Duration,
+    Fraction,
+    NonNegative,
+    PositiveDuration,
+    Rate,
+    StepCount,
+    Steps,
+    Switch,
+    nullable,
+    optional,
+    required,
+} from "../../fields.js";
 import { Schedule } from "../../schedule.js";
 
 /** @typedef {import("../../schedule.js").Boundary} Boundary */
@@ -40,7 +52,9 @@ export class LRRangeTest extends Schedule {
     }
 }
 
-/** One triangle from cycle_min_lr to cycle_max_lr and back, smooth or in stairs, then a decay; momentum against it. */
+/**
+ * One triangle from cycle_min_lr to cycle_max_lr and back, smooth or in stairs, then a decay; momentum against it.
+ */
 export class OneCycle extends Schedule {
     static kind = "deepspeed.OneCycle";
     static fields = {
@@ -90,10 +104,17 @@ export class OneCycle extends Schedule {
 
     /** @returns {Boundary[]} */
     innerBoundaries() {
-        return [[Math.ceil(this.cycle_first_step_size), "fall"], [this.statedSteps, "decay"]];
+        return [
+            [Math.ceil(this.cycle_first_step_size), "fall"],
+            [this.statedSteps, "decay"],
+        ];
     }
 
-    /** @param {Float64Array} out @param {number} start @param {string} column */
+    /**
+     * @param {Float64Array} out
+     * @param {number} start
+     * @param {string} column
+     */
     fill(out, start, column = "lr") {
         if (column === "beta2") {
             out.fill(SECOND_BETA);
@@ -105,15 +126,21 @@ export class OneCycle extends Schedule {
 
     /** @param {number} step */
     #rate(step) {
-        if (this.#isInside(step)) return this.#triangle(step) * (this.cycle_max_lr - this.cycle_min_lr) + this.cycle_min_lr;
-        return this.#decays(this.decay_lr_rate) ? this.cycle_min_lr / this.#grown(step, this.decay_lr_rate) : this.cycle_min_lr;
+        if (this.#isInside(step))
+            return this.#triangle(step) * (this.cycle_max_lr - this.cycle_min_lr) + this.cycle_min_lr;
+        return this.#decays(this.decay_lr_rate)
+            ? this.cycle_min_lr / this.#grown(step, this.decay_lr_rate)
+            : this.cycle_min_lr;
     }
 
     /** @param {number} step */
     #momentum(step) {
         if (step === 0) return this.cycle_min_mom;
-        if (this.#isInside(step)) return this.cycle_max_mom - this.#triangle(step) * (this.cycle_max_mom - this.cycle_min_mom);
-        return this.#decays(this.decay_mom_rate) ? this.#grown(step, this.decay_mom_rate) * this.cycle_max_mom : this.cycle_max_mom;
+        if (this.#isInside(step))
+            return this.cycle_max_mom - this.#triangle(step) * (this.cycle_max_mom - this.cycle_min_mom);
+        return this.#decays(this.decay_mom_rate)
+            ? this.#grown(step, this.decay_mom_rate) * this.cycle_max_mom
+            : this.cycle_max_mom;
     }
 
     /** @param {number} step */
@@ -126,7 +153,11 @@ export class OneCycle extends Schedule {
         return this.decay_step_size !== 0 && rate !== 0;
     }
 
-    /** 1 + rate · (t - S) / decay_step_size. @param {number} step @param {number} rate */
+    /**
+     * 1 + rate · (t - S) / decay_step_size.
+     * @param {number} step
+     * @param {number} rate
+     */
     #grown(step, rate) {
         return ((step - 1 - this.size + 1) / this.decay_step_size) * rate + 1;
     }

@@ -23,7 +23,11 @@ class Warmup extends Schedule {
     /** @returns {Boundary[]} */
     innerBoundaries() {
         const end = this.statedSteps;
-        return [[1, "warmup"], [this.warm + 1, "after the warmup"], ...(end === null ? [] : [/** @type {Boundary} */ ([end + 1, "constant"])])];
+        return [
+            [1, "warmup"],
+            [this.warm + 1, "after the warmup"],
+            ...(end === null ? [] : [/** @type {Boundary} */ ([end + 1, "constant"])]),
+        ];
     }
 
     /** @param {Float64Array} out @param {number} start */

@@ -1,4 +1,6 @@
-/** @module Twins of transformers' schedules that fall to a floor: the cosines with `min_lr`, and warmup, stable, decay. */
+/**
+ * @module Twins of transformers' schedules that fall to a floor: the cosines with `min_lr`, and warmup, stable, decay.
+ */
 
 import { CheckError } from "../../errors.js";
 import { Duration, NonNegative, PositiveRate, Rate, Steps, nullable, oneOf, optional, required } from "../../fields.js";
@@ -104,7 +106,11 @@ export class CosineWarmupWithMinLR extends Floored {
     pieces() {
         const { num_warmup_steps: first, num_training_steps: last, num_cycles: cycles } = this;
         const wave = lambda.cosine({ first: first - 1, length: last - first, cycles, floor: this.floorShare });
-        return [[0, this.#rise(), "warmup"], [first, wave, "cosine"], [Math.max(first, last), wave, "past its steps"]];
+        return [
+            [0, this.#rise(), "warmup"],
+            [first, wave, "cosine"],
+            [Math.max(first, last), wave, "past its steps"],
+        ];
     }
 
     /** @returns {(step: number) => number} */
@@ -144,7 +150,9 @@ export class WarmupStableDecay extends lambda.LambdaSchedule {
         const [start] = this.decay;
         if (this.decay_type === "1-sqrt" && start - warm - stable < 0 && start - warm >= 0) {
             const got = Number.isInteger(stable) ? String(stable) : pythonFloat(stable);
-            throw new CheckError(`num_stable_steps must not round to fewer steps, got ${got}: 1-sqrt has no root there`);
+            throw new CheckError(
+                `num_stable_steps must not round to fewer steps, got ${got}: 1-sqrt has no root there`,
+            );
         }
     }
 
@@ -155,7 +163,8 @@ export class WarmupStableDecay extends lambda.LambdaSchedule {
     /** Steps between warmup and decay; negative where the decay begins inside the warmup. @returns {number} */
     get stable() {
         if (this.num_stable_steps !== null) return this.num_stable_steps;
-        if (this.num_training_steps !== null) return this.num_training_steps - this.num_warmup_steps - this.num_decay_steps;
+        if (this.num_training_steps !== null)
+            return this.num_training_steps - this.num_warmup_steps - this.num_decay_steps;
         throw new CheckError("num_training_steps or num_stable_steps must be given, got None for both");
     }
 
@@ -171,7 +180,13 @@ export class WarmupStableDecay extends lambda.LambdaSchedule {
 
     /** @returns {Piece[]} */
     pieces() {
-        const { num_warmup_steps: warm, stable, num_decay_steps: length, min_lr_ratio: floor, num_cycles: cycles } = this;
+        const {
+            num_warmup_steps: warm,
+            stable,
+            num_decay_steps: length,
+            min_lr_ratio: floor,
+            num_cycles: cycles,
+        } = this;
         const [start, end] = this.decay;
         const shape = this.decay_type;
         return [

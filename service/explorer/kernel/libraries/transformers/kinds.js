@@ -1,7 +1,16 @@
 /** @module Twins of transformers' `get_scheduler`: every name whose rates are known beforehand. */
 
 import { CheckError } from "../../errors.js";
-import { NonNegative, PositiveDuration, PositiveRate, Rate, Steps, nullable, optional, required } from "../../fields.js";
+import {
+    NonNegative,
+    PositiveDuration,
+    PositiveRate,
+    Rate,
+    Steps,
+    nullable,
+    optional,
+    required,
+} from "../../fields.js";
 import { pythonFloat } from "../../texts.js";
 import * as lambda from "../lambda_lr.js";
 
@@ -148,10 +157,14 @@ export class Polynomial extends Trained {
     check() {
         const [name, initial] = initialRate(this.base_lr, this.lr_init);
         if (this.lr_end >= initial) {
-            throw new CheckError(`lr_end must be < ${name}, got ${pythonFloat(this.lr_end)} >= ${pythonFloat(initial)}`);
+            throw new CheckError(
+                `lr_end must be < ${name}, got ${pythonFloat(this.lr_end)} >= ${pythonFloat(initial)}`,
+            );
         }
         if (this.num_training_steps === this.num_warmup_steps) {
-            throw new CheckError(`num_training_steps must not equal num_warmup_steps, got ${this.num_training_steps} twice`);
+            throw new CheckError(
+                `num_training_steps must not equal num_warmup_steps, got ${this.num_training_steps} twice`,
+            );
         }
     }
 
@@ -192,7 +205,11 @@ export class InverseSqrt extends WithWarmup {
     }
 }
 
-/** The step after the wave has done its turns, and after the warmup, where that comes later. @param {number} warmup @param {number} training */
+/**
+ * The step after the wave has done its turns, and after the warmup, where that comes later.
+ * @param {number} warmup
+ * @param {number} training
+ */
 export function afterLastTurn(warmup, training) {
     return Math.max(warmup, training) + 1;
 }
