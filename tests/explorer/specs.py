@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from typing import Any, NamedTuple
 
@@ -10,6 +11,9 @@ from hypothesis import strategies as st
 
 from scheduler import KINDS, Schedule, Spec, Table, TableError
 from tests.support.schedules.strategies import MAX_STEPS, schedules
+
+ALIKE = 20
+"""Examples more than are needed: each draw begins with the simplest, which others have drawn."""
 
 COLUMNS = ("weight_decay", "beta2", "eps")
 
@@ -23,8 +27,17 @@ class Drawn(NamedTuple):
 
 
 def drawn(kinds: list[str], count: int, *, number: int = 0) -> list[Drawn]:
-    """About so many specs of these kinds, and no two alike; another `number` gives others."""
+    """So many specs of these kinds, no two alike; another `number`, up to a thousand, gives others."""
     found: dict[str, Drawn] = {}
+    for turn in itertools.count():
+        collect(found, kinds, count + ALIKE, 1000 * turn + number)
+        if len(found) >= count:
+            return list(found.values())[:count]
+    raise AssertionError("there is no last turn")
+
+
+def collect(found: dict[str, Drawn], kinds: list[str], count: int, number: int) -> None:
+    """Draw so many specs, and add those that have a table to those that are found, by their canonical JSON."""
 
     @seed(number)
     @settings(
@@ -35,15 +48,14 @@ def drawn(kinds: list[str], count: int, *, number: int = 0) -> list[Drawn]:
         suppress_health_check=list(HealthCheck),
     )
     @given(specs(kinds))
-    def collect(data: dict[str, Any]) -> None:
+    def add(data: dict[str, Any]) -> None:
         spec = Spec.model_validate_json(json.dumps(data))
         try:
             found[spec.canonical()] = Drawn(data, spec, spec.table())
         except TableError:
             assume(False)
 
-    collect()
-    return list(found.values())
+    add()
 
 
 @st.composite

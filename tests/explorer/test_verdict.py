@@ -14,7 +14,7 @@ from scheduler.compose import Constant, Ramp, Sequence
 from scheduler.custom import CosineAnnealingWarmRestarts, CyclicLR, WarmupWithDecay
 from scheduler.views.difference import difference
 from scheduler.views.verdict import verdict
-from tests.explorer.node import node
+from tests.support.node import node
 
 STEPS = 600
 SCRIPT = Path(__file__).with_name("verdict.mjs")
