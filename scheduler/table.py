@@ -190,9 +190,10 @@ class Table(DisplayedTable, TableValues):
         *,
         title: str | None = None,
         applied: ArrayLike | Mapping[str, ArrayLike] | None = None,
+        log: bool | None = None,
     ) -> Figure:
         """Draw the table, over it the rates a training applied; save as .png or .svg (see `scheduler.views.plot`)."""
-        return draw(self, path, title=title, applied=applied)
+        return draw(self, path, title=title, applied=applied, log=log)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Table:
         return self  # nothing in it can change
