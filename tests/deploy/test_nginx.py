@@ -247,3 +247,19 @@ def create_token(data: Path, *scopes: str) -> str:
     with closing(open_metadata(Settings(data_dir=data))) as metadata:
         metadata.tokens.add(row)
     return f"Bearer {token}"
+
+
+def test_text_is_kept_and_served_in_parts(site: Site) -> None:
+    """A CSV has a length, so that nginx keeps it and serves any part of it by itself."""
+    path = site.make(0.4375).headers["location"] + ".csv"
+    whole, head = (ask(site.port, method, path) for method in ("GET", "HEAD"))
+    part = ask(site.port, "GET", path, Range="bytes=9-30")
+    assert whole.headers["content-length"] == head.headers["content-length"] == str(len(whole.body))
+    assert (part.status, part.cache, part.body) == (206, "HIT", whole.body[9:31])
+
+
+def test_the_page_of_the_api_shows_the_address_of_nginx(site: Site) -> None:
+    """The commands are for who came through nginx, over TLS where that ends in front of it."""
+    pages = ask(site.port, "GET", "/docs"), ask(site.port, "GET", "/docs", X_Forwarded_Proto="https")
+    for page, scheme in zip(pages, ("http", "https"), strict=True):
+        assert f"LRTABLES={scheme}://127.0.0.1:{site.port} " in page.body.decode()
