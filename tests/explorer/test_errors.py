@@ -17,7 +17,25 @@ SPECS = 150
 """Valid specs that are spoilt."""
 SPOILT = 4
 """Times that each is."""
-WRONG: list[Any] = [-1, 0, 1.5, "x", "a'b", True, None, [], {}, -0.25, 10**13, "previous", "\n", 3]
+WRONG: list[Any] = [
+    -1,
+    0,
+    1.5,
+    "x",
+    "a'b",
+    True,
+    None,
+    [],
+    {},
+    -0.25,
+    10**13,
+    "previous",
+    "\n",
+    3,
+    "0.1",
+    "1e-3",
+    "1E5",
+]
 """Values that JSON tells from all others: that a number was written 1.0 is lost where JavaScript reads it."""
 
 LEAST = f"{Decimal('1e-100'):f}"

@@ -153,8 +153,17 @@ function merged(problems) {
 function line({ subject, text, continues, ...rest }) {
     const place = written(subject);
     if (!continues) return [place, text].filter(Boolean).join(": ");
-    const got = "value" in rest ? `, got ${rest.got ?? represented(rest.value)}` : "";
+    const got = "value" in rest ? `, got ${rest.got ?? represented(rest.value)}${advice(rest.value, text)}` : "";
     return `${place || "the data"} ${text.replace("should", "must")}${got}`;
+}
+
+const NUMBER = /^[-+]?[0-9][0-9_]*(\.[0-9_]*)?(e[-+]?[0-9]+)?$/i;
+const TEXT_IN_YAML = " as text: in YAML such a number needs a dot and a sign, as 1.0e-3";
+
+/** What to write, where a number came as text. @param {unknown} value @param {string} text what is wrong */
+function advice(value, text) {
+    if (typeof value !== "string" || !NUMBER.test(value) || !text.includes("valid")) return "";
+    return /e/i.test(value) ? TEXT_IN_YAML : " as text";
 }
 
 /** A path as Python writes it: `schedules[1].length`. @param {Path} path */
