@@ -7,7 +7,7 @@ import math
 import operator
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, TypeGuard, get_type_hints
 
 import numpy as np
 from numpy.typing import NDArray
@@ -129,6 +129,16 @@ def share_of(steps: int, ratio: float) -> int:
 MANY = (np.ndarray, list, tuple, range)
 Many = NDArray[Any] | Sequence[Any]
 """Several numbers, as an array or a sequence that is one of `MANY`."""
+
+
+def is_tensor_of_several(value: object) -> TypeGuard[Many]:
+    """Whether it is an array of another library's, such as a tensor, and not a single number."""
+    return hasattr(value, "__array__") and getattr(value, "ndim", 0) > 0
+
+
+def is_many(value: object) -> TypeGuard[Many]:
+    """Whether it is an array or a sequence of any library's, and not a single number."""
+    return (isinstance(value, MANY) and np.ndim(value) > 0) or is_tensor_of_several(value)
 
 
 def integers(values: Many, name: str) -> NDArray[np.integer[Any]]:

@@ -20,7 +20,7 @@ import pydantic
 from pydantic import ConfigDict, Field, GetJsonSchemaHandler, TypeAdapter, ValidationError
 from pydantic_core import CoreSchema
 
-from scheduler.fields import MANY, Floats, Many, Values, integers, plain, resolve_types, step_index
+from scheduler.fields import Floats, Many, Values, integers, is_many, plain, resolve_types, step_index
 from scheduler.hooks import Hook
 from scheduler.messages.descriptions import describe_schema
 from scheduler.messages.display import DisplayedSchedule
@@ -306,9 +306,9 @@ class Schedule(DisplayedSchedule):
             index = step - first  # type: ignore[operator]  # what is no number is answered below
             if index >= 0:
                 return window[index]
-        except (IndexError, TypeError, ValueError):  # outside of the window, no integer, an array
+        except (IndexError, TypeError, ValueError, RuntimeError):  # outside of the window, no integer, several steps
             pass
-        return self._get_many(step) if isinstance(step, MANY) and np.ndim(step) else self._get_lr_outside(step)
+        return self._get_many(step) if is_many(step) else self._get_lr_outside(step)
 
     def _get_many(self, steps: Many) -> Values:
         asked = integers(steps, "step")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, SupportsIndex, overload
 import numpy as np
 from numpy.typing import NDArray
 
-from scheduler.fields import MANY, Many, Values, integers
+from scheduler.fields import MANY, Many, Values, integers, is_tensor_of_several
 from scheduler.numerics.progress import progress_index
 from scheduler.table_format import After, Axis, TableError
 from scheduler.texts import abbreviate
@@ -78,7 +78,7 @@ class TableValues:
                 return self._lr[progress if self.stride == 1 else progress // self.stride]  # type: ignore[index]  # None
             except (IndexError, TypeError):  # past the end, or no rate for all groups: answered below
                 pass
-        if isinstance(progress, MANY):
+        if isinstance(progress, MANY) or is_tensor_of_several(progress):
             return self._rates(progress, group)
         row = self.row(progress, group=group)  # type: ignore[arg-type]  # which refuses what is no whole number
         if "lr" not in row:
@@ -144,8 +144,12 @@ class TableValues:
         column = self._only_column(f"table['lr'][{key!r}]" if isinstance(key, int) else "table['lr']")
         if isinstance(key, (slice, *MANY)):
             return column[key]
+        if is_tensor_of_several(key):
+            return np.asarray(column[np.asarray(key)])
         try:
-            index = operator.index(key)  # type: ignore[arg-type]  # refuses what is not one, the question here
+            # True is 1 to Python, and hardly what is meant
+            given = None if isinstance(key, bool | np.bool_) else key
+            index = operator.index(given)  # type: ignore[arg-type]  # refuses what is not one, the question here
         except TypeError:
             raise TypeError(f"a table is indexed by rows or the name of a column, got {abbreviate(key)}") from None
         return float(column[index])

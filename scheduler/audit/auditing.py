@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike
 
 from scheduler.audit.diseases import diagnose
 from scheduler.audit.fit.best import best_fit
+from scheduler.audit.lengths import usual_interval
 from scheduler.audit.logs.logged import Cells, LogError, RateLog, Series
 from scheduler.audit.logs.rate_columns import rate_columns
 from scheduler.audit.logs.readers import read_log
@@ -83,7 +84,8 @@ def identify(log: Log, *, column: str | None = None, offset: int | None = None) 
     names = rate_columns(read.columns, column, None)
     is_of_transformers = "Hugging Face" in read.source
     series = [read.columns[name].series(name) for name in names]
-    columns = tuple(_identified(each, _offsets(read, each, offset), is_of_transformers) for each in series)
+    offsets = ((*_offsets(read, each, offset), *_further_offsets(read, each, offset)) for each in series)
+    columns = tuple(_identified(*each, is_of_transformers) for each in zip(series, offsets, strict=True))
     return Identified(read.source, columns, fit_text(read.source, columns))
 
 
@@ -97,6 +99,13 @@ def _offsets(read: RateLog, series: Series, offset: int | None) -> Sequence[int]
     if read.is_exact or series.steps.min() != 1 or -1 in read.offsets:
         return read.offsets
     return (*read.offsets, -1)
+
+
+def _further_offsets(read: RateLog, series: Series, offset: int | None) -> Sequence[int]:
+    """What a log of every tenth step from step 10 on may mean, too: one that counts from 0 begins with step 0."""
+    interval = usual_interval(series.steps)
+    begins_late = series.steps.min() == interval > 1 and not (series.steps % interval).any()
+    return (-1,) if offset is None and begins_late and not read.is_exact and -1 not in read.offsets else ()
 
 
 def _identified(series: Series, offsets: Sequence[int], is_of_transformers: bool) -> ColumnFit:
@@ -150,6 +159,9 @@ def _audited(read: RateLog, series: Series, name: str, planned: Planned, offset:
         return _column(view, name, planned, is_exact, diseased=False)
     audits = [_column(view, name, planned, is_exact) for view in views]
     explained = [found for found in audits if found.diseases]
+    if not explained:
+        further = (Observed(series, each) for each in _further_offsets(read, series, offset))
+        explained = [found for view in further if (found := _column(view, name, planned, is_exact)).diseases]
     return min(explained, key=lambda found: found.diseases[0].free, default=audits[0])
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from types import MappingProxyType
 from typing import Any, Literal
 
@@ -15,7 +16,7 @@ import numpy as np
 
 from scheduler.audit.lengths import OtherLength, changed_lengths, other_lengths, usual_interval
 from scheduler.audit.logs.logged import Steps
-from scheduler.audit.planned import Beyond, Observed, Planned
+from scheduler.audit.planned import Beyond, Observed, Places, Planned
 from scheduler.audit.rounding import roundest_float
 from scheduler.fields import Values
 
@@ -36,6 +37,7 @@ _MOST_PROCESSES = 64
 _MOST_RESUMES = 8
 _MOST_EPOCH = 10**6  # updates of an epoch
 _FEWEST_SHIFTED = 3  # logged rates that show a shift
+_FIRST_COMPARED = 1024  # rates that are compared before further ones are looked at
 _MOST_TRIED = 1000  # numbers that are compared with every logged rate
 
 
@@ -76,15 +78,14 @@ def diagnose(observed: Observed, planned: Planned) -> tuple[Disease, ...]:
 
 def _one_step_late(observed: Observed, planned: Planned, first: int) -> Iterator[Disease]:
     del first
-    rates = planned.at(np.maximum(observed.updates - 1, np.minimum(observed.updates, 0)))
-    if observed.explained(rates):
+    updates = np.maximum(observed.updates - 1, np.minimum(observed.updates, 0))
+    if (rates := observed.rates_that_explain(lambda places: planned.at(updates[places]))) is not None:
         yield Disease("one step late", "update k used row k - 1: each rate arrived one update late", {}, rates)
 
 
 def _next_rate(observed: Observed, planned: Planned, first: int) -> Iterator[Disease]:
     del first
-    rates = planned.at(observed.updates + 1)
-    if observed.explained(rates):
+    if (rates := observed.rates_that_explain(lambda places: planned.at(observed.updates[places] + 1))) is not None:
         detail = (
             "what is logged at step k is row k + 1: the rate was read after the scheduler's step, and not when used"
         )
@@ -95,7 +96,7 @@ def _stepped_often(observed: Observed, planned: Planned, first: int) -> Iterator
     del first
     interval = usual_interval(observed.updates)
     for times in range(2, _MOST_PROCESSES + 1):
-        if (rates := _explaining(observed, planned, observed.updates * times)) is not None:
+        if (rates := _explaining(observed, planned, times)) is not None:
             detail = (
                 f"update k used row {times}k: the scheduler was stepped {times} times per update, as where each of "
                 f"{times} processes, or each of {times} micro-batches, steps it"
@@ -119,11 +120,15 @@ def _stepped_rarely(observed: Observed, planned: Planned, first: int) -> Iterato
         rates = planned.at(observed.updates[probe] // every)
         every = every[(low[probe] <= rates) & (rates <= high[probe])]
     for updates in every[:_MOST_TRIED].tolist():
-        rates = planned.at(observed.updates // updates)
-        if observed.explained(rates):
+        found = observed.rates_that_explain(partial(_every, observed, planned, updates))
+        if found is not None:
             detail = f"update k used row k // {updates}: the scheduler was stepped once every {updates} updates"
-            yield Disease("stepped once per epoch", detail, {"updates": updates}, rates, free=1)
+            yield Disease("stepped once per epoch", detail, {"updates": updates}, found, free=1)
             return
+
+
+def _every(observed: Observed, planned: Planned, updates: int, places: Places) -> Values:
+    return planned.at(observed.updates[places] // updates)
 
 
 def _never_applied(observed: Observed, planned: Planned, first: int) -> Iterator[Disease]:
@@ -187,13 +192,26 @@ def _restart(observed: Observed, planned: Planned, begin: int) -> tuple[int, int
     candidates = candidates[(low[begin] <= rates) & (rates <= high[begin])]
     best: list[tuple[int, int]] = []
     for resumed in candidates[-_MOST_TRIED:].tolist():
-        agrees = observed.agrees(planned.at(updates[begin:] - resumed), begin)
-        end = begin + (len(agrees) if agrees.all() else int(np.argmin(agrees)))
+        end = _agree_until(observed, planned, begin, resumed)
         if not best or end > best[0][1]:
             best = [(resumed, end)]
         elif end == best[0][1]:
             best.append((resumed, end))
     return (best[0][0], best[-1][0], best[0][1]) if best else None
+
+
+def _agree_until(observed: Observed, planned: Planned, begin: int, resumed: int) -> int:
+    """The index of the first value from `begin` on that is not that of a schedule which began anew."""
+    low, high = observed.bounds
+    size = _FIRST_COMPARED
+    while begin < len(low):
+        some = slice(begin, begin + size)
+        rates = planned.at(observed.updates[some] - resumed)
+        agrees = (low[some] <= rates) & (rates <= high[some])
+        if not agrees.all():
+            return begin + int(np.argmin(agrees))
+        begin, size = begin + len(agrees), size * 4
+    return len(low)
 
 
 def _widest_gap(updates: Steps) -> int:
@@ -215,9 +233,12 @@ def _warmed_up_again(observed: Observed, planned: Planned, first: int) -> Iterat
     plain = planned.at(observed.updates)
     begin = before if at > before else at - _widest_gap(observed.updates)
     for resumed in range(max(begin, 1, at - _MOST_TRIED), at + 1):
-        since = observed.updates[first:] - resumed
-        rates = plain[first:] * factors[np.clip(since, 0, top)]
-        if observed.explained(rates, first):
+
+        def rewarmed(places: Places, resumed: int = resumed) -> Values:
+            rates: Values = plain[places] * factors[np.clip(observed.updates[places] - resumed, 0, top)]
+            return rates
+
+        if (rates := observed.rates_that_explain(rewarmed, first)) is not None:
             detail = f"the warmup began again at update {resumed}, while the rest of the schedule went on"
             predicted = np.concatenate([plain[:first], rates])
             yield Disease("warmup repeated after a resume", detail, {"resumed_at": [resumed]}, predicted, free=1)
@@ -246,16 +267,20 @@ def _shifted(observed: Observed, planned: Planned, begin: int) -> Iterator[Disea
     rates = planned.at(updates[begin + 1] + shifts, "formula")
     shifts = shifts[(low[begin + 1] <= rates) & (rates <= high[begin + 1])]
     for rows in sorted(shifts.tolist(), key=abs)[:_MOST_TRIED]:
-        predicted = planned.at(updates).copy()
         for way in _ways(planned):
-            predicted[begin:] = planned.at(updates[begin:] + rows, way)
-            if observed.explained(predicted):
+            found = observed.rates_that_explain(partial(_ahead, observed, planned, rows, way), begin)
+            if found is not None:
+                predicted = np.concatenate([planned.at(updates[:begin]), found])
                 since = int(updates[begin])
                 what = f"row k {'+' if rows > 0 else '-'} {abs(rows)}: the schedule is {abs(rows)} updates"
                 detail = f"from update {since} on update k used {what} {'ahead' if rows > 0 else 'behind'}"
                 parameters = {"rows": rows, "since": since}
                 yield Disease("resumed at another row", detail, parameters, predicted, free=2 if begin else 1)
                 return
+
+
+def _ahead(observed: Observed, planned: Planned, rows: int, way: Beyond, places: Places) -> Values:
+    return planned.at(observed.updates[places] + rows, way)
 
 
 def _other_length(observed: Observed, planned: Planned, first: int) -> Iterator[Disease]:
@@ -301,9 +326,17 @@ def _held(observed: Observed, planned: Planned, first: int) -> Iterator[Disease]
         yield Disease("T_max too short", detail, {"held_row": row}, predicted, free=1)
 
 
-def _explaining(observed: Observed, planned: Planned, updates: Steps) -> Values | None:
-    """The planned rates of other updates where they explain the log, with what may come past the end."""
-    return next((rates for way in _ways(planned) if observed.explained(rates := planned.at(updates, way))), None)
+def _explaining(observed: Observed, planned: Planned, times: int) -> Values | None:
+    """The planned rates of so many times the updates where they explain the log, with what may come past the end."""
+    for way in _ways(planned):
+        at = partial(_times, observed, planned, times, way)
+        if (rates := observed.rates_that_explain(at)) is not None:
+            return rates
+    return None
+
+
+def _times(observed: Observed, planned: Planned, times: int, way: Beyond, places: Places) -> Values:
+    return planned.at(observed.updates[places] * times, way)
 
 
 def _ways(planned: Planned) -> Sequence[Beyond]:

@@ -115,7 +115,7 @@ def _explaining(observed: Observed, family: _Family, begin: int) -> Iterator[Oth
 
     interval = usual_interval(updates)
     for length in _lengths(error, family.planned, int(updates.max()) + 1, interval):
-        for way, rates in enumerate(family.rates(length, updates)):
+        for way, rates in _ways(observed, family, begin, length):
             if not observed.explained(rates, begin):
                 continue
             shortest, longest = _range(observed, family, begin, length, way)
@@ -129,6 +129,16 @@ def _explaining(observed: Observed, family: _Family, begin: int) -> Iterator[Oth
             too_short = interval if length < interval else None
             yield OtherLength(end, planned, f"{end}{others}", None, _AFTERWARDS[way], predicted, too_short)
             return
+
+
+def _ways(observed: Observed, family: _Family, begin: int, length: int) -> Iterator[tuple[int, Values]]:
+    """The rates for each thing that may come after the end; none where some rates show that none explains the log."""
+    some = observed.telling(begin)
+    if some is not None and not any(
+        observed.agrees_at(some, rates) for rates in family.rates(length, observed.updates[some])
+    ):
+        return
+    yield from enumerate(family.rates(length, observed.updates[begin:]))
 
 
 def _lengths(error: Callable[[int], float], planned: int, last: int, interval: int) -> Iterator[int]:
@@ -166,13 +176,10 @@ def _lowest(error: Callable[[int], float], low: int, high: int) -> int:
 
 def _range(observed: Observed, family: _Family, begin: int, length: int, way: int) -> tuple[int, int]:
     """The shortest and the longest length around one that explain the log in the same way."""
-    updates = observed.updates[begin:]
 
     def explains(length: int) -> bool:
-        if length < 1:
-            return False
-        ways = family.rates(length, updates)
-        return way < len(ways) and observed.explained(ways[way], begin)
+        ways = dict(_ways(observed, family, begin, length)) if length >= 1 else {}
+        return way in ways and observed.explained(ways[way], begin)
 
     ends = []
     for direction in (-1, 1):

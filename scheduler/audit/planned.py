@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal, TypeAlias
@@ -15,6 +16,8 @@ from scheduler.spec import Spec
 from scheduler.table import Table
 
 Beyond = Literal["hold", "formula"]
+Places: TypeAlias = np.ndarray[Any, np.dtype[np.intp]] | slice
+"""Indices of a log's values, or all of them from one on."""
 Flags: TypeAlias = np.ndarray[Any, np.dtype[np.bool_]]
 
 
@@ -81,6 +84,8 @@ def schedule_at(schedule: Schedule, steps: Steps) -> Values:
     return rates
 
 
+_LONG = 4096  # rates of a log of which not all are looked at for each hypothesis
+_TRIED_FIRST, _MOST_TELLING = 16, 256
 _DENSE = 64  # rows that are computed at once in the time of one alone
 
 
@@ -111,6 +116,38 @@ class Observed:
         """The least and the largest rate that each logged one may stand for."""
         return self.series.precision.bounds(self.values)
 
+    @cached_property
+    def _telling(self) -> list[int]:
+        """Indices that a hypothesis is tried at first: some of all, and each at which one was wrong."""
+        found: list[int] = np.unique(np.linspace(0, len(self.values) - 1, _TRIED_FIRST).round().astype(int)).tolist()
+        return found
+
+    def rates_that_explain(self, rates: Callable[[Places], Values], begin: int = 0) -> Values | None:
+        """The rates of a hypothesis for the values from index `begin` on, where they explain all of them.
+
+        A long log is looked at in a few places first, so that most hypotheses cost no more than those.
+
+        Args:
+            rates: the rates that the hypothesis has for values at these indices.
+            begin: the first index.
+        """
+        some = self.telling(begin)
+        if some is not None and not self.agrees_at(some, rates(some)):
+            return None
+        found = rates(slice(begin, None))
+        return found if self.explained(found, begin) else None
+
+    def telling(self, begin: int = 0) -> Places | None:
+        """Indices from `begin` on at which a hypothesis is to be tried first; None where the log is short."""
+        if len(self.values) - begin <= _LONG:
+            return None
+        return np.array([index for index in self._telling if index >= begin], dtype=np.intp)
+
+    def agrees_at(self, places: Places, rates: Values) -> bool:
+        """Whether rates at these indices round to what was logged there."""
+        low, high = self.bounds
+        return bool(((low[places] <= rates) & (rates <= high[places])).all())
+
     def agrees(self, rates: Values, begin: int = 0) -> Flags:
         """Whether each of the rates, for the values from index `begin` on, rounds to what was logged."""
         low, high = self.bounds
@@ -118,5 +155,10 @@ class Observed:
         return found
 
     def explained(self, rates: Values, begin: int = 0) -> bool:
-        """Whether all of them do."""
-        return bool(self.agrees(rates, begin).all())
+        """Whether all of them do. The first that does not is one of the telling ones from then on."""
+        agrees = self.agrees(rates, begin)
+        if agrees.all():
+            return True
+        if len(self._telling) < _MOST_TELLING:
+            self._telling.append(begin + int(np.argmin(agrees)))
+        return False

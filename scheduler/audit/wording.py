@@ -10,7 +10,7 @@ from scheduler.audit.result import ColumnAudit, ColumnFit, Deviation
 from scheduler.views.chart import number
 from scheduler.views.summary import call
 
-_AS_WRITTEN = {"float64": "float64, exact", "float32": "float32"}
+_AS_WRITTEN = {"float64": "float64, exact", "float32": "float32", "float16": "float16", "bfloat16": "bfloat16"}
 _CONVENTIONS = {0: "step s has the rate of update s", -1: "step s has the rate of update s - 1, which was just made"}
 
 

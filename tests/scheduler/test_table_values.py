@@ -36,6 +36,24 @@ def test_a_row_is_a_python_float(table: Table) -> None:
             table[row]
 
 
+def test_a_tensor_of_steps_is_an_array_of_them(table: Table) -> None:
+    """Several steps in a tensor give as many rates, by progress and by row, of a table and of a schedule."""
+    steps: Any = torch.tensor([[0, 2], [1, 0]])
+    assert table.get_lr(steps).tolist() == table[steps].tolist() == [[0.5, 0.125], [0.25, 0.5]]
+    assert table.get_lr(steps[0, 1]) == table[steps[0, 1]] == 0.125
+    schedule = WarmupWithDecay(5e-4, 10, 100)
+    assert schedule.get_lr(steps).tolist() == schedule.get_lr(steps.numpy()).tolist()
+    with pytest.raises(TypeError, match=r"progress must be integers, got tensor\(\[0\.5000\]\)"):
+        table.get_lr(torch.tensor([0.5]))
+
+
+@pytest.mark.parametrize("key", [True, np.True_])
+def test_a_truth_value_is_no_row(key: Any, table: Table) -> None:
+    """table[True] is refused, where Python would take row 1."""
+    with pytest.raises(TypeError, match=r"a table is indexed by rows or the name of a column, got .*True"):
+        table[key]
+
+
 def test_rows_are_a_read_only_array(table: Table) -> None:
     """A slice, a list and an array of rows give the values as NumPy does."""
     assert table[1:].tolist() == [0.25, 0.125]

@@ -6,6 +6,7 @@ import heapq
 import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 
@@ -13,7 +14,7 @@ from scheduler.audit.fit.forms import Form, Head, forms
 from scheduler.audit.fit.levels import level_schedules, restart_schedules
 from scheduler.audit.fit.makers import schedule_of
 from scheduler.audit.fit.search import best_lengths, coefficients_of
-from scheduler.audit.planned import Observed, schedule_at
+from scheduler.audit.planned import Observed, Places, schedule_at
 from scheduler.audit.rounding import roundest_float
 from scheduler.compose import Constant
 from scheduler.fields import Values
@@ -23,6 +24,7 @@ from scheduler.schedule import Schedule
 _NEAR = 3  # forms this many times further from the log than the nearest are passed over
 _SIMPLE = 4  # free parameters of jumps that are believed before a curve is tried
 _DIGITS = 13
+_MOST_FITTED = 4096  # logged rates that a curve is fitted to; all of them are compared with it
 _ROUNDABLE = 1e-6  # what is left of a form that fits, as a share of the peak: its numbers are then rounded
 _WHOLE = ("warmup", "stable", "total")
 
@@ -93,6 +95,8 @@ def _level(observed: Observed, *, for_transformers: bool) -> Iterator[tuple[Sche
 def _curved(observed: Observed, for_transformers: bool) -> Iterator[tuple[Schedule, int]]:
     """The nearest curve of each form, those with fewer parameters first."""
     order = np.argsort(observed.updates, kind="stable")
+    if len(order) > _MOST_FITTED:
+        order = order[np.linspace(0, len(order) - 1, _MOST_FITTED).round().astype(int)]
     steps, values = observed.updates[order].astype(np.float64), observed.values[order]
     nearest = np.inf
     for form in forms(_heads(steps, values)):
@@ -157,11 +161,16 @@ def _schedules(
                 nearest = schedule_of(form, found, for_transformers=for_transformers)
             except (ValueError, ZeroDivisionError):  # numbers that this kind does not take
                 continue
-            if observed.explained(schedule_at(nearest, observed.updates)):
+            at = partial(_rates_at, observed, nearest)
+            if observed.rates_that_explain(at) is not None:
                 yield nearest, form.free
                 return
     if nearest is not None:
         yield nearest, form.free
+
+
+def _rates_at(observed: Observed, schedule: Schedule, places: Places) -> Values:
+    return schedule_at(schedule, observed.updates[places])
 
 
 def _rounded(form: Form, lengths: Sequence[float]) -> Iterator[list[float]]:

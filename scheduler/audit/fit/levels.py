@@ -7,6 +7,7 @@ from itertools import pairwise
 
 import numpy as np
 
+from scheduler.audit.logs.logged import Steps
 from scheduler.audit.planned import Observed
 from scheduler.audit.rounding import roundest, roundest_float
 from scheduler.builtin import CosineAnnealingWarmRestarts, MultiStepLR, StepLR
@@ -66,13 +67,7 @@ def restart_schedules(observed: Observed) -> Iterator[tuple[Schedule, int]]:
 
 def _restarting(observed: Observed, length: int, factor: int) -> Schedule | None:
     low, high = observed.bounds
-    begin, cycle = 0, length
-    since = np.zeros(len(low))
-    lengths = np.full(len(low), float(length))
-    while begin <= observed.updates.max():
-        inside = observed.updates >= begin
-        since[inside], lengths[inside] = observed.updates[inside] - begin, cycle
-        begin, cycle = begin + cycle, cycle * factor
+    since, lengths = _cycles(observed.updates, length, factor)
     fall = (1 + np.cos(np.pi * since / lengths)) / 2
     basis = np.stack([fall, 1 - fall], axis=1)
     peak, floor = np.linalg.lstsq(basis, observed.values, rcond=None)[0].tolist()
@@ -83,6 +78,19 @@ def _restarting(observed: Observed, length: int, factor: int) -> Schedule | None
     base, least = roundest_float(peak - width, peak + width), max(roundest_float(floor - width, floor + width), 0.0)
     least = 0.0 if least <= width else least
     return CosineAnnealingWarmRestarts(base, length, factor, eta_min=least)
+
+
+def _cycles(updates: Steps, length: int, factor: int) -> tuple[Steps, Values]:
+    """The updates since the cycle began, and the cycle's length, both of the shape of `updates`."""
+    if factor == 1:
+        return updates % length, np.full(len(updates), float(length))
+    begins, cycle = [0], length
+    while begins[-1] + cycle <= updates.max():
+        begins.append(begins[-1] + cycle)
+        cycle *= factor
+    cycles = np.searchsorted(begins, updates, side="right") - 1
+    since: Steps = updates - np.array(begins)[cycles]
+    return since, np.asarray(length * float(factor) ** cycles, dtype=np.float64)
 
 
 def _regular(base: float, gamma: float, brackets: list[tuple[int, int]]) -> Iterator[tuple[Schedule, int]]:

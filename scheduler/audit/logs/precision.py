@@ -1,15 +1,16 @@
 """How exactly the numbers of a log are written, and which numbers may stand behind them.
 
-The precision is found from the numbers alone: all of them float32, or with at most so many significant digits or
-decimal places. A rate agrees with a logged number if it rounds to that at the log's precision.
+The precision is found from the numbers alone: all of them float32, float16 or bfloat16, or with at most so many
+significant digits or decimal places. A rate agrees with a logged number if it rounds to that at the log's precision.
 """
 
 from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Literal
 
 import numpy as np
@@ -24,7 +25,15 @@ _FLOAT32 = (7, 9)  # float32 numbers as NumPy and torch write them: more signifi
 _FEW_DIGITS, _FEW_NUMBERS = 3, 10  # fewer digits in fewer different numbers: round numbers, nothing was rounded
 _NUMBER = re.compile(r"[-+]?(\d*)(?:\.(\d*))?(?:[eE]([-+]?\d+))?")
 
-Kind = Literal["float64", "float32", "digits", "places"]
+Half = Literal["float16", "bfloat16"]
+_HALVES: Mapping[Half, int] = MappingProxyType({"float16": 11, "bfloat16": 8})
+"""The floats of two bytes, and the significant bits that they have."""
+_SMALLEST: Mapping[Half, float] = MappingProxyType({"float16": 2.0**-14, "bfloat16": 2.0**-126})
+"""The least of them that has all its bits: below, they lie as far apart as there."""
+_LARGEST: Mapping[Half, float] = MappingProxyType({"float16": 65504.0, "bfloat16": 3.3895e38})
+_LEAST_FILLED = 0.3  # share whose last bit is 1: half of all, a quarter for a line of 256 rates from 1.0 to 0
+
+Kind = Literal["float64", "float32", "float16", "bfloat16", "digits", "places"]
 
 
 @dataclass(frozen=True)
@@ -32,7 +41,7 @@ class Precision:
     """The precision of a log.
 
     Args:
-        kind: `float64` exact; `float32`; rounded to significant `digits` or to decimal `places`.
+        kind: `float64` exact; `float32`, `float16`, `bfloat16`; rounded to significant `digits` or to decimal `places`.
         count: how many digits or places; 0 for the floats.
     """
 
@@ -55,6 +64,9 @@ class Precision:
         with np.errstate(invalid="ignore", over="ignore"):
             if self.kind == "float32":
                 return _float32_bounds(values)
+            if self.kind == "float16" or self.kind == "bfloat16":
+                half = _spacing(values, self.kind) / 2 + np.abs(values) * 2.0**-24
+                return values - half, values + half
             half = self._half(values)
             return values - half, values + half
 
@@ -75,7 +87,11 @@ class Precision:
 def find_precision(words: Sequence[str], values: Values) -> Precision:
     """The precision of numbers as they are written; `values` are the same as floats."""
     with np.errstate(over="ignore", invalid="ignore"):
-        is_float32 = bool(np.all((values.astype(np.float32) == values) | ~np.isfinite(values)))
+        near = values.astype(np.float32).astype(np.float64)  # NumPy writes a float32 with as few digits as tell it
+        is_float32 = bool(np.all((near == values) | ~np.isfinite(values)))
+    for kind in _HALVES:
+        if _is_half(near, kind):
+            return Precision(kind)
     written = {word for word, value in zip(words, values.tolist(), strict=True) if value and math.isfinite(value)}
     if not written:
         return Precision("float64")
@@ -96,6 +112,24 @@ def find_precision(words: Sequence[str], values: Values) -> Precision:
     if any(_counts(word)[1] == places for word in zeros):  # 0.0000 has no digits that could have been kept
         filled_digits = 0
     return Precision("digits", digits) if filled_digits >= filled_places or places < 1 else Precision("places", places)
+
+
+def _is_half(values: Values, kind: Half) -> bool:
+    """Whether numbers are floats of two bytes, and so many with a last bit that this is no chance."""
+    some = np.unique(np.abs(values[np.isfinite(values) & (values != 0)]))
+    if len(some) < _FEW_NUMBERS or some.max() > _LARGEST[kind]:
+        return False
+    steps = some / _spacing(some, kind)
+    if (steps != np.rint(steps)).any():
+        return False
+    filled = steps[some >= _SMALLEST[kind]] % 2 == 1
+    return bool(len(filled) >= _FEW_NUMBERS and filled.mean() >= _LEAST_FILLED)
+
+
+def _spacing(values: Values, kind: Half) -> Values:
+    """How far the floats of two bytes lie apart at each value: shape and dtype of `values`."""
+    exponents = np.frexp(np.where(np.isfinite(values), np.maximum(np.abs(values), _SMALLEST[kind]), 1.0))[1]
+    return np.asarray(np.ldexp(1.0, exponents - _HALVES[kind]), dtype=np.float64)
 
 
 def _counts(word: str) -> tuple[int, int]:

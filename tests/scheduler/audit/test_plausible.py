@@ -77,6 +77,16 @@ def test_a_disease_is_found_in_a_log_that_counts_from_1() -> None:
     assert (found.worst.offset, "stepped once per process" in str(found.disease)) == (-1, True)
 
 
+def test_a_log_from_step_10_may_count_from_1() -> None:
+    """Every tenth step from 10 on, counted from 1: the schedule is named, and a disease that is none otherwise."""
+    steps = np.arange(10, 401, 10)
+    planned = WarmupWithDecay(3e-4, 40, 400)
+    identified = identify((steps, planned.table(400).lr[steps - 1]))
+    assert (identified.schedule, identified.columns[0].offset) == (planned, -1)
+    found = audit((steps, schedule_at(COSINE, (steps - 1) * 2)), COSINE.table(400))
+    assert (found.worst.offset, "stepped once per process" in str(found.disease)) == (-1, True)
+
+
 def test_one_step_late_says_what_else_it_may_be() -> None:
     """A log with step 0 counts from 0; of one from step 10 the text names the option, as the loop may count from 1."""
     planned = WarmupWithDecay(3e-4, 40, 400).table(400)
