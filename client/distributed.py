@@ -131,7 +131,7 @@ def _facts(
         "strategy": strategy,
         "follow": follow,
         "checkpoint": None if saved is None else saved.digest,
-        "start": progress_index(start) if saved is None else saved.position,
+        "start": progress_index(start, "start") if saved is None else saved.position,
         "groups": group_map(optimizer),
         "place": [socket.gethostname(), local_rank()],
     }

@@ -236,6 +236,8 @@ class RunChangedError(RequestRefusedError):
     """The run is not at the version that the change was made for, or exists already with another table (412)."""
 
     advice = "Read the run again, and decide on its new version."
+    hint = ""
+    """What else the caller may do, where somebody knows it: the command that creates runs does."""
 
     @property
     def current(self) -> Mapping[str, Any]:
@@ -254,7 +256,9 @@ class RunChangedError(RequestRefusedError):
             action, author = (_text(self.current.get(name)) for name in ("action", "author"))
             lines.append(f"  it is at version {version} ({action}{f' by {author}' if author else ''})")
         lines += [f"  {text}"] if text and text not in lines[0] else []
-        return printable("\n".join([*lines, "  read the run as it is now, and decide whether your change still holds"]))
+        lines.append("  read the run as it is now, and decide whether your change still holds")
+        lines += [f"  {self.hint}"] if self.hint else []
+        return printable("\n".join(lines))
 
 
 class RunLockedError(RequestRefusedError):

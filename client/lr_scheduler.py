@@ -257,13 +257,13 @@ class TableLR(FollowingScheduler):
         if not self._moves_itself:
             self._join_composite()
         unit = 1 if self._is_initial else self._unit
-        self._go_to(self.last_epoch + unit if epoch is None else checked_progress(epoch))
+        self._go_to(self.last_epoch + unit if epoch is None else checked_progress(epoch, "epoch"))
 
     def _check_step(self, epoch: int | None) -> None:
         if self._idle and (self._is_initial or self._is_taken_back):
             self._join_composite()  # which makes the first step again, or has taken it back
         if epoch is not None:
-            checked_progress(epoch)
+            checked_progress(epoch, "epoch")
         elif self.table.axis not in ("step", "epoch") and self._per_step is None and not self._is_initial:
             raise RuntimeError(messages.unknown_progress(self.table.axis))
 

@@ -87,14 +87,14 @@ class TableValues:
 
     def row(self, progress: SupportsIndex, *, group: SupportsIndex = 0) -> dict[str, float]:
         """Every value in force at `progress` for a parameter group: column name without suffix to Python float."""
-        index = min(self._checked_row(progress_index(progress)), self.total_steps - 1)
+        index = min(self._checked_row(progress_index(progress, self.axis)), self.total_steps - 1)
         return {name.partition(".")[0]: self._floats[name][index] for name in self._names_of(group)}
 
     def _rates(self, progress: Many, group: SupportsIndex) -> Values:
-        asked = integers(progress, "progress")
+        asked = integers(progress, self.axis)
         if asked.size:
-            progress_index(int(asked.min()))
-            self._checked_row(progress_index(int(asked.max())))
+            progress_index(int(asked.min()), self.axis)
+            self._checked_row(progress_index(int(asked.max()), self.axis))
         name = next((name for name in self._names_of(group) if name.partition(".")[0] == "lr"), None)
         if name is None:
             raise self._no_rate(group)

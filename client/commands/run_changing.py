@@ -19,6 +19,7 @@ from client.commands.options import (
     rules_of,
 )
 from client.commands.tables import asked_spec
+from client.errors import RunChangedError
 from client.runs.documents import Run
 from client.runs.methods import Target
 from scheduler.commands.operands import typed_digest, typed_table
@@ -111,15 +112,20 @@ def _create(parsed: argparse.Namespace) -> int:
         raise UsageError(f"--if-version makes no sense for a run that is to be new, got {parsed.if_version}")
     with connected(parsed) as client:
         labels, rules = labels_of(parsed.label), rules_of(parsed.rule)
-        run = client.create_run(
-            parsed.name,
-            target,
-            reason=parsed.reason,
-            link=parsed.link,
-            labels=labels,
-            rules=rules,
-            if_exists="use" if parsed.or_use else "error",
-        )
+        try:
+            run = client.create_run(
+                parsed.name,
+                target,
+                reason=parsed.reason,
+                link=parsed.link,
+                labels=labels,
+                rules=rules,
+                if_exists="use" if parsed.or_use else "error",
+            )
+        except RunChangedError as error:
+            if not parsed.or_use:
+                error.hint = "--or-use takes the run as it is now, if it was created with this"
+            raise
     return report(run, parsed)
 
 

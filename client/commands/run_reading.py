@@ -108,7 +108,8 @@ def _proposals(parsed: argparse.Namespace) -> int:
     if parsed.json:
         say_json([proposal.to_dict() for proposal in found])
     else:
-        say("\n".join(line for proposal in found for line in printing.proposal_lines(proposal)))
+        lines = [line for proposal in found for line in printing.proposal_lines(proposal)]
+        say("\n".join(lines or [f"{parsed.name} has no proposal"]))
     return 0
 
 

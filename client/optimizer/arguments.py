@@ -35,7 +35,7 @@ def first_progress(start: object, last_epoch: object, axis: str) -> int:
 
     Raises `ValueError` for what is no position, and where both are given and contradict each other.
     """
-    first = checked_progress(start)
+    first = checked_progress(start, "start")
     if type(last_epoch) is not int or not -1 <= last_epoch < MAX_PROGRESS:
         raise ValueError(f"last_epoch must be a whole number from -1, got {abbreviate(last_epoch)}")
     if last_epoch == -1:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import weakref
 
+from typing_extensions import override
+
 from client.optimizer import messages
 from client.optimizer.row_scheduler import RowScheduler
-from client.optimizer.updates import AHEAD, Updates
+from client.optimizer.updates import AHEAD, MADE, Updates
 
 
 class FollowingScheduler(RowScheduler):
@@ -101,9 +103,21 @@ class FollowingScheduler(RowScheduler):
         """
         if not self._keeps_rates():
             return False  # another's turn
+        if self.last_epoch >= self._end and self.table.after == "hold":
+            self._warn("end", messages.past_end(self.table, self.last_epoch))
         self._prepare(self.last_epoch)
         self._apply(self._row(self.last_epoch))
         return True
+
+    @override
+    def _prepare(self, progress: int) -> None:
+        super()._prepare(progress)
+        if progress >= self._end and self.table.after == "hold":
+            self._updates.look_at_next()  # which is past the end: to be told before it is made, and not after
+
+    @override
+    def _may_be_late(self) -> bool:
+        return not self._counts or self._updates.mark != MADE  # before a second one the row would have moved
 
     def _watch_updates(self) -> None:
         if self._counts:

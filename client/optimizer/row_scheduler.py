@@ -231,8 +231,12 @@ class RowScheduler(LRScheduler):
         stuck = (
             self._idle and not self._stepped_before and self._in_force()
         )  # a SequentialLR may have moved on to another, or not come to this one
-        if stuck and getattr(self.optimizer, "_opt_called", False):
+        if stuck and getattr(self.optimizer, "_opt_called", False) and self._may_be_late():
             warnings.warn(messages.never_stepped(self._start), ScheduleWarning, stacklevel=3)
+
+    def _may_be_late(self) -> bool:
+        """Whether more than one update may have had the row in force."""
+        return True
 
     def __del__(self) -> None:
         if not _ended:

@@ -299,10 +299,13 @@ def _damaged(field: str, rule: str, value: object) -> ValueError:
     return ValueError(f"the state of a TableLR must have {rule} as {field}, got {abbreviate(value)}")
 
 
-def checked_progress(value: object) -> int:
-    """A position as an int. Raises `ValueError` for all else, because trainers misread a `TypeError` of `step()`."""
+def checked_progress(value: object, name: str = "progress") -> int:
+    """A position as an int. Raises `ValueError` for all else, because trainers misread a `TypeError` of `step()`.
+
+    `name` is what the user calls it.
+    """
     try:
         return progress_index(value)
     except (TypeError, ValueError):
-        message = f"progress must be a whole number >= 0 and at most {MAX_PROGRESS}, got {value!r}"
+        message = f"{name} must be a whole number >= 0 and at most {MAX_PROGRESS}, got {value!r}"
         raise ValueError(message) from None

@@ -112,6 +112,10 @@ class Updates:
         self.seen = self.seen or self.mark == MADE
         self.mark, self.ahead = NONE, 0
 
+    def look_at_next(self) -> None:
+        """Call `take_in` before the next update, whatever its parameter groups."""
+        self._groups = -1
+
     def forget_update(self) -> None:
         """Forget an update that was marked: it was none. What came before the first one is still to be taken back."""
         if self.mark == MADE:

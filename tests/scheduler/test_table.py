@@ -72,11 +72,11 @@ def test_a_row_lasts_for_its_stride() -> None:
 @pytest.mark.parametrize(
     ("progress", "error", "message"),
     [
-        (-1, ValueError, "progress must be from 0 to 9223372036854775807, got -1"),
-        (2**63, ValueError, "progress must be from 0 to 9223372036854775807, got 9223372036854775808"),
-        (1.5, TypeError, "progress must be an integer, got 1.5"),
-        ("1", TypeError, "progress must be an integer, got '1'"),
-        (True, TypeError, "progress must be an integer, got True"),
+        (-1, ValueError, "step must be from 0 to 9223372036854775807, got -1"),
+        (2**63, ValueError, "step must be from 0 to 9223372036854775807, got 9223372036854775808"),
+        (1.5, TypeError, "step must be an integer, got 1.5"),
+        ("1", TypeError, "step must be an integer, got '1'"),
+        (True, TypeError, "step must be an integer, got True"),
     ],
 )
 @pytest.mark.parametrize("stride", [1, 256])

@@ -43,7 +43,7 @@ def test_a_tensor_of_steps_is_an_array_of_them(table: Table) -> None:
     assert table.get_lr(steps[0, 1]) == table[steps[0, 1]] == 0.125
     schedule = WarmupWithDecay(5e-4, 10, 100)
     assert schedule.get_lr(steps).tolist() == schedule.get_lr(steps.numpy()).tolist()
-    with pytest.raises(TypeError, match=r"progress must be integers, got tensor\(\[0\.5000\]\)"):
+    with pytest.raises(TypeError, match=r"step must be integers, got tensor\(\[0\.5000\]\)"):
         table.get_lr(torch.tensor([0.5]))
 
 
@@ -187,13 +187,13 @@ def test_many_rates_have_the_shape_of_what_was_asked(table: Table) -> None:
 @pytest.mark.parametrize(
     ("progress", "error", "message"),
     [
-        ("3", TypeError, "progress must be an integer, got '3'"),
-        (["3"], TypeError, r"progress must be integers, got \['3'\]"),
-        ([0.5], TypeError, r"progress must be integers, got \[0.5\]"),
-        ([True], TypeError, r"progress must be integers, got \[True\]"),
+        ("3", TypeError, "step must be an integer, got '3'"),
+        (["3"], TypeError, r"step must be integers, got \['3'\]"),
+        ([0.5], TypeError, r"step must be integers, got \[0.5\]"),
+        ([True], TypeError, r"step must be integers, got \[True\]"),
         ([[0, 1], [2]], ValueError, "inhomogeneous"),
-        ([0, -1], ValueError, "progress must be from 0 to 9223372036854775807, got -1"),
-        (np.array([2**63], dtype=np.uint64), ValueError, "progress must be from 0 to .*, got 9223372036854775808"),
+        ([0, -1], ValueError, "step must be from 0 to 9223372036854775807, got -1"),
+        (np.array([2**63], dtype=np.uint64), ValueError, "step must be from 0 to .*, got 9223372036854775808"),
     ],
 )
 def test_what_is_no_progress_is_refused(table: Table, progress: Any, error: type[Exception], message: str) -> None:

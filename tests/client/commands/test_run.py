@@ -27,6 +27,9 @@ def test_a_run_is_created_as_it_is_typed(lrtables: CommandLine, name: str) -> No
     run = lrtables.json("run", "show", name)
     assert (run["reason"], run["labels"], run["total_steps"]) == ("first run", {"model": "bert"}, 1000)
     assert lrtables.ok("run", "create", name, *SCHEDULE) == out
+    refused = lrtables.refused(1, "run", "create", name, "Constant", "0.1", "--steps", "10")
+    assert "--or-use takes the run as it is now, if it was created with this" in refused
+    assert lrtables.ok("run", "proposals", name) == f"{name} has no proposal\n"
 
 
 @pytest.mark.parametrize("form", ["json", "file", "table", "digest", "recipe"])

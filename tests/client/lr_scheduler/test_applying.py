@@ -15,7 +15,7 @@ from client.lr_scheduler import TableLR
 from scheduler import PastEndError, ScheduleWarning
 from scheduler.numerics.progress import MAX_PROGRESS
 from scheduler.table_format import Axis
-from tests.support.client import tables
+from tests.support.client import training
 from tests.support.client.tables import RATES, make_sgd, make_table, rates_in_force
 from tests.support.client.training import update, values_of
 
@@ -44,7 +44,7 @@ def test_start_begins_anywhere() -> None:
 @pytest.mark.parametrize("start", [-1, 1.5, "2", None, True, 2**63])
 def test_a_start_that_is_no_position_is_refused(start: Any) -> None:
     """A start that is not a whole number from 0 on is refused with its value."""
-    with pytest.raises(ValueError, match="progress must be a whole number >= 0 and at most 9223372036854775807, got"):
+    with pytest.raises(ValueError, match="start must be a whole number >= 0 and at most 9223372036854775807, got"):
         TableLR(make_sgd(), make_table(), start=start)
 
 
@@ -73,7 +73,7 @@ def test_step_never_raises_type_error(position: Any) -> None:
     with pytest.raises(ValueError, match="progress must be a whole number"):
         scheduler.set_progress(position)
     if position is not None:
-        with pytest.raises(ValueError, match="progress must be a whole number"):
+        with pytest.raises(ValueError, match="epoch must be a whole number"):
             scheduler.step(position)
     assert scheduler.last_epoch == 0
 
@@ -155,15 +155,15 @@ def test_a_stride_repeats_rows() -> None:
 
 
 def test_hold_keeps_the_last_row_and_warns_once() -> None:
-    """With `hold` the last values stay; one step past the end is silent, the next warns, once."""
+    """With `hold` the last values stay; one step past the end is silent, the update after it warns, once."""
     optimizer = make_sgd()
     scheduler = TableLR(optimizer, make_table())
     rates_in_force(optimizer, scheduler, 10)
-    with pytest.warns(ScheduleWarning, match="step 11 is past the table's end, 10: its last values are held") as caught:
+    with pytest.warns(ScheduleWarning, match="step 10 is past the table's end, 10: its last values are held") as caught:
         applied = rates_in_force(optimizer, scheduler, 5)
     assert applied == [RATES[-1]] * 5
     assert len(caught) == 1
-    assert caught[0].filename == tables.__file__
+    assert caught[0].filename == training.__file__
 
 
 def test_error_raises_past_the_end_and_stays() -> None:

@@ -118,11 +118,22 @@ def test_a_writer_of_a_later_group_is_noticed() -> None:
 
 
 def test_a_scheduler_never_stepped_is_warned_about() -> None:
-    """Pitfall 1: a TableLR that goes away unstepped, while its optimizer was stepped, warns."""
+    """Pitfall 1: a TableLR that counts no updates and goes away unstepped, while its optimizer was stepped, warns."""
     optimizer = make_sgd()
-    scheduler = TableLR(optimizer, make_table())
+    scheduler = TableLR(optimizer, make_table(axis="epoch"))
     update(optimizer)
     with pytest.warns(ScheduleWarning, match="this TableLR was never stepped, though its optimizer was"):
+        del scheduler
+
+
+def test_a_single_update_needs_no_step() -> None:
+    """A training of one update has had the row that is meant: nothing is warned of, with or without step()."""
+    for steps in (0, 1):
+        optimizer = make_sgd()
+        scheduler = TableLR(optimizer, make_table())
+        update(optimizer)
+        for _ in range(steps):
+            scheduler.step()
         del scheduler
 
 
@@ -134,7 +145,7 @@ from client.lr_scheduler import TableLR
 from scheduler import Table
 parameter = torch.nn.Parameter(torch.ones(1))
 optimizer = torch.optim.SGD([parameter], lr=0.1)
-scheduler = TableLR(optimizer, Table({"lr": [0.1, 0.2]}))
+scheduler = TableLR(optimizer, Table({"lr": [0.1, 0.2]}, axis="epoch"))
 parameter.grad = torch.ones(1)
 optimizer.step()
 """
