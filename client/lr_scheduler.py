@@ -156,30 +156,37 @@ class TableLR(FollowingScheduler):
         """
         updates = self._updates
         made = updates.mark == MADE
-        if not made and epoch is None and self._waits():
-            self._step_count += 1
-            return
-        groups = self.optimizer.param_groups
-        written = self._written
-        count = len(groups)
-        if epoch is None and groups[0]["lr"] is written and groups[-1]["lr"] is written and count == self._count:
-            progress = self.last_epoch + 1
-            try:
-                rate = self._rates[progress]
-            except IndexError:
-                pass
-            else:
-                self.last_epoch = progress
+        if epoch is None:
+            if not made and self._waits():
                 self._step_count += 1
-                if made:
-                    updates.mark = NONE
-                    updates.seen = True
-                if rate != written:
+                return
+            groups = self.optimizer.param_groups
+            first, written = groups[0], self._written
+            count = len(groups)
+            # most optimizers have one group, for which nothing is looked at twice
+            if first["lr"] is written and count == self._count and (count == 1 or groups[-1]["lr"] is written):
+                progress = self.last_epoch + 1
+                try:
+                    rate = self._rates[progress]
+                except IndexError:
+                    pass
+                else:
+                    self.last_epoch = progress
+                    self._step_count += 1
+                    if made:
+                        updates.mark = NONE
+                        updates.seen = True
+                    if rate == written:
+                        return
+                    self._written = rate
+                    if count == 1:
+                        first["lr"] = rate
+                        self._last_lr = [rate]
+                        return
                     for group in groups:
                         group["lr"] = rate
-                    self._written = rate
                     self._last_lr = [rate] * count
-                return
+                    return
         self._check_step(epoch)
         if epoch is None or not self._composite:  # torch before 2.9 steps to 0 at the milestones of a SequentialLR
             self._prepare(self.last_epoch + self._unit)
