@@ -111,6 +111,11 @@ def test_other_machines_are_let_in_on_request(tmp_path: Path) -> None:
         with urllib3.PoolManager() as pool:
             assert pool.request("GET", f"http://127.0.0.1:{server.port}/livez").status == 200
         assert server.get("/livez")  # at the address that it prints, which other machines can use
+        assert server.process.stdout is not None
+        folder = tmp_path / "data"
+        assert (
+            server.process.stdout.readline() == f"created a new, empty database: sqlite:///{folder}/metadata.sqlite\n"
+        )
         assert not ip_address(urlsplit(server.url).hostname or "").is_unspecified
 
 
