@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,17 +19,14 @@ with provisionalcompleter():
 """
 
 
-@pytest.fixture(scope="module")
-def notebook(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+def executed(home: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     """The notebook with its outputs, and a last cell that completes names."""
-    home = tmp_path_factory.mktemp("home")
-    with pytest.MonkeyPatch.context() as patched:
-        for name in ("HOME", "IPYTHONDIR", "JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR"):
-            patched.setenv(name, str(home))
-        made = nbformat.read(PATH, as_version=4)
-        made.cells.append(nbformat.v4.new_code_cell(COMPLETE))
-        NotebookClient(made, timeout=300, resources={"metadata": {"path": str(home)}}).execute()
-        yield made
+    for name in ("HOME", "IPYTHONDIR", "JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR"):
+        monkeypatch.setenv(name, str(home))
+    made = nbformat.read(PATH, as_version=4)
+    made.cells.append(nbformat.v4.new_code_cell(COMPLETE))
+    NotebookClient(made, timeout=300, resources={"metadata": {"path": str(home)}}).execute()
+    return made
 
 
 def shown(notebook: Any, ending: str) -> dict[str, str]:
@@ -40,8 +36,9 @@ def shown(notebook: Any, ending: str) -> dict[str, str]:
 
 
 @pytest.mark.slow
-def test_schedules_tables_and_plots_are_pictures(notebook: Any) -> None:
-    """A schedule and a table at the end of a cell are HTML with an SVG, and a plot is an SVG, without pyplot."""
+def test_a_kernel_shows_pictures_and_completes_no_internals(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Schedule and table are HTML with an SVG, a plot is an SVG without pyplot; names are those that users call."""
+    notebook = executed(tmp_path, monkeypatch)
     schedule, table = shown(notebook, "\nschedule"), shown(notebook, "\ntable")
     assert "<svg" in schedule["text/html"]
     assert schedule["text/plain"].startswith("WarmupWithDecay(base_lr=0.0005, ")
@@ -49,11 +46,6 @@ def test_schedules_tables_and_plots_are_pictures(notebook: Any) -> None:
     assert table["text/plain"].startswith("<Table ")
     assert "<svg" in shown(notebook, "table.plot()")["image/svg+xml"]
     assert shown(notebook, "\nscheduler")["text/plain"].startswith("<TableLR at step 500 of 2,000, lr ")
-
-
-@pytest.mark.slow
-def test_completion_offers_no_internals(notebook: Any) -> None:
-    """What IPython completes behind a schedule and a table is what users call."""
     lines = notebook.cells[-1].outputs[0].text.splitlines()
     offered = {name: {*names} for name, *names in map(str.split, lines)}
     assert {"base_lr", "get_lr", "table", "plot"} <= offered["schedule"]
