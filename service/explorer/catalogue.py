@@ -11,6 +11,8 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from scheduler import KINDS
+from scheduler.names.aliases import NO_SCHEDULES
+from scheduler.names.lookup import aliases_of
 from scheduler.recipes import RECIPES, Recipe
 from scheduler.registry import AnySchedule
 from service.documentation.catalogue import Parameter, entry
@@ -21,9 +23,14 @@ _DROPPED = ("title", "description", "default")
 
 @cache
 def catalogue_json() -> str:
-    """Return the catalogue as JSON: `kinds` by name, each with an `example` spec, and `recipes` in their order."""
+    """Return the catalogue as JSON.
+
+    It has `kinds` by name, each with an `example` spec, `recipes` in their order, and `no_schedules`: names of other
+    schedulers, with the reason why they are not here.
+    """
     KINDS.load()
-    return json.dumps({"kinds": _kinds(), "recipes": [_recipe(recipe) for recipe in RECIPES.values()]})
+    recipes = [_recipe(recipe) for recipe in RECIPES.values()]
+    return json.dumps({"kinds": _kinds(), "recipes": recipes, "no_schedules": dict(NO_SCHEDULES)})
 
 
 def _kinds() -> dict[str, Any]:
@@ -38,6 +45,7 @@ def _kind(kind: str, schema: Mapping[str, Any], example: Mapping[str, Any]) -> d
     schedule = {"kind": kind, **example["parameters"]}
     return {
         "summary": described.summary,
+        "aliases": aliases_of(kind),
         "description": described.description,
         "parameters": [_parameter(each, schema["properties"][each.name]) for each in described.parameters],
         "example": {"schedule": schedule, "total_steps": example["total_steps"]},
@@ -67,4 +75,5 @@ def _simplified(schema: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _recipe(recipe: Recipe) -> dict[str, Any]:
-    return recipe.model_dump(mode="json", include={"name", "title", "source", "stated", "assumptions", "spec"})
+    kept = {"name", "title", "source", "stated", "assumptions", "spec"}
+    return {**recipe.model_dump(mode="json", include=kept), "aliases": aliases_of(recipe.name)}

@@ -154,7 +154,8 @@ export class Chart {
     context.textBaseline = "top";
     context.textAlign = "left";
     let last = -Infinity;
-    for (const { step, label } of picture.marks) {
+    for (const [place, { step, label }] of picture.marks.entries()) {
+      if (picture.marks[place + 1]?.step === step + 1) continue; // the last step of a part: the next mark begins another
       const at = this.scaleX.place(step);
       if (at < box.left - 0.5 || at > box.right + 0.5 || at - last < 3) continue;
       last = at;

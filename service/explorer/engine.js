@@ -2,7 +2,7 @@
 
 /**
  * @typedef {{ names: string[], columns: Map<string, Float64Array[]>, rows: number, source: "exact" | "preview" | "server",
- *   boundaries: { step: number, label: string }[], specId: string | null, digest: string | null }} Table
+ *   boundaries: { step: number, label: string }[], specId: string | null, digest: string | null, lacking?: Error }} Table
  */
 
 /** An error of a spec: a sentence, and the JSON pointer of the field it is about, if it is about one. */
@@ -146,7 +146,7 @@ export class Engine {
       return { ...(await serverTable(spec)), boundaries: made.boundaries };
     } catch (error) {
       if (error instanceof RefusedError) throw error;
-      return this.made(spec, made);
+      return { ...this.made(spec, made), lacking: error };
     }
   }
 

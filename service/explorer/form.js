@@ -141,8 +141,10 @@ export class Form {
     const select = this.kindSelect(pointer, kinds, schedule?.kind, title);
     const head = el("div", { class: "kind", data: { pointer: `${pointer}/kind` } }, select, ...actions);
     const summary = el("p", { class: "about" }, ...(entry ? prose(entry.summary) : [`There is no kind of schedule called ${JSON.stringify(String(schedule?.kind)).slice(0, 80)}.`]));
+    const texts = entry?.description.split("\n\n").slice(1).map((part) => el("p", { class: "formula" }, ...prose(part.replace(/\n(?![ ])/g, " ")))) ?? [];
+    const more = texts.length > 0 && el("details", {}, el("summary", {}, "formula, values, source", el("span", { class: "unseen" }, ` of ${title}`)), ...texts);
     const body = entry ? this.parameters(pointer, entry.parameters, schedule) : [];
-    return el("fieldset", { class: "card" }, el("legend", {}, title), head, summary, ...body);
+    return el("fieldset", { class: "card" }, el("legend", {}, title), head, summary, more, ...body);
   }
 
   kindSelect(pointer, kinds, present, title) {

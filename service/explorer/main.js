@@ -24,6 +24,9 @@ class Page {
       change: (change, key) => this.change(change, key),
       refuse: (error) => this.form.fail(error?.message ?? null, error?.pointer ?? null),
     });
+    this.undo = button("Undo", () => this.move(this.history.undo(this.state)), { class: "quiet", "aria-keyshortcuts": "Control+Z" });
+    this.redo = button("Redo", () => this.move(this.history.redo(this.state)), { class: "quiet", "aria-keyshortcuts": "Control+Shift+Z" });
+    document.getElementById("panel").prepend(el("div", { class: "history" }, this.undo, this.redo));
     addEventListener("hashchange", () => this.open(location.hash));
     addEventListener("keydown", (event) => this.key(event));
   }
@@ -76,6 +79,8 @@ class Page {
   }
 
   show(done) {
+    this.undo.disabled = !this.history.past.length;
+    this.redo.disabled = !this.history.future.length;
     this.form.show(this.state.specs[this.state.active]);
     this.stage.show(this.state, done);
     clearTimeout(this.writing);

@@ -7,11 +7,12 @@ const MOST = 60;
 /**
  * What can be found.
  * @param {any} catalogue
- * @returns {{ name: string, about: string, group: string, href: string, text: string }[]}
+ * @returns {{ name: string, aliases: string[], about: string, group: string, href: string, text: string }[]}
  */
 export function entriesOf(catalogue) {
   const kinds = Object.entries(catalogue.kinds).map(([kind, entry]) => ({
     name: kind,
+    aliases: entry.aliases,
     about: entry.summary,
     group: groupOf(kind),
     href: `#kind=${kind}`,
@@ -19,6 +20,7 @@ export function entriesOf(catalogue) {
   }));
   const recipes = catalogue.recipes.map((recipe) => ({
     name: recipe.name,
+    aliases: recipe.aliases,
     about: recipe.title,
     group: "recipes",
     href: `#recipe=${recipe.name}`,
@@ -51,9 +53,9 @@ export function found(entries, query) {
 
 function rank(entry, words) {
   const name = entry.name.toLowerCase(), own = name.split(".").at(-1);
-  let score = 0;
+  let score = entry.aliases.includes(words.join("_")) ? 20 : 0;
   for (const word of words) {
-    if (own === word) score += 8;
+    if (own === word || entry.aliases.some((alias) => alias.split("_").includes(word))) score += 8;
     else if (own.startsWith(word)) score += 5;
     else if (name.includes(word)) score += 4;
     else if (entry.about.toLowerCase().includes(word)) score += 2;
@@ -61,6 +63,13 @@ function rank(entry, words) {
     else return -1;
   }
   return score;
+}
+
+/** Why a scheduler that people look for is not here. */
+function whyNot({ no_schedules: others }, query) {
+  const folded = (name) => name.toLowerCase().replace(/[^a-z]/g, ""), wanted = folded(query);
+  const name = wanted.length > 3 && Object.keys(others).find((each) => folded(each).startsWith(wanted));
+  return name ? `${name} is no schedule: ${others[name]}` : null;
 }
 
 /**
@@ -84,7 +93,7 @@ export function addSearch(place, catalogue, open) {
   function show() {
     shown = found(entries, input.value);
     fill(list, ...shown.flatMap(rows));
-    if (!shown.length) list.append(el("div", { class: "none", role: "option", "aria-disabled": "true", "aria-selected": "false" }, "Nothing has all of these words."));
+    if (!shown.length) list.append(el("div", { class: "none", role: "option", "aria-disabled": "true", "aria-selected": "false" }, whyNot(catalogue, input.value) ?? "Nothing has all of these words."));
     list.hidden = false;
     input.setAttribute("aria-expanded", "true");
     choose(input.value && shown.length ? 0 : -1);
@@ -93,7 +102,7 @@ export function addSearch(place, catalogue, open) {
   function rows(entry, place) {
     const heading = !input.value && entry.group !== shown[place - 1]?.group && el("div", { class: "group", role: "presentation" }, entry.group);
     const given = { href: entry.href, tabindex: "-1", id: `${listId}-${place}`, role: "option", "aria-selected": "false", data: { place } };
-    return [heading, el("a", given, el("b", {}, entry.name), el("span", {}, ...prose(entry.about)))];
+    return [heading, el("a", given, el("b", {}, entry.name, entry.aliases.length > 0 && el("i", {}, ` ${entry.aliases.join(", ")}`)), el("span", {}, ...prose(entry.about)))];
   }
 
   function choose(place) {

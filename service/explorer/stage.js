@@ -27,13 +27,14 @@ export class Stage {
     this.modes = el("div", { class: "bar modes" });
     this.facts = el("dl", { class: "facts" });
     this.proof = el("div", { class: "proof" });
+    this.about = el("div", { class: "recipe" });
     this.bounds = el("div", {});
     this.rows = new Rows();
     this.comparison = new Comparison((step) => this.chart?.moveTo(step));
     this.share = new Share({ stage: this });
     this.plots = el("div", { class: "plots" });
     fill(document.getElementById("charts"), this.readout, this.plots, this.modes);
-    fill(document.getElementById("below"), this.facts, this.proof, this.comparison.root, this.bounds, this.tableButton(), this.rows.root, this.share.root);
+    fill(document.getElementById("below"), this.about, this.facts, this.proof, this.comparison.root, this.bounds, this.tableButton(), this.rows.root, this.share.root);
     this.prove = later(() => this.proveNow(), 300);
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.charts.forEach((chart) => chart.draw()));
     matchMedia("(forced-colors: active)").addEventListener("change", () => this.charts.forEach((chart) => chart.draw()));
@@ -66,6 +67,8 @@ export class Stage {
     this.tables.length = Math.min(this.tables.length, state.specs.length);
     const { specs, active, x, y, against, view } = state;
     refill(this.title, JSON.stringify([specs.map((spec) => nameOf(spec, this.page.catalogue)), active]), () => this.chips());
+    const recipe = recipeOf(specs[active], this.page.catalogue);
+    refill(this.about, recipe?.name ?? "", () => (recipe ? aboutRecipe(recipe) : []));
     refill(this.modes, JSON.stringify([specs.length > 1, x, y, against, view === null]), () => this.modeButtons());
     state.specs.forEach((spec, place) => this.load(spec, place, done));
     this.paint();
@@ -86,6 +89,8 @@ export class Stage {
       const columns = flat(table).map(({ name, values }) => ({ name, values, extremes: new Extremes(values) }));
       this.tables[place] = { spec, text, table, flat: columns };
       if (active) this.accept();
+      if (table.lacking instanceof TokenError) this.askForToken(table.lacking.message);
+      else if (table.lacking) this.notice("spec", `${table.lacking.message}: this is a preview.`);
       this.paint();
       this.prove();
     } catch (error) {
@@ -113,7 +118,8 @@ export class Stage {
     const input = el("input", { type: "password", autocomplete: "off", "aria-label": "Token", placeholder: "lrt_…" });
     const use = button("Use it in this tab", () => {
       keepToken(input.value.trim());
-      this.tables = [];
+      this.notice("token", null);
+      this.tables = this.tables.map((entry) => (entry.table && entry.table.source !== "preview" ? entry : {}));
       this.show(this.state, true);
     });
     this.notice("token", `${message} `, input, " ", use);
@@ -300,9 +306,23 @@ function labelOf(place, curves, column) {
   return curves > 1 ? (column === "lr" ? LETTERS[place] : `${LETTERS[place]} ${column}`) : column;
 }
 
+function recipeOf(spec, catalogue) {
+  const text = JSON.stringify(spec);
+  return catalogue.recipes.find((each) => JSON.stringify(each.spec) === text);
+}
+
+/** Where a recipe comes from, and what its source leaves open. */
+function aboutRecipe({ title, source, stated, assumptions }) {
+  return [
+    el("p", {}, title), el("p", { class: "about" }, `${source.authors}, “${source.title}”, ${source.year}, ${source.identifier}; ${source.where}.`),
+    el("p", { class: "about" }, `Stated: warmup ${stated.warmup}; decay ${stated.decay}; length ${stated.length}; highest rate ${brief(stated.peak)}.`),
+    el("details", {}, el("summary", {}, "assumptions"), el("ul", { class: "about" }, ...assumptions.map((text) => el("li", {}, text)))),
+  ];
+}
+
 /** A spec in a word: its recipe, or the kind of its schedule. @param {any} spec @param {any} catalogue */
 export function nameOf(spec, catalogue) {
-  const text = JSON.stringify(spec), recipe = catalogue.recipes.find((each) => JSON.stringify(each.spec) === text);
+  const recipe = recipeOf(spec, catalogue);
   if (recipe) return recipe.name;
   const schedule = Array.isArray(spec.schedule) ? spec.schedule[0] : spec.schedule;
   return String(schedule?.kind ?? "no kind").slice(0, 60);

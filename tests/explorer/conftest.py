@@ -49,9 +49,10 @@ def _answer(body: str, route: Route) -> None:
 class Watch:
     """What pages did that they must not: each request elsewhere, each error."""
 
-    def __init__(self, origin: str) -> None:
+    def __init__(self, origin: str, allowed: str = "") -> None:
         self.faults: list[str] = []
         self._origin = origin
+        self._allowed = allowed
 
     def page(self, page: Page) -> None:
         """Watch a page."""
@@ -63,7 +64,7 @@ class Watch:
         return not url.startswith((self._origin, "blob:", "data:"))
 
     def _add(self, is_fault: bool, text: str) -> None:
-        if is_fault:
+        if is_fault and not (self._allowed and self._allowed in text):
             self.faults.append(text)
 
 
@@ -78,12 +79,13 @@ def open_page(browser: Browser, shared_server: ServerProcess) -> Iterator[Open]:
         url: str = shared_server.url + "/",
         width: int = 1360,
         replaced: Mapping[str, str] = NOTHING,
+        allowed: str = "",
         **options: Any,
     ) -> Page:
         context = browser.new_context(viewport={"width": width, "height": 900}, **options)
         context.set_default_timeout(PATIENCE)
         context.add_init_script(REPORT)
-        watch = Watch(url if url.startswith("file:") else shared_server.url)
+        watch = Watch(url, allowed)
         contexts.append((context, watch))
         page = context.new_page()
         watch.page(page)

@@ -49,6 +49,17 @@ def test_a_schedule_is_found_opened_and_linked_without_a_mouse(open_page: Open) 
     expect_digest(page, RECIPES["llama-3-405b"].spec.table().digest)
 
 
+def test_the_search_knows_the_names_that_people_type(open_page: Open) -> None:
+    """An alias finds its kind first; of a scheduler that is no schedule the search says why."""
+    page = open_page()
+    page.keyboard.press("/")
+    for typed, expected in (("wsd", "transformers.warmup_stable_decay"), ("one cycle", "torch.OneCycleLR")):
+        page.get_by_role("combobox", name="Find a schedule").fill(typed)
+        expect(page.get_by_role("option").first).to_contain_text(expected)
+    page.get_by_role("combobox", name="Find a schedule").fill("ReduceLROnPlateau")
+    expect(page.get_by_role("listbox")).to_contain_text("its rates follow the metrics")
+
+
 def test_the_digest_is_computed_in_the_page_and_equals_the_servers(open_page: Open) -> None:
     """The page shows Python's digest, and a green mark once the server was asked for its own."""
     page = open_page(link(spec_of()))
@@ -168,6 +179,36 @@ def test_everything_is_done_with_keys(open_page: Open) -> None:
     expect(page.locator("[aria-label='Table of values'] tbody tr").last).to_contain_text("999")
     shown = page.locator("[aria-label='Table of values'] tbody td").last.inner_text()
     assert float(shown) == WarmupWithDecay(5e-4, 10, 1000, min_lr=1e-6).columns(1000)["lr"][-1]
+
+
+def test_the_mouse_and_fingers_zoom(open_page: Open) -> None:
+    """A drag shows the rows under it, the wheel zooms around the pointer, two fingers too; a double click shows all."""
+    page = open_page(link(spec_of(1000)), has_touch=True)
+    digest(page)
+    box = page.locator(".chart.main").bounding_box()
+    assert box is not None
+    left, width, height = box["x"] + 64, box["width"] - 78, box["y"] + 100
+    page.mouse.move(left + width * 0.2, height)
+    page.mouse.down()
+    page.mouse.move(left + width * 0.4, height, steps=3)
+    page.mouse.up()
+    expect_address(page, r"view=(199|200)-(399|400)$")
+    page.mouse.dblclick(left + width * 0.5, height)
+    expect_address(page, "^((?!view=).)*$")
+    page.mouse.wheel(0, -200)
+    expect_address(page, r"view=[12]\d\d-[78]\d\d$")
+    page.mouse.dblclick(left + width * 0.5, height)
+    expect_address(page, "^((?!view=).)*$")
+    touch = page.context.new_cdp_session(page)
+    for event, places in (
+        ("touchStart", (0.4, 0.6)),
+        ("touchMove", (0.3, 0.7)),
+        ("touchMove", (0.2, 0.8)),
+        ("touchEnd", ()),
+    ):
+        points = [{"x": left + width * place, "y": height, "id": finger} for finger, place in enumerate(places)]
+        touch.send("Input.dispatchTouchEvent", {"type": event, "touchPoints": points})
+    expect_address(page, r"view=3\d\d-6\d\d$")
 
 
 def test_the_whole_state_is_in_the_address(open_page: Open) -> None:

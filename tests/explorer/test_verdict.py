@@ -1,4 +1,4 @@
-"""The page compares as `lrtables compare` does."""
+"""The page compares as `lrtables compare` does, and its picture loses no row."""
 
 from __future__ import annotations
 
@@ -54,3 +54,11 @@ def test_the_page_and_python_say_the_same_of_two_columns() -> None:
             -1 if value is None else value for value in expected
         ]
         assert own["ulp"] == found.ulp if found.ulp <= 2**53 else np.isclose(own["ulp"], found.ulp)
+
+
+def test_the_extremes_of_any_rows_are_those_of_each_row() -> None:
+    """What a pixel column shows is the lowest and the highest of its rows, wherever it begins and ends."""
+    done = subprocess.run(
+        [str(node()), str(SCRIPT.with_name("decimate.mjs"))], capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "0\n"

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from scheduler import KINDS, Spec
+from scheduler.names.aliases import ALIASES, NO_SCHEDULES
 from scheduler.recipes import RECIPES
 from service.documentation.catalogue import entry
 from service.explorer.catalogue import catalogue_json
@@ -34,6 +35,14 @@ def test_every_parameter_is_described_as_in_the_catalogue_of_the_server(catalogu
         described = entry(kind, lambda _: {})
         assert [each["name"] for each in known["parameters"]] == [each.name for each in described.parameters]
     assert "$ref" not in catalogue_json()
+
+
+def test_the_names_that_people_type_are_there(catalogue: dict[str, Any]) -> None:
+    """Each alias stands with its kind or recipe, and each scheduler that is no schedule with the reason."""
+    recipes = {each["name"]: each for each in catalogue["recipes"]}
+    for alias, target in ALIASES.items():
+        assert alias in (catalogue["kinds"].get(target) or recipes[target])["aliases"]
+    assert catalogue["no_schedules"] == NO_SCHEDULES
 
 
 def test_every_recipe_is_there_with_its_spec(catalogue: dict[str, Any]) -> None:
