@@ -4,7 +4,7 @@ BIN := .venv/bin
 STAMP := .venv/.installed
 TRAINERS := .venv/.trainers
 EXPLORER := .venv/.explorer
-PYTEST := $(BIN)/python -m pytest
+PYTEST := $(BIN)/python -m pytest --durations 25 --durations-min 5
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
