@@ -26,7 +26,7 @@ from scheduler.builtin import (
     StepLR,
 )
 from scheduler.compose import Constant, Power, Ramp, Sequence
-from scheduler.libraries import transformers
+from scheduler.libraries import deepspeed, transformers
 from scheduler.numerics.shapes import Shape
 
 
@@ -44,6 +44,19 @@ def portable_kinds(n: int) -> list[Schedule]:
 def quick_twins(n: int) -> list[Schedule]:
     """The twins whose steps multiply the rate, or do not depend on the step before."""
     return [*_quick_torch(n), *_quick_transformers(n)]
+
+
+def deepspeed_twins(n: int) -> list[Schedule]:
+    """The twins of DeepSpeed's schedules, which only the extra for trainers installs."""
+    return [
+        deepspeed.WarmupLR(warmup_max_lr=3e-4, warmup_num_steps=n // 100),
+        deepspeed.WarmupLR(warmup_min_lr=1e-6, warmup_max_lr=3e-4, warmup_num_steps=n // 3, warmup_type="linear"),
+        deepspeed.WarmupDecayLR(n - n // 10, warmup_max_lr=3e-4, warmup_num_steps=n // 100),
+        deepspeed.WarmupCosineLR(3e-4, n - n // 10, warmup_num_steps=n // 100),
+        deepspeed.LRRangeTest(1e-5, n // 50, 0.1),
+        deepspeed.LRRangeTest(1e-5, n // 50, 0.1, lr_range_test_staircase=True),
+        deepspeed.OneCycle(1e-5, 1e-3, cycle_first_step_size=n // 5, decay_lr_rate=0.1, decay_step_size=n // 10),
+    ]
 
 
 def _quick_torch(n: int) -> list[Schedule]:

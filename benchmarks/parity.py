@@ -1,4 +1,7 @@
-"""The proof that every twin equals the real scheduler, written to PARITY.md. Run: make parity
+"""The proof that every twin equals the real scheduler, written to PARITY.md. Run: make trainers parity
+
+Without DeepSpeed, which `make trainers` installs, its twins are left out, and no page is written unless `--output`
+names one.
 
 The real class is stepped on a real optimizer, what is in force at each step is noted, and every column's values are
 compared with the twin's as 64-bit integers. A shorter run, in steps (`--steps`) or in kinds (`--kinds`), writes no page
@@ -13,6 +16,8 @@ import statistics
 import sys
 from collections.abc import Container, Iterable, Mapping
 from functools import partial
+from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple
 
@@ -20,7 +25,7 @@ import numpy as np
 import torch
 import transformers
 
-from benchmarks.cases import parameters, quick_twins, slow_twins
+from benchmarks.cases import deepspeed_twins, parameters, quick_twins, slow_twins
 from benchmarks.clock import fresh, seconds
 from benchmarks.real import Real, real
 from scheduler import KINDS, Schedule
@@ -29,6 +34,7 @@ from scheduler.fields import Values
 from scheduler.libraries.transformers import ADAPTIVE
 
 STEPS = 1_000_000
+HAS_DEEPSPEED = find_spec("deepspeed") is not None
 PAGE = Path(__file__).parent.parent / "PARITY.md"
 
 HEADINGS = (
@@ -44,14 +50,14 @@ HEADINGS = (
 INTRODUCTION = """\
 # Parity
 
-Every twin of a scheduler of PyTorch or Transformers equals the real one, bit for bit. The real class is stepped on a
-real optimizer; what is in force during each update is noted, and every value of every column is compared with the
-twin's as a 64-bit integer.
+Every twin of a scheduler of PyTorch, Transformers or DeepSpeed equals the real one, bit for bit. The real class is
+stepped on a real optimizer; what is in force during each update is noted, and every value of every column is compared
+with the twin's as a 64-bit integer.
 """
 REPRODUCTION = """\
 ## How to reproduce
 
-`make parity` runs all of this anew, in some minutes, and writes this page; it fails if one value differs.
+`make trainers parity` runs all of this anew, in some minutes, and writes this page; it fails if one value differs.
 
 Times are those of one thread on a processor: they move with the machine, the values do not. Stepping includes noting
 the values; computing is the median of three computations of all columns, by an object that has computed nothing before.
@@ -86,7 +92,8 @@ class Comparison(NamedTuple):
 
 def cases(steps: int, kinds: Container[str]) -> list[Schedule]:
     """Every twin of these kinds, by kind; with a step more than the longest of them have, to see what follows it."""
-    twins = [twin for twin in (*quick_twins(steps - 1), *slow_twins(steps - 1)) if twin.kind in kinds]
+    made = [*quick_twins(steps - 1), *slow_twins(steps - 1), *(deepspeed_twins(steps - 1) if HAS_DEEPSPEED else [])]
+    twins = [twin for twin in made if twin.kind in kinds]
     return sorted(twins, key=lambda twin: twin.kind)
 
 
@@ -96,7 +103,7 @@ def step(original: Real, columns: dict[str, Values], steps: int) -> None:
     group = optimizer.param_groups[0]
     for update in range(steps):
         for name, values in columns.items():
-            values[update] = group["betas"][0] if name == "beta1" else group[name]
+            values[update] = group["betas"][int(name[-1]) - 1] if name.startswith("beta") else group[name]
         if update + 1 < steps:
             scheduler.step()
 
@@ -126,6 +133,7 @@ def versions_in_use() -> dict[str, str]:
     return {
         "torch": torch.__version__,
         "transformers": transformers.__version__,
+        **({"deepspeed": version("deepspeed")} if HAS_DEEPSPEED else {}),
         "numpy": np.__version__,
         "Python": platform.python_version(),
         "C library": " ".join(platform.libc_ver()),
@@ -159,7 +167,9 @@ def main() -> int:
     for twin in cases(options.steps, options.kinds):
         comparisons.append(compare(twin, options.steps))
         print(f"{comparisons[-1].differing:>9,} differ  {twin.kind}({parameters(twin)})", flush=True)
-    if output := options.output or (PAGE if (options.steps, options.kinds) == (STEPS, tuple(KINDS)) else None):
+    if output := options.output or (
+        PAGE if (options.steps, options.kinds, HAS_DEEPSPEED) == (STEPS, tuple(KINDS), True) else None
+    ):
         output.write_text(page(comparisons), encoding="utf-8")
     return int(any(comparison.differing for comparison in comparisons))
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
+from importlib import import_module
 from typing import Any
 
 import torch
@@ -18,7 +20,10 @@ Real = tuple[torch.optim.Optimizer, Any]
 
 def real(twin: Schedule) -> Real:
     """A new scheduler with the twin's parameters."""
-    optimizer, scheduler = _torch(twin) if isinstance(twin, Twin) else _transformers(twin)
+    if twin.kind.startswith("deepspeed."):
+        optimizer, scheduler = _deepspeed(twin)
+    else:
+        optimizer, scheduler = _torch(twin) if isinstance(twin, Twin) else _transformers(twin)
     optimizer.step()
     return optimizer, scheduler
 
@@ -42,6 +47,15 @@ def _transformers(twin: Schedule) -> Real:
     optimizer = _optimizer(base_lr, given.pop("lr_init", None) or base_lr)
     counts = {count: given.pop(count, None) for count in ("num_warmup_steps", "num_training_steps")}
     return optimizer, get_scheduler(name, optimizer, **counts, scheduler_specific_kwargs=given)
+
+
+def _deepspeed(twin: Schedule) -> Real:
+    logging.disable(logging.WARNING)  # it warns of a machine without an accelerator, and of each scheduler
+    schedules = import_module("deepspeed.runtime.lr_schedules")  # of the extra for trainers
+    given = twin.to_dict()
+    name = given.pop("kind").removeprefix("deepspeed.")
+    optimizer = torch.optim.Adam([torch.nn.Parameter(torch.zeros(1))], lr=given.pop("base_lr", 1.0))
+    return optimizer, getattr(schedules, name)(optimizer, **given)
 
 
 def _optimizer(lr: float, default: float) -> torch.optim.Optimizer:
