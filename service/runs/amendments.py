@@ -69,6 +69,11 @@ class Prepared:
         """What holds for the rows that workers have passed."""
         return "rewind" if isinstance(self.amendment, Rewind) else "margin"
 
+    def check_changes(self) -> None:
+        """Raise `AmendmentRefusedError` if it changes no row: no proposal of it could be approved. A rewind may."""
+        if self.change.first_step is None and self.passed != "rewind":
+            raise AmendmentRefusedError("it changes no row", members={"from_step": self.amendment.from_step})
+
 
 @dataclass(frozen=True)
 class DryRun:
@@ -129,10 +134,8 @@ class AmendmentService:
 
         `also` is called in the transaction, after the run's guard rails.
         """
-        amendment, change = prepared.amendment, prepared.change
-        if change.first_step is None and prepared.passed != "rewind":
-            raise AmendmentRefusedError("it changes no row", members={"from_step": amendment.from_step})
-        guards = self._runs.guards.check(name, change, prepared.passed)
+        prepared.check_changes()
+        guards = self._runs.guards.check(name, prepared.change, prepared.passed)
 
         def check(*at: Any) -> None:
             guards(*at)
@@ -147,8 +150,10 @@ class AmendmentService:
         refusals = await self._executors.database(
             self._runs.guards.refusals, name, prepared.head.run, prepared.change, prepared.passed
         )
-        if prepared.change.first_step is None and prepared.passed != "rewind":
-            refusals.append({"code": "amendment-refused", "detail": "it changes no row"})
+        try:
+            prepared.check_changes()
+        except AmendmentRefusedError as error:
+            refusals.append({"code": "amendment-refused", "detail": str(error)})
         old, new = await self._tables.get(prepared.head.run.digest), await self._tables.get(prepared.target.digest)
         title = f"{name}: {describe_amendment(prepared.amendment)}"
         with old.pin(), new.pin():

@@ -61,10 +61,12 @@ class ProposalService:
     ) -> ProposalRow:
         """Add a proposal for the version that a run has; return it.
 
-        Its table is computed, so that one which cannot be is refused now. The guard rails are looked at when it is
-        approved. Raises what `AmendmentService.prepare` raises, and `LimitExceededError` for too many open proposals.
+        Its table is computed, so that one which cannot be, or changes no row, is refused now. The guard rails are
+        looked at when it is approved. Raises what `AmendmentService.prepare` raises, and `LimitExceededError` for too
+        many open proposals.
         """
-        await self._amendments.prepare(name, expected, amendment, check_spec)
+        prepared = await self._amendments.prepare(name, expected, amendment, check_spec)
+        prepared.check_changes()
         text = amendment.model_dump_json()
         add = partial(self._records.add, name, expected, text, author, reason, link)
         try:

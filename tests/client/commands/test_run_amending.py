@@ -121,6 +121,16 @@ def test_a_proposal_is_approved_by_another(lrtables: CommandLine, run: str) -> N
     assert "answered 409" in lrtables.refused(1, "run", "approve", run, "1")
 
 
+def test_a_proposal_that_breaks_a_rule_says_so(lrtables: CommandLine, run: str) -> None:
+    """What would be refused today is proposed, and the rule is named at once; what changes nothing is not proposed."""
+    lrtables.ok("run", "set", run, "--rule", "max_factor=1.5")
+    out = lrtables.ok("run", "propose", run, "--from-step", "600", "--scale", "0.5")
+    assert out.endswith("would be refused now: a rate would change by the factor 2, and max_factor is 1.5\n")
+    refused = lrtables.refused(1, "run", "propose", run, "--from-step", "600", "--scale", "1.0")
+    assert "it changes no row" in refused
+    assert lrtables("run", "propose", run, "--from-step", "600", "--scale", "1.0", "--dry-run").code == 1
+
+
 def test_a_proposal_is_rejected(lrtables: CommandLine, run: str) -> None:
     """A rejected one is closed, and the run stays as it is."""
     lrtables.ok("run", "propose", run, "--from-step", "600", "--hold")

@@ -107,6 +107,8 @@ def test_what_cannot_be_is_not_proposed(client: TestClient) -> None:
     """An impossible amendment is refused when it is proposed; so is one without a version, and of a locked run."""
     create(client)
     problem(propose(client, amendment={**HOLD, "from_step": 5000}), 422, "invalid-request")
+    nothing = {"template": "scale", "from_step": 600, "factor": 1.0}
+    assert "changes no row" in problem(propose(client, amendment=nothing), 409, "amendment-refused")["detail"]
     problem(client.post(f"{PATH}/proposals", json=HOLD), 428, "precondition-required")
     client.patch(PATH, json={"locked": True}, headers={"if-match": '"v1"'})
     problem(propose(client), 423, "run-locked")
