@@ -77,7 +77,8 @@ export class Stage {
   /** Make the table of a curve, unless it is there. */
   async load(spec, place, done) {
     const text = JSON.stringify(spec), present = this.tables[place];
-    if (present?.text === text && present.table) return;
+    const isFinal = present?.settled || !done || present?.table?.source !== "preview"; // else the server has the bits
+    if (present?.text === text && present.table && isFinal) return;
     const active = place === this.state.active;
     const refused = tooLarge(spec) ?? unknownKind(spec, this.page.catalogue);
     if (refused) return this.refuse(place, text, new Error(refused));
@@ -87,7 +88,7 @@ export class Stage {
       const table = await this.page.engine.table(`curve ${place}`, spec, done);
       if (!table || JSON.stringify(this.state.specs[place]) !== text) return;
       const columns = flat(table).map(({ name, values }) => ({ name, values, extremes: new Extremes(values) }));
-      this.tables[place] = { spec, text, table, flat: columns };
+      this.tables[place] = { spec, text, table, flat: columns, settled: done };
       if (active) this.accept();
       if (table.lacking instanceof TokenError) this.askForToken(table.lacking.message);
       else if (table.lacking) this.notice("spec", `${table.lacking.message}: this is a preview.`);

@@ -260,8 +260,13 @@ def test_columns_and_groups_are_small_multiples_with_one_cursor(open_page: Open)
 
 
 def test_kinds_that_need_the_c_library_come_from_the_server(open_page: Open) -> None:
-    """A twin's values are the server's, with the server's digest, and are called so."""
+    """A twin's values are the server's, with the server's digest, and are called so; also after a slider was moved."""
     page = open_page("#kind=torch.CosineAnnealingLR")
+    expect(page.locator(".source")).to_have_text("values from the server")
+    slider = page.get_by_role("slider", name="base_lr, slider")
+    slider.evaluate("(slider) => { slider.value = 400; slider.dispatchEvent(new Event('input')); }")
+    expect(page.locator(".source")).to_have_text("preview, not the bits")  # the server keeps what it computes
+    slider.evaluate("(slider) => slider.dispatchEvent(new Event('change'))")
     expect(page.locator(".source")).to_have_text("values from the server")
     spec = json.loads(page.evaluate("decodeURIComponent(location.hash.slice('#spec='.length))"))
     expect_digest(page, python_digest(spec))
