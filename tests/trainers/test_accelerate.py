@@ -10,6 +10,7 @@ from tests.trainers import accelerate_runs as runs
 from tests.trainers.accelerate_runs import TABLE, TRAININGS
 from tests.trainers.support import on_processes, rows_of
 
+WITH_FSDP = Path(runs.__file__).with_name("fsdp_plugin_runs.py")
 WITH_DEEPSPEED = Path(runs.__file__).with_name("deepspeed_plugin_runs.py")
 
 # Accelerate silences torch here when it is imported, which pytest undoes: steps of the scheduler come before any update
@@ -35,3 +36,13 @@ def test_row_k_reaches_update_k_of_the_deepspeed_plugin(stage: str, tmp_path: Pa
     rates = [0.1 / (k + 3) for k in range(6)]  # the rows of the worker's table
     expected = {"fresh": rates, "resumed": rates}
     assert on_processes(WITH_DEEPSPEED, str(tmp_path), stage, timeout=300.0) == [expected] * 2
+
+
+def test_row_k_reaches_update_k_of_the_fsdp_plugin(tmp_path: Path) -> None:
+    """A model that Accelerate shards has the rows of one that is whole: with accumulation, and resumed.
+
+    Loading a sharded checkpoint makes a step with a rate of 0, which creates the optimizer's state and is no update.
+    """
+    rates = [0.1 / (k + 3) for k in range(6)]  # the rows of the worker's table
+    expected = {"model": "FSDPLinear", "fresh": rates, "resumed": [*rates[:2], 0.0, *rates[2:]]}
+    assert on_processes(WITH_FSDP, str(tmp_path), timeout=300.0) == [expected] * 2
