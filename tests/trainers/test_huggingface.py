@@ -28,6 +28,7 @@ from tests.trainers.huggingface_runs import (
 )
 from tests.trainers.support import on_processes, rows_of
 
+WITH_DEEPSPEED = Path(runs.__file__).with_name("huggingface_deepspeed_runs.py")
 GROUPS = {"optimizers": 1, "with_table": 2}  # Trainer's own optimizer has one with weight decay and one without
 
 
@@ -52,6 +53,15 @@ def test_row_k_reaches_update_k_on_two_processes(tmp_path: Path) -> None:
         f"{way} {name}": [rows_of(TABLE, first)] * GROUPS[way] for way in WAYS for name, (_, first) in TRAININGS.items()
     }
     assert on_processes(Path(runs.__file__), str(tmp_path), timeout=300.0) == [expected] * 2
+
+
+def test_row_k_reaches_update_k_with_a_deepspeed_configuration(tmp_path: Path) -> None:
+    """Two processes whose updates DeepSpeed makes have the rows: with accumulation, and from DeepSpeed's checkpoint."""
+    firsts = {"fresh": 0, "resumed": SAVED}
+    expected = {
+        f"{way} {name}": [rows_of(TABLE, first)] * GROUPS[way] for way in WAYS for name, first in firsts.items()
+    }
+    assert on_processes(WITH_DEEPSPEED, str(tmp_path), timeout=300.0) == [expected] * 2
 
 
 @pytest.mark.parametrize("way", WAYS)
