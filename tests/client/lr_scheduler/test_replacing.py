@@ -98,7 +98,7 @@ def test_past_the_end_it_is_too_late() -> None:
     longer = make_table([*RATES, 0.01, 0.02])
     scheduler.replace_table(longer)
     assert rates_in_force(optimizer, scheduler, 2) == [0.01, 0.02]
-    with pytest.warns(ScheduleWarning, match="step 13 is past the table's end, 12"):
+    with pytest.warns(ScheduleWarning, match="step 12 is past the table's end, 12"):
         rates_in_force(optimizer, scheduler, 1)
     with pytest.raises(ValueError, match="step 13 is past the end of the table, 12: it is too late"):
         scheduler.replace_table(make_table([*longer.lr, 0.03]))
