@@ -75,7 +75,7 @@ def test_a_default_interval_is_warned_of(tmp_path: Path) -> None:
         trainer(tmp_path, callbacks=[table_check()]).fit(model, loader())
 
 
-@pytest.mark.filterwarnings("ignore:step 12 is past the table's end")
+@pytest.mark.filterwarnings("ignore:step 11 is past the table's end")
 @pytest.mark.parametrize("rows", [11, 13])
 @pytest.mark.parametrize("way", ["line", "check"])
 def test_a_table_of_another_length_is_warned_of(tmp_path: Path, rows: int, way: str) -> None:

@@ -210,7 +210,7 @@ def test_samples_keep_the_curve() -> None:
 def test_steps_lose_the_curve() -> None:
     """Where the batch is halved midway, a table of steps runs out of rows before the data ends."""
     table = SCHEDULE.table(ROWS)
-    with pytest.warns(ScheduleWarning, match="step 41 is past the table's end, 40: its last values are held"):
+    with pytest.warns(ScheduleWarning, match="step 40 is past the table's end, 40: its last values are held"):
         applied = train(table, HALVED)
     assert [rate for _, rate in applied[ROWS:]] == [float(table.lr[-1])] * (len(HALVED) - ROWS)
     assert used(applied, HALVED) < 0.9 * used(REFERENCE, CONSTANT)
