@@ -18,8 +18,8 @@ from client.http.statistics import Statistics
 
 REFUSED_PATIENCE = 45.0
 """Seconds for which a refused connection is tried again: a service that moves to another machine is back within 30."""
-START_PATIENCE = 10.0
-"""The same before the service has ever answered: enough for one that is starting, not for a wrong address."""
+START_PATIENCE = 20.0
+"""The same before the service has ever answered: twice what one needs to start again, and soon for a wrong address."""
 
 _NOT_ALLOWED = (401, 403)
 _LOST = (502, 503, 504)  # statuses that also a proxy gives, or a service that lost its database in the middle
