@@ -75,6 +75,7 @@ export class Chart {
     const context = this.canvas.getContext("2d");
     context.setTransform(ratio, 0, 0, ratio, 0, 0);
     this.paintOn(context, width, height, ratio, true);
+    this.root.dispatchEvent(new Event("drawn", { bubbles: true }));
   }
 
   /**
@@ -98,6 +99,7 @@ export class Chart {
     context.rect(box.left, box.top - 2, box.right - box.left, box.bottom - box.top + 4);
     context.clip();
     for (const series of picture.series) this.paintSeries(context, series, ratio);
+    this.paintDots(context);
     context.restore();
     if (live) this.paintCursor(context);
   }
@@ -188,6 +190,23 @@ export class Chart {
         context.arc(across.place(step), up.place(series.values[step - first]), 2.5, 0, 7);
         context.fill();
       }
+    }
+  }
+
+  /** Marks that lie on the first curve: where workers are. */
+  paintDots(context) {
+    const { style, picture: { marks, series: [first] } } = this;
+    for (const { step, dot } of marks) {
+      const value = first?.values[step - (first.first ?? 0)];
+      if (!dot || value === undefined) continue;
+      const x = this.scaleX.place(step), y = this.scaleY.place(value);
+      context.fillStyle = style.colors[dot % style.colors.length];
+      context.strokeStyle = style.paper;
+      context.lineWidth = 2;
+      context.beginPath();
+      context.arc(x, y, 6, 0, 7);
+      context.fill();
+      context.stroke();
     }
   }
 

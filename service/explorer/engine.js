@@ -1,5 +1,7 @@
 // Where tables come from: the kernel in a worker, or the server for kinds that the kernel does not have.
 
+import { originOf } from "./runs/origins.js";
+
 /**
  * @typedef {{ names: string[], columns: Map<string, Float64Array[]>, rows: number, source: "exact" | "preview" | "server",
  *   boundaries: { step: number, label: string }[], specId: string | null, digest: string | null, lacking?: Error }} Table
@@ -128,6 +130,8 @@ export class Engine {
   }
 
   async compute(spec, settled) {
+    const origin = originOf(spec);
+    if (origin && !isStatic()) return this.stored(spec, origin.digest);
     if (!this.fault) {
       const made = await this.ask({ task: "table", spec });
       if (!made.missing) return made.exactness === "exact" || isStatic() || !settled ? this.made(spec, made) : this.exactly(spec, made);
@@ -138,6 +142,12 @@ export class Engine {
       throw new RefusedError(`${this.fault} Without a server there is nothing to show.`);
     }
     return settled ? serverTable(spec) : null;
+  }
+
+  /** The values that the server keeps; the boundaries are the kernel's, where it knows the kinds. */
+  async stored(spec, digest) {
+    const [found, made] = await Promise.all([storedTable(digest, spec.total_steps), this.fault ? null : this.ask({ task: "boundaries", spec }).catch(() => null)]);
+    return { ...found, boundaries: made?.boundaries ?? found.boundaries, specId: made?.specId ?? null };
   }
 
   /** The server's values of a spec that the kernel can only draw; the preview where it gives none. */
@@ -180,9 +190,9 @@ export async function request(path, options = {}) {
   }
   if (response.ok) return response;
   const problem = await response.json().catch(() => ({}));
-  if (response.status === 401 || response.status === 403) throw new TokenError(problem.detail ?? "the server asks for a token");
-  const [field] = problem.errors ?? [];
-  throw new RefusedError(field?.detail ?? problem.detail ?? `the server says ${response.status}`, field?.pointer ?? null);
+  const [field] = problem.errors ?? [], { status } = response, isToken = status === 401 || status === 403;
+  const error = isToken ? new TokenError(problem.detail ?? "the server asks for a token") : new RefusedError(field?.detail ?? problem.detail ?? `the server says ${status}`, field?.pointer ?? null);
+  throw Object.assign(error, { status, problem });
 }
 
 /** What the server says of a spec's table, which it computes and keeps. @param {any} spec */
@@ -194,14 +204,19 @@ export async function manifestOf(spec) {
 /** @param {any} spec @returns {Promise<Table>} */
 async function serverTable(spec) {
   const manifest = await manifestOf(spec);
-  const file = await (await request(manifest.links.safetensors)).arrayBuffer();
+  return { ...(await storedTable(manifest.digest, spec.total_steps)), specId: manifest.spec_id };
+}
+
+/** The table with a digest, as the server keeps it. @param {string} digest @param {number} rows @returns {Promise<Table>} */
+export async function storedTable(digest, rows) {
+  const file = await (await request(`v1/tables/${digest}.safetensors`)).arrayBuffer();
   const columns = new Map(), flat = readSafetensors(file);
   for (const name of [...flat.keys()].sort(inOrder)) {
     const [base] = name.split(".");
     columns.set(base, [...(columns.get(base) ?? []), flat.get(name)]);
   }
-  const rows = spec.total_steps, boundaries = [{ step: 0, label: "first" }, { step: rows - 1, label: "last" }];
-  return { names: [...columns.keys()], columns, rows, source: "server", boundaries, specId: manifest.spec_id, digest: manifest.digest };
+  const boundaries = [{ step: 0, label: "first" }, { step: rows - 1, label: "last" }];
+  return { names: [...columns.keys()], columns, rows, source: "server", boundaries, specId: null, digest };
 }
 
 /** Rates first; groups by their number. */

@@ -58,6 +58,11 @@ export function ticks(low, high, most) {
   return Array.from({ length: Math.max(0, last - first + 1) }, (_, i) => Number(((first + i) * step).toPrecision(12)));
 }
 
+/** A time in the words of the reader's zone. @param {string} text as the server writes it */
+export function when(text) {
+  return new Date(text).toLocaleString(undefined, { dateStyle: "medium", timeStyle: "short" });
+}
+
 /** A size in steps for an axis: 0, 500, 20k, 1.5M. @param {number} n */
 export function short(n) {
   for (const [size, letter] of [[1e12, "T"], [1e9, "G"], [1e6, "M"], [1e4, "k"]]) {

@@ -1,8 +1,11 @@
 // The page: connects the address, the form, the engine and the curves.
 
 import { button, el, fill, say } from "./dom.js";
-import { Engine, catalogue as loadCatalogue, isStatic } from "./engine.js";
+import { Engine, TokenError, catalogue as loadCatalogue, isStatic } from "./engine.js";
 import { Form } from "./form.js";
+import { lookUp } from "./runs/calls.js";
+import { namesIn } from "./runs/origins.js";
+import { Runs } from "./runs/panel.js";
 import { addSearch } from "./search.js";
 import { History, exampleOf, initial, read, written } from "./state.js";
 import { Stage } from "./stage.js";
@@ -27,14 +30,14 @@ class Page {
     this.undo = button("Undo", () => this.move(this.history.undo(this.state)), { class: "quiet", "aria-keyshortcuts": "Control+Z" });
     this.redo = button("Redo", () => this.move(this.history.redo(this.state)), { class: "quiet", "aria-keyshortcuts": "Control+Shift+Z" });
     document.getElementById("panel").prepend(el("div", { class: "history" }, this.undo, this.redo));
+    if (!isStatic()) this.runs = new Runs(this, document.getElementById("panel"), document.querySelector("nav"));
     addEventListener("hashchange", () => this.open(location.hash));
     addEventListener("keydown", (event) => this.key(event));
   }
 
   async start() {
     this.stage.notice("address", null);
-    this.open(location.hash);
-    await this.engine.start();
+    await Promise.all([this.open(location.hash), this.engine.start()]);
     this.stage.notice("kernel", this.engine.fault);
     this.show(true);
   }
@@ -52,16 +55,34 @@ class Page {
   }
 
   /** Show what an address says. @param {string} hash */
-  open(hash) {
+  async open(hash) {
     if (hash === this.hash) return;
     this.hash = hash;
     this.stage.notice("address", null);
     try {
+      if (namesIn(hash.slice(1)).length) await this.lookUp(hash);
+      if (hash !== this.hash) return; // another address came meanwhile
       this.state = hash.length > 1 ? read(hash.slice(1), this.catalogue) : initial(exampleOf(BEGIN, this.catalogue));
     } catch (error) {
       this.stage.notice("address", error.message);
     }
     this.show(true);
+    this.runs?.opened(hash);
+  }
+
+  /** Tables and runs are the server's: it is asked for them first. @param {string} hash */
+  async lookUp(hash) {
+    clearTimeout(this.writing); // else the state before would be written over this address
+    if (!this.runs) throw new Error("tables and runs are on a server, and this page runs without one");
+    this.pending = hash;
+    try {
+      await lookUp(hash.slice(1));
+    } catch (error) {
+      if (error instanceof TokenError) this.runs.askForToken(hash);
+      throw error;
+    } finally {
+      if (this.pending === hash) this.pending = null;
+    }
   }
 
   /** @param {any} spec @param {string} key @param {boolean} done */
@@ -89,6 +110,7 @@ class Page {
 
   /** Keep the state in the address, without a step of the browser's history for each notch of a slider. */
   write() {
+    if (this.pending) return;
     this.hash = `#${written(this.state)}`;
     if (this.hash !== location.hash) history.replaceState(null, "", this.hash);
   }

@@ -6,6 +6,7 @@ import { Extremes } from "./decimate.js";
 import { button, el, fill, later, refill, say } from "./dom.js";
 import { TokenError, isStatic, keepToken, manifestOf } from "./engine.js";
 import { brief, count, exact } from "./format.js";
+import { originOf } from "./runs/origins.js";
 import { Share } from "./share.js";
 import { MAX_CURVES, MAX_ROWS } from "./state.js";
 import { Rows, boundaryTable, flat, phasesOf, summaryOf } from "./table.js";
@@ -20,6 +21,7 @@ export class Stage {
     this.page = page;
     this.tables = []; // of each curve: { spec, text, table, flat: [{ name, values, extremes }] }
     this.charts = [];
+    this.marks = []; // beside the boundaries: { step, label, dot }, `dot` the colour of one on the curve
     this.cursor = 0;
     this.notices = new Map();
     this.title = document.getElementById("title");
@@ -202,9 +204,10 @@ export class Stage {
       const series = differs ? differenceSeries(all, against) : all;
       const first = own.find(({ place }) => place === this.state.active) ?? own[0];
       const marks = first.table.boundaries.filter(({ step }) => step > 0 && step < first.table.rows - 1);
+      const more = name === "lr" ? this.marks.filter(({ step }) => step < rows) : [];
       const values = first.flat.find((column) => column.name.split(".")[0] === name).values;
       const phases = ready.length > 1 ? [] : phasesOf(values, marks.map(({ step }) => step), name === "lr");
-      return { name, series, rows, marks, phases, x, y: differs ? "linear" : y, stride: spec.stride ?? 1, axis: spec.axis ?? "step", unit: differs ? `${name}: ${against} difference` : name };
+      return { name, series, rows, marks: [...marks, ...more].sort((a, b) => a.step - b.step), phases, x, y: differs ? "linear" : y, stride: spec.stride ?? 1, axis: spec.axis ?? "step", unit: differs ? `${name}: ${against} difference` : name };
     });
   }
 
@@ -325,6 +328,8 @@ function aboutRecipe({ title, source, stated, assumptions }) {
 export function nameOf(spec, catalogue) {
   const recipe = recipeOf(spec, catalogue);
   if (recipe) return recipe.name;
+  const origin = originOf(spec);
+  if (origin) return origin.label;
   const schedule = Array.isArray(spec.schedule) ? spec.schedule[0] : spec.schedule;
   return String(schedule?.kind ?? "no kind").slice(0, 60);
 }

@@ -1,5 +1,7 @@
 // What the page shows, as one value: it is kept in the address behind `#`, which no server sees, and can be undone.
 
+import { originOf, specNamed } from "./runs/origins.js";
+
 export const MAX_CURVES = 8;
 export const MAX_ROWS = 20_000_000;
 const LONGEST = 200_000; // characters of a fragment that is read
@@ -23,7 +25,10 @@ export function initial(spec) {
 
 /** The fragment of a state, without `#`. @param {State} state */
 export function written(state) {
-  const parts = state.specs.map((spec) => ["spec", JSON.stringify(spec)]);
+  const parts = state.specs.map((spec) => {
+    const origin = originOf(spec);
+    return origin ? [origin.word, origin.value] : ["spec", JSON.stringify(spec)];
+  });
   if (state.active) parts.push(["active", String(state.active)]);
   for (const name of Object.keys(CHOICES)) if (state[name] !== CHOICES[name][0]) parts.push([name, state[name]]);
   if (state.view) parts.push(["view", state.view.join("-")]);
@@ -51,15 +56,23 @@ export function read(fragment, catalogue) {
   for (const part of fragment.split("&")) {
     const place = part.indexOf("="), name = part.slice(0, place), value = decoded(part.slice(place + 1));
     if (name === "spec") specs.push(readSpec(value));
+    else if (name === "run" || name === "table") specs.push(stored(name, value));
     else if (name === "kind") specs.push(exampleOf(value, catalogue));
     else if (name === "recipe") specs.push(recipeOf(value, catalogue));
     else if (name === "active") state.active = /^\d$/.test(value) ? Number(value) : 0;
     else if (name === "view") state.view = readView(value);
     else if (Object.hasOwn(CHOICES, name) && CHOICES[name].includes(value)) state[name] = value;
   }
-  if (!specs.length) throw new Error("the link has no schedule: it needs spec=, kind= or recipe=");
+  if (!specs.length) throw new Error("the link has no schedule: it needs spec=, kind=, recipe=, run= or table=");
   if (specs.length > MAX_CURVES) throw new Error(`the link has ${specs.length} curves, at most ${MAX_CURVES}`);
   return { ...state, specs, active: Math.min(state.active, specs.length - 1) };
+}
+
+/** A table or a run, which must have been looked up on the server. */
+function stored(word, value) {
+  const spec = specNamed(word, value);
+  if (!spec) throw new Error(`the ${word} ${clipped(value)} is not known here`);
+  return structuredClone(spec);
 }
 
 function decoded(text) {

@@ -26,6 +26,12 @@ const tasks = {
     };
   },
 
+  /** Where the parts of a spec begin; its values come from elsewhere. */
+  boundaries({ spec }) {
+    checkSpec(spec);
+    return { boundaries: compute(spec, { steps: spec.total_steps, stop: 1 }).boundaries, specId: specId(spec) };
+  },
+
   sha256: ({ text }) => ({ digest: sha256([new TextEncoder().encode(text)]) }),
 
   digest({ spec }) {

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, BrowserContext, Page, Route, expect, sync_playwright
 
 from tests.support.servers.process import ServerProcess
@@ -24,6 +25,9 @@ OPTIONS = [
     "--no-first-run",
 ]
 REPORT = "addEventListener('securitypolicyviolation', (e) => console.error('CSP', e.violatedDirective, e.blockedURI))"
+
+MARKUP = "<img src=x onerror=\"console.error('ran')\"><script>console.error('ran')</script>"
+"""What is shown as text and never run."""
 
 NOTHING: Mapping[str, str] = {}
 
@@ -116,3 +120,10 @@ def expect_digest(page: Page, wanted: str) -> None:
 def expect_address(page: Page, pattern: str) -> None:
     """Wait until the address matches a regular expression."""
     expect(page).to_have_url(re.compile(pattern))
+
+
+def violations(page: Page) -> list[Any]:
+    """The rules that the page breaks, and where."""
+    page.wait_for_timeout(150)  # the colours of a transition are not those that people read
+    found = Axe().run(page).response["violations"]
+    return [(each["id"], [node["target"] for node in each["nodes"]][:5]) for each in found]

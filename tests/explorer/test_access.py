@@ -3,23 +3,14 @@
 from __future__ import annotations
 
 import json
-from typing import Any
 from urllib.parse import quote
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Page, expect
+from playwright.sync_api import expect
 
-from tests.explorer.conftest import Open, digest
+from tests.explorer.conftest import MARKUP, Open, digest, violations
 
 TWO = "#kind=custom.WarmupWithDecay&kind=Sequence&y=log"
-
-
-def violations(page: Page) -> list[Any]:
-    """The rules that the page breaks, and where."""
-    page.wait_for_timeout(150)  # the colours of a transition are not those that people read
-    found = Axe().run(page).response["violations"]
-    return [(each["id"], [node["target"] for node in each["nodes"]][:5]) for each in found]
 
 
 @pytest.mark.parametrize(
@@ -59,7 +50,6 @@ def test_forced_colours_and_reduced_motion_are_honoured(open_page: Open) -> None
     assert drawn > 2
 
 
-MARKUP = "<img src=x onerror=\"console.error('ran')\"><script>console.error('ran')</script>"
 GOOD = {"kind": "Constant", "value": 0.5}
 
 

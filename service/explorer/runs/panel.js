@@ -1,0 +1,155 @@
+// Tables and runs of the server: found, opened, and a run followed. It stands in the place of the form.
+
+import { button, el, fill, later, newId, say } from "../dom.js";
+import { keepToken } from "../engine.js";
+import { count, when } from "../format.js";
+import { list } from "./calls.js";
+import { Feed } from "./feed.js";
+import { namesIn } from "./origins.js";
+import { RunView } from "./run.js";
+
+export class Runs {
+  /** @param {any} page @param {Element} panel @param {Element} nav */
+  constructor(page, panel, nav) {
+    this.page = page;
+    this.panel = panel;
+    this.what = "runs";
+    this.retry = null;
+    this.toggle = button("Tables and runs", () => this.show(this.root.hidden), { "aria-expanded": "false", class: "quiet", "aria-controls": "runs" });
+    nav.prepend(this.toggle);
+    const id = newId();
+    this.find = el("input", { id, type: "text", autocomplete: "off", spellcheck: "false", on: { input: later(() => this.load(), 250) } });
+    this.kinds = el("div", { class: "choice", role: "group", "aria-label": "What to list" });
+    this.items = el("ul", { class: "found", "aria-label": "Found" });
+    this.more = el("div", { class: "bar" });
+    this.state = el("p", { class: "about", role: "status" });
+    this.live = el("span", { class: "live" });
+    this.browser = el("div", {}, el("div", { class: "bar" }, this.kinds), el("label", { for: id, class: "about" }, "Beginning of a name or digest, label:value, kind=Ramp"), this.find, this.state, this.items, this.more);
+    this.feed = new Feed((changes) => this.heard(changes), (text) => (this.live.textContent = text));
+    this.run = new RunView(page, () => this.close());
+    this.root = el("section", { id: "runs", "aria-label": "Tables and runs", hidden: true, tabindex: "-1" }, this.tokenRow(), this.run.root, this.browser, this.live);
+    panel.prepend(this.root);
+  }
+
+  // -- the token ------------------------------------------------------------------------------------------------------
+
+  tokenRow() {
+    const id = newId();
+    const input = el("input", { id, type: "password", autocomplete: "off", placeholder: "lrt_…", on: { keydown: (event) => event.key === "Enter" && use() } });
+    const said = el("span", { class: "about", role: "status" });
+    const use = () => {
+      keepToken(input.value.trim());
+      said.textContent = input.value.trim() ? "It is kept for this tab only." : "Forgotten.";
+      input.value = "";
+      this.page.stage.notice("token", null);
+      this.again();
+    };
+    this.token = el("details", { class: "token" }, el("summary", {}, "Token"), el("label", { for: id, class: "about" }, "Token of the server; empty forgets it"), el("div", { class: "controls" }, input, button("Use it", use)), said);
+    this.tokenField = input;
+    return this.token;
+  }
+
+  /** Ask for a token, to open an address with it. @param {string} hash */
+  askForToken(hash) {
+    this.retry = hash;
+    this.show(true);
+    this.token.open = true;
+    this.tokenField.focus();
+  }
+
+  /** With another token: what failed is asked again. */
+  again() {
+    const hash = this.retry;
+    this.retry = null;
+    if (hash) {
+      this.page.hash = null;
+      this.page.open(hash);
+    }
+    this.feed.follow(null, false);
+    this.refresh();
+  }
+
+  // -- showing --------------------------------------------------------------------------------------------------------
+
+  /** @param {boolean} isOpen */
+  show(isOpen) {
+    this.root.hidden = !isOpen;
+    this.toggle.setAttribute("aria-expanded", String(isOpen));
+    for (const part of this.panel.children) if (part !== this.root) part.hidden = isOpen;
+    if (isOpen) {
+      this.refresh();
+      if (!this.root.contains(document.activeElement)) this.root.focus({ preventScroll: true });
+    } else this.feed.follow(null, false);
+    this.run.shown(isOpen);
+  }
+
+  /** The page has opened an address. @param {string} hash */
+  opened(hash) {
+    const name = namesIn(hash.slice(1)).find(([word]) => word === "run")?.[1].split("@")[0];
+    if (!name || (name === this.run.name && !this.root.hidden) || this.retry) return;
+    this.run.open(name);
+    this.show(true);
+  }
+
+  close() {
+    this.run.open(null);
+    this.refresh();
+    this.find.focus();
+  }
+
+  refresh() {
+    if (this.root.hidden) return;
+    this.browser.hidden = this.run.name !== null;
+    if (this.run.name === null) this.load();
+    this.feed.follow(this.run.name);
+  }
+
+  heard(changes) {
+    if (this.run.name !== null) this.run.refresh(changes);
+    else if (this.what === "runs" && changes.length) this.load();
+  }
+
+  // -- the list -------------------------------------------------------------------------------------------------------
+
+  async load(after = null) {
+    const asked = (this.asked = {});
+    const choose = (what) => () => {
+      this.what = what;
+      this.find.value = "";
+      this.load();
+    };
+    if (this.kinds.dataset.what !== this.what) {
+      this.kinds.dataset.what = this.what;
+      const had = this.kinds.contains(document.activeElement);
+      fill(this.kinds, ...["runs", "tables"].map((what) => button(what === "runs" ? "Runs" : "Tables", choose(what), { "aria-pressed": String(what === this.what) })));
+      if (had) this.kinds.querySelector("[aria-pressed=true]").focus();
+    }
+    try {
+      const { items, next } = await list(this.what, this.find.value.trim(), after);
+      if (asked !== this.asked) return;
+      const rows = items.map((item) => (this.what === "runs" ? this.runItem(item) : this.tableItem(item)));
+      if (after === null) fill(this.items, ...rows);
+      else this.items.append(...rows);
+      fill(this.more, next !== null && button("More", () => this.load(next)));
+      this.state.textContent = this.items.children.length ? "" : this.find.value ? "Nothing is called so." : `There are no ${this.what} yet.`;
+      if (after !== null) rows[0]?.querySelector("a").focus();
+    } catch (error) {
+      if (asked !== this.asked) return;
+      this.state.textContent = error.message;
+      fill(this.items);
+      fill(this.more);
+      if (error.status === 401) this.token.open = true;
+    }
+  }
+
+  runItem(run) {
+    const name = `${run.namespace}/${run.name}`, labels = Object.entries(run.labels).map(([key, value]) => `${key}:${value}`);
+    const link = el("a", { href: `#run=${encodeURIComponent(name)}`, on: { click: () => say(name) } }, name);
+    return el("li", {}, link, el("span", {}, [`v${run.version}`, run.locked && "locked", `${count(run.total_steps)} rows`, ...labels].filter(Boolean).join(" · ")), run.reason && el("span", {}, run.reason));
+  }
+
+  tableItem(table) {
+    const link = el("a", { href: `#table=${table.digest}` }, el("code", {}, table.digest.slice(0, 16)));
+    return el("li", {}, link, el("span", {}, `${table.kind ?? "published by its values"} · ${count(table.nbytes / 8)} values · ${when(table.created_at)}`));
+  }
+}

@@ -1,0 +1,166 @@
+"""Tables and runs in the page, in a real browser, with a real server."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+from uuid import uuid4
+
+import httpx
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.explorer.conftest import MARKUP, Open, digest, expect_address, expect_digest, violations
+from tests.support.runs import amend, create, report
+from tests.support.servers.process import ServerProcess
+
+COOLDOWN = {"template": "cooldown", "from_step": 700, "length": 200}
+CONFLICT = "409"  # the browser's console tells of each answer that is an error
+
+
+@pytest.fixture
+def server(shared_server: ServerProcess) -> Iterator[httpx.Client]:
+    """A client of the shared server."""
+    with httpx.Client(base_url=shared_server.url, timeout=60) as client:
+        yield client
+
+
+@pytest.fixture
+def run(server: httpx.Client) -> str:
+    """A run of this test: 1,000 rows, of which a cool-down from row 700 on has left 900."""
+    name = f"test-{uuid4().hex[:8]}/bert"
+    create(server, f"/v1/runs/{name}", reason=f"first plan {MARKUP}", rules={"margin_steps": 10})
+    response = amend(server, 1, COOLDOWN, f"/v1/runs/{name}", reason="the loss is flat")
+    assert response.status_code == 201, response.text
+    return name
+
+
+def document(server: httpx.Client, run: str) -> dict[str, Any]:
+    found: dict[str, Any] = server.get(f"/v1/runs/{run}").json()
+    return found
+
+
+def open_run(open_page: Open, run: str, **options: Any) -> Page:
+    page = open_page(f"#run={run}", **options)
+    expect(page.get_by_role("list", name="History").get_by_role("listitem").first).to_be_visible()
+    return page
+
+
+def test_runs_and_tables_are_found_and_opened_with_keys(open_page: Open, server: httpx.Client, run: str) -> None:
+    """A run is found by its name and opened by its link; so is its table, by its digest. Values are the server's."""
+    wanted = document(server, run)["digest"]
+    page = open_page()
+    page.get_by_role("button", name="Tables and runs").press("Enter")
+    find = page.get_by_label("Beginning of a name or digest")
+    find.fill(run)
+    page.get_by_role("link", name=run).press("Enter")
+    expect_digest(page, wanted)
+    expect_address(page, f"#run={run}$")
+    expect(page.locator(".source")).to_have_text("values from the server")
+    page.get_by_role("button", name="All runs and tables").press("Enter")
+    expect(find).to_be_focused()
+    page.get_by_role("button", name="Tables", exact=True).press("Enter")
+    find.fill("0" * 16)
+    expect(page.get_by_text("Nothing is called so.")).to_be_visible()
+    find.fill(wanted[:12])
+    page.get_by_role("link", name=wanted[:16]).press("Enter")
+    expect_address(page, f"#table={wanted}$")
+    expect_digest(page, wanted)
+
+
+def test_a_table_without_a_spec_is_drawn_from_its_values(open_page: Open, server: httpx.Client, run: str) -> None:
+    """A link to a table that was published by its values shows these, with its digest."""
+    spec = {"schedule": {"kind": "Literal", "given": [0.5, 0.25, 0.125]}, "total_steps": 3}
+    made = server.post("/v1/tables", json=spec).json()["digest"]
+    page = open_page(f"#table={made}")
+    expect_digest(page, made)
+    assert document(server, run)["digest"] != made
+    page.locator(".chart.main").press("End")
+    expect(page.locator(".readout dd").last).to_have_text("0.12500000000000000")
+
+
+def test_a_runs_history_is_text_and_versions_are_compared(open_page: Open, server: httpx.Client, run: str) -> None:
+    """History and reasons are shown as text; two versions are compared in the chart, and the link says both."""
+    page = open_run(open_page, run)
+    history = page.get_by_role("list", name="History")
+    expect(history).to_contain_text("from step 700 on: cool down to 0 over 200 steps (linear)")
+    expect(history).to_contain_text("the loss is flat")
+    expect(history).to_contain_text(MARKUP)
+    assert page.locator("main img, main script").count() == 0
+    page.get_by_role("button", name="Compare with version 1").press("Enter")
+    expect_address(page, f"#run={run}&run={run}@1$")
+    expect(page.locator("[aria-label=Differences] tbody tr")).to_contain_text("equal before that")
+    other = open_page(f"#run={run}@1")
+    assert digest(other) == server.get(f"/v1/runs/{run}/versions/1").json()["digest"]
+
+
+def test_workers_and_changes_are_followed_live(open_page: Open, server: httpx.Client, run: str) -> None:
+    """Workers stand in a table and on the curve; a change by somebody else is drawn without a reload."""
+    path = f"/v1/runs/{run}"
+    report(server, "rank-0", 310, path)
+    page = open_run(open_page, run)
+    expect(page.get_by_role("region", name="Workers")).to_contain_text("rank-0")
+    expect(page.locator(".live")).to_have_text("live")
+    assert amend(server, 2, {"template": "hold", "from_step": 600}, path, reason="wait").status_code == 201
+    expect(page.get_by_role("list", name="History")).to_contain_text("wait")
+    expect_digest(page, document(server, run)["digest"])
+    page.get_by_role("button", name="Go to 310").press("Enter")
+    expect(page.locator(".chart.main")).to_have_attribute("aria-valuenow", "310")
+
+
+def test_a_run_is_steered_with_keys(open_page: Open, server: httpx.Client, run: str) -> None:
+    """The handle sets the step, a dry run shows what keeps its bits, and the amendment lands with its reason."""
+    page = open_run(open_page, run)
+    page.get_by_text("Steer: change it from a step on").press("Enter")
+    page.get_by_role("button", name="Scale").press("Enter")
+    handle = page.get_by_role("slider", name="First step that changes")
+    handle.press("Shift+ArrowRight")
+    expect(page.get_by_role("textbox", name="first step that changes")).to_have_value("550")
+    expect(page.locator(".outcome .same")).to_contain_text("has compared all 550")
+    expect(page.locator("[aria-label=Differences] tbody tr")).to_contain_text("equal before that")
+    page.get_by_role("textbox", name="reason").fill("half the rate")
+    page.get_by_role("button", name="Propose").press("Enter")
+    page.get_by_role("button", name="Approve proposal 1").press("Enter")
+    expect(page.get_by_role("list", name="History")).to_contain_text("all rates times 0.5")
+    made = document(server, run)
+    assert made["version"] == 3
+    assert made["amendment"] == {"template": "scale", "from_step": 550, "factor": 0.5}
+    assert made["reason"] == "half the rate"
+    expect_digest(page, made["digest"])
+
+
+def test_why_a_change_is_refused_stands_beside_its_button(open_page: Open, server: httpx.Client, run: str) -> None:
+    """Behind a worker nothing is changed; a wrong number is said at its field; the handle is dragged."""
+    report(server, "rank-0", 600, f"/v1/runs/{run}")
+    page = open_run(open_page, run, allowed=CONFLICT)
+    page.get_by_text("Steer: change it from a step on").press("Enter")
+    page.get_by_role("textbox", name="steps of the cool-down").fill("many")
+    expect(page.locator(".steer .field .error").nth(1)).to_contain_text("must be a number")
+    page.get_by_role("textbox", name="steps of the cool-down").fill("50")
+    box = page.get_by_role("slider", name="First step that changes").bounding_box()
+    assert box is not None
+    page.mouse.move(box["x"] + 11, box["y"] + box["height"] - 8)
+    page.mouse.down()
+    page.mouse.move(box["x"] - 80, box["y"] + 50, steps=3)
+    page.mouse.up()
+    assert int(page.get_by_role("textbox", name="first step that changes").input_value()) < 450
+    expect(page.locator(".outcome .error")).to_contain_text("the worker rank-0 has reported step 600")
+    page.get_by_role("button", name="Amend now").press("Enter")
+    expect(page.locator(".steer > .error")).to_contain_text("Not amended, it would break a rule of the run: from_step")
+    assert document(server, run)["version"] == 2
+
+
+@pytest.mark.parametrize(("colours", "width"), [("light", 320), ("dark", 1360)], ids=["narrow", "dark"])
+def test_axe_finds_no_violation_in_runs(
+    open_page: Open, server: httpx.Client, run: str, colours: str, width: int
+) -> None:
+    """The list, a run and its open form break no rule, and nothing is wider than the window."""
+    report(server, "rank-0", 310, f"/v1/runs/{run}")
+    page = open_run(open_page, run, width=width, color_scheme=colours)
+    page.get_by_text("Steer: change it from a step on").press("Enter")
+    expect(page.locator(".outcome .same")).to_be_visible()
+    assert violations(page) == []
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    page.get_by_role("button", name="All runs and tables").press("Enter")
+    expect(page.get_by_role("link", name=run)).to_be_visible()
+    assert violations(page) == []
