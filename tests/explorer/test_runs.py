@@ -7,14 +7,17 @@ from typing import Any
 from uuid import uuid4
 
 import httpx
+import numpy as np
 import pytest
 from playwright.sync_api import Page, expect
 
+from scheduler import Table
 from tests.explorer.conftest import MARKUP, Open, digest, expect_address, expect_digest, violations
 from tests.support.runs import amend, create, report
 from tests.support.servers.process import ServerProcess
 
 COOLDOWN = {"template": "cooldown", "from_step": 700, "length": 200}
+SAFETENSORS = {"content-type": "application/vnd.safetensors"}
 CONFLICT = "409"  # the browser's console tells of each answer that is an error
 
 
@@ -68,15 +71,14 @@ def test_runs_and_tables_are_found_and_opened_with_keys(open_page: Open, server:
     expect_digest(page, wanted)
 
 
-def test_a_table_without_a_spec_is_drawn_from_its_values(open_page: Open, server: httpx.Client, run: str) -> None:
+def test_a_table_without_a_spec_is_drawn_from_its_values(open_page: Open, server: httpx.Client) -> None:
     """A link to a table that was published by its values shows these, with its digest."""
-    spec = {"schedule": {"kind": "Literal", "given": [0.5, 0.25, 0.125]}, "total_steps": 3}
-    made = server.post("/v1/tables", json=spec).json()["digest"]
-    page = open_page(f"#table={made}")
-    expect_digest(page, made)
-    assert document(server, run)["digest"] != made
+    table = Table({"lr.0": np.array([0.5, 0.25]), "lr.1": np.array([0.125, 0.0625]), "momentum": np.array([0.5, 1.0])})
+    server.put("/v1/tables", content=table.to_bytes(), headers=SAFETENSORS).raise_for_status()
+    page = open_page(f"#table={table.digest}")
+    expect_digest(page, table.digest)
     page.locator(".chart.main").press("End")
-    expect(page.locator(".readout dd").last).to_have_text("0.12500000000000000")
+    assert page.locator(".readout dd").all_inner_texts()[1:3] == ["0.25000000000000000", "0.062500000000000000"]
 
 
 def test_a_runs_history_is_text_and_versions_are_compared(open_page: Open, server: httpx.Client, run: str) -> None:
@@ -106,6 +108,34 @@ def test_workers_and_changes_are_followed_live(open_page: Open, server: httpx.Cl
     expect_digest(page, document(server, run)["digest"])
     page.get_by_role("button", name="Go to 310").press("Enter")
     expect(page.locator(".chart.main")).to_have_attribute("aria-valuenow", "310")
+
+
+def test_the_feed_rests_while_the_tab_is_hidden_and_comes_back(open_page: Open, server: httpx.Client, run: str) -> None:
+    """A hidden tab asks for nothing and misses nothing; an outage is said, and ends by itself."""
+    page = open_run(open_page, run, allowed="ERR_FAILED")
+    expect(page.locator(".live")).to_have_text("live")
+    hide = "(hidden) => { Object.defineProperty(document, 'hidden', { value: hidden, configurable: true });"
+    hide += "document.dispatchEvent(new Event('visibilitychange')); }"
+    with page.expect_event("requestfailed", lambda request: "/v1/changes" in request.url):
+        page.evaluate(hide, True)
+    assert amend(server, 2, {"template": "hold", "from_step": 600}, f"/v1/runs/{run}", reason="wait").status_code == 201
+    page.route("**/v1/changes*", lambda route: route.abort())
+    page.evaluate(hide, False)
+    expect(page.locator(".live")).to_contain_text("not live: the server does not answer; the next attempt is in 1 s")
+    page.unroute("**/v1/changes*")
+    expect(page.get_by_role("list", name="History")).to_contain_text("wait")
+
+
+def test_a_run_that_moved_on_is_not_changed(open_page: Open, server: httpx.Client, run: str) -> None:
+    """What was previewed is proposed or made for the version that was seen: for another one the answer is said."""
+    page = open_run(open_page, run, allowed="Failed to load resource")
+    page.get_by_text("Steer: change it from a step on").press("Enter")
+    expect(page.get_by_role("button", name="Amend now")).to_be_enabled()
+    page.route("**/versions?*", lambda route: route.abort())  # so that the page does not learn of the change
+    assert amend(server, 2, {"template": "hold", "from_step": 600}, f"/v1/runs/{run}", reason="wait").status_code == 201
+    page.get_by_role("button", name="Amend now").press("Enter")
+    expect(page.locator(".steer > .error")).to_contain_text("Not amended: the run has moved on.")
+    assert document(server, run)["version"] == 3
 
 
 def test_a_run_is_steered_with_keys(open_page: Open, server: httpx.Client, run: str) -> None:

@@ -101,12 +101,18 @@ function post(body, version, signal) {
   return { method: "POST", headers, body: JSON.stringify(body), signal };
 }
 
+/** Where the token may ask for a dry run: whoever may publish need not be allowed to propose. */
+export async function dryRunsAt() {
+  const { scopes } = await whoAmI();
+  return scopes.includes("publish") || scopes.includes("admin") ? "amendments" : "proposals";
+}
+
 /**
  * What an amendment would do; nothing is changed.
- * @param {string} name @param {number} version @param {any} amendment @param {AbortSignal} [signal]
+ * @param {string} name @param {number} version @param {any} amendment @param {string} where @param {AbortSignal} [signal]
  */
-export async function dryRun(name, version, amendment, signal) {
-  return ask(`${pathOf(name)}/proposals`, post({ ...amendment, dry_run: true }, version, signal));
+export async function dryRun(name, version, amendment, where, signal) {
+  return ask(`${pathOf(name)}/${where}`, post({ ...amendment, dry_run: true }, version, signal));
 }
 
 /** Amend a run that is at a version. @param {string} name @param {number} version @param {any} amendment @param {string} reason */

@@ -3,7 +3,7 @@
 import { button, el, fill, later, newId, say } from "../dom.js";
 import { keepToken } from "../engine.js";
 import { count, when } from "../format.js";
-import { list } from "./calls.js";
+import { list, whoAmI } from "./calls.js";
 import { Feed } from "./feed.js";
 import { namesIn } from "./origins.js";
 import { RunView } from "./run.js";
@@ -15,7 +15,7 @@ export class Runs {
     this.panel = panel;
     this.what = "runs";
     this.retry = null;
-    this.toggle = button("Tables and runs", () => this.show(this.root.hidden), { "aria-expanded": "false", class: "quiet", "aria-controls": "runs" });
+    this.toggle = button("Tables and runs", () => this.toggled(), { "aria-expanded": "false", class: "quiet", "aria-controls": "runs" });
     nav.prepend(this.toggle);
     const id = newId();
     this.find = el("input", { id, type: "text", autocomplete: "off", spellcheck: "false", on: { input: later(() => this.load(), 250) } });
@@ -37,12 +37,13 @@ export class Runs {
     const id = newId();
     const input = el("input", { id, type: "password", autocomplete: "off", placeholder: "lrt_…", on: { keydown: (event) => event.key === "Enter" && use() } });
     const said = el("span", { class: "about", role: "status" });
-    const use = () => {
+    const use = async () => {
       keepToken(input.value.trim());
-      said.textContent = input.value.trim() ? "It is kept for this tab only." : "Forgotten.";
+      const isGiven = input.value.trim() !== "";
       input.value = "";
       this.page.stage.notice("token", null);
       this.again();
+      said.textContent = isGiven ? await whoAmI().then(({ name, scopes }) => `${name || "No token is needed"}: ${scopes.join(", ")}. It is kept for this tab only.`, (error) => error.message) : "Forgotten.";
     };
     this.token = el("details", { class: "token" }, el("summary", {}, "Token"), el("label", { for: id, class: "about" }, "Token of the server; empty forgets it"), el("div", { class: "controls" }, input, button("Use it", use)), said);
     this.tokenField = input;
@@ -71,15 +72,18 @@ export class Runs {
 
   // -- showing --------------------------------------------------------------------------------------------------------
 
+  toggled() {
+    this.show(this.root.hidden);
+    if (!this.root.hidden) this.root.focus(); // on a narrow screen it is far below
+  }
+
   /** @param {boolean} isOpen */
   show(isOpen) {
     this.root.hidden = !isOpen;
     this.toggle.setAttribute("aria-expanded", String(isOpen));
     for (const part of this.panel.children) if (part !== this.root) part.hidden = isOpen;
-    if (isOpen) {
-      this.refresh();
-      if (!this.root.contains(document.activeElement)) this.root.focus({ preventScroll: true });
-    } else this.feed.follow(null, false);
+    if (isOpen) this.refresh();
+    else this.feed.follow(null, false);
     this.run.shown(isOpen);
   }
 

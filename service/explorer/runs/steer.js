@@ -3,7 +3,7 @@
 import { button, el, fill, later, newId, say } from "../dom.js";
 import { storedTable } from "../engine.js";
 import { brief, count, parsed, typed } from "../format.js";
-import { amend, dryRun, inWords, propose } from "./calls.js";
+import { amend, dryRun, dryRunsAt, inWords, propose } from "./calls.js";
 import { Handle } from "./handle.js";
 import { originOf, remember } from "./origins.js";
 
@@ -25,6 +25,7 @@ export class Steer {
     this.run = null;
     this.template = "cooldown";
     this.values = {};
+    this.seen = null; // what the preview shows: { run, amendment }. Only that is proposed or made
     this.other = null; // an amendment of a proposal that no template here makes
     this.handle = new Handle(page, (step, done) => this.moved(step, done));
     this.preview = later(() => this.look(), 350);
@@ -35,6 +36,7 @@ export class Steer {
     this.outcome = el("div", { class: "outcome", role: "status" });
     this.said = el("p", { class: "error", role: "alert" });
     this.buttons = [button("Propose", () => this.act(propose, "proposed")), button("Amend now", () => this.act(amend, "amended"))];
+    this.see(null);
     this.root = el("details", { class: "steer", hidden: true, on: { toggle: () => this.toggled() } }, el("summary", {}, "Steer: change it from a step on"),
       this.choice, this.fields, this.outcome,
       el("div", { class: "field" }, el("label", { for: id }, "reason"), el("div", { class: "controls" }, this.reason)),
@@ -47,7 +49,18 @@ export class Steer {
     this.run = run;
     this.root.hidden = run === null;
     if (run === null) this.root.open = false;
-    else if (before && this.root.open && before.version !== run.version) this.preview();
+    else if (before && this.root.open && before.version !== run.version) this.again();
+  }
+
+  /** The preview is not of these values any more; make another. */
+  again() {
+    this.see(null);
+    this.preview();
+  }
+
+  see(seen) {
+    this.seen = seen;
+    for (const each of this.buttons) each.disabled = !seen;
   }
 
   shown(isShown) {
@@ -90,7 +103,7 @@ export class Steer {
     this.controls = new Map();
     fill(this.fields, ...(this.other ? [] : ["from_step", ...TEMPLATES[this.template].fields].map((name) => this.field(name))));
     this.handle.show(this.other ? null : this.values.from_step);
-    this.preview();
+    this.again();
   }
 
   choose(template) {
@@ -119,7 +132,7 @@ export class Steer {
     control.setAttribute("aria-invalid", String(Boolean(wrong)));
     this.values[name] = value;
     if (name === "from_step" && !wrong) this.handle.show(value);
-    this.preview();
+    this.again();
   }
 
   /** The handle, or the cursor's button, says the step. */
@@ -130,6 +143,7 @@ export class Steer {
     control.setAttribute("aria-invalid", "false");
     error.textContent = "";
     this.handle.show(this.values.from_step);
+    this.see(null);
     if (done) this.preview();
   }
 
@@ -147,12 +161,14 @@ export class Steer {
     if (!this.root.open || !run || Object.values(amendment).some((value) => Number.isNaN(value))) return;
     const { signal } = (this.aborter = new AbortController());
     this.said.textContent = "";
+    for (const { error } of this.controls.values()) error.textContent = "";
     try {
-      const found = await dryRun(`${run.namespace}/${run.name}`, run.version, amendment, signal);
+      const found = await dryRun(`${run.namespace}/${run.name}`, run.version, amendment, await dryRunsAt(), signal);
       const [before, after] = await Promise.all([storedTable(run.digest, run.total_steps), storedTable(found.digest, found.total_steps)]);
       if (signal.aborted) return;
       this.picture(run, found);
       fill(this.outcome, ...this.outcomeOf(found, sameUntil(before, after), run));
+      this.see({ run, amendment });
     } catch (error) {
       if (signal.aborted) return;
       fill(this.outcome);
@@ -197,9 +213,9 @@ export class Steer {
   }
 
   async act(way, doing) {
-    const { run, amendment } = this;
+    const { run, amendment } = this.seen;
     this.said.textContent = "";
-    this.buttons.forEach((each) => (each.disabled = true));
+    this.see(null);
     try {
       const done = await way(`${run.namespace}/${run.name}`, run.version, amendment, this.reason.value.trim());
       say(doing === "proposed" ? `Proposal ${done.proposal} is made.` : `The run is at version ${done.version}.`);
@@ -207,8 +223,8 @@ export class Steer {
       this.root.open = false;
     } catch (error) {
       this.said.textContent = inWords(error, doing);
+      this.see({ run, amendment });
     }
-    this.buttons.forEach((each) => (each.disabled = false));
     this.changed();
   }
 }
