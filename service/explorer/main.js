@@ -46,6 +46,7 @@ class Page {
   follow(href) {
     try {
       const [spec] = read(href.slice(1), this.catalogue).specs;
+      this.runs?.show(false);
       this.change({ specs: this.state.specs.toSpliced(this.state.active, 1, spec), view: null }, "");
       say(`${href.slice(1).replace("=", " ")}`);
       document.getElementById("stage").focus({ preventScroll: true });

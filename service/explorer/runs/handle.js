@@ -1,4 +1,4 @@
-// The line in the chart at the first step that changes: dragged, or moved with the arrow keys.
+// The line in the chart at the first row that changes: dragged, or moved with the arrow keys.
 
 import { el } from "../dom.js";
 import { count } from "../format.js";
@@ -10,7 +10,7 @@ export class Handle {
     this.moved = moved;
     /** @type {number | null} */
     this.step = null;
-    this.root = el("div", { class: "handle", role: "slider", tabindex: "0", hidden: true, "aria-label": "First step that changes", "aria-valuemin": "0" }, el("span", { "aria-hidden": "true" }, "⇔"));
+    this.root = el("div", { class: "handle", role: "slider", tabindex: "0", hidden: true, "aria-label": "First row that changes", "aria-valuemin": "0" }, el("span", { "aria-hidden": "true" }, "⇔"));
     this.root.addEventListener("keydown", (event) => this.key(event));
     this.root.addEventListener("pointerdown", (event) => {
       event.preventDefault();
@@ -43,7 +43,7 @@ export class Handle {
     this.root.style.height = `${box.bottom - box.top}px`;
     this.root.setAttribute("aria-valuemax", String(chart.picture.rows - 1));
     this.root.setAttribute("aria-valuenow", String(step));
-    this.root.setAttribute("aria-valuetext", `step ${count(step)}`);
+    this.root.setAttribute("aria-valuetext", `row ${count(step)}`);
   }
 
   drag(event, done) {

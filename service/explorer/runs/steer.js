@@ -14,7 +14,7 @@ const TEMPLATES = {
   hold: { title: "Hold", fields: [] },
   scale: { title: "Scale", fields: ["factor"] },
 };
-const LABELS = { from_step: "first step that changes", length: "steps of the cool-down", rate: "down to the rate", shape: "shape", total_steps: "steps in all", factor: "all later rates times" };
+const LABELS = { from_step: "first row that changes", length: "rows of the cool-down", rate: "down to the rate", shape: "shape", total_steps: "rows in all", factor: "all later rates times" };
 const WHOLE = new Set(["from_step", "length", "total_steps"]);
 
 export class Steer {
