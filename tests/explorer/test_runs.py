@@ -150,6 +150,9 @@ def test_a_run_is_steered_with_keys(open_page: Open, server: httpx.Client, run: 
     expect(page.locator("[aria-label=Differences] tbody tr")).to_contain_text("equal before that")
     page.get_by_role("textbox", name="reason").fill("half the rate")
     page.get_by_role("button", name="Propose").press("Enter")
+    page.get_by_role("button", name="Preview proposal 1").press("Enter")
+    expect(page.get_by_role("textbox", name="first row that changes")).to_have_value("550")
+    expect(page.locator(".outcome .same")).to_contain_text("has compared all 550")
     page.get_by_role("button", name="Approve proposal 1").press("Enter")
     expect(page.get_by_role("list", name="History")).to_contain_text("all rates times 0.5")
     made = document(server, run)
@@ -161,7 +164,10 @@ def test_a_run_is_steered_with_keys(open_page: Open, server: httpx.Client, run: 
 
 def test_why_a_change_is_refused_stands_beside_its_button(open_page: Open, server: httpx.Client, run: str) -> None:
     """Behind a worker nothing is changed; a wrong number is said at its field; the handle is dragged."""
-    report(server, "rank-0", 600, f"/v1/runs/{run}")
+    path = f"/v1/runs/{run}"
+    report(server, "rank-0", 600, path)
+    hold = {"template": "hold", "from_step": 300}
+    server.post(f"{path}/proposals", json=hold, headers={"if-match": '"v2"'}).raise_for_status()
     page = open_run(open_page, run, allowed=CONFLICT)
     page.get_by_text("Steer: change it from a step on").press("Enter")
     page.get_by_role("textbox", name="rows of the cool-down").fill("many")
@@ -177,7 +183,14 @@ def test_why_a_change_is_refused_stands_beside_its_button(open_page: Open, serve
     expect(page.locator(".outcome .error")).to_contain_text("the worker rank-0 has reported step 600")
     page.get_by_role("button", name="Amend now").press("Enter")
     expect(page.locator(".steer > .error")).to_contain_text("Not amended, it would break a rule of the run: from_step")
+    page.get_by_role("button", name="Approve proposal 1").press("Enter")
+    proposals = page.get_by_role("list", name="Proposals")
+    expect(proposals).to_contain_text("Not approved, it would break a rule of the run: from_step")
+    page.get_by_role("textbox", name="Reason for the decision").fill("too late")
+    page.get_by_role("button", name="Reject proposal 1").press("Enter")
+    expect(proposals).to_have_count(0)
     assert document(server, run)["version"] == 2
+    assert server.get("/v1/changes", params={"run": run}).json()["changes"][-1]["reason"] == "too late"
 
 
 @pytest.mark.parametrize(("colours", "width"), [("light", 320), ("dark", 1360)], ids=["narrow", "dark"])

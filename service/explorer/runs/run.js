@@ -1,6 +1,6 @@
 // One run: its version, its history, its workers and the proposals for it.
 
-import { button, el, refill, say } from "../dom.js";
+import { button, el, newId, refill, say } from "../dom.js";
 import { brief, count, when } from "../format.js";
 import { MAX_CURVES } from "../state.js";
 import { decide, inWords, labelOf, readProgress, readRun } from "./calls.js";
@@ -149,12 +149,13 @@ export class RunView {
   proposalsOf(proposals, run) {
     const open = proposals.filter(({ state }) => state === "open").reverse();
     if (!open.length) return [];
+    const id = newId(), why = el("input", { id, type: "text", class: "wide", maxlength: "4000", autocomplete: "off" });
     const items = open.slice(0, MOST_LINES).map((each) => {
       const said = el("p", { class: "error", role: "alert" });
       const act = (way) => async () => {
         said.textContent = "";
         try {
-          await decide(this.name, each.proposal, way, "");
+          await decide(this.name, each.proposal, way, why.value.trim());
           say(`Proposal ${each.proposal} is ${way === "approve" ? "approved" : "rejected"}.`);
           this.refresh([]);
         } catch (error) {
@@ -169,7 +170,7 @@ export class RunView {
           button("Approve", act("approve"), { "aria-label": `Approve proposal ${each.proposal}` }),
           button("Reject", act("reject"), { "aria-label": `Reject proposal ${each.proposal}` })), said);
     });
-    return [el("h3", {}, "Proposals"), el("ul", { class: "versions", "aria-label": "Proposals" }, ...items)];
+    return [el("h3", {}, "Proposals"), el("ul", { class: "versions", "aria-label": "Proposals" }, ...items), el("label", { for: id, class: "about" }, "Reason for the decision"), why];
   }
 }
 

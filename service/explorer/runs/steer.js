@@ -26,6 +26,7 @@ export class Steer {
     this.template = "cooldown";
     this.values = {};
     this.seen = null; // what the preview shows: { run, amendment }. Only that is proposed or made
+    this.given = null; // an amendment to look at once the form is open
     this.other = null; // an amendment of a proposal that no template here makes
     this.handle = new Handle(page, (step, done) => this.moved(step, done));
     this.preview = later(() => this.look(), 350);
@@ -77,25 +78,23 @@ export class Steer {
     this.begin();
   }
 
-  /** Fill the fields for the cursor's step. */
+  /** Fill the fields for the cursor's step, or from an amendment that is to be looked at. */
   begin() {
     const rows = this.run.total_steps, from = Math.min(Math.max(1, this.page.stage.cursor || Math.floor(rows / 2)), rows - 1);
     this.values = { from_step: from, length: Math.max(1, Math.round((rows - from) / 4)), rate: 0, shape: "linear", total_steps: rows + Math.max(1, Math.round(rows / 10)), factor: 0.5 };
-    this.other = null;
+    const { template = "tail", ...values } = this.given ?? { template: this.template };
+    this.other = Object.hasOwn(TEMPLATES, template) ? null : this.given;
+    if (!this.other) this.template = template;
+    Object.assign(this.values, values);
+    this.given = null;
     this.draw();
   }
 
   /** Look at an amendment that was proposed. @param {any} amendment */
   take(amendment) {
-    const { template = "tail", ...values } = amendment;
-    if (!this.root.open) {
-      this.root.open = true;
-      this.begin();
-    }
-    this.other = Object.hasOwn(TEMPLATES, template) ? null : amendment;
-    if (!this.other) this.template = template;
-    Object.assign(this.values, values);
-    this.draw();
+    this.given = amendment;
+    if (this.root.open) this.begin();
+    else this.root.open = true; // which begins
   }
 
   draw() {
