@@ -9,7 +9,7 @@ from uuid import uuid4
 import httpx
 import numpy as np
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from scheduler import Table
 from tests.explorer.conftest import MARKUP, Open, digest, expect_address, expect_digest, violations
@@ -135,6 +135,27 @@ def test_a_run_that_moved_on_is_not_changed(open_page: Open, server: httpx.Clien
     assert amend(server, 2, {"template": "hold", "from_step": 600}, f"/v1/runs/{run}", reason="wait").status_code == 201
     page.get_by_role("button", name="Amend now").press("Enter")
     expect(page.locator(".steer > .error")).to_contain_text("Not amended: the run has moved on.")
+    assert document(server, run)["version"] == 3
+
+
+def test_a_change_whose_answer_is_lost_is_made_once(open_page: Open, server: httpx.Client, run: str) -> None:
+    """The amendment landed and its answer did not: the page looks for it, and neither repeats it nor says an error."""
+
+    def lose(route: Route) -> None:
+        if "dry_run" in (route.request.post_data or ""):
+            route.continue_()
+        else:
+            route.fetch()
+            route.abort()
+
+    page = open_run(open_page, run, allowed="ERR_FAILED")
+    page.get_by_text("Steer: change it from a step on").press("Enter")
+    page.route("**/amendments", lose)
+    page.get_by_role("textbox", name="reason", exact=True).fill("the loss is flat again")
+    page.get_by_role("button", name="Amend now").click()
+    expect(page.get_by_role("list", name="History")).to_contain_text("the loss is flat again")
+    expect(page.locator("details.steer[open]")).to_have_count(0)
+    expect(page.locator(".steer > .error")).to_have_text("")
     assert document(server, run)["version"] == 3
 
 
