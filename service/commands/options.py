@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -55,7 +54,7 @@ def metadata_for(
 ) -> Iterator[Metadata]:
     """Open the metadata that the options name, for a `with` block. Raises `CommandError` if they fail or do not exist.
 
-    With `make` they are created if they do not exist, and standard error says so. With `of_any_revision` they need not
+    With `make` they are created if they do not exist. With `of_any_revision` they need not
     exist, and may be those of another version.
     """
     settings = settings_of(parsed)
@@ -65,8 +64,6 @@ def metadata_for(
         with closing((open_metadata if make else metadata_of)(settings)) as metadata:
             if not (make or of_any_revision) and metadata.usable_revision() is None:
                 raise CommandError(f"there is no metadata in {metadata.url}: check --data-dir or --database-url")
-            if metadata.is_new:
-                print(new_database(metadata), file=sys.stderr)
             yield metadata
     except StorageError as error:
         raise CommandError(str(error)) from error

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from scheduler.messages.errors import Owner, line, translate
-from service.commands.options import CommandError, add_data_options, metadata_for
+from service.commands.options import CommandError, add_data_options, metadata_for, new_database
 
 if TYPE_CHECKING:
     from service.commands.options import Subparsers
@@ -66,6 +66,8 @@ def _create(parsed: argparse.Namespace) -> int:
     scopes = [scope.strip() for text in parsed.scope for scope in text.split(",")]
     expires_in, limits = _expires_in(parsed.expires), _limits(parsed.limit)
     with metadata_for(parsed, make=True) as metadata:
+        if metadata.is_new:
+            print(new_database(metadata), file=sys.stderr)
         try:
             token, row = new_token(parsed.name, scopes, parsed.namespace or ["*"], limits, expires_in=expires_in)
         except ValueError as error:

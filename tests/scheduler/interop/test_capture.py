@@ -48,8 +48,8 @@ def stepped(scheduler: Any, steps: int) -> list[list[dict[str, float]]]:
     rows = []
     for step in range(steps):
         if step:
-            scheduler.optimizer.step()
             with warnings.catch_warnings(action="ignore"):
+                scheduler.optimizer.step()
                 scheduler.step()
         rows.append([dict(numbers(group)) for group in scheduler.optimizer.param_groups])
     return rows
