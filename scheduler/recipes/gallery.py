@@ -90,10 +90,13 @@ class Recipe(_Part):
             return self
         values = resolve(self.name, self.parameters, given)
         original = RECIPES[self.name].spec.model_dump(mode="json")
+        data = json.dumps(filled(self.name, original, self.formulas, values))
         try:
-            spec = Spec.model_validate_json(json.dumps(filled(self.name, original, self.formulas, values)))
+            spec = Spec.model_validate_json(data)
         except ScheduleError as error:
-            raise ScheduleError(f"{self.name}: {str(error).removeprefix(f'{self.name}: ')}") from None
+            told = str(error).removeprefix(f"{self.name}: ")
+            said = ", ".join(f"{name}={value:g}" for name, value in given.items())
+            raise ScheduleError(f"{self.name}: {said} makes no schedule: {told}") from None
         return self.model_copy(update={"spec": spec, "given": {name: values[name] for name in given}})
 
 

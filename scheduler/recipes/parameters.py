@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import copy
 import json
-import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -17,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from scheduler.fields import MAX_STEP, coerce_float, coerce_int
 from scheduler.messages.errors import ScheduleError
+from scheduler.numerics.rates import MAX_RATE
 from scheduler.recipes.formulas import evaluate, ratio, scaled
 from scheduler.texts import abbreviate, near_names
 
@@ -82,8 +82,8 @@ def _checked(place: str, parameter: Parameter, value: object) -> float:
             raise ScheduleError(f"{place} must be a whole number from 1 to {MAX_STEP:,}, got {abbreviate(value)}")
         return count
     rate = coerce_float(value)
-    if not isinstance(rate, float) or not math.isfinite(rate) or rate < 0:
-        raise ScheduleError(f"{place} must be a number, at least 0, got {abbreviate(value)}")
+    if not isinstance(rate, float) or not 0 <= rate <= MAX_RATE:
+        raise ScheduleError(f"{place} must be a number from 0 to {MAX_RATE:g}, got {abbreviate(value)}")
     return rate
 
 

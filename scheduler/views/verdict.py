@@ -241,6 +241,8 @@ def _rounding(found: Difference) -> str:
     """How large the rounding is."""
     if found.largest == 0:
         return "only signs of zeros differ"
+    if found.relative > _CLOSE and not found.zeros:
+        return f"at most {found.largest:.2g}, next to nothing beside the largest value"
     if not found.zeros:
         return f"at most {ulps(found)} ULP, {found.relative:.2g} of the value"
     counted = "" if found.ulp_at is None else f"at most {ulps(found)} ULP; "

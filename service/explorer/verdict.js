@@ -154,7 +154,7 @@ function shortest(value) {
 export function inWords(said, found, name) {
   const { relation, first, last, exact, restExact, factor, shift } = said, end = found.rows - 1;
   if (relation === "equal") return "equal bit for bit";
-  if (relation === "rounding") return `the same curve, rounding only: at most ${ulpText(found.ulp)} ULP`;
+  if (relation === "rounding") return `the same curve, rounding only: at most ${found.relative > CLOSE ? `${brief(found.absolute, 2)}, next to nothing beside the largest value` : `${ulpText(found.ulp)} ULP`}`;
   const steps = Math.abs(shift) === 1 ? "one step" : `${count(Math.abs(shift))} steps`;
   const whole = relation !== "different" && first === 0 && last === end;
   const place = whole ? "" : first === last ? ` in step ${count(first)} only` : last === end ? ` from step ${count(first)} on` : ` in steps ${count(first)} to ${count(last)}`;

@@ -73,7 +73,7 @@ def test_steps_cut_a_recipe_and_scale_nothing(capsys: pytest.CaptureFixture[str]
             id="in-order",
         ),
         pytest.param(["noam", "d_model=512"], "transformer-base has no parameter 'd_model': it has ", id="unknown"),
-        pytest.param(["t5", "base_lr=x"], "t5: base_lr must be a number, at least 0, got 'x'", id="no-number"),
+        pytest.param(["t5", "base_lr=x"], "t5: base_lr must be a number from 0 to 1e+12, got 'x'", id="no-number"),
     ],
 )
 def test_bad_parameters_are_refused(capsys: pytest.CaptureFixture[str], words: list[str], message: str) -> None:

@@ -144,6 +144,7 @@ def test_what_people_compare_gets_its_name(a: Schedule, b: Schedule, words: str)
         ([1, 1, 1, 1], [1, 1, 3, 1], "B is a different curve in step 2 only; equal elsewhere"),
         ([1, 0.5, 0], [1, 0.5, 6e-17], f"{ROUNDING}in 1 step one of them is 0, the difference at most 6e-17"),
         ([0.1, 0.3], [0.1, 0.1 * 3], f"{ROUNDING}at most 1 ULP, 1.9e-16 of the value"),
+        ([1.0, 1e-16], [1.0, 3e-16], f"{ROUNDING}at most 2e-16, next to nothing beside the largest value"),
         ([1, 2, 0], [1, 2, 1e-9], "B is a different curve in step 2 only; equal before that"),
     ],
 )  # fmt: skip
