@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 from uuid import uuid4
 
-import httpx
+import httpx2
 import numpy as np
 import pytest
 from playwright.sync_api import Page, Route, expect
@@ -22,14 +22,14 @@ CONFLICT = "409"  # the browser's console tells of each answer that is an error
 
 
 @pytest.fixture
-def server(shared_server: ServerProcess) -> Iterator[httpx.Client]:
+def server(shared_server: ServerProcess) -> Iterator[httpx2.Client]:
     """A client of the shared server."""
-    with httpx.Client(base_url=shared_server.url, timeout=60) as client:
+    with httpx2.Client(base_url=shared_server.url, timeout=60) as client:
         yield client
 
 
 @pytest.fixture
-def run(server: httpx.Client) -> str:
+def run(server: httpx2.Client) -> str:
     """A run of this test: 1,000 rows, of which a cool-down from row 700 on has left 900."""
     name = f"test-{uuid4().hex[:8]}/bert"
     create(server, f"/v1/runs/{name}", reason=f"first plan {MARKUP}", rules={"margin_steps": 10})
@@ -38,7 +38,7 @@ def run(server: httpx.Client) -> str:
     return name
 
 
-def document(server: httpx.Client, run: str) -> dict[str, Any]:
+def document(server: httpx2.Client, run: str) -> dict[str, Any]:
     found: dict[str, Any] = server.get(f"/v1/runs/{run}").json()
     return found
 
@@ -49,7 +49,7 @@ def open_run(open_page: Open, run: str, **options: Any) -> Page:
     return page
 
 
-def test_runs_and_tables_are_found_and_opened_with_keys(open_page: Open, server: httpx.Client, run: str) -> None:
+def test_runs_and_tables_are_found_and_opened_with_keys(open_page: Open, server: httpx2.Client, run: str) -> None:
     """A run is found by its name and opened by its link; so is its table, by its digest. Values are the server's."""
     wanted = document(server, run)["digest"]
     page = open_page()
@@ -71,7 +71,7 @@ def test_runs_and_tables_are_found_and_opened_with_keys(open_page: Open, server:
     expect_digest(page, wanted)
 
 
-def test_a_table_without_a_spec_is_drawn_from_its_values(open_page: Open, server: httpx.Client) -> None:
+def test_a_table_without_a_spec_is_drawn_from_its_values(open_page: Open, server: httpx2.Client) -> None:
     """A link to a table that was published by its values shows these, with its digest."""
     table = Table({"lr.0": np.array([0.5, 0.25]), "lr.1": np.array([0.125, 0.0625]), "momentum": np.array([0.5, 1.0])})
     server.put("/v1/tables", content=table.to_bytes(), headers=SAFETENSORS).raise_for_status()
@@ -81,7 +81,7 @@ def test_a_table_without_a_spec_is_drawn_from_its_values(open_page: Open, server
     assert page.locator(".readout dd").all_inner_texts()[1:3] == ["0.25000000000000000", "0.062500000000000000"]
 
 
-def test_a_runs_history_is_text_and_versions_are_compared(open_page: Open, server: httpx.Client, run: str) -> None:
+def test_a_runs_history_is_text_and_versions_are_compared(open_page: Open, server: httpx2.Client, run: str) -> None:
     """History and reasons are shown as text; two versions are compared in the chart, and the link says both."""
     page = open_run(open_page, run)
     history = page.get_by_role("list", name="History")
@@ -96,7 +96,7 @@ def test_a_runs_history_is_text_and_versions_are_compared(open_page: Open, serve
     assert digest(other) == server.get(f"/v1/runs/{run}/versions/1").json()["digest"]
 
 
-def test_workers_and_changes_are_followed_live(open_page: Open, server: httpx.Client, run: str) -> None:
+def test_workers_and_changes_are_followed_live(open_page: Open, server: httpx2.Client, run: str) -> None:
     """Workers stand in a table and on the curve; a change by somebody else is drawn without a reload."""
     path = f"/v1/runs/{run}"
     report(server, "rank-0", 310, path)
@@ -110,7 +110,9 @@ def test_workers_and_changes_are_followed_live(open_page: Open, server: httpx.Cl
     expect(page.locator(".chart.main")).to_have_attribute("aria-valuenow", "310")
 
 
-def test_the_feed_rests_while_the_tab_is_hidden_and_comes_back(open_page: Open, server: httpx.Client, run: str) -> None:
+def test_the_feed_rests_while_the_tab_is_hidden_and_comes_back(
+    open_page: Open, server: httpx2.Client, run: str
+) -> None:
     """A hidden tab asks for nothing and misses nothing; an outage is said, and ends by itself."""
     page = open_run(open_page, run, allowed="ERR_FAILED")
     expect(page.locator(".live")).to_have_text("live")
@@ -126,7 +128,7 @@ def test_the_feed_rests_while_the_tab_is_hidden_and_comes_back(open_page: Open, 
     expect(page.get_by_role("list", name="History")).to_contain_text("wait")
 
 
-def test_a_run_that_moved_on_is_not_changed(open_page: Open, server: httpx.Client, run: str) -> None:
+def test_a_run_that_moved_on_is_not_changed(open_page: Open, server: httpx2.Client, run: str) -> None:
     """What was previewed is proposed or made for the version that was seen: for another one the answer is said."""
     page = open_run(open_page, run, allowed="Failed to load resource")
     page.get_by_text("Steer: change it from a step on").press("Enter")
@@ -138,7 +140,7 @@ def test_a_run_that_moved_on_is_not_changed(open_page: Open, server: httpx.Clien
     assert document(server, run)["version"] == 3
 
 
-def test_a_change_whose_answer_is_lost_is_made_once(open_page: Open, server: httpx.Client, run: str) -> None:
+def test_a_change_whose_answer_is_lost_is_made_once(open_page: Open, server: httpx2.Client, run: str) -> None:
     """The amendment landed and its answer did not: the page looks for it, and neither repeats it nor says an error."""
 
     def lose(route: Route) -> None:
@@ -159,7 +161,7 @@ def test_a_change_whose_answer_is_lost_is_made_once(open_page: Open, server: htt
     assert document(server, run)["version"] == 3
 
 
-def test_a_run_is_steered_with_keys(open_page: Open, server: httpx.Client, run: str) -> None:
+def test_a_run_is_steered_with_keys(open_page: Open, server: httpx2.Client, run: str) -> None:
     """The handle sets the step, a dry run shows what keeps its bits, and the amendment lands with its reason."""
     page = open_run(open_page, run)
     page.get_by_text("Steer: change it from a step on").press("Enter")
@@ -183,7 +185,7 @@ def test_a_run_is_steered_with_keys(open_page: Open, server: httpx.Client, run: 
     expect_digest(page, made["digest"])
 
 
-def test_why_a_change_is_refused_stands_beside_its_button(open_page: Open, server: httpx.Client, run: str) -> None:
+def test_why_a_change_is_refused_stands_beside_its_button(open_page: Open, server: httpx2.Client, run: str) -> None:
     """Behind a worker nothing is changed; a wrong number is said at its field; the handle is dragged."""
     path = f"/v1/runs/{run}"
     report(server, "rank-0", 600, path)
@@ -216,7 +218,7 @@ def test_why_a_change_is_refused_stands_beside_its_button(open_page: Open, serve
 
 @pytest.mark.parametrize(("colours", "width"), [("light", 320), ("dark", 1360)], ids=["narrow", "dark"])
 def test_axe_finds_no_violation_in_runs(
-    open_page: Open, server: httpx.Client, run: str, colours: str, width: int
+    open_page: Open, server: httpx2.Client, run: str, colours: str, width: int
 ) -> None:
     """The list, a run and its open form break no rule, and nothing is wider than the window."""
     report(server, "rank-0", 310, f"/v1/runs/{run}")

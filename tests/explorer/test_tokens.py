@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-import httpx
+import httpx2
 from playwright.sync_api import expect
 
 from tests.explorer.conftest import Open, digest, expect_address
@@ -44,7 +44,7 @@ def test_runs_ask_for_a_token_and_say_what_it_does_not_allow(open_page: Open, tm
         tokens[name] = done.stdout.split()[0]
     with ServerProcess(tmp_path, require_tokens=True) as server:
         headers = {"authorization": f"Bearer {tokens['publish']}"}
-        with httpx.Client(base_url=server.url, timeout=60, headers=headers) as client:
+        with httpx2.Client(base_url=server.url, timeout=60, headers=headers) as client:
             create(client, reason="first plan")
         page = open_page("#run=team-a/bert", url=server.url + "/", allowed="Failed to load resource")
         page.get_by_label("Token of the server").fill(tokens["read"])
