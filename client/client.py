@@ -58,7 +58,7 @@ class Client(RunMethods):
             digest that the call names; else the call raises `OfflineError`. Without it, whether `LRTABLES_OFFLINE`
             is `1`.
         refused_patience: seconds for which a refused connection is tried again, which a service that restarts needs.
-            Without it, 10 until the service has answered this client once, then 45; 2 where a table can be computed
+            Without it, 20 until the service has answered this client once, then 45; 2 where a table can be computed
             without the service.
         compute: whether a table may be computed here instead of being received. Without it, that happens only where
             a call says `on_unreachable="compute"`.

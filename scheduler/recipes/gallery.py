@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from scheduler.fields import Fraction, Rate, Steps
 from scheduler.messages.errors import ScheduleError
 from scheduler.names.lookup import meant_by, near_to
-from scheduler.recipes.parameters import Parameter, filled, resolve
+from scheduler.recipes.parameters import Parameter, filled, resolve, written
 from scheduler.schedule import Schedule
 from scheduler.spec import Spec
 
@@ -89,15 +89,15 @@ class Recipe(_Part):
         if not given:
             return self
         values = resolve(self.name, self.parameters, given)
+        changed = {name: values[name] for name in given}
         original = RECIPES[self.name].spec.model_dump(mode="json")
         data = json.dumps(filled(self.name, original, self.formulas, values))
         try:
             spec = Spec.model_validate_json(data)
         except ScheduleError as error:
             told = str(error).removeprefix(f"{self.name}: ")
-            said = ", ".join(f"{name}={value:g}" for name, value in given.items())
-            raise ScheduleError(f"{self.name}: {said} makes no schedule: {told}") from None
-        return self.model_copy(update={"spec": spec, "given": {name: values[name] for name in given}})
+            raise ScheduleError(f"{self.name}: {written(changed)} makes no schedule: {told}") from None
+        return self.model_copy(update={"spec": spec, "given": changed})
 
 
 def _read() -> dict[str, Recipe]:

@@ -241,10 +241,10 @@ def _rounding(found: Difference) -> str:
     """How large the rounding is."""
     if found.largest == 0:
         return "only signs of zeros differ"
-    if found.relative > _CLOSE and not found.zeros:
+    if found.zeros:
+        counted = "" if found.ulp_at is None else f"at most {ulps(found)} ULP; "
+        times = f"in {found.zeros:,} step{'s' if found.zeros > 1 else ''} one of them is 0"
+        return f"{counted}{times}, the difference at most {found.largest:.2g}"
+    if found.relative > _CLOSE:
         return f"at most {found.largest:.2g}, next to nothing beside the largest value"
-    if not found.zeros:
-        return f"at most {ulps(found)} ULP, {found.relative:.2g} of the value"
-    counted = "" if found.ulp_at is None else f"at most {ulps(found)} ULP; "
-    times = f"in {found.zeros:,} step{'s' if found.zeros > 1 else ''} one of them is 0"
-    return f"{counted}{times}, the difference at most {found.largest:.2g}"
+    return f"at most {ulps(found)} ULP, {found.relative:.2g} of the value"
