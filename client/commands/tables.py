@@ -14,8 +14,8 @@ from client.commands.options import UsageError, add_service_options, connected, 
 from client.commands.printing import counted, show_result
 from scheduler import Spec, Table
 from scheduler.commands.numbers import step_count
-from scheduler.commands.operands import TABLE_SUFFIX, typed_digest, typed_table
-from scheduler.commands.typed import ENDLESS, CommandWords, typed_spec
+from scheduler.commands.operands import typed_digest, typed_table
+from scheduler.commands.typed import ENDLESS, TABLE_SUFFIX, CommandWords, typed_spec
 
 if TYPE_CHECKING:
     from client.commands.options import Subparsers

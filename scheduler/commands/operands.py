@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 from scheduler import Table, TableError
-from scheduler.commands.typed import CommandWords, TypingError
+from scheduler.commands.typed import TABLE_SUFFIX, CommandWords, TypingError
 from scheduler.texts import is_digest
-
-TABLE_SUFFIX = ".safetensors"
-"""Ending of a table's file: what is typed with it is read as one."""
 
 
 def typed_table(words: CommandWords, steps: str | None = None) -> Table | None:

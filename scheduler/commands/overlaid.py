@@ -11,12 +11,21 @@ from typing import Any, NamedTuple
 
 from scheduler import Spec, Table
 from scheduler.commands.numbers import step_count, step_list
-from scheduler.commands.operands import TABLE_SUFFIX, typed_table
-from scheduler.commands.typed import ENDLESS, CommandWords, TypingError, is_json, one_word, typed_recipe, typed_spec
+from scheduler.commands.operands import typed_table
+from scheduler.commands.typed import (
+    ENDLESS,
+    TABLE_SUFFIX,
+    CommandWords,
+    TypingError,
+    is_json,
+    one_word,
+    typed_recipe,
+    typed_spec,
+)
 from scheduler.views.chart import GLYPHS, chart, value_lines
 from scheduler.views.compare import compare
 from scheduler.views.overlay import draw_together
-from scheduler.views.summary import call, progress
+from scheduler.views.summary import call, column_order, progress
 
 _FRONT = "⠿"  # stands for the curve in front, which is drawn in such dots
 
@@ -112,7 +121,7 @@ def _charts(shown: Mapping[str, _Shown], *, log: bool) -> Iterator[str]:
     """A chart for each column that one of them has."""
     width = max(min(shutil.get_terminal_size((80, 24)).columns, 100), 24)
     names = dict.fromkeys(name for each in shown.values() for name in each.table.columns)
-    for name in sorted(names, key=lambda name: (name.partition(".")[0] != "lr", name)):
+    for name in sorted(names, key=column_order):
         drawn = {letter: each.table for letter, each in shown.items() if name in each.table.columns}
         if len(names) > 1:
             glyphs = zip(drawn, (_FRONT, *GLYPHS), strict=False)

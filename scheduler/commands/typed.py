@@ -22,6 +22,8 @@ from scheduler.views.summary import parameters, signature
 MAX_STEPS = 10**8
 """Longest table that a command computes, in rows: its values take 800 MB a column."""
 
+TABLE_SUFFIX = ".safetensors"
+"""Ending of a table's file: what is typed with it is read as one."""
 ENDLESS = "the schedule has no end"
 """How the reason for a length begins that nobody typed, and that no schedule states."""
 
@@ -138,7 +140,7 @@ def _schedules(data: Any) -> list[Schedule]:
 
 def one_word(text: str) -> CommandWords:
     """The words of a kind with its parameters, or of JSON or a file, that were typed as one word."""
-    is_one = text.lstrip().startswith(("{", "[")) or text.endswith(".safetensors") or os.path.exists(text)
+    is_one = text.lstrip().startswith(("{", "[")) or text.endswith(TABLE_SUFFIX) or os.path.exists(text)
     words = CommandWords.sort([text] if is_one else shlex.split(text), flags=(), options=())
     if not words.positional:
         raise TypingError(f"this names no kind and no file: {text!r}")
@@ -160,7 +162,9 @@ def _json(words: CommandWords) -> Any:
             text = word if word.lstrip().startswith(("{", "[")) else Path(word).read_text(encoding="utf-8")
         return json.loads(text)
     except UnicodeDecodeError as error:
-        raise TypingError(f"{word} is no JSON: it is no text in UTF-8; a table's file ends in .safetensors") from error
+        raise TypingError(
+            f"{word} is no JSON: it is no text in UTF-8; a table's file ends in {TABLE_SUFFIX}"
+        ) from error
     except json.JSONDecodeError as error:
         raise TypingError(f"this is no JSON: {error}") from error
 

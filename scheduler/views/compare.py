@@ -15,7 +15,7 @@ from scheduler.schedule import Schedule
 from scheduler.table import Table
 from scheduler.views.difference import Difference, difference
 from scheduler.views.overlay import overlay
-from scheduler.views.summary import call
+from scheduler.views.summary import call, column_order
 from scheduler.views.verdict import Verdict, ulps, verdict
 
 if TYPE_CHECKING:
@@ -159,12 +159,7 @@ def _column_names(a: Table, b: Table) -> list[str]:
     """The columns of either side, the rates first; a name without group only where neither side has groups of it."""
     names = {*a.columns, *b.columns}
     grouped = {name.partition(".")[0] for name in names if "." in name}
-    return sorted(names - grouped, key=_order)
-
-
-def _order(name: str) -> tuple[bool, str, int]:
-    base, _, group = name.partition(".")
-    return base != "lr", base, int(group or -1)
+    return sorted(names - grouped, key=column_order)
 
 
 def _column(table: Table, name: str) -> Values | None:

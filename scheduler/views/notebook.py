@@ -20,7 +20,7 @@ from scheduler.schedule import Schedule
 from scheduler.spec import Spec, stated_length
 from scheduler.table import Table
 from scheduler.views.chart import number
-from scheduler.views.summary import call, extremes
+from scheduler.views.summary import call, column_order, extremes, grouped_columns
 
 COLORS = ("#2f7ed8", "#d55e00", "#009e73", "#b25fa0", "#8a7a00", "#6f6fd0")
 """Colours of the lines, each with a contrast of at least 3 to white and to black."""
@@ -145,15 +145,7 @@ def _svg(columns: Mapping[str, _Curve], length: int, table: Table | None) -> str
 
 def _panels(columns: Iterable[str]) -> list[list[str]]:
     """The columns of each panel: one hyperparameter, its groups in their order; the rates first."""
-    panels: dict[str, list[str]] = {}
-    for name in sorted(columns, key=_order):
-        panels.setdefault(name.partition(".")[0], []).append(name)
-    return list(panels.values())[:_MOST_PANELS]
-
-
-def _order(column: str) -> tuple[bool, str, int]:
-    name, _, group = column.partition(".")
-    return name != "lr", name, int(group or -1)
+    return list(grouped_columns(sorted(columns, key=column_order)).values())[:_MOST_PANELS]
 
 
 def _panel(title: str, curves: Sequence[_Curve], length: int, index: int) -> Iterator[str]:

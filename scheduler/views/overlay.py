@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from textwrap import shorten
 from typing import TYPE_CHECKING, Any
 
 from scheduler.fields import Values
 from scheduler.table import Table
 from scheduler.views.plot import empty_figure, finish, levels, picture_path, save, scale_values
-from scheduler.views.summary import unit_of
+from scheduler.views.summary import grouped_columns, unit_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -33,7 +33,7 @@ def overlay(path: str | os.PathLike[str], pairs: Pairs, *, names: tuple[str, str
     if not pairs:
         raise ValueError("there is nothing to draw: A and B have no column in common")
     target = picture_path(path)
-    panels = _panels(pairs)
+    panels = grouped_columns(pairs)
     figure = empty_figure(1.5 + 4.4 * len(panels))
     axes = figure.subplots(2 * len(panels), sharex=True, squeeze=False)[:, 0]
     for (name, columns), above, below in zip(panels.items(), axes[::2], axes[1::2], strict=True):
@@ -63,7 +63,7 @@ def draw_together(path: str | os.PathLike[str], tables: Mapping[str, Table], *, 
     Raises as `overlay` does.
     """
     target = picture_path(path)
-    panels = _panels(dict.fromkeys(column for table in tables.values() for column in table.columns))
+    panels = grouped_columns(dict.fromkeys(column for table in tables.values() for column in table.columns))
     figure = empty_figure(1.2 + 2.8 * len(panels))
     axes = figure.subplots(len(panels), sharex=True, squeeze=False)[:, 0]
     for panel, (base, columns) in zip(axes, panels.items(), strict=True):
@@ -83,14 +83,6 @@ def draw_together(path: str | os.PathLike[str], tables: Mapping[str, Table], *, 
         panel.set_xlabel(axis if panel is axes[-1] else "")
     save(figure, target)
     return figure
-
-
-def _panels(names: Iterable[str]) -> dict[str, list[str]]:
-    """Name without group to its columns."""
-    panels: dict[str, list[str]] = {}
-    for column in names:
-        panels.setdefault(column.partition(".")[0], []).append(column)
-    return panels
 
 
 def _draw(above: Axes, below: Axes, column: str, a: Values, b: Values) -> None:

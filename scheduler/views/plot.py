@@ -17,7 +17,17 @@ from scheduler.spec import Spec
 from scheduler.table import Table, draw
 from scheduler.table_format import Axis
 from scheduler.views.difference import difference
-from scheduler.views.summary import boundaries, call, extremes, progress, short_progress, spans_decades, unit_of
+from scheduler.views.summary import (
+    boundaries,
+    call,
+    column_order,
+    extremes,
+    grouped_columns,
+    progress,
+    short_progress,
+    spans_decades,
+    unit_of,
+)
 from scheduler.views.svg import DARK_CLASS, DARK_STYLE
 
 if TYPE_CHECKING:
@@ -65,7 +75,7 @@ def plot(
     """
     target = None if path is None else picture_path(path)
     actual = _applied(table, applied)
-    panels = _panels(table)
+    panels = grouped_columns(sorted(table.columns, key=column_order))
     figure = empty_figure(1.2 + 2.8 * len(panels))
     axes = figure.subplots(len(panels), sharex=True, squeeze=False)[:, 0]
     for panel, (name, columns) in zip(axes, panels.items(), strict=True):
@@ -151,19 +161,6 @@ def picture_path(path: str | os.PathLike[str]) -> Path:
     if Path(path).suffix.lower() not in _SUFFIXES:
         raise ValueError(f"a picture's path must end in {' or '.join(_SUFFIXES)}, got {os.fspath(path)!r}")
     return Path(path)
-
-
-def _panels(table: Table) -> dict[str, list[str]]:
-    """Name without group to its columns in group order; the rates first."""
-    panels: dict[str, list[str]] = {}
-    for column in sorted(table.columns, key=_panel_order):
-        panels.setdefault(column.partition(".")[0], []).append(column)
-    return panels
-
-
-def _panel_order(column: str) -> tuple[bool, str, int]:
-    name, _, group = column.partition(".")
-    return name != "lr", name, int(group or -1)
 
 
 def _applied(table: Table, applied: ArrayLike | Mapping[str, ArrayLike] | None) -> dict[str, Values]:

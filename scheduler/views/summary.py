@@ -117,6 +117,20 @@ def _warmup_ends(table: Table) -> set[int]:
     }
 
 
+def column_order(column: str) -> tuple[bool, str, int]:
+    """The key that sorts columns: the rates first, then by name, the groups of one in their order."""
+    name, _, group = column.partition(".")
+    return name != "lr", name, int(group or -1)
+
+
+def grouped_columns(columns: Iterable[str]) -> dict[str, list[str]]:
+    """Name without group to its columns, in the order given: what a picture draws in one panel."""
+    grouped: dict[str, list[str]] = {}
+    for column in columns:
+        grouped.setdefault(column.partition(".")[0], []).append(column)
+    return grouped
+
+
 def progress(value: int, axis: Axis) -> str:
     """An amount of progress, exactly: `1,000`, and of tokens `375B` or `1.25T` where three digits behind it do."""
     if axis == "token":

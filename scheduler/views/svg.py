@@ -15,7 +15,7 @@ from scheduler.fields import Values
 from scheduler.table import Table
 from scheduler.table_format import Axis
 from scheduler.views.chart import number
-from scheduler.views.summary import extremes, short_progress, spans_decades, unit_of
+from scheduler.views.summary import column_order, extremes, grouped_columns, short_progress, spans_decades, unit_of
 
 _WIDTH, _PANEL = 860, 260  # pixels: of the picture, and the height of one panel's axes
 _LEFT, _RIGHT, _TOP, _BOTTOM = 78, 18, 58, 44
@@ -56,7 +56,7 @@ def picture(tables: Mapping[str, Table], *, title: str = "", marks: Mapping[int,
     """
     if not tables:
         raise ValueError("tables must have at least one table, got none")
-    panels = _panels(tables)
+    panels = grouped_columns(sorted({name for table in tables.values() for name in table.columns}, key=column_order))
     last = list(tables.values())[-1]
     rows = max(table.total_steps for table in tables.values())
     horizontal = _Scale(0.0, float(rows * last.stride), _LEFT, _WIDTH - _RIGHT)
@@ -118,19 +118,6 @@ class _LogScale(_Scale):
         """Powers of ten, about `_TICKS`."""
         powers = range(math.ceil(self.low), math.floor(self.high) + 1)
         return [10.0**power for power in powers[:: -(-len(powers) // _TICKS)]]
-
-
-def _panels(tables: Mapping[str, Table]) -> dict[str, list[str]]:
-    """Name without group to its columns in group order, over all tables; the rates first."""
-    panels: dict[str, list[str]] = {}
-    for column in sorted({name for table in tables.values() for name in table.columns}, key=_order):
-        panels.setdefault(column.partition(".")[0], []).append(column)
-    return panels
-
-
-def _order(column: str) -> tuple[bool, str, int]:
-    name, _, group = column.partition(".")
-    return name != "lr", name, int(group or -1)
 
 
 def _panel(
