@@ -6,6 +6,9 @@ TRAINERS := .venv/.trainers
 EXPLORER := .venv/.explorer
 PYTEST := $(BIN)/python -m pytest --durations 25 --durations-min 5
 
+# The tests start hundreds of processes: where compiled modules are not kept, each compiles all of ours again.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help venv demo test slow trainers explorer bench parity golden lint types format clean
