@@ -6,11 +6,22 @@ from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Tag,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
+from pydantic_core import PydanticCustomError
 
 from scheduler.canonical import canonical_hash, canonical_json
 from scheduler.fields import StepCount, plain
-from scheduler.messages.errors import Owner, ScheduleError, read_json, schedule_error
+from scheduler.messages.errors import ABSENT, Owner, ScheduleError, read_json, schedule_error
 from scheduler.messages.warnings import shortened, warn_of
 from scheduler.registry import KINDS, AnySchedule
 from scheduler.schedule import Schedule, tabulate
@@ -42,6 +53,11 @@ def _several(given: OneOrGroups) -> tuple[Schedule, ...]:
     return (given,) if isinstance(given, Schedule) else tuple(given)
 
 
+def _not_given() -> Any:
+    """What stands for a length that was not given; null is one that was, and is refused."""
+    return ABSENT
+
+
 def _group_count(given: OneOrGroups) -> int | None:
     """Number of parameter groups that have a schedule of their own; None where one serves all."""
     return None if isinstance(given, Schedule) else len(given)
@@ -55,7 +71,8 @@ class Spec(BaseModel):
     one per group.
 
     A spec is refused where the table is longer than a schedule that has an end, because the two step counts
-    contradict each other. A table may be shorter than its schedule (the first steps of a long run).
+    contradict each other. A table may be shorter than its schedule (the first steps of a long run). Without
+    `total_steps` the table has the length that the schedules state (`stated_length`).
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
@@ -65,7 +82,11 @@ class Spec(BaseModel):
         default_factory=dict,
         description="schedules of momentum, beta1, weight_decay, ... beside lr, each one or a list",
     )
-    total_steps: StepCount = Field(description="rows of the table: steps 0..total_steps-1")
+    total_steps: StepCount = Field(
+        default_factory=_not_given,
+        validate_default=True,
+        description="rows of the table: steps 0..total_steps-1; without it, the length that the schedules state",
+    )
     axis: Axis = Field("step", description="what the rows count")
     stride: StepCount = Field(1, description="units of progress per row")
     after: After = Field("hold", description="past the last row: hold its values, raise an error, or release the rate")
@@ -98,6 +119,21 @@ class Spec(BaseModel):
             return super().model_validate_json(json_data, **options)
         except ValidationError as error:
             raise _refusal(error, read_json(json_data)) from None
+
+    @field_validator("total_steps", mode="before")
+    @classmethod
+    def _or_stated(cls, given: Any, info: ValidationInfo) -> Any:
+        """The length that was given, or the one that the schedules state."""
+        if given is not ABSENT:
+            return given
+        if not {"schedule", "columns"} <= info.data.keys():
+            return 1  # they were refused, and so is the spec
+        schedules = [
+            schedule for part in (info.data["schedule"], *info.data["columns"].values()) for schedule in _several(part)
+        ]
+        if (steps := stated_length(schedules)) is None:
+            raise PydanticCustomError("missing", "is missing: {why}", {"why": _why_no_length(schedules)})
+        return steps
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -203,8 +239,9 @@ def _refusal(error: ValidationError, data: Any) -> ScheduleError:
 def stated_length(schedules: Iterable[Schedule]) -> int | None:
     """The length of a table of these schedules where no other is given: the one that all agree on which state one.
 
-    It is the default of `show`, `compare`, `Schedule.table`, `Schedule.plot` and `Client.fetch`. None where none of
-    them states a length (`Schedule.stated_steps`), or two state different ones.
+    It is the default of `Spec` and of what makes one: `show`, `compare`, `Schedule.table`, `Schedule.plot`,
+    `Client.fetch` and the service. None where none of them states a length (`Schedule.stated_steps`), or two state
+    different ones.
     """
     lengths = {schedule.stated_steps for schedule in schedules} - {None, 0}
     return lengths.pop() if len(lengths) == 1 else None
@@ -214,11 +251,16 @@ def needed_length(schedules: Sequence[Schedule], total_steps: int | None) -> int
     """Return `total_steps`, or the stated length where it is None. Raises `ValueError` where there is none, either."""
     steps = stated_length(schedules) if total_steps is None else total_steps
     if steps is None:
-        kinds = ", ".join(dict.fromkeys(schedule.kind for schedule in schedules))
-        stated = sorted({schedule.stated_steps for schedule in schedules if schedule.stated_steps})
-        why = f"the groups state different lengths, {', '.join(map(str, stated))}"
-        raise ValueError(f"total_steps is needed: {why if stated else f'{kinds} has no end of its own'}")
+        raise ValueError(f"total_steps is needed: {_why_no_length(schedules)}")
     return steps
+
+
+def _why_no_length(schedules: Sequence[Schedule]) -> str:
+    """Why these schedules state no length."""
+    stated = sorted({schedule.stated_steps for schedule in schedules if schedule.stated_steps})
+    if stated:
+        return f"the schedules state different lengths, {', '.join(map(str, stated))}"
+    return f"{', '.join(dict.fromkeys(schedule.kind for schedule in schedules))} has no end of its own"
 
 
 def _table_of(schedule: Schedule, total_steps: int | None, **layout: Any) -> Table:

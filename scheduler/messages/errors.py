@@ -105,7 +105,7 @@ def translate(error: ValidationError, data: Any, owner: Owner, kinds: ClassesByK
     details = error.errors(include_url=False)[: 2 * MOST_PROBLEMS]
     found = [problem for detail in details for problem in _problem(detail, data, owner, kinds)]
     misspelt = {meant for detail in details for meant in _meant(detail, data, owner, kinds)}
-    return [problem for problem in found if not (problem.text == _MISSING and problem.path in misspelt)][:MOST_PROBLEMS]
+    return [each for each in found if not (each.text.startswith(_MISSING) and each.path in misspelt)][:MOST_PROBLEMS]
 
 
 def _is_bare_schedule(data: Any, owner: Owner, kinds: ClassesByKind) -> bool:
@@ -167,7 +167,8 @@ def _problem(detail: Any, data: Any, owner: Owner, kinds: ClassesByKind) -> Iter
         case "too_short" if isinstance(value, Sized) and len(value) >= detail["ctx"]["min_length"]:
             return  # too short only because of items that were refused, which have problems of their own
         case "missing":
-            yield Problem(path, path, _MISSING, continues=True)
+            text = detail["msg"] if detail["msg"].startswith(_MISSING) else _MISSING  # of ours, or pydantic's
+            yield Problem(path, path, text, continues=True)
         case "extra_forbidden" | "unexpected_keyword_argument":
             text = unknown_parameter(str(detail["loc"][-1]), _owner(path, data, owner, kinds))
             yield Problem(path, path[:-1], text, value=value)

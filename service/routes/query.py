@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from starlette.types import Receive
 
 from scheduler import Schedule, Spec
+from scheduler.spec import stated_length
 from service.errors import FieldError, InvalidRequestError, LimitExceededError, ServiceError, abbreviate
 from service.representations.specs import SpecReader
 from service.settings import Settings
@@ -34,10 +35,11 @@ async def read_query(
 ) -> Question:
     """Return the spec and the steps that a query requests.
 
-    The table has as many rows as the schedule has steps. For a schedule without an end, or with more steps than the
-    server computes, the number of rows is the next power of two, so that many queries share one table. A growing
-    schedule gets no rows after the last requested one, because it could overflow there. Raises `InvalidRequestError`
-    and `LimitExceededError`, which name the parameter, and what `SpecReader.read` raises.
+    The table has as many rows as the schedule states, as everywhere where no length is given. For a schedule that
+    states none, fewer than requested, or more than the server computes, the number of rows is the next power of two, so
+    that many queries share one table. A growing schedule gets no rows after the last requested one, because it could
+    overflow there. Raises `InvalidRequestError` and `LimitExceededError`, which name the parameter, and what
+    `SpecReader.read` raises.
     """
     parameters = _distinct(query)
     steps = parameters.pop(STEPS, "")
@@ -78,9 +80,9 @@ def _last(steps: str) -> int:
 
 
 def _rows(schedule: Schedule, last: int, max_steps: int) -> int:
-    end = schedule.end
-    if end is not None and end <= max_steps:
-        return end
+    stated = stated_length([schedule])
+    if stated is not None and stated <= max_steps and (last < stated or stated == schedule.end):
+        return stated
     if last >= max_steps:
         detail = f"steps must be below {max_steps} on this server (max_steps), got {last}"
         raise LimitExceededError.of_parameter(STEPS, detail, last)

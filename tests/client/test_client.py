@@ -78,7 +78,7 @@ def test_a_length_is_needed_where_the_schedule_has_none() -> None:
     """A schedule without a length of its own needs total_steps, and so do several with different ones."""
     with pytest.raises(ValueError, match=r"total_steps is needed: custom\.LinearWarmup has no end of its own"):
         NOWHERE.fetch(LinearWarmup(1e-3, 10))
-    with pytest.raises(ValueError, match=r"total_steps is needed: the groups state different lengths, 10, 20"):
+    with pytest.raises(ValueError, match=r"total_steps is needed: the schedules state different lengths, 10, 20"):
         NOWHERE.fetch([OneCycleLR(0.1, 10), OneCycleLR(0.1, 20)])
     with pytest.raises(ValueError, match="total_steps is needed"):
         NOWHERE.fetch([Ramp(0.1, 0.0, 10), OneCycleLR(0.1, 20), ExponentialWarmup(0.1, 5)])

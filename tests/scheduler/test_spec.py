@@ -9,6 +9,7 @@ import pytest
 
 from scheduler import Spec
 from scheduler.custom import LinearWarmup, OneCycleLR, WarmupWithDecay
+from tests.support.schedules.made_for import MADE_FOR, N
 
 WARMUP = {"kind": "custom.LinearWarmup", "base_lr": 0.1, "warmup_steps": 5}
 
@@ -76,6 +77,19 @@ def test_a_bad_spec_is_refused_by_field(data: dict[str, Any], message: str) -> N
     """A field that is missing, out of range, of the wrong type or unknown is named."""
     with pytest.raises(ValueError, match=message):
         read(**data)
+
+
+def test_the_length_that_a_schedule_states_need_not_be_given() -> None:
+    """Without total_steps a spec has the length that its schedule states, and is the spec with that length."""
+    for schedule in MADE_FOR:
+        data = json.loads(json.dumps({"schedule": schedule.to_dict()}))
+        assert read(**data).id == Spec(schedule=schedule).id == Spec(schedule=schedule, total_steps=N).id
+        assert schedule.end in (None, N)
+
+
+def test_the_length_of_other_columns_counts_too() -> None:
+    """A column beside a rate that states no length gives the table its own."""
+    assert read(schedule=WARMUP, columns={"weight_decay": RAMP}).total_steps == RAMP["length"]
 
 
 def test_the_same_warning_is_given_once() -> None:

@@ -149,7 +149,16 @@ def test_data_that_json_cannot_hold_is_a_type_error() -> None:
     ("fields", "message"),
     [
         ({"total_step": 5}, "Spec has no parameter 'total_step': did you mean total_steps?"),
-        ({}, "Spec: total_steps is missing"),
+        ({}, "Spec: total_steps is missing: custom.LinearWarmup has no end of its own"),
+        (
+            {
+                "columns": {
+                    "beta1": {"kind": "Ramp", "start": 1, "stop": 0, "length": 9},
+                    "beta2": {"kind": "Ramp", "start": 1, "stop": 0, "length": 8},
+                }
+            },
+            "Spec: total_steps is missing: the schedules state different lengths, 8, 9",
+        ),
         ({"total_steps": "x"}, "Spec: total_steps must be a valid integer, got 'x'"),
         ({"total_steps": 5, "axis": "day"}, "Spec: axis must be 'step', 'epoch', 'sample' or 'token', got 'day'"),
         (

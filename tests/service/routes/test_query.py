@@ -52,6 +52,13 @@ def test_no_parameter_is_hidden(kind: str) -> None:
     assert {KIND, STEPS} & {field.name for field in dataclasses.fields(fields)} <= {KIND}
 
 
+def test_a_schedule_that_states_a_length_has_the_table_of_that_length() -> None:
+    """As where a spec has no length. A step after it is told by the table that a schedule without a length has."""
+    query = "kind=transformers.cosine&base_lr=5e-4&num_warmup_steps=100&num_training_steps=1000&steps="
+    assert [asked(query + step).spec.total_steps for step in ("999", "1000")] == [1000, 1024]
+    assert asked(query + "5", max_steps=900).spec.total_steps == 900
+
+
 def test_a_schedule_with_an_end_has_its_own_table() -> None:
     """Where the schedule has an end, the table is the one that a training asks for."""
     question = asked("kind=custom.WarmupWithDecay&base_lr=5e-4&warmup_steps=10000&total_steps=100000&steps=0,500,99999")

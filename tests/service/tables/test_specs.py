@@ -65,7 +65,7 @@ def test_a_bad_field_of_a_schedule_is_named(change: dict[str, Any], pointer: str
 @pytest.mark.parametrize(
     ("body", "pointer", "words"),
     [
-        ({"schedule": WARMUP}, "/total_steps", "total_steps is missing"),
+        ({"schedule": WARMUP}, "/total_steps", f"total_steps is missing: {WARMUP['kind']} has no end of its own"),
         ({"total_steps": 5}, "/schedule", "schedule is missing"),
         ({"schedule": WARMUP, "total_steps": -1}, "/total_steps", "got -1"),
         ({"schedule": WARMUP, "total_steps": 10**12}, "/total_steps", "got 1000000000000"),
