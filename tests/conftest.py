@@ -21,6 +21,12 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 # No test reads what another one, or the user, has cached. Tests of the cache give it a folder.
 os.environ["LRTABLES_CACHE"] = "off"
 
+# Each change of a server waits for the disk, several milliseconds on some machines. What tests kill is processes, never
+# the machine, and a killed process's files outlive it in memory as on a disk.
+_MEMORY = Path("/dev/shm")  # where Linux has a file system in memory
+if _MEMORY.is_dir() and shutil.disk_usage(_MEMORY).free > 4 * 2**30:
+    os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(_MEMORY))  # where pytest makes tmp_path
+
 # No deadline and no complaint about slowness: how fast a busy machine is says nothing about a law. A failure is shrunk,
 # for at most the five minutes that hypothesis takes, but not explained, which would take many more runs of the test. In
 # CI, where it is the same failure each time, it is not shrunk either: the blob that is printed brings it back.
