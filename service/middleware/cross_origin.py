@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from http import HTTPStatus
+
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.http.responses import Fields, Headers, header, joined_field
@@ -18,8 +20,9 @@ _PREFLIGHT_SECONDS = b"7200"  # the longest that Chromium keeps an answer
 
 
 class CrossOrigin:
-    """The headers that let pages of the `cors_origins` read responses to GET and HEAD.
+    """The headers that let pages of the `cors_origins` read responses to GET and HEAD, and every error.
 
+    What a page may not send it is not told the result of; why a request was rejected it may read, whatever its method.
     With one origin, or with any, the headers are the same for every request, whoever sends it, so that a shared cache
     may keep the response. With several they depend on the request's Origin, and `Vary` says so.
     """
@@ -36,11 +39,15 @@ class CrossOrigin:
         return cls(settings.cors_origins) if settings.cors_origins else None
 
     def headers(self, fields: Fields) -> Headers:
-        """Return the headers to add to the response to a GET or HEAD with these headers."""
+        """Return the headers to add to the response to a GET or HEAD with these headers, or to an error."""
         origin = self._allowed(joined_field(fields, b"origin"))
         if origin is None:
             return self._vary
         return ((b"access-control-allow-origin", origin), (b"access-control-expose-headers", _EXPOSED), *self._vary)
+
+    def lines(self, fields: Fields) -> bytes:
+        """Return the same headers as lines, for a response that is written without the application."""
+        return b"".join(b"%b: %b\r\n" % pair for pair in self.headers(fields))
 
     def preflight(self, scope: Scope) -> Headers | None:
         """Return the headers of the response to a preflight request; None for another request, or another origin."""
@@ -84,13 +91,11 @@ class CrossOriginMiddleware:
             await send({"type": "http.response.start", "status": 204, "headers": [*preflight]})
             await send({"type": "http.response.body", "body": b""})
             return
-        if scope["method"] not in _METHODS:
-            await self._app(scope, receive, send)
-            return
+        may_read = scope["method"] in _METHODS
         added = self._cross_origin.headers(scope["headers"])
 
         async def allowed(message: Message) -> None:
-            if message["type"] == "http.response.start":
+            if message["type"] == "http.response.start" and (may_read or message["status"] >= HTTPStatus.BAD_REQUEST):
                 message = {**message, "headers": [*message["headers"], *added]}
             await send(message)
 

@@ -10,6 +10,7 @@ from typing_extensions import override
 
 from service.http.error_status import ErrorStatus
 from service.http.responses import Fields
+from service.middleware.cross_origin import CrossOrigin
 from service.security.hosts import Hosts
 from service.server.deadlines import Deadlines, DeadlineTimer, Ending, Wait, ending
 from service.server.fast_path import FastResponse
@@ -35,6 +36,7 @@ def connection_class(
 
     class OfServer(Connection):
         closed = counter
+        cross_origin = CrossOrigin.of(settings)
         deadlines = of_server
         hosts = Hosts(settings)
         max_connections = settings.max_connections
@@ -50,6 +52,7 @@ class Connection(UvicornConnection):
     __slots__ = ("_header_limit", "_host", "_is_refused", "_refusal", "_timer")
 
     closed: Counter[str]
+    cross_origin: CrossOrigin | None
     deadlines: Deadlines
     hosts: Hosts
     max_connections: int
@@ -187,4 +190,5 @@ class Connection(UvicornConnection):
                 self.tell_disconnected()
 
     def _explain(self, status: ErrorStatus, detail: str) -> None:
-        self.write_last(refusal(status, detail, self.common_headers))
+        added = b"" if self.cross_origin is None else self.cross_origin.lines(self.received_headers)
+        self.write_last(refusal(status, detail, self.common_headers + added))

@@ -267,6 +267,11 @@ class UvicornConnection(HttpToolsProtocol):
         return self.scope
 
     @property
+    def received_headers(self) -> Sequence[tuple[bytes, bytes]]:
+        """The headers of that request, as far as they have arrived."""
+        return [*self.scope["headers"]] if self.scope else []
+
+    @property
     def is_body_due(self) -> bool:
         """Whether the headers of the last request are complete, and its body is not."""
         return self._request_with_headers is self.scope and self._request_complete is not self.scope

@@ -1,5 +1,6 @@
 """Reading from pages of other origins."""
 
+import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +14,7 @@ from starlette.testclient import TestClient
 from service.app import Application, assemble, open_server
 from service.settings import Settings
 from service.workers.pool import Workers
+from tests.service.framing import Way
 
 ONE, OTHER = "https://notebook.example", "http://127.0.0.1:8888"
 
@@ -78,10 +80,52 @@ def test_a_listed_origin_may_read(
                 assert ("vary: origin" in lines) is varies
 
 
-@pytest.mark.parametrize(("origin", "status"), [(ONE, 204), (OTHER, 401)])
-def test_a_page_may_send_its_token(tmp_path: Path, workers: Workers, origin: str, status: int) -> None:
-    """A preflight request needs no token; it allows reading with one, and nothing else. A 401 can be read too."""
-    with serving(tmp_path, workers, cors_origins=(ONE,), require_tokens=True) as (_, client):
+@pytest.mark.parametrize(
+    ("origins", "asked", "allowed"),
+    [
+        ((ONE,), OTHER, ONE),
+        (("*",), OTHER, "*"),
+        ((ONE, OTHER), OTHER, OTHER),
+        ((ONE, OTHER), "https://evil.example", None),
+    ],
+)
+def test_a_page_may_read_why_a_request_is_rejected(
+    tmp_path: Path, workers: Workers, origins: Any, asked: str, allowed: str | None
+) -> None:
+    """Every error says whom it allows, whatever the method, and also where no application has seen the request."""
+    settings = Settings(data_dir=tmp_path, cors_origins=origins, max_body_bytes=100)
+    application = assemble(open_server(settings, workers))
+    origin = f"Origin: {asked}\r\n".encode()
+    raw = {
+        400: [b"GET / HTTP/1.1\r\nHost: localhost\r\nHost: localhost\r\n" + origin + b"\r\n"],
+        421: [b"GET / HTTP/1.1\r\nHost: evil.example\r\n" + origin + b"\r\n"],
+        431: [b"GET / HTTP/1.1\r\nHost: localhost\r\n" + origin + b"X: ", bytes([97]) * 2**17],
+    }
+    with TestClient(application.asgi) as client:
+        rejected = [
+            client.delete("/v1/server", headers={"Origin": asked}),
+            client.options("/v1/tables", headers={"Origin": asked}),
+            *(client.post("/v1/tables", content=body, headers={"Origin": asked}) for body in ("x", "x" * 101)),
+            client.post("/v1/tables", json="x" * 101, headers={"Origin": asked}),
+        ]
+    assert [answer.status_code for answer in rejected] == [405, 405, 415, 415, 413]
+    assert [cors(answer).get("access-control-allow-origin") for answer in rejected] == [allowed] * 5
+    for status, parts in raw.items():
+        outcome, written = asyncio.run(Way(application.asgi, settings).answer(parts))
+        assert outcome.statuses == (status,)
+        assert allowed is None or f"access-control-allow-origin: {allowed}\r\n".encode() in written
+        assert (b"access-control" in written, b"vary: Origin" in written) == (allowed is not None, len(origins) > 1)
+
+
+@pytest.mark.parametrize(
+    ("origins", "origin", "status"), [((ONE,), ONE, 204), ((ONE,), OTHER, 401), (("*",), OTHER, 204)]
+)
+def test_a_page_may_send_its_token(tmp_path: Path, workers: Workers, origins: Any, origin: str, status: int) -> None:
+    """A preflight request needs no token; it allows reading with one, and nothing else. A 401 can be read too.
+
+    A browser sends the token that the page gives it, and is never told to send what it keeps, such as cookies.
+    """
+    with serving(tmp_path, workers, cors_origins=origins, require_tokens=True) as (_, client):
         headers = {"Origin": origin, "Access-Control-Request-Method": "GET"}
         answer = client.options("/v1/server", headers=headers)
         assert answer.status_code == status
@@ -91,7 +135,8 @@ def test_a_page_may_send_its_token(tmp_path: Path, workers: Workers, origin: str
                 cors(answer)["access-control-allow-headers"].split(", ")
             )
         refused = client.get("/v1/server", headers=headers)
-        assert (refused.status_code, cors(refused)["access-control-allow-origin"]) == (401, ONE)
+        assert (refused.status_code, cors(refused)["access-control-allow-origin"]) == (401, origins[0])
+        assert not [one for one in (answer, refused) if "access-control-allow-credentials" in cors(one)]
 
 
 @pytest.mark.parametrize(
