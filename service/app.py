@@ -24,6 +24,7 @@ from service.middleware.table_shortcut import TableShortcut
 from service.middleware.telemetry import RequestRecorder, Telemetry
 from service.observability import tracing
 from service.observability.metrics import Metrics
+from service.representations.plots.pictures import Pictures
 from service.representations.specs import SpecReader
 from service.representations.table_responses import TableResponder, TextResponder
 from service.representations.uploads import Uploads
@@ -69,6 +70,7 @@ def open_server(settings: Settings, workers: Workers | None = None) -> ServerSta
         SpecReader(settings, executors),
         tables,
         TextResponder(executors),
+        Pictures(executors),
         runs,
         amendments,
         ProposalService(metadata, runs, amendments, executors, feed),

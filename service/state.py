@@ -9,6 +9,7 @@ from service.concurrency.executors import Executors
 from service.database.metadata import Metadata
 from service.http.body import Bodies
 from service.observability.metrics import Metrics, Readings
+from service.representations.plots.pictures import Pictures
 from service.representations.specs import SpecReader
 from service.representations.table_responses import TableResponses, TextResponder
 from service.representations.uploads import Uploads
@@ -34,6 +35,7 @@ class ServerState:
     specs: SpecReader
     tables: TableService[TableResponses]
     texts: TextResponder
+    pictures: Pictures
     runs: RunService
     amendments: AmendmentService
     proposals: ProposalService

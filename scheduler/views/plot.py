@@ -17,6 +17,7 @@ from scheduler.spec import Spec
 from scheduler.table import Table, draw
 from scheduler.table_format import Axis
 from scheduler.views.difference import difference
+from scheduler.views.drawing.svg_text import CLASS
 from scheduler.views.summary import (
     boundaries,
     call,
@@ -28,7 +29,6 @@ from scheduler.views.summary import (
     spans_decades,
     unit_of,
 )
-from scheduler.views.svg import DARK_CLASS, DARK_STYLE
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -36,6 +36,10 @@ if TYPE_CHECKING:
     from matplotlib.lines import Line2D
 
 _SUFFIXES = (".png", ".svg")
+# matplotlib's colors stand in each shape: all are turned at once, and keep their hues.
+_DARK = (
+    f"<style>@media (prefers-color-scheme: dark) {{ .{CLASS} {{ filter: invert(0.9) hue-rotate(180deg) }} }}</style>"
+)
 _BUCKETS = 2000  # more than the picture has pixels across: drawing every extreme of them loses nothing visible
 _MOST_BOUNDARIES = 12  # more marks than this would hide what they mark
 _NAMED_BOUNDARIES = 6
@@ -150,9 +154,7 @@ def save(figure: Figure, path: Path) -> None:
     text = io.StringIO()
     figure.savefig(text, format="svg", facecolor="white")
     path.write_text(
-        text.getvalue()
-        .replace("<svg ", f'<svg class="{DARK_CLASS}" ', 1)
-        .replace(" <defs>", f" {DARK_STYLE}\n <defs>", 1)
+        text.getvalue().replace("<svg ", f'<svg class="{CLASS}" ', 1).replace(" <defs>", f" {_DARK}\n <defs>", 1)
     )
 
 

@@ -103,9 +103,14 @@ class HttpResponse:
             headers = self._headers[status, private] = self._headers_of(status, private=private)
         return _start(status, headers)
 
+    def caching(self, *, private: bool) -> bytes:
+        """Return the value of Cache-Control, for a response that only its client may keep, or for any."""
+        if not self._is_immutable:
+            return _REVALIDATE
+        return _PRIVATE if private else _PUBLIC
+
     def _headers_of(self, status: int, *, private: bool) -> Headers:
-        immutable = _PRIVATE if private else _PUBLIC
-        caching = (b"cache-control", immutable if self._is_immutable else _REVALIDATE)
+        caching = (b"cache-control", self.caching(private=private))
         vary: Headers = ((b"vary", b"Accept"),) if self._varies else ()
         always: Headers = ((b"etag", self.etag), caching, *vary)
         if status == 304:

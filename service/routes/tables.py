@@ -16,6 +16,8 @@ from service.http.responses import BufferResponse, HttpResponse, StarletteRespon
 from service.representations.formats import BY_MEDIA_TYPE, FORMATS, MEDIA_TYPES, TEXTS, Format
 from service.representations.manifest import Manifest, TableList, TablesQuery, location
 from service.representations.paths import TABLES
+from service.representations.plots.pictures import PNG, SVG
+from service.representations.plots.query import PlotQuery, PngQuery, SvgQuery
 from service.representations.uploads import MEDIA_TYPES as UPLOADS
 from service.representations.values import TableValues, ValuesQuery, select
 from service.routes.declaration import Resource
@@ -153,6 +155,46 @@ async def values(
 
 def _selected(table: ReadableTable, query: ValuesQuery, max_points: int) -> HttpResponse:
     return BufferResponse.made(b"application/json", select(table, query, max_points))
+
+
+@resource.declare(
+    "GET",
+    "/{digest}/plot.svg",
+    scope="read",
+    example=Example(_DIGEST, responses=()),
+    errors=(404, 503),
+    response_class=Response,
+    responses={200: {"content": {SVG: {}}, "description": "the picture; it follows the reader's dark mode"}},
+)
+async def plot_svg(
+    digest: Digest, query: Annotated[SvgQuery, Query()], request: Request, server: ServerDep
+) -> Response:
+    """A picture of the table as SVG, for a README or an issue. Caches may keep it for a day."""
+    return await _picture(digest, query, request, server)
+
+
+@resource.declare(
+    "GET",
+    "/{digest}/plot.png",
+    scope="read",
+    example=Example(_DIGEST, responses=()),
+    errors=(404, 503),
+    response_class=Response,
+    responses={200: {"content": {PNG: {}}, "description": "the picture, with two pixels for each of its width"}},
+)
+async def plot_png(
+    digest: Digest, query: Annotated[PngQuery, Query()], request: Request, server: ServerDep
+) -> Response:
+    """A picture of the table as PNG, for places that show no SVG. Caches may keep it for a day."""
+    return await _picture(digest, query, request, server)
+
+
+async def _picture(digest: str, query: PlotQuery, request: Request, server: ServerState) -> Response:
+    if_none_match, known = header(request.scope, b"if-none-match"), server.pictures.unchanged(digest, query)
+    if if_none_match and is_not_modified(if_none_match, known.etag) and await server.tables.exists(digest):
+        return StarletteResponse(known)
+    ready = await server.tables.get(digest)
+    return StarletteResponse(await cancel_on_disconnect(request.receive, server.pictures.respond(ready, query)))
 
 
 def _declare(item: Format) -> None:

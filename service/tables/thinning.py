@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 from numpy.typing import NDArray
 
-from service.tables.readable import Column
+from scheduler.views.drawing.curves import Curve, Curves
+from service.tables.readable import Column, ReadableTable
 
 Steps = NDArray[np.int64]
 """Row numbers in the order of the response, shape [m]."""
@@ -25,3 +28,19 @@ def extremes(values: Column, start: int, stop: int, points: int) -> Steps:
         part = values[low:high]
         rows |= {low + int(part.argmin()), low + int(part.argmax())}
     return np.array(sorted(rows), dtype=np.int64)
+
+
+def thinned(table: ReadableTable, points: int, columns: Iterable[str] | None = None) -> Curves:
+    """Return a table as it is drawn: of each column at most `points` (4 or more) rows, its peaks among them.
+
+    `columns` are those to be drawn; None: all of them. It blocks while it reads a table in the store, part by part: no
+    column is ever in memory as a whole.
+    """
+    names = list(table.columns if columns is None else columns)
+    drawn = {name: _curve(table.columns[name], points) for name in names}
+    return Curves(drawn, table.total_steps, table.axis, table.stride)
+
+
+def _curve(values: Column, points: int) -> Curve:
+    rows = extremes(values, 0, len(values), points)
+    return Curve(rows, values[rows])
