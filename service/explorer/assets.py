@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gzip
+import posixpath
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -14,7 +16,10 @@ from service.explorer.catalogue import catalogue_json
 
 FOLDER = Path(__file__).parent
 PAGE = "index.html"
+ENTRY = "main.js"
 CATALOGUE = "catalogue.json"
+_MODULES = "<!-- modules -->\n"
+_IMPORTED = re.compile(r'^(?:import|export)\b[^"]* from "(\.[^"]+)"', re.MULTILINE)
 _TYPES = {
     ".html": "text/html; charset=utf-8",
     ".css": "text/css; charset=utf-8",
@@ -50,12 +55,33 @@ class Asset:
 @cache
 def assets() -> Mapping[str, Asset]:
     """Return every file of the page by its path below `/explorer/`, with the catalogue of kinds and recipes."""
-    files = {
-        path.relative_to(FOLDER).as_posix(): _asset(_TYPES[path.suffix], path.read_bytes())
-        for path in sorted(FOLDER.rglob("*"))
-        if path.suffix in _TYPES
-    }
+    paths = [path for path in sorted(FOLDER.rglob("*")) if path.suffix in _TYPES]
+    bodies = {path.relative_to(FOLDER).as_posix(): path.read_bytes() for path in paths}
+    bodies[PAGE] = _preloading(bodies[PAGE].decode(), modules_of(ENTRY, bodies)).encode()
+    files = {path: _asset(_TYPES[Path(path).suffix], body) for path, body in bodies.items()}
     return MappingProxyType({**files, CATALOGUE: _asset("application/json", catalogue_json().encode())})
+
+
+def modules_of(entry: str, bodies: Mapping[str, bytes]) -> list[str]:
+    """Return the paths of all modules that a module needs, itself included, each after those that it imports."""
+    ordered: dict[str, None] = {}
+    _collect(entry, bodies, set(), ordered)
+    return list(ordered)
+
+
+def _collect(path: str, bodies: Mapping[str, bytes], seen: set[str], ordered: dict[str, None]) -> None:
+    seen.add(path)
+    for target in _IMPORTED.findall(bodies[path].decode()):
+        module = posixpath.normpath(posixpath.join(posixpath.dirname(path), target))
+        if module not in seen:
+            _collect(module, bodies, seen, ordered)
+    ordered[path] = None
+
+
+def _preloading(page: str, modules: list[str]) -> str:
+    """Return the page with a link to each module: the browser asks for all at once, not for one after another."""
+    links = "".join(f'<link rel="modulepreload" href="explorer/{path}">\n' for path in modules)
+    return page.replace(_MODULES, links, 1)
 
 
 def _asset(content_type: str, body: bytes) -> Asset:

@@ -1,14 +1,14 @@
 // The page: connects the address, the form, the engine and the curves.
 
-import { button, el, fill, say } from "./dom.js";
-import { Engine, TokenError, catalogue as loadCatalogue, isStatic } from "./engine.js";
-import { Form } from "./form.js";
+import { button, el, fill, say } from "./common/dom.js";
+import { Engine, TokenError, catalogue as loadCatalogue, isStatic } from "./data/engine.js";
+import { Form } from "./form/form.js";
 import { lookUp } from "./runs/calls.js";
-import { namesIn } from "./runs/origins.js";
+import { namesIn } from "./data/origins.js";
 import { Runs } from "./runs/panel.js";
-import { addSearch } from "./search.js";
-import { History, exampleOf, initial, read, written } from "./state.js";
-import { Stage } from "./stage.js";
+import { addSearch } from "./form/search.js";
+import { History, exampleOf, initial, read, written } from "./data/state.js";
+import { Stage } from "./stage/stage.js";
 
 const BEGIN = "custom.WarmupWithDecay";
 

@@ -1,5 +1,5 @@
 // Compares the extremes of ranges with a walk over their rows, and prints the number of ranges that differ.
-import { Extremes } from "../../service/explorer/decimate.js";
+import { Extremes } from "../../service/explorer/chart/decimate.js";
 
 let seed = 1;
 const draw = (below) => (seed = (seed * 48271) % 2147483647) % below;

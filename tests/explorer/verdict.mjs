@@ -1,7 +1,7 @@
 // Reads a pair of columns on each line of its input, and prints what the page says of them.
 import { createInterface } from "node:readline";
-import { difference } from "../../service/explorer/difference.js";
-import { verdict } from "../../service/explorer/verdict.js";
+import { difference } from "../../service/explorer/compare/difference.js";
+import { verdict } from "../../service/explorer/compare/verdict.js";
 
 for await (const line of createInterface({ input: process.stdin })) {
   const [a, b] = JSON.parse(line).map((values) => Float64Array.from(values));

@@ -1,8 +1,8 @@
 // The requests about tables and runs. Changes are made as the Python client makes them: with If-Match, so that one whose
 // answer was lost may be sent again, and never takes effect twice.
 
-import { RefusedError, request } from "../engine.js";
-import { remember, specNamed, namesIn } from "./origins.js";
+import { RefusedError, request } from "../data/engine.js";
+import { remember, specNamed, namesIn } from "../data/origins.js";
 
 const ATTEMPTS = 4;
 const PAGE = 25;

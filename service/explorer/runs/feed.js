@@ -1,6 +1,6 @@
 // The feed of changes: each part is waited for with fetch, so that the token can be sent, which EventSource cannot do.
 
-import { TokenError, request } from "../engine.js";
+import { TokenError, request } from "../data/engine.js";
 
 const WAIT = 25; // seconds that the server keeps a request for changes
 const FIRST_PAUSE = 1, LONGEST_PAUSE = 30; // seconds before a new connection

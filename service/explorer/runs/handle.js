@@ -1,7 +1,7 @@
 // The line in the chart at the first row that changes: dragged, or moved with the arrow keys.
 
-import { el } from "../dom.js";
-import { count } from "../format.js";
+import { el } from "../common/dom.js";
+import { count } from "../common/format.js";
 
 export class Handle {
   /** @param {any} page @param {(step: number, done: boolean) => void} moved */
@@ -35,7 +35,7 @@ export class Handle {
 
   place() {
     const { chart, step } = this;
-    const x = step === null || !chart?.scaleX ? NaN : chart.scaleX.place(step), { box } = chart ?? {};
+    const x = step === null || !chart?.across ? NaN : chart.across.place(step), { box } = chart ?? {};
     this.root.hidden = !(x >= box?.left - 1 && x <= box?.right + 1);
     if (this.root.hidden) return;
     this.root.style.left = `${chart.root.offsetLeft + x}px`;
@@ -47,8 +47,8 @@ export class Handle {
   }
 
   drag(event, done) {
-    const { box, scaleX, root } = this.chart, x = event.clientX - root.getBoundingClientRect().left;
-    this.moved(Math.round(scaleX.step(Math.min(Math.max(x, box.left), box.right))), done);
+    const { box, across, root } = this.chart, x = event.clientX - root.getBoundingClientRect().left;
+    this.moved(Math.round(across.step(Math.min(Math.max(x, box.left), box.right))), done);
   }
 
   key(event) {

@@ -1,11 +1,11 @@
 // Tables and runs of the server: found, opened, and a run followed. It stands in the place of the form.
 
-import { button, el, fill, later, newId, say } from "../dom.js";
-import { keepToken } from "../engine.js";
-import { count, when } from "../format.js";
+import { button, el, fill, later, newId, say } from "../common/dom.js";
+import { keepToken } from "../data/engine.js";
+import { count, when } from "../common/format.js";
 import { list, whoAmI } from "./calls.js";
 import { Feed } from "./feed.js";
-import { namesIn } from "./origins.js";
+import { namesIn } from "../data/origins.js";
 import { RunView } from "./run.js";
 
 export class Runs {

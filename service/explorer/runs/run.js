@@ -1,10 +1,10 @@
 // One run: its version, its history, its workers and the proposals for it.
 
-import { button, el, newId, refill, say } from "../dom.js";
-import { brief, count, when } from "../format.js";
-import { MAX_CURVES } from "../state.js";
+import { button, el, newId, refill, say } from "../common/dom.js";
+import { brief, count, when } from "../common/format.js";
+import { MAX_CURVES } from "../data/state.js";
 import { decide, inWords, labelOf, readProgress, readRun } from "./calls.js";
-import { originOf, remember } from "./origins.js";
+import { originOf, remember } from "../data/origins.js";
 import { Steer } from "./steer.js";
 
 const POLL = 5000; // milliseconds between two looks at the workers, which the feed of changes does not tell

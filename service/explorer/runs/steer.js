@@ -1,11 +1,11 @@
 // A run is changed from a step on: a template, what it would do, then proposed or made.
 
-import { button, el, fill, later, newId, say } from "../dom.js";
-import { storedTable } from "../engine.js";
-import { brief, count, parsed, typed } from "../format.js";
+import { button, el, fill, later, newId, say } from "../common/dom.js";
+import { storedTable } from "../data/engine.js";
+import { brief, count, parsed, typed } from "../common/format.js";
 import { amend, dryRun, dryRunsAt, inWords, propose } from "./calls.js";
 import { Handle } from "./handle.js";
-import { originOf, remember } from "./origins.js";
+import { originOf, remember } from "../data/origins.js";
 
 const SHAPES = ["linear", "cosine", "1-sqrt", "geometric", "inverse_sqrt"];
 const TEMPLATES = {

@@ -1,10 +1,10 @@
 // Several curves beside the first one, in numbers.
 
-import { Extremes } from "./decimate.js";
+import { Extremes } from "../chart/decimate.js";
 import { difference, differences } from "./difference.js";
-import { button, el, fill, later } from "./dom.js";
-import { brief, count } from "./format.js";
-import { summaryOf } from "./table.js";
+import { button, el, fill, later } from "../common/dom.js";
+import { brief, count } from "../common/format.js";
+import { summaryOf } from "../stage/table.js";
 import { inWords, ulpText, verdict } from "./verdict.js";
 
 /** @type {WeakMap<Float64Array, Map<string, any>>} differences that were made, by the second curve */

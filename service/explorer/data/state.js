@@ -1,6 +1,6 @@
 // What the page shows, as one value: it is kept in the address behind `#`, which no server sees, and can be undone.
 
-import { originOf, specNamed } from "./runs/origins.js";
+import { originOf, specNamed } from "./origins.js";
 
 export const MAX_CURVES = 8;
 export const MAX_ROWS = 20_000_000;

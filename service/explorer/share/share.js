@@ -1,7 +1,7 @@
 // Links, code and files to take away.
 
-import { button, el, fill, newId } from "./dom.js";
-import { isStatic } from "./engine.js";
+import { button, el, fill, newId } from "../common/dom.js";
+import { isStatic } from "../data/engine.js";
 import { SNIPPETS } from "./snippets.js";
 import { csvOf, npyOf, pngOf, safetensorsOf, svgOf } from "./files.js";
 

@@ -1,6 +1,6 @@
 // A spec as code for other places.
 
-import { typed } from "./format.js";
+import { typed } from "../common/format.js";
 
 /** @type {Record<string, (spec: any, server: string) => string>} */
 export const SNIPPETS = {

@@ -2,7 +2,7 @@
 // The rules are those of `scheduler/views/verdict.py`, where they stand in words; a test holds both to each other.
 
 import { difference, sameBits } from "./difference.js";
-import { brief, count } from "./format.js";
+import { brief, count } from "../common/format.js";
 
 const CLOSE = 1e-9, NOTHING = 2 ** -46, LEAST = 3, FURTHEST = 1_000_000, PROBES = 16, MOST_CHECKED = 64;
 

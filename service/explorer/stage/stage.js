@@ -1,14 +1,14 @@
 // The large part of the page: the curves, what the cursor reads, the facts, and the tables below.
 
-import { Chart } from "./chart.js";
-import { Comparison, differenceSeries } from "./compare.js";
-import { Extremes } from "./decimate.js";
-import { button, el, fill, later, refill, say } from "./dom.js";
-import { TokenError, isStatic, keepToken, manifestOf } from "./engine.js";
-import { brief, count, exact } from "./format.js";
-import { originOf } from "./runs/origins.js";
-import { Share } from "./share.js";
-import { MAX_CURVES, MAX_ROWS } from "./state.js";
+import { Chart } from "../chart/chart.js";
+import { Comparison, differenceSeries } from "../compare/comparison.js";
+import { Extremes } from "../chart/decimate.js";
+import { button, el, fill, later, refill, say } from "../common/dom.js";
+import { TokenError, isStatic, keepToken, manifestOf } from "../data/engine.js";
+import { brief, count, exact } from "../common/format.js";
+import { originOf } from "../data/origins.js";
+import { Share } from "../share/share.js";
+import { MAX_CURVES, MAX_ROWS } from "../data/state.js";
 import { Rows, boundaryTable, flat, phasesOf, summaryOf } from "./table.js";
 
 const LETTERS = "ABCDEFGH";
@@ -22,6 +22,8 @@ export class Stage {
     this.tables = []; // of each curve: { spec, text, table, flat: [{ name, values, extremes }] }
     this.charts = [];
     this.marks = []; // beside the boundaries: { step, label, dot }, `dot` the colour of one on the curve
+    /** @type {Set<import("../chart/types.js").Layer>} what other modules draw over the curves */
+    this.layers = new Set();
     this.cursor = 0;
     this.notices = new Map();
     this.title = document.getElementById("title");
@@ -63,7 +65,7 @@ export class Stage {
     fill(document.getElementById("notices"), ...this.notices.values());
   }
 
-  /** @param {import("./state.js").State} state @param {boolean} done */
+  /** @param {import("../data/state.js").State} state @param {boolean} done */
   show(state, done) {
     this.state = state;
     this.tables.length = Math.min(this.tables.length, state.specs.length);
@@ -181,6 +183,16 @@ export class Stage {
     this.share.show(entry);
   }
 
+  /** Draw a layer over the curves of its column, until the function that this returns is called. @param {import("../chart/types.js").Layer} layer */
+  addLayer(layer) {
+    this.layers.add(layer);
+    this.paint();
+    return () => {
+      this.layers.delete(layer);
+      this.paint();
+    };
+  }
+
   addChart(name, place) {
     const chart = new Chart(name, {
       view: (view) => this.page.change({ view }, "view"),
@@ -207,7 +219,7 @@ export class Stage {
       const more = name === "lr" ? this.marks.filter(({ step }) => step < rows) : [];
       const values = first.flat.find((column) => column.name.split(".")[0] === name).values;
       const phases = ready.length > 1 ? [] : phasesOf(values, marks.map(({ step }) => step), name === "lr");
-      return { name, series, rows, marks: [...marks, ...more].sort((a, b) => a.step - b.step), phases, x, y: differs ? "linear" : y, stride: spec.stride ?? 1, axis: spec.axis ?? "step", unit: differs ? `${name}: ${against} difference` : name };
+      return { name, series, rows, marks: [...marks, ...more].sort((a, b) => a.step - b.step), phases, layers: differs ? [] : [...this.layers].filter(({ column }) => column === name), x, y: differs ? "linear" : y, stride: spec.stride ?? 1, axis: spec.axis ?? "step", unit: differs ? `${name}: ${against} difference` : name };
     });
   }
 

@@ -1,9 +1,9 @@
 // The form of a spec: one card for each schedule, made from the schemas of the catalogue.
 
-import { button, el, fill, newId, prose } from "./dom.js";
+import { button, el, fill, newId, prose } from "../common/dom.js";
 import { fieldOf } from "./fields.js";
 import { groupOf } from "./search.js";
-import { setAt, valueAt } from "./state.js";
+import { setAt, valueAt } from "../data/state.js";
 
 const STEPS = { type: "integer", minimum: 1, maximum: 20_000_000 };
 const LAYOUT = [

@@ -1,7 +1,7 @@
 // One field of the form for each shape of a parameter's JSON schema.
 
-import { el, newId, prose } from "./dom.js";
-import { brief, parsed, typed } from "./format.js";
+import { el, newId, prose } from "../common/dom.js";
+import { brief, parsed, typed } from "../common/format.js";
 
 const NOTCHES = 1000;
 

@@ -1,14 +1,14 @@
 // What a canvas cannot say to a screen reader, and numbers to copy: the boundaries, and every row.
 
-import { button, el, fill, newId } from "./dom.js";
-import { count, exact, parsed } from "./format.js";
+import { button, el, fill, newId } from "../common/dom.js";
+import { count, exact, parsed } from "../common/format.js";
 
 const PAGE = 25;
 const MOST_BOUNDARIES = 40;
 
 /**
  * The columns of a table, flat: `lr`, or `lr.0`, `lr.1` for groups.
- * @param {import("./engine.js").Table} table
+ * @param {import("../data/engine.js").Table} table
  * @returns {{ name: string, values: Float64Array }[]}
  */
 export function flat(table) {

@@ -1,6 +1,6 @@
 // The search over kinds and recipes: a combobox that is used without a mouse.
 
-import { el, fill, newId, prose } from "./dom.js";
+import { el, fill, newId, prose } from "../common/dom.js";
 
 const MOST = 60;
 

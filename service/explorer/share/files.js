@@ -1,6 +1,6 @@
 // A table and its picture as files, made in the page and equal to the server's, byte for byte.
 
-import { el } from "./dom.js";
+import { el } from "../common/dom.js";
 
 const LINES = 4096;
 

@@ -1,6 +1,6 @@
 // Where tables come from: the kernel in a worker, or the server for kinds that the kernel does not have.
 
-import { originOf } from "./runs/origins.js";
+import { originOf } from "./origins.js";
 
 /**
  * @typedef {{ names: string[], columns: Map<string, Float64Array[]>, rows: number, source: "exact" | "preview" | "server",
