@@ -28,7 +28,7 @@ class PinnedTable(Table):
         self, table: Table, *, run: str | None = None, version: int | None = None, replaces: str | None = None
     ) -> None:
         check_pin(run, version)
-        self.__dict__.update(vars(table))
+        self._share(table)
         self.run = run
         self.version = version
         self.replaces = replaces

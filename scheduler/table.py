@@ -15,7 +15,6 @@ import secrets
 import stat
 import sys
 from collections.abc import Iterable, Mapping
-from functools import cached_property
 from mmap import ACCESS_READ, mmap
 from pathlib import Path
 from types import MappingProxyType
@@ -111,6 +110,8 @@ class Table(DisplayedTable, TableValues):
         self.total_steps = layout.total_steps
         self._spec = spec
         self.provenance = provenance
+        self._digest: str | None = None
+        self._header: bytes | None = None
         self.columns: Mapping[str, Values] = MappingProxyType(dict(zip(layout.columns, data, strict=True)))
         self._data = data
         floats: dict[str, Any] = {name: row.data for name, row in self.columns.items()}  # memoryviews of format 'd'
@@ -141,7 +142,7 @@ class Table(DisplayedTable, TableValues):
         verified: use it only for a process that you trust as your own.
         """
         table = cls._of(spec, values)
-        table.__dict__["digest"] = digest
+        table._digest = digest
         return table
 
     @classmethod
@@ -149,6 +150,11 @@ class Table(DisplayedTable, TableValues):
         table = cls.__new__(cls)
         table._adopt(spec.layout, data, spec=spec, provenance=provenance())
         return table
+
+    def _share(self, table: Table) -> None:
+        """Become equal to another table, with whose memory and spec."""
+        self._adopt(table.layout, table._data, spec=table._spec, provenance=table.provenance)
+        self._digest, self._header = table._digest, table._header
 
     # -- what it holds ------------------------------------------------------------------------------------------------
 
@@ -177,12 +183,16 @@ class Table(DisplayedTable, TableValues):
         """Bytes of the values."""
         return self._data.nbytes
 
-    @cached_property
+    @property
     def digest(self) -> str:
         """SHA-256 of the layout and the values, 64 hexadecimal digits (see the module)."""
-        digest = self.layout.hasher()
-        digest.update(self._bytes())
-        return digest.hexdigest()
+        # no cached_property: it asks for __dict__, after which CPython 3.11 reads every attribute in twice the time,
+        # in `get_lr` too
+        if self._digest is None:
+            digest = self.layout.hasher()
+            digest.update(self._bytes())
+            self._digest = digest.hexdigest()
+        return self._digest
 
     def plot(
         self,
@@ -219,10 +229,12 @@ class Table(DisplayedTable, TableValues):
 
     # -- as a file ----------------------------------------------------------------------------------------------------
 
-    @cached_property
+    @property
     def header(self) -> bytes:
         """The bytes of the safetensors file before the values."""
-        return self.layout.header(self.digest)
+        if self._header is None:
+            self._header = self.layout.header(self.digest)
+        return self._header
 
     @property
     def claims(self) -> dict[str, str]:
@@ -304,7 +316,7 @@ class Table(DisplayedTable, TableValues):
         table = cls.__new__(cls)
         data = values.astype(np.float64, copy=False).reshape(len(header.layout.columns), -1)
         table._adopt(header.layout, data, spec=header.spec, provenance=header.provenance)
-        table.__dict__["digest"] = digest
+        table._digest = digest
         return table
 
     @classmethod

@@ -7,6 +7,7 @@ import weakref
 from collections.abc import Callable, Iterator
 from typing import Any
 
+_HOOKS = "_optimizer_load_state_dict_post_hooks"
 Hook = Callable[[Any], None]
 """Called with an optimizer."""
 Around = tuple[Hook, Hook]
@@ -54,7 +55,12 @@ def _walk(optimizer: Any) -> Iterator[Any]:
 
 def has_hooks(optimizer: Any) -> bool:
     """Whether an optimizer itself has run torch's constructor, and so calls hooks."""
-    return "_optimizer_load_state_dict_post_hooks" in getattr(optimizer, "__dict__", {})
+    # not through its __dict__: once that was asked for, CPython 3.11 looks up every attribute in twice the time
+    try:
+        object.__getattribute__(optimizer, _HOOKS)  # past a wrapper's __getattr__, which may ask what it wraps
+    except AttributeError:
+        return False
+    return not hasattr(type(optimizer), _HOOKS)
 
 
 def _optimizers(value: Any) -> list[Any]:

@@ -130,7 +130,7 @@ def test_a_flipped_bit_in_memory_stops_all(tmp_path: Path, service: FolderServic
             damaged = np.array(table.lr)
             damaged[7] = math.nextafter(damaged[7], 1)
             other = Table({"lr": damaged})
-            other.__dict__["digest"] = digest  # as if the memory had changed after it was read
+            other._digest = digest  # as if the memory had changed after it was read
             return other
 
     damaging = Damaging(service.away.parent)
