@@ -154,39 +154,53 @@ class TableLR(FollowingScheduler):
         without `per_step`, and `PastEndError` past the end of a table whose `after` is `error`; never `TypeError`,
         which DeepSpeed would take for an invitation to call `step(batch_size)`.
         """
-        updates = self._updates
-        made = updates.mark == MADE
+        updates, made = self._updates, False
         if epoch is None:
-            if not made and self._waits():
+            progress = self.last_epoch + 1
+            if updates.mark == MADE:
+                made = True
+                # most optimizers have one group, and a rate that stays as it is needs no look at the table
+                if progress < self._run_end and progress >= self._run_start:
+                    try:
+                        [only] = self.optimizer.param_groups
+                    except ValueError:
+                        pass  # groups were added
+                    else:
+                        if only["lr"] is self._run_rate:
+                            self.last_epoch = progress
+                            self._step_count += 1
+                            updates.mark = NONE
+                            return
+            elif self._waits():
                 self._step_count += 1
                 return
-            groups = self.optimizer.param_groups
-            first, written = groups[0], self._written
-            count = len(groups)
-            # most optimizers have one group, for which nothing is looked at twice
-            if first["lr"] is written and count == self._count and (count == 1 or groups[-1]["lr"] is written):
-                progress = self.last_epoch + 1
+            if self._count == 1:
                 try:
+                    [only] = self.optimizer.param_groups
                     rate = self._rates[progress]
-                except IndexError:
-                    pass
+                except (ValueError, IndexError):
+                    pass  # groups were added, or there is no such row
                 else:
-                    self.last_epoch = progress
-                    self._step_count += 1
-                    if made:
-                        updates.mark = NONE
-                        updates.seen = True
-                    if rate == written:
+                    written = self._written
+                    if only["lr"] is written:
+                        self.last_epoch = progress
+                        self._step_count += 1
+                        if made:
+                            updates.mark = NONE
+                            updates.seen = True
+                        if rate != written:
+                            self._written = only["lr"] = rate
+                            self._last_lr = [rate]
+                        elif made and progress >= self._next_search:
+                            self._find_run(progress)
                         return
-                    self._written = rate
-                    if count == 1:
-                        first["lr"] = rate
-                        self._last_lr = [rate]
-                        return
-                    for group in groups:
-                        group["lr"] = rate
-                    self._last_lr = [rate] * count
-                    return
+            elif self._step_all(progress):
+                if made:
+                    updates.mark = NONE
+                    updates.seen = True
+                return
+        elif updates.mark == MADE:
+            made = True
         self._check_step(epoch)
         if epoch is None or not self._composite:  # torch before 2.9 steps to 0 at the milestones of a SequentialLR
             self._prepare(self.last_epoch + self._unit)
@@ -199,7 +213,7 @@ class TableLR(FollowingScheduler):
             updates.reset()
             updates.seen = updates.seen or made
         if not self._is_initial:
-            self._rates = self._rates_of_steps()
+            self._use(self._rates_of_steps())
 
     def set_progress(self, n: int) -> None:
         """Write the row for progress `n`, counted in the table's axis from 0. Calling it again changes nothing.
@@ -235,7 +249,7 @@ class TableLR(FollowingScheduler):
         self._writer = writer
         self._warned.discard("end")
         if self._rates:
-            self._rates = self._rates_of_steps()
+            self._use(self._rates_of_steps())
         if is_ours:
             self._apply(self._row(self.last_epoch))
 
@@ -323,7 +337,7 @@ class TableLR(FollowingScheduler):
         if state.run is not None and state.digest == self.table.digest:
             self.run, self.version = state.run, state.version
         self._idle = False
-        self._rates = NO_RATES
+        self._use(NO_RATES)
         self._updates.take_up(state.updates if self._counts else Noted())
         if row is not None:
             self._apply(row)
@@ -347,7 +361,7 @@ class TableLR(FollowingScheduler):
         """After the optimizer's state was loaded, which has replaced the groups."""
         renew_groups(self.optimizer)
         self._writer.unbind()
-        self._rates = NO_RATES
+        self._use(NO_RATES)
         if self._writes_again:
             self._apply(self._row(self.last_epoch))
 

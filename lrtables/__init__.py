@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     )
     from client.distributed import share_table
     from client.lr_scheduler import TableLR
-    from client.plain_loop import set_lr
+    from client.plain_loop import bind_table, set_lr
     from client.ranks.applied import check_applied_rates
     from client.ranks.following import follow
     from lrtables import schedules
@@ -98,6 +98,7 @@ __all__ = [
     "TableError",
     "TableLR",
     "UnexpectedResponseError",
+    "bind_table",
     "capture",
     "check_applied_rates",
     "compare",
@@ -121,6 +122,7 @@ _MODULES = {
     "follow": "client.ranks.following",
     "share_table": "client.distributed",
     "TableLR": "client.lr_scheduler",
+    "bind_table": "client.plain_loop",
     "set_lr": "client.plain_loop",
     "capture": "scheduler.interop.capture",
     "compare": "scheduler.views.compare",

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from client.optimizer.binding import Binding
-from scheduler import Table
+from scheduler import PastEndError, Table
 from scheduler.interop.group_fields import Group, Write, check_place, read, write, writer_of
 from scheduler.numerics.rates import MAX_RATE, is_rate
 
@@ -23,6 +23,8 @@ _Columns = dict[str, "memoryview[float]"]
 _Row = dict[str, float]
 """One group's values, by name without suffix."""
 NO_RATES: memoryview[float] = memoryview(b"").cast("d")
+SEARCHED = 4096
+"""Rows that `end_of_run` reads: some microseconds."""
 _SHOWN = 6  # values of groups in a message
 
 
@@ -194,6 +196,30 @@ def write_values(groups: Sequence[Group], values: Values) -> None:
     for name, column in values.items():
         for group, value in zip(groups, column, strict=True):
             write(group, name, value)
+
+
+def row_in_force(table: Table, progress: int) -> int | None:
+    """The table's row for a progress of 0 or more; None where the table releases the rates there.
+
+    Raises `PastEndError` past the end of a table whose `after` is `error`; exactly at the end it is the last row.
+    """
+    row, last = progress // table.stride, table.total_steps - 1
+    if row <= last:
+        return row
+    if table.after == "error" and row > last + 1:
+        end = table.total_steps * table.stride
+        raise PastEndError(f"{table.axis} {progress} is past the table's end, {end}")
+    return None if table.after == "release" else last
+
+
+def end_of_run(rates: memoryview[float], row: int) -> int:
+    """The first row after `row` that has another rate, or the last one looked at and one more.
+
+    `SEARCHED` rows are looked at, from `row` on, which must be one of the table's.
+    """
+    searched = np.asarray(rates[row : row + SEARCHED])
+    other = searched != searched[0]
+    return row + (int(other.argmax()) if other.any() else len(searched))
 
 
 def check_product(what: str, name: str, own: float, factor: float) -> None:

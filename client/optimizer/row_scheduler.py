@@ -13,13 +13,14 @@ from torch.optim.lr_scheduler import LRScheduler
 
 from client.optimizer import messages
 from client.optimizer.binding import Binding, NewGroup
-from client.optimizer.groups import NO_RATES, RowWriter, write_values
+from client.optimizer.groups import NO_RATES, SEARCHED, RowWriter, end_of_run, row_in_force, write_values
 from client.optimizer.rate_tensors import WrittenTensor, is_same, same_rate, written_tensor
 from client.pinned_table import PinnedTable
-from scheduler import PastEndError, ScheduleWarning, Table
+from scheduler import ScheduleWarning, Table
 from scheduler.interop.group_fields import Group, read
 
 _MOST_RATES = 4  # in a repr
+_LONG_RUN = 16  # rows of one rate that are worth a note
 _STEPPED = ("step", "epoch")  # axes on which one call of step() is one unit of progress
 
 
@@ -66,7 +67,7 @@ class RowScheduler(LRScheduler):
         """Set up what is derived from the table, and cannot be copied or pickled."""
         binding = Binding(self.table, self.groups, self.on_new_group)
         self._writer = RowWriter(self.table, relative=self.relative, binding=binding)
-        self._rates = NO_RATES  # filled at the first real step: until then torch's own checks should run
+        self._use(NO_RATES)  # filled at the first real step: until then torch's own checks should run
         self._tensors: dict[int, WrittenTensor] = {}
 
     # -- torch's step -------------------------------------------------------------------------------------------------
@@ -112,13 +113,7 @@ class RowScheduler(LRScheduler):
 
     def _row(self, progress: int) -> int | None:
         """The table's row for a progress, row 0 for a negative one; None where the rate is released."""
-        row = max(progress // self.table.stride, 0)  # SequentialLR takes back those whose turn is to come
-        last = self.table.total_steps - 1
-        if row <= last:
-            return row
-        if self.table.after == "error" and row > last + 1:
-            raise PastEndError(f"{self.table.axis} {progress} is past the table's end, {self._end}")
-        return None if self.table.after == "release" else last
+        return row_in_force(self.table, max(progress, 0))  # SequentialLR takes back those whose turn is to come
 
     def _apply(self, row: int | None) -> None:
         groups = self.optimizer.param_groups
@@ -130,7 +125,7 @@ class RowScheduler(LRScheduler):
             self._last_lr = [*self._writer.write(groups, row)]
             self._sign(groups)
         if self._rates:  # those of the groups that were: the writer may have met others
-            self._rates = self._rates_of_steps()
+            self._use(self._rates_of_steps())
 
     def _sign(self, groups: list[Group]) -> None:
         """Record the objects written into the groups, to tell them from equal rates that another scheduler wrote."""
@@ -152,6 +147,41 @@ class RowScheduler(LRScheduler):
 
     def _values(self, name: str) -> list[float]:
         return [float(read(group, name)) for group in self.optimizer.param_groups]
+
+    # -- moving fast --------------------------------------------------------------------------------------------------
+
+    def _use(self, rates: memoryview[float]) -> None:
+        """Take other rates for the fast path of `step`, in which no run of equal rates is known yet."""
+        self._rates = rates
+        self._run_start = self._run_end = self._next_search = 0
+        self._run_rate: float | None = None  # the object in force throughout the run
+
+    def _find_run(self, progress: int) -> None:
+        """Note until which row the rate stays as it is, for one in force that is also that of row `progress`."""
+        end = end_of_run(self._rates, progress)
+        if end - progress < _LONG_RUN:
+            self._next_search = progress + SEARCHED
+            return
+        self._run_start, self._run_end, self._run_rate = progress, end, self._written
+        self._next_search = end
+
+    def _step_all(self, progress: int) -> bool:
+        """Move several groups to the row of `progress` where that is one rate for all; whether it was."""
+        groups, written, count = self.optimizer.param_groups, self._written, self._count
+        if not (len(groups) == count and groups[0]["lr"] is written and groups[-1]["lr"] is written):
+            return False
+        try:
+            rate = self._rates[progress]
+        except IndexError:
+            return False
+        self.last_epoch = progress
+        self._step_count += 1
+        if rate != written:
+            self._written = rate
+            for group in groups:
+                group["lr"] = rate
+            self._last_lr = [rate] * count
+        return True
 
     # -- whose rates --------------------------------------------------------------------------------------------------
 
