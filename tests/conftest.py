@@ -4,14 +4,18 @@ import os
 import shutil
 import socket
 import sys
+from collections import Counter
 from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, Phase, settings
 
+from tests.support.campaign import EXAMPLES
 from tests.support.servers.process import ServerProcess
 from tests.support.servers.small_disk import SmallDisk
+
+_SLOW = "mark.slow"
 
 IN_CI = os.environ.get("CI") == "true"
 
@@ -30,11 +34,11 @@ if _MEMORY.is_dir() and shutil.disk_usage(_MEMORY).free > 4 * 2**30:
 # No deadline and no complaint about slowness: how fast a busy machine is says nothing about a law. A failure is shrunk,
 # for at most the five minutes that hypothesis takes, but not explained, which would take many more runs of the test. In
 # CI, where it is the same failure each time, it is not shrunk either: the blob that is printed brings it back.
-# LRTABLES_EXAMPLES=2000 is for a campaign: laws whose examples cost much have counts of their own.
+# In a campaign there are more examples; laws whose examples cost much have counts of their own.
 settings.register_profile(
     "lrtables",
     deadline=None,
-    max_examples=int(os.environ.get("LRTABLES_EXAMPLES", "100")),
+    max_examples=EXAMPLES,
     suppress_health_check=[HealthCheck.too_slow],
     phases=set(Phase) - {Phase.explain},
     print_blob=True,
@@ -48,10 +52,24 @@ settings.register_profile(
 settings.load_profile("lrtables-ci" if IN_CI else "lrtables")
 
 
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Import no file without slow tests where only those are run: importing all of them takes 20 s of a core."""
+    if config.option.markexpr == "slow" and collection_path.suffix == ".py":
+        return True if _SLOW not in collection_path.read_text(encoding="utf-8") else None
+    return None
+
+
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with the slow tests, so that none of them is what all others wait for in the end."""
-    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+    """Begin with the files whose slow tests take longest, so that none is what all others wait for in the end."""
+    seconds: Counter[Path] = Counter()
+    for item in items:
+        if (mark := item.get_closest_marker("slow")) is not None:
+            assert _SLOW in item.path.read_text(encoding="utf-8"), (
+                f"{item.path}: write pytest.{_SLOW} for each slow test"
+            )
+            seconds[item.path] += mark.args[0] if mark.args else 5
+    items.sort(key=lambda item: -seconds[item.path])
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

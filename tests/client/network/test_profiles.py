@@ -22,6 +22,7 @@ from client import (
 )
 from scheduler import Table
 from scheduler.custom import WarmupWithDecay
+from tests.support.campaign import cases
 from tests.support.client.watchdog import ending
 from tests.support.servers import fault_profiles as faults
 from tests.support.servers.fault_proxy import FaultProxy, Profile
@@ -152,7 +153,7 @@ RANDOM_PROFILES = st.one_of(
 
 
 @pytest.mark.slow
-@settings(max_examples=60)
+@settings(max_examples=cases(30))
 @given(profile=RANDOM_PROFILES, call=st.sampled_from(sorted(CALLS)), first=st.sampled_from([None, 1, 2]))
 def test_no_parameters_of_a_failure_give_a_wrong_table(
     port: int, profile: Profile, call: str, first: int | None

@@ -15,6 +15,7 @@ import urllib3
 
 from scheduler import Spec, Table
 from service.storage.local import LocalStore
+from tests.support.campaign import cases
 from tests.support.servers.process import ServerProcess
 
 WRITER = Path(__file__).with_name("killed_writer.py")
@@ -79,12 +80,10 @@ def check_store(store: LocalStore, action: str) -> None:
 
 
 @pytest.mark.timeout(1800)
-@pytest.mark.parametrize(
-    ("rounds", "seed"), [(2, 0), *(pytest.param(15, seed, marks=pytest.mark.slow) for seed in (1, 2, 3, 4))]
-)
-def test_a_killed_server_serves_no_damaged_table(tmp_path: Path, rounds: int, seed: int) -> None:
+@pytest.mark.parametrize("rounds", [2, pytest.param(cases(15), marks=pytest.mark.slow, id="many")])
+def test_a_killed_server_serves_no_damaged_table(tmp_path: Path, rounds: int) -> None:
     """Killed at random moments while writing, a server keeps all that it answered and serves nothing damaged."""
-    moments = random.Random(seed)
+    moments = random.Random(rounds)
     answered: dict[int, str] = {}
     for number in range(rounds):
         with ServerProcess(tmp_path) as server:

@@ -82,13 +82,12 @@ class Cluster:
         return (response.status, response.json()) if response.status < 500 else (None, {})
 
 
-def write(cluster: Cluster, number: int, stopped: threading.Event) -> list[Operation]:
+def write(cluster: Cluster, number: int, stopped: threading.Event, operations: list[Operation]) -> None:
     """Change runs at random until it is stopped: mostly with the version that was seen last, which others have seen."""
     chosen, seen = random.Random(number), dict.fromkeys(RUNS, 0)
-    found: list[Operation] = []
     for count in itertools.count():
         if stopped.is_set():
-            return found
+            return
         run, action, reason = chosen.choice(RUNS), chosen.choice(ACTIONS), f"{number}-{count}"
         expected = None if action == "create" else max(seen[run] - (chosen.random() < 0.1), 1)
         body: dict[str, Any] = {"reason": reason}
@@ -102,10 +101,9 @@ def write(cluster: Cluster, number: int, stopped: threading.Event) -> list[Opera
         began = time.monotonic()
         status, document = cluster.ask(chosen, method, path, json=body, headers=headers)
         ended = math.inf if status is None else time.monotonic()  # without an answer it may be made later
-        found.append(Operation(run, action, expected, reason, began, ended, status, document))
+        operations.append(Operation(run, action, expected, reason, began, ended, status, document))
         current = document.get("current", document)
         seen[run] = current.get("version", seen[run])
-    raise AssertionError("it is stopped")
 
 
 def follow(cluster: Cluster, number: int, stopped: threading.Event) -> list[dict[str, Any]]:
@@ -126,18 +124,19 @@ def follow(cluster: Cluster, number: int, stopped: threading.Event) -> list[dict
 
 @contextmanager
 def load(cluster: Cluster) -> Iterator[tuple[list[Operation], list[list[dict[str, Any]]]]]:
-    """Writers and readers for a `with` block; what they have seen is there after it."""
+    """Writers and readers for a `with` block: the operations so far, and after the block what the readers have seen."""
     writing, reading = threading.Event(), threading.Event()
     operations: list[Operation] = []
     feeds: list[list[dict[str, Any]]] = []
     with ThreadPoolExecutor(WRITERS + READERS) as threads:
-        writers = [threads.submit(write, cluster, number, writing) for number in range(WRITERS)]
+        writers = [threads.submit(write, cluster, number, writing, operations) for number in range(WRITERS)]
         readers = [threads.submit(follow, cluster, number, reading) for number in range(READERS)]
         try:
             yield operations, feeds
         finally:
             writing.set()
-            operations += [each for writer in writers for each in writer.result()]
+            for writer in writers:
+                writer.result()
             reading.set()
             feeds += [reader.result() for reader in readers]
 
@@ -203,27 +202,36 @@ def check(cluster: Cluster, operations: list[Operation], feeds: list[list[dict[s
     assert made > 50
 
 
+def await_changes(operations: list[Operation], count: int) -> None:
+    """Wait until so many more changes were made."""
+
+    def made() -> int:
+        return sum(operation.is_done for operation in operations)
+
+    enough, patience = made() + count, time.monotonic() + 90
+    while made() < enough:
+        assert time.monotonic() < patience, f"not {count} changes in 90 s"
+        time.sleep(0.05)
+
+
 def test_no_change_is_lost_doubled_or_reordered(fragile_postgres: PostgresServer, tmp_path: Path) -> None:
     """While servers and PostgreSQL are killed, every version has one cause, and every reader sees each change once."""
     with ExitStack() as stack:
         cluster = Cluster(tmp_path, fragile_postgres.url(), stack)
         with load(cluster) as (operations, feeds):
-            time.sleep(3)
+            await_changes(operations, 40)
             cluster.restart(0, ServerProcess.stop)
-            time.sleep(2)
+            await_changes(operations, 40)
             fragile_postgres.stop()
             fragile_postgres.start()
-            time.sleep(2)
+            await_changes(operations, 40)
             cluster.restart(1, ServerProcess.kill)
             fragile_postgres.kill()
             fragile_postgres.start()
-            time.sleep(2)
+            await_changes(operations, 40)
             fragile_postgres.pause()
             time.sleep(1)
             fragile_postgres.resume()
-            time.sleep(3)
-            patience = time.monotonic() + 90  # of a busy machine, on which few changes were made meanwhile
-            while sum(operation.status in (200, 201) for operation in operations) < 80 and time.monotonic() < patience:
-                time.sleep(0.5)
+            await_changes(operations, 40)
         check(cluster, operations, feeds)
         assert any(operation.status is None for operation in operations)

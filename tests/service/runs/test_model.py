@@ -19,6 +19,7 @@ from scheduler import Table
 from service.app import create_app, open_server
 from service.settings import Settings
 from service.workers.pool import Workers
+from tests.support.campaign import cases
 
 TABLES = [Table({"lr": [0.5, value]}) for value in (0.5, 0.25, 0.125)]
 NAMES = st.sampled_from(["a/x", "a/y", "b/x"])
@@ -214,5 +215,7 @@ def test_server_and_model_agree(workers: Workers) -> None:
         def __init__(self) -> None:
             super().__init__(workers)
 
-    steps = settings(max_examples=20, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck))
+    steps = settings(
+        max_examples=cases(10), stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck)
+    )
     run_state_machine_as_test(WithWorkers, settings=steps)
