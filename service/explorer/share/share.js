@@ -1,8 +1,8 @@
 // Links, code and files to take away.
 
-import { button, el, fill, newId } from "../common/dom.js";
+import { button, el, newId, refill } from "../common/dom.js";
 import { isStatic } from "../data/engine.js";
-import { SNIPPETS } from "./snippets.js";
+import { snippetsOf } from "./snippets.js";
 import { csvOf, npyOf, pngOf, safetensorsOf, svgOf } from "./files.js";
 
 const FILES = { PNG: pngOf, SVG: svgOf, CSV: csvOf, npy: npyOf, safetensors: safetensorsOf };
@@ -16,7 +16,7 @@ export class Share {
     const id = newId();
     this.code = el("pre", { id, tabindex: "0", "aria-label": "Code" });
     this.state = el("span", { role: "status", class: "checked" });
-    this.way = Object.keys(SNIPPETS)[0];
+    this.way = "Python";
     this.tabs = el("div", { class: "choice", role: "group", "aria-label": "Copy as" });
     const files = Object.keys(FILES).map((name) => button(name, () => this.save(name), { "aria-label": `Save ${name}` }));
     this.root = el("section", { "aria-label": "Share", class: "share" },
@@ -26,9 +26,12 @@ export class Share {
 
   show(entry) {
     this.entry = entry;
-    fill(this.tabs, ...Object.keys(SNIPPETS).map((name) => button(name, () => { this.way = name; this.show(entry); }, { "aria-pressed": String(name === this.way) })));
     const server = isStatic() ? "http://127.0.0.1:8000" : new URL(".", document.baseURI).href.replace(/\/$/, "");
-    this.code.textContent = SNIPPETS[this.way](entry.spec, server);
+    const { spec, table, flat } = entry;
+    const made = snippetsOf({ spec, names: table.names, values: flat[0].values, isExact: table.source !== "preview" }, server);
+    const way = made.has(this.way) ? this.way : "Python"; // the one that was chosen comes back with a curve that has it
+    refill(this.tabs, JSON.stringify([...made.keys(), way]), () => [...made.keys()].map((name) => button(name, () => { this.way = name; this.show(this.entry); }, { "aria-pressed": String(name === way) })));
+    this.code.textContent = made.get(way);
   }
 
   /** Copy a text. Browsers offer their clipboard only on secure addresses; elsewhere a selection is copied. */
