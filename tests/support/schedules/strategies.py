@@ -43,7 +43,7 @@ def schedules(kind: str, depth: int = 1, *, rates_only: bool = True) -> st.Searc
             reject()
         return schedule
 
-    return _value(schema, schema.get("$defs", {}), depth).map(build)
+    return _Described(schema.get("$defs", {})).value(schema, depth).map(build)
 
 
 def _stays_a_rate(schedule: Schedule) -> bool:
@@ -63,68 +63,83 @@ def on_one_optimizer(data: Any) -> Any:
     return {**data, "schedulers": agreed, **ordered}
 
 
-def _value(schema: dict[str, Any], definitions: dict[str, Any], depth: int) -> st.SearchStrategy[Any]:
-    """Any JSON value that a schema describes."""
-    if "$ref" in schema:
-        name = schema["$ref"].rpartition("/")[2]
-        return st.deferred(lambda: _value(definitions[name], definitions, depth))
-    if "oneOf" in schema:
-        return _part(schema["oneOf"], definitions, depth)
-    if "anyOf" in schema:
-        return st.one_of([_value(choice, definitions, depth) for choice in schema["anyOf"]])
-    if "const" in schema:
-        return st.just(schema["const"])
-    if "enum" in schema:
-        return st.sampled_from(schema["enum"])
-    match schema.get("type"):
-        case "object":
-            return _object(schema, definitions, depth)
-        case "array":
-            items = _value(schema["items"], definitions, depth)
-            return st.lists(items, min_size=schema.get("minItems", 0), max_size=min(schema.get("maxItems", 3), 3))
-        case "integer":
-            low = max(schema.get("minimum", 0), -MAX_STEPS)
-            return st.integers(low, min(schema.get("maximum", MAX_STEPS), MAX_STEPS))
-        case "number":
-            return _number(schema)
-        case "boolean":
-            return st.booleans()
-        case "null":
-            return st.none()
-        case "string":  # the name of a column, or the digest of a table that nobody would have
-            return st.just("lr") if re.search(schema.get("pattern", ""), "lr") else st.nothing()
-    raise AssertionError(f"no strategy for {schema}")
+class _Described:
+    """What JSON schemas describe.
 
+    A definition has one strategy for each depth: made anew in each draw, it would take most of the time of the draw.
+    """
 
-def _part(choices: list[dict[str, Any]], definitions: dict[str, Any], depth: int) -> st.SearchStrategy[Any]:
-    """A part of a composite: any kind, and where the depth is used up one that has no parts."""
-    if depth == 0:
-        named = {choice["$ref"].rpartition("/")[2]: choice for choice in choices}
-        leaves = [choice for name, choice in named.items() if "$ref" not in json.dumps(definitions[name])]
-        choices = [named[name] for name in SIMPLE if name in named] or leaves
-    return st.sampled_from(choices).flatmap(lambda choice: _value(choice, definitions, max(depth - 1, 0)))
+    def __init__(self, definitions: dict[str, Any]) -> None:
+        self._definitions = definitions
+        self._named: dict[tuple[str, int], st.SearchStrategy[Any]] = {}
 
+    def value(self, schema: dict[str, Any], depth: int) -> st.SearchStrategy[Any]:
+        """Any JSON value that a schema describes."""
+        if "$ref" in schema:
+            return self._definition(schema["$ref"].rpartition("/")[2], depth)
+        if "oneOf" in schema:
+            return self._part(schema["oneOf"], depth)
+        if "anyOf" in schema:
+            return st.one_of([self.value(choice, depth) for choice in schema["anyOf"]])
+        if "const" in schema:
+            return st.just(schema["const"])
+        if "enum" in schema:
+            return st.sampled_from(schema["enum"])
+        match schema.get("type"):
+            case "object":
+                return self._object(schema, depth)
+            case "array":
+                items = self.value(schema["items"], depth)
+                return st.lists(items, min_size=schema.get("minItems", 0), max_size=min(schema.get("maxItems", 3), 3))
+            case "integer":
+                low = max(schema.get("minimum", 0), -MAX_STEPS)
+                return st.integers(low, min(schema.get("maximum", MAX_STEPS), MAX_STEPS))
+            case "number":
+                return _number(schema)
+            case "boolean":
+                return st.booleans()
+            case "null":
+                return st.none()
+            case "string":  # the name of a column, or the digest of a table that nobody would have
+                return st.just("lr") if re.search(schema.get("pattern", ""), "lr") else st.nothing()
+        raise AssertionError(f"no strategy for {schema}")
 
-def _object(schema: dict[str, Any], definitions: dict[str, Any], depth: int) -> st.SearchStrategy[Any]:
-    properties = {name: _value(part, definitions, depth) for name, part in schema["properties"].items()}
-    required = {*schema.get("required", ()), "kind"}
-    return st.fixed_dictionaries(
-        {name: value for name, value in properties.items() if name in required},
-        optional={name: value for name, value in properties.items() if name not in required},
-    )
+    def _definition(self, name: str, depth: int) -> st.SearchStrategy[Any]:
+        if (name, depth) not in self._named:
+            self._named[name, depth] = st.deferred(lambda: self.value(self._definitions[name], depth))
+        return self._named[name, depth]
+
+    def _part(self, choices: list[dict[str, Any]], depth: int) -> st.SearchStrategy[Any]:
+        """A part of a composite: any kind, and where the depth is used up one that has no parts."""
+        if depth == 0:
+            named = {choice["$ref"].rpartition("/")[2]: choice for choice in choices}
+            leaves = [choice for name, choice in named.items() if "$ref" not in json.dumps(self._definitions[name])]
+            choices = [named[name] for name in SIMPLE if name in named] or leaves
+        return st.sampled_from(choices).flatmap(lambda choice: self.value(choice, max(depth - 1, 0)))
+
+    def _object(self, schema: dict[str, Any], depth: int) -> st.SearchStrategy[Any]:
+        properties = {name: self.value(part, depth) for name, part in schema["properties"].items()}
+        required = {*schema.get("required", ()), "kind"}
+        return st.fixed_dictionaries(
+            {name: value for name, value in properties.items() if name in required},
+            optional={name: value for name, value in properties.items() if name not in required},
+        )
 
 
 def _number(schema: dict[str, Any]) -> st.SearchStrategy[float]:
     low, high = schema.get("minimum", schema.get("exclusiveMinimum", -1e6)), schema.get("maximum", 1e6)
-    whole = st.sampled_from([min(high, max(1e3, low)), high]).flatmap(
-        lambda top: st.floats(
-            low,
-            top,
-            exclude_min="exclusiveMinimum" in schema,
-            allow_nan=False,
-            allow_infinity=False,
-            allow_subnormal=False,
-        )
+    whole = st.one_of(
+        [
+            st.floats(
+                low,
+                top,
+                exclude_min="exclusiveMinimum" in schema,
+                allow_nan=False,
+                allow_infinity=False,
+                allow_subnormal=False,
+            )
+            for top in (min(high, max(1e3, low)), high)
+        ]
     )
     usual = [value for value in (1e-5, 1e-3, 0.1, 0.5, 0.9, 1.0) if low <= value <= high]
     return st.one_of(st.sampled_from(usual), whole) if usual else whole
