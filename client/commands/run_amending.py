@@ -191,12 +191,9 @@ def _propose(parsed: argparse.Namespace) -> int:
             return _dry_run(client, amendment, parsed, proposing=True)
         if parsed.picture:
             raise UsageError("--picture of a proposal needs --dry-run")
-        run = changed(client, parsed)
-        refusals = client.propose(run, amendment, dry_run=True).refusals
-        found = client.propose(run, amendment, reason=parsed.reason, link=parsed.link)
-    broken = [f"    would be refused now: {refusal.get('detail', refusal)}" for refusal in refusals]
-    data = {**found.to_dict(), "refusals": [*refusals]}
-    printing.show_result(data, [*printing.proposal_lines(found), *broken], as_json=parsed.json)
+        found = client.propose(changed(client, parsed), amendment, reason=parsed.reason, link=parsed.link)
+    broken = [f"    would be refused now: {refusal.get('detail', refusal)}" for refusal in found.refusals or ()]
+    printing.show_result(found.to_dict(), [*printing.proposal_lines(found), *broken], as_json=parsed.json)
     return 0
 
 

@@ -135,6 +135,8 @@ class Proposal:
         decided_by: the name of the token that decided; None while it is open.
         decided_at: when, ISO 8601.
         version: the version that its approval made.
+        refusals: each reason why its approval would be refused at the time it was made: its `code`, and a `detail` in
+            words. None where the service does not say it: only the answer to `propose` does.
     """
 
     __pydantic_config__ = ConfigDict(strict=True)
@@ -150,6 +152,7 @@ class Proposal:
     decided_by: str | None = None
     decided_at: Time | None = None
     version: Version | None = None
+    refusals: tuple[Mapping[str, Any], ...] | None = field(default=None, hash=False)
 
     def to_dict(self) -> dict[str, Any]:
         """The proposal as JSON data."""

@@ -141,6 +141,19 @@ class Proposal(BaseModel):
         )
 
 
+class NewProposal(Proposal):
+    """A proposed amendment of a run, as the response that made it has it."""
+
+    refusals: list[dict[str, Any]] = Field(
+        description="why its approval would be refused now, each with its code and detail; empty if it would not be"
+    )
+
+    @classmethod
+    def of_new(cls, row: ProposalRow, refusals: list[dict[str, Any]]) -> NewProposal:
+        """Return the document of a proposal that was just made."""
+        return cls(**Proposal.of(row).model_dump(), refusals=refusals)
+
+
 class Proposals(BaseModel):
     """A page of a run's proposals."""
 

@@ -147,13 +147,7 @@ class AmendmentService:
 
     async def dry_run(self, name: RunName, prepared: Prepared) -> DryRun:
         """Return what a prepared amendment would do. The run stays as it is."""
-        refusals = await self._executors.database(
-            self._runs.guards.refusals, name, prepared.head.run, prepared.change, prepared.passed
-        )
-        try:
-            prepared.check_changes()
-        except AmendmentRefusedError as error:
-            refusals.append({"code": "amendment-refused", "detail": str(error)})
+        refusals = await self.refusals(name, prepared)
         old, new = await self._tables.get(prepared.head.run.digest), await self._tables.get(prepared.target.digest)
         title = f"{name}: {describe_amendment(prepared.amendment)}"
         with old.pin(), new.pin():
@@ -161,6 +155,17 @@ class AmendmentService:
             picture = await self._executors.serialize(picture_of_change, old.table, new.table, step, title=title)
             last = {column: float(values[-1]) for column, values in new.table.columns.items()}
         return DryRun(prepared, last, refusals, picture)
+
+    async def refusals(self, name: RunName, prepared: Prepared) -> list[dict[str, Any]]:
+        """Return why a prepared amendment would be refused now, each reason with its code and detail."""
+        refusals = await self._executors.database(
+            self._runs.guards.refusals, name, prepared.head.run, prepared.change, prepared.passed
+        )
+        try:
+            prepared.check_changes()
+        except AmendmentRefusedError as error:
+            refusals.append({"code": "amendment-refused", "detail": str(error)})
+        return refusals
 
     async def _amended(self, head: RunHead, amendment: Amendment, *, from_values: bool) -> Spec:
         """Return the amended spec: that of the run's spec, or of its table's values."""

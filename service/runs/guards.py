@@ -177,8 +177,22 @@ def broken_rules(run: RunRow, change: TableChange | None, now: float) -> Iterato
 def without_values(error: GuardRailError) -> GuardRailError:
     """Return the error without the values of the table that break a rule: for who may not read them."""
     refusals = [{"rule": each["rule"], "limit": each["limit"]} for each in error.members["refusals"]]
-    text = "; ".join(f"it breaks the rule {each['rule']}, whose limit is {each['limit']:g}" for each in refusals)
+    text = "; ".join(map(_outline, refusals))
     return GuardRailError(text, members={**refusals[0], "refusals": refusals})
+
+
+def outlined(refusals: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return refusals as `Guards.refusals` has them, without the values of the table that break a rule."""
+    return [
+        {"code": each["code"], "rule": each["rule"], "limit": each["limit"], "detail": _outline(each)}
+        if each["code"] == "guard-rail"
+        else each
+        for each in refusals
+    ]
+
+
+def _outline(refusal: dict[str, Any]) -> str:
+    return f"it breaks the rule {refusal['rule']}, whose limit is {refusal['limit']:g}"
 
 
 def guard_rail_error(broken: Sequence[Refusal]) -> GuardRailError:

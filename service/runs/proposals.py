@@ -58,11 +58,11 @@ class ProposalService:
         reason: str | None,
         link: str | None,
         check_spec: CheckSpec,
-    ) -> ProposalRow:
-        """Add a proposal for the version that a run has; return it.
+    ) -> tuple[ProposalRow, list[dict[str, Any]]]:
+        """Add a proposal for the version that a run has; return it, and why its approval would be refused now.
 
-        Its table is computed, so that one which cannot be, or changes no row, is refused now. The guard rails are
-        looked at when it is approved. Raises what `AmendmentService.prepare` raises, and `LimitExceededError` for too
+        Its table is computed, so that one which cannot be, or changes no row, is refused now. The guard rails hold
+        when it is approved. Raises what `AmendmentService.prepare` raises, and `LimitExceededError` for too
         many open proposals.
         """
         prepared = await self._amendments.prepare(name, expected, amendment, check_spec)
@@ -76,7 +76,7 @@ class ProposalService:
                 f"the run {name} has {MOST_OPEN} open proposals, the most there may be: reject some first"
             ) from error
         self._feed.announce()
-        return row
+        return row, await self._amendments.refusals(name, prepared)
 
     async def get(self, name: RunName, number: int) -> ProposalRow:
         """Return a proposal. Raises `RunNotFoundError` and `ProposalNotFoundError`."""

@@ -64,7 +64,7 @@ def test_runs_and_tables_are_found_and_opened_with_keys(open_page: Open, server:
     expect(find).to_be_focused()
     page.get_by_role("button", name="Tables", exact=True).press("Enter")
     find.fill("0" * 16)
-    expect(page.get_by_text("Nothing is called so.")).to_be_visible()
+    expect(page.get_by_text("No table is called so.")).to_be_visible()
     find.fill(wanted[:12])
     page.get_by_role("link", name=wanted[:16]).press("Enter")
     expect_address(page, f"#table={wanted}$")
@@ -202,8 +202,10 @@ def test_why_a_change_is_refused_stands_beside_its_button(open_page: Open, serve
     page.mouse.down()
     page.mouse.move(box["x"] - 80, box["y"] + 50, steps=3)
     page.mouse.up()
-    assert int(page.get_by_role("textbox", name="first row that changes").input_value()) < 450
-    expect(page.locator(".outcome .error")).to_contain_text("the worker rank-0 has reported step 600")
+    assert int(page.get_by_role("textbox", name="first row that changes").input_value()) < 611
+    refused = page.locator(".steer .field", has_text="first row that changes").locator(".error")
+    expect(refused).to_contain_text("It would be refused now: from_step must be > 610")
+    expect(refused).to_contain_text("the worker rank-0 has reported step 600")
     page.get_by_role("button", name="Amend now").press("Enter")
     expect(page.locator(".steer > .error")).to_contain_text("Not amended, it would break a rule of the run: from_step")
     page.get_by_role("button", name="Approve proposal 1").press("Enter")

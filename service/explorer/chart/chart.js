@@ -33,6 +33,8 @@ export class Chart {
     this.box = null;
     /** @type {import("./types.js").Across | null} the scale of rows that was drawn last */
     this.across = null;
+    /** @type {import("./types.js").Up | null} the scale of values that was drawn last */
+    this.up = null;
     this.cursor = 0;
     this.queued = false;
     this.gestures = new Gestures(this);
@@ -100,7 +102,7 @@ export class Chart {
     const style = styleOf(this.root), [from, to] = this.range;
     const box = this.box = { left: MARGIN.left, top: MARGIN.top, right: width - MARGIN.right, bottom: height - MARGIN.bottom };
     const across = this.across = scaleX(picture.x, from, to, box);
-    const up = scaleY(picture, Math.max(0, Math.floor(from)), Math.min(picture.rows, Math.ceil(to) + 1), box);
+    const up = this.up = scaleY(picture, Math.max(0, Math.floor(from)), Math.min(picture.rows, Math.ceil(to) + 1), box);
     const frame = { pen, picture, style, box, across, up, ratio };
     pen.font = `12px ${style.font}`;
     drawPhases(frame);

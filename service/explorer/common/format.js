@@ -63,6 +63,12 @@ export function when(text) {
   return new Date(text).toLocaleString(undefined, { dateStyle: "medium", timeStyle: "short" });
 }
 
+/** The same without the date where that is today's. @param {string} text */
+export function clock(text) {
+  const date = new Date(text);
+  return date.toDateString() === new Date().toDateString() ? date.toLocaleTimeString(undefined, { timeStyle: "medium" }) : when(text);
+}
+
 /** A size in steps for an axis: 0, 500, 20k, 1.5M. @param {number} n */
 export function short(n) {
   for (const [size, letter] of [[1e12, "T"], [1e9, "G"], [1e6, "M"], [1e4, "k"]]) {

@@ -21,6 +21,9 @@ export class TokenError extends Error {}
 
 const TOKEN = "lrtables.token";
 
+/** Tells of the token of this tab: `changed`, and `wanted` where the server does not take it, or asks for one. */
+export const tokens = new EventTarget();
+
 /** Whether this page is one file without a server. */
 export const isStatic = () => document.getElementById("program") !== null;
 
@@ -42,7 +45,11 @@ async function catalogueData() {
 export function keepToken(token) {
   if (token) sessionStorage.setItem(TOKEN, token);
   else sessionStorage.removeItem(TOKEN);
+  tokens.dispatchEvent(new Event("changed"));
 }
+
+/** Whether there is a token in this tab, which need not be a good one. */
+export const hasToken = () => sessionStorage.getItem(TOKEN) !== null;
 
 /** Computes tables, one at a time. Of the requests that wait under one key only the newest is computed. */
 export class Engine {
@@ -192,6 +199,7 @@ export async function request(path, options = {}) {
   const problem = await response.json().catch(() => ({}));
   const [field] = problem.errors ?? [], { status } = response, isToken = status === 401 || status === 403;
   const error = isToken ? new TokenError(problem.detail ?? "the server asks for a token") : new RefusedError(field?.detail ?? problem.detail ?? `the server says ${status}`, field?.pointer ?? null);
+  if (status === 401 && token === sessionStorage.getItem(TOKEN)) tokens.dispatchEvent(new Event("wanted")); // else there is another one now
   throw Object.assign(error, { status, problem });
 }
 

@@ -1,13 +1,19 @@
 // The requests about tables and runs. Changes are made as the Python client makes them: with If-Match, so that one whose
 // answer was lost may be sent again, and never takes effect twice.
 
-import { RefusedError, request } from "../data/engine.js";
+import { RefusedError, request, tokens } from "../data/engine.js";
 import { remember, specNamed, namesIn } from "../data/origins.js";
 
 const ATTEMPTS = 4;
 const PAGE = 25;
 const PREFIX = /^[\w.-]+(\/[\w.-]*)?$/;
-const NAME = /^([^/@]+)\/([^/@]+?)(?:@v?([1-9]\d{0,14}))?$/;
+const NAME = /^([A-Za-z0-9][\w.-]{0,99})\/([A-Za-z0-9][\w.-]{0,99})(?:@v?([1-9]\d{0,14}))?$/;
+
+/** The name in `team-a/bert` or `team-a/bert@3`; null where it can be no run's. @param {string} value */
+export function nameIn(value) {
+  const [, namespace, name] = NAME.exec(value) ?? [];
+  return name ? `${namespace}/${name}` : null;
+}
 
 /** The path of a run. @param {string} name */
 export function pathOf(name) {
@@ -82,8 +88,8 @@ export function labelOf({ namespace, name, version }) {
 /** Everything that is shown of a run. @param {string} name @param {any[]} known its versions that are known, which never change */
 export async function readRun(name, known) {
   const path = pathOf(name);
-  const [versions, progress, proposals] = await Promise.all([all(`${path}/versions`, "versions", known.at(-1)?.version ?? null), readProgress(name), all(`${path}/proposals`, "proposals")]);
-  return { run: await ask(path), versions: [...known, ...versions], progress, proposals };
+  const [versions, progress, proposals, may] = await Promise.all([all(`${path}/versions`, "versions", known.at(-1)?.version ?? null), readProgress(name), all(`${path}/proposals`, "proposals"), allowedOn(name)]);
+  return { run: await ask(path), versions: [...known, ...versions], progress, proposals, may };
 }
 
 /** Where the workers of a run are. @param {string} name */
@@ -91,9 +97,24 @@ export async function readProgress(name) {
   return ask(`${pathOf(name)}/progress`);
 }
 
-/** Who the token is; the author of what is done with it. */
-export async function whoAmI() {
-  return ask("v1/token");
+/** @type {Promise<any> | null} */
+let asked = null;
+tokens.addEventListener("changed", () => (asked = null));
+
+/** Who the token is; the author of what is done with it. It is asked for once. */
+export function whoAmI() {
+  const asking = (asked ??= ask("v1/token"));
+  asking.catch(() => asked === asking && (asked = null));
+  return asking;
+}
+
+/** What the token allows on a run. @param {string} run */
+export async function allowedOn(run) {
+  const { token_id: id, name, scopes, namespaces } = await whoAmI();
+  const covers = namespaces.some((pattern) => (pattern.endsWith("*") ? run.startsWith(pattern.slice(0, -1)) : pattern === run));
+  const may = (scope) => covers && (scopes.includes(scope) || scopes.includes("admin"));
+  const text = `this token (${name}: ${scopes.join(", ")}${covers ? "" : `, for ${namespaces.join(", ")}`})`;
+  return { who: id ? text : "", propose: may("propose"), publish: may("publish") };
 }
 
 function post(body, version, signal) {
@@ -101,36 +122,64 @@ function post(body, version, signal) {
   return { method: "POST", headers, body: JSON.stringify(body), signal };
 }
 
-/** Where the token may ask for a dry run: whoever may publish need not be allowed to propose. */
-export async function dryRunsAt() {
-  const { scopes } = await whoAmI();
-  return scopes.includes("publish") || scopes.includes("admin") ? "amendments" : "proposals";
-}
-
 /**
  * What an amendment would do; nothing is changed.
- * @param {string} name @param {number} version @param {any} amendment @param {string} where @param {AbortSignal} [signal]
+ * @param {string} name @param {number} version @param {any} amendment @param {AbortSignal} [signal]
  */
-export async function dryRun(name, version, amendment, where, signal) {
+export async function dryRun(name, version, amendment, signal) {
+  const where = (await allowedOn(name)).publish ? "amendments" : "proposals"; // whoever may publish need not be allowed to propose
   return ask(`${pathOf(name)}/${where}`, post({ ...amendment, dry_run: true }, version, signal));
 }
 
 /** Amend a run that is at a version. @param {string} name @param {number} version @param {any} amendment @param {string} reason */
 export async function amend(name, version, amendment, reason) {
-  const body = { ...amendment, ...(reason ? { reason } : {}) };
+  return change(`${pathOf(name)}/amendments`, name, version, { ...amendment, ...(reason ? { reason } : {}) }, (made) => isMine(made, amendment, reason));
+}
+
+/** Give a run the table of an earlier version. @param {string} name @param {number} version that it is at @param {any} to `version`, `rewind` @param {string} reason */
+export async function rollBack(name, version, to, reason) {
+  const { digest } = await ask(`${pathOf(name)}/versions/${to.version}`);
+  const isThis = (made) => made.action === "rollback" && made.digest === digest && isMine(made, {}, reason);
+  return change(`${pathOf(name)}/rollback`, name, version, { ...to, ...(reason ? { reason } : {}) }, isThis);
+}
+
+/** Change a run by compare-and-set. An answer that was lost is looked for: is the next version mine? */
+async function change(path, name, version, body, isThis) {
   for (let attempt = 1, lost = false; ; attempt++) {
     try {
-      return await ask(`${pathOf(name)}/amendments`, post(body, version));
+      return await ask(path, post(body, version));
     } catch (error) {
       const isLost = error.status === undefined;
       lost ||= isLost;
       if (!lost) throw error;
       const made = await ask(`${pathOf(name)}/versions/${version + 1}`).catch(() => null);
-      if (made && (await isMine(made, amendment, reason))) return made;
+      if (made && (await isThis(made))) return made;
       if (!isLost || attempt === ATTEMPTS) throw error;
       await new Promise((resolve) => setTimeout(resolve, 200 * 2 ** attempt * Math.random()));
     }
   }
+}
+
+/**
+ * Lock or unlock a run, or set its rules, where nothing was set since it was looked at.
+ * @param {any} run as it was looked at @param {{ locked?: boolean, rules?: any }} settings @param {string} reason
+ */
+export async function setRun(run, settings, reason) {
+  const path = pathOf(`${run.namespace}/${run.name}`), etag = `"v${run.version}.${run.revision}"`;
+  const options = { method: "PATCH", headers: { "content-type": "application/json", "if-match": etag }, body: JSON.stringify({ ...settings, ...(reason ? { reason } : {}) }) };
+  try {
+    return await ask(path, options);
+  } catch (error) {
+    if (error.status !== undefined) throw error;
+    const now = await ask(path);
+    if (now.version === run.version && now.revision === run.revision + 1 && includes(now, settings) && includes(settings.rules ?? now.rules, now.rules)) return now;
+    throw new Error("the answer was lost, and it is not set so: try again");
+  }
+}
+
+/** Forget what a worker has reported, or what all have; to do so twice is the same. @param {string} name @param {string | null} worker */
+export async function forget(name, worker) {
+  return ask(`${pathOf(name)}/progress${worker === null ? "" : `/${encodeURIComponent(worker)}`}`, { method: "DELETE" });
 }
 
 /** Propose an amendment. One whose answer was lost is looked for, and never made a second time. @param {string} name @param {number} version @param {any} amendment @param {string} reason */
@@ -148,9 +197,14 @@ export async function propose(name, version, amendment, reason) {
 }
 
 async function isMine(made, amendment, reason) {
-  const same = Object.entries(amendment).every(([name, value]) => made.amendment?.[name] === value);
   const { token_id: id, name } = await whoAmI();
-  return same && (made.reason ?? "") === reason && made.author === (id ? name : "");
+  return includes(made.amendment ?? {}, amendment) && (made.reason ?? "") === reason && made.author === (id ? name : "");
+}
+
+/** Whether data has all that was given: the server fills in what was left out. @param {any} data @param {any} given @returns {boolean} */
+function includes(data, given) {
+  if (!given || typeof given !== "object") return data === given;
+  return Boolean(data) && typeof data === "object" && Object.entries(given).every(([name, value]) => includes(data[name], value));
 }
 
 /** Approve or reject a proposal; one that has been decided so is a success. @param {string} name @param {number} proposal @param {"approve" | "reject"} way @param {string} reason */
@@ -172,7 +226,7 @@ export function inWords(error, doing) {
   if (error.status === 412) return `Not ${doing}: the run has moved on. ${text}`;
   if (error.status === 409) return `Not ${doing}, it would break a rule of the run: ${text}`;
   if (error.status === 403) return `Not ${doing}: the token does not allow it. ${text}`;
-  if (error.status === 401) return `Not ${doing}: the server asks for a token. ${text}`;
+  if (error.status === 401) return `Not ${doing}: the server does not take the token. ${text} What is typed here stays: give a token above, and try again.`;
   if (error.status === 423) return `Not ${doing}: the run is locked. ${text}`;
   return `Not ${doing}: ${text}`;
 }

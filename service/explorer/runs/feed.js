@@ -5,6 +5,8 @@ import { TokenError, request } from "../data/engine.js";
 const WAIT = 25; // seconds that the server keeps a request for changes
 const FIRST_PAUSE = 1, LONGEST_PAUSE = 30; // seconds before a new connection
 
+const PASSING = new Set([408, 425, 429]); // refusals after which the same request may be taken
+
 /** Follows the changes of one run, or of all. While the tab is hidden it does not ask; it misses nothing. */
 export class Feed {
   /** @param {(changes: any[]) => void} heard no changes: what is known may be old @param {(text: string) => void} say how it goes */
@@ -43,6 +45,7 @@ export class Feed {
         if (signal.aborted) return;
         if (error instanceof TokenError) return this.stop("not live: " + error.message);
         if (error.problem?.code === "feed-replaced") this.position = null;
+        else if (error.status >= 400 && error.status < 500 && !PASSING.has(error.status)) return this.stop("not live: " + error.message);
         this.say(`not live: ${error.message}; the next attempt is in ${pause} s`);
         await waited(pause * (0.75 + Math.random() / 2), signal);
         pause = Math.min(2 * pause, LONGEST_PAUSE);

@@ -1,21 +1,32 @@
-// The line in the chart at the first row that changes: dragged, or moved with the arrow keys.
+// What is dragged in the chart: a line at a row, or a knob at a rate. Each is a slider, moved with the arrow keys as well.
 
 import { el } from "../common/dom.js";
-import { count } from "../common/format.js";
+import { brief, count } from "../common/format.js";
 
+const HALVINGS = 60; // of an interval, until a rate is found to the pixel and beyond
+
+/** A handle on the first chart. `line` is one at a row; `knob` is at a row and a rate, and says a rate. */
 export class Handle {
-  /** @param {any} page @param {(step: number, done: boolean) => void} moved */
-  constructor(page, moved) {
+  /** @param {any} page @param {"line" | "knob"} kind @param {string} label @param {string} sign @param {(to: number, done: boolean) => void} moved */
+  constructor(page, kind, label, sign, moved) {
     this.page = page;
+    this.kind = kind;
     this.moved = moved;
-    /** @type {number | null} */
-    this.step = null;
-    this.root = el("div", { class: "handle", role: "slider", tabindex: "0", hidden: true, "aria-label": "First row that changes", "aria-valuemin": "0" }, el("span", { "aria-hidden": "true" }, "⇔"));
+    /** @type {{ row: number, rate?: number, text?: string } | null} */
+    this.at = null;
+    this.held = false;
+    const isLine = kind === "line";
+    this.root = el("div", { class: `handle ${kind}`, role: "slider", tabindex: "0", hidden: true, "aria-label": label, "aria-valuemin": "0", "aria-orientation": isLine ? "horizontal" : "vertical" }, el("span", { "aria-hidden": "true" }, sign));
     this.root.addEventListener("keydown", (event) => this.key(event));
     this.root.addEventListener("pointerdown", (event) => {
       event.preventDefault();
       this.root.focus();
       this.root.setPointerCapture(event.pointerId);
+      this.held = true;
+    });
+    this.root.addEventListener("lostpointercapture", () => {
+      this.held = false;
+      this.place();
     });
     this.root.addEventListener("pointermove", (event) => this.root.hasPointerCapture(event.pointerId) && this.drag(event, false));
     this.root.addEventListener("pointerup", (event) => this.root.hasPointerCapture(event.pointerId) && this.drag(event, true));
@@ -26,37 +37,73 @@ export class Handle {
     return this.page.stage.chart;
   }
 
-  /** @param {number | null} step */
-  show(step) {
-    this.step = step;
-    if (step !== null) this.page.stage.plots.append(this.root);
+  /** @param {{ row: number, rate?: number, text?: string } | null} at null for nowhere */
+  show(at) {
+    this.at = at;
+    if (at) this.page.stage.plots.append(this.root);
+    else this.root.remove();
     this.place();
   }
 
   place() {
-    const { chart, step } = this;
-    const x = step === null || !chart?.across ? NaN : chart.across.place(step), { box } = chart ?? {};
-    this.root.hidden = !(x >= box?.left - 1 && x <= box?.right + 1);
+    const { chart, at } = this, { box } = chart ?? {};
+    const isRate = this.kind === "knob", isHeld = this.held && box;
+    let x = !at || !chart?.across ? NaN : chart.across.place(at.row);
+    if (isHeld) x = clamped(x, box.left, box.right); // one that is gone is let go
+    this.root.hidden = !(x >= box?.left - 1 && x <= box?.right + 1) || (isRate && (!Number.isFinite(at.rate) || this.page.state.against !== "overlay"));
     if (this.root.hidden) return;
     this.root.style.left = `${chart.root.offsetLeft + x}px`;
-    this.root.style.top = `${chart.root.offsetTop + box.top}px`;
-    this.root.style.height = `${box.bottom - box.top}px`;
-    this.root.setAttribute("aria-valuemax", String(chart.picture.rows - 1));
-    this.root.setAttribute("aria-valuenow", String(step));
-    this.root.setAttribute("aria-valuetext", `row ${count(step)}`);
+    this.root.style.top = `${chart.root.offsetTop + (isRate ? clamped(chart.up.place(at.rate), box.top, box.bottom) : box.top)}px`;
+    if (!isRate) this.root.style.height = `${box.bottom - box.top}px`;
+    const value = isRate ? at.rate : at.row;
+    if (!isRate) this.root.setAttribute("aria-valuemax", String(Math.max(value, chart.picture.rows - 1)));
+    this.root.setAttribute("aria-valuenow", String(value));
+    this.root.setAttribute("aria-valuetext", at.text ?? (isRate ? `rate ${brief(value, 6)}` : `row ${count(value)}`));
   }
 
   drag(event, done) {
-    const { box, across, root } = this.chart, x = event.clientX - root.getBoundingClientRect().left;
-    this.moved(Math.round(across.step(Math.min(Math.max(x, box.left), box.right))), done);
+    const { box, across, up, root } = this.chart, frame = root.getBoundingClientRect();
+    if (this.kind === "knob") return this.moved(rateAt(up, clamped(event.clientY - frame.top, box.top, box.bottom), box), done);
+    this.moved(Math.round(across.step(Math.max(event.clientX - frame.left, box.left))), done);
   }
 
   key(event) {
-    const by = event.shiftKey ? 100 : 1, last = this.chart.picture.rows - 1, step = /** @type {number} */ (this.step);
-    const to = { ArrowLeft: step - by, ArrowDown: step - by, ArrowRight: step + by, ArrowUp: step + by, Home: 0, End: last }[event.key];
+    const to = this.kind === "knob" ? this.keyOfRate(event) : this.keyOfRow(event);
     if (to === undefined) return;
     event.preventDefault();
     event.stopPropagation();
-    this.moved(Math.min(Math.max(0, to), last), true);
+    this.moved(to, true);
   }
+
+  keyOfRow({ key, shiftKey }) {
+    const row = /** @type {any} */ (this.at).row, last = this.chart.picture.rows - 1, by = shiftKey ? 100 : 1, page = Math.max(1, Math.round(last / 20));
+    return { ArrowLeft: row - by, ArrowDown: row - by, ArrowRight: row + by, ArrowUp: row + by, PageDown: row - page, PageUp: row + page, Home: 0, End: last }[key];
+  }
+
+  keyOfRate({ key, shiftKey }) {
+    const { box, up } = this.chart, highest = rateAt(up, box.top, box), rate = /** @type {any} */ (this.at).rate;
+    const more = rounded(rate === 0 ? highest / 100 : rate * (shiftKey ? 1.5 : 1.05)), less = rate < highest / 1e4 ? 0 : rounded(rate / (shiftKey ? 1.5 : 1.05));
+    return { ArrowUp: more, ArrowRight: more, ArrowDown: less, ArrowLeft: less, Home: 0 }[key];
+  }
+}
+
+/** The rate at a height of the chart, to three digits: what a hand can mean. The scale only tells heights of rates. */
+function rateAt(scale, y, box) {
+  if (y >= box.bottom - 0.5 && Math.abs(scale.place(0) - box.bottom) <= 1) return 0;
+  let low = 0, high = 1e-12;
+  while (scale.place(high) > box.top && high < 1e12) high *= 4;
+  for (let halving = 0; halving < HALVINGS; halving++) {
+    const middle = (low + high) / 2;
+    if (scale.place(middle) > y) low = middle;
+    else high = middle;
+  }
+  return rounded(high);
+}
+
+function rounded(value) {
+  return Number(value.toPrecision(3));
+}
+
+function clamped(value, low, high) {
+  return Math.min(Math.max(value, low), high);
 }

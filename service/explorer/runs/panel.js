@@ -1,12 +1,13 @@
 // Tables and runs of the server: found, opened, and a run followed. It stands in the place of the form.
 
 import { button, el, fill, later, newId, say } from "../common/dom.js";
-import { keepToken } from "../data/engine.js";
+import { hasToken, tokens } from "../data/engine.js";
 import { count, when } from "../common/format.js";
-import { list, whoAmI } from "./calls.js";
+import { list, nameIn, whoAmI } from "./calls.js";
 import { Feed } from "./feed.js";
 import { namesIn } from "../data/origins.js";
 import { RunView } from "./run.js";
+import { tokenForm } from "../data/token.js";
 
 export class Runs {
   /** @param {any} page @param {Element} panel @param {Element} nav */
@@ -34,20 +35,21 @@ export class Runs {
   // -- the token ------------------------------------------------------------------------------------------------------
 
   tokenRow() {
-    const id = newId();
-    const input = el("input", { id, type: "password", autocomplete: "off", placeholder: "lrt_…", on: { keydown: (event) => event.key === "Enter" && use() } });
-    const said = el("span", { class: "about", role: "status" });
-    const use = async () => {
-      keepToken(input.value.trim());
-      const isGiven = input.value.trim() !== "";
-      input.value = "";
-      this.page.stage.notice("token", null);
-      this.again();
-      said.textContent = isGiven ? await whoAmI().then(({ name, scopes }) => `${name || "No token is needed"}: ${scopes.join(", ")}. It is kept for this tab only.`, (error) => error.message) : "Forgotten.";
+    this.tokenState = el("p", { class: "about", role: "status" });
+    const used = async (isGiven) => {
+      this.token.open = !isGiven;
+      this.tokenState.textContent = isGiven ? await whoAmI().then(({ name, scopes }) => `${name || "No token is needed"}: ${scopes.join(", ")}. It is kept for this tab only.`, (error) => error.message) : "Forgotten.";
     };
-    this.token = el("details", { class: "token" }, el("summary", {}, "Token"), el("label", { for: id, class: "about" }, "Token of the server; empty forgets it"), el("div", { class: "controls" }, input, button("Use it", use)), said);
-    this.tokenField = input;
-    return this.token;
+    this.token = el("details", { class: "token" }, el("summary", {}, "Token"), tokenForm("Token of the server; empty forgets it", "Use it", used));
+    tokens.addEventListener("changed", () => this.again());
+    tokens.addEventListener("wanted", () => this.wanted());
+    return el("div", {}, this.token, this.tokenState);
+  }
+
+  /** The server does not take the token, or asks for one. */
+  wanted() {
+    this.token.open = true;
+    this.tokenState.textContent = hasToken() ? "The server does not take the token any more: it was revoked, or has expired. Give another one; what is typed here stays." : "The server asks for a token. It is kept for this tab only.";
   }
 
   /** Ask for a token, to open an address with it. @param {string} hash */
@@ -55,7 +57,7 @@ export class Runs {
     this.retry = hash;
     this.show(true);
     this.token.open = true;
-    this.tokenField.focus();
+    this.token.querySelector("input[type=password]").focus();
   }
 
   /** With another token: what failed is asked again. */
@@ -66,8 +68,10 @@ export class Runs {
       this.page.hash = null;
       this.page.open(hash);
     }
+    this.page.stage.notice("token", null);
     this.feed.follow(null, false);
     this.refresh();
+    this.run.steer.renewed();
   }
 
   // -- showing --------------------------------------------------------------------------------------------------------
@@ -89,7 +93,7 @@ export class Runs {
 
   /** The page has opened an address. @param {string} hash */
   opened(hash) {
-    const name = namesIn(hash.slice(1)).find(([word]) => word === "run")?.[1].split("@")[0];
+    const value = namesIn(hash.slice(1)).find(([word]) => word === "run")?.[1] ?? "", name = nameIn(value);
     if (!name || (name === this.run.name && !this.root.hidden) || this.retry) return;
     this.run.open(name);
     this.show(true);
@@ -135,14 +139,13 @@ export class Runs {
       if (after === null) fill(this.items, ...rows);
       else this.items.append(...rows);
       fill(this.more, next !== null && button("More", () => this.load(next)));
-      this.state.textContent = this.items.children.length ? "" : this.find.value ? "Nothing is called so." : `There are no ${this.what} yet.`;
+      this.state.textContent = this.items.children.length ? "" : this.find.value ? `No ${this.what === "runs" ? "run" : "table"} is called so.` : `There are no ${this.what} yet.`;
       if (after !== null) rows[0]?.querySelector("a").focus();
     } catch (error) {
       if (asked !== this.asked) return;
       this.state.textContent = error.message;
       fill(this.items);
       fill(this.more);
-      if (error.status === 401) this.token.open = true;
     }
   }
 

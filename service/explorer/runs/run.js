@@ -1,14 +1,17 @@
 // One run: its version, its history, its workers and the proposals for it.
 
 import { button, el, newId, refill, say } from "../common/dom.js";
-import { brief, count, when } from "../common/format.js";
+import { count, when } from "../common/format.js";
 import { MAX_CURVES } from "../data/state.js";
 import { decide, inWords, labelOf, readProgress, readRun } from "./calls.js";
 import { originOf, remember } from "../data/origins.js";
+import { Settings, rulesInWords } from "./settings.js";
 import { Steer } from "./steer.js";
+import { describe } from "./templates.js";
+import { Workers, goTo, marksOf } from "./workers.js";
 
 const POLL = 5000; // milliseconds between two looks at the workers, which the feed of changes does not tell
-const MOST_LINES = 200;
+const LINES = 50; // of a list, before one asks for more
 
 export class RunView {
   /** @param {any} page @param {() => void} back to the list */
@@ -18,11 +21,18 @@ export class RunView {
     this.data = null;
     this.head = el("div", {});
     this.proposals = el("div", {});
-    this.workers = el("div", {});
     this.history = el("div", {});
+    const id = newId();
+    this.why = el("input", { id, type: "text", class: "wide", maxlength: "4000", autocomplete: "off" });
+    this.decision = [el("label", { for: id, class: "about" }, "Reason for the decision"), this.why];
     this.said = el("p", { class: "error", role: "alert" });
-    this.steer = new Steer(page, () => this.refresh([]));
-    this.root = el("div", { class: "run", hidden: true }, el("div", { class: "bar" }, button("‹ All runs and tables", back, { class: "quiet" })), this.said, this.head, this.steer.root, this.proposals, this.workers, this.history);
+    this.done = el("p", { class: "same", role: "status" });
+    const again = () => this.refresh([]), told = (text) => (this.done.textContent = text);
+    this.steer = new Steer(page, again, told);
+    this.settings = new Settings(again, told);
+    this.workers = new Workers(page, again);
+    this.root = el("div", { class: "run", hidden: true }, el("div", { class: "bar" }, button("‹ All runs and tables", back, { class: "quiet" })), this.said, this.head, this.done,
+      this.steer.root, this.settings.root, this.proposals, this.workers.root, this.history);
     setInterval(() => this.poll(), POLL);
   }
 
@@ -31,10 +41,13 @@ export class RunView {
     if (name === this.name) return;
     this.name = name;
     this.data = null;
+    this.lines = { history: LINES, proposals: LINES };
     this.root.hidden = name === null;
-    for (const part of [this.head, this.proposals, this.workers, this.history]) refill(part, "", () => []);
-    this.said.textContent = "";
+    for (const part of [this.head, this.proposals, this.history]) refill(part, "", () => []);
+    this.said.textContent = this.done.textContent = this.why.value = "";
     this.steer.show(null);
+    this.settings.show(null);
+    this.workers.show(null);
     this.mark([]);
     if (name !== null) this.refresh([]);
   }
@@ -48,13 +61,18 @@ export class RunView {
   /** Look where the workers are. */
   async poll() {
     const { name, data } = this;
-    if (document.hidden || !this.isShown || !data) return;
-    const progress = await readProgress(name).catch(() => null); // the feed says why there is none
-    if (progress && data === this.data) this.place(progress, data.run);
+    if (document.hidden || !this.isShown || !data || this.isRefused) return;
+    const progress = await readProgress(name).catch((error) => this.refused(error)); // the feed says why there is none
+    if (progress && data === this.data) this.place({ ...data, progress });
   }
 
-  place(progress, run) {
-    refill(this.workers, JSON.stringify(progress), () => this.workersOf(progress, run));
+  /** A token that is not taken is not sent again and again. */
+  refused({ status }) {
+    this.isRefused = status === 401;
+  }
+
+  place({ progress, run, may }) {
+    this.workers.show(this.name, progress, run, may.publish);
     this.mark(marksOf(progress, run.stride));
   }
 
@@ -69,13 +87,17 @@ export class RunView {
       const last = changes.at(-1);
       if (last) say(`${name}: ${last.action}${last.reason ? `, ${last.reason}` : ""}`);
     } catch (error) {
-      if (name === this.name) this.said.textContent = error.message;
+      if (name !== this.name) return;
+      this.refused(error);
+      this.said.textContent = error.message;
+      if (error.status === 410) for (const part of [this.steer, this.settings]) part.show(null); // it was deleted
     }
   }
 
   take(data) {
     this.data = data;
-    const { run, versions, progress, proposals } = data, { specs } = this.page.state;
+    this.isRefused = false;
+    const { run, versions, proposals, may } = data, { specs } = this.page.state;
     const follows = specs.map((spec) => { const origin = originOf(spec); return origin?.word === "run" && origin.value === this.name; });
     for (const version of versions) if (version.version !== run.version) remember("run", `${this.name}@${version.version}`, version, labelOf(version));
     const spec = remember("run", this.name, run, labelOf(run)), text = JSON.stringify(spec);
@@ -84,10 +106,25 @@ export class RunView {
     }
     this.said.textContent = "";
     refill(this.head, JSON.stringify(run), () => this.headOf(run));
-    refill(this.proposals, JSON.stringify([proposals, run.version]), () => this.proposalsOf(proposals, run));
-    refill(this.history, JSON.stringify(versions), () => this.historyOf(versions));
-    this.place(progress, run);
-    this.steer.show(run);
+    this.list();
+    this.place(data);
+    this.steer.show(run, data);
+    this.settings.show(run, may);
+  }
+
+  /** The lists, which are long in the end: more of them on request. */
+  list() {
+    const { run, versions, proposals, may } = this.data, { lines } = this;
+    refill(this.proposals, JSON.stringify([proposals, run.version, may, lines.proposals]), () => this.proposalsOf(proposals, run, may));
+    refill(this.history, JSON.stringify([versions, may, lines.history]), () => this.historyOf(versions, may));
+  }
+
+  more(what, all, text) {
+    const add = () => {
+      this.lines[what] += LINES;
+      this.list();
+    };
+    return all > this.lines[what] && el("div", { class: "bar" }, button(text, add), el("span", { class: "about" }, `${count(this.lines[what])} of ${count(all)}`));
   }
 
   mark(marks) {
@@ -100,29 +137,18 @@ export class RunView {
   // -- parts ----------------------------------------------------------------------------------------------------------
 
   headOf(run) {
-    const rules = Object.entries(run.rules).map(([rule, value]) => `${rule} ${brief(value, 6)}`), labels = Object.entries(run.labels).map(([key, value]) => `${key}:${value}`);
+    const labels = Object.entries(run.labels).map(([key, value]) => `${key}:${value}`), rules = rulesInWords(run);
     return [
       el("h2", {}, this.name),
-      el("p", { class: "about" }, [`version ${run.version}`, `${count(run.total_steps)} rows`, run.locked && "locked", ...labels].filter(Boolean).join(" · ")),
-      rules.length > 0 && el("p", { class: "about" }, `Guard rails: ${rules.join(", ")}`),
+      el("p", { class: "about" }, [`version ${run.version}`, `${count(run.total_steps)} rows`, ...labels].join(" · ")),
+      rules && el("p", { class: "about" }, `Guard rails: ${rules}`),
+      run.locked && el("p", { class: "differs" }, "Locked: nothing of it changes until it is unlocked."),
     ];
   }
 
-  workersOf({ workers, highest }, run) {
-    const entries = Object.entries(workers);
-    if (!entries.length) return [el("h3", {}, "Workers"), el("p", { class: "about" }, "None has reported its position.")];
-    const rows = entries.slice(0, MOST_LINES).map(([name, { step, version, reported_at: at }]) =>
-      el("tr", {}, el("th", { scope: "row" }, name), el("td", { class: "number" }, this.goTo(step, run.stride)), el("td", {}, version === null ? "" : `v${version}`), el("td", {}, when(at))));
-    return [el("h3", {}, "Workers"), el("p", { class: "about" }, `The one that is farthest is at ${run.axis} ${count(highest)}.`),
-      el("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Workers" }, el("table", {}, el("thead", {}, el("tr", {}, ...["worker", run.axis, "follows", "reported"].map((text) => el("th", { scope: "col" }, text)))), el("tbody", {}, ...rows)))];
-  }
-
-  goTo(step, stride) {
-    return button(count(step), () => this.page.stage.chart?.moveTo(Math.floor(step / stride)), { class: "link", "aria-label": `Go to ${step}` });
-  }
-
-  historyOf(versions) {
-    const items = [...versions].reverse().slice(0, MOST_LINES).map((version) => el("li", {},
+  historyOf(versions, may) {
+    const newest = versions.at(-1)?.version;
+    const items = [...versions].reverse().slice(0, this.lines.history).map((version) => el("li", {},
       el("b", {}, `v${version.version} `), el("span", {}, `${version.action}${version.author ? ` by ${version.author}` : ""}, ${when(version.created_at)}`),
       version.amendment && el("span", { class: "about" }, describe(version.amendment)),
       version.reason && el("q", {}, version.reason),
@@ -130,8 +156,9 @@ export class RunView {
       el("span", { class: "choice" },
         button("Show", () => this.compare([version]), { "aria-label": `Show version ${version.version}` }),
         button("Compare", () => this.compare([version], true), { "aria-label": `Compare with version ${version.version}` }),
-        version.from_step !== null && this.goTo(version.from_step * version.stride, version.stride))));
-    return [el("h3", {}, "History"), el("ol", { class: "versions", "aria-label": "History", reversed: true }, ...items)];
+        may.publish && version.version !== newest && version.action !== "delete" && button("Roll back", () => this.steer.take({ template: "rollback", version: version.version }), { "aria-label": `Roll back to version ${version.version}` }),
+        version.from_step !== null && goTo(this.page, version.from_step * version.stride, version.stride))));
+    return [el("h3", {}, "History"), el("ol", { class: "versions", "aria-label": "History", reversed: true }, ...items), this.more("history", versions.length, "Older versions")];
   }
 
   /** Draw versions, alone or beside what is drawn. @param {any[]} versions @param {boolean} [beside] */
@@ -146,56 +173,46 @@ export class RunView {
     this.page.change({ specs, active: 0, view: null });
   }
 
-  proposalsOf(proposals, run) {
-    const open = proposals.filter(({ state }) => state === "open").reverse();
-    if (!open.length) return [];
-    const id = newId(), why = el("input", { id, type: "text", class: "wide", maxlength: "4000", autocomplete: "off" });
-    const items = open.slice(0, MOST_LINES).map((each) => {
-      const said = el("p", { class: "error", role: "alert" });
-      const act = (way) => async () => {
-        said.textContent = "";
-        try {
-          await decide(this.name, each.proposal, way, why.value.trim());
-          say(`Proposal ${each.proposal} is ${way === "approve" ? "approved" : "rejected"}.`);
-          this.refresh([]);
-        } catch (error) {
-          said.textContent = inWords(error, way === "approve" ? "approved" : "rejected");
-        }
-      };
-      const old = each.base_version !== run.version && el("span", { class: "about" }, `It was made for version ${each.base_version}.`);
-      return el("li", {}, el("b", {}, `Proposal ${each.proposal} `), el("span", {}, `${each.author ? `by ${each.author}, ` : ""}${when(each.created_at)}`),
-        el("span", { class: "about" }, describe(each.amendment)), each.reason && el("q", {}, each.reason), each.link && linkOf(each.link), old,
-        el("span", { class: "choice" },
-          button("Preview", () => this.steer.take(each.amendment), { "aria-label": `Preview proposal ${each.proposal}` }),
-          button("Approve", act("approve"), { "aria-label": `Approve proposal ${each.proposal}` }),
-          button("Reject", act("reject"), { "aria-label": `Reject proposal ${each.proposal}` })), said);
-    });
-    return [el("h3", {}, "Proposals"), el("ul", { class: "versions", "aria-label": "Proposals" }, ...items), el("label", { for: id, class: "about" }, "Reason for the decision"), why];
+  proposalsOf(proposals, run, may) {
+    const newest = [...proposals].reverse(), open = newest.filter(({ state }) => state === "open"), decided = newest.filter(({ state }) => state !== "open");
+    const past = decided.slice(0, this.lines.proposals).map((each) => el("li", {}, ...headOf(each), el("span", { class: "about" }, `${each.state}${each.decided_by ? ` by ${each.decided_by}` : ""}, ${when(each.decided_at)}${each.version ? `: version ${each.version}` : ""}`)));
+    return [
+      open.length > 0 && el("h3", {}, "Proposals"),
+      open.length > 0 && el("ul", { class: "versions", "aria-label": "Proposals" }, ...open.map((each) => this.openProposal(each, run, may))),
+      ...(open.length && may.publish ? this.decision : []),
+      past.length > 0 && el("details", {}, el("summary", {}, `${count(decided.length)} decided proposals`), el("ul", { class: "versions", "aria-label": "Decided proposals" }, ...past), this.more("proposals", decided.length, "Older proposals")),
+    ];
   }
+
+  openProposal(each, run, may) {
+    const said = el("p", { class: "error", role: "alert" });
+    const act = (way) => async () => {
+      const done = way === "approve" ? "approved" : "rejected";
+      said.textContent = "";
+      try {
+        await decide(this.name, each.proposal, way, this.why.value.trim());
+        this.done.textContent = `Proposal ${each.proposal} is ${done}.`;
+        this.why.value = "";
+        this.refresh([]);
+      } catch (error) {
+        said.textContent = inWords(error, done);
+      }
+    };
+    const old = each.base_version !== run.version && el("span", { class: "about" }, `It was made for version ${each.base_version}.`);
+    return el("li", {}, ...headOf(each), old, el("span", { class: "choice" },
+      button("Preview", () => this.steer.take(each.amendment), { "aria-label": `Preview proposal ${each.proposal}` }),
+      may.publish && button("Approve", act("approve"), { "aria-label": `Approve proposal ${each.proposal}` }),
+      may.publish && button("Reject", act("reject"), { "aria-label": `Reject proposal ${each.proposal}` })), said);
+  }
+}
+
+/** What a proposal says. */
+function headOf(each) {
+  return [el("b", {}, `Proposal ${each.proposal} `), el("span", {}, `${each.author ? `by ${each.author}, ` : ""}${when(each.created_at)}`),
+    el("span", { class: "about" }, describe(each.amendment)), each.reason && el("q", {}, each.reason), each.link && linkOf(each.link)];
 }
 
 /** Only an address of the web becomes a link: a text may be anything. */
 function linkOf(text) {
   return /^https?:\/\//i.test(text) ? el("a", { href: text, rel: "noopener noreferrer", target: "_blank" }, text) : el("span", { class: "about" }, text);
-}
-
-/** The workers as marks: those at one row are one. */
-function marksOf({ workers }, stride) {
-  const rows = new Map();
-  for (const [name, { step }] of Object.entries(workers)) {
-    const row = Math.floor(step / stride);
-    rows.set(row, [...(rows.get(row) ?? []), name]);
-  }
-  return [...rows].map(([step, names]) => ({ step, label: names.length > 1 ? `${count(names.length)} workers` : names[0].slice(0, 24), dot: 3 }));
-}
-
-/** An amendment in a sentence. @param {any} amendment */
-export function describe({ template = "tail", from_step: step, ...rest }) {
-  const start = `from step ${count(step)} on`;
-  if (template === "cooldown") return `${start}: cool down to ${brief(rest.rate ?? 0, 6)} over ${count(rest.length)} steps (${rest.shape ?? "linear"})`;
-  if (template === "extend") return `${start}: hold the rate for longer, then go on as before, to ${count(rest.total_steps)} steps in all`;
-  if (template === "hold") return `${start}: hold the rate`;
-  if (template === "scale") return `${start}: all rates times ${brief(rest.factor, 6)}`;
-  const kinds = [rest.tail].flat().map((tail) => tail?.kind).join(", ");
-  return `${template === "rewind" ? `back to step ${count(step)}, and from there on` : start}: ${kinds || "another tail"}`;
 }

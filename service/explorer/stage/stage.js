@@ -4,9 +4,10 @@ import { Chart } from "../chart/chart.js";
 import { Comparison, differenceSeries } from "../compare/comparison.js";
 import { Extremes } from "../chart/decimate.js";
 import { button, el, fill, later, refill, say } from "../common/dom.js";
-import { TokenError, isStatic, keepToken, manifestOf } from "../data/engine.js";
+import { TokenError, isStatic, manifestOf } from "../data/engine.js";
 import { brief, count, exact } from "../common/format.js";
 import { originOf } from "../data/origins.js";
+import { tokenForm } from "../data/token.js";
 import { Share } from "../share/share.js";
 import { MAX_CURVES, MAX_ROWS } from "../data/state.js";
 import { Rows, boundaryTable, flat, phasesOf, summaryOf } from "./table.js";
@@ -120,14 +121,12 @@ export class Stage {
   }
 
   askForToken(message) {
-    const input = el("input", { type: "password", autocomplete: "off", "aria-label": "Token", placeholder: "lrt_…" });
-    const use = button("Use it in this tab", () => {
-      keepToken(input.value.trim());
+    const asked = tokenForm("Token", "Use it in this tab", () => {
       this.notice("token", null);
       this.tables = this.tables.map((entry) => (entry.table && entry.table.source !== "preview" ? entry : {}));
       this.show(this.state, true);
     });
-    this.notice("token", `${message} `, input, " ", use);
+    this.notice("token", `${message} `, asked);
   }
 
   /** The curves as buttons: the pressed one is in the form. */

@@ -16,6 +16,7 @@ from service.representations.amendments import (
     AmendmentRequest,
     DecisionRequest,
     DryRunDocument,
+    NewProposal,
     Proposal,
     Proposals,
     amendment_body,
@@ -44,6 +45,7 @@ from service.routes.runs.parts import (
     run_response,
 )
 from service.runs.amendments import CheckSpec, edit_of, names_tables
+from service.runs.guards import outlined
 from service.security.tokens import identity_of
 from service.state import ServerState
 
@@ -124,14 +126,15 @@ def _checks(request: Request, amendment: Amendment) -> CheckSpec:
     example=Example(NAMED, body=_COOLDOWN, status=201, headers=_OF_VERSION_1),
     errors=_CHANGES,
     response_model=DryRunDocument,
-    responses={201: {"model": Proposal, "description": "it is proposed"}},
+    responses={201: {"model": NewProposal, "description": "it is proposed"}},
     openapi_extra=_BODY,
 )
 async def propose(name: NameDep, request: Request, server: ServerDep) -> Response:
     """Propose an amendment for the version that the run has. It takes effect when someone who may publish approves it.
 
-    The body is that of an amendment. One that cannot be is refused now; the guard rails are looked at when it is
-    approved. With `dry_run` the response is that of an amendment's dry run, and nothing is proposed.
+    The body is that of an amendment. One that cannot be is refused now; the guard rails hold when it is approved, and
+    `refusals` says what they would refuse now. With `dry_run` the response is that of an amendment's dry run, and
+    nothing is proposed.
     """
     expected = expected_version(field(request, "if-match"))
     given = await _received(request, server)
@@ -147,9 +150,10 @@ async def propose(name: NameDep, request: Request, server: ServerDep) -> Respons
             given.link,
             _checks(request, given.amendment),
         )
-        row = await cancel_on_disconnect(request.receive, proposing)
+        row, refusals = await cancel_on_disconnect(request.receive, proposing)
+    found = NewProposal.of_new(row, refusals if may_read(request, name) else outlined(refusals))
     headers = {**CACHING, "location": f"{RUNS}/{name}/proposals/{row.proposal}"}
-    return document_response(Proposal.of(row), 201, headers)
+    return document_response(found, 201, headers)
 
 
 @resource.declare(

@@ -32,6 +32,7 @@ def test_a_proposal_is_approved(client: TestClient) -> None:
     proposal = response.json()
     assert (proposal["proposal"], proposal["base_version"], proposal["state"]) == (1, 1, "open")
     assert (proposal["reason"], proposal["link"], proposal["version"]) == ("flat", "https://example.com", None)
+    assert proposal["refusals"] == []
     assert client.get(PATH).json()["version"] == 1
     approved = client.post(f"{PATH}/proposals/1/approve")
     assert (approved.status_code, approved.headers["etag"]) == (201, '"v2"')
@@ -69,7 +70,11 @@ def test_a_proposal_is_outdated_by_a_change(client: TestClient) -> None:
 def test_guard_rails_and_reports_hold_for_an_approval(client: TestClient) -> None:
     """They are looked at when it is approved, and the proposal stays open."""
     create(client, rules={"max_factor": 2.0})
-    propose(client, amendment={"template": "scale", "from_step": 600, "factor": 0.1})
+    made = propose(client, amendment={"template": "scale", "from_step": 600, "factor": 0.1}).json()
+    assert [(each["code"], each["rule"], each["limit"]) for each in made["refusals"]] == [
+        ("guard-rail", "max_factor", 2.0)
+    ]
+    assert "refusals" not in client.get(f"{PATH}/proposals/1").json()
     assert problem(client.post(f"{PATH}/proposals/1/approve"), 422, "guard-rail")["rule"] == "max_factor"
     propose(client)
     report(client, "rank-0", 590)

@@ -135,7 +135,14 @@ def test_a_refusal_tells_no_rates_without_read(guarded: Guarded) -> None:
     scale, match = {"template": "scale", "from_step": 1, "factor": 0.25}, {"if-match": '"v1"'}
     body = {"spec": {**SPEC, "schedule": {"kind": "Constant", "value": 0.078125}}}
     proposed = guarded.client.post(f"{path}/proposals", json=scale, headers={**match, "authorization": guarded.admin})
-    assert proposed.status_code == 201
+    assert [each["value"] for each in proposed.json()["refusals"]] == [0.078125, 4.0]
+    blind = {**match, "authorization": guarded.token("propose")}
+    told = guarded.client.post(f"{path}/proposals", json=scale, headers=blind).json()["refusals"]
+    assert [(each["code"], each["rule"], "value" in each) for each in told] == [
+        ("guard-rail", "min_lr", False),
+        ("guard-rail", "max_factor", False),
+    ]
+    assert "0.078125" not in str(told)
     for token, may_read in ((writer, False), (guarded.token("publish", "read"), True)):
         headers = {**match, "authorization": token}
         for answer in (
