@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import io
 import os
 import sys
@@ -12,6 +13,8 @@ from importlib.metadata import version
 
 from service.commands import COMMANDS, Command
 from service.commands.options import CommandError
+
+_CANNOT_WRITE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 
 
 def main(arguments: Sequence[str] | None = None, commands: Sequence[Command] = COMMANDS) -> int:
@@ -25,8 +28,19 @@ def main(arguments: Sequence[str] | None = None, commands: Sequence[Command] = C
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:  # the reader of the output has exited, such as `| head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the interpreter flushes it again at exit
+        _drop_output()
         return 0
+    except OSError as error:
+        if error.errno not in _CANNOT_WRITE:
+            raise
+        _drop_output()
+        print(f"lrtables: the output cannot be written: {error.strerror}", file=sys.stderr)
+        return 1
+
+
+def _drop_output() -> None:
+    """Write no more: the interpreter flushes the output again at exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _run(arguments: Sequence[str] | None, commands: Sequence[Command]) -> int:
@@ -35,7 +49,8 @@ def _run(arguments: Sequence[str] | None, commands: Sequence[Command]) -> int:
         parsed = _parser(commands).parse_args(arguments)
         return int(parsed.run(parsed) or 0)
     finally:
-        sys.stdout.flush()
+        if sys.stdout is not None:  # which may be closed from the start, as by `>&-`
+            sys.stdout.flush()
 
 
 def _print_anything() -> None:

@@ -13,9 +13,10 @@ from client.client import Client
 from client.commands.options import UsageError, add_service_options, connected, reporting
 from client.commands.printing import counted, show_result
 from scheduler import Spec, Table
+from scheduler.commands.documents import TABLE_SUFFIX
 from scheduler.commands.numbers import step_count
 from scheduler.commands.operands import typed_digest, typed_table
-from scheduler.commands.typed import ENDLESS, TABLE_SUFFIX, CommandWords, typed_spec
+from scheduler.commands.typed import ENDLESS, CommandWords, typed_spec
 
 if TYPE_CHECKING:
     from client.commands.options import Subparsers
@@ -79,6 +80,8 @@ def named_table(words: CommandWords, parsed: argparse.Namespace) -> Callable[[Cl
     sense beside it: parameters, an address, a version of what is no run.
     """
     word, version = words.positional[0], parsed.version
+    if version is not None and version < 1:
+        raise UsageError(f"--version must be at least 1, got {version}")
     if word.startswith(("http://", "https://")):
         parsed.url, word, version = _parts(word, parsed)
         words.positional[0] = word

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from scheduler import Table, TableError
-from scheduler.commands.typed import TABLE_SUFFIX, CommandWords, TypingError
+from scheduler.commands.documents import TABLE_SUFFIX
+from scheduler.commands.typed import CommandWords, TypingError
 from scheduler.texts import is_digest
 
 

@@ -10,14 +10,13 @@ from string import ascii_uppercase
 from typing import Any, NamedTuple
 
 from scheduler import Spec, Table
+from scheduler.commands.documents import TABLE_SUFFIX, is_document
 from scheduler.commands.numbers import step_count, step_list
 from scheduler.commands.operands import typed_table
 from scheduler.commands.typed import (
     ENDLESS,
-    TABLE_SUFFIX,
     CommandWords,
     TypingError,
-    is_json,
     one_word,
     typed_recipe,
     typed_spec,
@@ -52,7 +51,7 @@ def operands(words: CommandWords) -> list[CommandWords]:
 
 def _is_whole(word: str) -> bool:
     """Whether a word is an operand by itself: a kind with parameters behind it, JSON, a file, or a recipe."""
-    is_file = is_json(word) or word.endswith(TABLE_SUFFIX)
+    is_file = is_document(word) or word.endswith(TABLE_SUFFIX)
     return " " in word.strip() or is_file or typed_recipe(CommandWords(positional=[word])) is not None
 
 

@@ -15,7 +15,9 @@ from scheduler.commands.numbers import step_count, step_list
 from scheduler.commands.operands import typed_table
 from scheduler.commands.overlaid import operands, overlaid
 from scheduler.commands.typed import CommandWords, TypingError, typed_kind, typed_recipe, typed_spec
+from scheduler.named_tables import UnresolvedError
 from scheduler.recipes import Recipe
+from scheduler.texts import abbreviate
 from scheduler.views.chart import boundary_lines, chart, value_lines
 from scheduler.views.plot import plot
 from scheduler.views.summary import call, landmarks, progress
@@ -78,7 +80,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Show the schedule. Returns 0, or 2 for bad input, after one line on stderr with the field and the value."""
     try:
         text = _output(arguments)
-    except (ValueError, OSError, ImportError, RecursionError) as error:
+    except (ValueError, OSError, ImportError, RecursionError, UnresolvedError) as error:
         print(f"lrtables show: {reason(error)}", file=sys.stderr)
         return 2
     print(printable(text))
@@ -170,10 +172,14 @@ def reason(error: Exception) -> str:
     """An error in one line."""
     if isinstance(error, RecursionError):
         return "this JSON is nested too deeply"
+    if isinstance(error, OSError) and error.strerror and error.filename is not None:
+        return f"{error.strerror}: {abbreviate(str(error.filename))}"
+    if isinstance(error, UnresolvedError):
+        return f"{error}: fetch it from its service by its digest ('lrtables fetch'), and give that file"
     return "; ".join(str(error).splitlines())
 
 
 def printable(text: str) -> str:
     """The text as this terminal's encoding can show it: a '?' for a dot that it cannot."""
-    encoding = sys.stdout.encoding or "utf-8"
+    encoding = getattr(sys.stdout, "encoding", None) or "utf-8"  # it may be closed
     return text.encode(encoding, errors="replace").decode(encoding)

@@ -7,23 +7,21 @@ import json
 import os
 import re
 import shlex
-import sys
 from collections.abc import Collection, Iterator, Sequence
-from pathlib import Path
 from typing import Any
 
 from scheduler import KINDS, Schedule, Spec, parse
+from scheduler.commands.documents import TABLE_SUFFIX, is_document, is_typed_json, read_document
 from scheduler.messages.errors import Owner, unknown_parameter
 from scheduler.names.lookup import in_any_case, meant_by, not_one_name
 from scheduler.recipes import RECIPES, Recipe
 from scheduler.spec import stated_length
+from scheduler.texts import abbreviate, near_names
 from scheduler.views.summary import parameters, signature
 
 MAX_STEPS = 10**8
 """Longest table that a command computes, in rows: its values take 800 MB a column."""
 
-TABLE_SUFFIX = ".safetensors"
-"""Ending of a table's file: what is typed with it is read as one."""
 ENDLESS = "the schedule has no end"
 """How the reason for a length begins that nobody typed, and that no schedule states."""
 
@@ -38,19 +36,22 @@ class TypingError(ValueError):
 
 @dataclasses.dataclass
 class CommandWords:
-    """The words after a command's name, sorted: its own options, values in order, values by name."""
+    """The words after a command's name, sorted: its own options, values in order, values by name; all its options."""
 
     options: list[str] = dataclasses.field(default_factory=list)
     positional: list[str] = dataclasses.field(default_factory=list)
     named: dict[str, str] = dataclasses.field(default_factory=dict)
+    known: tuple[str, ...] = ()
 
     @classmethod
     def sort(cls, words: Sequence[str], *, flags: Collection[str], options: Collection[str]) -> CommandWords:
         """Sort words into the command's `flags`, its `options` (with a value each), and what describes a spec."""
-        kept, rest = cls(), iter(words)
+        kept, rest = cls(known=(*flags, *options)), iter(words)
         for word in rest:
             if word in flags:
                 kept.options.append(word)
+            elif word == "--":  # which nothing here needs: a number may begin with a minus sign
+                continue
             elif word.startswith("--"):
                 name, equals, value = word.partition("=")
                 kept._take_option(name, value if equals else next(rest, ""), options)
@@ -74,6 +75,11 @@ class CommandWords:
             raise TypingError(f"{name} is given twice: {self.named[name]} and {value}")
         self.named[name] = value
 
+    def near_option(self, name: str) -> str | None:
+        """The command's option that a misspelt name may mean; None for no such."""
+        near = near_names(f"--{name}", self.known, most=1, alike=0.75)
+        return near[0] if near else None
+
     def refuse_parameters(self, why: str) -> None:
         """Raise `TypingError` where there are parameters that nothing takes."""
         extra = [*self.positional[1:], *(f"{name}={value}" for name, value in self.named.items())]
@@ -92,7 +98,7 @@ def typed_spec(words: CommandWords, steps: int | None) -> tuple[Spec, str]:
         own = "as typed" if "total_steps" in found.given else "as the recipe says"
         why = own if steps is None else "as asked"
         return _bounded(recipe if steps is None else recipe | {"total_steps": steps}), why
-    data = _json(words) if is_json(words.positional[0]) else _from_parameters(words)
+    data = _typed_data(words)
     spec = data if isinstance(data, dict) and "schedule" in data and "kind" not in data else {"schedule": data}
     if steps is None and "total_steps" in spec:
         return _bounded(spec), "as the spec says"
@@ -108,7 +114,7 @@ def typed_recipe(words: CommandWords) -> Recipe | None:
     """
     word = words.positional[0]
     name = in_any_case(word, RECIPES)
-    if name is None and not is_json(word):
+    if name is None and not is_document(word):
         found = meant_by(word, (*RECIPES, *KINDS))
         name = found[0] if len(found) == 1 and found[0] in RECIPES else None
     if name is None:
@@ -128,7 +134,7 @@ def typed_schedules(text: str) -> Any:
     "previous" is fine here. Raises what `typed_spec` raises.
     """
     words = one_word(text)
-    data = _json(words) if is_json(words.positional[0]) else _from_parameters(words)
+    data = _typed_data(words)
     _schedules(data)
     return data
 
@@ -140,33 +146,26 @@ def _schedules(data: Any) -> list[Schedule]:
 
 def one_word(text: str) -> CommandWords:
     """The words of a kind with its parameters, or of JSON or a file, that were typed as one word."""
-    is_one = text.lstrip().startswith(("{", "[")) or text.endswith(TABLE_SUFFIX) or os.path.exists(text)
-    words = CommandWords.sort([text] if is_one else shlex.split(text), flags=(), options=())
+    is_one = is_typed_json(text) or text.endswith(TABLE_SUFFIX) or os.path.exists(text)
+    words = CommandWords.sort([text] if is_one else _split(text), flags=(), options=())
     if not words.positional:
         raise TypingError(f"this names no kind and no file: {text!r}")
     return words
 
 
-def is_json(word: str) -> bool:
-    """Whether a word is JSON, a file of it, or '-' for standard input."""
-    return word == "-" or word.lstrip().startswith(("{", "[")) or word.endswith(".json") or Path(word).is_file()
-
-
-def _json(words: CommandWords) -> Any:
-    words.refuse_parameters("beside JSON")
-    word = words.positional[0]
+def _split(text: str) -> list[str]:
     try:
-        if word == "-":
-            text = sys.stdin.read()
-        else:
-            text = word if word.lstrip().startswith(("{", "[")) else Path(word).read_text(encoding="utf-8")
-        return json.loads(text)
-    except UnicodeDecodeError as error:
-        raise TypingError(
-            f"{word} is no JSON: it is no text in UTF-8; a table's file ends in {TABLE_SUFFIX}"
-        ) from error
-    except json.JSONDecodeError as error:
-        raise TypingError(f"this is no JSON: {error}") from error
+        return shlex.split(text)
+    except ValueError as error:
+        raise TypingError(f"{error} in {abbreviate(text)}") from error
+
+
+def _typed_data(words: CommandWords) -> Any:
+    """The JSON data that was typed, in whatever way."""
+    if not is_document(words.positional[0]):
+        return _from_parameters(words)
+    words.refuse_parameters("beside JSON")
+    return read_document(words.positional[0])
 
 
 def _from_parameters(words: CommandWords) -> dict[str, Any]:
@@ -175,10 +174,11 @@ def _from_parameters(words: CommandWords) -> dict[str, Any]:
     names = [field.name for field in dataclasses.fields(kind) if not field.kw_only]  # type: ignore[arg-type]  # a kind is a dataclass
     values = words.positional[1:]
     if len(values) > len(names):
-        raise TypingError(f"{signature(kind)} takes {len(names)} parameters, got {len(values)}: {' '.join(values)}")
+        most = "1 parameter" if len(names) == 1 else f"{len(names)} parameters"
+        raise TypingError(f"{signature(kind)} takes {most}, got {len(values)}: {' '.join(values)}")
     data = {name: _value(text) for name, text in zip(names, values, strict=False)}
     for typed, text in words.named.items():
-        name = _parameter(kind, typed)
+        name = _parameter(kind, typed, words.near_option(typed))
         if name in data:
             raise TypingError(f"{name} is given twice: {data[name]} and {text}")
         data[name] = _value(text)
@@ -209,7 +209,8 @@ def typed_name(name: str) -> str:
     found = meant_by(name, names)
     if len(found) == 1:
         return found[0]
-    raise TypingError(not_one_name(name, found, names, ", nor a recipe"))
+    place = "; it is a directory here, and a file is needed" if os.path.isdir(name) else ""
+    raise TypingError(f"{not_one_name(name, found, names, ', nor a recipe')}{place}")
 
 
 def typed_kind(name: str) -> type[Schedule]:
@@ -220,12 +221,14 @@ def typed_kind(name: str) -> type[Schedule]:
     return KINDS[found]
 
 
-def _parameter(kind: type[Schedule], typed: str) -> str:
-    """A kind's parameter as it is spelled, from what was typed: `t_max` is `T_max`."""
+def _parameter(kind: type[Schedule], typed: str, option: str | None) -> str:
+    """A kind's parameter as it is spelled, from what was typed: `t_max` is `T_max`; it may have meant an option."""
     names = parameters(kind)
     for name in (typed, *(name for name in names if name.lower() == typed.lower())):
         if name in names:
             return name
+    if option is not None and not near_names(typed, names):
+        raise TypingError(f"{kind.kind} has no parameter {abbreviate(typed)}: did you mean {option}?")
     raise TypingError(unknown_parameter(typed, Owner(kind.kind, kind)))
 
 

@@ -13,6 +13,7 @@ from scheduler.importing.checkpoints import Saved, chosen, saved_schedulers
 from scheduler.importing.configurations import BadFileError, class_path, plain_arguments
 from scheduler.importing.lengths import length
 from scheduler.importing.options import Options, check_needed, check_used, in_options
+from scheduler.importing.yaml_files import YAML_SUFFIXES, yaml_data
 from scheduler.interop.torch_state import from_torch_state
 from scheduler.libraries.deepspeed import from_deepspeed
 from scheduler.libraries.transformers import from_training_arguments
@@ -68,31 +69,24 @@ def _is_pickled(path: Path) -> bool:
 
 
 def _text_data(path: Path) -> Any:
+    if path.suffix == ".safetensors":
+        raise BadFileError(f"{path} is called like a table's file: 'lrtables show {path}'")
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError:
         raise BadFileError(
             f"{path} is no file to import: no JSON, no YAML, no checkpoint of torch's, no bundle"
         ) from None
+    if not text.strip():
+        raise BadFileError(f"{path} is empty")
     try:
         return json.loads(text)
     except json.JSONDecodeError as error:
-        if path.suffix not in (".yaml", ".yml"):
+        if path.suffix not in YAML_SUFFIXES:
             raise BadFileError(
                 f"{path} is no JSON: {error}; YAML is read where the name ends in .yaml or .yml"
             ) from None
-    return plain_arguments(_yaml(text, path))
-
-
-def _yaml(text: str, path: Path) -> Any:
-    try:
-        import yaml  # noqa: PLC0415  # only for such files, and not one of our dependencies
-    except ImportError:
-        raise BadFileError(f"{path} needs PyYAML to be read: pip install pyyaml, or give it as JSON") from None
-    try:
-        return yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise BadFileError(f"{path} is no YAML: {' '.join(str(error).split())}") from None
+    return plain_arguments(yaml_data(text, str(path)))
 
 
 _ARGUMENTS = {"learning_rate", "lr_scheduler_type", "lr_scheduler_kwargs", "warmup_steps", "warmup_ratio", "max_steps"}

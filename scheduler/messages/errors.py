@@ -33,6 +33,7 @@ _COUNT = re.compile(r" after validation, not .*$")
 ClassesByKind = Mapping[str, type[Any]]
 """Kind name to class."""
 
+_LONGEST_PATH = 40  # parts: more than any schedule that is nested as deeply as one may be
 _NO_KINDS: ClassesByKind = MappingProxyType({})
 _COMMON = "custom.WarmupWithDecay"  # the kind that is named to who gives none
 
@@ -181,6 +182,8 @@ def _problem(detail: Any, data: Any, owner: Owner, kinds: ClassesByKind) -> Iter
             yield Problem((*path, "kind"), path, text, value=kind)
         case "value_error":
             yield Problem(path, path, rule(detail), value=value)
+        case "json_invalid" if "recursion limit" in detail["ctx"]["error"]:
+            yield Problem((), (), "this JSON is nested too deeply")
         case "json_invalid":
             yield Problem((), (), f"this is no JSON: {detail['ctx']['error']}")
         case "model_attributes_type" | "dataclass_exact_type" | "dataclass_type":
@@ -285,7 +288,10 @@ def _joined(*parts: str) -> str:
 
 
 def written(path: Path) -> str:
-    """A path as Python writes it: `schedules[1].length`."""
+    """A path as Python writes it: `schedules[1].length`. A very long one is shown by its begin and its end."""
+    if len(path) > _LONGEST_PATH:
+        half = _LONGEST_PATH // 4
+        return f"{written(path[:half])} ... {written(path[-half:])}"
     text = "".join(f"[{part}]" if isinstance(part, int) else f".{_shown(part)}" for part in path)
     return text.removeprefix(".")
 

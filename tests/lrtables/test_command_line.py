@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from importlib.metadata import version
 
 import pytest
@@ -32,3 +34,12 @@ def test_the_version_of_a_run_stays_an_option_of_audit(capsys: pytest.CaptureFix
     with pytest.raises(SystemExit, match=r"^0$"):
         main(["audit", "--help"])
     assert "an earlier version of the run" in capsys.readouterr().out
+
+
+def test_an_output_that_cannot_be_written_is_said_in_one_line() -> None:
+    """A full disk is status 1 and one line; who closes the output is not told of it, and gets status 0."""
+    command = f"{sys.executable} -m lrtables show Constant 1"
+    script = f"{command} > /dev/full; echo $?; {command} >&-; echo $?; {command} | head -0; echo ${{PIPESTATUS[0]}}"
+    done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["1", "0", "0"]
+    assert done.stderr == "lrtables: the output cannot be written: No space left on device\n"

@@ -81,13 +81,14 @@ def test_a_schedule_is_published_by_its_values(lrtables: CommandLine) -> None:
         (2, f"fetch http://h/v1/tables/{DIGEST} --url http://g", "--url http://g makes no sense beside a URL"),
         (2, f"fetch {DIGEST} --steps 3", "--steps makes no sense beside a table, which has its own, got 3"),
         (2, "fetch here.safetensors", "here.safetensors is a table's file already"),
-        (2, "publish none.safetensors", "lrtables publish: [Errno 2] No such file or directory: 'none.safetensors'"),
+        (2, "fetch team/bert --version 0", "lrtables fetch: --version must be at least 1, got 0"),
+        (2, "publish none.safetensors", "lrtables publish: No such file or directory: 'none.safetensors'"),
         (1, f"fetch {'0' * 64}", "lrtables fetch: "),
         (1, "fetch nobody/none", "lrtables fetch: "),
     ],
     ids=[
         *("nothing", "no-end", "unknown-kind", "suffix", "version-of-a-kind", "other-url", "two-addresses"),
-        *("steps-of-a-digest", "own-file", "no-file", "unknown-digest", "unknown-run"),
+        *("steps-of-a-digest", "own-file", "version-0", "no-file", "unknown-digest", "unknown-run"),
     ],
 )
 def test_what_cannot_be_is_one_line(lrtables: CommandLine, code: int, words: str, message: str) -> None:

@@ -131,7 +131,7 @@ def test_a_constructor_says_what_is_wrong(make: Callable[[], object], message: s
         ([1], "the data must be an object, got [1]"),
         ("{", "this is no JSON: EOF while parsing an object at line 1 column 1"),
         (b"\xff", "this is no JSON: expected value at line 1 column 1"),
-        ("[" * 100_000, "this is no JSON: recursion limit exceeded"),
+        ("[" * 100_000, "this JSON is nested too deeply"),
     ],
 )
 def test_parse_says_what_is_wrong_and_where(data: Any, message: str) -> None:
