@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from scheduler.fields import Fraction, Rate, Steps
 from scheduler.messages.errors import ScheduleError
 from scheduler.names.lookup import meant_by, near_to
-from scheduler.recipes.parameters import Parameter, filled, resolve, written
+from scheduler.recipes.parameters import NoRoomError, Parameter, filled, resolve, without_room, written
 from scheduler.schedule import Schedule
 from scheduler.spec import Spec
 
@@ -91,7 +91,10 @@ class Recipe(_Part):
         values = resolve(self.name, self.parameters, given)
         changed = {name: values[name] for name in given}
         original = RECIPES[self.name].spec.model_dump(mode="json")
-        data = json.dumps(filled(self.name, original, self.formulas, values))
+        try:
+            data = json.dumps(filled(self.name, original, self.formulas, values))
+        except NoRoomError as error:
+            raise without_room(error, self.name, original, self.formulas, self.parameters, changed) from None
         try:
             spec = Spec.model_validate_json(data)
         except ScheduleError as error:

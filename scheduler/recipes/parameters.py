@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import copy
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -19,6 +19,11 @@ from scheduler.messages.errors import ScheduleError
 from scheduler.numerics.rates import MAX_RATE
 from scheduler.recipes.formulas import evaluate, ratio, scaled
 from scheduler.texts import abbreviate, near_names
+
+LENGTH = "total_steps"
+"""The parameter of a recipe that is its length."""
+
+_LOOKED_AT = 64  # steps
 
 
 class Parameter(BaseModel):
@@ -34,6 +39,10 @@ class Parameter(BaseModel):
     def counts_steps(self) -> bool:
         """Whether it is a count of steps, and no rate."""
         return isinstance(self.default, int)
+
+
+class NoRoomError(ScheduleError):
+    """The parts of a recipe do not fit into its length: one of them would have no step."""
 
 
 def resolve(owner: str, parameters: Mapping[str, Parameter], given: Mapping[str, object]) -> dict[str, float]:
@@ -61,13 +70,63 @@ def filled(
         formulas: JSON pointer to the number's formula.
         values: of the parameters.
 
-    Raises `ScheduleError` where a number of steps is none: where the parts do not fit into the length.
+    Raises `NoRoomError` where a number of steps is none: where the parts do not fit into the length.
     """
     changed = copy.deepcopy(dict(spec))
     for pointer, formula in formulas.items():
         place, key = _place(changed, pointer)
         place[key] = _number(owner, formula, values, like=place[key])
     return changed
+
+
+def without_room(
+    error: NoRoomError,
+    owner: str,
+    spec: Mapping[str, Any],
+    formulas: Mapping[str, str],
+    parameters: Mapping[str, Parameter],
+    given: Mapping[str, float],
+) -> ScheduleError:
+    """The error that says how long the recipe must be for its parts, or which other number is too small.
+
+    `given` are the parameters that led to `error`; the others are as in `filled`. Where no number of steps would do,
+    the error is `error` itself.
+    """
+
+    def fits(name: str, steps: int) -> bool:
+        try:
+            filled(owner, spec, formulas, resolve(owner, parameters, {**given, name: steps}))
+        except NoRoomError:
+            return False
+        return True
+
+    values = resolve(owner, parameters, given)
+    for name in dict.fromkeys((LENGTH, *given)):
+        if name in parameters and parameters[name].counts_steps and (least := _least(name, int(values[name]), fits)):
+            others = {other: given[other] for other in given if other != name and parameters[other].counts_steps}
+            beside = f" with {written(others)}" if others else ""
+            got = values[name] if name in given else f"{values[name]}, as in the recipe"
+            return ScheduleError(
+                f"{owner}: {name} must be at least {least}{beside}, got {got}: each part needs a step of its own"
+            )
+    return error
+
+
+def _least(name: str, short: int, fits: Callable[[str, int], bool]) -> int | None:
+    """The number of steps above one that is too small, from which on all fit; None where none does.
+
+    Shares that are rounded may fit, not fit and fit again, within the few steps that are looked at one by one.
+    """
+    high = 2 * short
+    while not fits(name, high):
+        short, high = high, 2 * high
+        if high > MAX_STEP:
+            return None
+    while high - short > 1:
+        middle = (short + high) // 2
+        short, high = (short, middle) if fits(name, middle) else (middle, high)
+    last = max((steps for steps in range(high, high + _LOOKED_AT) if not fits(name, steps)), default=short)
+    return last + 1
 
 
 def written(parameters: Mapping[str, float]) -> str:
@@ -111,5 +170,5 @@ def _number(owner: str, formula: str, values: Mapping[str, float], *, like: floa
         return float(found)
     if found < 1:
         used = {name: value for name, value in values.items() if name in formula.split()}
-        raise ScheduleError(f"{owner}: {formula} must be at least 1, got {found}, with {written(used)}")
+        raise NoRoomError(f"{owner}: {formula} must be at least 1, got {found}, with {written(used)}")
     return int(found)

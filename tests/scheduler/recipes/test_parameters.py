@@ -121,8 +121,13 @@ def test_what_is_given_stays_as_given() -> None:
         pytest.param({"total_steps": True}, "total_steps must be a whole number from 1 to", id="bool"),
         pytest.param(
             {"total_steps": 50, "warmup_steps": 100},
-            "bert-base: total_steps - warmup_steps must be at least 1, got -50, with total_steps=50 warmup_steps=100",
+            "bert-base: total_steps must be at least 101 with warmup_steps=100, got 50: each part needs a step",
             id="no-room",
+        ),
+        pytest.param(
+            {"warmup_steps": 2_000_000},
+            "total_steps must be at least 2000001 with warmup_steps=2000000, got 1000000, as in the recipe: each part",
+            id="too-long-a-part",
         ),
     ],
 )
@@ -130,6 +135,30 @@ def test_bad_parameters_are_refused_by_name(given: dict[str, float], message: st
     """A parameter that a recipe lacks, or that cannot be, is refused with the recipe, the parameter and the value."""
     with pytest.raises(ScheduleError, match=re.escape(message)):
         recipe("BERT-base", **given)
+
+
+@every_recipe
+def test_the_length_that_a_short_recipe_asks_for_is_enough(found: Recipe) -> None:
+    """A recipe that is too short names its own parameter, the value, and the length from which on all are enough."""
+    short = 0
+    for steps in range(1, 60):
+        try:
+            recipe(found.name, total_steps=steps)
+        except ScheduleError as error:
+            told = re.fullmatch(
+                rf"{found.name}: total_steps must be at least (\d+), got {steps}: each part .*", str(error)
+            )
+            assert told is not None
+            short, enough = steps, int(told[1])
+            assert enough > steps
+            assert recipe(found.name, total_steps=enough).spec.total_steps == enough
+    assert short == 0 or enough == short + 1
+
+
+def test_a_part_that_is_too_short_names_itself() -> None:
+    """Where no length would do, the number that is too small says how large it must be."""
+    with pytest.raises(ScheduleError, match=r"convnext-tiny: warmup_steps must be at least 2, got 1: each part needs"):
+        recipe("convnext-tiny", warmup_steps=1)
 
 
 @pytest.mark.parametrize("formula", ["rate ** 2", "other", "abs(rate)", "rate.real", "sqrt(rate, rate)", "'rate'"])
