@@ -2,13 +2,16 @@
 
 A pickled list of floats takes 9 bytes a number, so that values of many groups would be most of a state. A value that is
 the same in every group is saved as that one number. Where every group's value is its own (`initial`) times the same
-factor, that factor is saved. Other values are a list, one for each group.
+factor, that factor is saved. Where many groups share few values, as layers of a model do, each value is saved once, and
+a text has a character for each group that says which is its own. Other values are a list, one for each group: what no
+two groups share takes its 9 bytes.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import math
+import string
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, get_args
@@ -37,6 +40,8 @@ _DEFAULTS: dict[str, Any] = {  # of states that older versions saved
     **{"relative": False, "initial": {}, "run": None, "version": None},
     **{"update_made": False, "updates_seen": False, "ahead": 0},
 }
+_PLACES = string.ascii_letters + string.digits + "+-"  # a group's character says which of the different values it has
+_NUMBER, _FRAME = 9, 40  # pickled bytes of a float, and of what is around different values and places
 _DEEPEST = 64  # each SequentialLR around a waiting scheduler takes one step back from it
 
 
@@ -211,13 +216,23 @@ def _integer(state: Mapping[Any, Any], field: str, lowest: int) -> int:
     return int(_checked(state, field, f"a whole number from {lowest} to {MAX_PROGRESS}", good))
 
 
-def _packed(column: list[float], own: list[float] | None = None) -> float | list[float]:
+def _packed(column: list[float], own: list[float] | None = None) -> Any:
     """The shortest form of one value for each group; `own` are the groups' own values, where these count."""
     if own is None:
-        return column[0] if column and all(_same(value, column[0]) for value in column) else column
+        return column[0] if column and all(_same(value, column[0]) for value in column) else _shared(column)
     guess = next((value / one for value, one in zip(column, own, strict=True) if one), 0.0)
     factors = (guess, math.nextafter(guess, math.inf), math.nextafter(guess, -math.inf))
-    return next((factor for factor in factors if _are_products(column, own, factor)), column)
+    packed = next((factor for factor in factors if _are_products(column, own, factor)), None)
+    return _shared(column) if packed is None else packed
+
+
+def _shared(column: list[float]) -> Any:
+    """Each different value once and a character for each group, or the list where that is shorter."""
+    keys = [(value, math.copysign(1.0, value)) for value in column]  # 0.0 and -0.0 are two
+    places = dict(zip(dict.fromkeys(keys), _PLACES, strict=False))
+    if len(places) < len({*keys}) or _NUMBER * len(places) + len(column) + _FRAME > _NUMBER * len(column):
+        return column
+    return {"different": [value for value, _ in places], "places": "".join(places[key] for key in keys)}
 
 
 def _are_products(column: list[float], own: list[float], factor: float) -> bool:
@@ -257,6 +272,8 @@ def _columns(value: Any, field: str) -> Iterator[tuple[str, str, Any]]:
 
 def _spread(name: str, value: Any, field: str, groups: int, own: list[float] | None = None) -> list[float]:
     """What was packed: one value for each group. Raises `ValueError` naming the field."""
+    if type(value) is dict:
+        return _unshared(value, field, groups)
     if not _is_finite(value):
         return _list(value, field, groups, "a finite float, or ")
     if own is None:
@@ -264,6 +281,18 @@ def _spread(name: str, value: Any, field: str, groups: int, own: list[float] | N
     for index, one in enumerate(own):
         check_product(f"{name} of group {index}", name, one, value)
     return [one * value for one in own]
+
+
+def _unshared(value: dict[Any, Any], field: str, groups: int) -> list[float]:
+    different, places = value.get("different"), value.get("places")
+    if len(value) != 2 or type(places) is not str or type(different) is not list or not all(map(_is_finite, different)):
+        raise _damaged(field, "a finite float, a list of them, or different ones and their places", value)
+    found = dict(zip(_PLACES, different, strict=False))
+    if not {*places} <= found.keys():
+        raise _damaged(field, f"places of {len(different)} different values", places)
+    if len(places) != groups:
+        raise _other_groups(len(places), groups, field)
+    return [found[place] for place in places]
 
 
 def _is_finite(value: Any) -> bool:

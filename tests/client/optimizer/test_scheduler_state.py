@@ -122,6 +122,22 @@ def test_a_damaged_field_is_refused_by_name(field: str, value: Any) -> None:
     refuses(plain(), {**state, field: value}, rf"as {field}\b|\({field}\b|the state counts samples")
 
 
+def test_damaged_shared_values_are_refused_by_name() -> None:
+    """Values saved once for several groups are refused where they are none, or where a group's place leads to none."""
+    state, scheduler = saved(plain), plain()
+    scheduler.load_state_dict(
+        {**state, "values": {"lr": {"different": [0.25, 0.5], "places": "ba"}}, "in_force": False}
+    )
+    assert values_of(scheduler.optimizer) == [0.5, 0.25]
+    damages: list[dict[str, Any]] = [
+        *({"different": [0.1], "places": places} for places in ("ab", "a", "aaa", "", ["a", "a"], None)),
+        *({"different": each, "places": "aa"} for each in ([], 0.1, "0.1", [math.nan], [1], [-1.0], None)),
+        *({}, {"different": [0.1]}, {"different": [0.1], "places": "aa", "more": 1}),
+    ]
+    for damage in damages:
+        refuses(plain(), {**state, "values": {"lr": damage}}, r"as values\['lr'\], got|\(values\['lr'\]\)")
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
