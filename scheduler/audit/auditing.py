@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -11,7 +12,7 @@ from numpy.typing import ArrayLike
 from scheduler.audit.diseases import diagnose
 from scheduler.audit.fit.best import best_fit
 from scheduler.audit.lengths import usual_interval
-from scheduler.audit.logs.logged import Cells, LogError, RateLog, Series
+from scheduler.audit.logs.logged import Cells, LogError, RateLog, Series, Steps
 from scheduler.audit.logs.rate_columns import rate_columns
 from scheduler.audit.logs.readers import read_log
 from scheduler.audit.planned import Flags, Observed, Planned
@@ -84,28 +85,29 @@ def identify(log: Log, *, column: str | None = None, offset: int | None = None) 
     names = rate_columns(read.columns, column, None)
     is_of_transformers = "Hugging Face" in read.source
     series = [read.columns[name].series(name) for name in names]
-    offsets = ((*_offsets(read, each, offset), *_further_offsets(read, each, offset)) for each in series)
+    offsets = (_offsets(read, each, offset) for each in series)
     columns = tuple(_identified(*each, is_of_transformers) for each in zip(series, offsets, strict=True))
     return Identified(read.source, columns, fit_text(read.source, columns))
 
 
-def _offsets(read: RateLog, series: Series, offset: int | None) -> Sequence[int]:
-    """The conventions that a healthy log may have, the usual one first.
-
-    One that begins with step 1 most likely counts from 1, unless its writer is known to count from 0.
-    """
+def _offsets(read: RateLog, series: Series, offset: int | None, updates: int | None = None) -> Sequence[int]:
+    """The conventions that a healthy log may have, the usual one first; `updates`: how many the plan has."""
     if offset is not None:
         return (offset,)
-    if read.is_exact or series.steps.min() != 1 or -1 in read.offsets:
+    if read.is_exact or -1 in read.offsets or not _may_count_from_1(series.steps, updates):
         return read.offsets
     return (*read.offsets, -1)
 
 
-def _further_offsets(read: RateLog, series: Series, offset: int | None) -> Sequence[int]:
-    """What a log of every tenth step from step 10 on may mean, too: one that counts from 0 begins with step 0."""
-    interval = usual_interval(series.steps)
-    begins_late = series.steps.min() == interval > 1 and not (series.steps % interval).any()
-    return (-1,) if offset is None and begins_late and not read.is_exact and -1 not in read.offsets else ()
+def _may_count_from_1(steps: Steps, updates: int | None) -> bool:
+    """Whether a log begins or ends as that of a loop which counts from 1 does, and not as one that counts from 0.
+
+    From 1, every step is logged from step 1 on, every tenth from step 10 on (beside the last one), and the plan's last
+    update is the step of its length. From 0, the first update is step 0, and the last is one less than that length.
+    """
+    first, last, interval = int(steps.min()), int(steps.max()), usual_interval(steps)
+    begins = first == 1 or (first == interval and not (steps[steps < last] % interval).any())
+    return first > 0 and (begins or last == updates)
 
 
 def _identified(series: Series, offsets: Sequence[int], is_of_transformers: bool) -> ColumnFit:
@@ -153,15 +155,13 @@ def _planned_names(table: Table, count: int, group: int | None) -> list[str]:
 def _audited(read: RateLog, series: Series, name: str, planned: Planned, offset: int | None) -> ColumnAudit:
     """The audit under the first convention that the log agrees with, else that a disease explains, else the usual."""
     is_exact = read.is_exact
-    views = [Observed(series, each) for each in _offsets(read, series, offset)]
+    views = [Observed(series, each) for each in _offsets(read, series, offset, planned.updates)]
     healthy = (view for view in views if view.explained(planned.at(view.updates)))
     if (view := next(healthy, None)) is not None:
-        return _column(view, name, planned, is_exact, diseased=False)
+        is_inferred = offset is None and view.offset not in read.offsets
+        return replace(_column(view, name, planned, is_exact, diseased=False), is_inferred=is_inferred)
     audits = [_column(view, name, planned, is_exact) for view in views]
     explained = [found for found in audits if found.diseases]
-    if not explained:
-        further = (Observed(series, each) for each in _further_offsets(read, series, offset))
-        explained = [found for view in further if (found := _column(view, name, planned, is_exact)).diseases]
     return min(explained, key=lambda found: found.diseases[0].free, default=audits[0])
 
 

@@ -56,6 +56,7 @@ class ColumnAudit:
         first_wrong: the first that differs, in the order of the log; None where none does.
         largest: the largest deviation; None where every bit is equal.
         diseases: what explains all logged rates, the simplest; several where they explain it equally.
+        is_inferred: whether the offset is known from the steps alone, and not from what wrote the log.
     """
 
     name: str
@@ -70,6 +71,7 @@ class ColumnAudit:
     first_wrong: Deviation | None
     largest: Deviation | None
     diseases: tuple[Disease, ...]
+    is_inferred: bool = False
 
 
 @dataclass(frozen=True)

@@ -41,7 +41,8 @@ def _fit_lines(column: ColumnFit) -> Iterator[str]:
 
 def _heading(column: ColumnAudit | ColumnFit) -> str:
     first, last = int(column.steps.min()), int(column.steps.max())
-    counts = "it counts from 1: " if (first, column.offset) == (1, -1) else ""
+    is_inferred = isinstance(column, ColumnAudit) and column.is_inferred
+    counts = "it counts from 1: " if is_inferred or (first, column.offset) == (1, -1) else ""
     precision = _AS_WRITTEN.get(column.precision, f"rounded to {column.precision}")
     convention = counts + _convention(column.offset)
     return f"{column.name}: {_rates(column)} of steps {first:,} to {last:,}, {precision}; {convention}"
@@ -57,6 +58,8 @@ def _lines(column: ColumnAudit) -> Iterator[str]:
     if column.verdict == "equal":
         exact = ", every bit" if column.largest is None else " at that precision"
         yield f"equal to the table's {column.planned_name}{exact}"
+        if column.is_inferred and column.steps.min() > 1:
+            yield "if the loop counts from 0 after all, each rate arrived one update late: then say --offset 0"
         return
     if column.verdict == "rounding" and column.largest is not None:
         yield f"equal to the table's {column.planned_name} up to float64 rounding, at most {_size(column.largest)}"

@@ -87,14 +87,44 @@ def test_a_log_from_step_10_may_count_from_1() -> None:
     assert (found.worst.offset, "stepped once per process" in str(found.disease)) == (-1, True)
 
 
-def test_one_step_late_says_what_else_it_may_be() -> None:
-    """A log with step 0 counts from 0; of one from step 10 the text names the option, as the loop may count from 1."""
+FROM_1 = {
+    "every tenth": np.arange(10, 401, 10),
+    "every tenth, of a run that is not over": np.arange(10, 251, 10),
+    "every tenth, and the last": np.append(np.arange(10, 391, 10), 397),
+    "every seventh, with a gap": np.concatenate([np.arange(7, 99, 7), np.arange(210, 399, 7)]),
+    "the first, and every tenth": np.append(1, np.arange(10, 401, 10)),
+    "resumed, with steps that are there twice": np.concatenate([np.arange(10, 211, 10), np.arange(190, 401, 10)]),
+    "after a resume alone": np.arange(210, 401, 10),
+    "every step after a resume alone": np.arange(201, 401),
+}
+
+
+@pytest.mark.parametrize("log", FROM_1)
+def test_healthy_logs_that_count_from_1_are_equal(log: str) -> None:
+    """A log that begins or ends as counting from 1 does is equal, and the text says how it was read."""
     planned = WarmupWithDecay(3e-4, 40, 400).table(400)
-    steps = np.arange(0, 400, 10)
-    late = audit((steps, planned.lr[np.maximum(steps - 1, 0)]), planned)
-    assert (late.disease, "--offset -1" in late.text) == ("one step late", False)
-    vague = audit((steps[1:], planned.lr[steps[1:] - 1]), planned)
-    assert (vague.disease, "--offset -1" in vague.text) == ("one step late", True)
+    steps = FROM_1[log]
+    for precision in ("float64", "4 digits"):
+        found = audit((steps, rounded(planned.lr[steps - 1], precision)), planned)
+        assert (found.verdict, found.worst.offset, found.disease) == ("equal", -1, None)
+        assert "it counts from 1: step s has the rate of update s - 1" in found.text
+        assert ("then say --offset 0" in found.text) == (steps.min() > 1)
+        late = audit((steps, rounded(planned.lr[steps - 1], precision)), planned, offset=0)
+        assert (late.verdict, late.first_wrong_step, late.disease) == ("differs", steps[0], "one step late")
+        from_0 = audit((steps, rounded(planned.lr[np.minimum(steps, 399)], precision)), planned)
+        assert (from_0.verdict, from_0.worst.offset, from_0.worst.is_inferred) == ("equal", 0, False)
+
+
+def test_one_step_late_says_what_else_it_may_be() -> None:
+    """What counts from 0 is late; where the log does not say how it counts, the text names the option."""
+    planned = WarmupWithDecay(3e-4, 40, 400).table(400)
+    for steps, is_vague in (
+        (np.arange(0, 400, 10), False),
+        (np.arange(9, 400, 10), True),
+        (np.arange(210, 360, 10), True),
+    ):
+        found = audit((steps, planned.lr[np.maximum(steps - 1, 0)]), planned)
+        assert (found.disease, "--offset -1" in found.text) == ("one step late", is_vague)
 
 
 def test_never_applied_needs_rates_that_should_differ() -> None:
