@@ -3,8 +3,12 @@
 The rules, for whoever says the same in another language. a and b are the values of A and B in the steps 0 to n - 1, and
 the peak is the largest absolute value of both.
 
-1. Two values are close where they differ by at most 1e-9 of the larger one, or by at most 2^-46 of the peak: what
-   another formula, a recurrence or a cancellation leaves. Everything else is a difference.
+1. Two values are close where they differ by at most 1e-9 of the larger one: what another formula or a recurrence
+   leaves. Where terms of the peak's size cancel, fewer digits are right. So values that differ by at most 2^-46 of the
+   peak are close, too, if they differ by at most an eighth of the larger one, or if both are residue: what is left of
+   0. A residue is 0 itself, or at most 2^-50 of the peak in size, cut off from the curve: the nearest value before it
+   that is another one is 0 or at least 64 times as large, and so is the nearest after it. A tail that falls to such
+   values step by step is none; its values count like all others. Everything that is not close is a difference.
 2. `equal`: the same bits in every step. `rounding`: every step is close, and not all have the same bits.
 3. A relation is looked for in all steps, then in the window from the first step that is not close to the last one. Of
    a window of fewer than 3 steps nothing is said but where it is.
@@ -32,7 +36,10 @@ from scheduler.numerics.pieces import BLOCK
 from scheduler.views.difference import Difference, difference
 
 _CLOSE = 1e-9  # of the larger value: twins of a million steps are apart by 4e-11
-_NOTHING = 2.0**-46  # of the peak: where a cosine comes down to 0, nothing of the value may be right
+_NOTHING = 2.0**-46  # of the peak: what a cancellation may take from a value
+_EIGHTH = 8  # a cosine of 20 million steps ends 30 ULP of its peak above 0, give or take 2
+_RESIDUE = 2.0**-50  # of the peak: 4 ULP, what a cancellation may leave of 0
+_CUT_OFF = 64  # so many times larger is what a residue's neighbours are; a decay by 10 is a tail
 _LEAST = 3  # steps of a window that a relation is looked for in
 _FURTHEST = 1_000_000  # steps of a shift
 _PROBES = 16  # steps that a shift is tried with before it is checked in all steps
@@ -129,10 +136,33 @@ class _Pair:
 
     def __init__(self, a: Values, b: Values) -> None:
         self.a, self.b = np.ascontiguousarray(a), np.ascontiguousarray(b)
-        self.floor = _NOTHING * float(max(np.abs(a).max(), np.abs(b).max()))
+        peak = float(max(np.abs(a).max(), np.abs(b).max()))
+        self.floor = _NOTHING * peak
+        self.residue_a, self.residue_b = _residue(self.a, peak), _residue(self.b, peak)
+        both = self.residue_a & self.residue_b
         self.different = np.concatenate(
-            [part.start + np.flatnonzero(~_close(a[part], b[part], self.floor)) for part in _blocks(len(a))]
+            [part.start + np.flatnonzero(~_close(a[part], b[part], self.floor, both[part])) for part in _blocks(len(a))]
         )
+
+
+def _residue(values: Values, peak: float) -> NDArray[np.bool_]:
+    """Which values are what a cancellation leaves of 0: see the rules."""
+    residue = np.zeros(len(values), dtype=bool)
+    for part in _blocks(len(values)):
+        residue[part] = np.abs(values[part]) <= _RESIDUE * peak
+    small = np.flatnonzero(residue)
+    if not len(small):
+        return residue
+    begins = np.ones(len(small), dtype=bool)  # of runs of one value
+    begins[1:] = (np.diff(small) > 1) | (values[small[1:]] != values[small[:-1]])
+    starts = np.flatnonzero(begins)
+    lengths = np.diff(np.append(starts, len(small)))
+    first, last = small[starts], small[starts + lengths - 1]
+    before = np.where(first > 0, np.abs(values[first - 1]), 0.0)
+    after = np.where(last < len(values) - 1, np.abs(values[(last + 1) % len(values)]), 0.0)
+    far = _CUT_OFF * np.abs(values[first])
+    residue[small] = np.repeat(((before == 0) | (before >= far)) & ((after == 0) | (after >= far)), lengths)
+    return residue
 
 
 def _scaled(pair: _Pair, found: Difference, first: int, last: int) -> Verdict | None:
@@ -140,7 +170,8 @@ def _scaled(pair: _Pair, found: Difference, first: int, last: int) -> Verdict | 
     at = int(np.argmax(np.abs(a)))
     with np.errstate(over="ignore"):
         ratio = float(b[at] / a[at]) if a[at] else 0.0
-    if ratio == 0.0 or not math.isfinite(ratio) or not _all_close(a, b, _NOTHING * abs(float(b[at])), ratio):
+    floor, both = _NOTHING * abs(float(b[at])), (pair.residue_a & pair.residue_b)[first : last + 1]
+    if ratio == 0.0 or not math.isfinite(ratio) or not _all_close(a, b, floor, both, ratio):
         return None
     factor = _short(ratio)
     exact = all(_same(a[part] * factor, b[part]) for part in _blocks(len(a)))
@@ -152,7 +183,8 @@ def _shifted(pair: _Pair, found: Difference, first: int, last: int) -> Verdict |
     for shift in _candidates(pair, first, last):
         begin, stop = first + max(shift, 0), min(last, len(pair.a) - 1 + shift) + 1
         a, b = pair.a[begin - shift : stop - shift], pair.b[begin:stop]
-        if _all_close(a, b, pair.floor):
+        both = pair.residue_a[begin - shift : stop - shift] & pair.residue_b[begin:stop]
+        if _all_close(a, b, pair.floor, both):
             rest = _same_outside(pair.a, pair.b, first, last)
             return Verdict("shifted", found, first, last, exact=_same(a, b), rest_exact=rest, shift=shift)
     return None
@@ -166,7 +198,9 @@ def _candidates(pair: _Pair, first: int, last: int) -> Iterator[int]:
     for step in _probes(pair, first, last):
         of_a = step - shifts
         known = (step >= first + np.maximum(shifts, 0)) & (of_a >= 0) & (of_a < len(pair.a))
-        allowed[known] &= _close(pair.a[of_a[known]], pair.b[step], pair.floor)
+        from_a = of_a[known]
+        both = pair.residue_a[from_a] & pair.residue_b[step]
+        allowed[known] &= _close(pair.a[from_a], pair.b[step], pair.floor, both)
     kept = shifts[allowed]
     order = np.lexsort((kept < 0, np.abs(kept)))
     likely = (shift for shift in kept[order].tolist() if _is_telling(pair, shift, first, last))
@@ -191,20 +225,22 @@ def _is_telling(pair: _Pair, shift: int, first: int, last: int) -> bool:
         return False
     if (first, last) == (0, len(pair.a) - 1):
         return True
-    b = pair.b[begin : end + 1]
-    return len(b) >= _LEAST and not _close(b, b[:1], pair.floor).all()
+    b, residue = pair.b[begin : end + 1], pair.residue_b[begin : end + 1]
+    return len(b) >= _LEAST and not _close(b, b[:1], pair.floor, residue & residue[:1]).all()
 
 
-def _close(x: Values, y: Values | float, floor: float) -> NDArray[np.bool_]:
+def _close(x: Values, y: Values | float, floor: float, residue: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Which values are close: see rule 1. `residue` says where both are."""
     with np.errstate(over="ignore", invalid="ignore"):  # a product with the factor may be infinite
-        close: NDArray[np.bool_] = np.abs(x - y) <= np.maximum(_CLOSE * np.maximum(np.abs(x), np.abs(y)), floor)
+        apart, size = np.abs(x - y), np.maximum(np.abs(x), np.abs(y))
+        close: NDArray[np.bool_] = (apart <= _CLOSE * size) | ((apart <= floor) & ((_EIGHTH * apart <= size) | residue))
     return close
 
 
-def _all_close(x: Values, y: Values, floor: float, factor: float = 1.0) -> bool:
+def _all_close(x: Values, y: Values, floor: float, residue: NDArray[np.bool_], factor: float = 1.0) -> bool:
     """Whether `x` times the factor is close to `y`, looked at up to the first block that is not."""
     with np.errstate(over="ignore"):
-        return all(_close(x[part] * factor, y[part], floor).all() for part in _blocks(len(x)))
+        return all(_close(x[part] * factor, y[part], floor, residue[part]).all() for part in _blocks(len(x)))
 
 
 def _blocks(n: int) -> Iterator[slice]:

@@ -14,6 +14,7 @@ from scheduler.compose import Constant, Ramp, Sequence
 from scheduler.custom import CosineAnnealingWarmRestarts, CyclicLR, WarmupWithDecay
 from scheduler.views.difference import difference
 from scheduler.views.verdict import verdict
+from tests.scheduler.views.test_verdict import TAILS
 from tests.support.node import node
 
 STEPS = 600
@@ -36,7 +37,17 @@ def pairs() -> list[tuple[NDArray[np.float64], NDArray[np.float64]]]:
         made += [(a, np.roll(a, shift)) for shift in (1, -1, 7, -40, 100)]
         made += [(a, np.concatenate([a[:1], a[:-1]])), (a, np.concatenate([a[1:], a[-1:]]))]
         made += [(a, np.concatenate([a[:300], a[300:] * 2])), (a, np.where(np.arange(STEPS) == 77, 0.0, a))]
+        made += [
+            (a, np.where(a < 1e-4, a * 1e-18, a)),
+            (np.where(a < 1e-4, a * 1e-20, a), np.where(a < 1e-4, a * 1e-18, a)),
+        ]
+        made += [
+            (a - a.max(), a * 3 - 3 * a.max()),
+            (1 + a - 1, a),
+            (a * 1e-17 + (np.arange(STEPS) == 5), a * 2e-17 + (np.arange(STEPS) == 5)),
+        ]
         made += [(a, np.nextafter(a, 1.0)), (a, -a), (np.zeros(STEPS), a), (a[:2], a[:2] * 3), (a[:1], a[1:2])]
+    made += [(np.array(a, float), np.array(b, float)) for a, b, _ in TAILS]
     return made
 
 
@@ -47,7 +58,10 @@ def test_the_page_and_python_say_the_same_of_two_columns() -> None:
     done = subprocess.run([str(node()), str(SCRIPT)], input=lines, capture_output=True, text=True, check=True)
     for (a, b), line in zip(columns, done.stdout.splitlines(), strict=True):
         said: dict[str, Any] = json.loads(line)
-        assert said["verdict"] == verdict(a, b).to_dict(), (a, b)
+        expected_verdict = verdict(a, b)
+        assert said["verdict"] == expected_verdict.to_dict(), (a, b)
+        if expected_verdict.difference.ulp <= 2**53:
+            assert said["words"] == str(expected_verdict), (a, b)
         found, own = difference(a, b), said["difference"]
         expected = [found.differing, found.first, found.largest, found.relative, found.zeros]
         assert [own["differing"], own["first"], own["absolute"], own["relative"], own["zeros"]] == [

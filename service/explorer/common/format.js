@@ -1,5 +1,9 @@
 // Numbers as text.
 
+/** @type {Record<string, number>} */
+const POWERS = { "": 0, k: 3, m: 6, g: 9, b: 9, t: 12 };
+/** @type {[number, string][]} */
+const SIZES = [[1e12, "T"], [1e9, "G"], [1e6, "M"], [1e4, "k"]];
 const WHOLE = new Intl.NumberFormat("en-US", { maximumFractionDigits: 0 });
 
 /** A count with separators: 100,000. @param {number} n */
@@ -22,7 +26,7 @@ export function brief(value, digits = 4) {
   return tidy(Number(value.toPrecision(digits)).toExponential());
 }
 
-/** A number as people type it, without loss: 5e-4, 10000. @param {any} value */
+/** A number as people type it, without loss: 5e-4, 10000. @param {unknown} value */
 export function typed(value) {
   if (typeof value !== "number" || value === 0) return String(value ?? "");
   const size = Math.abs(value);
@@ -35,12 +39,13 @@ export function parsed(text) {
   const plain = text.trim().replace(/[_,\s]/g, "");
   const match = /^([+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?)([kMGTB]?)$/i.exec(plain);
   if (!match) return NaN;
-  const power = { "": 0, k: 3, m: 6, g: 9, b: 9, t: 12 }[match[2].toLowerCase()];
+  const power = POWERS[match[2].toLowerCase()];
   // the digits and the exponent as one text, so that 0.3M is 300000 and no product is rounded
   const [digits, exponent = "0"] = match[1].toLowerCase().split("e");
   return Number(`${digits}e${Number(exponent) + power}`);
 }
 
+/** @param {string} text */
 function tidy(text) {
   return text.replace("e+", "e");
 }
@@ -71,7 +76,7 @@ export function clock(text) {
 
 /** A size in steps for an axis: 0, 500, 20k, 1.5M. @param {number} n */
 export function short(n) {
-  for (const [size, letter] of [[1e12, "T"], [1e9, "G"], [1e6, "M"], [1e4, "k"]]) {
+  for (const [size, letter] of SIZES) {
     if (Math.abs(n) >= size) return `${Number((n / (letter === "k" ? 1e3 : size)).toPrecision(4))}${letter}`;
   }
   return count(n);

@@ -4,13 +4,14 @@ import { Chart } from "../chart/chart.js";
 import { Comparison, differenceSeries } from "../compare/comparison.js";
 import { Extremes } from "../chart/decimate.js";
 import { button, el, fill, later, refill, say } from "../common/dom.js";
+import { flat, phasesOf, summaryOf } from "../data/columns.js";
 import { TokenError, isStatic, manifestOf } from "../data/engine.js";
 import { brief, count, exact } from "../common/format.js";
 import { originOf } from "../data/origins.js";
 import { tokenForm } from "../data/token.js";
 import { Share } from "../share/share.js";
 import { MAX_CURVES, MAX_ROWS } from "../data/state.js";
-import { Rows, boundaryTable, flat, phasesOf, summaryOf } from "./table.js";
+import { Rows, boundaryTable } from "./table.js";
 
 const LETTERS = "ABCDEFGH";
 const MODES = { y: ["linear", "log", "asinh"], x: ["linear", "log"], against: ["overlay", "absolute", "relative", "ulp"] };

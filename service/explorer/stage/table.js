@@ -7,71 +7,12 @@ const PAGE = 25;
 const MOST_BOUNDARIES = 40;
 
 /**
- * The columns of a table, flat: `lr`, or `lr.0`, `lr.1` for groups.
- * @param {import("../data/engine.js").Table} table
- * @returns {{ name: string, values: Float64Array }[]}
- */
-export function flat(table) {
-  return table.names.flatMap((name) => {
-    const groups = table.columns.get(name) ?? [];
-    return groups.map((values, group) => ({ name: groups.length > 1 ? `${name}.${group}` : name, values }));
-  });
-}
-
-/**
- * The parts of a curve between its boundaries, named by what the values do there.
- * @param {Float64Array} values
- * @param {number[]} steps boundaries, ascending
- * @param {boolean} isRate whether a first rise is a warmup
- */
-export function phasesOf(values, steps, isRate = true) {
-  const last = values.length - 1, inner = steps.filter((step) => step > 0 && step < last);
-  const cuts = [0, ...inner.slice(0, MOST_BOUNDARIES), last];
-  const phases = cuts.slice(1).map((stop, place) => {
-    const start = cuts[place];
-    const way = wayOf(values, start, stop === last ? last : stop - 1);
-    return { start, stop, name: isRate && way === "rise" && place === 0 && cuts.length > 2 ? "warmup" : way };
-  });
-  return phases.filter(({ start, stop }) => stop > start).reduce((joined, phase) => {
-    const before = joined.at(-1);
-    if (before && before.name === "stable" && phase.name === "stable" && values[before.start] === values[phase.start]) before.stop = phase.stop;
-    else joined.push(phase);
-    return joined;
-  }, /** @type {{ start: number, stop: number, name: string }[]} */ ([]));
-}
-
-/** What the values do from one row to another: seen at 64 of them, since only the shading depends on it. */
-function wayOf(values, start, stop) {
-  let up = false, down = false;
-  const width = Math.max(1, (stop - start) / 64);
-  for (let at = start, next; at < stop; at = next) {
-    next = Math.min(stop, at + width);
-    const gap = values[Math.floor(next)] - values[Math.floor(at)];
-    up ||= gap > 0;
-    down ||= gap < 0;
-  }
-  return up && down ? "" : up ? "rise" : down ? "decay" : "stable";
-}
-
-/** The sum of a column, the highest value and its first row. @param {Float64Array} values */
-export function summaryOf(values) {
-  let sum = 0, lost = 0, peak = 0;
-  for (let row = 0; row < values.length; row++) {
-    if (values[row] > values[peak]) peak = row;
-    const term = values[row] - lost, next = sum + term; // compensated, so that 20 million terms keep their digits
-    lost = next - sum - term;
-    sum = next;
-  }
-  return { sum, peak, highest: values[peak], first: values[0], last: values[values.length - 1] };
-}
-
-/**
  * The table of boundaries: each with the values before, at and after it.
  * @param {Float64Array} values @param {{ step: number, label: string }[]} boundaries @param {number} stride
  * @param {(step: number) => void} go
  */
 export function boundaryTable(values, boundaries, stride, go) {
-  const cell = (row) => el("td", { class: "number" }, row < 0 || row >= values.length ? "" : exact(values[row]));
+  const cell = (/** @type {number} */ row) => el("td", { class: "number" }, row < 0 || row >= values.length ? "" : exact(values[row]));
   const rows = boundaries.slice(0, MOST_BOUNDARIES).map(({ step, label }) =>
     el("tr", {}, el("th", { scope: "row" }, button(count(step * stride), () => go(step), { class: "link", "aria-label": `Go to ${label}, ${step * stride}` })), el("td", {}, label), cell(step - 1), cell(step), cell(step + 1)));
   const more = boundaries.length - rows.length;
@@ -85,6 +26,7 @@ export function boundaryTable(values, boundaries, stride, go) {
 export class Rows {
   constructor() {
     this.start = 0;
+    /** @type {import("../common/types.js").Column[]} */
     this.columns = [];
     this.stride = 1;
     this.axis = "step";
@@ -126,6 +68,7 @@ export class Rows {
     this.where.textContent = `rows ${count(this.start)} to ${count(stop - 1)} of ${count(this.length)}`;
   }
 
+  /** @param {number} row */
   rowOf(row) {
     return el("tr", {}, el("th", { scope: "row" }, count(row * this.stride)),
       ...this.columns.map(({ values }) => el("td", { class: "number" }, row < values.length ? exact(values[row]) : "")));

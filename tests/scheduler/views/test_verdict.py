@@ -25,6 +25,35 @@ LEVEL = {"Constant", "transformers.constant", "Literal"}
 """Kinds whose examples have one rate only: a step later they are what they were."""
 
 
+HALVING = 0.5 ** np.arange(80.0)
+TAILS: list[tuple[Any, Any, str]] = [
+    (
+        HALVING,
+        HALVING * np.where(np.arange(80) < 60, 1, 2),
+        "B is the same curve times 2 from step 60 on, bit for bit; equal before that",
+    ),
+    (
+        HALVING,
+        np.where(np.arange(80) < 60, HALVING, 0.5**60),
+        "B is a different curve from step 61 on; equal before that",
+    ),
+    (
+        [1, 0.5] + [1e-15] * 9,
+        [1, 0.5] + [2e-15] * 9,
+        "B is the same curve times 2 from step 2 on, bit for bit; equal before that",
+    ),
+    ([1, 0.5, 0, 0], [1, 0.5, 6e-17, 6e-17], f"{ROUNDING}in 2 steps one of them is 0, the difference at most 6e-17"),
+    (
+        [1, 0.5, 1.2e-16, 0.5],
+        [1, 0.5, 6e-17, 0.5],
+        f"{ROUNDING}at most 6e-17, next to nothing beside the largest value",
+    ),
+    ([1, 0.5, 3e-14], [1, 0.5, 3.1e-14], f"{ROUNDING}at most 1e-15, next to nothing beside the largest value"),
+    ([1, 1e-3, 1e-15, 1e-16], [1, 1e-3, 1e-15, 2e-16], "B is a different curve in step 3 only; equal before that"),
+]
+"""Columns whose last values are tiny beside the largest: some are meant so, some are what a cancellation leaves."""
+
+
 def said(a: Any, b: Any) -> str:
     return str(verdict(np.array(a, dtype=np.float64), np.array(b, dtype=np.float64)))
 
@@ -151,6 +180,19 @@ def test_what_people_compare_gets_its_name(a: Schedule, b: Schedule, words: str)
 def test_small_columns_are_not_explained_away(a: list[float], b: list[float], words: str) -> None:
     """Few steps, zeros and single values are named for what they are."""
     assert said(a, b) == words
+
+
+@pytest.mark.parametrize(("a", "b", "words"), TAILS, ids=range(len(TAILS)))
+def test_tiny_values_are_rounding_only_where_they_are_left_of_0(a: Any, b: Any, words: str) -> None:
+    """A tail that falls to tiny values is compared like all others; what a cancellation leaves of 0 is rounding."""
+    assert said(a, b) == words
+
+
+def test_digits_that_a_cancellation_took_are_no_difference() -> None:
+    """Near the end of a long cosine 1 + cos has lost half of its digits, and sin squared has not."""
+    share = np.arange(1_000_001) / 1e6
+    found = verdict(1e-3 * (1 + np.cos(np.pi * share)) / 2, 1e-3 * np.cos(np.pi / 2 * share) ** 2)
+    assert (found.relation, found.difference.relative > 1e-6) == ("rounding", True)
 
 
 def test_other_formulas_of_a_many_steps_are_rounding_and_other_lengths_are_not() -> None:
