@@ -3,49 +3,57 @@
 import { checkSpec, compute, digestOf, hasKind, selfTest, specId } from "./kernel/index.js";
 import { sha256 } from "./kernel/sha256.js";
 
-/** The schedules of a spec, parts of others included. @param {any} value @returns {string[]} */
+/**
+ * @typedef {import("./common/types.js").Spec} Spec
+ * @typedef {{ id: number } & ({ task: "test" } | { task: "table" | "boundaries" | "digest", spec: Spec } | { task: "sha256", text: string })} Task
+ */
+
+/** The page's end of this worker: the library for windows does not know it. */
+const page = /** @type {{ onmessage: ((event: MessageEvent<Task>) => void) | null, postMessage: (message: unknown, moved?: Transferable[]) => void }} */ (/** @type {unknown} */ (self));
+
+/** The kinds of the schedules in a spec, parts of others included. @param {unknown} value @returns {string[]} */
 function kindsOf(value) {
   if (!value || typeof value !== "object") return [];
-  const own = typeof value.kind === "string" ? [value.kind] : [];
+  const own = "kind" in value && typeof value.kind === "string" ? [value.kind] : [];
   return [...own, ...Object.values(value).flatMap(kindsOf)];
 }
 
-const tasks = {
-  test: () => ({ works: selfTest() }),
+/** What the kernel makes of a spec, or the kind that it lacks. @param {Spec} spec */
+function tableOf(spec) {
+  const missing = kindsOf(spec).find((kind) => !hasKind(kind));
+  if (missing) return { missing };
+  checkSpec(spec);
+  const { columns, boundaries, exactness } = compute(spec, { steps: spec.total_steps });
+  return { columns: [...columns], boundaries, exactness, specId: specId(spec) };
+}
 
-  table({ spec }) {
-    const missing = kindsOf(spec).find((kind) => !hasKind(kind));
-    if (missing) return { missing };
-    checkSpec(spec);
-    const table = compute(spec, { steps: spec.total_steps });
-    return {
-      columns: [...table.columns],
-      boundaries: table.boundaries,
-      exactness: table.exactness,
-      specId: specId(spec),
-    };
-  },
+/** Where the parts of a spec begin; its values come from elsewhere. @param {Spec} spec */
+function boundariesOf(spec) {
+  checkSpec(spec);
+  return { boundaries: compute(spec, { steps: spec.total_steps, stop: 1 }).boundaries, specId: specId(spec) };
+}
 
-  /** Where the parts of a spec begin; its values come from elsewhere. */
-  boundaries({ spec }) {
-    checkSpec(spec);
-    return { boundaries: compute(spec, { steps: spec.total_steps, stop: 1 }).boundaries, specId: specId(spec) };
-  },
+/** @param {Task} request */
+function answerTo(request) {
+  switch (request.task) {
+    case "test": return { works: selfTest() };
+    case "table": return tableOf(request.spec);
+    case "boundaries": return boundariesOf(request.spec);
+    case "digest": return { digest: digestOf(compute(request.spec, { steps: request.spec.total_steps })) };
+    case "sha256": return { digest: sha256([new TextEncoder().encode(request.text)]) };
+  }
+}
 
-  sha256: ({ text }) => ({ digest: sha256([new TextEncoder().encode(text)]) }),
-
-  digest({ spec }) {
-    return { digest: digestOf(compute(spec, { steps: spec.total_steps })) };
-  },
-};
-
-self.onmessage = ({ data }) => {
+page.onmessage = (/** @type {MessageEvent<Task>} */ { data }) => {
   try {
-    const answer = tasks[data.task](data);
-    const buffers = (answer.columns ?? []).flatMap(([, groups]) => groups.map((values) => values.buffer));
-    self.postMessage({ id: data.id, answer }, [...new Set(buffers)]);
+    const answer = answerTo(data);
+    /** @type {[string, Float64Array[]][]} */
+    const columns = ("columns" in answer && answer.columns) || [];
+    const buffers = columns.flatMap(([, groups]) => groups.map((values) => values.buffer));
+    page.postMessage({ id: data.id, answer }, [...new Set(buffers)]);
   } catch (error) {
-    self.postMessage({ id: data.id, error: { message: error.message, pointer: error.pointer ?? null } });
+    const { message, pointer = null } = /** @type {Error & { pointer?: string }} */ (error); // the kernel's, or the engine's own
+    page.postMessage({ id: data.id, error: { message, pointer } });
   }
 };
-self.postMessage({ id: 0, answer: "ready" });
+page.postMessage({ id: 0, answer: "ready" });

@@ -14,8 +14,8 @@ from scheduler.compose import Constant, Ramp, Sequence
 from scheduler.custom import CosineAnnealingWarmRestarts, CyclicLR, WarmupWithDecay
 from scheduler.views.difference import difference
 from scheduler.views.verdict import verdict
-from tests.scheduler.views.test_verdict import TAILS
 from tests.support.node import node
+from tests.support.schedules.tails import TAILS
 
 STEPS = 600
 SCRIPT = Path(__file__).with_name("verdict.mjs")

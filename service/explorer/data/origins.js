@@ -1,21 +1,25 @@
 // Which curves are tables and runs of the server. The page's state holds specs; here is, by a spec's text, what it was opened as.
 
 /**
+ * @typedef {import("../common/types.js").Spec} Spec
  * @typedef {{ word: "run" | "table", value: string, digest: string, label: string }} Origin
  * `word=value` is how the address says it, `label` how the page does.
+ *
+ * What the server says of a table, as far as it is needed here: its spec, where it has one, and the layout.
+ * @typedef {{ spec?: Spec | null, digest: string, total_steps: number, axis?: string, stride?: number, columns?: Record<string, unknown> | null }} Document
  */
 
 /** @type {Map<string, Origin>} */
 const origins = new Map();
-/** @type {Map<string, any>} specs by `word=value` */
+/** @type {Map<string, Spec>} specs by `word=value` */
 const specs = new Map();
 
-/** What a spec was opened as, if it was. @param {any} spec @returns {Origin | undefined} */
+/** What a spec was opened as, if it was. @param {Spec} spec @returns {Origin | undefined} */
 export function originOf(spec) {
   return origins.get(JSON.stringify(spec));
 }
 
-/** The spec of a name that was looked up. @param {string} word @param {string} value @returns {any} */
+/** The spec of a name that was looked up. @param {string} word @param {string} value @returns {Spec | undefined} */
 export function specNamed(word, value) {
   return specs.get(`${word}=${value}`);
 }
@@ -23,9 +27,9 @@ export function specNamed(word, value) {
 /**
  * Remember what a spec was opened as. Of two names of one spec the last one counts.
  * @param {"run" | "table"} word @param {string} value
- * @param {any} document of a version or a manifest: `spec`, `digest` and the layout
+ * @param {Document} document of a version or a manifest
  * @param {string} label
- * @returns {any} the spec
+ * @returns {Spec}
  */
 export function remember(word, value, document, label) {
   const spec = document.spec ?? specOfValues(document);
@@ -34,7 +38,7 @@ export function remember(word, value, document, label) {
   return spec;
 }
 
-/** A table that came without a spec is one that names it by its digest. */
+/** A table that came without a spec is one that names it by its digest. @param {Document} document @returns {Spec} */
 function specOfValues({ digest, total_steps, axis, stride, columns }) {
   const names = Object.keys(columns ?? { lr: null }).filter((name) => name.split(".")[0] === "lr");
   const schedules = names.map((column) => ({ kind: "Literal", digest, ...(column === "lr" ? {} : { column }) }));
@@ -44,9 +48,10 @@ function specOfValues({ digest, total_steps, axis, stride, columns }) {
 /** The names in a fragment, as pairs. @param {string} fragment @returns {["run" | "table", string][]} */
 export function namesIn(fragment) {
   const parts = fragment.split("&").map((part) => /^(run|table)=(.*)$/.exec(part)).filter((found) => found !== null);
-  return parts.map(([, word, value]) => [/** @type {any} */ (word), decoded(value)]);
+  return parts.map(([, word, value]) => [/** @type {"run" | "table"} */ (word), decoded(value)]);
 }
 
+/** @param {string} text */
 function decoded(text) {
   try {
     return decodeURIComponent(text);

@@ -1,5 +1,6 @@
 // What the page shows, as one value: it is kept in the address behind `#`, which no server sees, and can be undone.
 
+import { messageOf } from "../common/dom.js";
 import { originOf, specNamed } from "./origins.js";
 
 export const MAX_CURVES = 8;
@@ -7,6 +8,8 @@ export const MAX_ROWS = 20_000_000;
 const LONGEST = 200_000; // characters of a fragment that is read
 const DEEPEST = 60;
 const KEPT = 200; // steps of undo
+/** @typedef {"y" | "x" | "against"} Choice */
+/** @type {Record<Choice, string[]>} */
 const CHOICES = {
   y: ["linear", "log", "asinh"],
   x: ["linear", "log"],
@@ -14,8 +17,9 @@ const CHOICES = {
 };
 
 /**
- * @typedef {{ schedule: any, columns?: any, total_steps: number, axis?: string, stride?: number, after?: string }} Spec
- * @typedef {{ specs: Spec[], active: number, y: string, x: string, against: string, view: [number, number] | null }} State
+ * @typedef {import("../common/types.js").Spec} Spec
+ * @typedef {import("../common/types.js").State} State
+ * @typedef {import("../common/types.js").Catalogue} Catalogue
  */
 
 /** @param {Spec} spec @returns {State} */
@@ -30,9 +34,18 @@ export function written(state) {
     return origin ? [origin.word, origin.value] : ["spec", JSON.stringify(spec)];
   });
   if (state.active) parts.push(["active", String(state.active)]);
-  for (const name of Object.keys(CHOICES)) if (state[name] !== CHOICES[name][0]) parts.push([name, state[name]]);
+  for (const name of choices()) if (state[name] !== CHOICES[name][0]) parts.push([name, state[name]]);
   if (state.view) parts.push(["view", state.view.join("-")]);
   return parts.map(([name, value]) => `${name}=${encoded(value)}`).join("&");
+}
+
+function choices() {
+  return /** @type {Choice[]} */ (Object.keys(CHOICES));
+}
+
+/** @param {string} name @returns {name is Choice} */
+function isChoice(name) {
+  return Object.hasOwn(CHOICES, name);
 }
 
 /** Like encodeURIComponent, but what a fragment may hold stays legible. @param {string} text */
@@ -43,7 +56,7 @@ function encoded(text) {
 /**
  * The state that a fragment says. Raises an Error whose message is for the reader.
  * @param {string} fragment without `#`
- * @param {any} catalogue
+ * @param {Catalogue} catalogue
  * @returns {State}
  */
 export function read(fragment, catalogue) {
@@ -52,7 +65,8 @@ export function read(fragment, catalogue) {
   }
   /** @type {Spec[]} */
   const specs = [];
-  const state = initial(/** @type {any} */ (null));
+  /** @type {Omit<State, "specs">} */
+  const state = { active: 0, y: CHOICES.y[0], x: CHOICES.x[0], against: CHOICES.against[0], view: null };
   for (const part of fragment.split("&")) {
     const place = part.indexOf("="), name = part.slice(0, place), value = decoded(part.slice(place + 1));
     if (name === "spec") specs.push(readSpec(value));
@@ -61,28 +75,31 @@ export function read(fragment, catalogue) {
     else if (name === "recipe") specs.push(recipeOf(value, catalogue));
     else if (name === "active") state.active = /^\d$/.test(value) ? Number(value) : 0;
     else if (name === "view") state.view = readView(value);
-    else if (Object.hasOwn(CHOICES, name) && CHOICES[name].includes(value)) state[name] = value;
+    else if (isChoice(name) && CHOICES[name].includes(value)) state[name] = value;
   }
   if (!specs.length) throw new Error("the link has no schedule: it needs spec=, kind=, recipe=, run= or table=");
   if (specs.length > MAX_CURVES) throw new Error(`the link has ${specs.length} curves, at most ${MAX_CURVES}`);
   return { ...state, specs, active: Math.min(state.active, specs.length - 1) };
 }
 
-/** A table or a run, which must have been looked up on the server. */
+/** A table or a run, which must have been looked up on the server. @param {"run" | "table"} word @param {string} value */
 function stored(word, value) {
   const spec = specNamed(word, value);
   if (!spec) throw new Error(`the ${word} ${clipped(value)} is not known here`);
   return structuredClone(spec);
 }
 
+/** @param {string} text */
 function decoded(text) {
   try {
     return decodeURIComponent(text);
   } catch {
-    throw new Error("the link is cut short or damaged: it has a % without two digits");
+    const cut = /%(?![0-9a-f]{2})/i.test(text);
+    throw new Error(`the link is cut short or damaged: ${cut ? "it has a % without two hexadecimal digits" : "its %XX are not text in UTF-8"}`);
   }
 }
 
+/** @param {string} text @returns {[number, number] | null} */
 function readView(text) {
   const match = /^(\d{1,9})-(\d{1,9})$/.exec(text);
   return match && Number(match[1]) < Number(match[2]) ? [Number(match[1]), Number(match[2])] : null;
@@ -94,18 +111,25 @@ export function readSpec(text) {
   try {
     data = JSON.parse(text);
   } catch (error) {
-    throw new Error(`the spec is not JSON: ${error.message}`);
+    throw new Error(`the spec is not JSON: ${messageOf(error)}`);
   }
   if (!data || typeof data !== "object" || Array.isArray(data)) throw new Error("a spec is a JSON object with schedule and total_steps");
   if (depth(data) > DEEPEST) throw new Error(`the spec is nested more than ${DEEPEST} levels deep`);
+  /** @type {unknown[]} */
   const schedules = Array.isArray(data.schedule) ? data.schedule : [data.schedule];
-  if (!schedules.length || !schedules.every((each) => each && typeof each === "object" && typeof each.kind === "string")) {
+  if (!schedules.length || !schedules.every(hasKind)) {
     throw new Error('the spec needs a schedule with a kind, such as {"kind": "Constant", "value": 0.001}');
   }
   if (!Number.isInteger(data.total_steps) || data.total_steps < 1) throw new Error("total_steps must be a whole number, at least 1");
   return data;
 }
 
+/** @param {unknown} schedule */
+function hasKind(schedule) {
+  return schedule !== null && typeof schedule === "object" && "kind" in schedule && typeof schedule.kind === "string";
+}
+
+/** How many levels data has, as far as it matters. @param {unknown} value */
 function depth(value) {
   let level = [value], deep = 0;
   for (; level.length && deep <= DEEPEST; deep++) {
@@ -114,19 +138,20 @@ function depth(value) {
   return deep;
 }
 
-/** A spec to begin with, of a kind. @param {string} kind @param {any} catalogue @returns {Spec} */
+/** A spec to begin with, of a kind. @param {string} kind @param {Catalogue} catalogue @returns {Spec} */
 export function exampleOf(kind, catalogue) {
   if (!Object.hasOwn(catalogue.kinds, kind)) throw new Error(`there is no kind of schedule called ${clipped(kind)}`);
   return structuredClone(catalogue.kinds[kind].example);
 }
 
-/** @param {string} name @param {any} catalogue @returns {Spec} */
+/** @param {string} name @param {Catalogue} catalogue @returns {Spec} */
 function recipeOf(name, catalogue) {
   const found = catalogue.recipes.find((recipe) => recipe.name === name);
   if (!found) throw new Error(`there is no recipe called ${clipped(name)}`);
   return structuredClone(found.spec);
 }
 
+/** @param {string} text */
 function clipped(text) {
   return JSON.stringify(text.length > 60 ? `${text.slice(0, 60)}…` : text);
 }
@@ -134,7 +159,9 @@ function clipped(text) {
 /** The states before and after the present one. Changes of one field, close together, are one step. */
 export class History {
   constructor() {
+    /** @type {State[]} */
     this.past = [];
+    /** @type {State[]} */
     this.future = [];
     this.key = "";
     this.at = 0;
@@ -165,6 +192,7 @@ export class History {
     return this.move(this.future, this.past, present);
   }
 
+  /** @param {State[]} from @param {State[]} to @param {State} present */
   move(from, to, present) {
     this.key = "";
     const found = from.pop();
@@ -173,19 +201,20 @@ export class History {
   }
 }
 
-/** The value at a JSON pointer, such as `/schedule/base_lr`. @param {any} data @param {string} pointer */
+/** The value at a JSON pointer, such as `/schedule/base_lr`. @param {unknown} data @param {string} pointer @returns {unknown} */
 export function valueAt(data, pointer) {
-  return keysOf(pointer).reduce((value, key) => value?.[key], data);
+  return keysOf(pointer).reduce((value, key) => /** @type {Record<string, unknown> | null | undefined} */ (value)?.[key], data);
 }
 
-/** Set the value at a JSON pointer; undefined removes it. @param {any} data @param {string} pointer @param {any} value */
+/** Set the value at a JSON pointer; undefined removes it. @param {unknown} data @param {string} pointer @param {unknown} value */
 export function setAt(data, pointer, value) {
-  const keys = keysOf(pointer), last = keys.pop();
-  const owner = keys.reduce((found, key) => found[key], data);
+  const keys = keysOf(pointer), last = keys.pop() ?? "";
+  const owner = /** @type {Record<string, unknown>} */ (keys.reduce((found, key) => /** @type {Record<string, unknown>} */ (found)[key], data));
   if (value === undefined) delete owner[last];
   else owner[last] = value;
 }
 
+/** @param {string} pointer */
 function keysOf(pointer) {
   return pointer.split("/").slice(1).map((key) => key.replace(/~1/g, "/").replace(/~0/g, "~"));
 }
