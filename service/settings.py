@@ -121,6 +121,11 @@ class Settings(BaseSettings):
         description="origins of web pages that may read responses, separated by commas, like https://example.com; "
         "* for any; default: none",
     )
+    embed_origins: _Origins | None = Field(
+        None,
+        description="origins of web pages that may show the explorer's embedded view in a frame, separated by commas, "
+        "like https://example.com; * for any; default: only this server's own pages",
+    )
     memory_bytes: PositiveInt = Field(256 * 2**20, description="size of the memory cache for tables")
     stream_bytes: PositiveInt = Field(64 * 2**20, description="larger tables are streamed from the store, not cached")
     max_steps: PositiveInt = Field(20_000_000, description="largest total_steps")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gzip
 import posixpath
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from hashlib import sha256
@@ -17,6 +17,8 @@ from service.explorer.catalogue import catalogue_json
 FOLDER = Path(__file__).parent
 PAGE = "index.html"
 ENTRY = "main.js"
+EMBEDDED = "embedded.html"
+"""The page as it may be shown in a frame: it has the curve, and nothing that changes anything on the server."""
 CATALOGUE = "catalogue.json"
 _MODULES = "<!-- modules -->\n"
 _IMPORTED = re.compile(r'^(?:import|export)\b[^"]* from "(\.[^"]+)"', re.MULTILINE)
@@ -26,11 +28,18 @@ _TYPES = {
     ".js": "text/javascript; charset=utf-8",
 }
 
-POLICY = (
+_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data: blob:; "
-    "worker-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    "worker-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors "
 )
-"""The page's Content-Security-Policy: everything comes from the server itself, nothing is inline."""
+POLICY = _POLICY + "'none'"
+"""The page's Content-Security-Policy: everything comes from the server itself, nothing is inline, and no page may show
+it in a frame, where its buttons could be clicked by somebody who does not see them."""
+
+
+def embedded_policy(origins: Sequence[str]) -> str:
+    """Return the policy of the embedded page, which pages of the server itself and of these origins may frame."""
+    return _POLICY + " ".join(["'self'", *origins])
 
 
 @dataclass(frozen=True)
@@ -59,6 +68,12 @@ def assets() -> Mapping[str, Asset]:
     bodies = {path.relative_to(FOLDER).as_posix(): path.read_bytes() for path in paths}
     bodies[PAGE] = _preloading(bodies[PAGE].decode(), modules_of(ENTRY, bodies)).encode()
     files = {path: _asset(_TYPES[Path(path).suffix], body) for path, body in bodies.items()}
+    files = {
+        path.relative_to(FOLDER).as_posix(): _asset(_TYPES[path.suffix], path.read_bytes())
+        for path in sorted(FOLDER.rglob("*"))
+        if path.suffix in _TYPES
+    }
+    files[EMBEDDED] = _asset(_TYPES[".html"], files[PAGE].body.replace(b"<html ", b"<html data-embedded ", 1))
     return MappingProxyType({**files, CATALOGUE: _asset("application/json", catalogue_json().encode())})
 
 

@@ -8,6 +8,7 @@ import { namesIn } from "./data/origins.js";
 import { Runs } from "./runs/panel.js";
 import { addSearch } from "./form/search.js";
 import { History, exampleOf, initial, read, written } from "./data/state.js";
+import { isEmbedded } from "./share/embed.js";
 import { Stage } from "./stage/stage.js";
 
 const BEGIN = "custom.WarmupWithDecay";
@@ -30,7 +31,8 @@ class Page {
     this.undo = button("Undo", () => this.move(this.history.undo(this.state)), { class: "quiet", "aria-keyshortcuts": "Control+Z" });
     this.redo = button("Redo", () => this.move(this.history.redo(this.state)), { class: "quiet", "aria-keyshortcuts": "Control+Shift+Z" });
     document.getElementById("panel").prepend(el("div", { class: "history" }, this.undo, this.redo));
-    if (!isStatic()) this.runs = new Runs(this, document.getElementById("panel"), document.querySelector("nav"));
+    if (isEmbedded()) document.documentElement.dataset.embedded = "";
+    else if (!isStatic()) this.runs = new Runs(this, document.getElementById("panel"), document.querySelector("nav"));
     addEventListener("hashchange", () => this.open(location.hash));
     addEventListener("keydown", (event) => this.key(event));
   }
@@ -74,12 +76,12 @@ class Page {
   /** Tables and runs are the server's: it is asked for them first. @param {string} hash */
   async lookUp(hash) {
     clearTimeout(this.writing); // else the state before would be written over this address
-    if (!this.runs) throw new Error("tables and runs are on a server, and this page runs without one");
+    if (isStatic()) throw new Error("tables and runs are on a server, and this page runs without one");
     this.pending = hash;
     try {
       await lookUp(hash.slice(1));
     } catch (error) {
-      if (error instanceof TokenError) this.runs.askForToken(hash);
+      if (error instanceof TokenError) this.runs?.askForToken(hash);
       throw error;
     } finally {
       if (this.pending === hash) this.pending = null;

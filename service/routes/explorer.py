@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import re
+from typing import Annotated
 
-from fastapi import Request, Response
+from fastapi import Query, Request, Response
 from fastapi.responses import HTMLResponse
 from starlette.exceptions import HTTPException
 
 from service.documentation.examples import Example
 from service.errors import abbreviate
-from service.explorer.assets import PAGE, POLICY, assets
+from service.explorer.assets import EMBEDDED, PAGE, POLICY, assets, embedded_policy
 from service.http.conditional import is_not_modified
 from service.http.responses import header
 from service.routes.declaration import Access, Resource
@@ -29,9 +30,17 @@ _HEADERS = {
 
 
 @resource.declare("GET", "/", scope=Access.OPEN, example=Example(responses=("text/html",)), response_class=HTMLResponse)
-async def explorer(request: Request, server: ServerDep) -> Response:
+async def explorer(
+    request: Request,
+    server: ServerDep,
+    embed: Annotated[str | None, Query(description="1: only the curve, for a frame in a page of embed_origins")] = None,
+) -> Response:
     """The explorer: a page to search, draw, compare and share schedules. It needs no internet and no token."""
-    return await _file(PAGE, request, server)
+    if embed != "1":
+        return await _file(PAGE, request, server)
+    response = await _file(EMBEDDED, request, server)
+    response.headers["content-security-policy"] = embedded_policy(server.settings.embed_origins or ())
+    return response
 
 
 @resource.declare("GET", _FILES + "/{path:path}", scope=Access.OPEN, include_in_schema=False)

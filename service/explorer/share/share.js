@@ -2,9 +2,16 @@
 
 import { button, el, newId, refill } from "../common/dom.js";
 import { isStatic } from "../data/engine.js";
+import { frameOf, imageLine } from "./embed.js";
 import { snippetsOf } from "./snippets.js";
 import { csvOf, npyOf, pngOf, safetensorsOf, svgOf } from "./files.js";
 
+const FIRST = "Python", IMAGE = "Markdown image";
+/** @type {Record<string, string>} */
+const REMARKS = {
+  Embed: "Other sites may show it if this server's embed_origins names them.",
+  [IMAGE]: "The server keeps this table. Readers see its image if the server asks for no tokens.",
+};
 const FILES = { PNG: pngOf, SVG: svgOf, CSV: csvOf, npy: npyOf, safetensors: safetensorsOf };
 
 /** The part of the page with everything to copy and to save. */
@@ -16,22 +23,48 @@ export class Share {
     const id = newId();
     this.code = el("pre", { id, tabindex: "0", "aria-label": "Code" });
     this.state = el("span", { role: "status", class: "checked" });
-    this.way = "Python";
+    this.way = FIRST;
+    this.remark = el("p", { class: "about" });
     this.tabs = el("div", { class: "choice", role: "group", "aria-label": "Copy as" });
     const files = Object.keys(FILES).map((name) => button(name, () => this.save(name), { "aria-label": `Save ${name}` }));
     this.root = el("section", { "aria-label": "Share", class: "share" },
       el("div", { class: "bar" }, el("span", { class: "choice" }, button("Copy link", () => this.copy(location.href))), el("div", { class: "choice", role: "group", "aria-label": "Save" }, el("span", {}, "save"), ...files), this.state),
-      el("div", { class: "bar" }, this.tabs, button("Copy", () => this.copy(this.code.textContent))), this.code);
+      el("div", { class: "bar" }, this.tabs, button("Copy", () => this.copy(this.code.textContent))), this.code, this.remark);
   }
 
   show(entry) {
     this.entry = entry;
+    if (this.way === IMAGE) this.way = FIRST; // else each table that passes by would be kept on the server
+    this.write();
+  }
+
+  /** The frame shows what the page shows, the zoom included. */
+  follow() {
+    if (this.way === "Embed" && this.entry) this.write();
+  }
+
+  write() {
     const server = isStatic() ? "http://127.0.0.1:8000" : new URL(".", document.baseURI).href.replace(/\/$/, "");
-    const { spec, table, flat } = entry;
+    const { spec, table, flat } = this.entry;
     const made = snippetsOf({ spec, names: table.names, values: flat[0].values, isExact: table.source !== "preview" }, server);
-    const way = made.has(this.way) ? this.way : "Python"; // the one that was chosen comes back with a curve that has it
-    refill(this.tabs, JSON.stringify([...made.keys(), way]), () => [...made.keys()].map((name) => button(name, () => { this.way = name; this.show(this.entry); }, { "aria-pressed": String(name === way) })));
+    made.set("Embed", frameOf(this.stage.state));
+    if (!isStatic()) made.set(IMAGE, "…");
+    const way = made.has(this.way) ? this.way : FIRST; // the one that was chosen comes back with a curve that has it
+    refill(this.tabs, JSON.stringify([...made.keys(), way]), () => [...made.keys()].map((name) => button(name, () => { this.way = name; this.write(); }, { "aria-pressed": String(name === way) })));
     this.code.textContent = made.get(way);
+    this.remark.textContent = REMARKS[way] ?? "";
+    if (way === IMAGE) this.keep(this.entry, server);
+  }
+
+  /** Have the server keep the table, and show the line with its image. */
+  async keep(entry, server) {
+    try {
+      const line = await imageLine(entry.spec, server);
+      if (this.way === IMAGE && this.entry === entry) this.code.textContent = line;
+    } catch (error) {
+      this.code.textContent = "";
+      this.say(error.message);
+    }
   }
 
   /** Copy a text. Browsers offer their clipboard only on secure addresses; elsewhere a selection is copied. */

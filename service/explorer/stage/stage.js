@@ -9,6 +9,7 @@ import { TokenError, isStatic, manifestOf } from "../data/engine.js";
 import { brief, count, exact } from "../common/format.js";
 import { originOf } from "../data/origins.js";
 import { tokenForm } from "../data/token.js";
+import { isEmbedded, openLink } from "../share/embed.js";
 import { Share } from "../share/share.js";
 import { MAX_CURVES, MAX_ROWS } from "../data/state.js";
 import { Rows, boundaryTable } from "./table.js";
@@ -39,7 +40,7 @@ export class Stage {
     this.comparison = new Comparison((step) => this.chart?.moveTo(step));
     this.share = new Share({ stage: this });
     this.plots = el("div", { class: "plots" });
-    fill(document.getElementById("charts"), this.readout, this.plots, this.modes);
+    fill(document.getElementById("charts"), this.readout, this.plots, this.modes, isEmbedded() && openLink());
     fill(document.getElementById("below"), this.about, this.facts, this.proof, this.comparison.root, this.bounds, this.tableButton(), this.rows.root, this.share.root);
     this.prove = later(() => this.proveNow(), 300);
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.charts.forEach((chart) => chart.draw()));
@@ -122,6 +123,7 @@ export class Stage {
   }
 
   askForToken(message) {
+    if (isEmbedded()) return this.notice("token", message); // a page around this one could look as if it asked for it
     const asked = tokenForm("Token", "Use it in this tab", () => {
       this.notice("token", null);
       this.tables = this.tables.map((entry) => (entry.table && entry.table.source !== "preview" ? entry : {}));
@@ -133,6 +135,7 @@ export class Stage {
   /** The curves as buttons: the pressed one is in the form. */
   chips() {
     const { specs, active } = this.state;
+    if (isEmbedded()) return specs.map((spec, place) => el("span", { class: `chip c${place}` }, `${specs.length > 1 ? `${LETTERS[place]}  ` : ""}${nameOf(spec, this.page.catalogue)}`));
     const chips = specs.map((spec, place) => el("span", { class: `chip c${place}` },
       button(`${specs.length > 1 ? `${LETTERS[place]}  ` : ""}${nameOf(spec, this.page.catalogue)}`, () => this.page.change({ active: place }), { "aria-pressed": String(place === active) }),
       specs.length > 1 && button("×", () => this.page.change({ specs: specs.toSpliced(place, 1), active: 0, against: specs.length === 2 ? "overlay" : this.state.against }), { "aria-label": `Remove curve ${LETTERS[place]}`, class: "quiet" })));
@@ -174,6 +177,7 @@ export class Stage {
     if (!entry?.table) return;
     document.getElementById("stage").classList.toggle("stale", entry.text !== JSON.stringify(this.state.specs[this.state.active]) || Boolean(entry.failed));
     this.comparison.show(ready, LETTERS);
+    this.share.follow();
     if (this.painted === entry.table) return;
     this.painted = entry.table;
     const main = entry.flat[0].values, { spec } = entry;

@@ -6,6 +6,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from service.explorer.assets import FOLDER, POLICY, assets
+from tests.service.conftest import MakeClient
 
 
 def test_the_page_and_all_of_its_files_are_served(client: TestClient) -> None:
@@ -69,3 +70,23 @@ def test_documentation_and_explorer_lead_to_each_other(client: TestClient) -> No
     """The page links to the API's documentation, and that to the page."""
     assert 'href="docs"' in client.get("/").text
     assert 'href="/"' in client.get("/docs").text
+
+
+def test_only_the_embedded_page_may_be_framed_and_only_where_allowed(make_client: MakeClient) -> None:
+    """`embed=1` alone gives the page without forms, to frame for the own pages and those of `embed_origins`."""
+    client = make_client(embed_origins="https://example.com, http://docs.example.com:8080")
+    for query in ("", "?embed=0", "?embed=", "?embed=1&embed=2", "?EMBED=1"):
+        response = client.get(f"/{query}")
+        assert response.headers["content-security-policy"] == POLICY
+        assert "data-embedded" not in response.text
+    for query in ("?embed=1", "?embed=0&embed=1", "?x=1&%65mbed=%31"):
+        response = client.get(f"/{query}")
+        policy = response.headers["content-security-policy"]
+        assert policy.endswith("frame-ancestors 'self' https://example.com http://docs.example.com:8080")
+        assert policy.partition("frame-ancestors")[0] == POLICY.partition("frame-ancestors")[0]
+        assert "<html data-embedded " in response.text
+    assert client.get("/explorer/embedded.html").headers["content-security-policy"] == POLICY
+    embedded = make_client().get("/?embed=1")
+    assert embedded.headers["content-security-policy"].endswith("frame-ancestors 'self'")
+    unchanged = make_client().get("/?embed=1", headers={"if-none-match": embedded.headers["etag"]})
+    assert (unchanged.status_code, unchanged.headers["content-security-policy"][-6:]) == (304, "'self'")
