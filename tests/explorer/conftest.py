@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import httpx2
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, BrowserContext, Page, Route, expect, sync_playwright
@@ -44,6 +45,13 @@ def browser() -> Iterator[Browser]:
         launched = playwright.chromium.launch(executable_path=CHROMIUM, headless=True, args=OPTIONS)
         yield launched
         launched.close()
+
+
+@pytest.fixture
+def server(shared_server: ServerProcess) -> Iterator[httpx2.Client]:
+    """A client of the shared server."""
+    with httpx2.Client(base_url=shared_server.url, timeout=60) as client:
+        yield client
 
 
 def _answer(body: str, route: Route) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 from uuid import uuid4
 
@@ -14,18 +13,10 @@ from playwright.sync_api import Page, Route, expect
 from scheduler import Table
 from tests.explorer.conftest import MARKUP, Open, digest, expect_address, expect_digest, violations
 from tests.support.runs import amend, create, report
-from tests.support.servers.process import ServerProcess
 
 COOLDOWN = {"template": "cooldown", "from_step": 700, "length": 200}
 SAFETENSORS = {"content-type": "application/vnd.safetensors"}
 CONFLICT = "409"  # the browser's console tells of each answer that is an error
-
-
-@pytest.fixture
-def server(shared_server: ServerProcess) -> Iterator[httpx2.Client]:
-    """A client of the shared server."""
-    with httpx2.Client(base_url=shared_server.url, timeout=60) as client:
-        yield client
 
 
 @pytest.fixture
@@ -222,11 +213,16 @@ def test_why_a_change_is_refused_stands_beside_its_button(open_page: Open, serve
 def test_axe_finds_no_violation_in_runs(
     open_page: Open, server: httpx2.Client, run: str, colours: str, width: int
 ) -> None:
-    """The list, a run and its open form break no rule, and nothing is wider than the window."""
+    """The list, and a run with all that opens, break no rule, and nothing is wider than the window."""
     report(server, "rank-0", 310, f"/v1/runs/{run}")
     page = open_run(open_page, run, width=width, color_scheme=colours)
+    page.get_by_text("Guard rails and lock").press("Enter")
+    page.get_by_role("button", name="Forget rank-0").press("Enter")
     page.get_by_text("Steer: change it from a step on").press("Enter")
-    expect(page.locator(".outcome .same")).to_be_visible()
+    expect(page.locator(".outcome .same")).to_be_visible()  # with three handles
+    assert violations(page) == []
+    page.get_by_role("button", name="Another tail").press("Enter")
+    expect(page.locator(".outcome:not(.past) .same")).to_be_visible()
     assert violations(page) == []
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     page.get_by_role("button", name="All runs and tables").press("Enter")

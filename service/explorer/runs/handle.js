@@ -40,8 +40,8 @@ export class Handle {
   /** @param {{ row: number, rate?: number, text?: string } | null} at null for nowhere */
   show(at) {
     this.at = at;
-    if (at) this.page.stage.plots.append(this.root);
-    else this.root.remove();
+    if (!at) this.root.remove();
+    else if (!this.root.isConnected) this.page.stage.plots.append(this.root); // to move it would let go of the pointer
     this.place();
   }
 

@@ -67,7 +67,7 @@ export class Settings {
     const { label, about } = RULES[name] ?? { label: name, about: "" }, id = newId(), error = el("p", { class: "error", id: `${id}-error` });
     const control = el("input", { id, type: "text", inputmode: "decimal", autocomplete: "off", value: typed(value), "aria-describedby": `${id}-error ${id}-about`, on: { input: () => (this.isTyped = true) } });
     this.controls.set(name, { control, error });
-    return el("div", { class: "field" }, el("label", { for: id }, label), el("div", { class: "controls" }, control, el("span", { class: "about", id: `${id}-about` }, about)), error);
+    return el("div", { class: "field" }, el("label", { for: id }, label), el("div", { class: "controls" }, control), error, el("p", { class: "about", id: `${id}-about` }, about));
   }
 
   /** Say an error at a rule's field; false where there is none. */

@@ -7,7 +7,8 @@ import { brief, count, parsed, typed } from "../common/format.js";
 import { allowedOn, amend, dryRun, inWords, labelOf, openVersion, propose, rollBack } from "./calls.js";
 import { Handle } from "./handle.js";
 import { originOf, remember } from "../data/origins.js";
-import { outcome } from "./preview.js";
+import { outcome, sameUntil } from "./preview.js";
+import { Sketch, sketchOf } from "./sketch.js";
 import { FROM, TEMPLATES, beginning, tailFrom } from "./templates.js";
 
 const PAUSE = 350; // milliseconds from the last letter that was typed to the preview
@@ -39,6 +40,8 @@ export class Steer {
     this.end = new Handle(page, "line", "Last row", "⇥", (row, done) => this.stretched(row, done));
     this.knob = new Handle(page, "knob", "Rate that it leads to", "⇕", (rate, done) => this.raised(rate, done));
     this.end.root.classList.add("end");
+    this.sketch = new Sketch(page);
+    this.kept = null; // which rows the preview has shown to keep their bits
     this.preview = later(() => this.look(), PAUSE);
     this.choice = el("div", { class: "choice", role: "group", "aria-label": "Template" });
     this.fields = el("div", {});
@@ -78,6 +81,8 @@ export class Steer {
 
   see(seen) {
     this.seen = seen;
+    if (!seen) this.kept = null;
+    this.outcome.classList.toggle("past", !seen);
     this.proposing.disabled = !seen || !this.may.propose;
     this.making.disabled = !seen || !this.may.publish;
   }
@@ -139,8 +144,8 @@ export class Steer {
     fill(this.fields, el("p", { class: "about" }, about), ...[...(this.isRollBack ? [] : [FROM]), ...fields].map((field) => this.field(field)));
     this.proposing.hidden = this.isRollBack;
     this.making.textContent = this.isRollBack ? "Roll back now" : "Amend now";
-    this.place();
     this.again();
+    this.place();
   }
 
   choose(template) {
@@ -188,8 +193,8 @@ export class Steer {
     if (field === FROM) this.values.from_step = value;
     else this.own[name] = value;
     if (field === FROM && !wrong) this.followed();
-    if (!wrong) this.place();
     this.again();
+    if (!wrong) this.place();
   }
 
   /** What the handles and buttons say goes into its field. */
@@ -200,8 +205,8 @@ export class Steer {
     known.control.value = typed(value);
     fail(known, null);
     if (name === "from_step") this.followed();
-    this.place();
     this.see(null);
+    this.place();
     if (done) this.preview();
   }
 
@@ -238,6 +243,14 @@ export class Steer {
     if (isSet && this.template === "cooldown" && Number.isInteger(rows) && Number.isFinite(own.rate)) this.knob.show({ row: rows - 1, rate: own.rate });
     else if (isSet && this.template === "scale" && rates && own.factor > 0) this.knob.show({ row: from, rate: rates[from] * own.factor, text: `times ${brief(own.factor, 6)}, to ${brief(rates[from] * own.factor, 6)}` });
     else this.knob.show(null);
+    this.draft();
+  }
+
+  /** What it will be, roughly, until the preview is there; then what keeps its bits. */
+  draft() {
+    const { from_step: from } = this.values, isOpen = this.root.open && this.rates && Number.isInteger(from);
+    const curve = !isOpen || this.seen || this.isRollBack ? null : sketchOf(this.template, this.own, from, this.rates);
+    this.sketch.show(curve && { from, ...curve }, this.root.open ? this.kept : null);
   }
 
   // -- what it would do -----------------------------------------------------------------------------------------------
@@ -267,6 +280,9 @@ export class Steer {
       fill(this.outcome, ...outcome({ run, found: this.isRollBack ? shown : { ...shown, from_step: from }, before, after, highest: this.highest, proven: !this.isRollBack }));
       for (const refusal of found.refusals ?? []) this.refuse(refusal);
       this.see({ run, asked });
+      const until = Math.min(...sameUntil(before, after).values()), rows = Math.max(before.rows, after.rows);
+      this.kept = until < rows ? { until, rows } : null;
+      this.draft();
     } catch (error) {
       if (signal.aborted) return;
       fill(this.outcome);
