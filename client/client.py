@@ -59,7 +59,7 @@ class Client(RunMethods):
             is `1`.
         refused_patience: seconds for which a refused connection is tried again, which a service that restarts needs.
             Without it, 20 until the service has answered this client once, then 45; 2 where a table can be computed
-            without the service.
+            without the service. The same holds for a host's name that is not known, until the service has answered.
         compute: whether a table may be computed here instead of being received. Without it, that happens only where
             a call says `on_unreachable="compute"`.
 

@@ -56,6 +56,10 @@ class RefusedError(NotConnectedError):
     """The machine is there, and refuses the connection: nobody listens at the port."""
 
 
+class UnknownHostError(NotConnectedError):
+    """The look-up of the host's name has found no address."""
+
+
 class Limits:
     """The limits of the current request: seconds until its deadline, and bytes of its response."""
 
@@ -150,6 +154,12 @@ class _Lookup:
             pending.set_exception(error)
 
 
+def _kind_of(error: OSError) -> type[NotConnectedError]:
+    if isinstance(error, ConnectionRefusedError):
+        return RefusedError
+    return UnknownHostError if isinstance(error, socket.gaierror) else NotConnectedError
+
+
 class Connection(HTTPConnection):
     """A connection whose operations respect the `limits` of the current request."""
 
@@ -173,8 +183,7 @@ class Connection(HTTPConnection):
         except OutOfTimeError as error:
             raise NotBegunError("the deadline came before a connection was tried") from error
         except OSError as error:
-            kind = RefusedError if isinstance(error, ConnectionRefusedError) else NotConnectedError
-            raise kind(f"no connection to {self.host}: {error}") from error
+            raise _kind_of(error)(f"no connection to {self.host}: {error}") from error
 
     def _connected(self, addresses: Addresses) -> socket.socket:
         """A socket connected to the first address that answers; each has an equal share of the time that is left."""

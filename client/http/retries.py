@@ -14,16 +14,20 @@ from client.errors import (
     RequestRefusedError,
     ServiceUnreachableError,
 )
-from client.http.connections import NotBegunError, RefusedError
+from client.http.connections import NotBegunError, RefusedError, UnknownHostError
 
 # Seconds: the most that is waited after the first failure, and after any. Of n clients that a service was away from for
 # long, those that come in the first second after are 2 n / 15 at most, if each drew any pause up to the longest.
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 15.0
 _LAST = (0.5, 0.9)  # of the time that is left, where it is too short for a pause: then the last attempt begins
 _BUSY = (429, 503)
+_TOO_LATE = "the deadline came after"
 _CHECK = (
     "nobody listens there: check the address (LRTABLES_URL) and its port, that `lrtables serve` is running, and its "
     "--host, since 127.0.0.1 is for its own machine alone"
+)
+_CHECK_NAME = (
+    "the host's name is not known: check its spelling in the address (LRTABLES_URL), and that this machine's DNS has it"
 )
 _SECONDS = re.compile(r"[0-9]{1,10}")
 
@@ -63,7 +67,8 @@ class Retries:
         budget: of the client.
         deadline: of the call, on the clock `time.monotonic`.
         patience: seconds for which refused connections are tried again, from the first of them on.
-        is_new: whether the service has never answered this client. The error then says what to check.
+        is_new: whether the service has never answered this client. Then the host's name may be wrong: one that is not
+            known is tried for no longer than a refused connection, and the error says what to check.
     """
 
     def __init__(self, budget: RetryBudget, deadline: float, patience: float, *, is_new: bool = False) -> None:
@@ -101,7 +106,7 @@ class Retries:
         end = min(self._deadline, self._end_of_patience(latest))
         left = end - time.monotonic()
         if end == self._end_of_last or after >= left:
-            self._give_up(error, is_refused=end < self._deadline)
+            self._give_up(error, is_impatient=end < self._deadline)
         pause = after + self._jitter()
         if pause >= left:  # too long by chance: time that is left is not given away
             pause, self._end_of_last = after + _uniform(*_LAST) * (left - after), end
@@ -122,19 +127,21 @@ class Retries:
         return _uniform(0.0, min(_LONGEST_PAUSE, bound))
 
     def _end_of_patience(self, error: ClientError) -> float:
-        if not isinstance(error.__cause__, RefusedError):
+        is_unknown = self._is_new and isinstance(error.__cause__, UnknownHostError)
+        if not is_unknown and not isinstance(error.__cause__, RefusedError):
             self._refused_since = None
             return self._deadline
         if self._refused_since is None:
             self._refused_since = time.monotonic()
         return self._refused_since + self._patience
 
-    def _give_up(self, error: ClientError, *, is_refused: bool) -> None:
+    def _give_up(self, error: ClientError, *, is_impatient: bool) -> None:
         attempts = f"{self._attempts} {'attempt' if self._attempts == 1 else 'attempts'}"
-        reason = (
-            f"refused for the {self._patience:g} s of refused_patience, in" if is_refused else "the deadline came after"
-        )
-        advice = f"; {_CHECK}" if is_refused and self._is_new else ""
+        is_unknown = isinstance(error.__cause__, UnknownHostError)
+        what = "not found" if is_unknown else "refused"
+        reason = f"{what} for the {self._patience:g} s of refused_patience, in" if is_impatient else _TOO_LATE
+        check = _CHECK_NAME if is_unknown else _CHECK
+        advice = f"; {check}" if is_impatient and self._is_new else ""
         kind = ServiceUnreachableError if isinstance(error, ServiceUnreachableError) else DeadlineExceededError
         raise kind(f"{error} ({reason} {attempts}){advice}") from error
 

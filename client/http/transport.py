@@ -51,7 +51,8 @@ class Transport:
             not used.
         refused_patience: seconds for which a refused connection is tried again: nobody listens there, which a
             restart explains for a while. The deadline ends it too. Without it, `START_PATIENCE` until the service has
-            answered once, then `REFUSED_PATIENCE`.
+            answered once, then `REFUSED_PATIENCE`. Until it has answered, a host's name that is not known is tried
+            again for as long, and after that until the deadline.
     """
 
     def __init__(

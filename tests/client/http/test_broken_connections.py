@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import ssl
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from typing import Any
@@ -17,6 +18,7 @@ from client import (
     ServiceUnreachableError,
     UnexpectedResponseError,
 )
+from client.http.transport import Transport
 from tests.support.client.broken_servers import HEAD, NEVER, PATIENCE, answers, call, drips, fails, floods
 from tests.support.client.hostile_server import hostile_server, through_tls
 
@@ -55,16 +57,42 @@ def test_a_name_that_is_looked_up_for_ever_ends_in_time(monkeypatch: pytest.Monk
     assert (len(calls), seconds < NEVER) == (1, True)
 
 
-def test_a_name_that_there_is_none_of_is_unreachable(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A host without an address is a ServiceUnreachableError that says so."""
+def unknown() -> list[Any]:
+    raise socket.gaierror(-2, "Name or service not known")
 
-    def unknown() -> list[Any]:
-        raise socket.gaierror(-2, "Name or service not known")
 
+def test_a_name_that_there_is_none_of_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A host without an address is unreachable as soon as refused connections are, and the error says what to check."""
     looked_up(monkeypatch, unknown)
-    error, _ = fails("http://service.example:8000")
-    assert isinstance(error, ServiceUnreachableError)
-    assert "Name or service not known" in str(error)
+    transport = Transport("http://service.example:8000", timeout=10.0, refused_patience=0.2)
+    with pytest.raises(
+        ServiceUnreachableError, match=r"Name or service not known \(not found for the 0\.2 s "
+    ) as caught:
+        transport.request("GET", "/", deadline=time.monotonic() + 600.0, max_bytes=1000)
+    assert "; the host's name is not known: check its spelling in the address (LRTABLES_URL)" in str(caught.value)
+
+
+def test_a_name_that_is_known_later_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A name that is not known at first is looked up again; one that has answered is looked for until the deadline."""
+    with hostile_server() as server:
+        server.script = answers(b"found")
+        found = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", server.port))]
+
+        def from_the_third_on() -> list[Any]:
+            return found if len(calls) > 2 else unknown()
+
+        calls = looked_up(monkeypatch, from_the_third_on)
+        transport = Transport("http://service.example:8000", timeout=10.0)
+
+        def call_now(seconds: float) -> bytes:
+            return bytes(transport.request("GET", "/", deadline=time.monotonic() + seconds, max_bytes=1000))
+
+        assert call_now(20.0) == b"found"
+        transport.close()
+        looked_up(monkeypatch, unknown)
+        monkeypatch.setattr("client.http.transport.REFUSED_PATIENCE", 0.01)
+        with pytest.raises(ServiceUnreachableError, match=r"not known \(the deadline came after \d+ attempt"):
+            call_now(1.0)
 
 
 @pytest.fixture
