@@ -27,6 +27,7 @@ def add_parsers(commands: Subparsers) -> None:
     show.add_argument("--version", type=int, metavar="N", help="an earlier version")
     listing = add_command(commands, "list", _list, "list and search runs")
     listing.add_argument("prefix", nargs="?", metavar="PREFIX", help="begin of the name, such as team-a/")
+    listing.add_argument("--contains", metavar="TEXT", help="only those with this in their name")
     listing.add_argument("--label", metavar="KEY:VALUE", help="only those with this label")
     listing.add_argument("--kind", metavar="KIND", help="only those of this kind of schedule")
     listing.add_argument("--digest", metavar="DIGEST", help="only those of this table; its begin is enough")
@@ -66,7 +67,7 @@ def _show(parsed: argparse.Namespace) -> int:
 
 
 def _list(parsed: argparse.Namespace) -> int:
-    query = {name: getattr(parsed, name) for name in ("prefix", "label", "digest", "newest")}
+    query = {name: getattr(parsed, name) for name in ("prefix", "contains", "label", "digest", "newest")}
     query["kind"] = None if parsed.kind is None else KINDS.named(parsed.kind).kind
     with connected(parsed) as client:
         found = list(islice(client.runs(**query), parsed.limit))

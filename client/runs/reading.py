@@ -54,6 +54,7 @@ class RunReading(ABC):
         self,
         *,
         prefix: str | None = None,
+        contains: str | None = None,
         label: str | None = None,
         kind: str | None = None,
         digest: str | None = None,
@@ -66,12 +67,13 @@ class RunReading(ABC):
 
         Args:
             prefix: begin of the name, such as `team-a/`.
+            contains: part of the name, such as `bert`, in upper or lower case.
             label: `key:value`.
             kind: of the schedule, such as `custom.WarmupWithDecay`.
             digest: begin of the table's digest.
             newest: order by creation, the last created first.
         """
-        query = given(prefix=prefix, label=label, kind=kind, digest=digest)
+        query = given(prefix=prefix, contains=contains, label=label, kind=kind, digest=digest)
         return self._runs(query, newest=newest)
 
     def _runs(self, query: Mapping[str, str], *, newest: bool) -> Iterator[Run]:
@@ -159,6 +161,7 @@ def _is_asked_for(run: Run, query: Mapping[str, str]) -> bool:
     label, _, value = query.get("label", "").partition(":")
     return (
         run.full_name.startswith(query.get("prefix", ""))
+        and query.get("contains", "").lower() in run.full_name.lower()
         and run.digest.startswith(query.get("digest", ""))
         and (not label or run.labels.get(label) == value)
         and query.get("kind") in (None, _kind(run))

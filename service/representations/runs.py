@@ -22,6 +22,7 @@ from service.runs.service import RunChangedError
 
 _TAG = re.compile(r'"v([1-9][0-9]{0,14})([.](0|[1-9][0-9]{0,14}))?"')
 _PREFIX = f"^({NAME_PART}(/({NAME_PART})?)?)?$"
+_PART = "^[A-Za-z0-9._/-]{1,201}$"
 _LABEL = f"^{NAME_PART}:[^\\x00]{{0,200}}$"
 _CURSOR = f"^[0-9]{{1,12}}([.][0-9]{{1,12}})?/{NAME_PART}/{NAME_PART}$"
 _NO_VERSION = -1  # no run is ever at it
@@ -137,6 +138,9 @@ class RunsQuery(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     prefix: str = Field("", pattern=_PREFIX, description="beginning of the name: `team-a/` or `team-a/be`")
+    contains: list[Annotated[str, Field(pattern=_PART)]] = Field(
+        [], description="part of the name, in upper or lower case: `bert`, `a/be`; several must all be in it"
+    )
     label: list[Annotated[str, Field(pattern=_LABEL)]] = Field([], description="`name:value`; several must all hold")
     kind: str | None = Field(
         None, max_length=100, pattern=TEXT_PATTERN, description="kind of the first group's schedule"
@@ -149,7 +153,7 @@ class RunsQuery(BaseModel):
     def wanted(self, namespaces: Sequence[str]) -> RunFilter:
         """Return the filter for a token with these namespaces."""
         labels = [(name, value) for name, _, value in (label.partition(":") for label in self.label)]
-        return RunFilter(self.prefix, labels, self.kind, self.digest, namespaces, self.newest)
+        return RunFilter(self.prefix, self.contains, labels, self.kind, self.digest, namespaces, self.newest)
 
     def cursor(self) -> RunCursor | None:
         """Return the last run of the page before."""

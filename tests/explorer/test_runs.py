@@ -45,8 +45,8 @@ def test_runs_and_tables_are_found_and_opened_with_keys(open_page: Open, server:
     wanted = document(server, run)["digest"]
     page = open_page()
     page.get_by_role("button", name="Tables and runs").press("Enter")
-    find = page.get_by_label("Beginning of a name or digest")
-    find.fill(run)
+    find = page.get_by_label("Part of a name")
+    find.fill(f"BERT {run.partition('/')[0]}")
     page.get_by_role("link", name=run).press("Enter")
     expect_digest(page, wanted)
     expect_address(page, f"#run={run}$")

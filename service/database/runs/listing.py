@@ -35,6 +35,7 @@ class RunFilter:
 
     Args:
         prefix: beginning of the name, `team-a/be`.
+        contains: parts of the name that it must all have, in upper or lower case.
         labels: label names and the values that they must have.
         kind: of the first group's schedule; None for any.
         digest: beginning of the table's digest.
@@ -45,6 +46,7 @@ class RunFilter:
     """
 
     prefix: str = ""
+    contains: Sequence[str] = ()
     labels: Sequence[tuple[str, str]] = ()
     kind: str | None = None
     digest: str = ""
@@ -62,6 +64,8 @@ class RunFilter:
         yield _HEAD.deleted == 0
         if self.prefix:
             yield _begins(self.prefix)
+        for part in self.contains:
+            yield (_HEAD.namespace + "/" + _HEAD.name).icontains(part, autoescape=True)
         for name, value in self.labels:  # canonical JSON has each label in exactly these characters
             yield func.replace(_HEAD.labels, canonical_json({name: value})[1:-1], "") != _HEAD.labels
         if self.kind is not None:

@@ -6,7 +6,7 @@ import { remember, specNamed, namesIn } from "../data/origins.js";
 
 const ATTEMPTS = 4;
 const PAGE = 25;
-const PREFIX = /^[\w.-]+(\/[\w.-]*)?$/;
+const PART = /^[A-Za-z0-9._/-]{1,201}$/; // of a name
 const NAME = /^([A-Za-z0-9][\w.-]{0,99})\/([A-Za-z0-9][\w.-]{0,99})(?:@v?([1-9]\d{0,14}))?$/;
 
 /** The name in `team-a/bert` or `team-a/bert@3`; null where it can be no run's. @param {string} value */
@@ -37,7 +37,7 @@ async function all(path, member, start = null) {
 }
 
 /**
- * A page of the tables or the runs that a text finds: the beginning of a name or a digest, `label:value`, `kind=Ramp`.
+ * A page of the tables or the runs that a text finds: parts of a name, the beginning of a digest, `label:value`, `kind=Ramp`.
  * @param {"runs" | "tables"} what @param {string} text @param {string | null} after
  */
 export async function list(what, text, after) {
@@ -47,7 +47,7 @@ export async function list(what, text, after) {
     else if ((what === "tables" ? /^[0-9a-f]{1,64}$/ : /^[0-9a-f]{8,64}$/).test(word)) query.set("digest", word);
     else if (what === "tables") query.set("kind", word.slice(0, 100));
     else if (word.includes(":")) query.append("label", word);
-    else if (PREFIX.test(word)) query.set("prefix", word);
+    else if (PART.test(word)) query.append("contains", word);
     else throw new Error(`no run is called ${JSON.stringify(word.slice(0, 60))}: a name is namespace/name, of letters, digits, ".", "_" and "-"`);
   }
   if (after !== null) query.set("after", after);

@@ -25,7 +25,7 @@ export class Runs {
     this.more = el("div", { class: "bar" });
     this.state = el("p", { class: "about", role: "status" });
     this.live = el("span", { class: "live" });
-    this.browser = el("div", {}, el("div", { class: "bar" }, this.kinds), el("label", { for: id, class: "about" }, "Beginning of a name or digest, label:value, kind=Ramp"), this.find, this.state, this.items, this.more);
+    this.browser = el("div", {}, el("div", { class: "bar" }, this.kinds), el("label", { for: id, class: "about" }, "Part of a name, beginning of a digest, label:value, kind=Ramp"), this.find, this.state, this.items, this.more);
     this.feed = new Feed((changes) => this.heard(changes), (text) => (this.live.textContent = text));
     this.run = new RunView(page, () => this.close());
     this.root = el("section", { id: "runs", "aria-label": "Tables and runs", hidden: true, tabindex: "-1" }, this.tokenRow(), this.run.root, this.browser, this.live);

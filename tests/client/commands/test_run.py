@@ -94,6 +94,7 @@ def test_runs_are_listed_and_searched(lrtables: CommandLine, name: str) -> None:
         (["--label", "n:2"], [2]),
         (["--kind", "Constant"], [1, 2, 3]),
         (["--kind", "Ramp"], []),
+        (["--contains", "N-2"], [2]),
         (["--newest", "--limit", "2"], [3, 2]),
     ):
         found = lrtables.json("run", "list", f"{namespace}/", *words)

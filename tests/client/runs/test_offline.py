@@ -68,6 +68,7 @@ def test_runs_that_were_read_are_listed_offline(service_url: str, namespace: str
         ):
             assert [run.name for run in found] == ["b"]
         assert [run.name for run in offline.runs(prefix=f"{namespace}/a")] == ["a"]
+        assert [run.name for run in offline.runs(contains="/A")] == ["a"]
         assert list(offline.runs(label="model:gpt")) == []
 
 

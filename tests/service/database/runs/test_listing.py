@@ -67,6 +67,8 @@ def test_conditions_must_all_hold(metadata: Metadata) -> None:
     assert listed(metadata, prefix="a/") == ["a/x", "a/xy"]
     assert listed(metadata, prefix="a/xy") == ["a/xy"]
     assert listed(metadata, prefix="a/%") == listed(metadata, prefix="A") == []
+    assert listed(metadata, contains=["B/X"]) == listed(metadata, contains=["b", "x"]) == ["ab/x"]
+    assert listed(metadata, contains=["%"]) == listed(metadata, contains=["a_"]) == []
     assert listed(metadata, kind="Ramp") == ["a/xy"]
     assert (
         listed(metadata, digest=target(2).digest) == listed(metadata, digest=target(2).digest[:64]) == ["a/xy", "ab/x"]

@@ -49,7 +49,7 @@ def test_runs_are_listed_in_pages(client: TestClient, limit: int, newest: str) -
 
 
 def test_runs_are_searched(client: TestClient) -> None:
-    """Prefix, label, kind and digest select; several labels must all hold."""
+    """Prefix, part of the name, label, kind and digest select; several of one must all hold."""
     one = make(client, "a/x", 0.5, team="one", stage="final")
     two = make(client, "a/y", 0.25, "custom.LinearWarmup", team="one")
     assert every_page(client, "/v1/runs", "runs", prefix="a/x") == [one]
@@ -59,12 +59,16 @@ def test_runs_are_searched(client: TestClient) -> None:
     assert every_page(client, "/v1/runs", "runs", digest=two["digest"]) == [two]
     assert every_page(client, "/v1/runs", "runs", digest=two["digest"][:8]) == [two]
     assert every_page(client, "/v1/runs", "runs", prefix="c/") == []
+    assert every_page(client, "/v1/runs", "runs", contains="/X") == [one]
+    assert every_page(client, "/v1/runs", "runs", contains=["a", "Y"]) == [two]
+    assert every_page(client, "/v1/runs", "runs", contains=["x", "y"]) == []
+    assert every_page(client, "/v1/runs", "runs", contains="_") == []
 
 
 @pytest.mark.parametrize(
     "query",
-    ["prefix=a//", "prefix=/", "label=x", "label=:x", "digest=xyz", "limit=0", "limit=501", "after=x", "newest=maybe",
-     "after=1/a", "after=1/a/b/c", "after=nan/a/b", "sort=name"],
+    ["prefix=a//", "contains=%25", "prefix=/", "label=x", "label=:x", "digest=xyz", "limit=0", "limit=501", "after=x",
+     "newest=maybe", "after=1/a", "after=1/a/b/c", "after=nan/a/b", "sort=name"],
 )  # fmt: skip
 def test_a_bad_query_is_refused(client: TestClient, query: str) -> None:
     """What the list does not understand is a 422 that names the parameter."""
