@@ -17,14 +17,14 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self, SupportsIndex, TypeVar, d
 
 import numpy as np
 import pydantic
-from pydantic import ConfigDict, Field, GetJsonSchemaHandler, TypeAdapter, ValidationError
+from pydantic import ConfigDict, Field, GetJsonSchemaHandler, TypeAdapter
 from pydantic_core import CoreSchema
 
-from scheduler.fields import Floats, Many, Values, integers, is_many, plain, resolve_types, step_index
+from scheduler.fields import Floats, Many, Values, integers, is_many, resolve_types, step_index
 from scheduler.hooks import Hook
+from scheduler.messages.constructors import name_arguments
 from scheduler.messages.descriptions import describe_schema
 from scheduler.messages.display import DisplayedSchedule
-from scheduler.messages.errors import Owner, schedule_error
 from scheduler.messages.overrides import check_overrides
 from scheduler.messages.warnings import PlacedWarning, ScheduleWarning, of_length, sentences
 from scheduler.numerics.cancellation import windows
@@ -281,10 +281,18 @@ class Schedule(DisplayedSchedule):
 
     @final
     def plot(
-        self, total_steps: int | None = None, path: str | os.PathLike[str] | None = None, *, title: str | None = None
+        self,
+        total_steps: int | None = None,
+        path: str | os.PathLike[str] | None = None,
+        *,
+        title: str | None = None,
+        log: bool | None = None,
     ) -> Figure:
-        """Draw `stated_steps` steps, or `total_steps`, and return matplotlib's Figure; save it as .png or .svg."""
-        return tabulate(self, total_steps).plot(path, title=title)
+        """Draw `stated_steps` steps, or `total_steps`, and return matplotlib's Figure; save it as .png or .svg.
+
+        `log` says whether the values stand on a log scale. Without it they do where they span decades.
+        """
+        return tabulate(self, total_steps).plot(path, title=title, log=log)
 
     @overload
     def get_lr(self, step: Many) -> Values: ...  # type: ignore[overload-overlap]  # an array has __index__, too
@@ -369,31 +377,6 @@ def schedule(cls: S) -> S:
     """Make a class a schedule kind: a frozen pydantic dataclass that refuses unknown fields, NaN and infinity."""
     config = ConfigDict(extra="forbid", allow_inf_nan=False, strict=True)
     made: S = pydantic.dataclasses.dataclass(frozen=True, config=config)(cls)  # type: ignore[assignment]  # made in place
-    _bind_names(made)
+    name_arguments(made)
     resolve_types(made)
     return made
-
-
-def _bind_names(kind: Any) -> None:
-    """Pass positional parameters on by name, so that an error says which one it means."""
-    names = [field.name for field in dataclasses.fields(kind) if not field.kw_only]
-    validate = kind.__init__
-
-    @functools.wraps(validate)
-    def init(self: Schedule, *args: Any, **kwargs: Any) -> None:
-        if len(args) > len(names):
-            raise TypeError(f"{kind.__name__} takes {len(names)} parameters ({', '.join(names)}), got {len(args)}")
-        if twice := kwargs.keys() & names[: len(args)]:
-            raise TypeError(f"{kind.__name__} got {', '.join(sorted(twice))} twice")
-        name = type(self).__name__
-        if not hasattr(type(self), "kind"):
-            raise TypeError(f"{name} must have a kind of its own: kind: Literal['mine.{name}'] = 'mine.{name}'")
-        given = plain(dict(zip(names, args, strict=False)) | kwargs)
-        try:
-            validate(self, **given)
-        except ValidationError as error:
-            raise schedule_error(error, given, Owner(name, type(self))) from None
-        if self.kind != type(self).kind:
-            raise TypeError(f"{name} has a kind of its own, and must be decorated with scheduler.schedule.schedule")
-
-    kind.__init__ = init

@@ -17,6 +17,7 @@ from scheduler.commands.typed import MAX_STEPS
 from scheduler.importing.files import Imported, import_file
 from scheduler.importing.options import Options, check_used
 from scheduler.importing.proof import prove
+from scheduler.views.summary import length_in_words
 
 if TYPE_CHECKING:
     from client.commands.options import Subparsers
@@ -107,7 +108,7 @@ def _is_bundle(path: Path) -> bool:
 
 def _show(found: Imported, *, as_json: bool) -> None:
     proof, digest = prove(found.spec.schedules, found.spec.total_steps), Table.compute(found.spec).digest
-    length = f"{found.spec.total_steps:,} {found.spec.axis}s ({found.why})"
+    length = f"{length_in_words(found.spec)} ({found.why})"
     if as_json:
         described = {"spec": json.loads(found.spec.canonical()), "digest": digest, "source": found.source}
         more = {"length": length, "position": found.position, "proof": proof, "notes": [*found.notes]}

@@ -9,11 +9,11 @@ from typing import Any
 
 from client.errors import printable
 from client.runs.documents import Change, Proposal, Run, RunProgress, moment
-from client.runs.log_book import amendment_in_words, length_in_words
+from client.runs.log_book import amendment_in_words
 from scheduler import Spec, Table
 from scheduler.commands import show
 from scheduler.views.chart import chart
-from scheduler.views.summary import call
+from scheduler.views.summary import call, length_in_words
 
 _DIGITS = 12  # of a digest, where it is one column among others
 _HEIGHT = 10  # lines of a chart

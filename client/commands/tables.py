@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 from client.client import Client
 from client.commands.options import UsageError, add_service_options, connected, reporting
-from client.commands.printing import counted, show_result
+from client.commands.printing import show_result
 from scheduler import Spec, Table
 from scheduler.commands.documents import TABLE_SUFFIX
 from scheduler.commands.numbers import step_count
 from scheduler.commands.operands import typed_digest, typed_table
 from scheduler.commands.typed import ENDLESS, CommandWords, typed_spec
+from scheduler.views.summary import length_in_words
 
 if TYPE_CHECKING:
     from client.commands.options import Subparsers
@@ -172,7 +173,7 @@ def _fetch(parsed: argparse.Namespace) -> int:
         table, source = find(client), _SOURCES[client.last_source or "received"]
     path = Path(f"{table.digest[:_DIGITS]}{TABLE_SUFFIX}") if parsed.output is None else parsed.output
     table.save(path)
-    lines = [f"digest {table.digest}", _length(table), source, f"file {path}"]
+    lines = [f"digest {table.digest}", length_in_words(table), source, f"file {path}"]
     show_result(_description(table) | {"source": source, "file": str(path)}, lines, as_json=parsed.json)
     return 0
 
@@ -190,13 +191,8 @@ def _publish(parsed: argparse.Namespace) -> int:
         table = Table.compute(asked_spec(words, parsed.steps))
     with connected(parsed) as client:
         client.publish(table)
-    show_result(_description(table), [f"digest {table.digest}", _length(table)], as_json=parsed.json)
+    show_result(_description(table), [f"digest {table.digest}", length_in_words(table)], as_json=parsed.json)
     return 0
-
-
-def _length(table: Table) -> str:
-    rows = f"{table.total_steps:,} rows of {table.stride:,} {table.axis}s" if table.stride > 1 else None
-    return rows or counted(table.total_steps, table.axis)
 
 
 def _description(table: Table) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from client.errors import printable
 from client.runs.documents import Change, Proposal, Run, moment
 from scheduler import Spec, Table
 from scheduler.amendments import describe_amendment, parse_amendment
+from scheduler.views.summary import length_in_words
 from scheduler.views.svg import picture
 
 _MOST_DRAWN = 6  # tables in the picture: the first, and the newest; more would hide one another
@@ -224,13 +225,6 @@ def _rules_in_words(rules: Mapping[str, Any], before: Mapping[str, Any]) -> str:
     ]
     gone = sorted(name for name in before if name not in names)
     return f"rules: {' '.join(shown) or 'none'}" + (f" (without {', '.join(gone)})" if gone else "")
-
-
-def length_in_words(run: Run) -> str:
-    """The rows of a run's table, and what they count."""
-    if run.stride == 1:
-        return f"{run.total_steps:,} {run.axis}s"
-    return f"{run.total_steps:,} rows of {run.stride:,} {run.axis}s"
 
 
 def amendment_in_words(data: Mapping[str, Any]) -> str:

@@ -24,7 +24,7 @@ from scheduler.commands.typed import (
 from scheduler.views.chart import GLYPHS, chart, value_lines
 from scheduler.views.compare import compare
 from scheduler.views.overlay import draw_together
-from scheduler.views.summary import call, column_order, progress
+from scheduler.views.summary import call, column_order, progress_in_words
 
 _FRONT = "⠿"  # stands for the curve in front, which is drawn in such dots
 
@@ -110,10 +110,8 @@ def _called(spec: Spec) -> str:
 
 def _headings(shown: Mapping[str, _Shown]) -> Iterator[str]:
     for (letter, each), glyph in zip(shown.items(), (_FRONT, *GLYPHS), strict=False):
-        table = each.table
-        length = progress(table.total_steps * table.stride, table.axis)
         yield f"{letter} {glyph} {each.name}"
-        yield f"    {length} {table.axis}s ({each.why}), digest {table.digest[:12]}"
+        yield f"    {progress_in_words(each.table)} ({each.why}), digest {each.table.digest[:12]}"
 
 
 def _charts(shown: Mapping[str, _Shown], *, log: bool) -> Iterator[str]:

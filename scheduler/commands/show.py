@@ -20,7 +20,7 @@ from scheduler.recipes import Recipe
 from scheduler.texts import abbreviate
 from scheduler.views.chart import boundary_lines, chart, value_lines
 from scheduler.views.plot import plot
-from scheduler.views.summary import call, landmarks, progress
+from scheduler.views.summary import call, landmarks, length_in_words, progress_in_words
 
 if TYPE_CHECKING:
     Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]
@@ -133,10 +133,9 @@ def _rows(table: Table, steps: list[int]) -> list[int]:
 
 
 def _heading(table: Table, spec: Spec | None, why: str) -> list[str]:
-    unit = table.axis if table.total_steps == 1 else f"{table.axis}s"
-    length = f"{progress(table.total_steps * table.stride, table.axis)} {unit}"
+    length = progress_in_words(table)
     if table.stride > 1:
-        length += f" in {table.total_steps:,} rows of {progress(table.stride, table.axis)}"
+        length += f" in {length_in_words(table)}"
     calls = ["a table of values, without a schedule"] if spec is None else map(call, spec.schedules)
     return [*calls, f"{length} ({why})", f"digest {table.digest}"]
 

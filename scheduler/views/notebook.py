@@ -20,7 +20,14 @@ from scheduler.schedule import Schedule
 from scheduler.spec import Spec, stated_length
 from scheduler.table import Table
 from scheduler.views.chart import number
-from scheduler.views.summary import call, column_order, extremes, grouped_columns
+from scheduler.views.summary import (
+    call,
+    column_order,
+    extremes,
+    grouped_columns,
+    length_in_words,
+    spans_decades,
+)
 
 COLORS = ("#2f7ed8", "#d55e00", "#009e73", "#b25fa0", "#8a7a00", "#6f6fd0")
 """Colours of the lines, each with a contrast of at least 3 to white and to black."""
@@ -58,7 +65,7 @@ def _of_table(table: Table) -> Iterator[str]:
     yield _line("<b>Table</b>", _code(table.digest))
     yield from (_line(_code(_short(call(schedule)))) for schedule in (spec.schedules[:3] if spec else ()))
     yield _svg({name: _curve(values) for name, values in table.columns.items()}, table.total_steps, table)
-    yield _line(f"{_length(table)}; past the last row: {table.after}")
+    yield _line(f"{length_in_words(table)}; past the last row: {table.after}")
     yield from _ranges(table.columns)
 
 
@@ -110,13 +117,6 @@ def _ranges(columns: Mapping[str, Values]) -> Iterator[str]:
         yield _line(f"and {len(columns) - len(drawn)} more columns")
 
 
-def _length(table: Table) -> str:
-    units = f"{table.axis}s" if table.total_steps * table.stride != 1 else table.axis
-    if table.stride == 1:
-        return f"{table.total_steps:,} {units}"
-    return f"{table.total_steps:,} rows of {table.stride:,} {units}"
-
-
 # -- the picture ------------------------------------------------------------------------------------------------------
 
 
@@ -157,13 +157,16 @@ def _panel(title: str, curves: Sequence[_Curve], length: int, index: int) -> Ite
     yield (
         f'<path d="M{_LEFT} {top}V{bottom}H{_WIDTH - _RIGHT}" fill="none" stroke="currentColor" stroke-opacity="0.5"/>'
     )
+    log = spans_decades(curve.values for curve in drawn)
     labels = {top + 4: number(high, 4), bottom + 3: number(low, 4)} if high > low else {}
-    middle = title if labels else f"{title} {number(high, 4)}"
+    middle = f"{title}{' (log)' if log else ''}" if labels else f"{title} {number(high, 4)}"
     for place, text in (labels | {(top + bottom) // 2 + 4: middle}).items():
         yield _text(_LEFT - 5, place, text, "end")
     for curve, color in zip(drawn, COLORS, strict=False):
         x = _LEFT + curve.rows / length * (_WIDTH - _RIGHT - _LEFT)
-        y = bottom - _shares(curve.values, low, high) * _PANEL
+        drawn_as = np.log if log else np.asarray
+        shares = _shares(drawn_as(curve.values), float(drawn_as(low)), float(drawn_as(high)))
+        y = bottom - shares * _PANEL
         path = _path(x, y, levels=len(curve.rows) == length)
         yield f'<path d="{path}" fill="none" stroke="{color}" stroke-width="1.5"/>'
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -138,6 +138,39 @@ def progress(value: int, axis: Axis) -> str:
             if value >= unit and value % (unit // 1000) == 0:
                 return f"{value / unit:.3f}".rstrip("0").rstrip(".") + letter
     return f"{value:,}"
+
+
+class Counted(Protocol):
+    """What has rows that count something: a table, a spec, or a run's version."""
+
+    @property
+    def total_steps(self) -> int:
+        """The number of rows."""
+
+    @property
+    def stride(self) -> int:
+        """Units of progress per row."""
+
+    @property
+    def axis(self) -> Axis:
+        """What the rows count."""
+
+
+def length_in_words(counted: Counted) -> str:
+    """Rows, and what they count: `1,000 steps`, `1 epoch`, `100 rows of 4,096 tokens`."""
+    rows, stride, axis = counted.total_steps, counted.stride, counted.axis
+    if stride == 1:
+        return _of_axis(rows, axis)
+    return f"{rows:,} row{'s' if rows > 1 else ''} of {_of_axis(stride, axis)}"
+
+
+def progress_in_words(counted: Counted) -> str:
+    """All progress of a table's rows: `1,000 steps`, `375B tokens`."""
+    return _of_axis(counted.total_steps * counted.stride, counted.axis)
+
+
+def _of_axis(number: int, axis: Axis) -> str:
+    return f"{progress(number, axis)} {axis}{'' if number == 1 else 's'}"
 
 
 def short_progress(value: float, axis: Axis) -> str:

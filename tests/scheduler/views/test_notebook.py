@@ -9,7 +9,7 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
-from scheduler import Schedule, Spec, Table
+from scheduler import Schedule, Spec, Table, TableError
 from scheduler.builtin import ExponentialLR
 from scheduler.compose import Constant, Literal, Ramp
 from scheduler.custom import LinearWarmup, WarmupWithDecay
@@ -68,6 +68,27 @@ def test_a_table_is_shown_with_its_layout() -> None:
     assert "weight_decay from 0.1 to 0.199; first 0.1, last 0.199" in text
     assert {"lr", "weight_decay", "token", "409,600"} <= set(labels(table))
     assert len(curves(table)) == 2
+
+
+def test_rates_that_span_decades_are_drawn_on_a_log_scale() -> None:
+    """As in a picture: growth by equal factors is a straight line, and the label says that the scale is another."""
+    decay = ExponentialLR(0.1, 0.9).table(100)
+    assert "lr (log)" in labels(decay)
+    heights = [float(y) for y in re.findall(r"V([\d.]+)", curves(decay)[0])]
+    assert np.ptp(np.diff(heights)) < 0.25  # of about 1 pixel each, written in tenths
+    assert "lr (log)" not in labels(SCHEDULE)
+
+
+def test_markup_in_a_name_stays_text() -> None:
+    """What a kind of somebody's own is called, and what it is given, is text in the page."""
+    hostile = "<img src=x onerror=alert(1)>"
+    own = type("Own", (Constant,), {"kind": hostile, "__annotations__": {"kind": OneOf[hostile]}})  # type: ignore[valid-type]  # a kind's name that is made here
+    text = schedule(own)(0.5)._repr_html_()
+    assert "&lt;img src=x" in text
+    assert "<img" not in text
+    for name in (hostile, f"lr.{hostile}"):
+        with pytest.raises(TableError, match=r"column names are like 'lr' or 'weight_decay\.1'"):
+            Table({name: np.ones(3)})
 
 
 def test_groups_share_a_panel_and_colors_tell_them_apart() -> None:

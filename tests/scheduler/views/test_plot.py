@@ -112,6 +112,7 @@ def test_values_that_span_decades_stand_on_a_log_scale() -> None:
     """Drops by powers of ten are seen; a cosine keeps its shape; a choice is followed."""
     steps, cosine = StepLR(0.1, 30).table(120), CosineAnnealingLR(0.1, 100).table()
     assert [plot(table).axes[0].get_yscale() for table in (steps, cosine)] == ["log", "linear"]
+    assert CosineAnnealingLR(0.1, 100).plot(log=True).axes[0].get_yscale() == "log"
     assert [plot(steps, log=False).axes[0].get_yscale(), plot(cosine, log=True).axes[0].get_yscale()] == [
         "linear",
         "log",

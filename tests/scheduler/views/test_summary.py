@@ -7,7 +7,32 @@ from hypothesis import strategies as st
 
 from scheduler import KINDS, Spec, Table
 from scheduler.custom import CyclicLR, LinearWarmup, WarmupWithDecay
-from scheduler.views.summary import boundaries, call, extremes, landmarks, signature
+from scheduler.table_format import Axis, TableLayout
+from scheduler.views.summary import (
+    boundaries,
+    call,
+    extremes,
+    landmarks,
+    length_in_words,
+    progress_in_words,
+    signature,
+)
+
+
+@pytest.mark.parametrize(
+    ("rows", "axis", "stride", "length", "all_of_it"),
+    [
+        (1000, "step", 1, "1,000 steps", "1,000 steps"),
+        (1, "epoch", 1, "1 epoch", "1 epoch"),
+        (100, "token", 4096, "100 rows of 4,096 tokens", "409,600 tokens"),
+        (1, "sample", 256, "1 row of 256 samples", "256 samples"),
+        (93_750, "token", 4_000_000, "93,750 rows of 4M tokens", "375B tokens"),
+    ],
+)
+def test_a_length_is_said_in_one_way(rows: int, axis: Axis, stride: int, length: str, all_of_it: str) -> None:
+    """Rows and what they count, in the singular where there is one; tokens in millions and billions."""
+    layout = TableLayout(("lr",), rows, axis=axis, stride=stride)
+    assert (length_in_words(layout), progress_in_words(layout)) == (length, all_of_it)
 
 
 @given(st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=300), st.integers(1, 40))
