@@ -82,7 +82,7 @@ def test_rates_that_span_decades_are_drawn_on_a_log_scale() -> None:
 def test_markup_in_a_name_stays_text() -> None:
     """What a kind of somebody's own is called, and what it is given, is text in the page."""
     hostile = "<img src=x onerror=alert(1)>"
-    own = type("Own", (Constant,), {"kind": hostile, "__annotations__": {"kind": OneOf[hostile]}})  # type: ignore[valid-type]  # a kind's name that is made here
+    own = type("Own", (Constant,), {"kind": hostile, "__annotations__": {"kind": OneOf[hostile]}})
     text = schedule(own)(0.5)._repr_html_()
     assert "&lt;img src=x" in text
     assert "<img" not in text
