@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 from scheduler.audit.diseases import diagnose
 from scheduler.audit.fit.best import best_fit
 from scheduler.audit.lengths import usual_interval
-from scheduler.audit.logs.logged import Cells, LogError, RateLog, Series, Steps
+from scheduler.audit.logs.logged import MAX_STEP, Cells, LogError, RateLog, Series, Steps
 from scheduler.audit.logs.rate_columns import rate_columns
 from scheduler.audit.logs.readers import read_log
 from scheduler.audit.planned import Flags, Observed, Planned
@@ -57,6 +57,8 @@ def audit(
     """
     if per_step < 1:
         raise ValueError(f"per_step must be at least 1, got {per_step}")
+    if per_step > MAX_STEP:
+        raise ValueError(f"per_step must be at most {MAX_STEP:,}, got {per_step}")
     if per_step > 1 and table.axis not in _UNITS:
         raise ValueError(
             f"per_step {per_step}: it is for tables on the axes sample and token, this one's is {table.axis}"
@@ -93,6 +95,8 @@ def identify(log: Log, *, column: str | None = None, offset: int | None = None) 
 def _offsets(read: RateLog, series: Series, offset: int | None, updates: int | None = None) -> Sequence[int]:
     """The conventions that a healthy log may have, the usual one first; `updates`: how many the plan has."""
     if offset is not None:
+        if abs(offset) > MAX_STEP:
+            raise ValueError(f"offset must be from -{MAX_STEP:,} to {MAX_STEP:,}, got {offset}")
         return (offset,)
     if read.is_exact or -1 in read.offsets or not _may_count_from_1(series.steps, updates):
         return read.offsets

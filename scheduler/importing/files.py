@@ -86,6 +86,8 @@ def _text_data(path: Path) -> Any:
             raise BadFileError(
                 f"{path} is no JSON: {error}; YAML is read where the name ends in .yaml or .yml"
             ) from None
+    except ValueError as error:  # an integer that Python refuses to read
+        raise BadFileError(f"{path} has a number of more than 4,300 digits") from error
     return plain_arguments(yaml_data(text, str(path)))
 
 

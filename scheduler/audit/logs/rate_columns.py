@@ -39,10 +39,10 @@ def rate_columns(columns: Mapping[str, Cells], wanted: str | None, groups: int |
             )
         return [wanted]
     found = sorted((name for name in filled if is_rate_name(name)), key=_order)
+    if not filled:
+        raise LogError("no column but that of the steps has a number")
     if not found:
-        raise LogError(
-            f"no column is called like a learning rate: choose one with --column, of {_listed(filled) or 'none'}"
-        )
+        raise LogError(f"no column is called like a learning rate: choose one with --column, of {_listed(filled)}")
     if len(found) == 1 or (groups is not None and len(found) == groups):
         return found
     if usual := [name for name in found if name.lower() in _USUAL]:

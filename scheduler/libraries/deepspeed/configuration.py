@@ -123,6 +123,8 @@ def _data(configuration: Mapping[str, Any] | str) -> Mapping[str, Any]:
 
 def _block(data: Mapping[str, Any]) -> Mapping[str, Any]:
     block = data.get("scheduler", data if "type" in data else None)
+    if "scheduler" in data and not isinstance(block, Mapping):
+        raise ConfigurationError(f"scheduler must be an object with type and params, got {abbreviate(block)}")
     if not isinstance(block, Mapping):
         raise ConfigurationError(f'this configuration has no "scheduler" block, only {abbreviate(", ".join(data))}')
     return block

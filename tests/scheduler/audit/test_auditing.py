@@ -128,6 +128,10 @@ def test_a_table_in_samples_needs_the_samples_of_an_update() -> None:
     assert audit((STEPS, ROWS[STEPS]), planned).verdict == "differs"
     with pytest.raises(ValueError, match="per_step must be at least 1, got 0"):
         audit((STEPS, ROWS[STEPS]), planned, per_step=0)
+    with pytest.raises(ValueError, match="per_step must be at most 1,000,000,000,000, got 10000000000000000000"):
+        audit((STEPS, ROWS[STEPS]), planned, per_step=10**19)
+    with pytest.raises(ValueError, match=r"offset must be from -1,000,000,000,000 to .*, got -10000000000000000000"):
+        audit((STEPS, ROWS[STEPS]), planned, per_step=256, offset=-(10**19))
 
 
 def test_arrays_are_checked() -> None:

@@ -110,6 +110,8 @@ def test_ambiguity_is_an_error_that_lists() -> None:
         rate_columns(log.columns, "lr-SGD/pg3", None)
     with pytest.raises(LogError, match=r"no column is called like a learning rate: choose one with --column, of loss"):
         rate_columns(parse_log("step,loss\n1,0.1\n").columns, None, None)
+    with pytest.raises(LogError, match="no column but that of the steps has a number"):
+        rate_columns(parse_log('step,lr\n"0,0.1\n').columns, None, None)
 
 
 @pytest.mark.parametrize(

@@ -135,10 +135,14 @@ def test_numbers_in_yaml_are_what_yaml_says(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("name", "line"),
-    [("empty.json", "is empty"), ("table.safetensors", "is called like a table's file: 'lrtables show .*table")],
+    [
+        ("empty.json", "is empty"),
+        ("table.safetensors", "is called like a table's file: 'lrtables show .*table"),
+        ("digits.json", "has a number of more than 4,300 digits"),
+    ],
 )
 def test_an_import_of_the_wrong_file_says_so(tmp_path: Path, name: str, line: str) -> None:
     """An empty file is called empty, and a table's file one that `show` takes."""
-    (tmp_path / name).write_bytes(b"")
+    (tmp_path / name).write_text("9" * 5000 if name == "digits.json" else "", encoding="utf-8")
     with pytest.raises(BadFileError, match=line):
         import_file(tmp_path / name)

@@ -140,6 +140,7 @@ def test_an_unknown_warmup_type_is_that_of_the_library() -> None:
     ("configuration", "message"),
     [
         ("[1]", r"a DeepSpeed configuration is a JSON object, got '\[1\]'"),
+        ({"scheduler": 5}, "scheduler must be an object with type and params, got 5"),
         ({"zero_optimization": {}}, 'has no "scheduler" block, only .*zero_optimization'),
         (scheduler_block("CosineLR"), r"scheduler\.type must be one of LRRangeTest, .*, got 'CosineLR'"),
         (scheduler_block("LambdaLR"), r"scheduler\.type 'LambdaLR' has no schedule: its rates come from a Python"),
