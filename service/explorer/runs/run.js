@@ -73,6 +73,7 @@ export class RunView {
 
   place({ progress, run, may }) {
     this.workers.show(this.name, progress, run, may.publish);
+    this.steer.highest = progress.highest;
     this.mark(marksOf(progress, run.stride));
   }
 
@@ -97,7 +98,7 @@ export class RunView {
   take(data) {
     this.data = data;
     this.isRefused = false;
-    const { run, versions, proposals, may } = data, { specs } = this.page.state;
+    const { run, versions, may } = data, { specs } = this.page.state;
     const follows = specs.map((spec) => { const origin = originOf(spec); return origin?.word === "run" && origin.value === this.name; });
     for (const version of versions) if (version.version !== run.version) remember("run", `${this.name}@${version.version}`, version, labelOf(version));
     const spec = remember("run", this.name, run, labelOf(run)), text = JSON.stringify(spec);

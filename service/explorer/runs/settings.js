@@ -47,7 +47,7 @@ export class Settings {
     }
     this.own.hidden = !may.publish;
     this.locking.textContent = run.locked ? "Unlock" : "Lock";
-    if (isOther) this.said.textContent = "";
+    if (isOther) this.said.textContent = this.reason.value = "";
     if (!isOther && this.text === text) return;
     if (!isOther && this.isTyped && may.publish) {
       this.said.textContent = `The guard rails were set by somebody else meanwhile: ${rulesInWords(run) || "none is set"}. What you have typed stays.`;
@@ -96,6 +96,7 @@ export class Settings {
     this.said.textContent = "";
     try {
       const run = await setRun(this.run, settings, this.reason.value.trim());
+      this.run = { ...this.run, ...run };
       this.reason.value = "";
       if (settings.rules) this.isTyped = false;
       this.told(settings.rules ? `The guard rails are set: ${rulesInWords(run) || "none"}.` : `The run is ${doing}.`);

@@ -63,8 +63,13 @@ export class Steer {
     const before = this.run, mayBefore = JSON.stringify(this.may);
     Object.assign(this, { run, versions: data?.versions ?? [], highest: data?.progress.highest ?? null, may: data?.may ?? this.may });
     this.root.hidden = run === null;
-    if (run === null) this.root.open = false;
-    else if (before && this.root.open && (before.version !== run.version || mayBefore !== JSON.stringify(this.may))) this.again();
+    if (run === null) {
+      this.root.open = false;
+      this.reason.value = "";
+    } else if (before && this.root.open && before.version !== run.version) {
+      this.read();
+      this.again();
+    } else if (this.root.open && mayBefore !== JSON.stringify(this.may)) this.again();
   }
 
   /** The preview is not of these values any more; make another. @param {boolean} [soon] */
@@ -110,10 +115,15 @@ export class Steer {
     Object.assign(this.values[template], values);
     this.given = null;
     this.draw();
-    storedTable(run.digest, run.total_steps).then((table) => {
-      this.rates = table.columns.get("lr")?.[0];
-      if (this.root.open && this.run === run) this.place();
-    }, () => {});
+    this.read();
+  }
+
+  /** The run's rates, which handles and sketches start from. Without them these are not there. */
+  async read() {
+    const { run } = this, table = await storedTable(run.digest, run.total_steps).catch(() => null);
+    if (this.run?.digest !== run.digest) return;
+    this.rates = table?.columns.get("lr")?.[0];
+    if (this.root.open) this.place();
   }
 
   /** Look at an amendment that was proposed, or at a roll-back. @param {any} amendment */
