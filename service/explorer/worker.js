@@ -1,11 +1,12 @@
 // Computes tables beside the page, so that the page stays quick however long a table is.
 
+import { answerAbout, described } from "./compare/held.js";
 import { checkSpec, compute, digestOf, hasKind, selfTest, specId } from "./kernel/index.js";
 import { sha256 } from "./kernel/sha256.js";
 
 /**
  * @typedef {import("./common/types.js").Spec} Spec
- * @typedef {{ id: number } & ({ task: "test" } | { task: "table" | "boundaries" | "digest", spec: Spec } | { task: "sha256", text: string })} Task
+ * @typedef {{ id: number } & ({ task: "test" } | { task: "table" | "boundaries" | "digest", spec: Spec } | { task: "sha256", text: string } | import("./compare/held.js").ColumnTask)} Task
  */
 
 /** The page's end of this worker: the library for windows does not know it. */
@@ -24,7 +25,7 @@ function tableOf(spec) {
   if (missing) return { missing };
   checkSpec(spec);
   const { columns, boundaries, exactness } = compute(spec, { steps: spec.total_steps });
-  return { columns: [...columns], boundaries, exactness, specId: specId(spec) };
+  return { columns: [...columns], described: [...columns].map(([name, groups]) => [name, groups.map(described)]), boundaries, exactness, specId: specId(spec) };
 }
 
 /** Where the parts of a spec begin; its values come from elsewhere. @param {Spec} spec */
@@ -41,16 +42,20 @@ function answerTo(request) {
     case "boundaries": return boundariesOf(request.spec);
     case "digest": return { digest: digestOf(compute(request.spec, { steps: request.spec.total_steps })) };
     case "sha256": return { digest: sha256([new TextEncoder().encode(request.text)]) };
+    default: return answerAbout(request);
   }
+}
+
+/** The memory of all arrays of an answer, which the page gets without a copy. @param {unknown} value @returns {ArrayBufferLike[]} */
+function buffersOf(value) {
+  if (value instanceof Float64Array) return [value.buffer];
+  return value && typeof value === "object" ? Object.values(value).flatMap(buffersOf) : [];
 }
 
 page.onmessage = (/** @type {MessageEvent<Task>} */ { data }) => {
   try {
     const answer = answerTo(data);
-    /** @type {[string, Float64Array[]][]} */
-    const columns = ("columns" in answer && answer.columns) || [];
-    const buffers = columns.flatMap(([, groups]) => groups.map((values) => values.buffer));
-    page.postMessage({ id: data.id, answer }, [...new Set(buffers)]);
+    page.postMessage({ id: data.id, answer }, [...new Set(buffersOf(answer))]);
   } catch (error) {
     const { message, pointer = null } = /** @type {Error & { pointer?: string }} */ (error); // the kernel's, or the engine's own
     page.postMessage({ id: data.id, error: { message, pointer } });

@@ -3,24 +3,31 @@
 
 const BLOCK = 128;
 
+/** @typedef {{ low: Float64Array, high: Float64Array }} Bounds the lowest and the highest value of each block */
+
+/** @param {Float64Array} values @returns {Bounds} */
+export function boundsOf(values) {
+  const blocks = Math.floor(values.length / BLOCK), bounds = { low: new Float64Array(blocks), high: new Float64Array(blocks) };
+  for (let block = 0, at = 0; block < blocks; block++) {
+    let low = values[at], high = low;
+    for (const end = at + BLOCK; at < end; at++) {
+      const value = values[at];
+      if (value < low) low = value;
+      else if (value > high) high = value;
+    }
+    bounds.low[block] = low;
+    bounds.high[block] = high;
+  }
+  return bounds;
+}
+
 /** The extremes of a column's blocks. */
 export class Extremes {
-  /** @param {Float64Array} values */
-  constructor(values) {
+  /** @param {Float64Array} values @param {Bounds} [bounds] where they are known: they take a pass over all values */
+  constructor(values, { low, high } = boundsOf(values)) {
     this.values = values;
-    const blocks = Math.floor(values.length / BLOCK);
-    this.low = new Float64Array(blocks);
-    this.high = new Float64Array(blocks);
-    for (let block = 0, at = 0; block < blocks; block++) {
-      let low = values[at], high = low;
-      for (const end = at + BLOCK; at < end; at++) {
-        const value = values[at];
-        if (value < low) low = value;
-        else if (value > high) high = value;
-      }
-      this.low[block] = low;
-      this.high[block] = high;
-    }
+    this.low = low;
+    this.high = high;
   }
 
   /**

@@ -27,10 +27,15 @@
  *
  * @typedef {{ step: number, label: string }} Boundary
  *
+ * What takes a pass over all values of a column: the bounds of its blocks, and its summary.
+ * @typedef {{ bounds: import("../chart/decimate.js").Bounds, summary: Summary }} Described
+ * @typedef {{ sum: number, peak: number, highest: number, first: number, last: number }} Summary
+ *
  * A table that is shown.
  * @typedef {object} Table
  * @property {string[]} names of the columns, without groups
  * @property {Map<string, Float64Array[]>} columns the values of each group of a column
+ * @property {Map<string, Described[]>} [described] of each group of a column, where the worker made them
  * @property {number} rows
  * @property {"exact" | "preview" | "server"} source where the values come from
  * @property {Boundary[]} boundaries
@@ -43,7 +48,7 @@
  * @property {Spec} spec
  * @property {string} text
  * @property {Table} table
- * @property {(Column & { extremes: import("../chart/decimate.js").Extremes })[]} flat
+ * @property {(Column & { extremes: import("../chart/decimate.js").Extremes, summary: Summary })[]} flat
  * @property {boolean} settled whether the spec was not just passing by
  * @property {string} [failed] why a newer spec has no table
  *

@@ -1,12 +1,8 @@
 // Several curves beside the first one, in numbers.
 
-import { Extremes } from "../chart/decimate.js";
 import { button, el, fill, later } from "../common/dom.js";
 import { brief, count } from "../common/format.js";
-import { summaryOf } from "../data/columns.js";
-import { difference, differences } from "./difference.js";
 import { pairsOf } from "./pairs.js";
-import { verdict } from "./verdict.js";
 import { inWords, ulpText } from "./words.js";
 
 const MOST_COLUMNS = 24; // of one curve: each takes a moment
@@ -15,35 +11,51 @@ const HEADS = ["curve", "column", "in short", "first differing", "largest absolu
 /**
  * @typedef {import("../chart/types.js").Series} Series
  * @typedef {import("../common/types.js").Ready} Ready
- * @typedef {{ name: string, left: Float64Array, right: Float64Array }} Pair
  */
 
-/** @type {WeakMap<Float64Array, Map<string, { base: Float64Array, values: Float64Array, extremes: Extremes }>>} differences that were made, by the second curve */
-const made = new WeakMap();
+/** The differences of curves to the first of them, as curves. */
+export class Differences {
+  /** @param {import("./beside.js").Beside} beside @param {() => void} redraw when one is made */
+  constructor(beside, redraw) {
+    this.beside = beside;
+    this.redraw = redraw;
+    /** @type {Map<string, { asked: [Float64Array, Float64Array, string], shown?: Omit<Series, "label" | "color"> }>} by label: what was asked for last, and what is shown, which may be older */
+    this.made = new Map();
+  }
 
-/**
- * The differences of curves to the first of them, as curves.
- * @param {Series[]} series @param {string} way
- * @returns {Series[]}
- */
-export function differenceSeries(series, way) {
-  const [base, ...others] = series;
-  return others.map((other) => {
-    const kept = made.get(other.values) ?? new Map();
-    made.set(other.values, kept);
-    const found = kept.get(way);
-    if (found?.base === base.values) return { ...found, label: `${other.label} − ${base.label}`, color: other.color };
-    const values = differences(base.values, other.values, way);
-    const entry = { base: base.values, values, extremes: new Extremes(values) };
-    kept.set(way, entry);
-    return { ...entry, label: `${other.label} − ${base.label}`, color: other.color };
-  });
+  /**
+   * Those that are there; the others are drawn once they are made.
+   * @param {Series[]} series @param {string} way
+   * @returns {Series[]}
+   */
+  series([base, ...others], way) {
+    return others.flatMap(({ values, label: name, color }) => {
+      const label = `${name} − ${base.label}`, kept = this.made.get(label);
+      if (!kept || kept.asked[0] !== base.values || kept.asked[1] !== values || kept.asked[2] !== way) this.make(label, [base.values, values, way], kept?.shown);
+      return kept?.shown ? [{ ...kept.shown, label, color }] : [];
+    });
+  }
+
+  /** @param {string} label @param {[Float64Array, Float64Array, string]} asked @param {Omit<Series, "label" | "color">} [before] */
+  async make(label, asked, before) {
+    this.made.set(label, { asked, shown: before });
+    const shown = await this.beside.differences(`difference ${label}`, ...asked).catch(() => null);
+    if (!shown || this.made.get(label)?.asked !== asked) return;
+    this.made.set(label, { asked, shown });
+    this.redraw();
+  }
+
+  /** Give up the memory of all. */
+  clear() {
+    this.made.clear();
+  }
 }
 
 /** The table that compares: a line for each column of each curve, and what the layouts have apart. */
 export class Comparison {
-  /** @param {(step: number) => void} go */
-  constructor(go) {
+  /** @param {import("./beside.js").Beside} beside @param {(step: number) => void} go */
+  constructor(beside, go) {
+    this.beside = beside;
     this.go = go;
     this.root = el("section", { "aria-label": "Comparison", hidden: true });
     this.fill = later((/** @type {Ready[]} */ entries, /** @type {string} */ letters) => this.compare(entries, letters), 200);
@@ -70,9 +82,9 @@ export class Comparison {
     for (const other of others) {
       const own = letters[other.place], { pairs, lacking } = pairsOf(base.flat, other.flat, Math.min(base.table.rows, other.table.rows));
       for (const pair of pairs.slice(0, MOST_COLUMNS)) {
-        if (this.shown !== shown) return; // other curves have come meanwhile
-        body.append(this.row(pair, own));
-        await new Promise((resolve) => setTimeout(resolve)); // the page stays quick between long columns
+        const compared = await this.beside.compared("comparison", pair.left, pair.right);
+        if (this.shown !== shown || !compared) return; // other curves have come meanwhile
+        body.append(this.row(pair.name, compared, own));
       }
       const more = pairs.length > MOST_COLUMNS ? [`${count(pairs.length - MOST_COLUMNS)} more columns are not compared`] : [];
       const lines = [...lacking.map((column) => `only ${column.isLeft ? name : own} has the column ${column.name}`), ...layoutsOf(base, other, name, own), ...more];
@@ -80,12 +92,11 @@ export class Comparison {
     }
   }
 
-  /** @param {Pair} pair @param {string} own letter of the curve */
-  row({ name, left, right }, own) {
-    const found = difference(left, right), ratio = summaryOf(right).sum / summaryOf(left).sum;
+  /** @param {string} name @param {import("./beside.js").Compared} compared @param {string} own letter of the curve */
+  row(name, { found, said, ratio }, own) {
     const at = (/** @type {number} */ step) => step >= 0 && button(count(step), () => this.go(step), { class: "link", "aria-label": `Go to step ${step}` });
     const cell = (/** @type {string} */ text, /** @type {number} */ step) => el("td", { class: "number" }, text, " ", at(step));
-    return el("tr", {}, el("th", { scope: "row" }, own), el("td", {}, name), el("td", {}, inWords(verdict(left, right, found), found, own)),
+    return el("tr", {}, el("th", { scope: "row" }, own), el("td", {}, name), el("td", {}, inWords(said, found, own)),
       el("td", { class: "number" }, found.first < 0 ? "none" : at(found.first)),
       cell(brief(found.absolute, 6), found.absoluteAt), cell(`${brief(found.relative * 100, 4)} %`, found.relativeAt), cell(ulpText(found.ulp), found.ulpAt),
       el("td", { class: "number" }, Number.isFinite(ratio) ? `× ${brief(ratio, 6)}` : "—"));

@@ -1,20 +1,14 @@
 // Where tables come from: the kernel in a worker, or the server for kinds that the kernel does not have.
 
 import { originOf } from "./origins.js";
+import { columnsOf } from "./safetensors.js";
+import { MAX_ROWS } from "./state.js";
+import { Link, RefusedError } from "./workers.js";
 
 /**
  * @typedef {{ names: string[], columns: Map<string, Float64Array[]>, rows: number, source: "exact" | "preview" | "server",
  *   boundaries: { step: number, label: string }[], specId: string | null, digest: string | null, lacking?: Error }} Table
  */
-
-/** An error of a spec: a sentence, and the JSON pointer of the field it is about, if it is about one. */
-export class RefusedError extends Error {
-  /** @param {string} message @param {string | null} pointer */
-  constructor(message, pointer = null) {
-    super(message);
-    this.pointer = pointer;
-  }
-}
 
 /** The server asks for a token that it was not given, or that does not allow this. */
 export class TokenError extends Error {}
@@ -55,8 +49,6 @@ export const hasToken = () => sessionStorage.getItem(TOKEN) !== null;
 export class Engine {
   constructor() {
     this.waiting = new Map(); // key to request
-    this.asked = new Map(); // id to the functions that settle it
-    this.id = 0;
     this.busy = false;
     /** @type {string | null} why the kernel is not used, as a sentence */
     this.fault = null;
@@ -65,9 +57,7 @@ export class Engine {
   /** Start the worker and let the kernel prove itself. */
   async start() {
     try {
-      this.worker = await startWorker();
-      this.worker.onmessage = ({ data }) => this.settle(data);
-      this.worker.onerror = (event) => this.fail(event.message || "the worker ended");
+      this.worker = await Link.start();
       const { works } = await this.ask({ task: "test" });
       if (!works) this.fault = "This browser's arithmetic differs from ours in a test, so its values are not used.";
     } catch {
@@ -75,26 +65,9 @@ export class Engine {
     }
   }
 
-  /** Settle a request of the worker. */
-  settle({ id, answer, error }) {
-    const [resolve, reject] = this.asked.get(id) ?? [];
-    this.asked.delete(id);
-    if (error) reject?.(new RefusedError(error.message, error.pointer));
-    else resolve?.(answer);
-  }
-
-  fail(message) {
-    for (const [, reject] of this.asked.values()) reject(new Error(message));
-    this.asked.clear();
-  }
-
   /** @param {any} message @returns {Promise<any>} */
   ask(message) {
-    return new Promise((resolve, reject) => {
-      const id = ++this.id;
-      this.asked.set(id, [resolve, reject]);
-      this.worker.postMessage({ ...message, id });
-    });
+    return this.worker.ask(message);
   }
 
   /**
@@ -167,22 +140,10 @@ export class Engine {
     }
   }
 
-  made(spec, { columns, boundaries, exactness, specId }) {
+  made(spec, { columns, described, boundaries, exactness, specId }) {
     const source = exactness === "preview" ? "preview" : "exact", names = columns.map(([name]) => name).sort(inOrder);
-    return { names, columns: new Map(columns), rows: spec.total_steps, source, boundaries, specId, digest: null };
+    return { names, columns: new Map(columns), described: new Map(described), rows: spec.total_steps, source, boundaries, specId, digest: null };
   }
-}
-
-/** The worker, once it runs. In the static page it is the page's own script, since `file://` loads no other. */
-async function startWorker() {
-  const program = document.getElementById("program");
-  const url = program ? URL.createObjectURL(new Blob([program.textContent ?? ""], { type: "text/javascript" })) : new URL("explorer/worker.js", document.baseURI);
-  const worker = new Worker(url, { type: program ? "classic" : "module" });
-  await new Promise((resolve, reject) => {
-    worker.onmessage = resolve;
-    worker.onerror = reject;
-  });
-  return worker;
 }
 
 /** Ask the server. Raises RefusedError for what it refuses, with the field. @param {string} path @param {RequestInit} [options] */
@@ -218,21 +179,35 @@ async function serverTable(spec) {
 const KEPT = 3;
 /** @type {Map<string, Promise<Table>>} the tables that were asked for last, by digest: their values never change */
 const kept = new Map();
+/** @type {Map<string, number>} how many values a table has */
+const sizes = new Map();
 
 /** The table with a digest, as the server keeps it. @param {string} digest @param {number} rows @returns {Promise<Table>} */
 export async function storedTable(digest, rows) {
   const table = kept.get(digest) ?? readTable(digest, rows);
   kept.delete(digest);
   kept.set(digest, table);
-  if (kept.size > KEPT) kept.delete(kept.keys().next().value);
   table.catch(() => kept.delete(digest));
-  return { ...(await table) };
+  const found = await table;
+  sizes.set(digest, rows * [...found.columns.values()].flat().length);
+  forget();
+  return { ...found };
+}
+
+/** Keep the newest tables only, of long ones fewer. */
+function forget() {
+  for (const digest of [...kept.keys()].slice(0, -1)) {
+    const values = [...kept.keys()].reduce((sum, each) => sum + (sizes.get(each) ?? 0), 0);
+    if (kept.size <= KEPT && values <= MAX_ROWS) return;
+    kept.delete(digest);
+    sizes.delete(digest);
+  }
 }
 
 /** @param {string} digest @param {number} rows @returns {Promise<Table>} */
 async function readTable(digest, rows) {
-  const file = await (await request(`v1/tables/${digest}.safetensors`)).arrayBuffer();
-  const columns = new Map(), flat = readSafetensors(file);
+  const response = await request(`v1/tables/${digest}.safetensors`);
+  const columns = new Map(), flat = await columnsOf(response.body);
   for (const name of [...flat.keys()].sort(inOrder)) {
     const [base] = name.split(".");
     columns.set(base, [...(columns.get(base) ?? []), flat.get(name)]);
@@ -245,14 +220,4 @@ async function readTable(digest, rows) {
 function inOrder(one, other) {
   const [a, i = "0"] = one.split("."), [b, j = "0"] = other.split(".");
   return Number(b === "lr") - Number(a === "lr") || (a < b ? -1 : a > b ? 1 : Number(i) - Number(j));
-}
-
-/** The columns of a safetensors file: 8 bytes of length, a JSON header, then the values. @param {ArrayBuffer} file */
-function readSafetensors(file) {
-  const length = Number(new DataView(file).getBigUint64(0, true));
-  const header = JSON.parse(new TextDecoder().decode(new Uint8Array(file, 8, length)));
-  delete header.__metadata__;
-  return new Map(
-    Object.entries(header).map(([name, { data_offsets: [start, stop] }]) => [name, new Float64Array(file.slice(8 + length + start, 8 + length + stop))]),
-  );
 }

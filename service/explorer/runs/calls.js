@@ -1,7 +1,8 @@
 // The requests about tables and runs. Changes are made as the Python client makes them: with If-Match, so that one whose
 // answer was lost may be sent again, and never takes effect twice.
 
-import { RefusedError, request, tokens } from "../data/engine.js";
+import { request, tokens } from "../data/engine.js";
+import { RefusedError } from "../data/workers.js";
 import { remember, specNamed, namesIn } from "../data/origins.js";
 
 const ATTEMPTS = 4;

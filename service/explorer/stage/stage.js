@@ -1,17 +1,19 @@
 // The large part of the page: the curves, what the cursor reads, the facts, and the tables below.
 
 import { Chart } from "../chart/chart.js";
-import { Comparison, differenceSeries } from "../compare/comparison.js";
+import { Beside } from "../compare/beside.js";
+import { Comparison, Differences } from "../compare/comparison.js";
 import { Extremes } from "../chart/decimate.js";
 import { button, el, fill, later, refill, say } from "../common/dom.js";
-import { flat, phasesOf, summaryOf } from "../data/columns.js";
+import { baseOf, flat, phasesOf } from "../data/columns.js";
 import { TokenError, isStatic, manifestOf } from "../data/engine.js";
 import { brief, count, exact } from "../common/format.js";
+import { tooLarge } from "../data/limits.js";
 import { originOf } from "../data/origins.js";
 import { tokenForm } from "../data/token.js";
 import { isEmbedded, openLink } from "../share/embed.js";
 import { Share } from "../share/share.js";
-import { MAX_CURVES, MAX_ROWS } from "../data/state.js";
+import { MAX_CURVES } from "../data/state.js";
 import { Rows, boundaryTable } from "./table.js";
 
 const LETTERS = "ABCDEFGH";
@@ -37,7 +39,9 @@ export class Stage {
     this.about = el("div", { class: "recipe" });
     this.bounds = el("div", {});
     this.rows = new Rows();
-    this.comparison = new Comparison((step) => this.chart?.moveTo(step));
+    this.beside = new Beside();
+    this.differences = new Differences(this.beside, () => this.paint());
+    this.comparison = new Comparison(this.beside, (step) => this.chart?.moveTo(step));
     this.share = new Share({ stage: this });
     this.plots = el("div", { class: "plots" });
     fill(document.getElementById("charts"), this.readout, this.plots, this.modes, isEmbedded() && openLink());
@@ -87,14 +91,15 @@ export class Stage {
     const isFinal = present?.settled || !done || present?.table?.source !== "preview"; // else the server has the bits
     if (present?.text === text && present.table && isFinal) return;
     const active = place === this.state.active;
-    const refused = tooLarge(spec) ?? unknownKind(spec, this.page.catalogue);
+    const refused = tooLarge(spec, this.state.specs.slice(0, place)) ?? unknownKind(spec, this.page.catalogue);
     if (refused) return this.refuse(place, text, new Error(refused));
     if (this.page.engine.worker === undefined && !this.page.engine.fault) return; // it starts
     this.tables[place] = { ...present, wanted: text };
     try {
       const table = await this.page.engine.table(`curve ${place}`, spec, done);
       if (!table || JSON.stringify(this.state.specs[place]) !== text) return;
-      const columns = flat(table).map(({ name, values }) => ({ name, values, extremes: new Extremes(values) }));
+      const columns = await this.described(table, place);
+      if (!columns || JSON.stringify(this.state.specs[place]) !== text) return;
       this.tables[place] = { spec, text, table, flat: columns, settled: done };
       if (active) this.accept();
       if (table.lacking instanceof TokenError) this.askForToken(table.lacking.message);
@@ -104,6 +109,17 @@ export class Stage {
     } catch (error) {
       if (JSON.stringify(this.state.specs[place]) === text) this.refuse(place, text, error);
     }
+  }
+
+  /** The columns of a table with their extremes and summaries: from the worker that made them, or from another one. */
+  async described(table, place) {
+    const columns = flat(table).map(({ name, values }) => {
+      const known = table.described?.get(baseOf(name))?.[Number(name.split(".")[1] ?? 0)];
+      if (known) return { name, values, extremes: new Extremes(values, known.bounds), summary: known.summary };
+      return this.beside.described(`curve ${place} ${name}`, values).then((found) => found && { name, values, ...found });
+    });
+    const found = await Promise.all(columns);
+    return found.includes(null) ? null : found;
   }
 
   accept() {
@@ -180,8 +196,8 @@ export class Stage {
     this.share.follow();
     if (this.painted === entry.table) return;
     this.painted = entry.table;
-    const main = entry.flat[0].values, { spec } = entry;
-    fill(this.facts, ...this.factRows(summaryOf(main), spec));
+    const { values: main, summary } = entry.flat[0], { spec } = entry;
+    fill(this.facts, ...this.factRows(summary, spec));
     fill(this.bounds, boundaryTable(main, entry.table.boundaries, spec.stride ?? 1, (step) => this.chart.moveTo(step)));
     this.rows.show(entry.flat, spec.axis ?? "step", spec.stride ?? 1);
     this.share.show(entry);
@@ -209,6 +225,7 @@ export class Stage {
   /** One picture for each column name; groups and compared curves share it. */
   picturesOf(ready) {
     if (!ready.length) return [];
+    if (this.state.against === "overlay") this.differences.clear();
     const { x, y, against, specs } = this.state;
     const names = [...new Set(ready.flatMap(({ table }) => table.names))];
     const spec = specs[this.state.active], rows = Math.max(...ready.map(({ table }) => table.rows));
@@ -217,7 +234,7 @@ export class Stage {
       const all = own.flatMap((entry) => entry.flat.filter((column) => column.name.split(".")[0] === name)
         .map((column, group) => ({ ...column, label: labelOf(entry.place, ready.length, column.name), color: ready.length > 1 ? entry.place : group })));
       const differs = against !== "overlay" && all.length > 1;
-      const series = differs ? differenceSeries(all, against) : all;
+      const series = differs ? this.differences.series(all, against) : all;
       const first = own.find(({ place }) => place === this.state.active) ?? own[0];
       const marks = first.table.boundaries.filter(({ step }) => step > 0 && step < first.table.rows - 1);
       const more = name === "lr" ? this.marks.filter(({ step }) => step < rows) : [];
@@ -354,12 +371,4 @@ export function nameOf(spec, catalogue) {
 function unknownKind({ schedule }, catalogue) {
   const unknown = [schedule].flat().find(({ kind }) => !(kind in catalogue.kinds));
   return unknown ? `there is no kind of schedule called ${JSON.stringify(unknown.kind.slice(0, 80))}` : null;
-}
-
-/** Why a table is not made, if it would fill the memory of a tab. */
-function tooLarge(spec) {
-  const groups = Array.isArray(spec.schedule) ? spec.schedule.length : 1, columns = groups * (1 + Object.keys(spec.columns ?? {}).length);
-  if (spec.total_steps > MAX_ROWS) return `total_steps must be at most ${count(MAX_ROWS)} here, got ${count(spec.total_steps)}`;
-  if (spec.total_steps * columns > 2 * MAX_ROWS) return `the page shows at most ${count(2 * MAX_ROWS)} values, got ${columns} columns of ${count(spec.total_steps)}`;
-  return null;
 }
