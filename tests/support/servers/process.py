@@ -14,25 +14,36 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from tests.support.servers.forked import STARTED_WITH, ForkedProcess, variables_of_python
+
 
 class ServerProcess:
-    """`lrtables serve` on a free port of 127.0.0.1, with this data directory. Stopped, or killed, on exit."""
+    """`lrtables serve` on a free port of 127.0.0.1, with this data directory. Stopped, or killed, on exit.
+
+    It is forked from a process that has imported what it needs, unless the environment has other variables that Python
+    reads when it starts, such as PYTHONPATH: then it imports everything itself.
+    """
 
     def __init__(self, data_dir: Path, *, cores: set[int] | None = None, **settings: object) -> None:
-        environment = {f"LRTABLES_{name.upper()}": str(value) for name, value in settings.items()}
-        command = [sys.executable, "-m", "service", "serve", "--port", "0", "--data-dir", str(data_dir)]
-        self._log = tempfile.NamedTemporaryFile("a")  # noqa: SIM115  # closed on exit; a pipe that nobody reads fills up
-        self.process = subprocess.Popen(
-            command, env={**os.environ, **environment}, stdout=subprocess.PIPE, stderr=self._log, text=True
-        )
+        environment = {**os.environ, **{f"LRTABLES_{name.upper()}": str(value) for name, value in settings.items()}}
+        arguments = ["serve", "--port", "0", "--data-dir", str(data_dir)]
+        # It writes to a file, because a pipe that nobody reads fills up. It is closed on exit.
+        self._log = tempfile.NamedTemporaryFile("a")  # noqa: SIM115
+        self.process: ForkedProcess | subprocess.Popen[str]
+        if variables_of_python(environment) == variables_of_python(STARTED_WITH):
+            self.process = ForkedProcess(arguments, environment, self._log.fileno())
+        else:
+            command = [sys.executable, "-m", "service", *arguments]
+            self.process = subprocess.Popen(
+                command, env=environment, stdout=subprocess.PIPE, stderr=self._log, text=True
+            )
         if cores:
             os.sched_setaffinity(self.process.pid, cores)
         assert self.process.stdout is not None
         self.url = self.process.stdout.readline().strip()
         if not self.url:
-            self.process.communicate()
             said = self.log()
-            self._log.close()
+            self.__exit__(None, None, None)
             raise RuntimeError(f"the server did not start: {said}")
         self.port = int(self.url.rpartition(":")[2])
 
