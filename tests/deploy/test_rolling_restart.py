@@ -60,7 +60,7 @@ class Load:
     """Clients that ask nginx for this and that, at a bounded rate, until they are told to stop."""
 
     clients = 4
-    pause = 0.005  # seconds between two requests of a client
+    pause = 0.05  # seconds between two requests of a client
 
     def __init__(self, port: int) -> None:
         self.statuses: Counter[int] = Counter()

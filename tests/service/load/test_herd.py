@@ -10,7 +10,7 @@ import urllib3
 
 from scheduler import Spec, Table
 from service.server.file_limit import raise_file_limit
-from tests.support.servers.herd import SPEC, herd, memory_bound
+from tests.support.servers.herd import SPEC, STEPS, herd, memory_bound
 from tests.support.servers.process import ServerProcess
 
 
@@ -31,12 +31,12 @@ def test_a_herd_shares_one_computation(server: ServerProcess, clients: int) -> N
 @pytest.mark.slow
 def test_a_cluster_is_served(server: ServerProcess) -> None:
     """4,096 clients at once get a table that nobody had asked for, and get it again: one computation, little memory."""
-    clients = 4096
+    clients, steps = 4096, STEPS // 4  # 16 GB for all of them
     raise_file_limit(clients)
     server.get("/readyz")
     idle = server.memory()
     server.reset_peak()
-    cold, warm = (herd(server.port, SPEC, clients) for _ in ("cold", "warm"))
+    cold, warm = (herd(server.port, {**SPEC, "total_steps": steps}, clients) for _ in ("cold", "warm"))
     assert cold.statuses == [200] * (clients - 1) + [201]
     assert warm.statuses == [200] * clients
     assert cold.locations == warm.locations
