@@ -190,6 +190,30 @@ def test_a_worker_is_found_among_many_and_forgotten(open_page: Open, server: htt
     assert "rank-12" not in server.get(f"/v1/runs/{run}/progress").json()["workers"]
 
 
+def test_a_long_list_comes_in_pages_and_stays_when_runs_change(
+    open_page: Open, server: httpx2.Client, run: str
+) -> None:
+    """More of it is asked for; a change by somebody else does not take the pages away, and says that it came."""
+    namespace = run.partition("/")[0]
+    manifest = server.get(f"/v1/runs/{run}").json()
+    for number in range(26):
+        create(server, f"/v1/runs/{namespace}/{number}", digest=manifest["digest"])
+    page = open_page()
+    page.get_by_role("button", name="Tables and runs").press("Enter")
+    page.get_by_label("Part of a name").fill(namespace)
+    found = page.get_by_role("list", name="Found").get_by_role("listitem")
+    expect(page.get_by_role("link", name=f"{namespace}/1", exact=True)).to_be_visible()  # the 25th of the search
+    page.get_by_role("button", name="More").press("Enter")
+    expect(found).to_have_count(27)
+    expect(page.get_by_role("link", name=f"{namespace}/0", exact=True)).to_be_focused()
+    expect(page.locator(".live")).to_have_text("live")
+    server.patch(f"/v1/runs/{run}", json={"locked": True}, headers={"if-match": '"v2"'}).raise_for_status()
+    expect(page.get_by_text("Runs have changed since.")).to_be_visible()
+    expect(found).to_have_count(27)
+    page.get_by_role("button", name="Load the list again").press("Enter")
+    expect(found).to_have_count(25)
+
+
 def test_a_name_that_is_no_runs_is_not_asked_for(open_page: Open) -> None:
     """It is refused in a sentence; one that might be a run's is asked for once, and its feed rests when refused."""
     asked: list[str] = []

@@ -89,7 +89,8 @@ export function labelOf({ namespace, name, version }) {
 /** Everything that is shown of a run. @param {string} name @param {any[]} known its versions that are known, which never change */
 export async function readRun(name, known) {
   const path = pathOf(name);
-  const [versions, progress, proposals, may] = await Promise.all([all(`${path}/versions`, "versions", known.at(-1)?.version ?? null), readProgress(name), all(`${path}/proposals`, "proposals"), allowedOn(name)]);
+  const progress = await readProgress(name); // alone, so that only one request is refused where there is no such run
+  const [versions, proposals, may] = await Promise.all([all(`${path}/versions`, "versions", known.at(-1)?.version ?? null), all(`${path}/proposals`, "proposals"), allowedOn(name)]);
   return { run: await ask(path), versions: [...known, ...versions], progress, proposals, may };
 }
 

@@ -114,7 +114,12 @@ export class Runs {
 
   heard(changes) {
     if (this.run.name !== null) this.run.refresh(changes);
-    else if (this.what === "runs" && changes.length) this.load();
+    else if (this.what === "runs" && changes.length) this.isLong ? this.older() : this.load();
+  }
+
+  /** Somebody changed a run. A list of several pages is not taken from under the reader. */
+  older() {
+    fill(this.state, "Runs have changed since. ", button("Load the list again", () => this.load(), { class: "link" }));
   }
 
   // -- the list -------------------------------------------------------------------------------------------------------
@@ -136,6 +141,7 @@ export class Runs {
       const { items, next } = await list(this.what, this.find.value.trim(), after);
       if (asked !== this.asked) return;
       const rows = items.map((item) => (this.what === "runs" ? this.runItem(item) : this.tableItem(item)));
+      this.isLong = after !== null;
       if (after === null) fill(this.items, ...rows);
       else this.items.append(...rows);
       fill(this.more, next !== null && button("More", () => this.load(next)));
