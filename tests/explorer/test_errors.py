@@ -10,8 +10,10 @@ from decimal import Decimal
 from typing import Any
 
 from scheduler import ScheduleError, Spec
-from tests.explorer.node import compute
+from scheduler.names.aliases import ALIASES, NO_SCHEDULES
+from tests.explorer.node import compute, run
 from tests.explorer.specs import ALL, drawn
+from tests.support.node import KERNEL
 
 SPECS = 150
 """Valid specs that are spoilt."""
@@ -29,6 +31,10 @@ WRONG: list[Any] = [
     {},
     -0.25,
     10**13,
+    2**53,
+    -(10**18),
+    2**60,
+    1e25,
     "previous",
     "\n",
     3,
@@ -50,6 +56,24 @@ def test_what_python_refuses_is_refused_in_its_words() -> None:
     assert sum(map(bool, expected)) > len(specs) // 2
     pairs = zip(specs, found, expected, strict=True)
     assert [(here, there, spec) for spec, here, there in pairs if here != there] == []
+
+
+def test_names_that_people_type_get_the_same_advice() -> None:
+    """Aliases, near names of them and of kinds, and schedulers that are no schedules: said as Python says it."""
+    names = [
+        *ALIASES,
+        *NO_SCHEDULES,
+        *(f"{alias}s" for alias in ALIASES),
+        *(f"x.{name.upper()}" for name in NO_SCHEDULES),
+    ]
+    names += ["torch.OneCycle", "warm-restart", "a.b.wsd", "Lambda", "", "cosine.annealing", "trapezoid", "1-cycle"]
+    specs = [{"schedule": {"kind": name, "value": 1}, "total_steps": 10} for name in names]
+    specs += [
+        {"schedule": {"kind": "Scale", "schedule": spec["schedule"], "factor": 2}, "total_steps": 10} for spec in specs
+    ]
+    pairs = [(here, refusal(spec)) for here, spec in zip(map(told, compute(specs)), specs, strict=True)]
+    assert [(here, there) for here, there in pairs if here != there] == []
+    assert json.loads(run("names.mjs", str(KERNEL))) == [dict(ALIASES), dict(NO_SCHEDULES)]
 
 
 def spoilt(data: dict[str, Any]) -> Iterator[dict[str, Any]]:

@@ -1,5 +1,6 @@
 /** @module Errors in a schedule, a spec or a table, in the words of Python's. */
 
+import { nearKinds, whyNoSchedule } from "./names.js";
 import { brokenRule } from "./numerics/rates.js";
 import { nearNames, pythonFloat, represented } from "./texts.js";
 
@@ -108,30 +109,24 @@ export function unknownKind(path, kind, taken) {
     const prefix = `${taken[0].split(".")[0]}.`;
     let text = `kind must begin with '${prefix}', got ${represented(kind)}`;
     if (!taken.every((name) => name.startsWith(prefix)) || String(kind).startsWith(prefix)) {
-        const near = kind === null ? [] : nearKinds(String(kind), taken);
-        const advice = near.length
-            ? `did you mean ${alternatives(near)}?`
-            : "'lrtables show' and /v1/schedules list them all";
-        text = `unknown kind ${represented(kind)}: ${advice}`;
+        text = kind === null ? unknown(kind, []) : unknown(kind, taken);
     }
     return { path: [...path, "kind"], subject: path, text, value: kind };
 }
 
-/** @param {string} name @param {string[]} kinds */
-function nearKinds(name, kinds) {
-    const close = nearNames(ownName(name), [...new Set(kinds.map(ownName))]);
-    return close.flatMap((spelling) => kinds.filter((kind) => ownName(kind) === spelling));
-}
-
-/** @param {string} kind */
-function ownName(kind) {
-    return kind.toLowerCase().slice(kind.lastIndexOf(".") + 1);
+/** @param {unknown} kind @param {string[]} kinds */
+function unknown(kind, kinds) {
+    const why = kinds.length ? whyNoSchedule(String(kind)) : undefined;
+    if (why !== undefined) return `${represented(kind)} is no schedule: ${why}`;
+    const near = nearKinds(String(kind), kinds);
+    const elsewhere = "'lrtables show' and /v1/schedules list them all";
+    return `unknown kind ${represented(kind)}: ${near.length ? `did you mean ${alternatives(near)}?` : elsewhere}`;
 }
 
 /** The first problems, but for the absence of parameters that were only misspelt. @param {Problem[]} found */
 function toldOf(found) {
     const misspelt = new Set(found.flatMap((problem) => problem.meant ?? []).map(pointerTo));
-    const kept = found.filter(({ text, path }) => !(text === "is missing" && misspelt.has(pointerTo(path))));
+    const kept = found.filter(({ text, path }) => !(text.startsWith("is missing") && misspelt.has(pointerTo(path))));
     return kept.slice(0, MOST_PROBLEMS);
 }
 

@@ -21,7 +21,11 @@ export const MAX_STEP = 1e10;
  * @property {object} [schema] range and form, in the words of JSON schema: tests compare it with Python's
  */
 
-/** @typedef {{type: Type, value?: any}} Field a type, and the default where there is one */
+/**
+ * A type, and the default where there is one. `make` gives a default that depends on the fields before it.
+ * @typedef {(read: Record<string, any>, path: Path, problems: Problem[]) => any} Make
+ * @typedef {{type: Type, value?: any, make?: Make}} Field
+ */
 
 /**
  * A field with a default.
@@ -76,7 +80,7 @@ function inRange(range, whole = false) {
                     ? `greater than ${exclusiveMinimum}`
                     : value > maximum && `less than or equal to ${maximum}`;
             if (!broken) return value + 0; // -0 becomes 0, which has the same JSON and other bits
-            problems.push({ ...wrong(broken, value, path), got: whole ? String(value) : pythonFloat(value) });
+            problems.push({ ...wrong(broken, value, path), got: whole ? String(BigInt(value)) : pythonFloat(value) });
             return undefined;
         },
     };
@@ -295,6 +299,7 @@ export function readFields(fields, given, { name: owner, path, problems }) {
         const here = [...path, name];
         if (Object.hasOwn(given, name) && given[name] !== undefined)
             read[name] = field.type.read(given[name], here, problems);
+        else if (field.make) read[name] = field.make(read, here, problems);
         else if ("value" in field) read[name] = field.value;
         else problems.push(missing(here));
     }

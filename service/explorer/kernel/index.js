@@ -8,7 +8,7 @@ import { SpecError, TableError, UnresolvedError } from "./errors.js";
 import { KINDS } from "./kinds.js";
 import { AnySchedule } from "./fields.js";
 import { remembered } from "./numerics/grid.js";
-import { Spec, several } from "./spec.js";
+import { Spec, several, statedLengthOf } from "./spec.js";
 import { checkValues, digest } from "./table.js";
 
 export { SpecError, TableError, UnresolvedError };
@@ -143,8 +143,7 @@ export function statedLength(spec) {
         AnySchedule.read(each, Array.isArray(given) ? [...place, group] : place, problems),
     );
     if (problems.length) throw new SpecError(problems);
-    const stated = new Set(schedules.flatMap((schedule) => schedule.statedSteps || []));
-    return stated.size === 1 ? [...stated][0] : null;
+    return statedLengthOf(schedules);
 }
 
 /**

@@ -46,11 +46,37 @@ const Columns = {
 const FIELDS = {
     schedule: required(OneOrGroupsType),
     columns: optional(Columns, {}),
-    total_steps: required(StepCount),
+    total_steps: { type: StepCount, make: stated },
     axis: optional(oneOf("step", "epoch", "sample", "token"), "step"),
     stride: optional(StepCount, 1),
     after: optional(oneOf("hold", "error", "release"), "hold"),
 };
+
+/**
+ * The length that the schedules state, where a spec gives none.
+ * @param {Record<string, any>} read the fields before it
+ * @param {import("./errors.js").Path} path
+ * @param {Problem[]} problems
+ */
+function stated(read, path, problems) {
+    if (problems.length) return 1; // the schedules were refused, and so is the spec
+    const schedules = [read.schedule, ...Object.values(read.columns)].flatMap(several);
+    const steps = statedLengthOf(schedules);
+    if (steps !== null) return steps;
+    const lengths = [...new Set(schedules.flatMap((schedule) => schedule.statedSteps || []))].sort((a, b) => a - b);
+    const kinds = [...new Set(schedules.map((schedule) => schedule.kind))];
+    const why = lengths.length
+        ? `the schedules state different lengths, ${lengths.join(", ")}`
+        : `${kinds.join(", ")} has no end of its own`;
+    problems.push({ path, subject: path, text: `is missing: ${why}`, continues: true });
+    return undefined;
+}
+
+/** The length that all agree on which state one, else null. @param {Schedule[]} schedules @returns {number | null} */
+export function statedLengthOf(schedules) {
+    const lengths = new Set(schedules.flatMap((schedule) => schedule.statedSteps || []));
+    return lengths.size === 1 ? [...lengths][0] : null;
+}
 
 /** What a table is computed from: schedules, length, and what the rows count. */
 export class Spec {

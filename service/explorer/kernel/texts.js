@@ -24,11 +24,12 @@ function written(value) {
 }
 
 /**
- * A number as Python's `repr` writes it, a whole one as an int: JSON does not tell 1.0 from 1 once it is read.
+ * A number as Python's `repr` writes it, a whole one as an int: JSON does not tell 1.0 from 1 once it is read. From
+ * 1e21 on JSON is written with an exponent, which Python reads as a float.
  * @param {number} value
  */
 function pythonNumber(value) {
-    return Number.isSafeInteger(value) ? String(value) : pythonFloat(value);
+    return Number.isInteger(value) && Math.abs(value) < 1e21 ? String(BigInt(value)) : pythonFloat(value);
 }
 
 /**
