@@ -38,7 +38,7 @@ examples:
   lrtables show custom.CyclicLR --base-lr 1e-4 --max-lr=0.1 --step-size 2000 --steps 20000
   lrtables show LinearWarmup 1e-3 1000 --output warmup.png
   lrtables show "LinearWarmup 1e-3 1000" "CosineWarmup 1e-3 1000"  several over one another, each in one word
-  lrtables show spec.json --at 0,100,999                   '-' reads standard input; JSON itself works too
+  lrtables show spec.json --at 0,100,999                   or spec.yaml; '-' reads standard input; JSON itself works
   lrtables show table.safetensors                          a table that was saved
 
 Parameters come in the kind's order or by name, as name=value, --name=value or --name value, with - or _ in names.

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from scheduler import Spec, Table
+from scheduler import Spec, Table, TableError
 from scheduler.builtin import OneCycleLR
 from service.concurrency.executors import Executors
 from service.representations.table_bodies import StoredBody, TextBody, TextExtent
@@ -96,4 +96,37 @@ def test_a_range_of_a_text_writes_the_blocks_that_it_touches(
 
     for source in (table, stored):
         asyncio.run(check(Counting(kind(source))))
+    executors.close()
+
+
+def test_a_table_that_is_deleted_while_it_is_read_ends_in_an_error(
+    tmp_path: Path, table: Table, stored: TableReader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every reader of its CSV gets an error, and before that nothing but the bytes of the table."""
+    monkeypatch.setattr("service.tables.stored._CACHED_CHUNKS", 1)  # what is cached would still be sent
+    whole = b"".join(map(CsvText(table).block, range(CsvText(table).blocks)))
+    executors = Executors()
+
+    async def read(body: TextBody, started: asyncio.Event, go_on: asyncio.Event, received: list[bytes]) -> None:
+        async for piece in body.read(0, body.length):
+            received.append(piece)
+            started.set()
+            await go_on.wait()
+
+    async def check() -> None:
+        text = CsvText(stored)
+        body = TextBody(text, await TextExtent.of(text, executors), executors, nullcontext)
+        started, go_on = [asyncio.Event() for _ in range(3)], asyncio.Event()
+        received: list[list[bytes]] = [[] for _ in started]
+        readers = [asyncio.create_task(read(body, *each)) for each in zip(started, [go_on] * 3, received, strict=True)]
+        await asyncio.gather(*(each.wait() for each in started))
+        (tmp_path / table_key(table.digest)).unlink()
+        go_on.set()
+        for reader, parts in zip(readers, received, strict=True):
+            with pytest.raises(TableError, match="missing or truncated"):
+                await reader
+            assert b"".join(parts) != whole
+            assert whole.startswith(b"".join(parts))
+
+    asyncio.run(check())
     executors.close()
