@@ -69,6 +69,11 @@ class CosineAnnealingLR(Affine):
     def afterwards(self) -> str:
         return "rises again, as torch's does"
 
+    @property
+    def floor_field(self) -> tuple[str, float, float]:
+        """See `scheduler.messages.warnings.Falling`."""
+        return "eta_min", self.eta_min, self.base_lr
+
     @override
     def inner_boundaries(self, total_steps: int) -> Iterable[int]:
         return range(self.T_max, min(total_steps, _LISTED_TURNS * self.T_max + 1), self.T_max)
@@ -170,6 +175,11 @@ class CosineAnnealingWarmRestarts(ClosedForm):
     eta_min: Rate = 0.0
     _: KW_ONLY
     kind: Literal["torch.CosineAnnealingWarmRestarts"] = "torch.CosineAnnealingWarmRestarts"
+
+    @property
+    def floor_field(self) -> tuple[str, float, float]:
+        """See `scheduler.messages.warnings.Falling`."""
+        return "eta_min", self.eta_min, self.base_lr
 
     def _lengths(self) -> Iterator[int]:
         return (self.T_0 * self.T_mult**cycle for cycle in count())

@@ -1,4 +1,4 @@
-"""Warnings about a schedule whose length does not fit the training.
+"""Warnings about a schedule whose length does not fit the training, or whose floor is above its peak.
 
 One rule serves all kinds. A schedule states how many steps it is made for (`Schedule.stated_steps`), which of them are
 a warmup, and what the rate does past them. The warnings follow from that and from the length of the training. A
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from itertools import islice
-from typing import Literal, NamedTuple, Protocol
+from typing import Literal, NamedTuple, Protocol, runtime_checkable
 from warnings import warn
 
 MAX_WARNINGS = 10
@@ -64,6 +64,15 @@ class Stated(Protocol):
         """Course of the rate past the stated steps."""
 
 
+@runtime_checkable
+class Falling(Protocol):
+    """A schedule whose rate falls to a floor."""
+
+    @property
+    def floor_field(self) -> tuple[str, float, float]:
+        """The parameter that sets the floor, the floor's rate, and the rate that falls to it."""
+
+
 def sentences(warnings: Iterable[PlacedWarning]) -> list[str]:
     """Each warning's text once, its place in front; no more than `MAX_WARNINGS`."""
     texts = (f"{warning.place}: {warning.text}" if warning.place else warning.text for warning in warnings)
@@ -85,6 +94,8 @@ def warn_of(messages: Iterable[str], *, stacklevel: int) -> None:
 
 def of_length(schedule: Stated, steps: int, *, part: bool) -> Iterator[PlacedWarning]:
     """Warnings about a schedule that is used for `steps` steps; as a `part` of a composite its last value is held."""
+    if isinstance(schedule, Falling):
+        yield from _of_floor(schedule, schedule.kind)
     stated, kind = schedule.stated_steps, schedule.kind
     name, rising = schedule.warmup_field or ("", 0)
     if steps <= rising:
@@ -104,6 +115,14 @@ def of_length(schedule: Stated, steps: int, *, part: bool) -> Iterator[PlacedWar
         if steps > stated + spare:
             text = f"this {kind} is made for {stated} steps and gets {steps}: from step {stated} on the rate {what}"
             yield PlacedWarning(about, text)
+
+
+def _of_floor(schedule: Falling, kind: str) -> Iterator[PlacedWarning]:
+    """Warn of a floor above the peak. The libraries accept it, and so do their twins."""
+    name, floor, peak = schedule.floor_field
+    if floor > peak:
+        falls = f"the rate rises where this {kind} is to let it fall"
+        yield PlacedWarning("curve", f"{falls}: {name} sets its floor to {floor:g}, above {peak:g}, where it begins")
 
 
 def _later(schedule: Stated, *, part: bool) -> tuple[About, int, str] | None:

@@ -203,6 +203,11 @@ class WarmupCosineLR(_Warmup):
         return f"stays at {self.base_lr * self.cos_min_ratio:g}"
 
     @property
+    def floor_field(self) -> tuple[str, float, float]:
+        """See `scheduler.messages.warnings.Falling`."""
+        return "cos_min_ratio", self.base_lr * self.cos_min_ratio, self.base_lr
+
+    @property
     def _first(self) -> float:
         return 0.0
 

@@ -72,6 +72,12 @@ class CosineWithMinLR(LambdaSchedule):
     def afterwards(self) -> str:
         return "rises again, as the library's does"
 
+    @property
+    def floor_field(self) -> tuple[str, float, float]:
+        """See `scheduler.messages.warnings.Falling`."""
+        name = "min_lr" if self.min_lr_rate is None else "min_lr_rate"
+        return name, self.base_lr * floor_share(self), self.base_lr
+
     def _pieces(self) -> list[Piece]:
         first, last = self.num_warmup_steps, self.num_training_steps
         wave = partial(
@@ -133,6 +139,12 @@ class CosineWarmupWithMinLR(LambdaSchedule):
     @override
     def afterwards(self) -> str:
         return "rises again, as the library's does"
+
+    @property
+    def floor_field(self) -> tuple[str, float, float]:
+        """See `scheduler.messages.warnings.Falling`."""
+        name = "min_lr" if self.min_lr_rate is None else "min_lr_rate"
+        return name, self.base_lr * floor_share(self), self.base_lr
 
     def _pieces(self) -> list[Piece]:
         first, last = self.num_warmup_steps, self.num_training_steps
@@ -196,6 +208,11 @@ class WarmupStableDecay(LambdaSchedule):
         ):
             raise ValueError(f"num_stable_steps must not round to fewer steps, got {stable}: 1-sqrt has no root there")
         return self
+
+    @property
+    def floor_field(self) -> tuple[str, float, float]:
+        """See `scheduler.messages.warnings.Falling`."""
+        return "min_lr_ratio", self.base_lr * self.min_lr_ratio, self.base_lr
 
     @property
     def _stable_steps(self) -> float:
