@@ -29,7 +29,8 @@ from scheduler.custom import WarmupWithDecay
 
 GROUPS = (1, 8, 300)
 _WARM_UP = 100  # calls of a new function, until the interpreter has specialized its code; a training makes many more
-Run = Callable[[torch.optim.Optimizer, int], None]
+Run = Callable[[torch.optim.Optimizer, int], object]
+"""Times the steps of one way, and returns what it has made for them, whose end is not to be timed."""
 PLAIN, FLOOR = "plain loop over a list", "one call without checks"
 SET_LR, BOUND = "set_lr(table.get_lr) loop", "bind_table loop"
 TABLE, CONSTANT, COSINE = "TableLR.step", "TableLR.step, rate unchanged", "CosineAnnealingLR.step"
@@ -65,7 +66,7 @@ def make_table(steps: int, *, constant: bool = False) -> Table:
 def with_scheduler(make: Callable[[torch.optim.Optimizer], LRScheduler]) -> Run:
     """The way of a torch scheduler: its step() in a loop. It must have been stepped before it is timed."""
 
-    def run(optimizer: torch.optim.Optimizer, steps: int) -> None:
+    def run(optimizer: torch.optim.Optimizer, steps: int) -> LRScheduler:
         scheduler = make(optimizer)
         optimizer.step()
         scheduler.step()
@@ -73,6 +74,7 @@ def with_scheduler(make: Callable[[torch.optim.Optimizer], LRScheduler]) -> Run:
         begin_clock()
         for _ in range(steps):
             step()
+        return scheduler
 
     return run
 
@@ -80,7 +82,7 @@ def with_scheduler(make: Callable[[torch.optim.Optimizer], LRScheduler]) -> Run:
 def with_table(table: Table) -> Run:
     """The way of a TableLR, whose optimizer has made an update before each step()."""
 
-    def run(optimizer: torch.optim.Optimizer, steps: int) -> None:
+    def run(optimizer: torch.optim.Optimizer, steps: int) -> LRScheduler:
         scheduler = TableLR(optimizer, table)
         optimizer.step()
         scheduler.step()
@@ -89,6 +91,7 @@ def with_table(table: Table) -> Run:
         for _ in range(steps):
             updates.mark = MADE
             step()
+        return scheduler
 
     return run
 
@@ -139,13 +142,14 @@ def ways(steps: int) -> dict[str, Run]:
         for step in range(steps):
             set_lr(optimizer, table.get_lr(step))
 
-    def bound_loop(optimizer: torch.optim.Optimizer, steps: int) -> None:
+    def bound_loop(optimizer: torch.optim.Optimizer, steps: int) -> object:
         apply_row = bind_table(optimizer, table)
         for step in range(_WARM_UP):
             apply_row(step)
         begin_clock()
         for step in range(steps):
             apply_row(step)
+        return apply_row
 
     def floor_loop(optimizer: torch.optim.Optimizer, steps: int) -> None:
         def apply_row(step: int) -> None:
@@ -187,8 +191,10 @@ def measure(runs: Iterable[Run], groups: int, steps: int, rounds: int) -> list[f
     for _ in range(rounds):
         times.append([])
         for run in runs:
-            run(make_optimizer(groups), steps)
+            optimizer = make_optimizer(groups)
+            made = run(optimizer, steps)
             times[-1].append((time.perf_counter_ns() - started) / steps)
+            del made
     return [min(each) for each in zip(*times, strict=True)]
 
 

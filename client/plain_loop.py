@@ -26,10 +26,9 @@ ApplyRow = Callable[[SupportsIndex], None]
 def bind_table(optimizer: Optimizer, table: Table) -> ApplyRow:
     """Return a function that writes a table's row into the optimizer: `apply_row(step)`, before update `step`.
 
-    It is `set_lr(optimizer, table.get_lr(step))` in one call, at less than two thirds of the time, and for every
-    column. It keeps nothing of the steps it was called with: to resume, call it with the step to go on from. A number
-    in a group is replaced, a tensor filled in place. Whoever else has written a rate, or loaded the optimizer's state,
-    is overwritten by the next call.
+    It is `set_lr(optimizer, table.get_lr(step))` in one call, in about half the time, and for every column. It keeps
+    nothing of the steps that it was called with: to resume, call it with the step to go on from. A number in a group is
+    replaced, a tensor filled in place. What somebody else has written, or loaded, is overwritten by the next call.
 
     Past the last row the table's `after` decides: `hold` keeps the last values, `error` raises `PastEndError`, from one
     step past the end on, and `release` writes nothing. The returned function raises `TypeError` for a progress that is
