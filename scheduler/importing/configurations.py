@@ -10,7 +10,7 @@ from scheduler.libraries.deepspeed import ConfigurationError, from_deepspeed
 from scheduler.schedule import Schedule
 from scheduler.texts import abbreviate
 
-_NAMES = {"num_epochs": "num_train_epochs", "micro_batch_size": "per_device_train_batch_size"}
+OTHER_NAMES = {"num_epochs": "num_train_epochs", "micro_batch_size": "per_device_train_batch_size"}
 """Axolotl's names, and Trainer's."""
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 _TORCH = "torch.optim.lr_scheduler."
@@ -25,7 +25,7 @@ def plain_arguments(data: Any) -> Any:
     if not isinstance(data, Mapping):
         return data
     numbers = {name: _with_numbers(value) for name, value in data.items()}
-    renamed = {_NAMES.get(name, name): value for name, value in numbers.items()}
+    renamed = {OTHER_NAMES.get(name, name): value for name, value in numbers.items()}
     if isinstance(renamed.get("lr_scheduler"), str):  # axolotl's
         renamed["lr_scheduler_type"] = renamed.pop("lr_scheduler")
     return renamed

@@ -91,8 +91,15 @@ def _text_data(path: Path) -> Any:
     return plain_arguments(yaml_data(text, str(path)))
 
 
-_ARGUMENTS = {"learning_rate", "lr_scheduler_type", "lr_scheduler_kwargs", "warmup_steps", "warmup_ratio", "max_steps"}
-_DEEPSPEED = {
+ARGUMENT_MARKS = {
+    "learning_rate",
+    "lr_scheduler_type",
+    "lr_scheduler_kwargs",
+    "warmup_steps",
+    "warmup_ratio",
+    "max_steps",
+}
+DEEPSPEED_MARKS = {
     "train_batch_size",
     "train_micro_batch_size_per_gpu",
     "zero_optimization",
@@ -106,7 +113,7 @@ def _from_data(data: Any, path: Path, given: Options) -> Imported:
     readers: list[tuple[bool, Callable[[Mapping[str, Any], Options], Imported]]] = [
         (isinstance(data.get("lr_scheduler"), Mapping) and "class_path" in data["lr_scheduler"], _from_lightning_cli),
         ("scheduler" in data or data.keys() >= {"type", "params"}, _from_deepspeed),
-        (bool(_ARGUMENTS & data.keys()), _from_training_arguments),
+        (bool(ARGUMENT_MARKS & data.keys()), _from_training_arguments),
     ]
     if "log_history" in data:
         raise BadFileError(
@@ -119,14 +126,14 @@ def _from_data(data: Any, path: Path, given: Options) -> Imported:
         if fits:
             return read(data, given)
     block = "lr_scheduler" if "class_path" in str(data.get("optimizer")) else "scheduler"
-    if isinstance(data.get("optimizer"), Mapping) or _DEEPSPEED & data.keys():
+    if isinstance(data.get("optimizer"), Mapping) or DEEPSPEED_MARKS & data.keys():
         whose = "LightningCLI's configuration" if block == "lr_scheduler" else "a DeepSpeed configuration"
         raise BadFileError(
             f"{path} is {whose} and has no {block} block: it leaves the schedule to the script, or keeps the rate"
         )
     holds = f"It has {', '.join(map(str, data))[:100]}" if data else "It is empty"
     raise BadFileError(
-        f"{path} is none of: training arguments ({', '.join(sorted(_ARGUMENTS))}), a DeepSpeed configuration "
+        f"{path} is none of: training arguments ({', '.join(sorted(ARGUMENT_MARKS))}), a DeepSpeed configuration "
         f'("scheduler"), LightningCLI\'s YAML (lr_scheduler.class_path). {holds}'
     )
 

@@ -23,12 +23,12 @@ from scheduler.schedule import Schedule
 from scheduler.table_format import TableError
 from scheduler.texts import abbreviate
 
-_COMMON = {
+COMMON_KEYS = {
     *("base_lrs", "last_epoch", "verbose", "_step_count", "_last_lr", "_is_initial", "_initial_step"),
     *("_get_lr_called_within_step", "_scale_fn_custom", "use_beta1"),
 }
 """Keys that say nothing about the class."""
-_KEYS: Mapping[str, set[str]] = MappingProxyType(
+KEYS: Mapping[str, set[str]] = MappingProxyType(
     {
         "StepLR": {"step_size", "gamma"},
         "MultiStepLR": {"milestones", "gamma"},
@@ -52,10 +52,10 @@ _KEYS: Mapping[str, set[str]] = MappingProxyType(
     }
 )
 """The keys of each class's state that are its own."""
-_OPTIONAL = {"base_momentums", "max_momentums"}  # where no momentum cycles
+OPTIONAL_KEYS = {"base_momentums", "max_momentums"}  # where no momentum cycles
 _COMPOSITES = ("SequentialLR", "ChainedScheduler")
 _IN_GROUPS = ("OneCycleLR", "SWALR")  # torch keeps their rates in the optimizer's groups
-_REFUSED: Mapping[str, str] = MappingProxyType(
+REFUSED: Mapping[str, str] = MappingProxyType(
     {
         "LambdaLR": "its rates come from a Python function, which no state holds. Write the function as a schedule, or "
         "capture the scheduler where it is made: scheduler.capture(scheduler, total_steps). One that transformers' "
@@ -125,7 +125,7 @@ def _unproven(leaves: Sequence[_Leaf], class_name: str | None, state: State) -> 
     yield f"not proven for a subclass with other rates: a state names no class, and {told}"
     if any(leaf.name == "CyclicLR" for leaf in leaves):
         yield "not proven for a CyclicLR with a scale_fn: a Python function is in no state"
-    if more := sorted(map(str, state.keys() - _COMMON - _KEYS[leaves[0].name])):
+    if more := sorted(map(str, state.keys() - COMMON_KEYS - KEYS[leaves[0].name])):
         yield f"not proven for {abbreviate(', '.join(more))}: no {leaves[0].name} has such keys, and they were not read"
 
 
@@ -140,13 +140,13 @@ def is_state(value: object) -> bool:
 
 def candidates(state: State) -> list[str]:
     """The classes whose keys a state has: those that have no others, else those with the most."""
-    own = state.keys() - _COMMON
-    exact = [name for name, keys in _KEYS.items() if keys - _OPTIONAL <= own <= keys]
-    return exact or [name for name, keys in _KEYS.items() if keys - _OPTIONAL <= own]
+    own = state.keys() - COMMON_KEYS
+    exact = [name for name, keys in KEYS.items() if keys - OPTIONAL_KEYS <= own <= keys]
+    return exact or [name for name, keys in KEYS.items() if keys - OPTIONAL_KEYS <= own]
 
 
 def _recognised(state: State, class_name: str | None) -> str:
-    own = sorted(map(str, state.keys() - _COMMON))
+    own = sorted(map(str, state.keys() - COMMON_KEYS))
     if {"digest", "axis", "last_epoch"} <= state.keys():
         raise StateError(_of_table(state))
     if class_name is not None:
@@ -155,12 +155,12 @@ def _recognised(state: State, class_name: str | None) -> str:
         raise StateError("this is the state of a DeepSpeed scheduler, which holds no parameters: import ds_config.json")
     found = candidates(state)
     if set(found) == {"LambdaLR", "MultiplicativeLR"}:
-        raise StateError(f"this is the state of a LambdaLR (or MultiplicativeLR): {_REFUSED['LambdaLR']}")
+        raise StateError(f"this is the state of a LambdaLR (or MultiplicativeLR): {REFUSED['LambdaLR']}")
     if not found:
         raise StateError(f"this is the state of no scheduler of torch's: its keys are {abbreviate(', '.join(own))}")
     if found == ["ReduceLROnPlateau"]:  # has further keys, which versions of torch change
         return _checked(state, found[0], own)
-    if len(found) > 1 or state.keys() - _COMMON - _KEYS[found[0]]:
+    if len(found) > 1 or state.keys() - COMMON_KEYS - KEYS[found[0]]:
         names, keys = ", ".join(found), abbreviate(", ".join(own))
         raise StateError(
             f"this state may be that of {names}: say which it is (--class, class_name). Its keys are {keys}"
@@ -179,12 +179,12 @@ def _of_table(state: State) -> str:
 
 
 def _checked(state: State, name: str, own: list[str]) -> str:
-    if name not in _KEYS:
-        raise StateError(f"class_name must be one of {', '.join(_KEYS)}, got {abbreviate(name)}")
-    if missing := sorted(_KEYS[name] - _OPTIONAL - state.keys()):
+    if name not in KEYS:
+        raise StateError(f"class_name must be one of {', '.join(KEYS)}, got {abbreviate(name)}")
+    if missing := sorted(KEYS[name] - OPTIONAL_KEYS - state.keys()):
         raise StateError(f"the state of a {name} has {', '.join(missing)}; this one has {abbreviate(', '.join(own))}")
-    if name in _REFUSED:
-        raise StateError(f"a {name} has no schedule: {_REFUSED[name]}")
+    if name in REFUSED:
+        raise StateError(f"a {name} has no schedule: {REFUSED[name]}")
     return name
 
 
@@ -202,7 +202,7 @@ def _restored(state: State, name: str, leaves: list[_Leaf], place: str = "") -> 
     from torch.optim import lr_scheduler, swa_utils  # noqa: PLC0415  # an extra, and slow to import
 
     check_depth(place)
-    fields = checked(state, name, _KEYS[name] - _OPTIONAL, place)
+    fields = checked(state, name, KEYS[name] - OPTIONAL_KEYS, place)
     scheduler = object.__new__(getattr(swa_utils if name == "SWALR" else lr_scheduler, name))
     custom = state.get("_scale_fn_custom")
     vars(scheduler).update({"use_beta1": False, "_scale_fn_custom": custom, "_last_lr": None, **fields})

@@ -16,6 +16,7 @@ from scheduler.names.lookup import aliases_of
 from scheduler.recipes import RECIPES, Recipe
 from scheduler.registry import AnySchedule
 from service.documentation.catalogue import Parameter, entry
+from service.explorer.reading import reading
 
 EXAMPLES = Path(__file__).with_name("examples.json")
 _DROPPED = ("title", "description", "default")
@@ -26,11 +27,11 @@ def catalogue_json() -> str:
     """Return the catalogue as JSON.
 
     It has `kinds` by name, each with an `example` spec, `recipes` in their order, and `no_schedules`: names of other
-    schedulers, with the reason why they are not here.
+    schedulers, with the reason why they are not here, and `reading`: what the paste box knows of texts from trainings.
     """
     KINDS.load()
     recipes = [_recipe(recipe) for recipe in RECIPES.values()]
-    return json.dumps({"kinds": _kinds(), "recipes": recipes, "no_schedules": dict(NO_SCHEDULES)})
+    return json.dumps({"kinds": _kinds(), "recipes": recipes, "no_schedules": dict(NO_SCHEDULES), "reading": reading()})
 
 
 def _kinds() -> dict[str, Any]:

@@ -5,6 +5,7 @@ import { Engine, TokenError, catalogue as loadCatalogue, isStatic } from "./data
 import { Form } from "./form/form.js";
 import { lookUp } from "./runs/calls.js";
 import { namesIn } from "./data/origins.js";
+import { PasteBox } from "./paste/panel.js";
 import { Runs } from "./runs/panel.js";
 import { addSearch } from "./form/search.js";
 import { History, exampleOf, initial, read, written } from "./data/state.js";
@@ -32,7 +33,10 @@ class Page {
     this.redo = button("Redo", () => this.move(this.history.redo(this.state)), { class: "quiet", "aria-keyshortcuts": "Control+Shift+Z" });
     document.getElementById("panel").prepend(el("div", { class: "history" }, this.undo, this.redo));
     if (isEmbedded()) document.documentElement.dataset.embedded = "";
-    else if (!isStatic()) this.runs = new Runs(this, document.getElementById("panel"), document.querySelector("nav"));
+    else {
+      if (!isStatic()) this.runs = new Runs(this, document.getElementById("panel"), document.querySelector("nav"));
+      this.paste = new PasteBox(this, document.getElementById("panel"), document.querySelector("nav"));
+    }
     addEventListener("hashchange", () => this.open(location.hash));
     addEventListener("keydown", (event) => this.key(event));
   }
@@ -144,7 +148,7 @@ class Page {
 async function start() {
   try {
     const page = new Page(await loadCatalogue());
-    if (isStatic()) document.getElementById("docs").parentElement.remove(); // there is no server to document
+    if (isStatic()) document.getElementById("docs").remove(); // there is no server to document
     await page.start();
     document.documentElement.dataset.ready = "true";
   } catch (error) {

@@ -3,10 +3,12 @@
 import { answerAbout, described } from "./compare/held.js";
 import { checkSpec, compute, digestOf, hasKind, selfTest, specId } from "./kernel/index.js";
 import { sha256 } from "./kernel/sha256.js";
+import { readPasted } from "./paste/task.js";
 
 /**
  * @typedef {import("./common/types.js").Spec} Spec
- * @typedef {{ id: number } & ({ task: "test" } | { task: "table" | "boundaries" | "digest", spec: Spec } | { task: "sha256", text: string } | import("./compare/held.js").ColumnTask)} Task
+ * @typedef {{ id: number } & ({ task: "test" } | { task: "table" | "boundaries" | "digest", spec: Spec } | { task: "sha256", text: string } | import("./compare/held.js").ColumnTask
+ *   | ({ task: "paste" } & import("./paste/task.js").Request))} Task
  */
 
 /** The page's end of this worker: the library for windows does not know it. */
@@ -41,6 +43,7 @@ function answerTo(request) {
     case "table": return tableOf(request.spec);
     case "boundaries": return boundariesOf(request.spec);
     case "digest": return { digest: digestOf(compute(request.spec, { steps: request.spec.total_steps })) };
+    case "paste": return readPasted(request);
     case "sha256": return { digest: sha256([new TextEncoder().encode(request.text)]) };
     default: return answerAbout(request);
   }

@@ -17,7 +17,7 @@ TWO = "#kind=custom.WarmupWithDecay&kind=Sequence&y=log"
     ("colours", "width"), [("light", 1360), ("dark", 1360), ("light", 320)], ids=["light", "dark", "narrow"]
 )
 def test_axe_finds_no_violation(open_page: Open, colours: str, width: int) -> None:
-    """One curve, several, the open search, the table and an error: none breaks a rule, in light, dark and narrow."""
+    """Curves, the search, the table, an error and the paste box: none breaks a rule, in light, dark and narrow."""
     page = open_page("", width=width, color_scheme=colours)
     digest(page)
     assert violations(page) == []
@@ -30,6 +30,13 @@ def test_axe_finds_no_violation(open_page: Open, colours: str, width: int) -> No
     assert violations(page) == []
     page.evaluate(f"location.hash = {TWO!r}")
     expect(page.locator("[aria-label=Differences] tbody tr")).to_be_visible()
+    assert violations(page) == []
+    page.get_by_role("button", name="Paste", exact=True).click()
+    page.get_by_role("textbox", name="Paste").fill("TrainingArguments(learning_rate=1e-4)")
+    expect(page.get_by_role("textbox", name="or examples in the training set")).to_be_visible()
+    assert violations(page) == []
+    page.get_by_role("textbox", name="Paste").fill("step,lr\n0,0.1\n10,0.2\n")
+    expect(page.get_by_role("button", name="Go to step 0")).to_be_visible()
     assert violations(page) == []
     assert page.evaluate("document.documentElement.scrollWidth") <= width
 

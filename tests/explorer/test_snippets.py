@@ -6,80 +6,21 @@ import ast
 import contextlib
 import io
 import json
-import random
 import shlex
 import warnings
-from collections.abc import Iterator
-from dataclasses import fields
 from typing import Any
 
 import pytest
-import torch
 import yaml
 
 from scheduler import KINDS, ScheduleWarning, Spec, Table
 from scheduler.interop.group_fields import read
 from scheduler.libraries.deepspeed import from_deepspeed
 from scheduler.libraries.transformers import from_training_arguments
-from tests.explorer.node import run
-from tests.explorer.specs import ALL, Drawn, collect, drawn
+from tests.explorer.code import made_by, of_library, offered, with_code
+from tests.explorer.specs import ALL, Drawn, drawn
 
-ROWS = 120
-"""Rows at most of a table whose real scheduler is stepped."""
 TORCH = [kind for kind in KINDS if kind.startswith("torch.")]
-
-
-def offered(specs: list[dict[str, Any]]) -> list[dict[str, str]]:
-    """The page's code for each spec, by the name of its place."""
-    found: list[dict[str, str]] = json.loads(
-        run("snippets.mjs", text="".join(json.dumps(each) + "\n" for each in specs))
-    )
-    return found
-
-
-def of_library(prefix: str, count: int) -> list[dict[str, Any]]:
-    """Specs of the kinds of a library, as users write them: some without what is the default, some per group."""
-    choose = random.Random(prefix)
-    kinds = [kind for kind in KINDS if kind.startswith(prefix)]
-    found: dict[str, Drawn] = {}
-    for number, kind in enumerate(kinds):
-        collect(found, [kind], count, number)
-    return [varied(each.data, choose) for each in found.values()]
-
-
-def varied(data: dict[str, Any], choose: random.Random) -> dict[str, Any]:
-    """A spec of one row for each step, at most so many rows, mostly of one group."""
-    schedule = data["schedule"][0] if isinstance(data["schedule"], list) else data["schedule"]
-    if choose.random() < 0.5:
-        schedule = without_defaults(schedule)
-    stated = schedule.get("num_training_steps")
-    steps = stated if stated and stated < 5000 and choose.random() < 0.9 else min(data["total_steps"], ROWS)
-    groups = [schedule, other_rate(schedule)] if choose.random() < 0.2 else schedule
-    return {"schedule": groups, "total_steps": steps, "after": choose.choice(["hold", "error"])}
-
-
-def without_defaults(schedule: dict[str, Any]) -> dict[str, Any]:
-    kind: Any = KINDS[schedule["kind"]]
-    defaults = {field.name: field.default for field in fields(kind)}
-    kept = {name: value for name, value in schedule.items() if name == "kind" or value != defaults[name]}
-    if "schedulers" in kept:
-        kept["schedulers"] = [without_defaults(each) for each in kept["schedulers"]]
-    return kept
-
-
-def other_rate(schedule: dict[str, Any]) -> dict[str, Any]:
-    """The schedule of another group, on a tenth of the rate that it reads."""
-    changed = {name: value / 10 if name in ("base_lr", "warmup_max_lr") else value for name, value in schedule.items()}
-    if "schedulers" in changed:
-        changed["schedulers"] = [other_rate(each) for each in changed["schedulers"]]
-    return changed
-
-
-def tables(specs: list[dict[str, Any]], place: str) -> Iterator[tuple[Spec, str]]:
-    """Each spec that has code for a place, with the code."""
-    for spec, codes in zip(specs, offered(specs), strict=True):
-        if place in codes:
-            yield Spec.model_validate_json(json.dumps(spec)), codes[place]
 
 
 @pytest.fixture(scope="module")
@@ -125,7 +66,7 @@ def test_optax_reads_the_spec_where_rows_are_steps(of_every_kind: list[tuple[Dra
 def test_torch_classes_step_the_tables_rates() -> None:
     """The class that the code makes, stepped, has the bits of the table in every column, composites included."""
     specs, found = of_library("torch.", 6), dict[str, int]()
-    for spec, code in tables(specs, "torch"):
+    for spec, code in with_code(specs, "torch"):
         assert stepped(spec, code).digest == spec.table().digest, code
         found[spec.schedules[0].kind] = found.get(spec.schedules[0].kind, 0) + 1
     assert set(found) == set(TORCH)
@@ -133,25 +74,23 @@ def test_torch_classes_step_the_tables_rates() -> None:
 
 def stepped(spec: Spec, code: str) -> Table:
     """The table of the scheduler that code makes, stepped as the code says."""
-    groups = [[torch.nn.Parameter(torch.zeros(1))] for _ in spec.schedules]
-    names: dict[str, Any] = {"groups": groups, "model": torch.nn.Linear(1, 1)}
+    scheduler = made_by(code, spec)
     rows = {name: [0.0] * spec.total_steps for name in spec.plan()}
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # torch's own: of a step that no optimizer took, of a deprecated argument
-        exec(compile(code, "torch", "exec"), names)
+        warnings.simplefilter("ignore")  # torch's own: of a step that no optimizer took
         for step in range(spec.total_steps):
             for name, values in rows.items():
                 column, _, group = name.partition(".")
-                values[step] = float(read(names["optimizer"].param_groups[int(group or 0)], column))
+                values[step] = float(read(scheduler.optimizer.param_groups[int(group or 0)], column))
             if step + 1 < spec.total_steps:
-                names["scheduler"].step()
+                scheduler.step()
     return Table(rows, axis=spec.axis, stride=spec.stride, after=spec.after)
 
 
 def test_training_arguments_decide_the_table() -> None:
     """The arguments in the code give Trainer the table's rates, for as many steps as it has."""
     specs, found = of_library("transformers.", 12), set()
-    for spec, code in tables(specs, "TrainingArguments"):
+    for spec, code in with_code(specs, "TrainingArguments"):
         (call,) = [node for node in ast.walk(ast.parse(code)) if isinstance(node, ast.Call)]
         given: dict[str, Any] = {str(each.arg): ast.literal_eval(each.value) for each in call.keywords}
         schedule = from_training_arguments(given)
@@ -166,7 +105,7 @@ def test_training_arguments_decide_the_table() -> None:
 def test_deepspeed_reads_the_table(library: str) -> None:
     """The configuration that the page writes is the table to DeepSpeed's reader, for each parameter group."""
     specs, found = of_library(library, 8), set()
-    for spec, code in tables(specs, "DeepSpeed"):
+    for spec, code in with_code(specs, "DeepSpeed"):
         read_back = Spec(schedule=from_deepspeed(code), total_steps=spec.total_steps, after=spec.after)
         assert read_back.table().digest == spec.table().digest, code
         found.add(spec.schedules[0].kind.removeprefix(library))

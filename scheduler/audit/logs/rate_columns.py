@@ -8,16 +8,24 @@ from collections.abc import Iterable, Mapping
 from scheduler.audit.logs.logged import Cells, LogError
 from scheduler.texts import abbreviate, near_names
 
-_USUAL = ("lr", "learning_rate", "train/lr", "train/learning_rate", "train_lr", "train_learning_rate", "learning rate")
-_RATE = re.compile(r"(?:^|[\W_])(?:lr|learning[_ -]?rate)(?:$|[\W_]|\d)", re.IGNORECASE)
-_OTHER = re.compile(r"momentum|weight[_-]?decay|__(?:min|max)$|scale|factor|multipl|(?:^|[\W_])beta", re.IGNORECASE)
+USUAL_NAMES = (
+    "lr",
+    "learning_rate",
+    "train/lr",
+    "train/learning_rate",
+    "train_lr",
+    "train_learning_rate",
+    "learning rate",
+)
+RATE_NAME = re.compile(r"(?:^|[\W_])(?:lr|learning[_ -]?rate)(?:$|[\W_]|\d)", re.IGNORECASE)
+OTHER_NAME = re.compile(r"momentum|weight[_-]?decay|__(?:min|max)$|scale|factor|multipl|(?:^|[\W_])beta", re.IGNORECASE)
 _NUMBERS = re.compile(r"(\d+)")
 _MOST_LISTED = 12
 
 
 def is_rate_name(name: str) -> bool:
     """Whether a column is called like a learning rate: `lr`, `train/learning_rate`, `lr-AdamW/pg1`."""
-    return _RATE.search(name) is not None and _OTHER.search(name) is None
+    return RATE_NAME.search(name) is not None and OTHER_NAME.search(name) is None
 
 
 def rate_columns(columns: Mapping[str, Cells], wanted: str | None, groups: int | None) -> list[str]:
@@ -45,7 +53,7 @@ def rate_columns(columns: Mapping[str, Cells], wanted: str | None, groups: int |
         raise LogError(f"no column is called like a learning rate: choose one with --column, of {_listed(filled)}")
     if len(found) == 1 or (groups is not None and len(found) == groups):
         return found
-    if usual := [name for name in found if name.lower() in _USUAL]:
+    if usual := [name for name in found if name.lower() in USUAL_NAMES]:
         found = usual
     if len(found) > 1 and any(filled[name] != filled[found[0]] for name in found[1:]):
         raise LogError(f"several columns may be the learning rate: choose one with --column, of {_listed(found)}")

@@ -17,14 +17,14 @@ from scheduler.audit.logs.rate_columns import is_rate_name
 from scheduler.audit.logs.tensorboard_log import is_event_file, read_tensorboard
 from scheduler.texts import abbreviate
 
-_STEPS = (
+STEP_NAMES = (
     *("update", "global_step", "train/global_step", "trainer/global_step", "step", "steps", "iteration", "iter"),
     *("train/step", "_step"),
 )
 """Columns that count updates, the first that is there; W&B's own `_step` counts calls of its log, and is the last."""
 
-_LIGHTNING = re.compile(r"lr-\w+")
-_HUGGING_FACE: Sequence[int] = (
+LIGHTNING_NAME = re.compile(r"lr-\w+")
+HUGGING_FACE_OFFSETS: Sequence[int] = (
     -1,
     0,
 )  # since transformers 4.50 the rate of the update just made, before that the next one's
@@ -113,7 +113,11 @@ def _of_json(text: str) -> RateLog:
     except ValueError:
         data = [_line(number, line) for number, line in enumerate(text.splitlines(), start=1) if line.strip()]
     if isinstance(data, dict) and "log_history" in data:
-        records, source, offsets = data["log_history"], "trainer_state.json of the Hugging Face Trainer", _HUGGING_FACE
+        records, source, offsets = (
+            data["log_history"],
+            "trainer_state.json of the Hugging Face Trainer",
+            HUGGING_FACE_OFFSETS,
+        )
     else:
         records, source, offsets = data, "JSON records", [0]
     if isinstance(records, dict):
@@ -141,7 +145,7 @@ def _of_records(records: Sequence[Mapping[str, Any]], source: str, offsets: Sequ
     names = dict.fromkeys(name for record in records for name in record)
     step_name = _step_column(names)
     if step_name == "train/global_step":
-        source, offsets = "records of the Hugging Face Trainer", _HUGGING_FACE
+        source, offsets = "records of the Hugging Face Trainer", HUGGING_FACE_OFFSETS
     columns = {name: Cells() for name in names if name != step_name}
     for number, record in enumerate(records, start=1):
         for name, word in record.items():
@@ -181,8 +185,8 @@ def _of_csv(text: str) -> RateLog:
 def _csv_source(step_name: str, columns: Mapping[str, Cells]) -> tuple[str, dict[str, Cells], Sequence[int]]:
     numeric = {name: cells for name, cells in columns.items() if is_rate_name(name) or _is_numeric(cells)}
     if step_name == "train/global_step":
-        return "CSV of the Hugging Face Trainer", numeric, _HUGGING_FACE
-    if "epoch" in columns and any(_LIGHTNING.match(name) for name in columns):
+        return "CSV of the Hugging Face Trainer", numeric, HUGGING_FACE_OFFSETS
+    if "epoch" in columns and any(LIGHTNING_NAME.match(name) for name in columns):
         return "CSV of Lightning", numeric, (0,)
     return "CSV", numeric, (0,)
 
@@ -205,10 +209,10 @@ def _is_number(word: str) -> bool:
 def _step_column(names: Iterable[str]) -> str:
     """The column that counts updates. Raises `LogError` where there is none."""
     by_name = {name.lower(): name for name in reversed(list(names))}
-    for usual in _STEPS:
+    for usual in STEP_NAMES:
         if usual in by_name:
             return by_name[usual]
-    raise LogError(f"no column counts steps, such as {', '.join(_STEPS[:5])}: there are {_some(by_name.values())}")
+    raise LogError(f"no column counts steps, such as {', '.join(STEP_NAMES[:5])}: there are {_some(by_name.values())}")
 
 
 def _some(names: Iterable[str]) -> Iterator[str] | str:

@@ -17,12 +17,12 @@ from scheduler.texts import abbreviate
 
 Parameters = dict[str, Any]
 
-_KINDS: Mapping[str, type[Any]] = {
+KINDS: Mapping[str, type[Any]] = {
     kind.__name__: kind for kind in (LRRangeTest, OneCycle, WarmupLR, WarmupDecayLR, WarmupCosineLR)
 }
-_RESUMED = {"last_batch_iteration", "last_epoch"}  # -1 is their default, and all that a configuration means
-_WITHOUT_BETAS = {"sgd", "rmsprop", "adagrad", "adadelta", "asgd", "rprop"}  # optimizers of torch by their lower names
-_OF_OBJECTS = ("SequentialLR", "ChainedScheduler", "SWALR")  # SWALR writes its rate into the optimizer's groups
+RESUMED = {"last_batch_iteration", "last_epoch"}  # -1 is their default, and all that a configuration means
+WITHOUT_BETAS = {"sgd", "rmsprop", "adagrad", "adadelta", "asgd", "rprop"}  # optimizers of torch by their lower names
+OF_OBJECTS = ("SequentialLR", "ChainedScheduler", "SWALR")  # SWALR writes its rate into the optimizer's groups
 _OPTIMIZER_RATE = "optimizer.params.lr"
 
 
@@ -58,10 +58,10 @@ def from_deepspeed(
     block = _block(data)
     name, given = _type(block), _parameters(block)
     filled = _Filled(data, learning_rate, num_training_steps, num_warmup_steps)
-    if name not in _KINDS:
+    if name not in KINDS:
         return _torch_twin(name, filled.over(given), filled)
     options = _own(name, filled.over(given), filled)
-    return _per_group(_KINDS[name], options)
+    return _per_group(KINDS[name], options)
 
 
 class _Filled:
@@ -81,7 +81,7 @@ class _Filled:
     @property
     def has_betas(self) -> bool:
         """Whether the optimizer has betas, as Adam does; an optimizer that is not named is taken to have them."""
-        return str(self._optimizer.get("type", "")).lower() not in _WITHOUT_BETAS
+        return str(self._optimizer.get("type", "")).lower() not in WITHOUT_BETAS
 
     def rate(self, field: str) -> float:
         """The optimizer's rate. Raises `ConfigurationError`, saying which field needs it."""
@@ -132,8 +132,8 @@ def _block(data: Mapping[str, Any]) -> Mapping[str, Any]:
 
 def _type(block: Mapping[str, Any]) -> str:
     name = block.get("type")
-    if not isinstance(name, str) or name not in {*_KINDS, *builtin.__all__, *builtin.NOT_TWINNED} - {"NOT_TWINNED"}:
-        known = ", ".join(_KINDS)
+    if not isinstance(name, str) or name not in {*KINDS, *builtin.__all__, *builtin.NOT_TWINNED} - {"NOT_TWINNED"}:
+        known = ", ".join(KINDS)
         raise ConfigurationError(
             f"scheduler.type must be one of {known}, or a class of torch's, got {abbreviate(name)}"
         )
@@ -146,10 +146,10 @@ def _parameters(block: Mapping[str, Any]) -> Parameters:
     given = block.get("params")
     if not isinstance(given, Mapping):
         raise ConfigurationError(f"scheduler.params must be an object, got {abbreviate(given)}")
-    for name in _RESUMED & given.keys():
+    for name in RESUMED & given.keys():
         if given[name] != -1:
             raise ConfigurationError(f"scheduler.params.{name} must be -1, the start of a training, got {given[name]}")
-    return {name: value for name, value in given.items() if name not in _RESUMED}
+    return {name: value for name, value in given.items() if name not in RESUMED}
 
 
 def _check_names(name: str, options: Parameters, known: list[str]) -> None:
@@ -159,7 +159,7 @@ def _check_names(name: str, options: Parameters, known: list[str]) -> None:
 
 def _own(name: str, options: Parameters, filled: _Filled) -> Parameters:
     """The parameters of one of DeepSpeed's classes, as it understands them."""
-    kind = _KINDS[name]
+    kind = KINDS[name]
     _check_names(name, options, [field for field in _names(kind) if field != "base_lr"])
     options = {field: _as_taken(field, value) for field, value in options.items()}
     if name == "WarmupCosineLR":
@@ -189,7 +189,7 @@ def _as_taken(field: str, value: Any) -> Any:
 
 def _torch_twin(name: str, options: Parameters, filled: _Filled) -> Schedule:
     """The twin of one of torch's classes, on the optimizer of the configuration."""
-    if name in _OF_OBJECTS:
+    if name in OF_OBJECTS:
         raise ConfigurationError(f"scheduler.type {name!r} cannot be written as JSON: it is made of objects")
     kind: Any = getattr(builtin, name)
     _check_names(name, options, [field for field in _names(kind) if field != "base_lr" or not kind.reads_rate])

@@ -34,7 +34,7 @@ ADAPTIVE: Mapping[str, str] = MappingProxyType(
     }
 )
 """The names of transformers' `SchedulerType` that have no twin, and why."""
-_TWINS: Mapping[str, type[Any]] = MappingProxyType(
+TWINS: Mapping[str, type[Any]] = MappingProxyType(
     {
         twin.kind.removeprefix("transformers."): twin
         for twin in (
@@ -52,7 +52,7 @@ _TWINS: Mapping[str, type[Any]] = MappingProxyType(
     }
 )
 
-_DEFAULTS: Mapping[str, Any] = MappingProxyType(
+DEFAULTS: Mapping[str, Any] = MappingProxyType(
     {
         "learning_rate": 5e-5,
         "lr_scheduler_type": "linear",
@@ -68,9 +68,9 @@ _DEFAULTS: Mapping[str, Any] = MappingProxyType(
     }
 )
 """The arguments that decide the rates, with the defaults of `TrainingArguments`."""
-_FREE = ("constant", "constant_with_warmup")  # the library passes them no further parameters
-_OF_ANY_TEXT = "num_cycles"  # the library calls float() on it, except in one schedule
-_NOT_CONVERTED = "cosine_warmup_with_min_lr"
+FREE = ("constant", "constant_with_warmup")  # the library passes them no further parameters
+OF_ANY_TEXT = "num_cycles"  # the library calls float() on it, except in one schedule
+NOT_CONVERTED = "cosine_warmup_with_min_lr"
 
 
 class TrainingArgumentsLike(Protocol):
@@ -126,7 +126,7 @@ def from_training_arguments(
     """
     _check_own_scheduler(arguments)
     name = scheduler_type(arguments)
-    twin = _TWINS[name]
+    twin = TWINS[name]
     steps = _all_steps(arguments, num_training_steps, dataset_length, world_size)
     known = {field.name for field in dataclasses.fields(twin) if not field.kw_only}
     counts = {"num_warmup_steps": warmup_steps(arguments, steps), "num_training_steps": steps}
@@ -140,8 +140,8 @@ def scheduler_type(arguments: Arguments) -> str:
     """The name in `lr_scheduler_type`, which may be a member of `SchedulerType`. Raises `ValueError` without a twin."""
     given = _read(arguments, "lr_scheduler_type")
     name = getattr(given, "value", given)
-    if not isinstance(name, str) or name not in {*_TWINS, *ADAPTIVE}:
-        raise ValueError(f"lr_scheduler_type must be one of {', '.join(_TWINS)}, got {abbreviate(name)}")
+    if not isinstance(name, str) or name not in {*TWINS, *ADAPTIVE}:
+        raise ValueError(f"lr_scheduler_type must be one of {', '.join(TWINS)}, got {abbreviate(name)}")
     if name in ADAPTIVE:
         raise ValueError(f"lr_scheduler_type {name!r} has no table: {ADAPTIVE[name]}")
     return name
@@ -220,8 +220,8 @@ def _check_own_scheduler(arguments: Arguments) -> None:
 
 def _read(arguments: Arguments, name: str) -> Any:
     if isinstance(arguments, Mapping):
-        return arguments.get(name, _DEFAULTS[name])
-    return getattr(arguments, name, _DEFAULTS[name])
+        return arguments.get(name, DEFAULTS[name])
+    return getattr(arguments, name, DEFAULTS[name])
 
 
 def _number(arguments: Arguments, name: str) -> float:
@@ -264,7 +264,7 @@ def _options(arguments: Arguments, name: str, known: set[str]) -> dict[str, Any]
     given = _read(arguments, "lr_scheduler_kwargs")
     if isinstance(given, str) and given.startswith("{"):
         given = _from_json(given)
-    if name in _FREE or given is None:
+    if name in FREE or given is None:
         return {}
     if not isinstance(given, Mapping):
         raise ValueError(f"lr_scheduler_kwargs must be an object or its JSON text, got {abbreviate(given)}")  # noqa: TRY004  # as above
@@ -295,7 +295,7 @@ def _as_number(name: str, value: Any, scheduler_type: str) -> Any:
     """A parameter as the library's arithmetic takes it: True is 1, and `num_cycles` whatever `float()` takes."""
     if isinstance(value, bool) and not name.endswith("_type"):
         return int(value)
-    if name == _OF_ANY_TEXT and isinstance(value, str) and scheduler_type != _NOT_CONVERTED:
+    if name == OF_ANY_TEXT and isinstance(value, str) and scheduler_type != NOT_CONVERTED:
         try:
             return float(value)
         except ValueError:

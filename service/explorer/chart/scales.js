@@ -87,7 +87,7 @@ function inverseHyperbolic(low, high, box) {
 function logarithmic(low, high, box, most) {
   const bottom = Math.log(low) - (high === low ? 1 : 0), span = (Math.log(high) - bottom || 1) * 1.04, height = box.bottom - box.top;
   const place = (/** @type {number} */ value) => box.bottom - (height * (Math.log(Math.max(value, Math.exp(bottom))) - bottom)) / span;
-  const first = Math.floor(Math.log10(low)), last = Math.ceil(Math.log10(high)), every = Math.ceil((last - first) / most);
+  const first = Math.floor(Math.log10(low)), last = Math.ceil(Math.log10(high)), every = Math.max(1, Math.ceil((last - first) / most));
   const digits = last - first > 3 ? [1] : last - first > 1 ? [1, 2, 5] : [1, 1.5, 2, 3, 4, 5, 6, 7, 8, 9];
   const values = [];
   for (let power = first; power <= last; power += every) for (const digit of digits) values.push(Number(`${digit}e${power}`));
