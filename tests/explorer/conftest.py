@@ -132,6 +132,6 @@ def expect_address(page: Page, pattern: str) -> None:
 
 def violations(page: Page) -> list[Any]:
     """The rules that the page breaks, and where."""
-    page.wait_for_timeout(150)  # the colours of a transition are not those that people read
+    page.wait_for_function("document.getAnimations().length === 0")  # people do not read a transition's colours
     found = Axe().run(page).response["violations"]
     return [(each["id"], [node["target"] for node in each["nodes"]][:5]) for each in found]

@@ -44,11 +44,12 @@ export function largestFactor(one, other, from) {
 
 /**
  * The outcome in sentences.
- * @param {{ run: any, found: any, before: Table, after: Table, highest: number | null, proven: boolean }} change `found` as a dry run
- *   says it, `highest` the position of the worker that is farthest, `proven` whether the server has proven it as well
+ * @param {{ run: any, found: any, before: Table, after: Table, same: Map<string, number>, highest: number | null, proven: boolean }} change
+ *   `found` as a dry run says it, `same` of `sameUntil`, `highest` the position of the worker that is farthest, `proven` whether
+ *   the server has proven it as well
  */
-export function outcome({ run, found, before, after, highest, proven }) {
-  const same = sameUntil(before, after), least = Math.min(...same.values()), from = found.from_step ?? least;
+export function outcome({ run, found, before, after, same, highest, proven }) {
+  const least = Math.min(...same.values()), from = found.from_step ?? least;
   const more = found.total_steps - run.total_steps, differs = least < Math.max(before.rows, after.rows);
   const whole = [...same].filter(([, until]) => until === Math.max(before.rows, after.rows)).map(([name]) => name);
   const last = Object.entries(found.last_steps ?? lastOf(after)).map(([name, value]) => `${name} ${brief(value, 6)}`).join(", ");

@@ -286,11 +286,11 @@ export class Steer {
       const [before, after] = await Promise.all([storedTable(run.digest, run.total_steps), storedTable(found.digest, found.total_steps)]);
       if (signal.aborted) return;
       this.picture(run, found);
+      const same = sameUntil(before, after), until = Math.min(...same.values()), rows = Math.max(before.rows, after.rows);
       const { from_step: from = null, ...shown } = found; // of a version it is the step of its own change
-      fill(this.outcome, ...outcome({ run, found: this.isRollBack ? shown : { ...shown, from_step: from }, before, after, highest: this.highest, proven: !this.isRollBack }));
+      fill(this.outcome, ...outcome({ run, found: this.isRollBack ? shown : { ...shown, from_step: from }, before, after, same, highest: this.highest, proven: !this.isRollBack }));
       for (const refusal of found.refusals ?? []) this.refuse(refusal);
       this.see({ run, asked });
-      const until = Math.min(...sameUntil(before, after).values()), rows = Math.max(before.rows, after.rows);
       this.kept = until < rows ? { until, rows } : null;
       this.draft();
     } catch (error) {
