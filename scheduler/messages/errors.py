@@ -163,7 +163,8 @@ _MISSING = "is missing"
 
 def _problem(detail: Any, data: Any, owner: Owner, kinds: ClassesByKind) -> Iterator[Problem]:
     value = ABSENT if isinstance(detail["input"], ArgsKwargs) else detail["input"]  # of a constructor
-    path = _real_path(detail["loc"], data, missing=detail["type"] == "missing")
+    is_own = len(detail["loc"]) == 1 and detail["loc"][0] in owner.parameters  # given, missing, or a default
+    path = _real_path(detail["loc"], data, missing=is_own or detail["type"] == "missing")
     match detail["type"]:
         case "too_short" if isinstance(value, Sized) and len(value) >= detail["ctx"]["min_length"]:
             return  # too short only because of items that were refused, which have problems of their own

@@ -87,6 +87,16 @@ def test_the_length_that_a_schedule_states_need_not_be_given() -> None:
         assert schedule.end in (None, N)
 
 
+def test_a_stated_length_that_no_table_can_have_is_named() -> None:
+    """A schedule that is made for more steps than a table may have needs a length that is given."""
+    cycle = {"kind": "Cycle", "schedule": RAMP, "length": 10**9, "count": 100}
+    with pytest.raises(
+        ValueError, match=r"^Spec: total_steps must be less than or equal to 10000000000, got 100000000000$"
+    ):
+        read(schedule=cycle)
+    assert read(schedule=cycle, total_steps=5).total_steps == 5
+
+
 def test_the_length_of_other_columns_counts_too() -> None:
     """A column beside a rate that states no length gives the table its own."""
     assert read(schedule=WARMUP, columns={"weight_decay": RAMP}).total_steps == RAMP["length"]
