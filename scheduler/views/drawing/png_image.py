@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import io
+import math
+from bisect import bisect_left, bisect_right
+from collections.abc import Sequence
 from typing import Literal
 
 import PIL
 from PIL import Image, ImageDraw, ImageFont
 
-from scheduler.views.drawing.shapes import DARK, LIGHT, Drawing, Line, Path, Text, Theme
+from scheduler.views.drawing.shapes import DARK, LIGHT, Drawing, Line, Path, Point, Text, Theme
 
 _FINE = 3  # curves are drawn that many times as large, then made smaller: that smooths their edges
+_STRIP = 200  # pixels of a drawing, across
 _DASH = 3.0
 _HALO = 2  # pixels of paper around a text
 
@@ -59,7 +63,7 @@ class _Canvas:
         elif x1 == x2 or y1 == y2:
             self._bar(x1, y1, x2, y2, line)
         else:
-            self.path(Path([line.start, line.stop], line.role, line.width))
+            self.path(Path(sorted((line.start, line.stop)), line.role, line.width))
 
     def _bar(self, x1: float, y1: float, x2: float, y2: float, line: Line) -> None:
         width = max(1, round(line.width * self._scale))
@@ -72,18 +76,27 @@ class _Canvas:
         self._draw.rectangle((left, top, max(right - 1, left), max(bottom - 1, top)), fill=self._colors[line.role])
 
     def path(self, path: Path) -> None:
-        """Draw a curve through a mask of its surroundings, which is made smaller to smooth its edges."""
-        room = path.width + 1
-        left, top = (int(min(axis) - room) for axis in zip(*path.points, strict=True))
-        right, bottom = (int(max(axis) + room) + 1 for axis in zip(*path.points, strict=True))
-        size = ((right - left) * self._scale, (bottom - top) * self._scale)
-        mask = Image.new("L", (size[0] * _FINE, size[1] * _FINE))
+        """Draw a curve that never turns back, strip by strip: the fine mask of a large one would take much memory."""
+        across = [x for x, _ in path.points]
+        room = math.ceil(path.width) + 1
+        start, stop = math.floor(across[0]) - room, math.ceil(across[-1]) + room
+        for left in range(start, stop, _STRIP):
+            right = min(left + _STRIP, stop)
+            first, last = bisect_left(across, left - room), bisect_right(across, right + room)
+            self._strip(path.points[max(first - 1, 0) : last + 1], path, left, right)
+
+    def _strip(self, points: Sequence[Point], path: Path, left: int, right: int) -> None:
+        """Draw what a curve has in these columns, through a mask that is made smaller to smooth the edges."""
+        room = math.ceil(path.width) + 1
+        top = math.floor(min(y for _, y in points)) - room
+        bottom = math.ceil(max(y for _, y in points)) + room
         fine = self._scale * _FINE
-        places = [((x - left) * fine, (y - top) * fine) for x, y in path.points]
-        draw = ImageDraw.Draw(mask)
-        draw.line(places, fill=255, width=round(path.width * fine), joint="curve")
+        mask = Image.new("L", ((right - left) * fine, (bottom - top) * fine))
+        places = [((x - left) * fine, (y - top) * fine) for x, y in points]
+        ImageDraw.Draw(mask).line(places, fill=255, width=round(path.width * fine), joint="curve")
+        image = mask.reduce(_FINE)
         place = (left * self._scale, top * self._scale)
-        self._image.paste(self._colors[path.role], (*place, place[0] + size[0], place[1] + size[1]), mask.reduce(_FINE))
+        self._image.paste(self._colors[path.role], (*place, place[0] + image.width, place[1] + image.height), image)
 
     def text(self, text: Text) -> None:
         written = "".join(character if " " <= character <= "~" else "?" for character in text.text)

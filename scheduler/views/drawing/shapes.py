@@ -24,7 +24,7 @@ class Line:
 
 @dataclass(frozen=True)
 class Path:
-    """A curve: straight lines from point to point."""
+    """A curve: straight lines from point to point, each at or to the right of the one before."""
 
     points: Sequence[Point]
     role: str

@@ -14,6 +14,7 @@ from scheduler.views.drawing.png_image import PILLOW, png_image
 from scheduler.views.drawing.svg_text import svg_text
 from service.concurrency.executors import Executors
 from service.concurrency.single_flight import SingleFlight
+from service.errors import InvalidRequestError
 from service.http.responses import BufferResponse, HttpResponse
 from service.representations.plots.query import PlotQuery, PngQuery, SvgQuery
 from service.representations.table_responses import TableResponses
@@ -24,6 +25,7 @@ from service.tables.thinning import thinned
 REVISION = 1
 """Which way of drawing this is: another number where the same table and query give another picture."""
 _CAPACITY = 8 * 2**20  # bytes of the pictures that are kept
+_MOST_PIXELS = 16_000_000  # of an image: 48 MB while it is drawn
 _POINTS_PER_PIXEL = 1.4
 _CACHING = b"max-age=86400, no-transform"
 SVG, PNG = "image/svg+xml", "image/png"
@@ -85,8 +87,15 @@ def draw(table: ReadableTable, query: PlotQuery) -> bytes:
         log=query.log,
     )
     if isinstance(query, PngQuery):
+        _check_pixels(drawing.width * drawing.height, query.scale)
         return png_image(drawing, query.theme, scale=query.scale)
     return svg_text(drawing, query.theme if isinstance(query, SvgQuery) else "auto").encode()
+
+
+def _check_pixels(size: int, scale: int) -> None:
+    if size * scale**2 > _MOST_PIXELS:
+        detail = f"scale must be lower for this size: an image has at most {_MOST_PIXELS:,} pixels, got {scale}"
+        raise InvalidRequestError.of_parameter("scale", detail, scale)
 
 
 def etag(digest: str, query: PlotQuery) -> bytes:

@@ -88,6 +88,13 @@ def test_a_bad_value_is_named(client: TestClient, address: str, extension: str, 
     assert str(error["value"])[:100] == value[:100]
 
 
+def test_an_image_has_a_most_of_pixels(client: TestClient, address: str) -> None:
+    """However its size is asked for, an image takes little memory while it is drawn."""
+    response = client.get(f"{address}.png", params={"width": 2000, "height": 2000, "scale": 3})
+    assert response.status_code == 422
+    assert response.json()["errors"][0]["parameter"] == "scale"
+
+
 def test_a_table_in_the_store_is_drawn_once(make_client: MakeClient, monkeypatch: pytest.MonkeyPatch) -> None:
     """A table that is streamed is drawn from what is read in pieces, and the picture is kept in memory."""
     client = make_client(stream_bytes=100)
