@@ -1,7 +1,7 @@
 // Computes tables beside the page, so that the page stays quick however long a table is.
 
 import { answerAbout, described } from "./compare/held.js";
-import { checkSpec, compute, digestOf, hasKind, selfTest, specId } from "./kernel/index.js";
+import { UnresolvedError, boundaries, checkSpec, compute, digestOf, hasKind, selfTest, specId } from "./kernel/index.js";
 import { sha256 } from "./kernel/sha256.js";
 import { readPasted } from "./paste/task.js";
 
@@ -21,19 +21,23 @@ function kindsOf(value) {
   return [...own, ...Object.values(value).flatMap(kindsOf)];
 }
 
-/** What the kernel makes of a spec, or the kind that it lacks. @param {Spec} spec */
+/** What the kernel makes of a spec, or what it lacks: a kind, or the table that a Literal names. @param {Spec} spec */
 function tableOf(spec) {
   const missing = kindsOf(spec).find((kind) => !hasKind(kind));
   if (missing) return { missing };
   checkSpec(spec);
-  const { columns, boundaries, exactness } = compute(spec, { steps: spec.total_steps });
-  return { columns: [...columns], described: [...columns].map(([name, groups]) => [name, groups.map(described)]), boundaries, exactness, specId: specId(spec) };
+  try {
+    const { columns, boundaries: found, exactness } = compute(spec, { steps: spec.total_steps });
+    return { columns: [...columns], described: [...columns].map(([name, groups]) => [name, groups.map(described)]), boundaries: found, exactness, specId: specId(spec) };
+  } catch (error) {
+    if (error instanceof UnresolvedError) return { unresolved: error.message, boundaries: boundaries(spec) };
+    throw error;
+  }
 }
 
 /** Where the parts of a spec begin; its values come from elsewhere. @param {Spec} spec */
 function boundariesOf(spec) {
-  checkSpec(spec);
-  return { boundaries: compute(spec, { steps: spec.total_steps, stop: 1 }).boundaries, specId: specId(spec) };
+  return { boundaries: boundaries(spec), specId: specId(spec) };
 }
 
 /** @param {Task} request */

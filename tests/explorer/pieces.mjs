@@ -12,10 +12,10 @@ function pieces(length, end = file.length) {
   return new ReadableStream({ start(controller) { for (const part of parts) controller.enqueue(part); controller.close(); } });
 }
 
-const whole = Object.fromEntries([...(await columnsOf(pieces(file.length)))].map(([name, values]) => [name, [...values]]));
+const whole = Object.fromEntries([...(await columnsOf(pieces(file.length))).columns].map(([name, values]) => [name, [...values]]));
 const differing = [];
 for (const length of [1, 7, 8, 100, 333, file.length - 1]) {
-  const found = Object.fromEntries([...(await columnsOf(pieces(length)))].map(([name, values]) => [name, [...values]]));
+  const found = Object.fromEntries([...(await columnsOf(pieces(length))).columns].map(([name, values]) => [name, [...values]]));
   if (JSON.stringify(found) !== JSON.stringify(whole)) differing.push(length);
 }
 const faults = [];

@@ -187,6 +187,7 @@ def test_why_a_change_is_refused_stands_beside_its_button(open_page: Open, serve
     page.get_by_role("textbox", name="rows of the cool-down").fill("many")
     expect(page.locator(".steer .field .error").nth(1)).to_contain_text("must be a number")
     page.get_by_role("textbox", name="rows of the cool-down").fill("50")
+    expect(page.locator(".readout dd")).to_have_count(3)  # the preview's curve is there, and nothing moves any more
     box = page.get_by_role("slider", name="First row that changes").bounding_box()
     assert box is not None
     page.mouse.move(box["x"] + 11, box["y"] + box["height"] - 8)

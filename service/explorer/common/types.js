@@ -41,6 +41,8 @@
  * @property {Boundary[]} boundaries
  * @property {string | null} specId
  * @property {string | null} digest null where it is not computed yet
+ * @property {import("../kernel/table.js").Layout} [layout] as the file of a stored table says it
+ * @property {string} [proved] the digest of the values that came from the server, computed here
  * @property {unknown} [lacking] the error for which there is a preview only
  *
  * A curve of the page: its spec, the spec's text, the table, and the columns with what draws them.

@@ -48,6 +48,25 @@ export class Beside {
     return found && { values: found.values, extremes: new Extremes(found.values, found.bounds) };
   }
 
+  /**
+   * The digest of a table, from its layout and values, in the order of the layout; null where a newer question came first.
+   * @param {string} key @param {import("../kernel/table.js").Layout} layout @param {Float64Array[]} columns
+   * @returns {Promise<string | null>}
+   */
+  async digest(key, layout, columns) {
+    const found = await this.queued(key, async () => {
+      await this.ask({ task: "hash", layout });
+      for (const values of columns) {
+        for (let start = 0; start < values.length; start += SLICE) {
+          const part = values.slice(start, start + SLICE);
+          await this.ask({ task: "hash", part }, [part.buffer]);
+        }
+      }
+      return this.ask({ task: "hashed" });
+    });
+    return found && found.digest;
+  }
+
   /** @param {Float64Array} left @param {Float64Array} right */
   async pair(left, right) {
     return { left: await this.copy("left", left), right: await this.copy("right", right) };

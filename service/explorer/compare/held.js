@@ -2,17 +2,23 @@
 
 import { boundsOf } from "../chart/decimate.js";
 import { summaryOf } from "../data/columns.js";
+import { Sha256 } from "../kernel/sha256.js";
+import { bytesOf, lineOf } from "../kernel/table.js";
 import { difference, differences } from "./difference.js";
 import { verdict } from "./verdict.js";
 
 /**
  * @typedef {{ task: "hold", name: string, rows: number, start: number, part: Float64Array }
  *   | { task: "describe", column: string } | { task: "compare", left: string, right: string }
- *   | { task: "differences", left: string, right: string, way: string }} ColumnTask
+ *   | { task: "differences", left: string, right: string, way: string }
+ *   | { task: "hash", layout?: Layout, part?: Float64Array } | { task: "hashed" }} ColumnTask
+ *
+ * @typedef {import("../kernel/table.js").Layout} Layout
  */
 
 /** @type {Map<string, Float64Array>} */
 const held = new Map();
+let hash = new Sha256(); // of the table whose columns are coming
 
 /** What the page would have to read a whole column for. @param {Float64Array} values */
 export function described(values) {
@@ -25,6 +31,8 @@ export function answerAbout(request) {
     case "hold": return hold(request);
     case "describe": return described(valuesOf(request.column));
     case "compare": return compared(...pairOf(request));
+    case "hash": return hashOn(request);
+    case "hashed": return { digest: hash.digest() };
     case "differences": return differing(...pairOf(request), request.way);
   }
 }
@@ -33,6 +41,16 @@ export function answerAbout(request) {
 function hold({ name, rows, start, part }) {
   if (start === 0) held.set(name, new Float64Array(rows));
   valuesOf(name).set(part, start);
+  return {};
+}
+
+/** Begin a table's digest with its layout, or go on with values. @param {{ layout?: Layout, part?: Float64Array }} request */
+function hashOn({ layout, part }) {
+  if (layout) {
+    hash = new Sha256();
+    hash.update(lineOf(layout));
+  }
+  if (part) hash.update(bytesOf(part));
   return {};
 }
 

@@ -114,6 +114,7 @@ export class Engine {
     if (origin && !isStatic()) return this.stored(spec, origin.digest);
     if (!this.fault) {
       const made = await this.ask({ task: "table", spec });
+      if (made.unresolved) return this.resolved(spec, made, settled);
       if (!made.missing) return made.exactness === "exact" || isStatic() || !settled ? this.made(spec, made) : this.exactly(spec, made);
       if (isStatic()) {
         throw new RefusedError(`${made.missing} needs the C library's functions, which only a server has. This page runs without one.`);
@@ -128,6 +129,12 @@ export class Engine {
   async stored(spec, digest) {
     const [found, made] = await Promise.all([storedTable(digest, spec.total_steps), this.fault ? null : this.ask({ task: "boundaries", spec }).catch(() => null)]);
     return { ...found, boundaries: made?.boundaries ?? found.boundaries, specId: made?.specId ?? null };
+  }
+
+  /** The server's values of a spec with a Literal: only it has the table that this one names. */
+  async resolved(spec, { unresolved, boundaries }, settled) {
+    if (isStatic()) throw new RefusedError(`${unresolved}: tables are on a server, and this page runs without one.`);
+    return settled ? { ...(await serverTable(spec)), boundaries } : null;
   }
 
   /** The server's values of a spec that the kernel can only draw; the preview where it gives none. */
@@ -207,13 +214,13 @@ function forget() {
 /** @param {string} digest @param {number} rows @returns {Promise<Table>} */
 async function readTable(digest, rows) {
   const response = await request(`v1/tables/${digest}.safetensors`);
-  const columns = new Map(), flat = await columnsOf(response.body);
+  const columns = new Map(), { columns: flat, layout } = await columnsOf(response.body);
   for (const name of [...flat.keys()].sort(inOrder)) {
     const [base] = name.split(".");
     columns.set(base, [...(columns.get(base) ?? []), flat.get(name)]);
   }
   const boundaries = [{ step: 0, label: "first" }, { step: rows - 1, label: "last" }];
-  return { names: [...columns.keys()], columns, rows, source: "server", boundaries, specId: null, digest };
+  return { names: [...columns.keys()], columns, rows, source: "server", boundaries, specId: null, digest, layout };
 }
 
 /** Rates first; groups by their number. */

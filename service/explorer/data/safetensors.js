@@ -2,18 +2,25 @@
 
 const LENGTH = 8; // bytes before the header, which say how long it is
 
+/**
+ * @typedef {import("../kernel/table.js").Layout} Layout
+ * @typedef {{ [column: string]: { data_offsets: [number, number] } } & { __metadata__?: Record<string, string> }} Header
+ */
+
 /** A column that is being filled: its bytes, and where they stand in the file. @typedef {{ start: number, bytes: Uint8Array }} Target */
 
 /**
- * The columns of a safetensors file by name: 8 bytes of length, a JSON header, then the values.
- * @param {ReadableStream<Uint8Array>} stream @returns {Promise<Map<string, Float64Array>>}
+ * A table from its safetensors file: 8 bytes of length, a JSON header, then the values. The layout is what the file says.
+ * @param {ReadableStream<Uint8Array>} stream
+ * @returns {Promise<{ columns: Map<string, Float64Array>, layout: Layout }>}
  */
 export async function columnsOf(stream) {
   const reader = stream.getReader();
   const { header, rest, at } = await headOf(reader);
   /** @type {Map<string, Float64Array>} */
   const columns = new Map();
-  const targets = Object.entries(header).filter(([name]) => name !== "__metadata__").map(([name, { data_offsets: [start, stop] }]) => {
+  const { __metadata__: _, ...tensors } = header;
+  const targets = Object.entries(tensors).map(([name, { data_offsets: [start, stop] }]) => {
     const values = new Float64Array((stop - start) / 8);
     columns.set(name, values);
     return { start: at + start, bytes: new Uint8Array(values.buffer) };
@@ -28,7 +35,9 @@ export async function columnsOf(stream) {
     chunk = value;
   }
   if (place < end) throw new Error(`the table ended after ${place} of ${end} bytes`);
-  return columns;
+  const { axis = "step", stride = "1", after = "hold" } = header.__metadata__ ?? {}, names = [...columns.keys()].sort();
+  const total_steps = columns.get(names[0])?.length ?? 0;
+  return { columns, layout: { after, axis, columns: names, stride: Number(stride), total_steps } };
 }
 
 /** The header, the bytes that came after it, and their place in the file. @param {ReadableStreamDefaultReader<Uint8Array>} reader */
@@ -44,7 +53,7 @@ async function headOf(reader) {
     bytes = joined;
     const at = bytes.length < LENGTH ? Infinity : LENGTH + Number(new DataView(bytes.buffer, bytes.byteOffset).getBigUint64(0, true));
     if (bytes.length >= at) {
-      /** @type {Record<string, { data_offsets: [number, number] }>} */
+      /** @type {Header} */
       const header = JSON.parse(new TextDecoder().decode(bytes.subarray(LENGTH, at)));
       return { header, rest: bytes.subarray(at), at };
     }

@@ -75,6 +75,14 @@ const specOf = remembered(
     (text) => Spec.read(JSON.parse(text)),
 );
 
+/**
+ * Steps at which a curve of the spec changes its formula, with what begins there. Throws `SpecError`.
+ * @param {unknown} spec
+ */
+export function boundaries(spec) {
+    return boundariesOf(Spec.read(spec));
+}
+
 /** Those of every schedule of the spec. @param {Spec} spec */
 function boundariesOf(spec) {
     /** @type {Map<number, string>} */

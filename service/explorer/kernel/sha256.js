@@ -40,25 +40,39 @@ function rootFraction(number, degree) {
  * @param {Iterable<Uint8Array>} parts
  */
 export function sha256(parts) {
-    const state = INITIAL.slice();
-    const block = new Uint8Array(64);
-    let [length, filled] = [0, 0];
-    for (const part of parts) {
+    const hash = new Sha256();
+    for (const part of parts) hash.update(part);
+    return hash.digest();
+}
+
+/** The hash of bytes that come one after another. */
+export class Sha256 {
+    #state = INITIAL.slice();
+    #block = new Uint8Array(64);
+    #filled = 0;
+    #length = 0;
+
+    /** @param {Uint8Array} part */
+    update(part) {
         let begin = 0;
-        length += part.length;
-        if (filled) {
-            begin = Math.min(64 - filled, part.length);
-            block.set(part.subarray(0, begin), filled);
-            filled += begin;
-            if (filled < 64) continue;
-            compress(state, block, 0);
+        this.#length += part.length;
+        if (this.#filled) {
+            begin = Math.min(64 - this.#filled, part.length);
+            this.#block.set(part.subarray(0, begin), this.#filled);
+            this.#filled += begin;
+            if (this.#filled < 64) return;
+            compress(this.#state, this.#block, 0);
         }
-        for (; begin + 64 <= part.length; begin += 64) compress(state, part, begin);
-        block.set(part.subarray(begin));
-        filled = part.length - begin;
+        for (; begin + 64 <= part.length; begin += 64) compress(this.#state, part, begin);
+        this.#block.set(part.subarray(begin));
+        this.#filled = part.length - begin;
     }
-    pad(state, block, filled, length);
-    return Array.from(state, (word) => (word >>> 0).toString(16).padStart(8, "0")).join("");
+
+    /** 64 hexadecimal digits; nothing comes after them. */
+    digest() {
+        pad(this.#state, this.#block, this.#filled, this.#length);
+        return Array.from(this.#state, (word) => (word >>> 0).toString(16).padStart(8, "0")).join("");
+    }
 }
 
 /**

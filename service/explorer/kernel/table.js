@@ -32,8 +32,12 @@ export function checkValues(name, values, start) {
  * @param {Float64Array[]} columns whole columns, in the order of the layout
  */
 export function digest(layout, columns) {
-    const line = new TextEncoder().encode(`${canonicalJson(layout)}\n`);
-    return sha256([line, ...columns.map(bytesOf)]);
+    return sha256([lineOf(layout), ...columns.map(bytesOf)]);
+}
+
+/** What a digest begins with, before the values of the columns. @param {Layout} layout */
+export function lineOf(layout) {
+    return new TextEncoder().encode(`${canonicalJson(layout)}\n`);
 }
 
 /** The values as little-endian bytes. @param {Float64Array} values */

@@ -6,19 +6,18 @@ import { Comparison, Differences } from "../compare/comparison.js";
 import { Extremes } from "../chart/decimate.js";
 import { button, el, fill, later, refill, say } from "../common/dom.js";
 import { baseOf, flat, phasesOf } from "../data/columns.js";
-import { TokenError, isStatic, manifestOf } from "../data/engine.js";
+import { TokenError } from "../data/engine.js";
 import { brief, count, exact } from "../common/format.js";
 import { tooLarge } from "../data/limits.js";
-import { originOf } from "../data/origins.js";
 import { tokenForm } from "../data/token.js";
 import { isEmbedded, openLink } from "../share/embed.js";
 import { Share } from "../share/share.js";
 import { MAX_CURVES } from "../data/state.js";
+import { aboutRecipe, labelOf, LETTERS, nameOf, recipeOf, unchecked, unknownKind } from "./names.js";
+import { Proof } from "./proof.js";
 import { Rows, boundaryTable } from "./table.js";
 
-const LETTERS = "ABCDEFGH";
 const MODES = { y: ["linear", "log", "asinh"], x: ["linear", "log"], against: ["overlay", "absolute", "relative", "ulp"] };
-const MARKS = { server: "values from the server", exact: "computed here, bit for bit", preview: "preview, not the bits" };
 
 export class Stage {
   /** @param {{ engine: any, catalogue: any, change: (change: any, key?: string) => void, refuse: (error: any) => void }} page */
@@ -35,17 +34,17 @@ export class Stage {
     this.readout = el("dl", { class: "readout" });
     this.modes = el("div", { class: "bar modes" });
     this.facts = el("dl", { class: "facts" });
-    this.proof = el("div", { class: "proof" });
     this.about = el("div", { class: "recipe" });
     this.bounds = el("div", {});
     this.rows = new Rows();
     this.beside = new Beside();
+    this.proof = new Proof({ engine: page.engine, beside: this.beside, askForToken: (message) => this.askForToken(message) });
     this.differences = new Differences(this.beside, () => this.paint());
     this.comparison = new Comparison(this.beside, (step) => this.chart?.moveTo(step));
     this.share = new Share({ stage: this });
     this.plots = el("div", { class: "plots" });
     fill(document.getElementById("charts"), this.readout, this.plots, this.modes, isEmbedded() && openLink());
-    fill(document.getElementById("below"), this.about, this.facts, this.proof, this.comparison.root, this.bounds, this.tableButton(), this.rows.root, this.share.root);
+    fill(document.getElementById("below"), this.about, this.facts, this.proof.root, this.comparison.root, this.bounds, this.tableButton(), this.rows.root, this.share.root);
     this.prove = later(() => this.proveNow(), 300);
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.charts.forEach((chart) => chart.draw()));
     matchMedia("(forced-colors: active)").addEventListener("change", () => this.charts.forEach((chart) => chart.draw()));
@@ -92,7 +91,7 @@ export class Stage {
     if (present?.text === text && present.table && isFinal) return;
     const active = place === this.state.active;
     const refused = tooLarge(spec, this.state.specs.slice(0, place)) ?? unknownKind(spec, this.page.catalogue);
-    if (refused) return this.refuse(place, text, new Error(refused));
+    if (refused) return this.refuse(place, text, new Error(`${refused}${unchecked(spec)}`));
     if (this.page.engine.worker === undefined && !this.page.engine.fault) return; // it starts
     this.tables[place] = { ...present, wanted: text };
     try {
@@ -270,37 +269,9 @@ export class Stage {
     this.read();
   }
 
-  // -- the digest -----------------------------------------------------------------------------------------------------
-
-  async proveNow() {
+  proveNow() {
     const entry = this.active;
-    if (!entry?.table || entry.failed) return;
-    const { table, spec, text } = entry;
-    if (!table.digest && table.source === "exact") {
-      this.proofOf(table, "…");
-      table.digest = await this.page.engine.digest(spec).catch(() => null);
-    }
-    if (this.active?.text === text) this.proofOf(table, table.digest);
-  }
-
-  proofOf(table, digest) {
-    this.checked = el("span", { class: "checked", role: "status" });
-    const check = table.source === "exact" && !isStatic() && button("Compare with the server", () => this.check(table));
-    fill(this.proof, el("span", { class: `source ${table.source}` }, MARKS[table.source]), digest && el("span", { class: "digest" }, "digest ", el("code", { id: "digest" }, digest)), check, this.checked);
-  }
-
-  /** Ask the server for the digest of the same spec. It computes and keeps the table. */
-  async check(table) {
-    const { spec } = this.active, mark = this.checked;
-    mark.textContent = "…";
-    try {
-      const { digest } = await manifestOf(spec), same = digest === table.digest;
-      mark.className = `checked ${same ? "same" : "differs"}`;
-      mark.textContent = same ? "✓ equal to the server's" : `✗ the server has ${digest}`;
-    } catch (error) {
-      if (error instanceof TokenError) this.askForToken(error.message);
-      mark.textContent = error.message;
-    }
+    if (entry?.table && !entry.failed) this.proof.show(entry, () => this.active?.text === entry.text);
   }
 
   // -- keys -----------------------------------------------------------------------------------------------------------
@@ -337,38 +308,4 @@ export class Stage {
     const values = picture.series.map((series) => `${series.label} ${exact(series.values[this.cursor - (series.first ?? 0)] ?? NaN)}`);
     say(`${label ? `${label}, ` : ""}${picture.axis} ${this.cursor * picture.stride}: ${values.join(", ")}`);
   }
-}
-
-function labelOf(place, curves, column) {
-  return curves > 1 ? (column === "lr" ? LETTERS[place] : `${LETTERS[place]} ${column}`) : column;
-}
-
-function recipeOf(spec, catalogue) {
-  const text = JSON.stringify(spec);
-  return catalogue.recipes.find((each) => JSON.stringify(each.spec) === text);
-}
-
-/** Where a recipe comes from, and what its source leaves open. */
-function aboutRecipe({ title, source, stated, assumptions }) {
-  return [
-    el("p", {}, title), el("p", { class: "about" }, `${source.authors}, “${source.title}”, ${source.year}, ${source.identifier}; ${source.where}.`),
-    el("p", { class: "about" }, `Stated: warmup ${stated.warmup}; decay ${stated.decay}; length ${stated.length}; highest rate ${brief(stated.peak)}.`),
-    el("details", {}, el("summary", {}, "assumptions"), el("ul", { class: "about" }, ...assumptions.map((text) => el("li", {}, text)))),
-  ];
-}
-
-/** A spec in a word: its recipe, or the kind of its schedule. @param {any} spec @param {any} catalogue */
-export function nameOf(spec, catalogue) {
-  const recipe = recipeOf(spec, catalogue);
-  if (recipe) return recipe.name;
-  const origin = originOf(spec);
-  if (origin) return origin.label;
-  const schedule = Array.isArray(spec.schedule) ? spec.schedule[0] : spec.schedule;
-  return String(schedule?.kind ?? "no kind").slice(0, 60);
-}
-
-/** What is wrong with a schedule of a kind that there is not; a part of another one is the kernel's to judge. */
-function unknownKind({ schedule }, catalogue) {
-  const unknown = [schedule].flat().find(({ kind }) => !(kind in catalogue.kinds));
-  return unknown ? `there is no kind of schedule called ${JSON.stringify(unknown.kind.slice(0, 80))}` : null;
 }
