@@ -119,7 +119,7 @@ def _run(step: str, folder: Path) -> None:
     assert done.returncode == 0, f"{script}\n{done.stdout}{done.stderr}"
 
 
-@pytest.mark.slow
+@pytest.mark.slow(30)
 def test_the_steps_make_a_healthy_server(image: Path, stages: list[list[Instruction]], free_port: int) -> None:
     """Run without an engine, the build's steps give a server without torch that passes the image's health check."""
     commands = image / "opt/lrtables/bin"

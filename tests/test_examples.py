@@ -116,7 +116,7 @@ def test_the_demo_notices_what_differs(tmp_path: Path, rates: list[str], accurac
     assert demo["differences"](Table({"lr": [0.1, 0.2]}), tmp_path) == expected
 
 
-@pytest.mark.slow
+@pytest.mark.slow(22)
 def test_the_demo_runs(tmp_path: Path) -> None:
     """The demo exits 0, tells the story and leaves a picture."""
     picture = tmp_path / "demo.png"

@@ -89,7 +89,7 @@ def test_nothing_is_passed_over_in_silence(text: str, message: str, tmp_path: Pa
         play(text, tmp_path)
 
 
-@pytest.mark.slow
+@pytest.mark.slow(25)
 @pytest.mark.needs("bash", "curl")
 def test_the_readme_does_what_it_says(tmp_path: Path, free_port: int) -> None:
     """Every command and program in README runs and exits 0."""
@@ -112,7 +112,7 @@ def test_words_are_explained_before_they_are_used() -> None:
 
 def _marks(path: Path) -> list[pytest.MarkDecorator]:
     """A page that starts a server takes more than a few seconds."""
-    return [pytest.mark.slow] if "<!-- test: background" in path.read_text(encoding="utf-8") else []
+    return [pytest.mark.slow(8)] if "<!-- test: background" in path.read_text(encoding="utf-8") else []
 
 
 @pytest.mark.needs("bash", "curl")

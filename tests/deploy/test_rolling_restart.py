@@ -89,7 +89,7 @@ class Load:
             self.statuses.update(response.status for response in (made, values, table))
 
 
-@pytest.mark.slow
+@pytest.mark.slow(25)
 @pytest.mark.needs("nginx")
 @pytest.mark.skipif(not is_installed(), reason="needs PostgreSQL")
 def test_a_rolling_restart_fails_no_request(tmp_path: Path) -> None:

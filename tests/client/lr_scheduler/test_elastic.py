@@ -102,7 +102,7 @@ def check(record: list[dict[str, Any]]) -> None:
 # -- real workers -----------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.slow
+@pytest.mark.slow(25)
 def test_a_run_that_loses_a_worker_applies_the_reference_curve(tmp_path: Path) -> None:
     """Two workers, then one from the checkpoint: each sample meets the rate that a constant world gives it."""
     TABLE.save(tmp_path / "table.safetensors")
@@ -147,7 +147,7 @@ def agents(directory: Path, port: int, *table: str) -> Iterator[list[subprocess.
             process.communicate()
 
 
-@pytest.mark.slow
+@pytest.mark.slow(25)
 def test_an_elastic_run_that_loses_a_machine_applies_the_reference_curve(tmp_path: Path, free_port: int) -> None:
     """One of two torchrun agents is killed: the other restarts alone, and goes on along the same curve."""
     TABLE.save(tmp_path / "table.safetensors")
@@ -157,7 +157,7 @@ def test_an_elastic_run_that_loses_a_machine_applies_the_reference_curve(tmp_pat
         check_survivor(tmp_path, survivor)
 
 
-@pytest.mark.slow
+@pytest.mark.slow(25)
 def test_a_run_by_name_goes_on_without_its_server(tmp_path: Path, free_port: int) -> None:
     """The server is killed, then one of two machines: the other restarts from checkpoint and cache, on the curve."""
     with ServerProcess(tmp_path / "data") as server:

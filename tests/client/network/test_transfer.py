@@ -32,7 +32,7 @@ def test_a_worker_that_computes_moves_a_five_hundredth_of_the_table(
         assert proxy.counts.sent + proxy.counts.received == moved
 
 
-@pytest.mark.slow
+@pytest.mark.slow(50)
 def test_many_clients_come_through_an_outage_and_back_one_by_one(shared_server: ServerProcess) -> None:
     """500 clients that are refused for 10 s all get their table, and the service no herd of them afterwards."""
     raise_file_limit(2000)

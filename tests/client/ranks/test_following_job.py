@@ -44,7 +44,7 @@ def wait_until(condition: Callable[[], bool], job: subprocess.Popen[str]) -> Non
         time.sleep(0.02)
 
 
-@pytest.mark.slow
+@pytest.mark.slow(20)
 def test_a_job_switches_at_one_step_with_a_slow_and_a_cut_off_rank_and_no_server(tmp_path: Path) -> None:
     """An amendment is adopted by all in one step, though a rank is slow, one cut off, and the server killed."""
     with ServerProcess(tmp_path / "data") as server, Client(server.url, cache=False) as client:

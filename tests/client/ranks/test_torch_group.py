@@ -51,7 +51,7 @@ def only(found: list[dict[str, Any]], field: str) -> Any:
     return found[0][field]
 
 
-@pytest.mark.slow
+@pytest.mark.slow(10)
 def test_gloo_ranks_share_prove_and_stop(tmp_path: Path, free_port: int) -> None:
     """Real ranks get one table by each strategy; each difference or error stops all alike; a dead rank is named."""
     found = run_ranks(tmp_path, free_port, dead=1)
@@ -76,7 +76,7 @@ def test_gloo_ranks_share_prove_and_stop(tmp_path: Path, free_port: int) -> None
     assert all("rank 1 did not come within 10 s" in said["message"] for said in found["death"])
 
 
-@pytest.mark.slow
+@pytest.mark.slow(10)
 def test_the_death_of_rank_0_does_not_hang_the_others(tmp_path: Path, free_port: int) -> None:
     """Where the rank dies that holds the group's store, the others raise, and say where the store was."""
     found = run_ranks(tmp_path, free_port, dead=0)
@@ -85,7 +85,7 @@ def test_the_death_of_rank_0_does_not_hang_the_others(tmp_path: Path, free_port:
     assert "As a rule rank 0, or the launcher, has it" in found["death"][0]["message"]
 
 
-@pytest.mark.slow
+@pytest.mark.slow(10)
 def test_a_store_that_is_frozen_hangs_nobody() -> None:
     """Where the group's store is stopped, so that it never answers, an exchange raises after its time-out."""
     command = [sys.executable, str(WORKER.with_name("frozen_store_worker.py"))]

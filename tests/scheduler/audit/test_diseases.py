@@ -38,7 +38,7 @@ def test_a_healthy_run_has_nothing(schedule: str, precision: str) -> None:
 
 
 CASES = [
-    pytest.param(schedule, precision, marks=() if (schedule, precision) in QUICK else pytest.mark.slow)
+    pytest.param(schedule, precision, marks=() if (schedule, precision) in QUICK else pytest.mark.slow(0.4))
     for schedule in SCHEDULES
     for precision in PRECISIONS
 ]

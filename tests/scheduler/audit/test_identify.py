@@ -36,7 +36,7 @@ SLOW: list[Schedule] = [
     transformers.WarmupStableDecay(3e-4, 50, 200, 1000, decay_type="1-sqrt"),
     Sequence([Ramp(1e-6, 1e-3, 100), torch.CosineAnnealingLR(1e-3, 900)], [100]),
 ]
-CASES = [*QUICK, *(pytest.param(schedule, marks=pytest.mark.slow) for schedule in SLOW)]
+CASES = [*QUICK, *(pytest.param(schedule, marks=pytest.mark.slow(0.7)) for schedule in SLOW)]
 
 
 @pytest.mark.parametrize("precision", ["float64", "float32", "4 digits"])

@@ -106,7 +106,7 @@ def test_equals_stepping_across_blocks(twin: Twin) -> None:
     assert_same_columns(twin.columns(ACROSS_BLOCKS), step_real(twin, ACROSS_BLOCKS))
 
 
-@pytest.mark.slow
+@pytest.mark.slow(2)
 @pytest.mark.parametrize("twin", long(999_999))
 def test_equals_stepping_for_a_million_steps(twin: Twin) -> None:
     """Not one of a million values differs from stepping."""

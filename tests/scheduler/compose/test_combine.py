@@ -223,7 +223,7 @@ def test_random_compositions_keep_the_laws() -> None:
     _explore(150)()
 
 
-@pytest.mark.slow
+@pytest.mark.slow(12)
 @pytest.mark.timeout(1200)
 def test_many_random_compositions_keep_the_laws() -> None:
     """The same for 2,000 compositions, nested to depth 4."""

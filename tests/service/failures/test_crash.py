@@ -56,7 +56,7 @@ class Writer(threading.Thread):
 
 
 @pytest.mark.parametrize("action", ["put", "put again", "set aside", "delete"])
-@pytest.mark.parametrize("stride", [9, pytest.param(1, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("stride", [9, pytest.param(1, marks=pytest.mark.slow(2))])
 def test_a_store_killed_at_any_step_has_no_half_object(tmp_path: Path, stride: int, action: str) -> None:
     """Killed at each step of a write in turn, a store opens again with each object whole or absent, and tidied."""
     command = [sys.executable, str(WRITER), str(tmp_path), action, str(stride)]
@@ -80,7 +80,7 @@ def check_store(store: LocalStore, action: str) -> None:
 
 
 @pytest.mark.timeout(1800)
-@pytest.mark.parametrize("rounds", [2, pytest.param(cases(15), marks=pytest.mark.slow, id="many")])
+@pytest.mark.parametrize("rounds", [2, pytest.param(cases(15), marks=pytest.mark.slow(20), id="many")])
 def test_a_killed_server_serves_no_damaged_table(tmp_path: Path, rounds: int) -> None:
     """Killed at random moments while writing, a server keeps all that it answered and serves nothing damaged."""
     moments = random.Random(rounds)

@@ -112,7 +112,7 @@ def s3_hung(server: S3Server) -> Iterator[None]:
     server.resume()
 
 
-@pytest.mark.slow
+@pytest.mark.slow(15)
 @pytest.mark.parametrize("fault", [s3_stopped, s3_hung])
 def test_a_store_that_is_away(
     asked: Asked,

@@ -13,7 +13,7 @@ from tests.support.servers.process import ServerProcess
 JSON = {"Content-Type": "application/json"}
 
 
-@pytest.mark.parametrize("count", [1, pytest.param(cases(10), marks=pytest.mark.slow, id="many")])
+@pytest.mark.parametrize("count", [1, pytest.param(cases(10), marks=pytest.mark.slow(15), id="many")])
 def test_no_legal_spec_makes_a_server_fail(shared_server: ServerProcess, count: int) -> None:
     """Random specs of every kind, alone and in a composite, get a table or a refusal that names what is wrong."""
     random, tables = Random(10), f"{shared_server.url}/v1/tables"

@@ -28,7 +28,7 @@ def test_a_herd_shares_one_computation(server: ServerProcess, clients: int) -> N
     assert server.memory("VmHWM") - idle <= memory_bound(clients)
 
 
-@pytest.mark.slow
+@pytest.mark.slow(10)
 def test_a_cluster_is_served(server: ServerProcess) -> None:
     """4,096 clients at once get a table that nobody had asked for, and get it again: one computation, little memory."""
     clients, steps = 4096, STEPS // 4  # 16 GB for all of them

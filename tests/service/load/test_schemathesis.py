@@ -14,7 +14,7 @@ from tests.conftest import IN_CI
 from tests.support.campaign import cases
 from tests.support.servers.process import ServerProcess
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.slow(20), pytest.mark.timeout(900)]
 
 CONFIG = Path(__file__).with_name("schemathesis.toml")
 FEWEST = 5000  # requests

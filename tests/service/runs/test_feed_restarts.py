@@ -17,7 +17,7 @@ from tests.support.servers.connections import until
 from tests.support.servers.postgres import PostgresServer
 from tests.support.servers.process import ServerProcess
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.slow(15), pytest.mark.timeout(400)]
 
 STEP = 15  # changes from one failure to the next
 CUT = (OSError, http.client.HTTPException, ValueError)  # of a request whose server went away

@@ -264,7 +264,7 @@ def test_a_reader_that_takes_nothing_is_dropped(tmp_path: Path) -> None:
         assert server.memory() - before < readers * 5 * 2**20  # each was sent a part of 10 MB
 
 
-@pytest.mark.slow
+@pytest.mark.slow(16)
 def test_a_comment_comes_after_fifteen_seconds(tmp_path: Path) -> None:
     """Where nothing happens, a stream has a comment, and the position stays as it was."""
     with ExitStack() as stack:
@@ -275,7 +275,7 @@ def test_a_comment_comes_after_fifteen_seconds(tmp_path: Path) -> None:
             assert next(events).id == 1
 
 
-@pytest.mark.slow
+@pytest.mark.slow(16)
 def test_waiting_ends_with_the_token(tmp_path: Path, pool: ThreadPoolExecutor) -> None:
     """When a token is revoked its stream ends within seconds, and who waited for longer is refused at the end."""
     token, row = new_token("ours", ("read",), expires_in=3600.0)

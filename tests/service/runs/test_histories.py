@@ -19,7 +19,7 @@ import urllib3
 from tests.support.servers.postgres import PostgresServer
 from tests.support.servers.process import ServerProcess
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.slow(25), pytest.mark.timeout(600)]
 
 RUNS = ("team-a/one", "team-a/two", "team-b/three")
 WRITERS, READERS = 6, 3

@@ -207,7 +207,7 @@ class Machine(RuleBasedStateMachine):
             after = page["next"]
 
 
-@pytest.mark.slow
+@pytest.mark.slow(15)
 def test_server_and_model_agree(workers: Workers) -> None:
     """No sequence of requests and restarts makes heads, histories, lists or the feed differ from the model's."""
 

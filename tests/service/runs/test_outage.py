@@ -15,7 +15,7 @@ Fault = Callable[[PostgresServer], None]
 SPEC = {"schedule": {"kind": "Constant", "value": 0.5}, "total_steps": 4}
 
 
-@pytest.mark.slow
+@pytest.mark.slow(15)
 @pytest.mark.parametrize("fault", [PostgresServer.stop, PostgresServer.kill, PostgresServer.pause])
 def test_known_heads_are_served_while_the_database_is_away(
     fragile_postgres: PostgresServer, tmp_path: Path, fault: Fault

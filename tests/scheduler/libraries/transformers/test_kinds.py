@@ -164,7 +164,7 @@ def test_equals_stepping_the_real_scheduler(name: str, data: st.DataObject) -> N
     assert_same_bits(make(name, parameters).values(PAST_EVERY_BOUNDARY), expected)
 
 
-@pytest.mark.slow
+@pytest.mark.slow(2)
 @pytest.mark.parametrize(("name", "parameters"), LONG)
 def test_equals_stepping_for_a_million_steps(name: str, parameters: Parameters) -> None:
     """Not one of a million values differs from stepping."""
