@@ -98,8 +98,12 @@ def test_a_log_is_points_over_the_plan_with_the_first_wrong_step(open_page: Open
     expect(said(page)).to_contain_text("All of them are the plan's, at that precision.")
     page.get_by_role("textbox", name="base_lr").fill("6e-4")
     expect(said(page)).to_contain_text("39 of 39 rates differ")
+    expect(said(page)).to_contain_text("paste the run's arguments, too")
+    box(page).fill(json.dumps(PLAN))
+    expect(said(page)).to_contain_text("A spec. 400 rows")
+    expect(said(page)).to_contain_text("All of them are the plan's, at that precision.")
     page.get_by_role("button", name="Remove the points").click()
-    expect(said(page)).to_be_empty()
+    expect(said(page)).not_to_contain_text("learning_rate")
 
 
 def test_the_box_works_from_a_disk(open_page: Open, tmp_path: Path) -> None:

@@ -20,6 +20,8 @@ export class PasteBox {
     this.given = {};
     /** @type {import("./logs/audit.js").Log | null} */
     this.log = null;
+    /** @type {string[]} what is said of a curve that was pasted: the points of a log stay over it */
+    this.curve = [];
     this.perStep = 1;
     this.audited = null; // the table that the log was compared with
     this.removeLayer = () => {};
@@ -39,7 +41,7 @@ export class PasteBox {
     this.box.addEventListener("dragover", (event) => event.preventDefault());
     this.box.addEventListener("drop", (event) => this.dropped(event));
     addEventListener("paste", (event) => this.pasted(event));
-    document.getElementById("charts")?.addEventListener("drawn", () => this.compare());
+    document.getElementById("charts")?.addEventListener("drawn", later(() => this.compare(), 200)); // not at each notch of a slider
   }
 
   /** @param {boolean} isOpen */
@@ -89,18 +91,19 @@ export class PasteBox {
   /** Read the text with what the reader has said of it. */
   async again() {
     const { text, given } = this, turn = ++this.turn;
-    this.forget();
+    this.curve = [];
     if (!text.trim()) return this.tell([]);
     if (text.length > LONGEST) return this.fail(`the text is too long: ${count(text.length)} characters, at most ${count(LONGEST)}`);
+    if (!this.page.engine.worker) return this.fail("The page's worker did not start in this browser, and it reads what is pasted.");
     this.tell(["Reading …"]);
     const names = this.page.stage.active?.table?.columns.get("lr") ?? [], groups = names.length > 1 ? names.length : null;
     try {
       const found = await this.page.engine.ask({ task: "paste", text, given, groups, facts: this.page.catalogue.reading });
       if (turn !== this.turn) return;
       if (found.needs) this.ask(found.needs);
-      else if (found.log) this.draw(found.log);
+      else if (found.log) this.drawLog(found.log);
       else if (found.address) this.follow(found.address);
-      else this.open_(found);
+      else this.drawCurve(found);
     } catch (error) {
       if (turn === this.turn) this.fail(/** @type {Error} */ (error).message);
     }
@@ -109,11 +112,12 @@ export class PasteBox {
   // -- what it is -----------------------------------------------------------------------------------------------------
 
   /** A spec: it replaces the active curve. @param {{ spec: any, what: string, why: string, notes: string[], position?: number }} found */
-  open_({ spec, what, why, notes, position }) {
+  drawCurve({ spec, what, why, notes, position }) {
     const { specs, active } = this.page.state, rows = `${count(spec.total_steps)} row${spec.total_steps === 1 ? "" : "s"}`;
     if (spec.total_steps > MAX_ROWS) return this.fail(`${what}: total_steps must be at most ${count(MAX_ROWS)} here, got ${count(spec.total_steps)}`);
     this.page.change({ specs: specs.toSpliced(active, 1, spec), view: null }, "");
-    this.tell([`${what}. ${rows}: ${why}. It is the curve now.`, ...notes]);
+    this.curve = [`${what}. ${rows}: ${why}. It is the curve now.`, ...notes];
+    this.tell(this.curve);
     if (position) fill(this.after, button(`Go to step ${count(position)}, where it was saved`, () => this.page.stage.chart?.moveTo(position)));
   }
 
@@ -124,9 +128,10 @@ export class PasteBox {
   }
 
   /** A log: points over the active curve. @param {import("./logs/audit.js").Log} log */
-  draw(log) {
+  drawLog(log) {
+    this.forget();
     this.log = log;
-    this.audited = null;
+    if (!this.page.stage.active?.table) this.tell([`${log.source}. It is compared with the curve as soon as that has a table.`]);
     this.compare();
   }
 
@@ -139,12 +144,14 @@ export class PasteBox {
     const found = log.series.map((series, place) => audit(log, series, plans[Math.min(place, plans.length - 1)], { stride, perStep: this.perStep }));
     this.removeLayer();
     this.removeLayer = this.page.stage.addLayer(pointLayer(log.series, found));
+    const isOther = found.every(({ differing, rows }) => differing === rows.length);
+    const plan = isOther ? ["No rate is this curve's: if it is not the run's plan, paste the run's arguments, too, or open its table. The points stay."] : [];
     const preview = table.source === "preview" ? ["The curve is a preview, not the plan's bits: a rate at the edge of its rounding may be told wrongly."] : [];
-    this.tell([`${log.source}.`, ...log.series.flatMap((series, place) => sentences(series, found[place], (value) => (log.isExact || /float64/.test(series.precision) ? exact(value) : brief(value, 6)))), ...preview]);
+    this.tell([...this.curve, `${log.source}.`, ...log.series.flatMap((series, place) => sentences(series, found[place], (value) => (log.isExact || /float64/.test(series.precision) ? exact(value) : brief(value, 6)))), ...plan, ...preview]);
     const first = found.flatMap((each) => each.first ?? [])[0];
     fill(this.after,
       first && button(`Go to step ${count(first.step)}`, () => this.page.stage.chart?.moveTo(first.row)),
-      button("Remove the points", () => { this.forget(); this.tell([]); this.input.focus(); }));
+      button("Remove the points", () => { this.forget(); this.tell(this.curve); this.input.focus(); }));
     if (UNITS.includes(axis)) this.askForPace(axis);
   }
 
@@ -161,6 +168,7 @@ export class PasteBox {
   /** Take the points away. */
   forget() {
     this.log = null;
+    this.audited = null;
     this.perStep = 1;
     this.removeLayer();
     this.removeLayer = () => {};
