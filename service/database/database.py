@@ -51,7 +51,7 @@ class Database:
                 self._file.parent.mkdir(parents=True, exist_ok=True)
                 self._file.touch()
             except OSError as error:
-                raise DatabaseError(f"the database's file cannot be made: {error.strerror}") from error
+                raise DatabaseError(f"the database's file {self._file} cannot be made: {error.strerror}") from error
 
     def copy_file(self, suffix: str) -> Path | None:
         """Copy the last committed state of SQLite's file to a file beside it; return None for PostgreSQL.

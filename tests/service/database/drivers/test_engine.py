@@ -1,5 +1,6 @@
 """Addresses of databases, and connections to SQLite."""
 
+import re
 import shutil
 import subprocess
 import sys
@@ -110,7 +111,8 @@ def test_a_file_beside_the_log_of_another_is_not_opened(tmp_path: Path) -> None:
 def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     """A file in the place of the data directory is named in the error."""
     (tmp_path / "data").write_text("")
-    with pytest.raises(DatabaseError, match="the database's file cannot be made: "):
+    named = re.escape(f"the database's file {tmp_path}/data/inner/metadata.sqlite cannot be made: ")
+    with pytest.raises(DatabaseError, match=named):
         open_metadata(Settings(data_dir=tmp_path / "data" / "inner"))
 
 
