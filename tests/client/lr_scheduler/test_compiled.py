@@ -54,7 +54,8 @@ def test_a_compiled_step_has_as_many_graphs_as_without_us(way: str, tensor: bool
 
     torch._dynamo.reset()
     counters.clear()
-    optimizer = AdamW(make_groups(2), lr=torch.tensor(1.0, dtype=torch.float64) if tensor else 1.0)
+    rate = torch.tensor(1.0, dtype=torch.float64) if tensor else 1.0
+    optimizer = AdamW(make_groups(2), lr=rate, capturable=tensor)  # which torch allows on a CPU in compiled code alone
     scheduler, step = step_of(way, optimizer)
     applied = []
     for _ in range(STEPS):

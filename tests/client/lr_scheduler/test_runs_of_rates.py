@@ -85,7 +85,17 @@ def replaced(scheduler: TableLR) -> int:
     return MIDDLE
 
 
-@pytest.mark.parametrize("move", [back, back_by_hand, back_into_the_run, past_the_run, loaded, replaced])
+def replaced_under_another_rate(scheduler: TableLR) -> int:
+    [group] = scheduler.optimizer.param_groups
+    ours, group["lr"] = group["lr"], 0.9
+    row = replaced(scheduler)
+    group["lr"] = ours
+    return row
+
+
+@pytest.mark.parametrize(
+    "move", [back, back_by_hand, back_into_the_run, past_the_run, loaded, replaced, replaced_under_another_rate]
+)
 def test_a_position_set_in_a_run_goes_on_from_there(move: Callable[[TableLR], int]) -> None:
     """Whatever moves the position, or replaces the table, is followed by the rows from there on."""
     scheduler = in_the_middle()
