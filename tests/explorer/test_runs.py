@@ -160,13 +160,13 @@ def test_a_run_is_steered_with_keys(open_page: Open, server: httpx2.Client, run:
     handle = page.get_by_role("slider", name="First row that changes")
     handle.press("Shift+ArrowRight")
     expect(page.get_by_role("textbox", name="first row that changes")).to_have_value("550")
-    expect(page.locator(".outcome .same")).to_contain_text("has compared all 550")
+    expect(page.locator(".effect .same")).to_contain_text("has compared all 550")
     expect(page.locator("[aria-label=Differences] tbody tr")).to_contain_text("equal before that")
     page.get_by_role("textbox", name="reason").fill("half the rate")
     page.get_by_role("button", name="Propose").press("Enter")
     page.get_by_role("button", name="Preview proposal 1").press("Enter")
     expect(page.get_by_role("textbox", name="first row that changes")).to_have_value("550")
-    expect(page.locator(".outcome .same")).to_contain_text("has compared all 550")
+    expect(page.locator(".effect .same")).to_contain_text("has compared all 550")
     page.get_by_role("button", name="Approve proposal 1").press("Enter")
     expect(page.get_by_role("list", name="History")).to_contain_text("all rates times 0.5")
     made = document(server, run)
@@ -220,10 +220,10 @@ def test_axe_finds_no_violation_in_runs(
     page.get_by_text("Guard rails and lock").press("Enter")
     page.get_by_role("button", name="Forget rank-0").press("Enter")
     page.get_by_text("Steer: change it from a step on").press("Enter")
-    expect(page.locator(".outcome .same")).to_be_visible()  # with three handles
+    expect(page.locator(".effect .same")).to_be_visible()  # with three handles
     assert violations(page) == []
     page.get_by_role("button", name="Another tail").press("Enter")
-    expect(page.locator(".outcome:not(.past) .same")).to_be_visible()
+    expect(page.locator(".effect:not(.past) .same")).to_be_visible()
     assert violations(page) == []
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     page.get_by_role("button", name="All runs and tables").press("Enter")

@@ -104,7 +104,7 @@ def test_who_may_propose_proposes_and_does_not_amend(open_guarded: Callable[[str
     page.get_by_text(STEER).press("Enter")
     page.get_by_role("button", name="Scale").press("Enter")
     page.get_by_role("textbox", name="all later rates times").fill("0.1")
-    expect(page.locator(".outcome .error")).to_contain_text("a rate would change by the factor 10, and max_factor is 4")
+    expect(page.locator(".effect .error")).to_contain_text("a rate would change by the factor 10, and max_factor is 4")
     expect(page.get_by_role("button", name="Amend now")).to_be_disabled()
     page.get_by_role("button", name="Propose").press("Enter")
     done = page.locator(".run > [role=status]")
@@ -132,6 +132,6 @@ def test_a_token_that_is_not_taken_any_more_loses_nothing(
     expect(page.get_by_role("button", name="Amend now")).to_be_enabled()
     expect(said).to_have_count(0)
     expect(page.locator(".live")).to_have_text("live")
-    expect(page.locator(".outcome")).to_contain_text("by a factor of 4 at most")
+    expect(page.locator(".effect")).to_contain_text("by a factor of 4 at most")
     expect(page.get_by_role("textbox", name="reason", exact=True)).to_have_value("the loss is flat")
     assert page.evaluate("sessionStorage.length") == 1

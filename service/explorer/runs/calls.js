@@ -228,7 +228,7 @@ export function inWords(error, doing) {
   if (error.status === 412) return `Not ${doing}: the run has moved on. ${text}`;
   if (error.status === 409) return `Not ${doing}, it would break a rule of the run: ${text}`;
   if (error.status === 403) return `Not ${doing}: the token does not allow it. ${text}`;
-  if (error.status === 401) return `Not ${doing}: the server does not take the token. ${text} What is typed here stays: give a token above, and try again.`;
+  if (error.status === 401) return `Not ${doing}: the server does not take the token. What is typed here stays: give another one above, and try again. (${text})`;
   if (error.status === 423) return `Not ${doing}: the run is locked. ${text}`;
   return `Not ${doing}: ${text}`;
 }

@@ -38,6 +38,7 @@ export class Runs {
     this.tokenState = el("p", { class: "about", role: "status" });
     const used = async (isGiven) => {
       this.token.open = !isGiven;
+      this.tokenState.className = "about";
       this.tokenState.textContent = isGiven ? await whoAmI().then(({ name, scopes }) => `${name || "No token is needed"}: ${scopes.join(", ")}. It is kept for this tab only.`, (error) => error.message) : "Forgotten.";
     };
     this.token = el("details", { class: "token" }, el("summary", {}, "Token"), tokenForm("Token of the server; empty forgets it", "Use it", used));
@@ -49,6 +50,7 @@ export class Runs {
   /** The server does not take the token, or asks for one. */
   wanted() {
     this.token.open = true;
+    this.tokenState.className = hasToken() ? "error" : "about";
     this.tokenState.textContent = hasToken() ? "The server does not take the token any more: it was revoked, or has expired. Give another one; what is typed here stays." : "The server asks for a token. It is kept for this tab only.";
   }
 
@@ -124,7 +126,7 @@ export class Runs {
 
   // -- the list -------------------------------------------------------------------------------------------------------
 
-  async load(after = null) {
+  async load(after = null, text = this.find.value.trim()) {
     const asked = (this.asked = {});
     const choose = (what) => () => {
       this.what = what;
@@ -138,13 +140,13 @@ export class Runs {
       if (had) this.kinds.querySelector("[aria-pressed=true]").focus();
     }
     try {
-      const { items, next } = await list(this.what, this.find.value.trim(), after);
+      const { items, next } = await list(this.what, text, after);
       if (asked !== this.asked) return;
       const rows = items.map((item) => (this.what === "runs" ? this.runItem(item) : this.tableItem(item)));
       this.isLong = after !== null;
       if (after === null) fill(this.items, ...rows);
       else this.items.append(...rows);
-      fill(this.more, next !== null && button("More", () => this.load(next)));
+      fill(this.more, next !== null && button("More", () => this.load(next, text)));
       this.state.textContent = this.items.children.length ? "" : this.find.value ? `No ${this.what === "runs" ? "run" : "table"} is called so.` : `There are no ${this.what} yet.`;
       if (after !== null) rows[0]?.querySelector("a").focus();
     } catch (error) {

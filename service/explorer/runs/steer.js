@@ -47,7 +47,7 @@ export class Steer {
     this.fields = el("div", {});
     const id = newId();
     this.reason = el("input", { id, type: "text", class: "wide", maxlength: "4000", autocomplete: "off" });
-    this.outcome = el("div", { class: "outcome", role: "status" });
+    this.outcome = el("div", { class: "effect", role: "status" });
     this.said = el("p", { class: "error", role: "alert" });
     this.proposing = button("Propose", () => this.act("proposed"));
     this.making = button("Amend now", () => this.act("amended"));
@@ -68,7 +68,8 @@ export class Steer {
       this.reason.value = "";
     } else if (before && this.root.open && before.version !== run.version) {
       this.read();
-      this.again();
+      if (this.isRollBack) this.draw(); // there is one version more to go back to
+      else this.again();
     } else if (this.root.open && mayBefore !== JSON.stringify(this.may)) this.again();
   }
 
