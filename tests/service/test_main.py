@@ -1,6 +1,5 @@
 """The command line, in processes of its own."""
 
-import os
 import shlex
 import signal
 import socket
@@ -19,17 +18,15 @@ import urllib3
 from service.database.metadata import open_metadata
 from service.security.tokens import new_token
 from service.settings import Settings
+from tests.support.servers.commands import run_command
 from tests.support.servers.process import ServerProcess
 
 
 def run(*arguments: str, **environment: str) -> tuple[int, str]:
     """The exit status of a command that ends by itself, and what it wrote to stderr."""
-    command = [sys.executable, "-W", "error", "-m", "service", *arguments]
-    finished = subprocess.run(
-        command, env={**os.environ, **environment}, capture_output=True, text=True, timeout=60, check=False
-    )
-    assert finished.stdout == ""
-    return finished.returncode, finished.stderr
+    status, printed, said = run_command(*arguments, **environment)
+    assert printed == ""
+    return status, said
 
 
 def test_the_first_line_is_the_address(shared_server: ServerProcess) -> None:

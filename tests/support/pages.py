@@ -22,6 +22,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from signal import SIGTERM
 
+from tests.support.preloaded import Preloaded, Script
+
 RUN = {"bash": ["bash", "-euo", "pipefail"], "python": [sys.executable]}
 SHOWN = {"text", "json", "toml", "yaml", "csv", "dockerfile"}  # languages that are there to be read
 FENCE = re.compile(r"^ *(`{3,}|~{3,}) *(\S*).*$")
@@ -91,10 +93,19 @@ def _directive(number: int, line: str) -> tuple[str, str] | None:
 class Page:
     """One run of a page: its folder, its port, and what it has running."""
 
-    def __init__(self, folder: Path, port: int, running: ExitStack, *, warnings: str = "error") -> None:
+    def __init__(
+        self,
+        folder: Path,
+        port: int,
+        running: ExitStack,
+        *,
+        warnings: str = "error",
+        preloaded: Preloaded | None = None,
+    ) -> None:
         self.folder = folder
         self.port = port
         self._warnings = warnings
+        self._preloaded = preloaded
         self._running = running
 
     def play(self, block: Block) -> str:
@@ -112,12 +123,22 @@ class Page:
         return ""
 
     def _run(self, block: Block) -> str:
-        done = subprocess.run(
-            self._command(block), cwd=self.folder, env=self._environment(), capture_output=True, text=True, check=False
-        )
+        done = self._ended(block)
         assert done.returncode == 0, f"line {block.line}: exit {done.returncode}\n{done.stdout}{done.stderr}"
         assert "ScheduleWarning" not in done.stderr, f"line {block.line} warns\n{done.stderr}"
         return done.stdout
+
+    def _ended(self, block: Block) -> subprocess.CompletedProcess[str] | Script:
+        if self._preloaded and block.language == "python":
+            return self._preloaded.run(
+                [str(self._script(block))],
+                folder=self.folder,
+                environment=self._environment(),
+                warnings=self._warnings,
+            )
+        return subprocess.run(
+            self._command(block), cwd=self.folder, env=self._environment(), capture_output=True, text=True, check=False
+        )
 
     def _start(self, block: Block) -> str:
         output = self.folder / f"output-{block.line}.txt"
@@ -134,10 +155,13 @@ class Page:
         return _wait_for_line(process, output, block)
 
     def _command(self, block: Block) -> list[str]:
+        options = ["-W", self._warnings] if block.language == "python" else []
+        return [*RUN[block.language], *options, str(self._script(block))]
+
+    def _script(self, block: Block) -> Path:
         script = self.folder / f"block-{block.line}.{block.language}"
         script.write_text(self._text(block), encoding="utf-8")
-        options = ["-W", self._warnings] if block.language == "python" else []
-        return [*RUN[block.language], *options, str(script)]
+        return script
 
     def _text(self, block: Block) -> str:
         return re.sub(r"\b8000\b", str(self.port), block.text)
@@ -183,16 +207,19 @@ def _await_group(group: int) -> None:
 
 
 @contextmanager
-def page(folder: Path, port: int, *, warnings: str = "error") -> Iterator[Page]:
+def page(folder: Path, port: int, *, warnings: str = "error", preloaded: Preloaded | None = None) -> Iterator[Page]:
     """A page to play in that folder; at the end, what it left running is stopped.
 
     `warnings` is Python's filter for every warning in its Python blocks. A ScheduleWarning is refused in any case.
+    Python blocks run in processes forked from the one that is `preloaded`, if it is given.
     """
     with ExitStack() as running:
-        yield Page(folder, port, running, warnings=warnings)
+        yield Page(folder, port, running, warnings=warnings, preloaded=preloaded)
 
 
-def play(text: str, folder: Path, port: int = 8000, *, warnings: str = "error") -> list[str]:
+def play(
+    text: str, folder: Path, port: int = 8000, *, warnings: str = "error", preloaded: Preloaded | None = None
+) -> list[str]:
     """What each block of the page printed."""
-    with page(folder, port, warnings=warnings) as playing:
+    with page(folder, port, warnings=warnings, preloaded=preloaded) as playing:
         return [playing.play(block) for block in blocks(text)]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import socket
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -17,6 +16,7 @@ from torch.optim import Optimizer
 from client.optimizer.hooks import with_hooks
 from scheduler import Table
 from scheduler.interop.group_fields import read
+from tests.support.preloaded import Preloaded
 
 APART = Path(sys.prefix) / "apart"  # packages that `make trainers` keeps apart from the others: timm, torchtitan
 
@@ -48,11 +48,16 @@ def rows_of(table: Table, begin: int = 0, end: int | None = None, column: str = 
 
 
 def on_processes(
-    script: Path, *arguments: str, size: int = 2, path: Path | None = None, timeout: float = 300.0
+    preloaded: Preloaded,
+    script: Path,
+    *arguments: str,
+    size: int = 2,
+    path: Path | None = None,
+    timeout: float = 300.0,
 ) -> list[Any]:
     """What `size` processes of a script have reported, by rank: each calls `report(value)` once.
 
-    Each has the environment that torchrun gives, and `path` among its places for packages.
+    Each has the environment that torchrun gives, and `path` among its places for packages. torch is imported already.
     """
     with socket.socket() as probe, tempfile.TemporaryDirectory() as folder:
         probe.bind(("127.0.0.1", 0))
@@ -64,20 +69,19 @@ def on_processes(
         paths = [str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH"), path and str(path)]
         packages = os.pathsep.join(each for each in paths if each)
         running = [
-            subprocess.Popen(
-                [sys.executable, str(script), *arguments],
-                env={**os.environ, **shared, **address, "PYTHONPATH": packages, **each},
-                stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+            preloaded.script(
+                [str(script), *arguments],
+                folder=Path.cwd(),
+                environment={**os.environ, **shared, **address, "PYTHONPATH": packages, **rank},
             )
-            for each in ranks
-        ]  # fmt: skip
+            for rank in ranks
+        ]
         try:
-            outputs = [process.communicate(timeout=timeout)[0] for process in running]
+            statuses = [each.process.wait(timeout) for each in running]
         finally:
-            for process in running:
-                process.kill()
-                process.communicate()
-        assert [process.returncode for process in running] == [0] * size, "\n".join(outputs)
+            for each in running:
+                each.end()
+        assert statuses == [0] * size, "\n".join(each.stdout + each.stderr for each in running)
         return [json.loads((Path(folder) / str(rank)).read_text()) for rank in range(size)]
 
 

@@ -1,11 +1,11 @@
 """Every example of a trainer runs with the real package, and prints rates of its table."""
 
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+
+from tests.support.preloaded import Preloaded
 
 ROOT = Path(__file__).parents[2]
 HALVES = ["update 2: lr 0.100000", "update 8: lr 0.075000", "update 10: lr 0.058682", "update 18: lr 0.003015"]
@@ -47,17 +47,14 @@ def test_an_example_of_a_trainer_is_short(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", EXPECTED)
-def test_an_example_of_a_trainer_runs(name: str, tmp_path: Path) -> None:
+def test_an_example_of_a_trainer_runs(name: str, tmp_path: Path, preloaded: Preloaded) -> None:
     """The example runs in small, in a process of its own, and gives no ScheduleWarning."""
     arguments, expected = EXPECTED[name]
     path = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")]).rstrip(os.pathsep)
-    done = subprocess.run(
-        [sys.executable, str(ROOT / "examples" / name), *arguments],
-        cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": path, "HOME": str(tmp_path)},
-        capture_output=True,
-        text=True,
-        check=False,
+    done = preloaded.run(
+        [str(ROOT / "examples" / name), *arguments],
+        folder=tmp_path,
+        environment={**os.environ, "PYTHONPATH": path, "HOME": str(tmp_path)},
     )
     assert done.returncode == 0, f"{done.stdout}{done.stderr}"
     assert "ScheduleWarning" not in done.stderr

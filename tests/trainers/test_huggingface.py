@@ -13,6 +13,7 @@ from client import DigestMismatchError
 from client.lr_scheduler import TableLR
 from client.trainers.huggingface import with_table
 from scheduler import ScheduleWarning, Table
+from tests.support.preloaded import Preloaded
 from tests.trainers import huggingface_runs as runs
 from tests.trainers.huggingface_runs import (
     SAVED,
@@ -47,21 +48,21 @@ def test_row_k_reaches_update_k(name: str, way: str, tmp_path: Path) -> None:
     assert training(WAYS[way], tmp_path) == [rows_of(TABLE, first)] * GROUPS[way]
 
 
-def test_row_k_reaches_update_k_on_two_processes(tmp_path: Path) -> None:
+def test_row_k_reaches_update_k_on_two_processes(preloaded: Preloaded, tmp_path: Path) -> None:
     """Two processes have the rates of one, in all the same trainings."""
     expected = {
         f"{way} {name}": [rows_of(TABLE, first)] * GROUPS[way] for way in WAYS for name, (_, first) in TRAININGS.items()
     }
-    assert on_processes(Path(runs.__file__), str(tmp_path), timeout=300.0) == [expected] * 2
+    assert on_processes(preloaded, Path(runs.__file__), str(tmp_path), timeout=300.0) == [expected] * 2
 
 
-def test_row_k_reaches_update_k_with_a_deepspeed_configuration(tmp_path: Path) -> None:
+def test_row_k_reaches_update_k_with_a_deepspeed_configuration(preloaded: Preloaded, tmp_path: Path) -> None:
     """Two processes whose updates DeepSpeed makes have the rows: with accumulation, and from DeepSpeed's checkpoint."""
     firsts = {"fresh": 0, "resumed": SAVED}
     expected = {
         f"{way} {name}": [rows_of(TABLE, first)] * GROUPS[way] for way in WAYS for name, first in firsts.items()
     }
-    assert on_processes(WITH_DEEPSPEED, str(tmp_path), timeout=300.0) == [expected] * 2
+    assert on_processes(preloaded, WITH_DEEPSPEED, str(tmp_path), timeout=300.0) == [expected] * 2
 
 
 @pytest.mark.parametrize("way", WAYS)

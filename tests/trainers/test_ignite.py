@@ -13,6 +13,7 @@ from torch.optim import SGD
 from client.lr_scheduler import TableLR
 from client.trainers.ignite import attach_table
 from scheduler import Table
+from tests.support.preloaded import Preloaded
 from tests.trainers.support import on_processes, record_rates, rows_of
 
 with warnings.catch_warnings():
@@ -125,10 +126,10 @@ def test_a_resumed_training_goes_on_with_its_row(tmp_path: Path, accumulate: int
     assert (tmp_path / "state").stat().st_size < 2000
 
 
-def test_two_processes_use_the_same_rows(tmp_path: Path) -> None:
+def test_two_processes_use_the_same_rows(preloaded: Preloaded, tmp_path: Path) -> None:
     """On two processes update k of each uses row k, with accumulation, and with samples counted together."""
     expected = [rows_of(TABLE), rows_of(TABLE, end=4), rows_of(SAMPLES)[::4]]
-    assert on_processes(Path(__file__).with_name("ignite_runs.py")) == [expected] * 2
+    assert on_processes(preloaded, Path(__file__).with_name("ignite_runs.py")) == [expected] * 2
 
 
 def test_ignite_s_own_handler_is_refused() -> None:

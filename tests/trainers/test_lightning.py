@@ -14,6 +14,7 @@ from torch.optim import Optimizer
 from client.lr_scheduler import TableLR
 from client.trainers.lightning import lightning_config
 from scheduler import ScheduleWarning, Table
+from tests.support.preloaded import Preloaded
 from tests.trainers import lightning_runs
 from tests.trainers.lightning_runs import BATCHES, IGNORED, TABLE, Model, loader, trainer
 from tests.trainers.support import on_processes, rows_of
@@ -89,10 +90,10 @@ def test_an_update_that_a_scaler_skips_takes_no_row(tmp_path: Path) -> None:
     assert rates == rows_of(TABLE, end=3 * BATCHES - 3)
 
 
-def test_two_processes_use_the_same_rows(tmp_path: Path) -> None:
+def test_two_processes_use_the_same_rows(preloaded: Preloaded, tmp_path: Path) -> None:
     """With two processes, update k of each uses row k, with accumulation as well."""
     ends = [3 * BATCHES, 3 * -(-BATCHES // 3)]
-    reports = on_processes(Path(lightning_runs.__file__), str(tmp_path))
+    reports = on_processes(preloaded, Path(lightning_runs.__file__), str(tmp_path))
     assert reports == [[[rows_of(TABLE, end=end), end] for end in ends]] * 2
 
 

@@ -13,6 +13,7 @@ from torch.optim.swa_utils import AveragedModel
 from client.lr_scheduler import TableLR
 from scheduler import Table
 from tests.support.client.training import make_groups, update
+from tests.support.preloaded import Preloaded
 from tests.trainers.support import on_processes, record_rates, rows_of
 
 TABLE = Table({"lr": [0.1, 0.2, 0.3], "weight_decay": [0.0, 0.1, 0.2], "beta1": [0.9, 0.8, 0.7]})
@@ -63,17 +64,17 @@ def test_the_optimizer_within_a_wrapper_is_recorded() -> None:
     assert recorded == [0.5]
 
 
-def test_processes_report_by_rank(tmp_path: Path) -> None:
+def test_processes_report_by_rank(preloaded: Preloaded, tmp_path: Path) -> None:
     """Each process gets its rank and the arguments, and its report comes back."""
     script = tmp_path / "worker.py"
     script.write_text(WORKER)
-    reports: list[Any] = on_processes(script, "a")
+    reports: list[Any] = on_processes(preloaded, script, "a")
     assert reports == [[0, 2, ["a"]], [1, 2, ["a"]]]
 
 
-def test_a_process_that_fails_fails_the_test(tmp_path: Path) -> None:
+def test_a_process_that_fails_fails_the_test(preloaded: Preloaded, tmp_path: Path) -> None:
     """The output of a process that failed is what the failure says."""
     script = tmp_path / "worker.py"
     script.write_text("raise SystemExit('the reason')")
     with pytest.raises(AssertionError, match="the reason"):
-        on_processes(script)
+        on_processes(preloaded, script)

@@ -11,6 +11,7 @@ from torch.optim import SGD
 from client.trainers.timm import TimmScheduler
 from scheduler import Table
 from tests.support.client.training import make_groups
+from tests.support.preloaded import Preloaded
 from tests.trainers import timm_runs
 from tests.trainers.support import APART, on_processes, rows_of
 
@@ -19,9 +20,9 @@ SAMPLES = Table({"lr": [0.1 / (k + 3) for k in range(24)]}, axis="sample")
 
 
 @pytest.fixture(scope="module")
-def runs() -> Any:
+def runs(preloaded: Preloaded) -> Any:
     """What each training used, all made in one process: timm takes long to import."""
-    return on_processes(Path(timm_runs.__file__), size=1, path=APART)[0]
+    return on_processes(preloaded, Path(timm_runs.__file__), size=1, path=APART)[0]
 
 
 @pytest.mark.parametrize("name", ["adamw", "lamb", "lion", "lookahead_sgd"])

@@ -12,6 +12,7 @@ from torch.optim.lr_scheduler import LambdaLR
 from client.trainers.torchtitan import RateFactor
 from scheduler import PastEndError, Table
 from tests.support.client.training import update
+from tests.support.preloaded import Preloaded
 from tests.trainers import torchtitan_runs
 from tests.trainers.support import APART, on_processes, record_rates, rows_of
 
@@ -19,9 +20,9 @@ TABLE = torchtitan_runs.TABLE
 
 
 @pytest.fixture(scope="module")
-def runs() -> Any:
+def runs(preloaded: Preloaded) -> Any:
     """What each training used, both made in one process: torchtitan takes long to import."""
-    return on_processes(Path(torchtitan_runs.__file__), size=1, path=APART)[0]
+    return on_processes(preloaded, Path(torchtitan_runs.__file__), size=1, path=APART)[0]
 
 
 def test_each_update_has_its_row(runs: Any) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from service.server.uvicorn_adapter import SUPPORTED
+from tests.support.servers.commands import preloaded_commands
 
 
 @pytest.mark.parametrize("number", ["SIGTERM", "SIGINT"])
@@ -29,10 +30,11 @@ def interrupted(function):
 for owner in (service.app, uvicorn.Config, uvicorn.Server):
     if hasattr(owner, {moment!r}):
         setattr(owner, {moment!r}, interrupted(getattr(owner, {moment!r})))
-sys.exit(main(["serve", "--port", "0", "--data-dir", {str(tmp_path)!r}]))
+sys.exit(main(["serve", "--port", "0", "--data-dir", {str(tmp_path / "data")!r}]))
 """
-    command = [sys.executable, "-W", "error", "-c", script]
-    finished = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    path = tmp_path / "interrupted.py"
+    path.write_text(script)
+    finished = preloaded_commands().run([str(path)], folder=tmp_path, environment=os.environ, warnings="error")
     assert (finished.returncode, finished.stderr) == (0, "")
     assert finished.stdout.count("http://127.0.0.1:") == (moment not in {"open_server", "assemble"})
 

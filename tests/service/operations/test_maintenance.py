@@ -3,8 +3,6 @@
 import json
 import os
 import sqlite3
-import subprocess
-import sys
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -18,15 +16,15 @@ from service.settings import Settings
 from service.storage.local import LocalStore
 from service.tables.repository import table_key
 from tests.service.conftest import MakeClient
+from tests.support.servers.commands import run_command
 
 STEPS = (16, 12, 8)
 
 
 def lrtables(*arguments: object) -> tuple[int, str]:
     """The exit status of a command, and what it printed."""
-    command = [sys.executable, "-W", "error", "-m", "service", *map(str, arguments)]
-    finished = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
-    return finished.returncode, finished.stdout + finished.stderr
+    status, printed, said = run_command(*arguments)
+    return status, printed + said
 
 
 @pytest.fixture
