@@ -1,6 +1,6 @@
 // The page: connects the address, the form, the engine and the curves.
 
-import { button, el, fill, say } from "./common/dom.js";
+import { button, byId, el, fill, messageOf, say } from "./common/dom.js";
 import { Engine, TokenError, catalogue as loadCatalogue, isStatic } from "./data/engine.js";
 import { Form } from "./form/form.js";
 import { lookUp } from "./runs/calls.js";
@@ -14,15 +14,26 @@ import { Stage } from "./stage/stage.js";
 
 const BEGIN = "custom.WarmupWithDecay";
 
+/**
+ * @typedef {import("./common/types.js").Spec} Spec
+ * @typedef {import("./common/types.js").State} State
+ * @typedef {import("./common/types.js").Catalogue} Catalogue
+ */
+
 class Page {
+  /** @param {Catalogue} catalogue */
   constructor(catalogue) {
     this.catalogue = catalogue;
     this.history = new History();
     this.engine = new Engine();
     this.state = initial(exampleOf(BEGIN, catalogue));
     this.writing = 0;
-    this.search = addSearch(document.getElementById("search"), catalogue, (href) => this.follow(href));
-    this.form = new Form(document.getElementById("form"), catalogue, (spec, key, done) => this.edited(spec, key, done));
+    /** @type {string | null} the address that is shown */
+    this.hash = null;
+    /** @type {string | null} the address whose names are being looked up */
+    this.pending = null;
+    this.search = addSearch(byId("search"), catalogue, (href) => this.follow(href));
+    this.form = new Form(byId("form"), catalogue, (spec, key, done) => this.edited(spec, key, done));
     this.stage = new Stage({
       engine: this.engine,
       catalogue,
@@ -31,11 +42,11 @@ class Page {
     });
     this.undo = button("Undo", () => this.move(this.history.undo(this.state)), { class: "quiet", "aria-keyshortcuts": "Control+Z" });
     this.redo = button("Redo", () => this.move(this.history.redo(this.state)), { class: "quiet", "aria-keyshortcuts": "Control+Shift+Z" });
-    document.getElementById("panel").prepend(el("div", { class: "history" }, this.undo, this.redo));
+    byId("panel").prepend(el("div", { class: "history" }, this.undo, this.redo));
     if (isEmbedded()) document.documentElement.dataset.embedded = "";
     else {
-      if (!isStatic()) this.runs = new Runs(this, document.getElementById("panel"), document.querySelector("nav"));
-      this.paste = new PasteBox(this, document.getElementById("panel"), document.querySelector("nav"));
+      if (!isStatic()) this.runs = new Runs(this, byId("panel"), byId("elsewhere"));
+      this.paste = new PasteBox(this, byId("panel"), byId("elsewhere"));
     }
     addEventListener("hashchange", () => this.open(location.hash));
     addEventListener("keydown", (event) => this.key(event));
@@ -55,9 +66,9 @@ class Page {
       this.runs?.show(false);
       this.change({ specs: this.state.specs.toSpliced(this.state.active, 1, spec), view: null }, "");
       say(`${href.slice(1).replace("=", " ")}`);
-      document.getElementById("stage").focus({ preventScroll: true });
+      byId("stage").focus({ preventScroll: true });
     } catch (error) {
-      this.stage.notice("address", error.message);
+      this.stage.notice("address", messageOf(error));
     }
   }
 
@@ -71,7 +82,7 @@ class Page {
       if (hash !== this.hash) return; // another address came meanwhile
       this.state = hash.length > 1 ? read(hash.slice(1), this.catalogue) : initial(exampleOf(BEGIN, this.catalogue));
     } catch (error) {
-      this.stage.notice("address", error.message);
+      this.stage.notice("address", messageOf(error));
     }
     this.show(true);
     this.runs?.opened(hash);
@@ -92,12 +103,12 @@ class Page {
     }
   }
 
-  /** @param {any} spec @param {string} key @param {boolean} done */
+  /** @param {Spec} spec @param {string} key @param {boolean} done */
   edited(spec, key, done) {
     this.change({ specs: this.state.specs.toSpliced(this.state.active, 1, spec) }, key, done);
   }
 
-  /** Change the state. Changes with the same key, close together, are undone together. */
+  /** Change the state. Changes with the same key, close together, are undone together. @param {Partial<State>} change @param {string} [key] @param {boolean} [done] */
   change(change, key = "", done = true) {
     this.history.remember(this.state, key);
     this.state = { ...this.state, ...change };
@@ -106,6 +117,7 @@ class Page {
     this.show(done);
   }
 
+  /** @param {boolean} done whether nothing is just passing by */
   show(done) {
     this.undo.disabled = !this.history.past.length;
     this.redo.disabled = !this.history.future.length;
@@ -122,14 +134,16 @@ class Page {
     if (this.hash !== location.hash) history.replaceState(null, "", this.hash);
   }
 
+  /** Show a state of before, or of after. @param {State | undefined} found */
   move(found) {
     if (!found) return say("nothing to undo");
     this.state = found;
     this.show(true);
   }
 
+  /** @param {KeyboardEvent} event */
   key(event) {
-    const typing = event.target.matches("input:not([type=range]):not([type=checkbox]), select, textarea");
+    const typing = event.target instanceof Element && event.target.matches("input:not([type=range]):not([type=checkbox]), select, textarea");
     if ((event.ctrlKey || event.metaKey) && event.key.toLowerCase() === "z") {
       event.preventDefault();
       this.move(event.shiftKey ? this.history.redo(this.state) : this.history.undo(this.state));
@@ -148,11 +162,11 @@ class Page {
 async function start() {
   try {
     const page = new Page(await loadCatalogue());
-    if (isStatic()) document.getElementById("docs").remove(); // there is no server to document
+    if (isStatic()) byId("docs").remove(); // there is no server to document
     await page.start();
     document.documentElement.dataset.ready = "true";
   } catch (error) {
-    fill(document.getElementById("notices"), el("p", { class: "notice", role: "alert" }, error.message, " ", button("Try again", () => location.reload())));
+    fill(byId("notices"), el("p", { class: "notice", role: "alert" }, messageOf(error), " ", button("Try again", () => location.reload())));
   }
 }
 

@@ -1,17 +1,38 @@
 // Where tables come from: the kernel in a worker, or the server for kinds that the kernel does not have.
 
+import { baseOf, inOrder } from "./columns.js";
 import { originOf } from "./origins.js";
 import { columnsOf } from "./safetensors.js";
 import { MAX_ROWS } from "./state.js";
 import { Link, RefusedError } from "./workers.js";
 
 /**
- * @typedef {{ names: string[], columns: Map<string, Float64Array[]>, rows: number, source: "exact" | "preview" | "server",
- *   boundaries: { step: number, label: string }[], specId: string | null, digest: string | null, lacking?: Error }} Table
+ * @typedef {import("../common/types.js").Table} Table
+ * @typedef {import("../common/types.js").Spec} Spec
+ * @typedef {import("../common/types.js").Boundary} Boundary
+ * @typedef {import("../common/types.js").Described} Described
+ * @typedef {import("../common/types.js").Catalogue} Catalogue
+ *
+ * What the worker says of a spec: its table, or why it has none.
+ * @typedef {{ missing?: undefined, unresolved?: undefined, columns: [string, Float64Array[]][], described: [string, Described[]][], boundaries: Boundary[],
+ *   exactness: "exact" | "preview", specId: string }} Made
+ * @typedef {{ missing: string, unresolved?: undefined }} Missing
+ * @typedef {{ missing?: undefined, unresolved: string, boundaries: Boundary[] }} Unresolved
+ *
+ * An error as the server writes it (RFC 9457), as far as it is read here.
+ * @typedef {{ code?: string, detail?: string, errors?: { pointer?: string, detail?: string }[] }} ProblemDocument
+ *
+ * What the server answered, where a request failed; undefined where no answer came.
+ * @typedef {{ status?: number, problem?: ProblemDocument }} Answered
  */
 
 /** The server asks for a token that it was not given, or that does not allow this. */
 export class TokenError extends Error {}
+
+/** What the server answered with an error, if it answered. @param {unknown} error @returns {Answered} */
+export function answered(error) {
+  return error instanceof Error ? /** @type {Answered} */ (error) : {};
+}
 
 const TOKEN = "lrtables.token";
 
@@ -21,12 +42,13 @@ export const tokens = new EventTarget();
 /** Whether this page is one file without a server. */
 export const isStatic = () => document.getElementById("program") !== null;
 
-/** The catalogue of kinds and recipes: part of the static page, else a file of the server. */
+/** The catalogue of kinds and recipes: part of the static page, else a file of the server. @returns {Promise<Catalogue>} */
 export async function catalogue() {
   const data = await catalogueData();
   return { ...data, kinds: Object.assign(Object.create(null), data.kinds) }; // in which "__proto__" is no kind
 }
 
+/** @returns {Promise<Catalogue>} */
 async function catalogueData() {
   const inside = document.getElementById("catalogue");
   if (inside) return JSON.parse(inside.textContent ?? "");
@@ -48,16 +70,20 @@ export const hasToken = () => sessionStorage.getItem(TOKEN) !== null;
 /** Computes tables, one at a time. Of the requests that wait under one key only the newest is computed. */
 export class Engine {
   constructor() {
-    this.waiting = new Map(); // key to request
+    /** @type {Map<string, { work: () => Promise<any>, resolve: (answer: any) => void, reject: (error: unknown) => void }>} by key */
+    this.waiting = new Map();
     this.busy = false;
     /** @type {string | null} why the kernel is not used, as a sentence */
     this.fault = null;
+    /** @type {Link | undefined} */
+    this.worker = undefined;
   }
 
   /** Start the worker and let the kernel prove itself. */
   async start() {
     try {
       this.worker = await Link.start();
+      /** @type {{ works: boolean }} */
       const { works } = await this.ask({ task: "test" });
       if (!works) this.fault = "This browser's arithmetic differs from ours in a test, so its values are not used.";
     } catch {
@@ -65,14 +91,15 @@ export class Engine {
     }
   }
 
-  /** @param {any} message @returns {Promise<any>} */
-  ask(message) {
+  /** @template Answer @param {object} message @returns {Promise<Answer>} */
+  async ask(message) {
+    if (!this.worker) throw new Error("the worker does not run yet");
     return this.worker.ask(message);
   }
 
   /**
    * The table of a spec; null where a newer request with the same key came first.
-   * @param {string} key @param {any} spec @param {boolean} settled whether the spec is not just passing by: only then may
+   * @param {string} key @param {Spec} spec @param {boolean} settled whether the spec is not just passing by: only then may
    *   it be asked of the server, which keeps what it computes
    * @returns {Promise<Table | null>}
    */
@@ -80,12 +107,14 @@ export class Engine {
     return this.queued(key, () => this.compute(spec, settled));
   }
 
-  /** The digest of a spec's table, computed in the page. @param {any} spec @returns {Promise<string | null>} */
+  /** The digest of a spec's table, computed in the page. @param {Spec} spec @returns {Promise<string | null>} */
   async digest(spec) {
+    /** @type {{ digest: string } | null} */
     const found = await this.queued("digest", () => this.ask({ task: "digest", spec }));
     return found && found.digest;
   }
 
+  /** @template Answer @param {string} key @param {() => Promise<Answer>} work @returns {Promise<Answer | null>} */
   queued(key, work) {
     return new Promise((resolve, reject) => {
       this.waiting.get(key)?.resolve(null);
@@ -96,8 +125,9 @@ export class Engine {
   }
 
   async next() {
-    if (this.busy || !this.waiting.size) return;
-    const [key, { work, resolve, reject }] = this.waiting.entries().next().value;
+    const [first] = this.waiting;
+    if (this.busy || !first) return;
+    const [key, { work, resolve, reject }] = first;
     this.waiting.delete(key);
     this.busy = true;
     try {
@@ -109,13 +139,15 @@ export class Engine {
     this.next();
   }
 
+  /** @param {Spec} spec @param {boolean} settled @returns {Promise<Table | null>} */
   async compute(spec, settled) {
     const origin = originOf(spec);
     if (origin && !isStatic()) return this.stored(spec, origin.digest);
     if (!this.fault) {
+      /** @type {Made | Missing | Unresolved} */
       const made = await this.ask({ task: "table", spec });
-      if (made.unresolved) return this.resolved(spec, made, settled);
-      if (!made.missing) return made.exactness === "exact" || isStatic() || !settled ? this.made(spec, made) : this.exactly(spec, made);
+      if (made.unresolved !== undefined) return this.resolved(spec, made, settled);
+      if (made.missing === undefined) return made.exactness === "exact" || isStatic() || !settled ? this.made(spec, made) : this.exactly(spec, made);
       if (isStatic()) {
         throw new RefusedError(`${made.missing} needs the C library's functions, which only a server has. This page runs without one.`);
       }
@@ -125,19 +157,21 @@ export class Engine {
     return settled ? serverTable(spec) : null;
   }
 
-  /** The values that the server keeps; the boundaries are the kernel's, where it knows the kinds. */
+  /** The values that the server keeps; the boundaries are the kernel's, where it knows the kinds. @param {Spec} spec @param {string} digest @returns {Promise<Table>} */
   async stored(spec, digest) {
-    const [found, made] = await Promise.all([storedTable(digest, spec.total_steps), this.fault ? null : this.ask({ task: "boundaries", spec }).catch(() => null)]);
+    /** @type {Promise<{ boundaries: Boundary[], specId: string | null } | null>} */
+    const asked = this.fault ? Promise.resolve(null) : this.ask({ task: "boundaries", spec });
+    const [found, made] = await Promise.all([storedTable(digest, spec.total_steps), asked.catch(() => null)]);
     return { ...found, boundaries: made?.boundaries ?? found.boundaries, specId: made?.specId ?? null };
   }
 
-  /** The server's values of a spec with a Literal: only it has the table that this one names. */
+  /** The server's values of a spec with a Literal: only it has the table that this one names. @param {Spec} spec @param {Unresolved} made @param {boolean} settled @returns {Promise<Table | null>} */
   async resolved(spec, { unresolved, boundaries }, settled) {
     if (isStatic()) throw new RefusedError(`${unresolved}: tables are on a server, and this page runs without one.`);
     return settled ? { ...(await serverTable(spec)), boundaries } : null;
   }
 
-  /** The server's values of a spec that the kernel can only draw; the preview where it gives none. */
+  /** The server's values of a spec that the kernel can only draw; the preview where it gives none. @param {Spec} spec @param {Made} made @returns {Promise<Table>} */
   async exactly(spec, made) {
     try {
       return { ...(await serverTable(spec)), boundaries: made.boundaries };
@@ -147,6 +181,7 @@ export class Engine {
     }
   }
 
+  /** @param {Spec} spec @param {Made} made @returns {Table} */
   made(spec, { columns, described, boundaries, exactness, specId }) {
     const source = exactness === "preview" ? "preview" : "exact", names = columns.map(([name]) => name).sort(inOrder);
     return { names, columns: new Map(columns), described: new Map(described), rows: spec.total_steps, source, boundaries, specId, digest: null };
@@ -164,6 +199,7 @@ export async function request(path, options = {}) {
     throw new Error("the server does not answer");
   }
   if (response.ok) return response;
+  /** @type {ProblemDocument} */
   const problem = await response.json().catch(() => ({}));
   const [field] = problem.errors ?? [], { status } = response, isToken = status === 401 || status === 403;
   const error = isToken ? new TokenError(problem.detail ?? "the server asks for a token") : new RefusedError(field?.detail ?? problem.detail ?? `the server says ${status}`, field?.pointer ?? null);
@@ -171,13 +207,13 @@ export async function request(path, options = {}) {
   throw Object.assign(error, { status, problem });
 }
 
-/** What the server says of a spec's table, which it computes and keeps. @param {any} spec */
+/** What the server says of a spec's table, which it computes and keeps. @param {Spec} spec @returns {Promise<{ digest: string, spec_id: string | null }>} */
 export async function manifestOf(spec) {
   const options = { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(spec) };
   return (await request("v1/tables", options)).json();
 }
 
-/** @param {any} spec @returns {Promise<Table>} */
+/** @param {Spec} spec @returns {Promise<Table>} */
 async function serverTable(spec) {
   const manifest = await manifestOf(spec);
   return { ...(await storedTable(manifest.digest, spec.total_steps)), specId: manifest.spec_id };
@@ -214,17 +250,14 @@ function forget() {
 /** @param {string} digest @param {number} rows @returns {Promise<Table>} */
 async function readTable(digest, rows) {
   const response = await request(`v1/tables/${digest}.safetensors`);
-  const columns = new Map(), { columns: flat, layout } = await columnsOf(response.body);
-  for (const name of [...flat.keys()].sort(inOrder)) {
-    const [base] = name.split(".");
-    columns.set(base, [...(columns.get(base) ?? []), flat.get(name)]);
+  if (!response.body) throw new Error("the server sends a table without values");
+  const { columns: flat, layout } = await columnsOf(response.body);
+  /** @type {Map<string, Float64Array[]>} */
+  const columns = new Map();
+  for (const [name, values] of [...flat].sort(([one], [other]) => inOrder(one, other))) {
+    const base = baseOf(name);
+    columns.set(base, [...(columns.get(base) ?? []), values]);
   }
   const boundaries = [{ step: 0, label: "first" }, { step: rows - 1, label: "last" }];
   return { names: [...columns.keys()], columns, rows, source: "server", boundaries, specId: null, digest, layout };
-}
-
-/** Rates first; groups by their number. */
-function inOrder(one, other) {
-  const [a, i = "0"] = one.split("."), [b, j = "0"] = other.split(".");
-  return Number(b === "lr") - Number(a === "lr") || (a < b ? -1 : a > b ? 1 : Number(i) - Number(j));
 }

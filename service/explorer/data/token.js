@@ -12,7 +12,7 @@ export function tokenForm(label, use, used) {
   const id = newId();
   const input = el("input", { id, type: "password", autocomplete: "off", placeholder: "lrt_…" });
   const name = el("input", { type: "text", autocomplete: "username", value: "token", hidden: true, tabindex: "-1" }); // password managers look for one
-  const submit = (event) => {
+  const submit = (/** @type {SubmitEvent} */ event) => {
     event.preventDefault();
     const token = input.value.trim();
     input.value = "";

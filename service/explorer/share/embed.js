@@ -28,7 +28,7 @@ export function openLink() {
 /** @param {string} text */
 const inAttribute = (text) => text.replaceAll("&", "&amp;").replaceAll(`"`, "&quot;").replaceAll("<", "&lt;");
 
-/** A frame that shows a state. @param {any} state */
+/** A frame that shows a state. @param {import("../common/types.js").State} state */
 export function frameOf(state) {
   const source = `${own()}?embed=1#${written(state)}`;
   return `<iframe src="${inAttribute(source)}"\n  title="Learning rate schedule" width="760" height="460" loading="lazy" style="border: 0"></iframe>\n`;
@@ -37,7 +37,7 @@ export function frameOf(state) {
 /**
  * A line of Markdown with the picture of a spec's table, which leads to the page. The server must have the table to draw
  * it, so a table that is not one of its own is computed and kept there first.
- * @param {any} spec @param {string} server
+ * @param {import("../common/types.js").Spec} spec @param {string} server
  */
 export async function imageLine(spec, server) {
   const digest = originOf(spec)?.digest ?? (await manifestOf(spec)).digest;

@@ -4,9 +4,10 @@ import { Chart } from "../chart/chart.js";
 import { Beside } from "../compare/beside.js";
 import { Comparison, Differences } from "../compare/comparison.js";
 import { Extremes } from "../chart/decimate.js";
-import { button, el, fill, later, refill, say } from "../common/dom.js";
+import { button, byId, el, fill, later, messageOf, refill, say } from "../common/dom.js";
 import { baseOf, flat, phasesOf } from "../data/columns.js";
 import { TokenError } from "../data/engine.js";
+import { RefusedError } from "../data/workers.js";
 import { brief, count, exact } from "../common/format.js";
 import { tooLarge } from "../data/limits.js";
 import { tokenForm } from "../data/token.js";
@@ -17,20 +18,52 @@ import { aboutRecipe, labelOf, LETTERS, nameOf, recipeOf, unchecked, unknownKind
 import { Proof } from "./proof.js";
 import { Rows, boundaryTable } from "./table.js";
 
+/** @type {Record<Mode, string[]>} */
 const MODES = { y: ["linear", "log", "asinh"], x: ["linear", "log"], against: ["overlay", "absolute", "relative", "ulp"] };
 
+/**
+ * @typedef {"y" | "x" | "against"} Mode
+ * @typedef {import("../common/types.js").Spec} Spec
+ * @typedef {import("../common/types.js").State} State
+ * @typedef {import("../common/types.js").Table} Table
+ * @typedef {import("../common/types.js").Entry} Entry
+ * @typedef {import("../common/types.js").Ready} Ready
+ * @typedef {import("../chart/types.js").Picture} Picture
+ *
+ * A curve whose table is there, or is still to come.
+ * @typedef {Partial<Entry> & { wanted?: string }} Curve
+ *
+ * What the stage needs of the page: `refuse` shows an error of the active curve at its field, and says whether there is one.
+ * @typedef {object} Page
+ * @property {import("../data/engine.js").Engine} engine
+ * @property {import("../common/types.js").Catalogue} catalogue
+ * @property {(change: Partial<State>, key?: string) => void} change
+ * @property {(problem: import("../common/types.js").Problem | null) => boolean} refuse
+ */
+
+/** The curves of the page, and what belongs to them. */
 export class Stage {
-  /** @param {{ engine: any, catalogue: any, change: (change: any, key?: string) => void, refuse: (error: any) => void }} page */
+  /** @param {Page} page */
   constructor(page) {
     this.page = page;
-    this.tables = []; // of each curve: { spec, text, table, flat: [{ name, values, extremes }] }
+    /** @type {State} */
+    this.state = { specs: [], active: 0, y: MODES.y[0], x: MODES.x[0], against: MODES.against[0], view: null };
+    /** @type {Curve[]} */
+    this.tables = [];
+    /** @type {Chart[]} */
     this.charts = [];
-    this.marks = []; // beside the boundaries: { step, label, dot }, `dot` the colour of one on the curve
+    /** @type {Picture[]} what the charts show */
+    this.pictures = [];
+    /** @type {Table | null} the table that the facts are of */
+    this.painted = null;
+    /** @type {import("../chart/types.js").Mark[]} beside the boundaries; `dot` is the colour of one on the curve */
+    this.marks = [];
     /** @type {Set<import("../chart/types.js").Layer>} what other modules draw over the curves */
     this.layers = new Set();
     this.cursor = 0;
+    /** @type {Map<string, HTMLElement>} */
     this.notices = new Map();
-    this.title = document.getElementById("title");
+    this.title = byId("title");
     this.readout = el("dl", { class: "readout" });
     this.modes = el("div", { class: "bar modes" });
     this.facts = el("dl", { class: "facts" });
@@ -43,8 +76,9 @@ export class Stage {
     this.comparison = new Comparison(this.beside, (step) => this.chart?.moveTo(step));
     this.share = new Share({ stage: this });
     this.plots = el("div", { class: "plots" });
-    fill(document.getElementById("charts"), this.readout, this.plots, this.modes, isEmbedded() && openLink());
-    fill(document.getElementById("below"), this.about, this.facts, this.proof.root, this.comparison.root, this.bounds, this.tableButton(), this.rows.root, this.share.root);
+    fill(byId("charts"), this.readout, this.plots, this.modes, isEmbedded() && openLink());
+    this.toggleTable = this.tableButton();
+    fill(byId("below"), this.about, this.facts, this.proof.root, this.comparison.root, this.bounds, el("div", { class: "bar" }, this.toggleTable), this.rows.root, this.share.root);
     this.prove = later(() => this.proveNow(), 300);
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.charts.forEach((chart) => chart.draw()));
     matchMedia("(forced-colors: active)").addEventListener("change", () => this.charts.forEach((chart) => chart.draw()));
@@ -60,18 +94,17 @@ export class Stage {
       this.rows.toggle(this.cursor);
       toggle.setAttribute("aria-expanded", String(!this.rows.root.hidden));
     }, { "aria-expanded": "false", "aria-keyshortcuts": "T", class: "quiet" });
-    this.toggleTable = toggle;
-    return el("div", { class: "bar" }, toggle);
+    return toggle;
   }
 
-  /** Say something above the curve, or take it back. @param {string} name @param {string | null} text @param {Node[]} [more] */
+  /** Say something above the curve, or take it back. @param {string} name @param {string | null} text @param {...(Node | string)} more */
   notice(name, text, ...more) {
     if (text === null) this.notices.delete(name);
     else this.notices.set(name, el("p", { class: "notice", role: "alert" }, text, ...more));
-    fill(document.getElementById("notices"), ...this.notices.values());
+    fill(byId("notices"), ...this.notices.values());
   }
 
-  /** @param {import("../data/state.js").State} state @param {boolean} done */
+  /** @param {State} state @param {boolean} done */
   show(state, done) {
     this.state = state;
     this.tables.length = Math.min(this.tables.length, state.specs.length);
@@ -84,7 +117,7 @@ export class Stage {
     this.paint();
   }
 
-  /** Make the table of a curve, unless it is there. */
+  /** Make the table of a curve, unless it is there. @param {Spec} spec @param {number} place @param {boolean} done */
   async load(spec, place, done) {
     const text = JSON.stringify(spec), present = this.tables[place];
     const isFinal = present?.settled || !done || present?.table?.source !== "preview"; // else the server has the bits
@@ -102,7 +135,7 @@ export class Stage {
       this.tables[place] = { spec, text, table, flat: columns, settled: done };
       if (active) this.accept();
       if (table.lacking instanceof TokenError) this.askForToken(table.lacking.message);
-      else if (table.lacking) this.notice("spec", `${table.lacking.message}: this is a preview.`);
+      else if (table.lacking) this.notice("spec", `${messageOf(table.lacking)}: this is a preview.`);
       this.paint();
       this.prove();
     } catch (error) {
@@ -110,15 +143,16 @@ export class Stage {
     }
   }
 
-  /** The columns of a table with their extremes and summaries: from the worker that made them, or from another one. */
+  /** The columns of a table with their extremes and summaries: from the worker that made them, or from another one. @param {Table} table @param {number} place */
   async described(table, place) {
-    const columns = flat(table).map(({ name, values }) => {
+    const columns = flat(table).map(async ({ name, values }) => {
       const known = table.described?.get(baseOf(name))?.[Number(name.split(".")[1] ?? 0)];
       if (known) return { name, values, extremes: new Extremes(values, known.bounds), summary: known.summary };
-      return this.beside.described(`curve ${place} ${name}`, values).then((found) => found && { name, values, ...found });
+      const found = await this.beside.described(`curve ${place} ${name}`, values);
+      return found && { name, values, ...found };
     });
-    const found = await Promise.all(columns);
-    return found.includes(null) ? null : found;
+    const found = await Promise.all(columns), there = found.filter((column) => column !== null);
+    return there.length === found.length ? there : null; // else a newer table has come
   }
 
   accept() {
@@ -127,16 +161,19 @@ export class Stage {
     this.page.refuse(null);
   }
 
+  /** @param {number} place @param {string} text of the spec @param {unknown} error */
   refuse(place, text, error) {
-    const present = this.tables[place], kind = (spec) => JSON.stringify([spec.schedule].flat().map((each) => each.kind));
-    if (present?.table && kind(present.spec) !== kind(this.state.specs[place])) this.tables[place] = {}; // it would mislead
-    this.tables[place] = { ...this.tables[place], text, failed: error.message };
+    const present = this.tables[place], kind = (/** @type {Spec} */ spec) => JSON.stringify([spec.schedule].flat().map((each) => each.kind));
+    if (present?.spec && kind(present.spec) !== kind(this.state.specs[place])) this.tables[place] = {}; // it would mislead
+    this.tables[place] = { ...this.tables[place], text, failed: messageOf(error) };
     if (error instanceof TokenError) return this.askForToken(error.message);
-    const shown = place === this.state.active && this.page.refuse(error);
-    this.notice("spec", shown ? null : `${this.state.specs.length > 1 ? `${LETTERS[place]}: ` : ""}${error.message}`);
+    const pointer = error instanceof RefusedError ? error.pointer : null;
+    const shown = place === this.state.active && this.page.refuse({ message: messageOf(error), pointer });
+    this.notice("spec", shown ? null : `${this.state.specs.length > 1 ? `${LETTERS[place]}: ` : ""}${messageOf(error)}`);
     this.paint();
   }
 
+  /** @param {string} message */
   askForToken(message) {
     if (isEmbedded()) return this.notice("token", message); // a page around this one could look as if it asked for it
     const asked = tokenForm("Token", "Use it in this tab", () => {
@@ -159,7 +196,7 @@ export class Stage {
   }
 
   modeButtons() {
-    const group = (name, label) => el("span", { role: "group", "aria-label": label, class: "choice" }, el("span", { "aria-hidden": "true" }, label),
+    const group = (/** @type {Mode} */ name, /** @type {string} */ label) => el("span", { role: "group", "aria-label": label, class: "choice" }, el("span", { "aria-hidden": "true" }, label),
       ...MODES[name].map((mode) => button(mode === "ulp" ? "ULP" : mode, () => this.page.change({ [name]: mode }), { "aria-pressed": String(this.state[name] === mode) })));
     return [
       group("y", "y"), group("x", "x"), this.state.specs.length > 1 && group("against", "difference to A"),
@@ -177,27 +214,27 @@ export class Stage {
 
   /** Show the tables that are there. */
   paint() {
-    const ready = this.tables.map((entry, place) => ({ ...entry, place })).filter((entry) => entry.table);
+    const ready = this.tables.map((entry, place) => ({ ...entry, place })).filter(isReady);
     const pictures = this.picturesOf(ready);
-    while (this.charts.length > pictures.length) this.charts.pop().remove();
+    while (this.charts.length > pictures.length) this.charts.pop()?.remove();
     pictures.forEach((picture, place) => {
       if (!this.charts[place]) this.addChart(picture.name, place);
       this.charts[place].root.setAttribute("aria-label", `Cursor on the curve of ${picture.name}`);
       this.charts[place].show(picture, this.state.view, this.cursor);
     });
     this.pictures = pictures;
-    for (const id of ["charts", "below"]) document.getElementById(id).hidden = !this.active?.table;
+    for (const id of ["charts", "below"]) byId(id).hidden = !this.active?.table;
     this.read();
-    const entry = this.active;
-    if (!entry?.table) return;
-    document.getElementById("stage").classList.toggle("stale", entry.text !== JSON.stringify(this.state.specs[this.state.active]) || Boolean(entry.failed));
+    const entry = ready.find(({ place }) => place === this.state.active);
+    if (!entry) return;
+    byId("stage").classList.toggle("stale", entry.text !== JSON.stringify(this.state.specs[this.state.active]) || Boolean(entry.failed));
     this.comparison.show(ready, LETTERS);
     this.share.follow();
     if (this.painted === entry.table) return;
     this.painted = entry.table;
     const { values: main, summary } = entry.flat[0], { spec } = entry;
     fill(this.facts, ...this.factRows(summary, spec));
-    fill(this.bounds, boundaryTable(main, entry.table.boundaries, spec.stride ?? 1, (step) => this.chart.moveTo(step)));
+    fill(this.bounds, boundaryTable(main, entry.table.boundaries, spec.stride ?? 1, (step) => this.chart?.moveTo(step)));
     this.rows.show(entry.flat, spec.axis ?? "step", spec.stride ?? 1);
     this.share.show(entry);
   }
@@ -212,6 +249,7 @@ export class Stage {
     };
   }
 
+  /** @param {string} name @param {number} place */
   addChart(name, place) {
     const chart = new Chart(name, {
       view: (view) => this.page.change({ view }, "view"),
@@ -221,7 +259,7 @@ export class Stage {
     this.plots.append(chart.root);
   }
 
-  /** One picture for each column name; groups and compared curves share it. */
+  /** One picture for each column name; groups and compared curves share it. @param {Ready[]} ready @returns {Picture[]} */
   picturesOf(ready) {
     if (!ready.length) return [];
     if (this.state.against === "overlay") this.differences.clear();
@@ -237,12 +275,13 @@ export class Stage {
       const first = own.find(({ place }) => place === this.state.active) ?? own[0];
       const marks = first.table.boundaries.filter(({ step }) => step > 0 && step < first.table.rows - 1);
       const more = name === "lr" ? this.marks.filter(({ step }) => step < rows) : [];
-      const values = first.flat.find((column) => column.name.split(".")[0] === name).values;
+      const values = first.flat.find((column) => baseOf(column.name) === name)?.values ?? new Float64Array(0);
       const phases = ready.length > 1 ? [] : phasesOf(values, marks.map(({ step }) => step), name === "lr");
       return { name, series, rows, marks: [...marks, ...more].sort((a, b) => a.step - b.step), phases, layers: differs ? [] : [...this.layers].filter(({ column }) => column === name), x, y: differs ? "linear" : y, stride: spec.stride ?? 1, axis: spec.axis ?? "step", unit: differs ? `${name}: ${against} difference` : name };
     });
   }
 
+  /** @param {import("../common/types.js").Summary} summary @param {Spec} spec */
   factRows(summary, spec) {
     const stride = spec.stride ?? 1, at = `${spec.axis ?? "step"} ${count(summary.peak * stride)}`;
     const rows = [
@@ -254,7 +293,7 @@ export class Stage {
 
   /** What the cursor reads. */
   read() {
-    const picture = this.pictures?.[0];
+    const [picture] = this.pictures;
     if (!picture) return;
     const rows = this.pictures.flatMap(({ series }) => series).slice(0, 12).map((series) => {
       const value = series.values[this.cursor - (series.first ?? 0)];
@@ -263,6 +302,7 @@ export class Stage {
     fill(this.readout, el("div", { class: "where" }, el("dt", {}, picture.axis), el("dd", {}, count(this.cursor * picture.stride))), ...rows);
   }
 
+  /** Show the cursor at a row. @param {number} step */
   moved(step) {
     this.cursor = step;
     this.pictures.forEach((picture, place) => this.charts[place].show(picture, this.state.view, step));
@@ -271,41 +311,50 @@ export class Stage {
 
   proveNow() {
     const entry = this.active;
-    if (entry?.table && !entry.failed) this.proof.show(entry, () => this.active?.text === entry.text);
+    if (entry && isReady({ ...entry, place: 0 }) && !entry.failed) this.proof.show(/** @type {Entry} */ (entry), () => this.active?.text === entry.text);
   }
 
   // -- keys -----------------------------------------------------------------------------------------------------------
 
+  /** @param {KeyboardEvent} event */
   key(event) {
     const chart = this.chart;
     if (!chart?.picture) return;
-    const onChart = event.target.closest?.(".chart"), [from, to] = chart.range, by = event.shiftKey ? 100 : 1;
+    const onChart = event.target instanceof Element && event.target.closest(".chart"), [from, to] = chart.range, by = event.shiftKey ? 100 : 1;
+    /** @type {Record<string, () => void>} */
     const anywhere = {
       j: () => this.toBoundary(1), k: () => this.toBoundary(-1), t: () => this.toggleTable.click(),
       "+": () => chart.zoomBy(0.5), "=": () => chart.zoomBy(0.5), "-": () => chart.zoomBy(2), 0: () => this.page.change({ view: null }, "view"),
     };
+    /** @type {Record<string, () => void>} */
     const here = {
       ArrowLeft: () => chart.moveTo(this.cursor - by), ArrowRight: () => chart.moveTo(this.cursor + by),
       ArrowDown: () => chart.moveTo(this.cursor - by), ArrowUp: () => chart.moveTo(this.cursor + by),
-      Home: () => chart.moveTo(0), End: () => chart.moveTo(chart.picture.rows - 1),
+      Home: () => chart.moveTo(0), End: () => chart.moveTo(chart.last),
       PageDown: () => chart.moveTo(this.cursor + (to - from) / 10), PageUp: () => chart.moveTo(this.cursor - (to - from) / 10),
     };
-    const act = anywhere[event.key.toLowerCase()] ?? (onChart && here[event.key]);
+    const act = anywhere[event.key.toLowerCase()] ?? (onChart ? here[event.key] : undefined);
     if (!act) return;
     event.preventDefault();
     act();
     this.tell();
   }
 
+  /** Go to the next boundary, or the one before. @param {number} way 1 or -1 */
   toBoundary(way) {
     const steps = [...new Set(this.active?.table?.boundaries.map(({ step }) => step) ?? [])].sort((a, b) => a - b);
     const next = way > 0 ? steps.find((step) => step > this.cursor) : steps.findLast((step) => step < this.cursor);
-    if (next !== undefined) this.chart.moveTo(next);
+    if (next !== undefined) this.chart?.moveTo(next);
   }
 
   tell() {
-    const picture = this.pictures[0], label = this.active?.table?.boundaries.find(({ step }) => step === this.cursor)?.label;
+    const [picture] = this.pictures, label = this.active?.table?.boundaries.find(({ step }) => step === this.cursor)?.label;
     const values = picture.series.map((series) => `${series.label} ${exact(series.values[this.cursor - (series.first ?? 0)] ?? NaN)}`);
     say(`${label ? `${label}, ` : ""}${picture.axis} ${this.cursor * picture.stride}: ${values.join(", ")}`);
   }
+}
+
+/** Whether a curve's table is there. @param {Curve & { place: number }} curve @returns {curve is Ready} */
+function isReady(curve) {
+  return curve.table !== undefined;
 }
