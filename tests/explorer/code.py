@@ -7,6 +7,7 @@ import random
 import warnings
 from collections.abc import Iterator
 from dataclasses import fields
+from functools import cache
 from typing import Any
 
 import torch
@@ -15,6 +16,8 @@ from scheduler import KINDS, Spec
 from tests.explorer.node import run
 from tests.explorer.specs import Drawn, collect
 
+OF_EACH = 8
+"""Draws of each kind."""
 ROWS = 120
 """Rows at most of a table whose real scheduler is stepped."""
 
@@ -27,13 +30,14 @@ def offered(specs: list[dict[str, Any]]) -> list[dict[str, str]]:
     return found
 
 
-def of_library(prefix: str, count: int) -> list[dict[str, Any]]:
-    """Specs of the kinds of a library, as users write them: some without what is the default, some per group."""
+@cache
+def of_library(prefix: str) -> list[dict[str, Any]]:
+    """Specs of each kind of a library, as users write them: some without what is the default, some per group."""
     choose = random.Random(prefix)
     kinds = [kind for kind in KINDS if kind.startswith(prefix)]
     found: dict[str, Drawn] = {}
     for number, kind in enumerate(kinds):
-        collect(found, [kind], count, number)
+        collect(found, [kind], OF_EACH, number)
     return [varied(each.data, choose) for each in found.values()]
 
 

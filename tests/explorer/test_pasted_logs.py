@@ -91,7 +91,7 @@ def test_logs_are_audited_as_python_audits_them(tmp_path: Path) -> None:
     """Of logs in every format and precision the page finds the column, the precision, and the first wrong rate."""
     table = Spec.model_validate({"schedule": PLAN, "total_steps": ROWS}).table()
     choose, planned = random.Random(4), table.columns["lr"].tolist()
-    texts = [drawn_log(choose, planned) for _ in range(120)]
+    texts = [drawn_log(choose, planned) for _ in range(60)]
     differing = 0
     for text, found in zip(
         texts, pasted([{"text": each, "planned": [planned]} for each in texts], tmp_path), strict=True
@@ -107,7 +107,7 @@ def test_logs_are_audited_as_python_audits_them(tmp_path: Path) -> None:
         assert here["found"]["differing"] == column.differing, text[:300]
         assert (here["found"]["first"] or {}).get("step") == getattr(column.first_wrong, "step", None), text[:300]
         differing += bool(column.differing)
-    assert 15 < differing < 80
+    assert 8 < differing < 40
 
 
 def test_columns_are_matched_with_groups_and_asked_for_where_several_may_be_meant(tmp_path: Path) -> None:
@@ -131,7 +131,7 @@ def test_columns_are_matched_with_groups_and_asked_for_where_several_may_be_mean
 @pytest.mark.parametrize("written", [str, json.dumps], ids=["printed", "JSON"])
 def test_states_are_read_as_python_reads_them(written: Any, tmp_path: Path) -> None:
     """The state of each of torch's classes, composites and groups among them, gives the spec that Python finds."""
-    specs, states = of_library("torch.", 3), []
+    specs, states = of_library("torch.")[::3], []
     for spec, code in with_code(specs, "torch"):
         scheduler = made_by(code, spec, steps=min(5, spec.total_steps - 1))
         states.append((spec, {"scheduler": scheduler.state_dict(), "optimizer": scheduler.optimizer.state_dict()}))

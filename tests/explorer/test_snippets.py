@@ -65,7 +65,7 @@ def test_optax_reads_the_spec_where_rows_are_steps(of_every_kind: list[tuple[Dra
 
 def test_torch_classes_step_the_tables_rates() -> None:
     """The class that the code makes, stepped, has the bits of the table in every column, composites included."""
-    specs, found = of_library("torch.", 6), dict[str, int]()
+    specs, found = of_library("torch."), dict[str, int]()
     for spec, code in with_code(specs, "torch"):
         assert stepped(spec, code).digest == spec.table().digest, code
         found[spec.schedules[0].kind] = found.get(spec.schedules[0].kind, 0) + 1
@@ -89,7 +89,7 @@ def stepped(spec: Spec, code: str) -> Table:
 
 def test_training_arguments_decide_the_table() -> None:
     """The arguments in the code give Trainer the table's rates, for as many steps as it has."""
-    specs, found = of_library("transformers.", 12), set()
+    specs, found = of_library("transformers."), set()
     for spec, code in with_code(specs, "TrainingArguments"):
         (call,) = [node for node in ast.walk(ast.parse(code)) if isinstance(node, ast.Call)]
         given: dict[str, Any] = {str(each.arg): ast.literal_eval(each.value) for each in call.keywords}
@@ -104,7 +104,7 @@ def test_training_arguments_decide_the_table() -> None:
 @pytest.mark.parametrize("library", ["deepspeed.", "torch."])
 def test_deepspeed_reads_the_table(library: str) -> None:
     """The configuration that the page writes is the table to DeepSpeed's reader, for each parameter group."""
-    specs, found = of_library(library, 8), set()
+    specs, found = of_library(library), set()
     for spec, code in with_code(specs, "DeepSpeed"):
         read_back = Spec(schedule=from_deepspeed(code), total_steps=spec.total_steps, after=spec.after)
         assert read_back.table().digest == spec.table().digest, code

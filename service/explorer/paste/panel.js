@@ -141,7 +141,8 @@ export class PasteBox {
     if (!log || !table || table === this.audited || entry.failed) return;
     this.audited = table;
     const { axis = "step", stride = 1 } = entry.spec, plans = table.columns.get("lr") ?? [];
-    const found = log.series.map((series, place) => audit(log, series, plans[Math.min(place, plans.length - 1)], { stride, perStep: this.perStep }));
+    const compared = { ...log, isExact: log.isExact && table.source !== "preview" }; // a preview's last bits are its own
+    const found = log.series.map((series, place) => audit(compared, series, plans[Math.min(place, plans.length - 1)], { stride, perStep: this.perStep }));
     this.removeLayer();
     this.removeLayer = this.page.stage.addLayer(pointLayer(log.series, found));
     const isOther = found.every(({ differing, rows }) => differing === rows.length);
