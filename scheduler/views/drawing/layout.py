@@ -94,11 +94,16 @@ class _Scale:
     @property
     def ticks(self) -> list[float]:
         """About `most` round values from `low` to `high`."""
-        rough = (self.high - self.low) / self.most
-        power = 10.0 ** math.floor(math.log10(rough))
-        step = next(power * factor for factor in (1, 2, 5, 10) if power * factor >= rough * 0.999)
-        first = math.ceil(self.low / step - 1e-9)
-        return [index * step for index in range(first, math.floor(self.high / step + 1e-9) + 1)]
+        return _round_values(self.low, self.high, self.most)
+
+
+def _round_values(low: float, high: float, most: int) -> list[float]:
+    """About `most` values between two, as far apart as 1, 2 or 5 times a power of ten."""
+    rough = (high - low) / most
+    power = 10.0 ** math.floor(math.log10(rough))
+    step = next(power * factor for factor in (1, 2, 5, 10) if power * factor >= rough * 0.999)
+    first = math.ceil(low / step - 1e-9)
+    return [index * step for index in range(first, math.floor(high / step + 1e-9) + 1)]
 
 
 class _LogScale(_Scale):
@@ -111,12 +116,13 @@ class _LogScale(_Scale):
     @property
     @override
     def ticks(self) -> list[float]:
-        """Powers of ten, about `most`; where there are too few, twice and five times these, too."""
-        powers = range(math.floor(self.low), math.floor(self.high) + 1)
-        every = -(-len(powers) // self.most)
-        digits = (1, 2, 5) if 3 * len(powers) <= self.most + 3 else (1,)
-        values = [digit * 10.0**power for power in powers[::every] for digit in digits]
-        return [value for value in values if self.low - 1e-9 <= math.log10(value) <= self.high + 1e-9]
+        """Powers of ten, at most `most`; where these are few, others between them."""
+        powers = range(math.ceil(self.low), math.floor(self.high) + 1)
+        if 3 * len(powers) > self.most + 3:
+            return [10.0**power for power in powers[:: -(-len(powers) // self.most)]]
+        values = [digit * 10.0**power for power in range(powers.start - 1, powers.stop) for digit in (1, 2, 5)]
+        kept = [value for value in values if self.low - 1e-9 <= math.log10(value) <= self.high + 1e-9]
+        return kept if len(kept) > 1 else _round_values(10.0**self.low, 10.0**self.high, 2 * self.most)
 
 
 @dataclass(frozen=True)

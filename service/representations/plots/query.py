@@ -25,8 +25,8 @@ class PlotQuery(BaseModel):
         None,
         max_length=1000,
         description="columns to draw, separated by commas: lr,momentum; lr stands for all parameter groups of lr, lr.1 "
-        f"for one. Default: all columns, of at most {MOST_PANELS} hyperparameters. Of one hyperparameter at most 8 "
-        "groups are drawn",
+        f"for one. Default: lr and what else changes, at most {MOST_PANELS} hyperparameters. Of one hyperparameter at "
+        "most 8 groups are drawn",
     )
     width: int = Field(WIDTH, ge=240, le=2000, description="pixels across")
     height: int | None = Field(None, ge=120, le=2000, description="pixels down; default: by the number of panels")
@@ -42,7 +42,8 @@ class PlotQuery(BaseModel):
         present = sorted(table.columns, key=column_order)
         groups = grouped_columns(present)
         if self.columns is None:
-            chosen = [name for group in list(groups)[:MOST_PANELS] for name in groups[group]]
+            changing = [names for group, names in groups.items() if group == "lr" or _changes(table, names)]
+            chosen = [name for names in (changing or list(groups.values()))[:MOST_PANELS] for name in names]
         else:
             found = {name for word in self.columns.split(",") for name in self._named(word, groups)}
             chosen = [name for name in present if name in found]
@@ -67,6 +68,10 @@ class PlotQuery(BaseModel):
             least = _LEAST_PANEL * panels
             detail = f"height must be at least {least} for {panels} panels, got {self.height}"
             raise InvalidRequestError.of_parameter("height", detail, self.height)
+
+
+def _changes(table: ReadableTable, columns: list[str]) -> bool:
+    return any(table.columns[name].min() != table.columns[name].max() for name in columns)
 
 
 class SvgQuery(PlotQuery):
