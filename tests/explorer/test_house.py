@@ -15,7 +15,7 @@ LONGEST_LINE = 120  # characters, in the kernel
 ENTRIES = {"main.js", "worker.js"}
 ROOMS = ("kernel", "common", "data", "chart", "compare", "form", "share", "runs", "paste", "stage")
 """Each imports those before it, and none after it. The entries import all."""
-TYPES = {"common/types.js", "chart/types.js"}
+TYPES = {"common/types.js", "chart/types.js", "runs/types.js"}
 """Modules of types alone, which nothing loads."""
 IMPORT = re.compile(r'^(?:import|export)\b[^"\n;]*(?:\n[^"\n;]*)*? from "([^"]+)";', re.MULTILINE)
 BARE_IMPORT = re.compile(r'^import "[^"]*"|\bimport\((?!"[^"]+"\)[.\[])|\bimportScripts\(', re.MULTILINE)

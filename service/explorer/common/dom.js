@@ -107,3 +107,9 @@ export function prose(text) {
 export function messageOf(error) {
   return error instanceof Error ? error.message : String(error);
 }
+
+/** Say an error at a field, or take it back. @param {{ control: HTMLElement, error: HTMLElement }} field @param {string | null} text */
+export function fail({ control, error }, text) {
+  error.textContent = text ?? "";
+  if (control.matches("input, select")) control.setAttribute("aria-invalid", String(Boolean(text)));
+}

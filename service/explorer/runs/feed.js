@@ -1,19 +1,28 @@
 // The feed of changes: each part is waited for with fetch, so that the token can be sent, which EventSource cannot do.
 
-import { TokenError, request } from "../data/engine.js";
+import { messageOf } from "../common/dom.js";
+import { TokenError, answered, request } from "../data/engine.js";
 
 const WAIT = 25; // seconds that the server keeps a request for changes
 const FIRST_PAUSE = 1, LONGEST_PAUSE = 30; // seconds before a new connection
 
 const PASSING = new Set([408, 425, 429]); // refusals after which the same request may be taken
 
+/** @typedef {import("./types.js").Change} Change */
+
 /** Follows the changes of one run, or of all. While the tab is hidden it does not ask; it misses nothing. */
 export class Feed {
-  /** @param {(changes: any[]) => void} heard no changes: what is known may be old @param {(text: string) => void} say how it goes */
+  /** @param {(changes: Change[]) => void} heard no changes: what is known may be old @param {(text: string) => void} say how it goes */
   constructor(heard, say) {
     this.heard = heard;
     this.say = say;
+    /** @type {AbortController | null} */
     this.aborter = null;
+    /** @type {string | null} */
+    this.run = null;
+    this.wanted = false;
+    /** @type {number | null} the number of the last change that was heard of */
+    this.position = null;
     document.addEventListener("visibilitychange", () => (document.hidden ? this.pause() : this.go()));
   }
 
@@ -43,16 +52,18 @@ export class Feed {
         if (changes.length) this.heard(changes);
       } catch (error) {
         if (signal.aborted) return;
-        if (error instanceof TokenError) return this.stop("not live: " + error.message);
-        if (error.problem?.code === "feed-replaced") this.position = null;
-        else if (error.status >= 400 && error.status < 500 && !PASSING.has(error.status)) return this.stop("not live: " + error.message);
-        this.say(`not live: ${error.message}; the next attempt is in ${pause} s`);
+        const { status = 0, problem } = answered(error);
+        if (error instanceof TokenError) return this.stop(`not live: ${error.message}`);
+        if (problem?.code === "feed-replaced") this.position = null;
+        else if (status >= 400 && status < 500 && !PASSING.has(status)) return this.stop(`not live: ${messageOf(error)}`);
+        this.say(`not live: ${messageOf(error)}; the next attempt is in ${pause} s`);
         await waited(pause * (0.75 + Math.random() / 2), signal);
         pause = Math.min(2 * pause, LONGEST_PAUSE);
       }
     }
   }
 
+  /** @param {string} text */
   stop(text) {
     this.pause();
     this.wanted = false;
@@ -63,21 +74,23 @@ export class Feed {
     return this.run ? `&run=${encodeURIComponent(this.run)}` : "";
   }
 
-  /** Begin after the newest change: a stream of events tells its number before its first event. */
+  /** Begin after the newest change: a stream of events tells its number before its first event. @param {AbortSignal} signal */
   async begin(signal) {
     const text = await (await request(`v1/events?wait=0${this.which}`, { signal })).text();
     this.position = Number(/^id: ?(\d+)$/m.exec(text)?.[1] ?? 0);
     this.heard([]);
   }
 
-  /** The next changes; none if none come in time. */
+  /** The next changes; none if none come in time. @param {AbortSignal} signal @returns {Promise<Change[]>} */
   async next(signal) {
+    /** @type {{ next: number, changes: Change[] }} */
     const found = await (await request(`v1/changes?since=${this.position}&wait=${WAIT}${this.which}`, { signal })).json();
     this.position = found.next;
     return found.changes;
   }
 }
 
+/** @param {number} seconds @param {AbortSignal} signal */
 function waited(seconds, signal) {
   return new Promise((resolve) => {
     const timer = setTimeout(resolve, seconds * 1000);

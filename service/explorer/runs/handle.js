@@ -1,13 +1,13 @@
 // What is dragged in the chart: a line at a row, or a knob at a rate. Each is a slider, moved with the arrow keys as well.
 
-import { el } from "../common/dom.js";
+import { byId, el } from "../common/dom.js";
 import { brief, count } from "../common/format.js";
 
 const HALVINGS = 60; // of an interval, until a rate is found to the pixel and beyond
 
 /** A handle on the first chart. `line` is one at a row; `knob` is at a row and a rate, and says a rate. */
 export class Handle {
-  /** @param {any} page @param {"line" | "knob"} kind @param {string} label @param {string} sign @param {(to: number, done: boolean) => void} moved */
+  /** @param {import("./types.js").Page} page @param {"line" | "knob"} kind @param {string} label @param {string} sign @param {(to: number, done: boolean) => void} moved */
   constructor(page, kind, label, sign, moved) {
     this.page = page;
     this.kind = kind;
@@ -30,7 +30,7 @@ export class Handle {
     });
     this.root.addEventListener("pointermove", (event) => this.root.hasPointerCapture(event.pointerId) && this.drag(event, false));
     this.root.addEventListener("pointerup", (event) => this.root.hasPointerCapture(event.pointerId) && this.drag(event, true));
-    document.getElementById("charts").addEventListener("drawn", () => this.place());
+    byId("charts").addEventListener("drawn", () => this.place());
   }
 
   get chart() {
@@ -46,27 +46,33 @@ export class Handle {
   }
 
   place() {
-    const { chart, at } = this, { box } = chart ?? {};
-    const isRate = this.kind === "knob", isHeld = this.held && box;
-    let x = !at || !chart?.across ? NaN : chart.across.place(at.row);
-    if (isHeld) x = clamped(x, box.left, box.right); // one that is gone is let go
-    this.root.hidden = !(x >= box?.left - 1 && x <= box?.right + 1) || (isRate && (!Number.isFinite(at.rate) || this.page.state.against !== "overlay"));
+    const { chart, at } = this, isRate = this.kind === "knob";
+    if (!at || !chart?.box || !chart.across || !chart.up) {
+      this.root.hidden = true;
+      return;
+    }
+    const { box, across, up } = chart, value = isRate ? at.rate ?? NaN : at.row;
+    let x = across.place(at.row);
+    if (this.held) x = clamped(x, box.left, box.right); // one that is gone is let go
+    this.root.hidden = !(x >= box.left - 1 && x <= box.right + 1) || (isRate && (!Number.isFinite(value) || this.page.state.against !== "overlay"));
     if (this.root.hidden) return;
     this.root.style.left = `${chart.root.offsetLeft + x}px`;
-    this.root.style.top = `${chart.root.offsetTop + (isRate ? clamped(chart.up.place(at.rate), box.top, box.bottom) : box.top)}px`;
+    this.root.style.top = `${chart.root.offsetTop + (isRate ? clamped(up.place(value), box.top, box.bottom) : box.top)}px`;
     if (!isRate) this.root.style.height = `${box.bottom - box.top}px`;
-    const value = isRate ? at.rate : at.row;
-    if (!isRate) this.root.setAttribute("aria-valuemax", String(Math.max(value, chart.picture.rows - 1)));
+    if (!isRate) this.root.setAttribute("aria-valuemax", String(Math.max(value, chart.last)));
     this.root.setAttribute("aria-valuenow", String(value));
     this.root.setAttribute("aria-valuetext", at.text ?? (isRate ? `rate ${brief(value, 6)}` : `row ${count(value)}`));
   }
 
+  /** @param {PointerEvent} event @param {boolean} done */
   drag(event, done) {
+    if (!this.chart?.box || !this.chart.across || !this.chart.up) return;
     const { box, across, up, root } = this.chart, frame = root.getBoundingClientRect();
     if (this.kind === "knob") return this.moved(rateAt(up, clamped(event.clientY - frame.top, box.top, box.bottom), box), done);
     this.moved(Math.round(across.step(Math.max(event.clientX - frame.left, box.left))), done);
   }
 
+  /** @param {KeyboardEvent} event */
   key(event) {
     const to = this.kind === "knob" ? this.keyOfRate(event) : this.keyOfRow(event);
     if (to === undefined) return;
@@ -75,19 +81,26 @@ export class Handle {
     this.moved(to, true);
   }
 
+  /** @param {KeyboardEvent} event @returns {number | undefined} */
   keyOfRow({ key, shiftKey }) {
-    const row = /** @type {any} */ (this.at).row, last = this.chart.picture.rows - 1, by = shiftKey ? 100 : 1, page = Math.max(1, Math.round(last / 20));
-    return { ArrowLeft: row - by, ArrowDown: row - by, ArrowRight: row + by, ArrowUp: row + by, PageDown: row - page, PageUp: row + page, Home: 0, End: last }[key];
+    const row = this.at?.row ?? 0, last = this.chart?.last ?? 0, by = shiftKey ? 100 : 1, page = Math.max(1, Math.round(last / 20));
+    /** @type {Record<string, number>} */
+    const rows = { ArrowLeft: row - by, ArrowDown: row - by, ArrowRight: row + by, ArrowUp: row + by, PageDown: row - page, PageUp: row + page, Home: 0, End: last };
+    return rows[key];
   }
 
+  /** @param {KeyboardEvent} event @returns {number | undefined} */
   keyOfRate({ key, shiftKey }) {
-    const { box, up } = this.chart, highest = rateAt(up, box.top, box), rate = /** @type {any} */ (this.at).rate;
+    if (!this.chart?.box || !this.chart.up) return undefined;
+    const { box, up } = this.chart, highest = rateAt(up, box.top, box), rate = this.at?.rate ?? 0;
     const more = rounded(rate === 0 ? highest / 100 : rate * (shiftKey ? 1.5 : 1.05)), less = rate < highest / 1e4 ? 0 : rounded(rate / (shiftKey ? 1.5 : 1.05));
-    return { ArrowUp: more, ArrowRight: more, ArrowDown: less, ArrowLeft: less, Home: 0 }[key];
+    /** @type {Record<string, number>} */
+    const rates = { ArrowUp: more, ArrowRight: more, ArrowDown: less, ArrowLeft: less, Home: 0 };
+    return rates[key];
   }
 }
 
-/** The rate at a height of the chart, to three digits: what a hand can mean. The scale only tells heights of rates. */
+/** The rate at a height of the chart, to three digits: what a hand can mean. The scale only tells heights of rates. @param {import("../chart/types.js").Up} scale @param {number} y @param {import("../chart/types.js").Box} box */
 function rateAt(scale, y, box) {
   if (y >= box.bottom - 0.5 && Math.abs(scale.place(0) - box.bottom) <= 1) return 0;
   let low = 0, high = 1e-12;
@@ -100,10 +113,12 @@ function rateAt(scale, y, box) {
   return rounded(high);
 }
 
+/** @param {number} value */
 function rounded(value) {
   return Number(value.toPrecision(3));
 }
 
+/** @param {number} value @param {number} low @param {number} high */
 function clamped(value, low, high) {
   return Math.min(Math.max(value, low), high);
 }

@@ -2,8 +2,39 @@
 
 import { el } from "../common/dom.js";
 import { brief, count } from "../common/format.js";
+import { originOf, remember } from "../data/origins.js";
+import { labelOf } from "./calls.js";
 
-/** @typedef {import("../data/engine.js").Table} Table */
+/**
+ * @typedef {import("../common/types.js").Table} Table
+ * @typedef {import("./types.js").Run} Run
+ * @typedef {import("./types.js").Found} Found
+ */
+
+/** The changed curve beside the run's, among the curves of the page. */
+export class Preview {
+  /** @param {import("./types.js").Page} page */
+  constructor(page) {
+    this.page = page;
+    /** @type {string | null} the spec that is drawn */
+    this.drawn = null;
+  }
+
+  /** The run's curve and the changed one, to compare. @param {Run} run @param {Found} found */
+  show(run, found) {
+    const now = remember("run", `${run.namespace}/${run.name}`, run, labelOf(run));
+    const next = remember("table", found.digest, { ...found, axis: run.axis, stride: run.stride }, "preview");
+    const specs = [structuredClone(now), structuredClone(next)];
+    this.drawn = JSON.stringify(next);
+    if (JSON.stringify(specs) !== JSON.stringify(this.page.state.specs)) this.page.change({ specs, active: 0, ...(found.total_steps > run.total_steps ? { view: null } : {}) }, "preview");
+  }
+
+  /** Take the changed curve off the page. */
+  clear() {
+    const { specs } = this.page.state, kept = specs.filter((spec, place) => !place || (originOf(spec)?.label !== "preview" && JSON.stringify(spec) !== this.drawn));
+    if (kept.length && kept.length < specs.length) this.page.change({ specs: kept, active: 0, against: "overlay" }, "preview");
+  }
+}
 
 /**
  * The first row in which two tables differ in a bit, in each column; where none does, the rows of the shorter.
@@ -24,6 +55,7 @@ export function sameUntil(one, other) {
   return found;
 }
 
+/** @param {Float64Array} values */
 function bits(values) {
   return new BigUint64Array(values.buffer, values.byteOffset, values.length);
 }
@@ -44,7 +76,7 @@ export function largestFactor(one, other, from) {
 
 /**
  * The outcome in sentences.
- * @param {{ run: any, found: any, before: Table, after: Table, same: Map<string, number>, highest: number | null, proven: boolean }} change
+ * @param {{ run: Run, found: Found, before: Table, after: Table, same: Map<string, number>, highest: number | null, proven: boolean }} change
  *   `found` as a dry run says it, `same` of `sameUntil`, `highest` the position of the worker that is farthest, `proven` whether
  *   the server has proven it as well
  */
@@ -63,6 +95,7 @@ export function outcome({ run, found, before, after, same, highest, proven }) {
   ];
 }
 
+/** The values of the last row. @param {Table} table @returns {Record<string, number>} */
 function lastOf(table) {
-  return Object.fromEntries([...table.columns].flatMap(([name, groups]) => groups.map((values, group) => [groups.length > 1 ? `${name}.${group}` : name, values.at(-1)])));
+  return Object.fromEntries([...table.columns].flatMap(([name, groups]) => groups.map((values, group) => [groups.length > 1 ? `${name}.${group}` : name, values[values.length - 1]])));
 }

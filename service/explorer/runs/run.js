@@ -1,8 +1,9 @@
 // One run: its version, its history, its workers and the proposals for it.
 
-import { button, el, newId, refill, say } from "../common/dom.js";
+import { button, el, messageOf, newId, refill, say } from "../common/dom.js";
 import { count, when } from "../common/format.js";
 import { MAX_CURVES } from "../data/state.js";
+import { answered } from "../data/engine.js";
 import { decide, inWords, labelOf, readProgress, readRun } from "./calls.js";
 import { originOf, remember } from "../data/origins.js";
 import { Settings, rulesInWords } from "./settings.js";
@@ -13,12 +14,26 @@ import { Workers, goTo, marksOf } from "./workers.js";
 const POLL = 5000; // milliseconds between two looks at the workers, which the feed of changes does not tell
 const LINES = 50; // of a list, before one asks for more
 
+/**
+ * @typedef {import("./types.js").Run} Run
+ * @typedef {import("./types.js").Version} Version
+ * @typedef {import("./types.js").Proposal} Proposal
+ * @typedef {import("./types.js").Data} Data
+ * @typedef {import("./types.js").May} May
+ */
+
+/** What is shown of one run. */
 export class RunView {
-  /** @param {any} page @param {() => void} back to the list */
+  /** @param {import("./types.js").Page} page @param {() => void} back to the list */
   constructor(page, back) {
     this.page = page;
+    /** @type {string | null} */
     this.name = null;
+    /** @type {Data | null} */
     this.data = null;
+    this.lines = { history: LINES, proposals: LINES };
+    this.isShown = false;
+    this.isRefused = false;
     this.head = el("div", {});
     this.proposals = el("div", {});
     this.history = el("div", {});
@@ -27,7 +42,7 @@ export class RunView {
     this.decision = [el("label", { for: id, class: "about" }, "Reason for the decision"), this.why];
     this.said = el("p", { class: "error", role: "alert" });
     this.done = el("p", { class: "same", role: "status" });
-    const again = () => this.refresh([]), told = (text) => (this.done.textContent = text);
+    const again = () => this.refresh([]), told = (/** @type {string} */ text) => (this.done.textContent = text);
     this.steer = new Steer(page, again, told);
     this.settings = new Settings(again, told);
     this.workers = new Workers(page, again);
@@ -61,23 +76,27 @@ export class RunView {
   /** Look where the workers are. */
   async poll() {
     const { name, data } = this;
-    if (document.hidden || !this.isShown || !data || this.isRefused) return;
-    const progress = await readProgress(name).catch((error) => this.refused(error)); // the feed says why there is none
+    if (document.hidden || !this.isShown || !data || name === null || this.isRefused) return;
+    const progress = await readProgress(name).catch((error) => { // the feed says why there is none
+      this.refused(error);
+      return null;
+    });
     if (progress && data === this.data) this.place({ ...data, progress });
   }
 
-  /** A token that is not taken is not sent again and again. */
-  refused({ status }) {
-    this.isRefused = status === 401;
+  /** A token that is not taken is not sent again and again. @param {unknown} error */
+  refused(error) {
+    this.isRefused = answered(error).status === 401;
   }
 
+  /** @param {Data} data */
   place({ progress, run, may }) {
     this.workers.show(this.name, progress, run, may.publish);
     this.steer.highest = progress.highest;
     this.mark(marksOf(progress, run.stride));
   }
 
-  /** Read everything again. @param {any[]} changes those that were heard of, to be said */
+  /** Read everything again. @param {import("./types.js").Change[]} changes those that were heard of, to be said */
   async refresh(changes) {
     const { name } = this;
     if (name === null) return;
@@ -90,18 +109,19 @@ export class RunView {
     } catch (error) {
       if (name !== this.name) return;
       this.refused(error);
-      this.said.textContent = error.message;
-      if (error.status === 410) for (const part of [this.steer, this.settings]) part.show(null); // it was deleted
+      this.said.textContent = messageOf(error);
+      if (answered(error).status === 410) for (const part of [this.steer, this.settings]) part.show(null); // it was deleted
     }
   }
 
+  /** @param {Data} data */
   take(data) {
     this.data = data;
     this.isRefused = false;
-    const { run, versions, may } = data, { specs } = this.page.state;
+    const { run, versions, may } = data, { specs } = this.page.state, name = `${run.namespace}/${run.name}`;
     const follows = specs.map((spec) => { const origin = originOf(spec); return origin?.word === "run" && origin.value === this.name; });
     for (const version of versions) if (version.version !== run.version) remember("run", `${this.name}@${version.version}`, version, labelOf(version));
-    const spec = remember("run", this.name, run, labelOf(run)), text = JSON.stringify(spec);
+    const spec = remember("run", name, run, labelOf(run)), text = JSON.stringify(spec);
     if (specs.some((each, place) => follows[place] && JSON.stringify(each) !== text)) {
       this.page.change({ specs: specs.map((each, place) => (follows[place] ? structuredClone(spec) : each)) });
     }
@@ -115,11 +135,13 @@ export class RunView {
 
   /** The lists, which are long in the end: more of them on request. */
   list() {
+    if (!this.data) return;
     const { run, versions, proposals, may } = this.data, { lines } = this;
     refill(this.proposals, JSON.stringify([proposals, run.version, may, lines.proposals]), () => this.proposalsOf(proposals, run, may));
     refill(this.history, JSON.stringify([versions, may, lines.history]), () => this.historyOf(versions, may));
   }
 
+  /** @param {"history" | "proposals"} what @param {number} all @param {string} text */
   more(what, all, text) {
     const add = () => {
       this.lines[what] += LINES;
@@ -128,15 +150,17 @@ export class RunView {
     return all > this.lines[what] && el("div", { class: "bar" }, button(text, add), el("span", { class: "about" }, `${count(this.lines[what])} of ${count(all)}`));
   }
 
+  /** @param {import("../chart/types.js").Mark[]} marks */
   mark(marks) {
     const { stage } = this.page;
     if (!stage || JSON.stringify(stage.marks) === JSON.stringify(marks)) return;
     stage.marks = marks;
-    if (stage.state) stage.paint();
+    stage.paint();
   }
 
   // -- parts ----------------------------------------------------------------------------------------------------------
 
+  /** @param {Run} run */
   headOf(run) {
     const labels = Object.entries(run.labels).map(([key, value]) => `${key}:${value}`), rules = rulesInWords(run);
     return [
@@ -147,6 +171,7 @@ export class RunView {
     ];
   }
 
+  /** @param {Version[]} versions @param {May} may */
   historyOf(versions, may) {
     const newest = versions.at(-1)?.version;
     const items = [...versions].reverse().slice(0, this.lines.history).map((version) => el("li", {},
@@ -162,10 +187,10 @@ export class RunView {
     return [el("h3", {}, "History"), el("ol", { class: "versions", "aria-label": "History", reversed: true }, ...items), this.more("history", versions.length, "Older versions")];
   }
 
-  /** Draw versions, alone or beside what is drawn. @param {any[]} versions @param {boolean} [beside] */
+  /** Draw versions, alone or beside what is drawn. @param {Version[]} versions @param {boolean} [beside] */
   compare(versions, beside = false) {
     const added = versions.map((version) => {
-      const value = version.version === this.data.run.version ? this.name : `${this.name}@${version.version}`;
+      const name = `${version.namespace}/${version.name}`, value = version.version === this.data?.run.version ? name : `${name}@${version.version}`;
       return structuredClone(remember("run", value, version, labelOf(version)));
     });
     const present = beside ? this.page.state.specs : [], texts = new Set(present.map((spec) => JSON.stringify(spec)));
@@ -174,9 +199,10 @@ export class RunView {
     this.page.change({ specs, active: 0, view: null });
   }
 
+  /** @param {Proposal[]} proposals @param {Run} run @param {May} may */
   proposalsOf(proposals, run, may) {
     const newest = [...proposals].reverse(), open = newest.filter(({ state }) => state === "open"), decided = newest.filter(({ state }) => state !== "open");
-    const past = decided.slice(0, this.lines.proposals).map((each) => el("li", {}, ...headOf(each), el("span", { class: "about" }, `${each.state}${each.decided_by ? ` by ${each.decided_by}` : ""}, ${when(each.decided_at)}${each.version ? `: version ${each.version}` : ""}`)));
+    const past = decided.slice(0, this.lines.proposals).map((each) => el("li", {}, ...headOf(each), el("span", { class: "about" }, `${each.state}${each.decided_by ? ` by ${each.decided_by}` : ""}, ${when(each.decided_at ?? "")}${each.version ? `: version ${each.version}` : ""}`)));
     return [
       open.length > 0 && el("h3", {}, "Proposals"),
       open.length > 0 && el("ul", { class: "versions", "aria-label": "Proposals" }, ...open.map((each) => this.openProposal(each, run, may))),
@@ -185,13 +211,14 @@ export class RunView {
     ];
   }
 
+  /** @param {Proposal} each @param {Run} run @param {May} may */
   openProposal(each, run, may) {
     const said = el("p", { class: "error", role: "alert" });
-    const act = (way) => async () => {
+    const act = (/** @type {"approve" | "reject"} */ way) => async () => {
       const done = way === "approve" ? "approved" : "rejected";
       said.textContent = "";
       try {
-        await decide(this.name, each.proposal, way, this.why.value.trim());
+        await decide(`${run.namespace}/${run.name}`, each.proposal, way, this.why.value.trim());
         this.done.textContent = `Proposal ${each.proposal} is ${done}.`;
         this.why.value = "";
         this.refresh([]);
@@ -207,13 +234,13 @@ export class RunView {
   }
 }
 
-/** What a proposal says. */
+/** What a proposal says. @param {Proposal} each */
 function headOf(each) {
   return [el("b", {}, `Proposal ${each.proposal} `), el("span", {}, `${each.author ? `by ${each.author}, ` : ""}${when(each.created_at)}`),
     el("span", { class: "about" }, describe(each.amendment)), each.reason && el("q", {}, each.reason), each.link && linkOf(each.link)];
 }
 
-/** Only an address of the web becomes a link: a text may be anything. */
+/** Only an address of the web becomes a link: a text may be anything. @param {string} text */
 function linkOf(text) {
   return /^https?:\/\//i.test(text) ? el("a", { href: text, rel: "noopener noreferrer", target: "_blank" }, text) : el("span", { class: "about" }, text);
 }

@@ -10,37 +10,44 @@ const SHAPES = { linear: (t) => 1 - t, cosine: (t) => (1 + Math.cos(Math.PI * t)
 
 /**
  * A template's curve as a function of the row, roughly; null for one that is not drawn.
- * @param {string} template @param {any} values @param {number} from first row that changes @param {Float64Array} rates of the run
+ * @param {string} template @param {import("./types.js").Amendment} values @param {number} from first row that changes @param {Float64Array} rates of the run
  * @returns {{ end: number, rate: (row: number) => number } | null}
  */
 export function sketchOf(template, values, from, rates) {
   const now = rates[from], rows = rates.length;
   if (now === undefined) return null;
   if (template === "hold") return { end: rows, rate: () => now };
-  if (template === "scale" && values.factor > 0) return { end: rows, rate: (row) => rates[Math.min(row, rows - 1)] * values.factor };
-  if (template === "extend" && values.total_steps > rows) {
-    const longer = values.total_steps - rows;
-    return { end: values.total_steps, rate: (row) => (row < from + longer ? now : rates[Math.min(row - longer, rows - 1)]) };
+  const { factor = 0, total_steps: longest, shape: named = "", length = 0, rate: low = NaN } = values;
+  if (template === "scale" && factor > 0) return { end: rows, rate: (row) => rates[Math.min(row, rows - 1)] * factor };
+  if (template === "extend" && longest && longest > rows) {
+    const longer = longest - rows;
+    return { end: longest, rate: (row) => (row < from + longer ? now : rates[Math.min(row - longer, rows - 1)]) };
   }
-  const shape = SHAPES[values.shape];
-  if (template !== "cooldown" || !shape || !(values.length >= 1) || !(values.rate >= 0)) return null;
-  return { end: from + values.length, rate: (row) => values.rate + (now - values.rate) * shape(Math.min(1, (row - from) / values.length)) };
+  const shape = SHAPES[named];
+  if (template !== "cooldown" || !shape || !(length >= 1) || !(low >= 0)) return null;
+  return { end: from + length, rate: (row) => low + (now - low) * shape(Math.min(1, (row - from) / length)) };
 }
+
+/**
+ * @typedef {import("../chart/types.js").Frame} Frame
+ * @typedef {{ from: number, end: number, rate: (row: number) => number }} Curve
+ * @typedef {{ until: number, rows: number }} Kept
+ */
 
 /** What is drawn over the first chart. */
 export class Sketch {
-  /** @param {any} page */
+  /** @param {import("./types.js").Page} page */
   constructor(page) {
     this.page = page;
-    /** @type {{ from: number, end: number, rate: (row: number) => number } | null} */
+    /** @type {Curve | null} */
     this.curve = null;
-    /** @type {{ until: number, rows: number } | null} */
+    /** @type {Kept | null} */
     this.kept = null;
     /** @type {(() => void) | null} takes the layer off the chart */
     this.remove = null;
   }
 
-  /** @param {any} curve @param {any} kept */
+  /** @param {Curve | null} curve @param {Kept | null} kept */
   show(curve, kept) {
     Object.assign(this, { curve, kept });
     if (Boolean(curve || kept) === Boolean(this.remove)) return this.page.stage.chart?.draw();
@@ -48,12 +55,13 @@ export class Sketch {
     this.remove = this.remove ? null : this.page.stage.addLayer({ column: "lr", draw: (frame) => this.draw(frame) });
   }
 
-  /** @param {import("../chart/types.js").Frame} frame */
+  /** @param {Frame} frame */
   draw(frame) {
     if (this.curve) this.drawCurve(frame, this.curve);
     if (this.kept) this.drawKept(frame, this.kept);
   }
 
+  /** @param {Frame} frame @param {Curve} curve */
   drawCurve({ pen, box, across, up, style }, { from, end, rate }) {
     const left = across.place(from), right = Math.min(across.place(end - 1), box.right);
     pen.strokeStyle = style.colors[1];
@@ -68,7 +76,7 @@ export class Sketch {
     pen.setLineDash([]);
   }
 
-  /** A bar along the axis: the rows that keep their bits, and those that change. */
+  /** A bar along the axis: the rows that keep their bits, and those that change. @param {Frame} frame @param {Kept} kept */
   drawKept({ pen, box, across, style }, { until, rows }) {
     for (const [start, stop, text, color] of /** @type {[number, number, string, number][]} */ ([[0, until, `${count(until)} rows keep their bits`, 2], [until, rows, "changes", 1]])) {
       const left = Math.max(box.left, across.place(start)), right = Math.min(box.right, across.place(stop));

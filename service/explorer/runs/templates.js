@@ -8,6 +8,8 @@ const TAIL = [{ name: "tail" }, { name: "total_steps", label: "rows in all (empt
 /**
  * @typedef {{ name: string, label?: string, whole?: boolean, optional?: boolean, choices?: string[] }} Field
  * @typedef {{ title: string, about: string, fields: Field[] }} Template
+ * @typedef {import("./types.js").Amendment} Amendment
+ * @typedef {import("./types.js").Run} Run
  */
 
 /** @type {Record<string, Template>} */
@@ -32,7 +34,7 @@ export const TEMPLATES = {
 
 export const FROM = { name: "from_step", label: "first row that changes", whole: true };
 
-/** Values to begin with. @param {any} run @param {number} from first row @returns {Record<string, any>} by template */
+/** Values to begin with. @param {Run} run @param {number} from first row @returns {Record<string, Amendment>} by template */
 export function beginning(run, from) {
   const rows = run.total_steps, tail = () => ({ tail: tailFrom(run, from), total_steps: null });
   return {
@@ -42,18 +44,18 @@ export function beginning(run, from) {
   };
 }
 
-/** From the rate that would have come next down to 0, over the rows that are left. @param {any} run @param {number} from */
+/** From the rate that would have come next down to 0, over the rows that are left. @param {Pick<Run, "total_steps">} run @param {number} from */
 export function tailFrom(run, from) {
   return { kind: "Ramp", start: "previous", stop: 0, length: Math.max(1, run.total_steps - from) };
 }
 
-/** An amendment in a sentence. @param {any} amendment */
-export function describe({ template = "tail", from_step: step, ...rest }) {
+/** An amendment in a sentence. @param {Amendment} amendment */
+export function describe({ template = "tail", from_step: step = 0, ...rest }) {
   const start = `from step ${count(step)} on`;
-  if (template === "cooldown") return `${start}: cool down to ${brief(rest.rate ?? 0, 6)} over ${count(rest.length)} steps (${rest.shape ?? "linear"})`;
-  if (template === "extend") return `${start}: hold the rate for longer, then go on as before, to ${count(rest.total_steps)} steps in all`;
+  if (template === "cooldown") return `${start}: cool down to ${brief(rest.rate ?? 0, 6)} over ${count(rest.length ?? 0)} steps (${rest.shape ?? "linear"})`;
+  if (template === "extend") return `${start}: hold the rate for longer, then go on as before, to ${count(rest.total_steps ?? 0)} steps in all`;
   if (template === "hold") return `${start}: hold the rate`;
-  if (template === "scale") return `${start}: all rates times ${brief(rest.factor, 6)}`;
+  if (template === "scale") return `${start}: all rates times ${brief(rest.factor ?? 1, 6)}`;
   const kinds = [rest.tail].flat().map((tail) => tail?.kind).join(", "), rows = rest.total_steps ? `, to ${count(rest.total_steps)} steps in all` : "";
   return `${template === "rewind" ? `back to step ${count(step)}, and from there on` : start}: ${kinds || "another tail"}${rows}`;
 }
