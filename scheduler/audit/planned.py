@@ -84,7 +84,7 @@ def schedule_at(schedule: Schedule, steps: Steps) -> Values:
     return rates
 
 
-_LONG = 4096  # rates of a log of which not all are looked at for each hypothesis
+_LONG = 40  # rates of a log of which not all are looked at for each hypothesis
 _TRIED_FIRST, _MOST_TELLING = 16, 256
 _DENSE = 64  # rows that are computed at once in the time of one alone
 
