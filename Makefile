@@ -71,9 +71,9 @@ node_modules: # a make of its own: it looks for npm after pip has brought it
 	@$(NPM) ci --silent
 
 explorer: $(EXPLORER) ## run the explorer's tests: the kernel in JavaScript against the one in Python
-	@echo "Checking the types of the JavaScript, then running the explorer's tests in two processes, in random order."
+	@echo "Checking the types of the JavaScript, then running the explorer's tests in three processes, in random order."
 	@$(NODE) node_modules/typescript/bin/tsc --project service/explorer/tsconfig.json
-	@$(PYTEST) tests/explorer -n 2 --dist worksteal
+	@$(PYTEST) tests/explorer -n 3 --dist worksteal
 
 bench: $(STAMP) ## run the benchmarks side by side and print their ratios
 	@for name in imports compute step stepping client_start client_fetch transfer herd http_speed slowloris; do $(BIN)/python benchmarks/$$name.py || exit 1; done
