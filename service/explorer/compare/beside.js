@@ -3,7 +3,7 @@
 import { Extremes } from "../chart/decimate.js";
 import { Link } from "../data/workers.js";
 
-const SLICE = 2 ** 19; // rows that are copied at a time: 4 MB, about a millisecond
+const SLICE = 2 ** 18; // rows that are copied at a time: 2 MB, about a millisecond
 const IDLE = 5000; // milliseconds without work, after which the worker and its copies are given up
 
 /**
