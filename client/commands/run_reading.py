@@ -31,7 +31,7 @@ def add_parsers(commands: Subparsers) -> None:
     listing.add_argument("--label", metavar="KEY:VALUE", help="only those with this label")
     listing.add_argument("--kind", metavar="KIND", help="only those of this kind of schedule")
     listing.add_argument("--digest", metavar="DIGEST", help="only those of this table; its begin is enough")
-    listing.add_argument("--newest", action="store_true", help="the last changed first (default: by name)")
+    listing.add_argument("--newest", action="store_true", help="the last created first (default: by name)")
     listing.add_argument("--limit", type=int, metavar="N", help="print at most so many")
     history = add_command(commands, "history", _history, "list the versions of a run")
     history.add_argument("name", metavar="NAME", help="namespace/name")
