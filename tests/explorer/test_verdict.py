@@ -10,10 +10,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from scheduler import Table
 from scheduler.compose import Constant, Ramp, Sequence
 from scheduler.custom import CosineAnnealingWarmRestarts, CyclicLR, WarmupWithDecay
+from scheduler.views.compare import compare
 from scheduler.views.difference import difference
 from scheduler.views.verdict import verdict
+from tests.explorer.node import run
 from tests.support.node import node
 from tests.support.schedules.tails import TAILS
 
@@ -68,6 +71,18 @@ def test_the_page_and_python_say_the_same_of_two_columns() -> None:
             -1 if value is None else value for value in expected
         ]
         assert own["ulp"] == found.ulp if found.ulp <= 2**53 else np.isclose(own["ulp"], found.ulp)
+
+
+def test_the_page_compares_the_columns_that_python_compares() -> None:
+    """Groups, columns of one side alone, and one for all groups: the pairs, their order and what is lacking."""
+    left = {f"lr.{group}": [group + 1.0, 2.0] for group in range(11)} | {"momentum": [0.5, 0.5], "beta1": [0.9, 0.9]}
+    right = {"lr": [1.0, 3.0], "momentum.0": [0.5, 0.5], "momentum.1": [0.5, 0.25], "weight_decay": [0.1, 0.1]}
+    for a, b in ((left, right), (right, left), (right, right)):
+        tables = [Table({name: np.array(values) for name, values in side.items()}) for side in (a, b)]
+        expected = compare(tables[0], tables[1])
+        pairs = [[name, *(values.tolist() for values in pair)] for name, pair in expected.pairs.items()]
+        lacking = [line for line in expected.others if line.startswith("only")]
+        assert json.loads(run("pairs.mjs", text=json.dumps([a, b]))) == [pairs, lacking]
 
 
 def test_the_extremes_of_any_rows_are_those_of_each_row() -> None:
