@@ -131,10 +131,12 @@ def _lower_priority(nice: int) -> None:
     """Lower the priority of this thread, so that the event loop is preferred on a shared core.
 
     At 19 it gets a seventieth of a core that the loop could use up, and the p99 of requests answered from memory at
-    most doubles; at 10, where it gets a tenth, it more than doubles.
+    most doubles; at 10, where it gets a tenth, it more than doubles. A server that was started with a higher value
+    keeps it: only root may lower it.
     """
     if sys.platform == "linux":
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), nice)
+        thread = threading.get_native_id()
+        os.setpriority(os.PRIO_PROCESS, thread, max(nice, os.getpriority(os.PRIO_PROCESS, thread)))
 
 
 async def _run(executor: Executor, work: Callable[[], T]) -> T:
