@@ -68,11 +68,6 @@ def assets() -> Mapping[str, Asset]:
     bodies = {path.relative_to(FOLDER).as_posix(): path.read_bytes() for path in paths}
     bodies[PAGE] = _preloading(bodies[PAGE].decode(), modules_of(ENTRY, bodies)).encode()
     files = {path: _asset(_TYPES[Path(path).suffix], body) for path, body in bodies.items()}
-    files = {
-        path.relative_to(FOLDER).as_posix(): _asset(_TYPES[path.suffix], path.read_bytes())
-        for path in sorted(FOLDER.rglob("*"))
-        if path.suffix in _TYPES
-    }
     files[EMBEDDED] = _asset(_TYPES[".html"], files[PAGE].body.replace(b"<html ", b"<html data-embedded ", 1))
     return MappingProxyType({**files, CATALOGUE: _asset("application/json", catalogue_json().encode())})
 

@@ -23,6 +23,14 @@ def test_the_page_and_all_of_its_files_are_served(client: TestClient) -> None:
         assert client.get(f"/{link}").status_code == 200
 
 
+def test_each_module_is_preloaded_after_those_that_it_imports(client: TestClient) -> None:
+    """A browser asks for all modules at once, not for those of one level after those of the level above."""
+    for path in ("/", "/?embed=1"):
+        links: list[str] = re.findall(r'<link rel="modulepreload" href="explorer/(.+)">', client.get(path).text)
+        assert links[-1] == "main.js"
+        assert {"chart/chart.js", "share/snippets.js"} <= set(links) <= assets().keys()
+
+
 def test_a_browser_that_has_a_file_is_told_so(client: TestClient) -> None:
     """With the entity tag the answer is a 304 without a body, and it is asked for each time."""
     first = client.get("/")
