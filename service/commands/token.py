@@ -65,13 +65,13 @@ def _create(parsed: argparse.Namespace) -> int:
 
     scopes = [scope.strip() for text in parsed.scope for scope in text.split(",")]
     expires_in, limits = _expires_in(parsed.expires), _limits(parsed.limit)
+    try:
+        token, row = new_token(parsed.name, scopes, parsed.namespace or ["*"], limits, expires_in=expires_in)
+    except ValueError as error:
+        raise CommandError(str(error)) from error
     with metadata_for(parsed, make=True) as metadata:
         if metadata.is_new:
             print(new_database(metadata), file=sys.stderr)
-        try:
-            token, row = new_token(parsed.name, scopes, parsed.namespace or ["*"], limits, expires_in=expires_in)
-        except ValueError as error:
-            raise CommandError(str(error)) from error
         metadata.tokens.add(row)
     if parsed.json:
         print(json.dumps({"token": token, **_description(row)}))

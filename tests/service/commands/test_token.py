@@ -227,6 +227,13 @@ def test_an_invalid_argument_is_an_error_of_one_line(run: Run, words: list[str],
     assert run.rows() == []
 
 
+def test_a_refused_token_makes_no_database(run: Run) -> None:
+    """What is wrong with a token is said before a database is made for it."""
+    with pytest.raises(CommandError, match="scope must be"):
+        run("create", "a", "--scope", "write")
+    assert "created a new, empty database" in run("create", "a", "--scope", "read").err
+
+
 def test_a_token_given_as_an_id_is_not_shown(run: Run) -> None:
     """The error about a token in place of its ID does not show the token."""
     made = run.json("create", "ci", "--scope", "read")
