@@ -230,16 +230,24 @@ def test_the_whole_state_is_in_the_address(open_page: Open) -> None:
 
 
 def test_curves_are_compared(open_page: Open) -> None:
-    """A second curve that is four times the first is called so; the first differing step leads there."""
+    """An edited curve is copied as it is; the copy, times four, is called so; the first differing step leads there."""
     page = open_page(link(spec_of()))
     digest(page)
+    base_lr = page.get_by_role("textbox", name="base_lr")
+    base_lr.fill("1e-3")
     page.get_by_role("button", name="+ Compare").click()
-    page.get_by_role("textbox", name="base_lr").fill("2e-3")
+    expect(base_lr).to_have_value("0.001")
+    base_lr.fill("4e-3")
     page.get_by_role("textbox", name="min_lr").fill("4e-6")
     row = page.locator("[aria-label=Differences] tbody tr")
     expect(row).to_contain_text("times 4")
     row.get_by_role("button").first.click()
     assert exact_values(page)[0] == row.get_by_role("button").first.inner_text()
+    page.get_by_role("button", name="Remove curve A").click()
+    expect(base_lr).to_have_value("0.004")
+    page.get_by_role("button", name="Undo").click()
+    page.get_by_role("button", name="Remove curve B").click()
+    expect(base_lr).to_have_value("0.001")
 
 
 def test_columns_and_groups_are_small_multiples_with_one_cursor(open_page: Open) -> None:

@@ -190,9 +190,20 @@ export class Stage {
     if (isEmbedded()) return specs.map((spec, place) => el("span", { class: `chip c${place}` }, `${specs.length > 1 ? `${LETTERS[place]}  ` : ""}${nameOf(spec, this.page.catalogue)}`));
     const chips = specs.map((spec, place) => el("span", { class: `chip c${place}` },
       button(`${specs.length > 1 ? `${LETTERS[place]}  ` : ""}${nameOf(spec, this.page.catalogue)}`, () => this.page.change({ active: place }), { "aria-pressed": String(place === active) }),
-      specs.length > 1 && button("×", () => this.page.change({ specs: specs.toSpliced(place, 1), active: 0, against: specs.length === 2 ? "overlay" : this.state.against }), { "aria-label": `Remove curve ${LETTERS[place]}`, class: "quiet" })));
-    const add = specs.length < MAX_CURVES && button("+ Compare", () => this.page.change({ specs: [...specs, structuredClone(specs[active])], active: specs.length }), { class: "quiet", title: "Add a copy of this curve, to change and compare" });
+      specs.length > 1 && button("×", () => this.removeCurve(place), { "aria-label": `Remove curve ${LETTERS[place]}`, class: "quiet" })));
+    const add = specs.length < MAX_CURVES && button("+ Compare", () => this.copyCurve(), { class: "quiet", title: "Add a copy of this curve, to change and compare" });
     return [el("h1", { class: "unseen" }, nameOf(specs[active], this.page.catalogue)), ...chips, add];
+  }
+
+  copyCurve() {
+    const { specs, active } = this.state; // as it is when the button is pressed: the buttons stay while parameters change
+    this.page.change({ specs: [...specs, structuredClone(specs[active])], active: specs.length });
+  }
+
+  /** @param {number} place */
+  removeCurve(place) {
+    const { specs, against } = this.state;
+    this.page.change({ specs: specs.toSpliced(place, 1), active: 0, against: specs.length === 2 ? "overlay" : against });
   }
 
   modeButtons() {
