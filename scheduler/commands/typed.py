@@ -184,7 +184,9 @@ def _from_parameters(words: CommandWords) -> dict[str, Any]:
         data[name] = _value(text)
     missing = [name for name, written in parameters(kind).items() if name == written and name not in data]
     if missing:
-        raise TypingError(f"{signature(kind)} needs {', '.join(missing)}")
+        raise TypingError(
+            f"{signature(kind)} needs {', '.join(missing)}; 'lrtables show {kind.kind} --help' explains them"
+        )
     return {"kind": kind.kind, **data}
 
 

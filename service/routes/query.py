@@ -42,13 +42,16 @@ async def read_query(
     `SpecReader.read` raises.
     """
     parameters = _distinct(query)
-    steps = parameters.pop(STEPS, "")
-    last = _last(steps)
+    steps = parameters.pop(STEPS, None)
     if KIND not in parameters:
         raise InvalidRequestError.of_parameter(KIND, "kind is missing: /v1/schedules lists them", "")
     _check_lists(parameters, settings.max_items)
     shortest = await _read(parameters, 1, reader, receive)
-    rows = _rows(shortest.schedules[0], last, settings.max_steps)
+    if steps is None:
+        raise InvalidRequestError.of_parameter(
+            STEPS, "steps is missing: integers separated by commas, as 0,500,999", ""
+        )
+    rows = _rows(shortest.schedules[0], _last(steps), settings.max_steps)
     return Question(await _read(parameters, rows, reader, receive), steps)
 
 

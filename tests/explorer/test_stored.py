@@ -17,7 +17,7 @@ from service.explorer.static import write_static
 from tests.explorer.conftest import Open, expect_digest
 
 SAFETENSORS = {"content-type": "application/vnd.safetensors"}
-PROVED = "✓ computed here from the values that came"
+PROVED = "✓ the values that came have this digest"
 
 
 @pytest.fixture

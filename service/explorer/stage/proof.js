@@ -50,7 +50,7 @@ export class Proof {
       mark.textContent = `the digest was not computed: ${messageOf(error)}`;
       return;
     }
-    if (table.proved) judge(mark, table.proved === table.digest, "✓ computed here from the values that came", `✗ the values that came have the digest ${table.proved}`);
+    if (table.proved) judge(mark, table.proved === table.digest, "✓ the values that came have this digest", `✗ the values that came have the digest ${table.proved}`);
   }
 
   /** Ask the server for the digest of the same spec. It computes and keeps the table. @param {Entry} entry */

@@ -91,8 +91,9 @@ def test_values_are_json_lists_or_texts() -> None:
 @pytest.mark.parametrize(
     ("query", "parameter"),
     [
-        ("", "steps"),
+        ("", "kind"),
         ("steps=0", "kind"),
+        ("kind=custom.Nope", "kind"),
         ("kind=custom.Nope&steps=0", "kind"),
         (WARMUP, "steps"),
         (f"{WARMUP}&steps=", "steps"),
