@@ -82,6 +82,9 @@ def test_a_text_pasted_anywhere_opens_the_box(open_page: Open) -> None:
         page.evaluate(paste, text)
         expect(said(page)).to_contain_text(told)
     assert page.locator("main img, main script").count() == 0
+    with page.workers[-1].expect_event("close"):  # a newer text ends the reading of an older one
+        page.evaluate(f"() => {{ const paste = {paste}; paste('y'); paste('z'); }}")
+    expect(said(page)).to_contain_text('got "z"')
 
 
 def test_a_log_is_points_over_the_plan_with_the_first_wrong_step(open_page: Open) -> None:

@@ -62,3 +62,33 @@ export class Link {
     this.fail("the worker ended");
   }
 }
+
+/** A worker for questions of which only the newest counts: one that is still open then ends with its worker. */
+export class Newest {
+  constructor() {
+    /** @type {Promise<Link> | undefined} */
+    this.started = undefined;
+    this.isBusy = false;
+  }
+
+  /** @param {any} message @returns {Promise<any>} */
+  async ask(message) {
+    this.stop();
+    const started = (this.started ??= Link.start());
+    this.isBusy = true;
+    try {
+      const link = await started;
+      return await link.ask(message);
+    } finally {
+      if (this.started === started) this.isBusy = false;
+    }
+  }
+
+  /** Give up the question that is open, if one is. */
+  stop() {
+    if (!this.isBusy) return;
+    this.started?.then((link) => link.end(), () => {});
+    this.started = undefined;
+    this.isBusy = false;
+  }
+}

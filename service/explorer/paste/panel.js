@@ -3,6 +3,7 @@
 import { button, el, fill, later, newId } from "../common/dom.js";
 import { brief, count, exact, parsed } from "../common/format.js";
 import { MAX_ROWS } from "../data/state.js";
+import { Newest } from "../data/workers.js";
 import { audit, sentences } from "./logs/audit.js";
 import { pointLayer } from "./points.js";
 
@@ -15,6 +16,7 @@ export class PasteBox {
   constructor(page, panel, nav) {
     this.page = page;
     this.turn = 0;
+    this.reader = new Newest(); // a long text holds up neither the curves nor the next text
     this.text = "";
     /** @type {Record<string, any>} what the reader said of this text */
     this.given = {};
@@ -92,13 +94,14 @@ export class PasteBox {
   async again() {
     const { text, given } = this, turn = ++this.turn;
     this.curve = [];
+    this.reader.stop();
     if (!text.trim()) return this.tell([]);
     if (text.length > LONGEST) return this.fail(`the text is too long: ${count(text.length)} characters, at most ${count(LONGEST)}`);
     if (!this.page.engine.worker) return this.fail("The page's worker did not start in this browser, and it reads what is pasted.");
     this.tell(["Reading …"]);
     const names = this.page.stage.active?.table?.columns.get("lr") ?? [], groups = names.length > 1 ? names.length : null;
     try {
-      const found = await this.page.engine.ask({ task: "paste", text, given, groups, facts: this.page.catalogue.reading });
+      const found = await this.reader.ask({ task: "paste", text, given, groups, facts: this.page.catalogue.reading });
       if (turn !== this.turn) return;
       if (found.needs) this.ask(found.needs);
       else if (found.log) this.drawLog(found.log);

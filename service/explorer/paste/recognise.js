@@ -4,6 +4,7 @@ import { Spec } from "../kernel/spec.js";
 import { statedLength } from "../kernel/index.js";
 import { fromDeepspeed } from "./configurations/deepspeed.js";
 import { Reader, TextError, plain } from "./text/literal.js";
+import { callsIn } from "./text/code.js";
 import { FIELDS, NeedsError, PasteError, isMapping, shown } from "./needs.js";
 import { fromTorchState, isState } from "./configurations/torch_state.js";
 import { fromTrainingArguments } from "./configurations/training.js";
@@ -11,9 +12,8 @@ import { readYaml } from "./text/yaml.js";
 
 const LONGEST = 50_000_000; // characters of a text that is read
 const ADDRESS = /(?:^|[#/?])(?=(?:spec|kind|recipe|run|table)=.)/;
-const CALLED = /(?:^|[\s=(.])([A-Za-z_]\w*(?:Arguments|Config))\s*\(/;
 const FLAGS = /(?:^|\s)--[A-Za-z][\w-]*/;
-const NUMBER = /^[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?$/;
+const NUMBER = /^[-+]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][-+]?\d+)?$/;
 const TORCH = "torch.optim.lr_scheduler.";
 const KNOWN = "training arguments, DeepSpeed's and LightningCLI's configurations, a torch scheduler's state, specs and links of this page, and logs of rates (trainer_state.json, CSV or JSON with a column of steps)";
 
@@ -44,20 +44,19 @@ function checked(found) {
 /** The data in a text, and how it was written. @param {string} text @param {any} facts @returns {[any, string]} */
 function dataOf(text, facts) {
   if (/^[{[(]/.test(text) || /^(?:OrderedDict|Counter|dict)\(/.test(text)) return [plain(new Reader(text).whole()), "data"];
-  const called = CALLED.exec(text);
-  if (called) return [argumentsIn(text, called), "call"];
+  const calls = callsIn(text);
+  if (calls.length) return [theCall(calls, text, facts.training_arguments).named, "call"];
   const assigned = /^[A-Za-z_][\w.]*\s*=\s*(?=[{[(])/.exec(text);
   if (assigned) return [plain(new Reader(text, { at: assigned[0].length }).whole()), "data"];
   if (FLAGS.test(text)) return [flagsIn(text), "flags"];
   return [renamed(withNumbers(readYaml(text)), facts), "YAML"];
 }
 
-/** The arguments of the call in code. @param {string} text @param {RegExpExecArray} called */
-function argumentsIn(text, called) {
-  const reader = new Reader(text, { at: called.index + called[0].length - 1 });
-  reader.at += 1;
-  const { named } = reader.call(called[1]);
-  return plain({ ...named });
+/** The call that is meant: the one with training arguments. @param {import("./text/code.js").Found[]} calls @param {string} text @param {any} facts */
+function theCall(calls, text, { marks }) {
+  const having = calls.filter(({ named }) => marks.some((/** @type {string} */ name) => name in named));
+  if (having.length > 1) throw new PasteError(`there are ${having.length} calls with training arguments, ${having.slice(0, 2).map(({ name, begin }) => `${name} in line ${text.slice(0, begin).split("\n").length}`).join(" and ")}: paste one of them`);
+  return having[0] ?? calls[0];
 }
 
 /** The arguments of a command line. A flag without a value is true. @param {string} text */

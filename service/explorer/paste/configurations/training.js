@@ -121,7 +121,7 @@ class Arguments {
   option(key, value, name) {
     if (typeof value === "boolean" && !key.endsWith("_type")) return Number(value);
     const isFloat = key === this.facts.of_any_text && typeof value === "string" && name !== this.facts.not_converted;
-    return isFloat && /^\s*[-+]?(\d[\d_]*\.?\d*|\.\d+)(e[-+]?\d+)?\s*$/i.test(value) ? Number(value.replace(/_/g, "")) : value;
+    return isFloat && /^\s*[-+]?(\d[\d_]*(?:\.\d*)?|\.\d+)(e[-+]?\d+)?\s*$/i.test(value) ? Number(value.replace(/_/g, "")) : value;
   }
 }
 

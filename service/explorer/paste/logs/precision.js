@@ -105,7 +105,7 @@ function countsOf(word) {
   const found = WRITTEN.exec(word.trim().replace(/_/g, ""));
   if (!found) return [DOUBLE, 0];
   const [, whole = "", fraction = "", exponent = "0"] = found;
-  const digits = fraction ? `${whole}${fraction}`.replace(/^0+/, "") : whole.replace(/^0+|0+$/g, "");
+  const digits = fraction ? `${whole}${fraction}`.replace(/^0+/, "") : withoutZeros(whole);
   return [digits.length, fraction.length - Number(exponent)];
 }
 
@@ -136,4 +136,11 @@ function nextFloat32(value, way) {
   if (value === 0) bits[0] = way > 0 ? 1 : -0x7fffffff;
   else bits[0] += value > 0 === way > 0 ? 1 : -1;
   return single[0];
+}
+
+/** Digits without the zeros at both ends. @param {string} digits */
+function withoutZeros(digits) {
+  let end = digits.length;
+  while (end && digits[end - 1] === "0") end -= 1;
+  return digits.slice(0, end).replace(/^0+/, "");
 }

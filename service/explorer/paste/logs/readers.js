@@ -7,7 +7,7 @@ import { PasteError, isMapping, shown } from "../needs.js";
 const MAX_STEP = 1e12;
 const WHOLE = /^\d{1,15}(?:\.0*)?$/;
 const EMPTY = new Set(["", "null", "none"]);
-const FLOAT = /^[-+]?(?:(?:\d[\d_]*\.?[\d_]*|\.\d[\d_]*)(?:[eE][-+]?\d+)?|nan|inf(?:inity)?)$/i;
+const FLOAT = /^[-+]?(?:(?:\d[\d_]*(?:\.[\d_]*)?|\.\d[\d_]*)(?:[eE][-+]?\d+)?|nan|inf(?:inity)?)$/i;
 const COLUMN = /^[a-z][a-z0-9_]{0,63}(\.\d{1,4})?$/;
 const MOST_LISTED = 12;
 
@@ -21,9 +21,15 @@ const MOST_LISTED = 12;
 export function isLog(text, facts) {
   if (text.startsWith(facts.signature)) return true;
   if (text.startsWith("[")) return /^\[\s*(?:\{|\])/.test(text) && !/^\[\s*\{\s*["'](?:schedule|kind)["']/.test(text);
-  if (text.startsWith("{")) return /["']log_history["']\s*:/.test(text) || (/^\{[^\n]*\}\s*\n\s*\{/.test(text) && stepColumn(namesInLine(text), facts) !== null);
+  if (text.startsWith("{")) return /["']log_history["']\s*:/.test(text) || (isLines(text) && stepColumn(namesInLine(text), facts) !== null);
   const header = namesIn(text.slice(0, endOfLine(text)));
   return header.length > 1 && stepColumn(header, facts) !== null;
+}
+
+/** Whether the first line is an object, and another object begins below it. @param {string} text */
+function isLines(text) {
+  const end = text.indexOf("\n");
+  return end > 0 && text.slice(0, end).trimEnd().endsWith("}") && text.slice(end).trimStart().startsWith("{");
 }
 
 /** @param {string} text */
@@ -124,7 +130,7 @@ function separatorOf(header) {
 /** The cells of a line, quotes taken off. @param {any} line @param {string} separator */
 function cellsOf(line, separator) {
   if (!line.includes('"')) return line.split(separator);
-  const cells = [], cell = new RegExp(`(?:^|${separator === "\t" ? "\\t" : separator})(?:"((?:[^"]|"")*)"|([^${separator}]*))`, "gy");
+  const cells = [], cell = new RegExp(`(?:^|${separator === "\t" ? "\\t" : separator})(?:"([^"]*(?:""[^"]*)*)"|([^${separator}]*))`, "gy");
   for (let found; cell.lastIndex <= line.length && (found = cell.exec(line)); ) {
     cells.push(found[1]?.replace(/""/g, '"') ?? found[2]);
     if (cell.lastIndex >= line.length) break;

@@ -2,8 +2,9 @@
 
 const DEEPEST = 60;
 const LONGEST = 2_000; // characters of a value that is kept as text
+const MOST_AGAIN = 20; // times the text's length: characters that are read again because a guess was wrong
 const SPACE = /[\s\\]+|#[^\n]*/y;
-const NUMBER = /[-+]?(?:\d[\d_]*\.?[\d_]*|\.\d[\d_]*)(?:[eE][-+]?\d+)?/y;
+const NUMBER = /[-+]?(?:\d[\d_]*(?:\.[\d_]*)?|\.\d[\d_]*)(?:[eE][-+]?\d+)?/y;
 const NAME = /[\p{L}_][\p{L}\p{N}_.]*/uy;
 const QUOTE = /[rbuRBU]{0,2}("""|'''|"|')/y;
 const TAGGED = /<[\w.]+: *('[^'\n]*'|"[^"\n]*"|[-\w.]+)>/y; // how Python prints an enum's member
@@ -53,6 +54,7 @@ export class Reader {
     this.at = at;
     this.depth = 0;
     this.guesses = 0; // values that are being read, and may be none
+    this.again = 0; // characters that were read for guesses that were wrong
   }
 
   /** What the whole text holds. Throws `TextError`. */
@@ -165,6 +167,8 @@ export class Reader {
     } finally {
       this.guesses -= 1;
     }
+    this.again += this.at - begin;
+    if (this.again > MOST_AGAIN * this.text.length + 10_000) throw new TextError("its brackets and quotes do not fit together");
     this.at = begin;
     for (let open = 0; this.at < this.text.length; this.at += 1) {
       const sign = this.text[this.at];

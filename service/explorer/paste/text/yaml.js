@@ -2,14 +2,14 @@
 
 import { Reader, TextError, Unknown } from "./literal.js";
 
-const KEY = /^(?:"([^"]*)"|'([^']*)'|([\w.\-/]+)) *:(?: +(.*)|)$/;
+const KEY = /^(?:"([^"]*)"|'([^']*)'|([\w.\-/]+)) *:(?: +([^]*)|)$/;
 const BOOLEANS = new Map(Object.entries({ true: true, yes: true, on: true, false: false, no: false, off: false }));
-const NUMBER = /^[-+]?(?:\d[\d_]*\.?[\d_]*|\.\d[\d_]*)(?:[eE][-+]?\d+)?$/;
+const NUMBER = /^[-+]?(?:\d[\d_]*(?:\.[\d_]*)?|\.\d[\d_]*)(?:[eE][-+]?\d+)?$/;
 const DEEPEST = 60;
 
 /** What a text in YAML holds. Throws `TextError` with the line. @param {string} text @returns {any} */
 export function readYaml(text) {
-  const lines = text.split("\n").map((line, place) => ({ number: place + 1, indent: line.length - line.trimStart().length, text: withoutComment(line).trim() }));
+  const lines = text.split(/\r\n?|\n/).map((line, place) => ({ number: place + 1, indent: line.length - line.trimStart().length, text: withoutComment(line).trim() }));
   const kept = lines.filter(({ text: own }) => own && own !== "---" && own !== "...");
   const reader = new Lines(kept);
   const found = reader.block(0, 0);
