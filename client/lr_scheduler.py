@@ -93,8 +93,9 @@ class TableLR(FollowingScheduler):
     update, which waits for the device. Updates that no hook sees, as those of a replayed CUDA graph, are taken to be as
     many as the calls of `step()`.
 
-    Warns with `ScheduleWarning`, once each: another writer has changed the rate since the last write; the optimizer was
-    stepped and this scheduler never; groups with values of their own get one for all.
+    Warns with `ScheduleWarning`, once each: another writer has changed a rate since the last write, in any group; the
+    optimizer was stepped and this scheduler never; groups with values of their own get one for all. The first `step()`
+    after an update overwrites what another wrote, where the table's rate stays as it is, too.
     """
 
     _moves_itself: bool = False  # in torch's step(), called by our own

@@ -168,8 +168,11 @@ class RowScheduler(LRScheduler):
     def _step_all(self, progress: int) -> bool:
         """Move several groups to the row of `progress` where that is one rate for all; whether it was."""
         groups, written, count = self.optimizer.param_groups, self._written, self._count
-        if not (len(groups) == count and groups[0]["lr"] is written and groups[-1]["lr"] is written):
+        if len(groups) != count:
             return False
+        for group in groups:  # all of them: another writer may have changed any one's rate
+            if group["lr"] is not written:
+                return False
         try:
             rate = self._rates[progress]
         except IndexError:

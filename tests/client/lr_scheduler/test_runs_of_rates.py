@@ -123,6 +123,26 @@ def test_another_writer_in_a_run_is_noticed() -> None:
     assert scheduler.last_epoch == MIDDLE + 1
 
 
+@pytest.mark.parametrize("groups", [1, 2, 3, 8, 300])
+@pytest.mark.parametrize("rates", [[0.1] * 700, [0.1 / (k + 1) for k in range(700)]], ids=["one rate", "changing"])
+def test_another_writer_in_any_group_is_noticed_at_once(groups: int, rates: list[float]) -> None:
+    """Whichever group's rate another has written, the next step() overwrites it and warns; an equal one is no news."""
+    optimizer = SGD(make_groups(groups), lr=0.1)
+    scheduler = TableLR(optimizer, make_table(rates))
+    optimizer.step()
+    scheduler.step()
+    for place in range(groups):
+        optimizer.param_groups[place]["lr"] = float(repr(rates[place * 2 + 1]))  # equal, and another object
+        optimizer.step()
+        scheduler.step()
+        optimizer.param_groups[place]["lr"] = 0.9
+        scheduler._warned.discard("writer")  # which is given once
+        optimizer.step()
+        with pytest.warns(ScheduleWarning, match="another writer changed the learning rate"):
+            scheduler.step()
+        assert values_of(optimizer) == scheduler.get_last_lr() == [rates[place * 2 + 3]] * groups
+
+
 def test_a_group_added_in_a_run_gets_the_rate() -> None:
     """A group added in a run has the table's rate at its first update, and after a step() that comes before it."""
     scheduler = in_the_middle()
