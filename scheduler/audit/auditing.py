@@ -163,7 +163,10 @@ def _audited(read: RateLog, series: Series, name: str, planned: Planned, offset:
     healthy = (view for view in views if view.explained(planned.at(view.updates)))
     if (view := next(healthy, None)) is not None:
         is_inferred = offset is None and view.offset not in read.offsets
-        return replace(_column(view, name, planned, is_exact, diseased=False), is_inferred=is_inferred)
+        # from 1 alone, a log has both the first step and the last one: the plan's length
+        is_whole = series.steps.min() == 1 and series.steps.max() == planned.updates
+        found = _column(view, name, planned, is_exact, diseased=False)
+        return replace(found, is_inferred=is_inferred, is_ambiguous=is_inferred and not is_whole)
     audits = [_column(view, name, planned, is_exact) for view in views]
     explained = [found for found in audits if found.diseases]
     return min(explained, key=lambda found: found.diseases[0].free, default=audits[0])

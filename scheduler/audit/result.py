@@ -57,6 +57,7 @@ class ColumnAudit:
         largest: the largest deviation; None where every bit is equal.
         diseases: what explains all logged rates, the simplest; several where they explain it equally.
         is_inferred: whether the offset is known from the steps alone, and not from what wrote the log.
+        is_ambiguous: whether it is so, and the steps are also those of a loop that counts from 0 and began to log late.
     """
 
     name: str
@@ -72,6 +73,7 @@ class ColumnAudit:
     largest: Deviation | None
     diseases: tuple[Disease, ...]
     is_inferred: bool = False
+    is_ambiguous: bool = False
 
 
 @dataclass(frozen=True)

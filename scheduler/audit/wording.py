@@ -58,12 +58,15 @@ def _lines(column: ColumnAudit) -> Iterator[str]:
     if column.verdict == "equal":
         exact = ", every bit" if column.largest is None else " at that precision"
         yield f"equal to the table's {column.planned_name}{exact}"
-        if column.is_inferred and column.steps.min() > 1:
-            yield "if the loop counts from 0 after all, each rate arrived one update late: then say --offset 0"
-        return
-    if column.verdict == "rounding" and column.largest is not None:
+    elif column.verdict == "rounding" and column.largest is not None:
         yield f"equal to the table's {column.planned_name} up to float64 rounding, at most {_size(column.largest)}"
-        return
+    else:
+        yield from _differences(column)
+    if column.is_ambiguous:
+        yield "if the loop counts from 0 after all, each rate arrived one update late: then say --offset 0"
+
+
+def _differences(column: ColumnAudit) -> Iterator[str]:
     yield f"differs from the table's {column.planned_name} in {column.differing:,} of {_rates(column)}"
     if column.first_wrong is not None:
         yield f"first wrong: {_values(column.first_wrong)}"

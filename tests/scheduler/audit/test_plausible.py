@@ -115,6 +115,18 @@ def test_healthy_logs_that_count_from_1_are_equal(log: str) -> None:
         assert (from_0.verdict, from_0.worst.offset, from_0.worst.is_inferred) == ("equal", 0, False)
 
 
+@pytest.mark.parametrize("last", [30, 399, 400, 450])
+def test_a_log_from_step_1_that_ends_elsewhere_may_count_from_0(last: int) -> None:
+    """Only a log from step 1 to the plan's length is sure to count from 1: any other names --offset 0, rounded too."""
+    planned = WarmupWithDecay(3e-4, 40, 400).table(400)
+    steps = np.arange(1, last + 1)
+    rates = planned.lr[np.minimum(steps - 1, 399)]
+    for logged, verdict in ((rates, "equal"), (rates + 4e-17, "rounding"), (rounded(rates, "4 digits"), "equal")):
+        found = audit((steps, logged), planned)
+        assert (found.verdict, found.worst.offset, found.worst.is_inferred) == (verdict, -1, True)
+        assert ("then say --offset 0" in found.text) == found.worst.is_ambiguous == (last != 400)
+
+
 def test_one_step_late_says_what_else_it_may_be() -> None:
     """What counts from 0 is late; where the log does not say how it counts, the text names the option."""
     planned = WarmupWithDecay(3e-4, 40, 400).table(400)
