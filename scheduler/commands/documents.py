@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import json
 import os
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from scheduler.texts import abbreviate
 TABLE_SUFFIX = ".safetensors"
 """Ending of a table's file: what is typed with it is read as one."""
 
+_RUN = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*", re.ASCII)  # what a run of a service is called
 _STANDARD_INPUT = "-"
 _ENCODINGS = (  # by what a file begins with, as Windows' programs write it; UTF-32's marks begin with UTF-16's
     (codecs.BOM_UTF32_LE, "utf-32"),
@@ -44,16 +46,28 @@ def is_file(word: str) -> bool:
 def read_document(word: str) -> Any:
     """The data of JSON that is typed, in a file or on standard input; of YAML where the file's name says so.
 
-    Raises `BadFileError`, in one line, for what is neither or says something twice; `OSError` where a file cannot be
-    read, `RecursionError` for JSON nested too deeply.
+    Raises `BadFileError`, in one line, for what is neither or says something twice, and for a run's name; `OSError`
+    where a file cannot be read, `RecursionError` for JSON nested too deeply.
     """
     if is_typed_json(word):
         return _json(word, "this")
     name = "standard input" if word == _STANDARD_INPUT else word
-    text = _decoded(_standard_input() if word == _STANDARD_INPUT else Path(word).read_bytes(), name)
+    text = _decoded(_standard_input() if word == _STANDARD_INPUT else _file(word), name)
     if not text.strip():
         raise BadFileError(f"{name} is empty")
     return _yaml(text, name) if name.endswith(YAML_SUFFIXES) else _json(text, name)
+
+
+def _file(path: str) -> bytes:
+    try:
+        return Path(path).read_bytes()
+    except FileNotFoundError as error:
+        folder, _ = os.path.split(path)
+        if os.path.exists(folder) or path.endswith((".json", *YAML_SUFFIXES)) or not _RUN.fullmatch(path):
+            raise
+        raise BadFileError(
+            f"{error.strerror}: {abbreviate(path)}; a run is shown by 'lrtables run show {path}'"
+        ) from error
 
 
 def _yaml(text: str, name: str) -> Any:

@@ -78,7 +78,10 @@ def test_a_pipe_is_read_like_a_file(show: Show) -> None:
     ("words", "line"),
     [
         ("none.json", "No such file or directory: 'none.json'"),
-        ("in/none", "No such file or directory: 'in/none'"),
+        ("in/none.json", "No such file or directory: 'in/none.json'"),
+        ("folder/none", "No such file or directory: 'folder/none'"),
+        ("a/b/none", "No such file or directory: 'a/b/none'"),
+        ("team/bert", "No such file or directory: 'team/bert'; a run is shown by 'lrtables run show team/bert'"),
         ("folder.json", "Is a directory: 'folder.json'"),
         ("folder", f"{NO_KIND.format('folder')}; it is a directory here, and a file is needed"),
         ("-", "standard input is empty"),
