@@ -12,7 +12,7 @@ from scheduler.texts import abbreviate
 
 OTHER_NAMES = {"num_epochs": "num_train_epochs", "micro_batch_size": "per_device_train_batch_size"}
 """Axolotl's names, and Trainer's."""
-_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
+_NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?")
 _TORCH = "torch.optim.lr_scheduler."
 
 

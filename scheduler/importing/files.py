@@ -17,7 +17,7 @@ from scheduler.importing.yaml_files import YAML_SUFFIXES, yaml_data
 from scheduler.interop.torch_state import from_torch_state
 from scheduler.libraries.deepspeed import from_deepspeed
 from scheduler.libraries.transformers import from_training_arguments
-from scheduler.libraries.transformers.arguments import training_steps
+from scheduler.libraries.transformers.arguments import defaults_taken, training_steps
 from scheduler.schedule import Schedule
 from scheduler.spec import Spec
 from scheduler.table_format import Axis
@@ -145,8 +145,10 @@ def _from_training_arguments(data: Mapping[str, Any], given: Options) -> Importe
             data, given.total_steps, dataset_length=given.dataset_length, world_size=given.world_size
         )
     notes: tuple[str, ...] = ()
+    if taken := defaults_taken(data, counts_epochs=given.dataset_length is not None):
+        notes = (f"not in the file, so that TrainingArguments' defaults are taken: {taken}",)
     if isinstance(data.get("deepspeed"), str):
-        notes = (
+        notes += (
             f"its DeepSpeed configuration {data['deepspeed']} may have a scheduler: then Trainer follows that one",
         )
     steps, why = _training_length(data, schedule, given)

@@ -13,7 +13,7 @@ from scheduler.importing.configurations import OTHER_NAMES
 from scheduler.importing.files import ARGUMENT_MARKS, DEEPSPEED_MARKS
 from scheduler.interop import torch_state
 from scheduler.libraries.deepspeed import configuration
-from scheduler.libraries.transformers import ADAPTIVE, arguments
+from scheduler.libraries.transformers import ADAPTIVE, arguments, names
 
 
 def reading() -> dict[str, Any]:
@@ -33,6 +33,11 @@ def _training_arguments() -> dict[str, Any]:
         "defaults": dict(arguments.DEFAULTS),
         "types": list(arguments.TWINS),
         "adaptive": dict(ADAPTIVE),
+        "classes": list(names.CLASSES),
+        "names": sorted(names.NAMES),
+        "other_rates": list(names.OTHER_RATES),
+        "alike": names.ALIKE,
+        "of_epochs": list(arguments.OF_EPOCHS),
         "free": list(arguments.FREE),
         "of_any_text": arguments.OF_ANY_TEXT,
         "not_converted": arguments.NOT_CONVERTED,

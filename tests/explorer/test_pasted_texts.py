@@ -35,7 +35,7 @@ SPELLINGS = {
             output_dir=f"out/{name}),",  # a bracket in a text
             learning_rate=2e-5, max_steps=500, per_device_train_batch_size=batch // 2, warmup_steps=50,
             lr_scheduler_type=SchedulerType.COSINE_WITH_MIN_LR,
-            lr_scheduler_kwargs=dict(min_lr=1e-6), **more)
+            lr_scheduler_kwargs=dict(min_lr=1e-6))
         trainer = Trainer(model, args, callbacks=[Callback(1)])""",
     "a subclass": "sft_config = SFTConfig(\n learning_rate=2e-5, max_steps=500, warmup_steps=50,\n"
     " lr_scheduler_type='cosine_with_min_lr', lr_scheduler_kwargs={'min_lr': 1e-6},\n)",

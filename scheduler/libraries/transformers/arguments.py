@@ -24,6 +24,7 @@ from scheduler.libraries.transformers.kinds import (
     Linear,
     Polynomial,
 )
+from scheduler.libraries.transformers.names import check_names
 from scheduler.schedule import Schedule
 from scheduler.texts import abbreviate
 
@@ -68,6 +69,13 @@ DEFAULTS: Mapping[str, Any] = MappingProxyType(
     }
 )
 """The arguments that decide the rates, with the defaults of `TrainingArguments`."""
+OF_EPOCHS = (
+    "num_train_epochs",
+    "per_device_train_batch_size",
+    "gradient_accumulation_steps",
+    "dataloader_drop_last",
+)
+"""The arguments that decide the steps where epochs count."""
 FREE = ("constant", "constant_with_warmup")  # the library passes them no further parameters
 OF_ANY_TEXT = "num_cycles"  # the library calls float() on it, except in one schedule
 NOT_CONVERTED = "cosine_warmup_with_min_lr"
@@ -121,9 +129,11 @@ def from_training_arguments(
     `warmup_ratio`, of transformers 4, is a share of all steps as there.
 
     Raises `ValueError` naming the argument and its value: for an unknown or adaptive `lr_scheduler_type`, a parameter
-    that the schedule does not take, contradicting step counts, both of `warmup_steps` and `warmup_ratio`, and for a
+    that the schedule does not take, contradicting step counts, both of `warmup_steps` and `warmup_ratio`, an
+    argument of another tool that changes the rates (`names.OTHER_RATES`), a misspelt name in data, and for a
     DeepSpeed configuration that brings a scheduler of its own.
     """
+    check_names(arguments, DEFAULTS)
     _check_own_scheduler(arguments)
     name = scheduler_type(arguments)
     twin = TWINS[name]
@@ -160,6 +170,21 @@ def warmup_steps(arguments: Arguments, num_training_steps: int) -> int:
             raise ValueError(f"warmup_steps and warmup_ratio must not both be given, got {steps} and {ratio}")
         return _share(num_training_steps, "warmup_ratio", ratio)
     return int(steps) if steps >= 1 else _share(num_training_steps, "warmup_steps", steps)
+
+
+def defaults_taken(arguments: Mapping[str, Any], *, counts_epochs: bool = False) -> str:
+    """The decisive arguments that are missing in data, with the defaults that hold in their place.
+
+    Args:
+        arguments: data of training arguments.
+        counts_epochs: whether the steps were computed of epochs.
+    """
+    name = scheduler_type(arguments)
+    warms = name != "constant" and not arguments.get("warmup_ratio")
+    needed = ["learning_rate", "lr_scheduler_type", *(["warmup_steps"] if warms else [])]
+    if counts_epochs and _whole(arguments, "max_steps") < 0:
+        needed += OF_EPOCHS
+    return ", ".join(f"{each} {DEFAULTS[each]}" for each in needed if each not in arguments)
 
 
 def training_steps(arguments: Arguments, dataset_length: int, world_size: int = 1) -> int:

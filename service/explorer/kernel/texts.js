@@ -77,11 +77,12 @@ function pythonText(value) {
  * @param {string} name
  * @param {string[]} names
  * @param {number} [most]
+ * @param {number} [alike] how alike they must be, from 0 to 1
  */
-export function nearNames(name, names, most = 3) {
+export function nearNames(name, names, most = 3, alike = 0.6) {
     const asked = name.slice(0, COMPARED);
     const scored = names.map((given) => ({ given, likeness: likeness(given, asked) }));
-    const close = scored.filter((each) => each.likeness >= 0.6);
+    const close = scored.filter((each) => each.likeness >= alike);
     close.sort((left, right) => right.likeness - left.likeness || (right.given > left.given ? 1 : -1));
     return close.slice(0, most).map((each) => each.given);
 }

@@ -7,7 +7,7 @@ export class PasteError extends Error {}
 
 /**
  * A number that is missing: the reader is asked for it.
- * @typedef {{ name: string, label: string, type: "count" | "rate" | "choice", value?: string, choices?: string[] }} Field
+ * @typedef {{ name: string, label: string, type: "count" | "whole" | "rate" | "choice", value?: string, choices?: string[] }} Field
  */
 export class NeedsError extends Error {
   /** @param {string} message why @param {Field[]} fields what may be given */

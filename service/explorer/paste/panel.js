@@ -9,6 +9,7 @@ import { pointLayer } from "./points.js";
 
 const EXAMPLE = "TrainingArguments(learning_rate=5e-5, max_steps=1000, lr_scheduler_type=\"cosine\")";
 const LONGEST = 50_000_000; // characters, or bytes of a file
+const LEAST = { count: 1, whole: 0 }; // of a whole number that is asked for
 const UNITS = ["sample", "token"]; // axes on which an update makes more than one unit
 
 export class PasteBox {
@@ -203,9 +204,9 @@ export class PasteBox {
       const said = {};
       for (const { name, label, type, input } of inputs) {
         if (!input.value.trim()) continue;
-        const number = parsed(input.value), isGood = type === "choice" || (type === "rate" ? number >= 0 && number < Infinity : Number.isInteger(number) && number >= 1);
+        const number = parsed(input.value), isGood = type === "choice" || (type === "rate" ? number >= 0 && number < Infinity : Number.isInteger(number) && number >= LEAST[type]);
         input.setAttribute("aria-invalid", String(!isGood));
-        if (!isGood) return void (problem.textContent = `${label}: must be ${type === "rate" ? "a number from 0" : "a whole number from 1"}, got ${input.value.slice(0, 40)}`);
+        if (!isGood) return void (problem.textContent = `${label}: must be ${type === "rate" ? "a number from 0" : `a whole number from ${LEAST[type]}`}, got ${input.value.slice(0, 40)}`);
         said[name] = type === "choice" ? input.value : number;
       }
       if (!fields.some(({ name, value }) => name in said && value === undefined) && fields.some(({ value }) => value === undefined)) problem.textContent = "A number is missing.";

@@ -4,9 +4,11 @@ import { Spec } from "../kernel/spec.js";
 import { statedLength } from "../kernel/index.js";
 import { fromDeepspeed } from "./configurations/deepspeed.js";
 import { Reader, TextError, plain } from "./text/literal.js";
+import { flagsIn } from "./text/flags.js";
 import { callsIn } from "./text/code.js";
 import { FIELDS, NeedsError, PasteError, isMapping, shown } from "./needs.js";
 import { fromTorchState, isState } from "./configurations/torch_state.js";
+import { checkValues } from "./configurations/names.js";
 import { fromTrainingArguments } from "./configurations/training.js";
 import { readYaml } from "./text/yaml.js";
 
@@ -14,6 +16,7 @@ const LONGEST = 50_000_000; // characters of a text that is read
 const ADDRESS = /(?:^|[#/?])(?=(?:spec|kind|recipe|run|table)=.)/;
 const FLAGS = /(?:^|\s)--[A-Za-z][\w-]*/;
 const NUMBER = /^[-+]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][-+]?\d+)?$/;
+const SETTERS = ["set_training", "set_lr_scheduler", "set_optimizer", "set_dataloader"]; // methods of TrainingArguments
 const TORCH = "torch.optim.lr_scheduler.";
 const KNOWN = "training arguments, DeepSpeed's and LightningCLI's configurations, a torch scheduler's state, specs and links of this page, and logs of rates (trainer_state.json, CSV or JSON with a column of steps)";
 
@@ -44,37 +47,31 @@ function checked(found) {
 /** The data in a text, and how it was written. @param {string} text @param {any} facts @returns {[any, string]} */
 function dataOf(text, facts) {
   if (/^[{[(]/.test(text) || /^(?:OrderedDict|Counter|dict)\(/.test(text)) return [plain(new Reader(text).whole()), "data"];
-  const calls = callsIn(text);
-  if (calls.length) return [theCall(calls, text, facts.training_arguments).named, "call"];
+  const { calls, changes } = callsIn(text);
+  if (calls.length) return theCall(calls, changes, text, facts.training_arguments);
   const assigned = /^[A-Za-z_][\w.]*\s*=\s*(?=[{[(])/.exec(text);
   if (assigned) return [plain(new Reader(text, { at: assigned[0].length }).whole()), "data"];
-  if (FLAGS.test(text)) return [flagsIn(text), "flags"];
+  if (FLAGS.test(text)) return [theFlags(text, facts.training_arguments), "flags"];
   return [renamed(withNumbers(readYaml(text)), facts), "YAML"];
 }
 
-/** The call that is meant: the one with training arguments. @param {import("./text/code.js").Found[]} calls @param {string} text @param {any} facts */
-function theCall(calls, text, { marks }) {
+/** The call that is meant: the one with training arguments. @param {import("./text/code.js").Found[]} calls @param {import("./text/code.js").Change[]} changes @param {string} text @param {any} facts @returns {[any, string]} */
+function theCall(calls, changes, text, facts) {
+  const { marks, defaults } = facts;
   const having = calls.filter(({ named }) => marks.some((/** @type {string} */ name) => name in named));
-  if (having.length > 1) throw new PasteError(`there are ${having.length} calls with training arguments, ${having.slice(0, 2).map(({ name, begin }) => `${name} in line ${text.slice(0, begin).split("\n").length}`).join(" and ")}: paste one of them`);
-  return having[0] ?? calls[0];
+  const lineOf = (/** @type {number} */ at) => text.slice(0, at).split("\n").length;
+  if (having.length > 1) throw new PasteError(`there are ${having.length} calls with training arguments, ${having.slice(0, 2).map(({ name, begin }) => `${name} in line ${lineOf(begin)}`).join(" and ")}: paste one of them`);
+  const call = having[0] ?? calls[0], change = changes.find(({ name, at }) => at > call.begin && (Object.hasOwn(defaults, name) || SETTERS.includes(name)));
+  checkValues(call);
+  if (change) throw new PasteError(`line ${lineOf(change.at)} changes the arguments outside of the call, with ${change.name}: write its value in the call`);
+  return [call.named, call.name];
 }
 
-/** The arguments of a command line. A flag without a value is true. @param {string} text */
-function flagsIn(text) {
-  const words = text.match(/"[^"]*"|'[^']*'|[^\s\\]+/g) ?? [], found = Object.create(null);
-  for (const [place, word] of words.entries()) {
-    const flag = /^--([A-Za-z][\w-]*)(?:=([^]*))?$/.exec(word);
-    if (!flag) continue;
-    const next = words[place + 1], value = flag[2] ?? (next === undefined || next.startsWith("--") ? "true" : next);
-    found[flag[1].replace(/-/g, "_")] = flagValue(value.replace(/^(["'])([^]*)\1$/, "$2"));
-  }
-  return found;
-}
-
-/** @param {string} text */
-function flagValue(text) {
-  if (/^(?:true|false)$/i.test(text)) return text.toLowerCase() === "true";
-  return NUMBER.test(text) ? Number(text) : text;
+/** The flags of the command that is meant: the one with training arguments. @param {string} text @param {any} facts */
+function theFlags(text, { marks }) {
+  const commands = flagsIn(text), having = commands.filter((found) => marks.some((/** @type {string} */ name) => name in found));
+  if (having.length > 1) throw new PasteError(`there are ${having.length} commands with training arguments: paste one of them`);
+  return having[0] ?? Object.assign({}, ...commands);
 }
 
 /** Numbers that YAML takes for texts, as numbers. @param {any} value @returns {any} */
@@ -105,7 +102,7 @@ function fromData(data, how, facts, given) {
   if (state) return fromTorchState(state, groupsIn(data), facts.torch_state, given);
   if (isMapping(data.lr_scheduler) && "class_path" in data.lr_scheduler) return fromLightning(data, facts, given);
   if ("scheduler" in data || ("type" in data && "params" in data)) return fromDeepspeed(data, facts.deepspeed, given);
-  if (facts.training_arguments.marks.some((/** @type {any} */ name) => name in data)) return fromTrainingArguments(data, facts.training_arguments, given);
+  if (facts.training_arguments.marks.some((/** @type {any} */ name) => name in data)) return fromTrainingArguments(data, facts.training_arguments, given, how);
   const ofLightning = isMapping(data.optimizer) && "class_path" in data.optimizer;
   if (isMapping(data.optimizer) || facts.deepspeed.marks.some((/** @type {any} */ name) => name in data)) {
     throw new PasteError(`this is ${ofLightning ? "LightningCLI's" : "a DeepSpeed"} configuration and has no ${ofLightning ? "lr_scheduler" : "scheduler"} block: it leaves the schedule to the script, or keeps the rate`);

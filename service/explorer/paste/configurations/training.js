@@ -1,6 +1,8 @@
 // The schedule of transformers' Trainer from its arguments, as scheduler/libraries/transformers/arguments.py finds it.
 
+import { pythonFloat } from "../../kernel/texts.js";
 import { Unknown } from "../text/literal.js";
+import { checkNames } from "./names.js";
 import { kindOf } from "./length.js";
 import { FIELDS, NeedsError, PasteError, isMapping, shown } from "../needs.js";
 
@@ -9,12 +11,14 @@ import { FIELDS, NeedsError, PasteError, isMapping, shown } from "../needs.js";
 /**
  * The spec of training arguments. Throws `PasteError` naming the argument, `NeedsError` where the length is missing.
  * @param {Data} data @param {Data} facts @param {Data} given what the reader gave
+ * @param {string} how they were written, or the class of the call
  */
-export function fromTrainingArguments(data, facts, given) {
-  const args = new Arguments(data, facts);
+export function fromTrainingArguments(data, facts, given, how) {
+  const args = new Arguments(data, facts, given, how);
+  checkNames(data, facts, how);
   args.checkOwnScheduler();
   const name = args.schedulerType(), kind = kindOf(`transformers.${name}`);
-  const [steps, why] = allSteps(args, given);
+  const [steps, why, countsEpochs] = allSteps(args, given);
   const known = Object.keys(kind.fields).filter((field) => field !== "lr_init");
   const counts = { num_warmup_steps: args.warmupSteps(steps), num_training_steps: steps };
   const own = Object.fromEntries(Object.entries(counts).filter(([count]) => known.includes(count)));
@@ -22,34 +26,67 @@ export function fromTrainingArguments(data, facts, given) {
   const schedule = { kind: kind.kind, base_lr: args.number("learning_rate"), ...own, ...options };
   if (steps < 1) throw new PasteError("max_steps must be at least 1, or negative where epochs count, got 0");
   const notes = typeof data.deepspeed === "string" ? [`Its DeepSpeed configuration ${shown(data.deepspeed)} may have a scheduler: then Trainer follows that one.`] : [];
+  const taken = args.defaultsTaken(name, countsEpochs);
+  if (taken) notes.unshift(`Not in the text, so that TrainingArguments' defaults are taken: ${taken}.`);
   return { spec: { schedule, total_steps: steps }, what: `Training arguments: lr_scheduler_type ${name}`, why, notes };
 }
 
-/** @param {Arguments} args @param {Data} given @returns {[number, string]} */
+/** @param {Arguments} args @param {Data} given @returns {[number, string, boolean]} steps, why so many, and whether epochs count */
 function allSteps(args, given) {
   const steps = args.whole("max_steps");
-  if (steps >= 0) return [steps, "max_steps"];
-  if (given.total_steps !== undefined) return [given.total_steps, "as you say"];
-  const { dataset_length: examples, world_size: processes = 1 } = given;
+  if (steps >= 0) return [steps, "max_steps", false];
+  if (given.total_steps !== undefined) return [given.total_steps, "as you say", false];
+  const { dataset_length: examples } = given, processes = processesOf(args.data, given);
   if (examples === undefined) {
-    throw new NeedsError(`How long the training is depends on more than its arguments: max_steps is ${steps}, so that epochs count.`, [FIELDS.total_steps, FIELDS.dataset_length, FIELDS.world_size]);
+    const epochs = args.isOther ? [] : [FIELDS.dataset_length, { ...FIELDS.world_size, value: String(processes) }];
+    throw new NeedsError(`How long the training is depends on more than its arguments: max_steps is ${steps}, so that epochs count.`, [FIELDS.total_steps, ...epochs]);
   }
-  return [args.stepsOfEpochs(examples, processes), `${args.number("num_train_epochs")} epochs of ${examples.toLocaleString("en-US")} examples, world size ${processes}`];
+  return [args.stepsOfEpochs(examples, processes), `${args.number("num_train_epochs")} epochs of ${examples.toLocaleString("en-US")} examples, world size ${processes}`, true];
+}
+
+/** The processes that the reader gave, or that the command starts. @param {Data} data @param {Data} given */
+function processesOf(data, given) {
+  const [nodes, each] = ["nnodes", "nproc_per_node"].map((name) => data[name] ?? 1);
+  const started = data.num_processes ?? data.num_gpus ?? nodes * each;
+  return given.world_size ?? (Number.isInteger(started) && started > 0 ? started : 1);
 }
 
 /** Arguments, each read as the library takes it. */
 class Arguments {
-  /** @param {any} data @param {any} facts */
-  constructor(data, facts) {
+  /** @param {any} data @param {any} facts @param {Data} given @param {string} how */
+  constructor(data, facts, given, how) {
     this.data = data;
     this.facts = facts;
+    this.given = given;
+    this.how = how;
+    this.isOther = /(?:Arguments|Config)$/.test(how) && !facts.classes.includes(how); // its defaults are its own
   }
 
   /** @param {string} name */
   read(name) {
-    const value = Object.hasOwn(this.data, name) ? this.data[name] : this.facts.defaults[name];
+    const value = Object.hasOwn(this.data, name) ? this.data[name] : this.missing(name);
     if (value instanceof Unknown) throw new PasteError(`${name} is ${shown(value)}, which only Python can compute: write its value in its place`);
     return value;
+  }
+
+  /** What holds for an argument that is not in the text. @param {string} name */
+  missing(name) {
+    const asked = {
+      learning_rate: FIELDS.learning_rate,
+      lr_scheduler_type: /** @type {const} */ ({ name, label: "lr_scheduler_type", type: "choice", choices: this.facts.types }),
+      warmup_steps: /** @type {const} */ ({ name, label: "Steps of warmup (0: none)", type: "whole" }),
+    }[name];
+    if (!this.isOther || !asked || (name === "warmup_steps" && this.data.warmup_ratio)) return this.facts.defaults[name];
+    if (name in this.given) return this.given[name];
+    throw new NeedsError(`${this.how} does not give ${name} here, and may have another default than TrainingArguments.`, [asked]);
+  }
+
+  /** The decisive arguments that are not in the text, with their defaults. @param {string} name of the schedule @param {boolean} countsEpochs */
+  defaultsTaken(name, countsEpochs) {
+    if (this.isOther) return "";
+    const warmup = name !== "constant" && !this.data.warmup_ratio ? ["warmup_steps"] : [], { defaults, of_epochs: ofEpochs } = this.facts;
+    const needed = ["learning_rate", "lr_scheduler_type", ...warmup, ...(countsEpochs ? ofEpochs : [])];
+    return needed.filter((each) => !Object.hasOwn(this.data, each)).map((each) => `${each} ${typeof defaults[each] === "number" ? pythonFloat(defaults[each]).replace(/\.0$/, "") : defaults[each]}`).join(", ");
   }
 
   /** An argument that is a number of at least 0. @param {string} name */

@@ -5,6 +5,7 @@ import { Reader, plain } from "./literal.js";
 const WANTED = /(?:Arguments|Config)$/;
 const WORD = /[\p{L}_][\p{L}\p{N}_]*/uy;
 const OPENED = /[^\S\n]*\(/y;
+const CHANGED = /[^\S\n]*(?:[-+*/%]{0,2}=(?!=)|:[^\S\n]*[\w.]+[^\S\n]*=(?!=)|\()/y; // an assignment, or a method that is called
 const QUOTES = ['"""', "'''", '"', "'"];
 
 /**
@@ -12,17 +13,23 @@ const QUOTES = ['"""', "'''", '"', "'"];
  * @typedef {{ name: string, begin: number, named: Record<string, any>, values: any[] }} Found
  */
 
-/** The outermost calls of classes that are named like arguments. Throws `TextError`. @param {string} text @returns {Found[]} */
+/**
+ * What sets or may change an attribute: its name, and where it ends.
+ * @typedef {{ name: string, at: number }} Change
+ */
+
+/** The outermost calls of classes that are named like arguments, and what changes attributes. Throws `TextError`. @param {string} text @returns {{ calls: Found[], changes: Change[] }} */
 export function callsIn(text) {
-  const found = [], code = new Code(text), reader = new Reader(text);
+  const calls = [], changes = [], code = new Code(text), reader = new Reader(text);
   for (let word; (word = code.word()); ) {
+    if (/(?<!\bself)\.$/.test(text.slice(Math.max(0, code.at - word.length - 6), code.at - word.length)) && code.sees(CHANGED)) changes.push({ name: word, at: code.at });
     if (!WANTED.test(word) || !code.match(OPENED)) continue;
     reader.at = code.at;
     const { named, values } = reader.call(word);
-    found.push({ name: word, begin: code.at, named: plain({ ...named }), values });
+    calls.push({ name: word, begin: code.at, named: plain({ ...named }), values });
     code.at = reader.at;
   }
-  return found;
+  return { calls, changes };
 }
 
 /** Reads the words of code one after the other. */
@@ -41,6 +48,12 @@ export class Code {
     const found = pattern.exec(this.text);
     if (found) this.at = pattern.lastIndex;
     return found;
+  }
+
+  /** Whether a pattern comes next, which is not read. @param {RegExp} pattern one that is sticky */
+  sees(pattern) {
+    pattern.lastIndex = this.at;
+    return pattern.test(this.text);
   }
 
   /** The next word; an empty one at the end. */

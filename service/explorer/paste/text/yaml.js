@@ -11,6 +11,8 @@ const DEEPEST = 60;
 export function readYaml(text) {
   const lines = text.split(/\r\n?|\n/).map((line, place) => ({ number: place + 1, indent: line.length - line.trimStart().length, text: withoutComment(line).trim() }));
   const kept = lines.filter(({ text: own }) => own && own !== "---" && own !== "...");
+  const next = lines.findIndex(({ number, indent, text: own }) => !indent && /^---(?: |$)/.test(own) && kept.length && kept[0].number < number && kept[kept.length - 1].number > number);
+  if (next >= 0) throw new TextError(`line ${next + 1}: another document begins here: paste one of them`);
   const reader = new Lines(kept);
   const found = reader.block(0, 0);
   const left = reader.lines[reader.at];
