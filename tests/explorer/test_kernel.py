@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from scheduler.fields import Values
+from scheduler.fields import MAX_STEP, Values
 from scheduler.recipes import RECIPES
 from scheduler.spec import stated_length
 from tests.explorer.node import compute
@@ -72,8 +72,9 @@ def difference(each: Drawn, found: dict[str, Any]) -> dict[str, Any]:
         "canonical": spec.canonical(),
         "columns": list(table.columns),
         "id": spec.id,
-        "stated": stated_length(spec.schedules),
+        "stated": bounded(stated_length(spec.schedules)),
     }
+    found = {**found, "stated": bounded(found.get("stated"))}
     if "error" in found or is_exact(found):
         expected["digest"] = table.digest
     elif not all(is_near(found["sample"][name], values) for name, values in table.columns.items()):
@@ -81,6 +82,11 @@ def difference(each: Drawn, found: dict[str, Any]) -> dict[str, Any]:
     return {
         name: (found.get(name, found), value, each.data) for name, value in expected.items() if found.get(name) != value
     }
+
+
+def bounded(length: int | None) -> int | None:
+    """A stated length, or what is longer than any table: there JavaScript has a rounded number."""
+    return length and min(length, MAX_STEP + 1)
 
 
 def is_near(preview: list[float], values: Values) -> bool:
