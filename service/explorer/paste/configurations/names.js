@@ -27,7 +27,8 @@ export function checkNames(data, facts, how) {
 /** @param {string} name @param {string[]} decisive @param {number} alike @param {number} least letters */
 function meantBy(name, decisive, alike, least) {
   const beginning = decisive.filter((each) => name.length >= least && each.startsWith(name)).sort();
-  return (beginning.length ? beginning : nearNames(name, decisive, 1, alike)).join(" or ");
+  const likely = decisive.filter((each) => 2 * Math.min(each.length, name.length) >= alike * (each.length + name.length)); // more alike they cannot be
+  return (beginning.length ? beginning : nearNames(name, likely, 1, alike)).join(" or ");
 }
 
 /** Throws `PasteError` for values of a call that say what the text does not. @param {import("../text/code.js").Found} call */
