@@ -30,6 +30,8 @@ _LANES = 3  # lines of labels above the first panel
 _MOST_NAMES = 3  # of grey tables in the legend
 _TICKS = 6
 _PER_TICK = 110, 40  # pixels across and down
+_LEAST, _MOST = float(np.finfo(np.float64).tiny), float(np.finfo(np.float64).max)  # a difference that is drawn; a value
+_POWERS = range(-323, 309)  # of ten, that a float64 holds
 _NOTHING: Mapping[int, str] = MappingProxyType({})
 
 
@@ -89,7 +91,8 @@ class _Scale:
 
     def __call__(self, value: float) -> float:
         """The place of a value."""
-        return self.start + (value - self.low) / (self.high - self.low) * (self.stop - self.start)
+        share = (value / 4 - self.low / 4) / (self.high / 4 - self.low / 4)  # quarters, as a difference may overflow
+        return self.start + share * (self.stop - self.start)
 
     @property
     def ticks(self) -> list[float]:
@@ -99,7 +102,9 @@ class _Scale:
 
 def _round_values(low: float, high: float, most: int) -> list[float]:
     """About `most` values between two, as far apart as 1, 2 or 5 times a power of ten."""
-    rough = (high - low) / most
+    rough = high / most - low / most
+    if rough < _LEAST:
+        return [high]  # next to nothing, and nothing between
     power = 10.0 ** math.floor(math.log10(rough))
     step = next(power * factor for factor in (1, 2, 5, 10) if power * factor >= rough * 0.999)
     first = math.ceil(low / step - 1e-9)
@@ -117,12 +122,14 @@ class _LogScale(_Scale):
     @override
     def ticks(self) -> list[float]:
         """Powers of ten, at most `most`; where these are few, others between them."""
-        powers = range(math.ceil(self.low), math.floor(self.high) + 1)
+        powers = range(max(math.ceil(self.low), _POWERS.start), min(math.floor(self.high) + 1, _POWERS.stop))
         if 3 * len(powers) > self.most + 3:
             return [10.0**power for power in powers[:: -(-len(powers) // self.most)]]
         values = [digit * 10.0**power for power in range(powers.start - 1, powers.stop) for digit in (1, 2, 5)]
-        kept = [value for value in values if self.low - 1e-9 <= math.log10(value) <= self.high + 1e-9]
-        return kept if len(kept) > 1 else _round_values(10.0**self.low, 10.0**self.high, 2 * self.most)
+        kept = [value for value in values if value and self.low - 1e-9 <= math.log10(value) <= self.high + 1e-9]
+        if len(kept) > 1:
+            return kept
+        return _round_values(10.0**self.low, 10.0 ** min(self.high, 308.25), 2 * self.most)
 
 
 @dataclass(frozen=True)
@@ -198,10 +205,10 @@ def _vertical(columns: Sequence[Values], frame: _Frame, *, log: bool | None) -> 
         return _LogScale(low - room, high + room, frame.bottom, frame.top, most)
     if 0 <= low < 0.6 * high or low == high:
         low = min(low, 0.0)
-    if not high - low >= np.finfo(np.float64).tiny:
-        high = low + 1.0
-    room = 0.04 * (high - low)
-    return _Scale(low - (room if low else 0.0), high + room, frame.bottom, frame.top, most)
+    if not high - low >= _LEAST:
+        high = low + max(1.0, -low)
+    room = 0.04 * high - 0.04 * low
+    return _Scale(max(low - (room if low else 0.0), -_MOST), min(high + room, _MOST), frame.bottom, frame.top, most)
 
 
 def _grid(frame: _Frame, up: _Scale) -> Iterator[Shape]:
@@ -233,7 +240,7 @@ def _points(table: Curves, column: str, across: _Scale, up: _Scale) -> Iterator[
     heights = [up(value) for value in curve.values.tolist()]
     before = heights[0]
     yield across(0.0), before
-    places = zip(curve.rows[1:].tolist(), heights[1:], [*heights[2:], math.nan], strict=True)
+    places = zip(curve.rows[1:].tolist(), heights[1:], [*heights[2:], math.nan])  # noqa: B905  # one row has no second
     for row, height, following in places:
         x = across(float(row * table.stride))
         if is_whole and height != before:

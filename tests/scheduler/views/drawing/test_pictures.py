@@ -6,6 +6,8 @@ import io
 import math
 
 import numpy as np
+from hypothesis import example, given
+from hypothesis import strategies as st
 from PIL import Image
 
 from scheduler import Spec, Table
@@ -33,6 +35,23 @@ def paths(drawing: Drawing) -> list[Path]:
 
 def pixels(png: bytes) -> Image.Image:
     return Image.open(io.BytesIO(png)).convert("RGB")
+
+
+ANY = st.floats(allow_nan=False, allow_infinity=False)
+EXTREMES = st.sampled_from([0.0, 5e-324, -5e-324, 2.3e-308, 1e-300, 1.0, -1e300, 1.7e308, -1.7e308])
+
+
+@given(st.lists(ANY | EXTREMES, min_size=1, max_size=5), st.sampled_from([None, False, True]))
+@example([-1.7e308, 1.7e308, 0.0], None)
+@example([5e-324, 0.0, 5e-324], True)
+@example([0.1], False)
+@example([-1e300], False)
+def test_any_numbers_can_be_drawn(values: list[float], log: bool | None) -> None:
+    """One row or five, the largest and the least that there are: each point is a number, and lies on the paper."""
+    drawing = drawing_of({"plan": curves_of(Table({"lr": [0.1] * len(values), "momentum": values}), 300)}, log=log)
+    points = [point for path in paths(drawing) for point in path.points]
+    assert all(0 <= x <= drawing.width and 0 <= y <= drawing.height for x, y in points)
+    assert not {text.text for text in texts(drawing)} & {"nan", "inf", "-inf"}
 
 
 def test_a_picture_has_the_size_that_is_asked_for() -> None:
