@@ -17,6 +17,7 @@ from service.errors import QueueFullError, StorageError
 from service.settings import MOST_WORKERS
 
 _MAX_TEXTS = 64  # being written or waiting for it; and as many being parsed
+_MAX_PICTURES = 16  # being drawn or waiting for it: a large one takes a second
 _MAX_STREAMS = 512  # bodies read or written while they are sent: each holds up to half a megabyte
 _LOW, _LOWEST = 10, 19  # nice values: reading a table is kept waiting a little, writing text as long as needed
 
@@ -25,7 +26,7 @@ T = TypeVar("T")
 
 
 class Executors:
-    """Thread pools: one thread writes text, one parses it, four wait for the store, four for the database.
+    """Thread pools: one writes text, one parses it, one draws, four wait for the store, four for the database.
 
     More threads wait for worker processes, and one answers health checks, however busy the others are.
 
@@ -36,13 +37,14 @@ class Executors:
 
     def __init__(self) -> None:
         self.errors = Counter[str](objects=0, database=0)
-        self._texts = Counter[str]()
+        self._queued = Counter[str]()
         self._streams = 0
         self._compute = ThreadPoolExecutor(
             MOST_WORKERS, "compute", _lower_priority, (_LOW,)
         )  # each waits for a process
         self._serialize = ThreadPoolExecutor(1, "serialize", _lower_priority, (_LOWEST,))
         self._parse = ThreadPoolExecutor(1, "parse", _lower_priority, (_LOWEST,))
+        self._draw = ThreadPoolExecutor(1, "draw", _lower_priority, (_LOWEST,))
         self._storage = ThreadPoolExecutor(4, "storage", _lower_priority, (_LOW,))
         self._database = ThreadPoolExecutor(4, "database")
         self._health = ThreadPoolExecutor(1, "health", _lower_priority, (_LOW,))
@@ -67,22 +69,24 @@ class Executors:
         Raises `QueueFullError` if too much of it waits already. Work that has not begun when its caller is cancelled is
         not begun.
         """
-        return await self._queued(self._serialize, "written", lambda: work(*args, **kwargs))
+        return await self._queue(self._serialize, "texts are being written", _MAX_TEXTS, lambda: work(*args, **kwargs))
 
     async def parse(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run work that parses a large text, with the same limit as `serialize`."""
-        return await self._queued(self._parse, "read", lambda: work(*args, **kwargs))
+        return await self._queue(self._parse, "texts are being read", _MAX_TEXTS, lambda: work(*args, **kwargs))
 
-    async def _queued(self, executor: Executor, done: str, work: Callable[[], T]) -> T:
-        if self._texts[done] >= _MAX_TEXTS:
-            raise QueueFullError(
-                f"{self._texts[done]} texts are being {done} or wait for it, as many as this server takes"
-            )
-        self._texts[done] += 1
+    async def draw(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run work that draws a picture, which texts do not wait for. Raises `QueueFullError` as `serialize` does."""
+        return await self._queue(self._draw, "pictures are being drawn", _MAX_PICTURES, lambda: work(*args, **kwargs))
+
+    async def _queue(self, executor: Executor, what: str, most: int, work: Callable[[], T]) -> T:
+        if self._queued[what] >= most:
+            raise QueueFullError(f"{self._queued[what]} {what} or wait for it, as many as this server takes")
+        self._queued[what] += 1
         try:
             return await _run(executor, work)
         finally:
-            self._texts[done] -= 1
+            self._queued[what] -= 1
 
     async def health(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run work of a health check."""
@@ -123,7 +127,8 @@ class Executors:
 
     def close(self) -> None:
         """Let running work finish, and drop work that has not begun."""
-        for executor in (self._compute, self._serialize, self._parse, self._storage, self._database, self._health):
+        single = self._serialize, self._parse, self._draw, self._health
+        for executor in (self._compute, *single, self._storage, self._database):
             executor.shutdown(cancel_futures=True)
 
 

@@ -40,7 +40,7 @@ class _Picture(BufferResponse):
 
 
 class Pictures:
-    """Draws pictures of tables in the thread that writes text, each once however many ask, and keeps the newest."""
+    """Draws pictures of tables in a thread of its own, each once however many ask, and keeps the newest."""
 
     def __init__(self, executors: Executors) -> None:
         self._executors = executors
@@ -63,7 +63,7 @@ class Pictures:
 
     async def _draw(self, ready: Entry[TableResponses], query: PlotQuery, tag: bytes) -> HttpResponse:
         with ready.pin():
-            body = await self._executors.serialize(draw, ready.table, query)
+            body = await self._executors.draw(draw, ready.table, query)
         return _Picture(_media_type(query), tag, [body], sha256=sha256(body).digest())
 
     def _keep(self, tag: bytes, response: HttpResponse) -> None:

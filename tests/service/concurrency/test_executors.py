@@ -40,6 +40,26 @@ def test_the_queue_of_texts_is_limited(monkeypatch: pytest.MonkeyPatch) -> None:
     assert written == [3]
 
 
+def test_the_queue_of_pictures_is_limited_and_no_text_waits_in_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """While pictures are drawn, texts are written and parsed; beyond a number of pictures, more are refused."""
+    monkeypatch.setattr("service.concurrency.executors._MAX_PICTURES", 2)
+
+    async def main() -> None:
+        executors, go_on = Executors(), threading.Event()
+        async with asyncio.timeout(60):
+            drawing = [asyncio.create_task(executors.draw(go_on.wait, 60)) for _ in range(2)]
+            assert await executors.serialize(str, 7) == "7"
+            assert await executors.parse(int, "7") == 7
+            with pytest.raises(QueueFullError, match="2 pictures are being drawn or wait"):
+                await executors.draw(str, 7)
+            go_on.set()
+            await asyncio.gather(*drawing)
+            assert await executors.draw(str, 7) == "7"
+        executors.close()
+
+    asyncio.run(main())
+
+
 def test_parsing_and_serializing_do_not_wait_for_each_other() -> None:
     """A large text is parsed while one that is being serialized does not end, and the other way round."""
 
