@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import KW_ONLY
 from heapq import merge
 from typing import ClassVar, Literal, Self
@@ -18,10 +18,20 @@ from scheduler.numerics.pieces import BLOCK, in_blocks
 from scheduler.schedule import Schedule, schedule
 
 
+def _lower(left: Values, right: Values, *, out: Values) -> None:
+    """The lower values; of 0.0 and -0.0 the right one: which one NumPy's minimum takes depends on the processor."""
+    np.copyto(out, np.where(right <= left, right, left))
+
+
+def _higher(left: Values, right: Values, *, out: Values) -> None:
+    """The higher values; of 0.0 and -0.0 the right one, as `_lower`."""
+    np.copyto(out, np.where(right >= left, right, left))
+
+
 class _Algebra(Composite):
     """Base of Product, Sum, Minimum and Maximum: combines the parts' rates from left to right."""
 
-    _operation: ClassVar[np.ufunc]
+    _operation: ClassVar[Callable[..., object]]
     _carries_on: ClassVar[bool] = False  # whether one part's going level leaves the others their say
     schedules: Parts
 
@@ -105,7 +115,7 @@ class Product(_Algebra):
     Source: composer's lists of schedulers; big_vision's warmup and cooldown factors.
     """
 
-    _operation: ClassVar[np.ufunc] = np.multiply
+    _operation: ClassVar[Callable[..., object]] = np.multiply
     schedules: Parts
     _: KW_ONLY
     kind: Literal["Product"] = "Product"
@@ -126,7 +136,7 @@ class Sum(_Algebra):
     Source: the algebra of schedules.
     """
 
-    _operation: ClassVar[np.ufunc] = np.add
+    _operation: ClassVar[Callable[..., object]] = np.add
     _carries_on: ClassVar[bool] = True
     schedules: Parts
     _: KW_ONLY
@@ -148,7 +158,7 @@ class Minimum(_Algebra):
     Source: Noam, min(t^-1/2, t W^-3/2); Megatron's and big_vision's cooldowns.
     """
 
-    _operation: ClassVar[np.ufunc] = np.minimum
+    _operation: ClassVar[Callable[..., object]] = staticmethod(_lower)
     schedules: Parts
     _: KW_ONLY
     kind: Literal["Minimum"] = "Minimum"
@@ -169,7 +179,7 @@ class Maximum(_Algebra):
     Source: floors such as gpt-neox's max(lr, min_lr).
     """
 
-    _operation: ClassVar[np.ufunc] = np.maximum
+    _operation: ClassVar[Callable[..., object]] = staticmethod(_higher)
     _carries_on: ClassVar[bool] = True
     schedules: Parts
     _: KW_ONLY

@@ -11,7 +11,7 @@ from typing import Any
 import httpx2
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, BrowserContext, FloatRect, Locator, Page, Route, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, Route, expect, sync_playwright
 
 from tests.support.servers.process import ServerProcess
 
@@ -135,16 +135,3 @@ def violations(page: Page) -> list[Any]:
     page.wait_for_function("document.getAnimations().length === 0")  # people do not read a transition's colours
     found = Axe().run(page).response["violations"]
     return [(each["id"], [node["target"] for node in each["nodes"]][:5]) for each in found]
-
-
-def grab(page: Page, handle: Locator, *, below: float) -> FloatRect:
-    """Press the pointer on a handle, and return its place: what moves away meanwhile is tried again."""
-    for _ in range(20):
-        box = handle.bounding_box()
-        assert box is not None
-        page.mouse.move(box["x"] + 11, box["y"] + below)
-        page.mouse.down()
-        if handle.evaluate("handle => handle === document.activeElement && handle.matches(':hover')"):
-            return box
-        page.mouse.up()
-    raise AssertionError(f"{handle} never stood still")

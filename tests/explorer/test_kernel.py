@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import shutil
+import warnings
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from scheduler import ScheduleWarning, Spec
 from scheduler.fields import MAX_STEP, Values
 from scheduler.recipes import RECIPES
 from scheduler.spec import stated_length
@@ -82,6 +84,18 @@ def difference(each: Drawn, found: dict[str, Any]) -> dict[str, Any]:
     return {
         name: (found.get(name, found), value, each.data) for name, value in expected.items() if found.get(name) != value
     }
+
+
+@pytest.mark.parametrize("kind", ["Minimum", "Maximum"])
+def test_of_equal_values_the_right_one_is_taken(kind: str) -> None:
+    """Which of 0.0 and -0.0 is taken is the same in both languages."""
+    below = {"kind": "torch.LinearLR", "base_lr": 0.0, "start_factor": 0.1, "end_factor": 0.0, "total_iters": 354}
+    parts = [below, {"kind": "Constant", "value": 0.0}]
+    specs = [{"schedule": {"kind": kind, "schedules": each}, "total_steps": 354 + 9} for each in (parts, parts[::-1])]
+    with warnings.catch_warnings(action="ignore", category=ScheduleWarning):
+        digests = [Spec.model_validate(spec).table().digest for spec in specs]
+    assert len({*digests}) == 2
+    assert [found["digest"] for found in compute(specs)] == digests
 
 
 def bounded(length: int | None) -> int | None:

@@ -11,7 +11,7 @@ import pytest
 from playwright.sync_api import Page, Route, expect
 
 from scheduler import Table
-from tests.explorer.conftest import MARKUP, Open, digest, expect_address, expect_digest, grab, violations
+from tests.explorer.conftest import MARKUP, Open, digest, expect_address, expect_digest, violations
 from tests.support.runs import amend, create, report
 
 COOLDOWN = {"template": "cooldown", "from_step": 700, "length": 200}
@@ -188,7 +188,11 @@ def test_why_a_change_is_refused_stands_beside_its_button(open_page: Open, serve
     expect(page.locator(".steer .field .error").nth(1)).to_contain_text("must be a number")
     page.get_by_role("textbox", name="rows of the cool-down").fill("50")
     expect(page.locator(".readout dd")).to_have_count(3)  # the preview's curve is there, and nothing moves any more
-    box = grab(page, page.get_by_role("slider", name="First row that changes"), below=30)
+    page.wait_for_timeout(1000)  # the feed's news of the proposal may still come, and would take the drag's place
+    box = page.get_by_role("slider", name="First row that changes").bounding_box()
+    assert box is not None
+    page.mouse.move(box["x"] + 11, box["y"] + box["height"] - 8)
+    page.mouse.down()
     page.mouse.move(box["x"] - 80, box["y"] + 50, steps=3)
     page.mouse.up()
     assert int(page.get_by_role("textbox", name="first row that changes").input_value()) < 611

@@ -9,7 +9,7 @@ import httpx2
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from tests.explorer.conftest import MARKUP, Open, grab
+from tests.explorer.conftest import MARKUP, Open
 from tests.support.runs import amend, create, report
 
 REFUSED = "Failed to load resource"  # what the browser's console tells of an answer that is an error
@@ -118,7 +118,10 @@ def test_the_ends_and_the_rate_of_a_change_are_dragged(open_page: Open, run: str
     template(page, "Scale")
     expect(end).to_have_count(0)
     expect(rate).to_have_attribute("aria-valuetext", "times 0.5, to 0.227452")
-    box = grab(page, rate, below=11)
+    box = rate.bounding_box()
+    assert box
+    page.mouse.move(box["x"] + 11, box["y"] + 11)
+    page.mouse.down()
     page.mouse.move(box["x"] + 300, box["y"] - 75, steps=3)
     page.mouse.up()
     factor = float(field(page, "all later rates times").input_value())

@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from scheduler import KINDS, Schedule, Spec, Table, TableError, parse
+from scheduler.builtin import LinearLR
 from scheduler.compose import (
     Clamp,
     Constant,
@@ -171,6 +172,15 @@ def test_a_product_that_leaves_the_floats_is_refused() -> None:
     huge = Product([Constant(1e6)] * 60)
     with pytest.raises(TableError, match="'lr' must be finite, got inf at step 0"):
         Table.compute(Spec(schedule=huge, total_steps=3))
+
+
+@pytest.mark.parametrize("kind", [Minimum, Maximum])
+def test_of_equal_values_the_right_one_is_taken(kind: type[Minimum | Maximum]) -> None:
+    """0.0 and -0.0 are equal, and have other bytes: which one is there depends on the order, on no processor."""
+    below, above = LinearLR(0.0, 0.1, 0.0, 354), Constant(0.0)  # torch's rate is -0.0 from step 354 on
+    for steps in (360, 1000):
+        signs = [np.signbit(kind(parts).values(steps)) for parts in ([above, below], [below, above])]
+        assert [int(sign.sum()) for sign in signs] == [steps - 354, 0]
 
 
 def test_a_table_named_by_digest_is_looked_up() -> None:

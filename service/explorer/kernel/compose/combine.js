@@ -113,7 +113,7 @@ export class Minimum extends Algebra {
 
     /** @param {number} left @param {number} right */
     operation(left, right) {
-        return Math.min(left, right);
+        return right <= left ? right : left; // of 0 and -0 the right one
     }
 }
 
@@ -123,6 +123,6 @@ export class Maximum extends Algebra {
 
     /** @param {number} left @param {number} right */
     operation(left, right) {
-        return Math.max(left, right);
+        return right >= left ? right : left;
     }
 }
